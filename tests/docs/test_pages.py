@@ -1,0 +1,51 @@
+"""Every Python example of a page runs, in the page's order, as a reader would type it."""
+
+from __future__ import annotations
+
+import doctest
+import pathlib
+import re
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[2]
+FENCE = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+PAGES = sorted(
+    path
+    for path in [
+        *ROOT.glob("*.md"),
+        *ROOT.glob("docs/*.md"),
+        *ROOT.glob("docs/design/*.md"),
+        *ROOT.glob("packages/*/README.md"),
+    ]
+    if FENCE.search(path.read_text())
+)
+
+
+def examples_of(page: pathlib.Path) -> list[tuple[int, str]]:
+    """The fenced blocks with the line each starts at."""
+    text = page.read_text()
+    return [(text.count("\n", 0, found.start(1)) + 1, found[1]) for found in FENCE.finditer(text)]
+
+
+def run_block(page: pathlib.Path, line: int, code: str, names: dict[str, object]) -> None:
+    if ">>>" not in code:
+        # Blank lines in front make a traceback name the line of the page.
+        exec(compile("\n" * (line - 1) + code, str(page), "exec"), names)
+        return
+    test = doctest.DocTestParser().get_doctest(code, names, page.name, str(page), line - 1)
+    report: list[str] = []
+    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
+    runner.run(test, out=report.append, clear_globs=False)
+    names.update(test.globs)
+    assert not report, "".join(report)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_examples_of_page(
+    page: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {"__name__": "__page__"}
+    for line, code in examples_of(page):
+        run_block(page, line, code, names)
