@@ -111,7 +111,7 @@ PYTHONS = present_pythons()
 DEVELOPMENT_PYTHON = PYTHONS[0]
 
 nox.needs_version = ">=2025.5"
-nox.options.default_venv_backend = "uv|virtualenv|venv"
+nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_existing_virtualenvs = True
 nox.options.error_on_missing_interpreters = True
 nox.options.sessions = [
