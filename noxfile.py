@@ -123,6 +123,7 @@ nox.options.sessions = [
     "demo-once",
 ]
 os.environ.setdefault("UV_PYTHON_DOWNLOADS", "never")
+os.environ.setdefault("UV_SYSTEM_CERTS", "1")
 
 
 def install_local(session: nox.Session, packages: Iterable[Package], *extras: str) -> None:

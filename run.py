@@ -53,6 +53,8 @@ def clean_environment():
     environment = {key: value for key, value in os.environ.items() if key not in FOREIGN}
     # uv would otherwise fetch a Python of its own from a place that may not be reachable.
     environment.setdefault("UV_PYTHON_DOWNLOADS", "never")
+    # As pip does: behind a company's proxy only the system's own certificates are the right ones.
+    environment.setdefault("UV_SYSTEM_CERTS", "1")
     environment.setdefault("PIP_DISABLE_PIP_VERSION_CHECK", "1")
     home = os.path.expanduser("~")
     if not os.access(home, os.W_OK):
