@@ -1,0 +1,40 @@
+"""Optimizers and learning-rate schedulers, with PyTorch's names, defaults and saved form."""
+
+from __future__ import annotations
+
+from flambeau.optim import lr_scheduler, swa_utils
+from flambeau.optim.adadelta import Adadelta
+from flambeau.optim.adafactor import Adafactor
+from flambeau.optim.adagrad import Adagrad
+from flambeau.optim.adam import Adam
+from flambeau.optim.adamax import Adamax
+from flambeau.optim.adamw import AdamW
+from flambeau.optim.asgd import ASGD
+from flambeau.optim.lbfgs import LBFGS
+from flambeau.optim.muon import Muon
+from flambeau.optim.nadam import NAdam
+from flambeau.optim.optimizer import Optimizer
+from flambeau.optim.radam import RAdam
+from flambeau.optim.rmsprop import RMSprop
+from flambeau.optim.rprop import Rprop
+from flambeau.optim.sgd import SGD
+
+__all__ = [
+    "ASGD",
+    "LBFGS",
+    "SGD",
+    "Adadelta",
+    "Adafactor",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Adamax",
+    "Muon",
+    "NAdam",
+    "Optimizer",
+    "RAdam",
+    "RMSprop",
+    "Rprop",
+    "lr_scheduler",
+    "swa_utils",
+]

@@ -1,0 +1,213 @@
+"""The base of the optimizers whose update treats every element alike: nearly all of them.
+
+Such an optimizer is one rule over a parameter, its gradient and its buffers, written once with operators and
+functions that NumPy arrays and Tensors share. It runs in two ways:
+
+- on the raw arrays of CPU tensors, in place and without dispatch; large ones in pieces that stay in the cache
+  (an Adam step reads and writes its five arrays some twelve times: from memory that costs three times as much);
+- on Tensors for everything else: on a GPU, under a tracer (`flambeau.compile`), and with `capturable` or
+  `differentiable`, where the step count and the learning rate are tensors too.
+
+So there is one implementation, and `foreach` and `fused`, which choose among several in PyTorch, are accepted
+and checked but change nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+
+import flambeau
+from flambeau.optim.optimizer import Optimizer
+from flambeau.optim.options import scalar
+from flambeau.runtime import dispatch
+from flambeau.runtime.tensor import Tensor
+
+__all__ = ["Elementwise", "directed"]
+
+# Elements a piece: five float32 arrays and three temporaries of this size fit into half a megabyte of cache.
+PIECE = 16384
+
+
+def directed(group: dict[str, Any], p: Any, g: Any) -> Any:
+    """The gradient to descend along: turned round to maximize, with the weight decay's pull added."""
+    if group["maximize"]:
+        g = -g
+    if group["weight_decay"] != 0:
+        g = g + group["weight_decay"] * p
+    return g
+
+
+class Elementwise(Optimizer):
+    """An optimizer given by a rule over elements; see the module's docstring.
+
+    A subclass names its buffers and writes `_rule`; where the rule needs numbers that change with the step,
+    `_numbers`. Both must work for arrays with Python numbers and for tensors with 0-d tensors.
+    """
+
+    _counts_steps: ClassVar[bool] = True
+
+    def _buffers(self, group: dict[str, Any]) -> tuple[str, ...]:
+        """Names of the state that the rule updates, in its order."""
+        raise NotImplementedError
+
+    def _initial(self, name: str, group: dict[str, Any], p: Tensor) -> Tensor:
+        """What the buffer `name` starts with."""
+        return flambeau.zeros_like(p)
+
+    def _numbers(self, group: dict[str, Any], state: dict[str, Any], step: Any, fresh: bool) -> Any:
+        """What the rule needs besides arrays and options, for the step of this number."""
+        return None
+
+    @staticmethod
+    def _rule(xp: Any, group: dict[str, Any], numbers: Any, p: Any, g: Any, *buffers: Any) -> None:
+        """Updates `p` and `buffers` in place; `xp` is NumPy or flambeau."""
+        raise NotImplementedError
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        for group in self.param_groups:
+            for p in group["params"]:
+                saved = self.state.get(p) or {}
+                if "step" in saved and not isinstance(saved["step"], Tensor):
+                    saved["step"] = self._number(group, p, float(saved["step"]))
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Updates the parameters once from their `.grad`; returns the loss if a `closure` gives it."""
+        loss = None
+        if closure is not None:
+            with flambeau.enable_grad():
+                loss = closure()
+        traced = dispatch.has_modes()
+        for group in self.param_groups:
+            if traced or group.get("capturable") or group.get("differentiable"):
+                self._step_tensors(group, group["params"])
+            else:
+                self._step_arrays(group)
+        return loss
+
+    # -- the two ways
+
+    def _step_arrays(self, group: dict[str, Any]) -> None:
+        """The step of a group on raw arrays; parameters that are not plain CPU tensors go the other way."""
+        names = self._buffers(group)
+        options = {key: scalar(value) for key, value in group.items()}
+        rest = []
+        for p in group["params"]:
+            grad = p.grad
+            if grad is None:
+                continue
+            array, g = _raw(p), _raw(grad)
+            if array is None or g is None:
+                rest.append(p)
+                continue
+            state = self.state[p]
+            fresh = names[0] not in state if names else False
+            if fresh or not state:
+                self._begin(group, p, state, names)
+            step = _advanced(state) if self._counts_steps else None
+            numbers = self._numbers(options, state, step, fresh)
+            _apply(self._rule, options, numbers, array, g, [state[n]._array for n in names])
+            p._bump()
+        if rest:
+            self._step_tensors(group, rest)
+
+    def _step_tensors(self, group: dict[str, Any], params: list[Tensor]) -> None:
+        """The step of some parameters with operators of flambeau, so that it can be traced or differentiated."""
+        names = self._buffers(group)
+        on_device = group.get("capturable") or group.get("differentiable") or dispatch.has_modes()
+        options = group if on_device else {key: scalar(value) for key, value in group.items()}
+        with flambeau.set_grad_enabled(bool(group.get("differentiable"))):
+            for p in params:
+                if p.grad is None:
+                    continue
+                self._step_tensor(options, p, names, bool(on_device))
+
+    def _step_tensor(
+        self, group: dict[str, Any], p: Tensor, names: tuple[str, ...], on_device: bool
+    ) -> None:
+        state = self.state[p]
+        fresh = names[0] not in state if names else False
+        if fresh or not state:
+            self._begin(group, p, state, names)
+        if group.get("differentiable"):
+            # Earlier steps' graphs hold the buffers as they were: update copies.
+            state.update({n: state[n].clone() for n in names})
+        step = None
+        if self._counts_steps:
+            state["step"] += 1
+            step = state["step"] if on_device else state["step"].item()
+        numbers = self._numbers(group, state, step, fresh)
+        tensors = [p, p.grad, *(state[n] for n in names)]
+        if p.is_complex():
+            tensors = [flambeau.view_as_real(t) for t in tensors]
+        self._rule(flambeau, group, numbers, *tensors)
+
+    # -- state
+
+    def _begin(
+        self, group: dict[str, Any], p: Tensor, state: dict[str, Any], names: tuple[str, ...]
+    ) -> None:
+        """Makes the state of a parameter at its first step."""
+        if getattr(p.grad, "is_sparse", False):
+            raise RuntimeError(f"{type(self).__name__} does not support sparse gradients")
+        if self._counts_steps and "step" not in state:
+            state["step"] = self._number(group, p, 0.0)
+        with flambeau.no_grad():
+            for name in names:
+                state[name] = self._initial(name, group, p)
+
+    def _number(self, group: dict[str, Any], p: Tensor, value: float) -> Tensor:
+        """A number kept in the state: on the CPU, where reading it is free, unless it must be captured."""
+        fused = group.get("fused")
+        double = flambeau.get_default_dtype() == flambeau.float64 and not fused
+        return flambeau.tensor(
+            value,
+            dtype=flambeau.float64 if double else flambeau.float32,
+            device=p.device if group.get("capturable") or fused else "cpu",
+        )
+
+
+def _raw(tensor: Tensor) -> np.ndarray | None:
+    """The NumPy array of a plain CPU tensor, None for any other."""
+    array = tensor.__dict__.get("_array")
+    return array if type(array) is np.ndarray else None
+
+
+def _advanced(state: dict[str, Any]) -> float:
+    """Adds one to the step count and returns it."""
+    count = state["step"]
+    if _raw(count) is None:
+        count += 1
+        return count.item()
+    count._array += 1
+    return float(count._array)
+
+
+def _apply(
+    rule: Callable[..., None],
+    group: dict[str, Any],
+    numbers: Any,
+    p: np.ndarray,
+    g: np.ndarray,
+    buffers: list[np.ndarray],
+) -> None:
+    """The rule on raw arrays, piece by piece where they are large and contiguous."""
+    if p.dtype.kind == "c":
+        p, g, *buffers = (_as_real(a) for a in (p, g, *buffers))
+    if p.size <= 2 * PIECE or not all(a.flags.c_contiguous for a in (p, *buffers)):
+        rule(np, group, numbers, p, g, *buffers)
+        return
+    flat = [a.reshape(-1) for a in (p, g, *buffers)]
+    for start in range(0, p.size, PIECE):
+        rule(np, group, numbers, *(a[start : start + PIECE] for a in flat))
+
+
+def _as_real(array: np.ndarray) -> np.ndarray:
+    """Real and imaginary parts as a last dimension, in the same memory."""
+    real = array.real.dtype
+    return np.ndarray(
+        (*array.shape, 2), real, array, strides=(*array.strides, real.itemsize)
+    )
