@@ -127,7 +127,7 @@ def test_seeds() -> None:
 
 @pytest.mark.parametrize(
     "raw, error, text",
-    (
+    [
         (np.zeros(5056, np.uint8), RuntimeError, "Invalid mt19937 state"),
         (
             np.zeros(5, np.uint8),
@@ -135,7 +135,7 @@ def test_seeds() -> None:
             "size 5056 but found the input RNG state size to be 5",
         ),
         (np.zeros(5056, np.float32), TypeError, "must be a flambeau.ByteTensor"),
-    ),
+    ],
 )
 def test_bytes_that_are_no_state_are_refused(
     raw: np.ndarray, error: type[Exception], text: str
@@ -190,7 +190,7 @@ def test_shapes_and_empty_draws() -> None:
     assert random.multinomial(generator, np.ones((0, 3), np.float32), 2).shape == (0, 2)
 
 
-@pytest.mark.parametrize("n", (2, 300, 5000, 100_000))
+@pytest.mark.parametrize("n", [2, 300, 5000, 100_000])
 def test_many_swaps_at_once_equal_one_after_the_other(n: int) -> None:
     draws = np.random.default_rng(n)
     first = np.arange(n - 1)
@@ -218,7 +218,7 @@ def test_long_permutations_are_built_from_the_inside_out(monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize(
     "call, error, text",
-    (
+    [
         (lambda g: random.uniform(g, (2,), F32, 2, 1), RuntimeError, r"found from=2 > to=1"),
         (
             lambda g: random.uniform(g, (2,), I64),
@@ -312,7 +312,7 @@ def test_long_permutations_are_built_from_the_inside_out(monkeypatch: pytest.Mon
             "floating-point dtypes",
         ),
         (lambda g: random.multinomial(g, np.ones((2, 2, 2)), 1), RuntimeError, "1 or 2 dim"),
-    ),
+    ],
 )
 def test_refusals_name_what_came_and_take_no_words(call, error: type[Exception], text: str) -> None:
     generator = seeded(2)

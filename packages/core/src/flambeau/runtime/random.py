@@ -170,12 +170,11 @@ def randint(
     """
     dtype = np.dtype(dtype)
     _check_randint_dtype(dtype)
-    for value in (low, high):
-        check(
-            _INT64.min <= value <= _INT64.max,
-            lambda: f"randint: {value} does not fit into 64 bits",
-            ValueError,
-        )
+    check(
+        _INT64.min <= low and high <= _INT64.max,
+        lambda: f"randint: [{low}, {high}) does not fit into 64 bits",
+        ValueError,
+    )
     check(
         low < high,
         lambda: f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}",
