@@ -1,0 +1,24 @@
+"""The few random draws the transforms make, in torchvision's order and from flambeau's generator.
+
+Equal seeds must give equal crops, so every transform draws through these three functions and draws
+nothing else: one more or one fewer number would shift all that follow.
+"""
+
+from __future__ import annotations
+
+import flambeau
+
+
+def coin(p: float) -> bool:
+    """True with probability `p`."""
+    return bool(flambeau.rand(1) < p)
+
+
+def uniform(low: float, high: float) -> float:
+    """A number between `low` and `high`."""
+    return float(flambeau.empty(1).uniform_(low, high).item())
+
+
+def below(limit: int) -> int:
+    """A whole number from 0 to `limit - 1`."""
+    return int(flambeau.randint(0, limit, size=(1,)).item())
