@@ -1,0 +1,40 @@
+"""Every script of examples/ runs to its end, on settings small enough for a test."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+EXAMPLES = pathlib.Path(__file__).parents[2] / "examples"
+
+# The arguments that make a script small.
+SETTINGS: dict[str, list[str]] = {
+    "char_gpt.py": "--steps 20 --width 32 --layers 1 --block-size 32 --length 20".split(),
+}
+
+# Run in full by another session.
+ELSEWHERE = {"demo.py": "nox -s demo-once"}
+
+
+def test_every_example_is_run() -> None:
+    scripts = {str(path.relative_to(EXAMPLES)) for path in EXAMPLES.rglob("*.py")}
+    assert scripts == SETTINGS.keys() | ELSEWHERE.keys()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SETTINGS)
+def test_example(name: str, tmp_path: pathlib.Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(EXAMPLES / name), *SETTINGS[name]],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.strip(), "the example printed nothing"
