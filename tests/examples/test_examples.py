@@ -13,7 +13,18 @@ EXAMPLES = pathlib.Path(__file__).parents[2] / "examples"
 
 # The arguments that make a script small.
 SETTINGS: dict[str, list[str]] = {
-    "char_gpt.py": "--steps 20 --width 32 --layers 1 --block-size 32 --length 20".split(),
+    "char_gpt.py": [
+        "--steps",
+        "20",
+        "--width",
+        "32",
+        "--layers",
+        "1",
+        "--block-size",
+        "32",
+        "--length",
+        "20",
+    ],
 }
 
 # Run in full by another session.
