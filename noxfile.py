@@ -245,18 +245,9 @@ def minimums(session: nox.Session, package: str) -> None:
 
 def _build_wheels(session: nox.Session, folder: str) -> list[str]:
     """One wheel a package, built in isolation, as a release would be."""
-    session.install("build")
+    command = ["python", "-m", "build", "--wheel", "--installer", "uv", "--outdir", folder]
     for package in PACKAGES.values():
-        session.run(
-            "python",
-            "-m",
-            "build",
-            "--wheel",
-            "--outdir",
-            folder,
-            f"packages/{package.name}",
-            silent=True,
-        )
+        session.run(*command, f"packages/{package.name}", silent=True)
     return sorted(map(str, pathlib.Path(folder).glob("*.whl")))
 
 
@@ -273,14 +264,12 @@ def _files_using_extras() -> Iterator[str]:
 def integration(session: nox.Session) -> None:
     """Wheels of all packages in an empty environment, used from an empty folder; then the tests that need extras."""
     with tempfile.TemporaryDirectory() as folder:
+        session.install("build[uv]")
         wheels = _build_wheels(session, folder)
         session.run("python", "tests/integration/check_wheels.py", *wheels)
-        session.run("python", "-m", "venv", f"{folder}/empty", silent=True)
+        session.run("uv", "venv", "--quiet", "--python", "python", f"{folder}/empty")
         inside = f"{folder}/empty/bin"
-        installer = ["uv", "pip", "install", "--quiet", "--python", f"{inside}/python"]
-        if session.venv_backend != "uv":
-            installer = [f"{inside}/python", "-m", "pip", "install", "--quiet"]
-        session.run(*installer, *wheels, external=True)
+        session.run("uv", "pip", "install", "--quiet", "--python", f"{inside}/python", *wheels)
         (pathlib.Path(folder) / "cwd").mkdir()
         with session.chdir(f"{folder}/cwd"):
             session.run(

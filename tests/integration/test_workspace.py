@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import pathlib
 import re
+import sys
 import tomllib
+from collections.abc import Iterator
 
 import pytest
 
@@ -47,3 +50,42 @@ def test_core_needs_two_distributions() -> None:
         re.match(r"[\w-]+", line)[0] for line in project_of(ROOT / "packages/core")["dependencies"]
     }
     assert needed == {"numpy", "ml-dtypes"}
+
+
+# Where a distribution is imported by another name than its own.
+IMPORT_NAMES = {
+    "cupy-cuda12x": "cupy",
+    "cupy-cuda13x": "cupy",
+    "pillow": "PIL",
+    "python-multipart": "python_multipart",
+}
+
+
+def declared_imports(package: pathlib.Path) -> set[str]:
+    project = project_of(package)
+    optional = project.get("optional-dependencies", {}).values()
+    requirements = [*project["dependencies"], *(one for many in optional for one in many)]
+    names = [
+        re.match(r"[\w-]+", requirement)[0] for requirement in [project["name"], *requirements]
+    ]
+    return {IMPORT_NAMES.get(name, name.replace("-", "_")) for name in names}
+
+
+def imports_of(file: pathlib.Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            yield node.module.partition(".")[0]
+
+
+@by_package
+def test_what_the_source_imports_is_declared(package: pathlib.Path) -> None:
+    known = declared_imports(package) | sys.stdlib_module_names
+    undeclared = {
+        f"{name} in {file.relative_to(package)}"
+        for file in (package / "src").rglob("*.py")
+        for name in imports_of(file)
+        if name not in known
+    }
+    assert undeclared == set()
