@@ -79,7 +79,7 @@ def find_python():
     if sys.version_info >= OLDEST:
         return sys.executable
     for name in ("python3.13", "python3.12", "python3.11"):
-        found = shutil.which(name)
+        found = getattr(shutil, "which", lambda name: None)(name)  # Python 2 has none
         if found and (version_of(found) or (0, 0)) >= OLDEST:
             return found
     raise SetupError(
