@@ -303,10 +303,19 @@ async def _infer(request: Request) -> Response:
         raise _failure(model, error) from error
     body, headers = await _maybe_in_thread(
         sum(array.nbytes for array in answer.outputs.values()),
-        lambda: render(answer.outputs, model=model.name, version=model.version, request=wanted),
+        lambda: _render(model, answer.outputs, wanted),
     )
     headers["server-timing"] = f"predict;dur={answer.seconds * 1000:.3f}"
     return Response(body, headers=headers)
+
+
+def _render(
+    model: Model, outputs: dict[str, Array], wanted: InferRequest
+) -> tuple[bytes, dict[str, str]]:
+    try:
+        return render(outputs, model=model.name, version=model.version, request=wanted)
+    except TypeError as error:  # an output of a dtype the protocol does not have
+        raise _failure(model, error) from error
 
 
 def _failure(model: Model, error: Exception) -> ServeError:
@@ -356,7 +365,9 @@ def _header_length(request: Request) -> int | None:
 
 def _reader(model: Model) -> ImageReader:
     if model.image is None:
-        raise InputError(f"model {model.name!r} takes no pictures; send tensors as JSON", status=415)
+        raise InputError(
+            f"model {model.name!r} takes no pictures; send tensors as JSON", status=415
+        )
     return model.image
 
 

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from .datatypes import Array
+from .errors import ServeError
 from .metrics import Metrics
 from .model import Model
 
@@ -52,6 +53,7 @@ class Batcher:
         self._max_batch = max_batch if model.batched else 1
         self._metrics = metrics
         self._jobs: deque[_Job] = deque()
+        self._waiting: set[asyncio.Future[Answer]] = set()
         self._changed = threading.Condition()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="flambeau-serve-model", daemon=True)
@@ -72,10 +74,17 @@ class Batcher:
         job = _Job(
             dict(arrays), *_rows_and_key(arrays, self._max_batch), loop.create_future(), loop
         )
+        self._waiting.add(job.future)
+        job.future.add_done_callback(self._waiting.discard)
         with self._changed:
             self._jobs.append(job)
             self._changed.notify()
         return await job.future
+
+    def give_up(self) -> None:
+        """Answer everyone who waits with 503, whatever the model is doing; called in the event loop."""
+        for future in list(self._waiting):
+            future.set_exception(ServeError("the server stopped before the answer", status=503))
 
     def _run(self) -> None:
         while (jobs := self._take()) is not None:
@@ -95,18 +104,18 @@ class Batcher:
             return jobs
 
     def _fits(self, first: _Job, job: _Job, rows: int) -> bool:
-        return (
-            first.key is not None and job.key == first.key and rows + job.rows <= self._max_batch
-        )
+        return first.key is not None and job.key == first.key and rows + job.rows <= self._max_batch
 
     def _serve(self, jobs: list[_Job]) -> None:
-        jobs = [job for job in jobs if not job.future.cancelled()]
+        jobs = [job for job in jobs if not job.future.done()]
         if len(jobs) > 1 and self._serve_joined(jobs):
             return
         for job in jobs:
             try:
                 _settle(job, self._predict(job.arrays, 1))
-            except BaseException as error:  # even SystemExit is the requester's to hear, or all would hang
+            except (
+                BaseException
+            ) as error:  # even SystemExit is the requester's to hear, or all would hang
                 _settle(job, error)
 
     def _serve_joined(self, jobs: list[_Job]) -> bool:
@@ -170,11 +179,11 @@ def _settle(job: _Job, result: Answer | BaseException) -> None:
 
 
 def _resolve(future: asyncio.Future[Answer], result: Answer | BaseException) -> None:
-    if future.cancelled():
+    if future.done():  # the client left, or the server gave up
         return
     if isinstance(result, Answer):
         future.set_result(result)
     elif isinstance(result, Exception):
         future.set_exception(result)
     else:  # asyncio lets SystemExit and KeyboardInterrupt end the loop: wrap them
-        future.set_exception(RuntimeError(f"the model raised {result!r}"))
+        future.set_exception(ServeError(f"the model raised {result!r}"))

@@ -66,7 +66,7 @@ def _run(arguments: argparse.Namespace) -> int:
             return _supervise(arguments)
         return _serve(arguments, settings)
     except (LoadError, BindError) as error:
-        print(f"flambeau-serve: error: {error}", file=sys.stderr)
+        sys.stderr.write(f"flambeau-serve: error: {error}\n")
         return 1
 
 
@@ -103,8 +103,8 @@ def _work(arguments: argparse.Namespace, settings: Settings) -> int:
     from .server import Server
     from .workers import end_with_supervisor, say_ready
 
-    row, listener_fd, counters_fd, ready_fd = map(int, arguments.worker.split(","))
-    metrics = Metrics(fd=counters_fd, rows=arguments.worker_rows, row=row)
+    row, rows, listener_fd, counters_fd, ready_fd = map(int, arguments.worker.split(","))
+    metrics = Metrics(fd=counters_fd, rows=rows, row=row)
     metrics.reset_gauges()
     server = Server(
         arguments.model,
@@ -133,7 +133,8 @@ def _worker_arguments(arguments: argparse.Namespace) -> list[str]:
 def _announce(model: str, url: str, workers: int) -> None:
     """The one line on standard output: where to go."""
     crew = f" with {workers} workers" if workers > 1 else ""
-    print(f"flambeau-serve: {model} at {url}{crew} (Ctrl-C ends)", flush=True)
+    sys.stdout.write(f"flambeau-serve: {model} at {url}{crew} (Ctrl-C ends)\n")
+    sys.stdout.flush()
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -192,10 +193,12 @@ def _parser() -> argparse.ArgumentParser:
         help="how long a shutdown waits for requests in flight (%(default)s)",
     )
     run.add_argument(
-        "--log-level", choices=("debug", "info", "warning", "error"), default="info", help="%(default)s"
+        "--log-level",
+        choices=("debug", "info", "warning", "error"),
+        default="info",
+        help="%(default)s",
     )
     run.add_argument("--worker", help=argparse.SUPPRESS)
-    run.add_argument("--worker-rows", type=int, default=1, help=argparse.SUPPRESS)
     return parser
 
 

@@ -19,15 +19,15 @@ from .errors import InputError, LoadError
 from .images import reader_for
 from .model import Model, TensorSpec
 
-_ATTRIBUTE = re.compile(r"(?P<module>[A-Za-z_][\w.]*):(?P<attribute>[A-Za-z_][\w.]*)(?P<call>\(\))?")
+_ATTRIBUTE = re.compile(
+    r"(?P<module>[A-Za-z_][\w.]*):(?P<attribute>[A-Za-z_][\w.]*)(?P<call>\(\))?"
+)
 _CARD_KEYS = frozenset(
     {"model", "name", "version", "inputs", "outputs", "labels", "scores", "preprocess"}
 )
 
 
-def load(
-    source: object, *, name: str | None = None, inputs: Iterable[TensorSpec] = ()
-) -> Model:
+def load(source: object, *, name: str | None = None, inputs: Iterable[TensorSpec] = ()) -> Model:
     """Make a `Model` of whatever MODEL may be; LoadError says what is wrong with it.
 
     `inputs` declares the inputs of a callable, which cannot tell them itself.
@@ -47,9 +47,7 @@ def of_callable(
 ) -> Model:
     """A model of an `nn.Module` or function that takes and returns tensors."""
     inputs = tuple(inputs)
-    return Model(
-        from_callable(function), name=name, inputs=inputs, image=reader_for(inputs, None)
-    )
+    return Model(from_callable(function), name=name, inputs=inputs, image=reader_for(inputs, None))
 
 
 def _renamed(model: Model, name: str) -> Model:
@@ -160,7 +158,9 @@ def _read_card(path: Path) -> dict[str, Any]:
         raise LoadError(f"{path} must hold a JSON object")
     unknown = sorted(set(card) - _CARD_KEYS)
     if unknown:
-        raise LoadError(f"{path} has the unknown key {unknown[0]!r}; known are {sorted(_CARD_KEYS)}")
+        raise LoadError(
+            f"{path} has the unknown key {unknown[0]!r}; known are {sorted(_CARD_KEYS)}"
+        )
     if not isinstance(card.get("preprocess", {}), dict):
         raise LoadError(f"{path}: preprocess must be a JSON object")
     return card

@@ -14,7 +14,10 @@ BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.
 
 _HELP = {
     "flambeau_requests_total": ("counter", "Answered requests by route and status."),
-    "flambeau_infer_seconds": ("histogram", "Time from the head of an infer request to its answer."),
+    "flambeau_infer_seconds": (
+        "histogram",
+        "Time from the head of an infer request to its answer.",
+    ),
     "flambeau_predict_seconds_total": ("counter", "Time spent inside the model."),
     "flambeau_batches_total": ("counter", "Runs of the model."),
     "flambeau_batched_requests_total": ("counter", "Requests answered by these runs."),

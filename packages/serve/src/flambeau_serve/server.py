@@ -1,11 +1,13 @@
 """One server process: a socket, uvicorn, and a drain that loses no request.
 
 On SIGTERM or Ctrl-C the server goes on listening, answers `ready` and new infer requests with 503, lets those in
-flight finish, and then ends with code 0. A second signal, or the end of `drain_timeout`, ends it at once with code 1.
+flight finish, and then ends with code 0. A second signal, or the end of `drain_timeout`, answers what is left with 503
+and ends the process with code 1.
 """
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import os
 import socket
@@ -56,8 +58,8 @@ def bind(host: str, port: int) -> socket.socket:
 def url_of(listener: socket.socket) -> str:
     """The URL a browser on this machine opens for a listening socket."""
     host, port = listener.getsockname()[:2]
-    if host in ("0.0.0.0", "::"):
-        host = "127.0.0.1" if host == "0.0.0.0" else "::1"
+    if ipaddress.ip_address(host.partition("%")[0]).is_unspecified:  # 0.0.0.0 is no address to open
+        host = "::1" if ":" in host else "127.0.0.1"
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
@@ -69,24 +71,25 @@ class _Uvicorn(uvicorn.Server):
     ) -> None:
         super().__init__(config)
         self._service = service
-        self._on_ready = on_ready
+        self.on_ready = on_ready
         self._deadline = float("inf")
         self.gave_up = False
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        self._on_ready()
+        self.on_ready()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """The signal handler: drain first, leave at the second signal."""
         if self._service.draining:
-            self.gave_up = self._service.in_flight > 0
-            self.should_exit = self.force_exit = True
+            self._deadline = 0.0
         else:
             self.drain()
 
     def drain(self) -> None:
         """Refuse what is new and leave once what is in flight is answered."""
+        if self._service.draining:
+            return
         logger.info("draining: %d requests in flight", self._service.in_flight)
         self._deadline = time.monotonic() + self._service.settings.drain_timeout
         self._service.draining = True
@@ -94,14 +97,11 @@ class _Uvicorn(uvicorn.Server):
     async def on_tick(self, counter: int) -> bool:
         if self._service.draining:
             late = time.monotonic() > self._deadline
-            self.should_exit |= late or self._service.in_flight == 0
             if late and self._service.in_flight:
                 self.gave_up = True
-                logger.error(
-                    "gave up on %d requests after %g s",
-                    self._service.in_flight,
-                    self._service.settings.drain_timeout,
-                )
+                logger.error("gave up on %d requests in flight", self._service.in_flight)
+                self._service.batcher.give_up()
+            self.should_exit |= late or self._service.in_flight == 0
         return await super().on_tick(counter)
 
 
@@ -164,7 +164,7 @@ class Server:
     def run(self, on_ready: Callable[[], None] | None = None) -> int:
         """Serve in this thread until SIGTERM or Ctrl-C; the exit code is 0 if no request was lost."""
         if on_ready is not None:
-            self._uvicorn._on_ready = on_ready
+            self._uvicorn.on_ready = on_ready
         self._uvicorn.run(sockets=[self.listener])
         return int(self._uvicorn.gave_up or not self._uvicorn.started)
 

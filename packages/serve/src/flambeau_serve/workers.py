@@ -8,13 +8,12 @@ supervisor alone, which passes it on.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
-import selectors
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -30,17 +29,22 @@ _LONGEST_PAUSE = 30.0
 
 
 class Worker:
-    """One worker process and the pipes to it."""
+    """One worker process and the pipes to it.
 
-    def __init__(self, row: int, argv: Sequence[str], fds: Sequence[int], threads: int) -> None:
-        self.row = row
+    `argv` starts one that is told `--worker ROW,ROWS,LISTENER,COUNTERS,READY`: its row in the counters, how many
+    there are, and the descriptors it is given.
+    """
+
+    def __init__(
+        self, argv: Sequence[str], row: int, rows: int, fds: Sequence[int], threads: int
+    ) -> None:
         self.ready = False
         self.started = time.monotonic()
         self._ready_pipe, theirs = os.pipe()
         os.set_blocking(self._ready_pipe, False)
-        command = [*argv, "--worker", ",".join(map(str, [row, *fds, theirs]))]
-        self.process = subprocess.Popen(
-            command,
+        handed = ",".join(map(str, [row, rows, *fds, theirs]))
+        self.process = subprocess.Popen(  # noqa: S603 - this very program, and no shell
+            [*argv, "--worker", handed],
             stdin=subprocess.PIPE,
             pass_fds=[*fds, theirs],
             start_new_session=True,
@@ -51,10 +55,8 @@ class Worker:
     def poll(self) -> int | None:
         """The exit code, or None while the worker lives; notes when it became ready."""
         if not self.ready:
-            try:
+            with contextlib.suppress(BlockingIOError):  # not yet: it is still loading the model
                 self.ready = bool(os.read(self._ready_pipe, 1))
-            except BlockingIOError:
-                pass  # nothing said yet: the worker is still loading the model
         return self.process.poll()
 
     def signal(self, sig: int) -> None:
@@ -75,10 +77,10 @@ class Supervisor:
     def __init__(self, listener: socket.socket, argv: Sequence[str], count: int) -> None:
         self._argv = list(argv)
         self._threads = max(1, _cpus() // count)
-        self._counters = tempfile.TemporaryFile()
-        self._counters.truncate(size_of(count + 1))
-        self._metrics = Metrics(fd=self._counters.fileno(), rows=count + 1, row=count)
-        self._fds = [listener.fileno(), self._counters.fileno(), count + 1]
+        self._rows = count + 1  # the last is the supervisor's own
+        self._counters = tempfile.TemporaryFile()  # noqa: SIM115 - shared as long as workers live
+        self._counters.truncate(size_of(self._rows))
+        self._metrics = Metrics(fd=self._counters.fileno(), rows=self._rows, row=count)
         self._listener = listener
         self._workers: list[Worker | None] = [None] * count
         self._pause = [0.0] * count
@@ -103,11 +105,9 @@ class Supervisor:
     def _on_signal(self, _sig: int, _frame: FrameType | None) -> None:
         self._signals += 1
 
-    def _start(self, row: int) -> Worker:
-        fds = [self._fds[0], self._fds[1]]
-        argv = [*self._argv, "--worker-rows", str(self._fds[2])]
-        worker = self._workers[row] = Worker(row, argv, fds, self._threads)
-        return worker
+    def _start(self, row: int) -> None:
+        fds = [self._listener.fileno(), self._counters.fileno()]
+        self._workers[row] = Worker(self._argv, row, self._rows, fds, self._threads)
 
     def _await_all(self) -> bool:
         """Wait until every worker serves; False if one ended before it did."""
