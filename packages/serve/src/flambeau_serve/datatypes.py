@@ -37,6 +37,7 @@ FLOATS = frozenset({"FP16", "FP32", "FP64", "BF16"})
 def dtype_of(datatype: object) -> np.dtype[Any]:
     """NumPy's dtype for a datatype name; InputError if the protocol has no such name.
 
+    >>> from flambeau_serve.datatypes import dtype_of
     >>> dtype_of("FP32")
     dtype('float32')
     """
@@ -49,6 +50,8 @@ def dtype_of(datatype: object) -> np.dtype[Any]:
 def datatype_of(dtype: np.dtype[Any]) -> str:
     """The protocol's name for a NumPy dtype; strings of every kind are BYTES.
 
+    >>> import numpy as np
+    >>> from flambeau_serve.datatypes import datatype_of
     >>> datatype_of(np.dtype("int64")), datatype_of(np.dtype("<U5"))
     ('INT64', 'BYTES')
     """

@@ -145,6 +145,7 @@ def is_picture(spec: TensorSpec) -> bool:
     """Whether an input can take a picture: floats of shape [N, 1 or 3, height, width].
 
     >>> from flambeau_serve import TensorSpec
+    >>> from flambeau_serve.images import is_picture
     >>> is_picture(TensorSpec("x", "FP32", (-1, 3, 224, 224)))
     True
     """

@@ -48,6 +48,7 @@ _ROW_BYTES = 8 * len(KEYS)
 class Metrics:
     """The counters of one process, and the sum of all.
 
+    >>> from flambeau_serve.metrics import Metrics
     >>> metrics = Metrics()
     >>> metrics.add("flambeau_batches_total")
     >>> [line for line in metrics.render().splitlines() if line.startswith("flambeau_batches")]

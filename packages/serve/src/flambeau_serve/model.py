@@ -28,6 +28,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 class TensorSpec:
     """Name, datatype and shape of one input or output; -1 in the shape is any size.
 
+    >>> from flambeau_serve import TensorSpec
     >>> TensorSpec("image", "FP32", (-1, 1, 28, 28)).as_json()
     {'name': 'image', 'datatype': 'FP32', 'shape': [-1, 1, 28, 28]}
     """
@@ -47,6 +48,7 @@ class TensorSpec:
     def parse(cls, text: str) -> TensorSpec:
         """Read the command line's form of a spec.
 
+        >>> from flambeau_serve import TensorSpec
         >>> TensorSpec.parse("image:FP32:-1,1,28,28").shape
         (-1, 1, 28, 28)
         """
@@ -92,6 +94,8 @@ class Model:
     With `inputs` left empty whatever comes is passed on in the order it came, unchecked, and the model's own
     complaint is the client's answer. `image` reads PNG and JPEG into the one input, for models that take pictures.
 
+    >>> import numpy as np
+    >>> from flambeau_serve import Model, TensorSpec
     >>> double = Model(lambda arrays: {"y": arrays["x"] * 2}, name="double",
     ...                inputs=[TensorSpec("x", "INT64", (-1,))])
     >>> double.predict({"x": np.array([1, 2])})

@@ -33,6 +33,7 @@ class InferRequest:
 def parse(body: bytes, header_length: int | None = None) -> InferRequest:
     """Read an infer request; with `header_length` its JSON ends there and raw tensors follow.
 
+    >>> from flambeau_serve.protocol import parse
     >>> parse(b'{"inputs": [{"name": "x", "datatype": "FP32", "shape": [2], "data": [1, 2]}]}').inputs
     {'x': array([1., 2.], dtype=float32)}
     """
@@ -129,6 +130,7 @@ def render(
     """Write an infer response: its body, and the headers it needs.
 
     >>> import numpy as np
+    >>> from flambeau_serve.protocol import InferRequest, render
     >>> body, headers = render({"y": np.ones(1)}, model="m", version="1", request=InferRequest({}))
     >>> body
     b'{"model_name":"m","model_version":"1","outputs":[{"name":"y","datatype":"FP64","shape":[1],"data":[1.0]}]}'

@@ -24,6 +24,7 @@ _MAX_SIZE = 2**31 - 1
 def read_shape(value: object) -> tuple[int, ...]:
     """Check the `shape` of a request: a short list of integers from 1 up.
 
+    >>> from flambeau_serve.tensors import read_shape
     >>> read_shape([1, 28, 28])
     (1, 28, 28)
     """
@@ -39,6 +40,7 @@ def read_shape(value: object) -> tuple[int, ...]:
 def from_json(data: object, datatype: str, shape: tuple[int, ...]) -> Array:
     """Make an array of `data`, which is flat (row-major) or nested as `shape` says.
 
+    >>> from flambeau_serve.tensors import from_json
     >>> from_json([[1, 2], [3, 4]], "FP32", (2, 2))
     array([[1., 2.],
            [3., 4.]], dtype=float32)
@@ -131,6 +133,7 @@ _ELEMENTS: dict[str, Callable[[list[Any], str], Array]] = {
 def from_bytes(raw: bytes | memoryview, datatype: str, shape: tuple[int, ...]) -> Array:
     """Make an array of little-endian elements in row-major order; BYTES have a 4-byte length before each.
 
+    >>> from flambeau_serve.tensors import from_bytes
     >>> from_bytes(b"\\x01\\x00\\x02\\x00", "INT16", (2,))
     array([1, 2], dtype=int16)
     """
@@ -167,6 +170,8 @@ def _split(raw: bytes, count: int) -> list[bytes]:
 def to_json(array: Array) -> list[Any]:
     """Flat, row-major JSON elements of an array; numbers JSON cannot say become None.
 
+    >>> import numpy as np
+    >>> from flambeau_serve.tensors import to_json
     >>> to_json(np.array([[1.5, np.nan]], dtype=np.float32))
     [1.5, None]
     """
@@ -197,6 +202,8 @@ def _text(value: object) -> str:
 def to_bytes(array: Array) -> bytes:
     """Little-endian, row-major bytes of an array, as `from_bytes` reads them.
 
+    >>> import numpy as np
+    >>> from flambeau_serve.tensors import to_bytes
     >>> to_bytes(np.array([1, 2], dtype=np.int16))
     b'\\x01\\x00\\x02\\x00'
     """
