@@ -1,0 +1,151 @@
+"""Pickles that PyTorch reads: our tensors, dtypes, devices and sizes under PyTorch's names.
+
+PyTorch need not be installed, so its names cannot be looked up when they are written. The standard library's C pickler
+insists on looking; its Python twin lets a class decide how objects are written, and checkpoints have few objects.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections import OrderedDict
+from typing import IO, Any
+
+import numpy as np
+
+from .._base import dtypes
+from .._base.checks import check, contiguous_strides
+from .._base.devices import device as Device
+from ..runtime.tensor import Size, Tensor, alias
+from .names import UNTYPED, storage_of_dtype
+from .storage import memory_of
+
+
+class TorchName:
+    """A class or function of PyTorch, known by name only."""
+
+    __slots__ = ("module", "name")
+
+    def __init__(self, module: str, name: str) -> None:
+        self.module, self.name = module, name
+
+    def __call__(self) -> None:
+        """The pickler wants what rebuilds an object to be callable; the reader will call the real thing."""
+        raise TypeError(f"{self.module}.{self.name} is a name to be written, not to be called")
+
+
+_REBUILD = TorchName("torch._utils", "_rebuild_tensor_v2")
+_REBUILD_BYTES = TorchName("torch._utils", "_rebuild_tensor_v3")
+_REBUILD_META = TorchName("torch._utils", "_rebuild_meta_tensor_no_storage")
+_REBUILD_PARAMETER = TorchName("torch._utils", "_rebuild_parameter")
+_REBUILD_TYPE = TorchName("torch._tensor", "_rebuild_from_type_v2")
+_TENSOR = TorchName("torch", "Tensor")
+_DEVICE = TorchName("torch", "device")
+_SIZE = TorchName("torch", "Size")
+_STORAGES = {name: TorchName("torch", name) for name in storage_of_dtype.values()}
+_UNTYPED = TorchName("torch.storage", UNTYPED)
+_DTYPES = {d: TorchName("torch", d.name) for d in dtypes.ALL}
+
+
+class _Memory:
+    """A storage in a pickle: the memory, and as what it is seen."""
+
+    def __init__(self, kind: TorchName, key: str, location: str, count: int) -> None:
+        self.id = ("storage", kind, key, location, count)
+
+
+class Pickler(pickle._Pickler):  # type: ignore[name-defined]
+    """Writes one object; afterwards `storages` has the memory of its tensors, to be written as records 0, 1, ..."""
+
+    dispatch = dict(pickle._Pickler.dispatch)  # type: ignore[attr-defined]
+
+    def __init__(self, stream: IO[bytes], protocol: int) -> None:
+        super().__init__(stream, protocol)
+        self.storages: list[np.ndarray] = []
+        self._keys: dict[Any, tuple[str, dtypes.dtype]] = {}
+        self._names: dict[tuple[str, str], TorchName] = {}
+
+    def persistent_id(self, obj: Any) -> Any:
+        return obj.id if type(obj) is _Memory else None
+
+    def reducer_override(self, obj: Any) -> Any:
+        if isinstance(obj, Tensor):
+            return self._reduce_tensor(obj)
+        kind = type(obj)
+        if kind is Device:
+            return _DEVICE, (obj.type,) if obj.index is None else (obj.type, obj.index)
+        if kind is Size:
+            return _SIZE, (tuple(obj),)
+        return NotImplemented
+
+    def _save_name(self, obj: TorchName) -> None:
+        self.write(b"c" + f"{obj.module}\n{obj.name}\n".encode())
+        self.memoize(obj)
+
+    dispatch[TorchName] = _save_name
+
+    def _save_dtype(self, obj: dtypes.dtype) -> None:
+        self.save(_DTYPES[obj])
+
+    dispatch[dtypes.dtype] = _save_dtype
+
+    def _reduce_tensor(self, tensor: Tensor) -> tuple:
+        if type(tensor) is Tensor:
+            return self._with_attributes(tensor)
+        from ..nn.parameter import Parameter
+
+        if type(tensor) is Parameter:
+            return _REBUILD_PARAMETER, (alias(tensor), tensor.requires_grad, OrderedDict())
+        function, args = self._reduce_plain(tensor)
+        return _REBUILD_TYPE, (function, type(tensor), args, _attributes(tensor))
+
+    def _with_attributes(self, tensor: Tensor) -> tuple:
+        function, args = self._reduce_plain(tensor)
+        state = _attributes(tensor)
+        return (_REBUILD_TYPE, (function, _TENSOR, args, state)) if state else (function, args)
+
+    def _reduce_plain(self, tensor: Tensor) -> tuple[TorchName, tuple]:
+        array = getattr(tensor, "_array", None)
+        check(
+            array is not None,
+            lambda: (
+                "save: a tensor inside vmap or forward-mode differentiation has no values of its own to save"
+            ),
+        )
+        dtype, device = tensor.dtype, tensor.device
+        if device.type == "meta":
+            shape = tuple(tensor.shape)
+            return _REBUILD_META, (dtype, shape, contiguous_strides(shape), tensor.requires_grad)
+        identity, raw, offset, strides = memory_of(array)
+        typed = dtype in storage_of_dtype
+        memory = _Memory(
+            _STORAGES[storage_of_dtype[dtype]] if typed else _UNTYPED,
+            self._key(identity, raw, dtype),
+            str(device),
+            raw.size // dtype.itemsize if typed else raw.size,
+        )
+        args = (memory, offset, tuple(array.shape), strides, tensor.requires_grad, OrderedDict())
+        return (_REBUILD, args) if typed else (_REBUILD_BYTES, (*args, dtype))
+
+    def _key(self, identity: Any, raw: np.ndarray, dtype: dtypes.dtype) -> str:
+        if raw.size == 0:  # empty arrays share no memory, whatever their addresses say
+            identity = object()
+        key, first = self._keys.setdefault(identity, (str(len(self.storages)), dtype))
+        check(
+            first is dtype,
+            lambda: (
+                "Cannot save multiple tensors or storages that view the same data as different types: "
+                f"{first} and {dtype}"
+            ),
+        )
+        if int(key) == len(self.storages):
+            self.storages.append(raw)
+        return key
+
+
+def _attributes(tensor: Tensor) -> dict[str, Any]:
+    """What the user hung on a tensor, and the mark of a Buffer."""
+    return {
+        name: value
+        for name, value in tensor.__dict__.items()
+        if (not name.startswith("_") and name != "grad") or name == "_is_buffer"
+    }
