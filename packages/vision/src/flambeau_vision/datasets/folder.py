@@ -140,8 +140,8 @@ class DatasetFolder(VisionDataset):
     >>> root = pathlib.Path(tempfile.mkdtemp())
     >>> (root / "cat").mkdir()
     >>> _ = (root / "cat" / "tom.txt").write_text("meow")
-    >>> DatasetFolder(root, lambda path: open(path).read(), extensions=(".txt",))[0]
-    ('meow', 0)
+    >>> DatasetFolder(root, os.path.basename, extensions=(".txt",))[0]
+    ('tom.txt', 0)
     """
 
     def __init__(

@@ -147,8 +147,8 @@ class ResNet(nn.Module):
     three entries.
 
     >>> import flambeau
-    >>> ResNet(BasicBlock, [1, 1, 1, 1], num_classes=7)(flambeau.zeros(1, 3, 32, 32)).shape
-    flambeau.Size([1, 7])
+    >>> ResNet(BasicBlock, [1, 1, 1, 1], num_classes=7)(flambeau.zeros(2, 3, 32, 32)).shape
+    flambeau.Size([2, 7])
     """
 
     def __init__(
@@ -213,23 +213,20 @@ class ResNet(nn.Module):
             downsample = nn.Sequential(
                 _conv1x1(self.inplanes, outputs, stride), self._norm_layer(outputs)
             )
-        shared: Any = (self.groups, self.base_width)
         made: list[nn.Module] = [
             block(
-                self.inplanes,
+                self.inplanes if i == 0 else outputs,
                 planes,
-                stride,
-                downsample,
-                *shared,
-                previous_dilation,
+                stride if i == 0 else 1,
+                downsample if i == 0 else None,
+                self.groups,
+                self.base_width,
+                previous_dilation if i == 0 else self.dilation,
                 self._norm_layer,
             )
+            for i in range(blocks)
         ]
         self.inplanes = outputs
-        made += [
-            block(outputs, planes, 1, None, *shared, self.dilation, self._norm_layer)
-            for _ in range(1, blocks)
-        ]
         return nn.Sequential(*made)
 
     def forward(self, x: Tensor) -> Tensor:

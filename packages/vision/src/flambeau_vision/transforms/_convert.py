@@ -76,8 +76,6 @@ def _as_pixels(picture: Tensor | numpy.ndarray, mode: str | None) -> numpy.ndarr
         layout = "[height, width] or [height, width, channels]"
     elif isinstance(picture, Tensor):
         image = picture.unsqueeze(0) if picture.ndim == 2 else picture
-        if image.is_floating_point() and mode != "F":
-            image = image.mul(255).to(flambeau.uint8)
         pixels = image.detach().cpu().numpy()
         pixels = pixels.transpose(1, 2, 0) if pixels.ndim == 3 else pixels
         layout = "[height, width] or [channels, height, width]"
@@ -87,6 +85,9 @@ def _as_pixels(picture: Tensor | numpy.ndarray, mode: str | None) -> numpy.ndarr
         raise ValueError(
             f"to_pil_image: shape {list(picture.shape)}; expected {layout} with at most 4 channels"
         )
+    if pixels.dtype.kind == "f" and mode != "F":
+        # By way of int64, so that a value outside 0 .. 1 wraps around as PyTorch's does.
+        return (pixels * pixels.dtype.type(255)).astype(numpy.int64).astype(numpy.uint8)
     return pixels
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,9 +23,9 @@ def dimensions(image: Image.Image) -> list[int]:
 def _fill(image: Image.Image, fill: Fill) -> dict[str, Any]:
     """Pillow's `fillcolor` of a number or a list: one value a band, whole where bands are bytes."""
     bands = len(image.getbands())
-    values = (
-        tuple(fill) if isinstance(fill, (list, tuple)) else (0 if fill is None else fill,) * bands
-    )
+    values: tuple[float, ...] = (0 if fill is None else fill,)  # type: ignore[assignment]
+    if isinstance(fill, (list, tuple)):
+        values = tuple(fill)
     if len(values) == 1:
         values = values * bands
     if len(values) != bands:
@@ -51,7 +52,11 @@ def crop(image: Image.Image, top: int, left: int, height: int, width: int) -> Im
 def resize(
     image: Image.Image, size: tuple[int, int], mode: InterpolationMode, antialias: bool | None
 ) -> Image.Image:
-    """Pillow always antialiases (but for nearest), so `antialias` changes nothing here."""
+    if antialias is False:
+        warnings.warn(
+            "Anti-alias option is always applied for PIL Image input. Argument antialias is ignored.",
+            stacklevel=4,
+        )
     return image.resize((size[1], size[0]), TO_PILLOW[mode])
 
 

@@ -52,36 +52,48 @@ def nearest_index(size: int, new_size: int, *, exact: bool) -> list[int]:
 
 
 @lru_cache(maxsize=256)
-def weights(size: int, new_size: int, mode: str, antialias: bool) -> numpy.ndarray:
-    """The `[new_size, size]` matrix that resizes one side."""
+def weights(size: int, new_size: int, mode: str, antialias: bool, dtype: str) -> numpy.ndarray:
+    """The `[new_size, size]` matrix that resizes one side, computed in `dtype` as PyTorch does."""
     weight, half = _FILTERS[mode, antialias]
-    scale = size / new_size
-    widen = max(scale, 1.0) if antialias else 1.0
-    centers = (numpy.arange(new_size) + 0.5) * scale
+    number = numpy.dtype(dtype).type
+    scale = number(size) / number(new_size)
+    centers = (numpy.arange(new_size, dtype=dtype) + number(0.5)) * scale
     if antialias:
-        pixels = numpy.arange(size)
-        matrix = weight((pixels[None, :] + 0.5 - centers[:, None]) / widen)
-        # Only pixels whose index lies within the filter's reach count, by PyTorch's rounding.
-        low = numpy.maximum((centers - half * widen + 0.5).astype(numpy.int64), 0)
-        high = numpy.minimum((centers + half * widen + 0.5).astype(numpy.int64), size)
-        inside = (pixels >= low[:, None]) & (pixels < high[:, None])
-        matrix = numpy.where(inside, matrix, 0.0)
-        return matrix / matrix.sum(axis=1, keepdims=True)
-    matrix = numpy.zeros((new_size, size))
-    points = centers - 0.5 if mode == "bicubic" else numpy.maximum(centers - 0.5, 0.0)
-    first = numpy.floor(points).astype(numpy.int64)
+        return _widened(size, centers, weight, half, max(scale, number(1.0)))
+    matrix = numpy.zeros((new_size, size), dtype)
+    points = centers - number(0.5)
+    if mode == "bilinear":
+        points = numpy.maximum(points, number(0.0))
+    first = numpy.floor(points)
     for step in range(1 - int(half), int(half) + 1):
-        source = numpy.clip(first + step, 0, size - 1)
+        source = numpy.clip(first + step, 0, size - 1).astype(numpy.int64)
         numpy.add.at(matrix, (numpy.arange(new_size), source), weight(first + step - points))
     return matrix
+
+
+def _widened(
+    size: int, centers: numpy.ndarray, weight: Filter, half: float, widen: numpy.floating
+) -> numpy.ndarray:
+    """The antialiased form: the filter `widen` times as wide, normalised over the pixels inside."""
+    reach = centers.dtype.type(half) * widen
+    # Only pixels whose index lies within the filter's reach count, by PyTorch's rounding.
+    low = numpy.maximum((centers - reach + 0.5).astype(numpy.int64), 0)[:, None]
+    high = numpy.minimum((centers + reach + 0.5).astype(numpy.int64), size)[:, None]
+    pixels = numpy.arange(size)
+    distance = (pixels.astype(centers.dtype) - centers[:, None] + centers.dtype.type(0.5)) / widen
+    matrix = numpy.where((pixels >= low) & (pixels < high), weight(distance), 0).astype(
+        centers.dtype
+    )
+    return matrix / matrix.sum(axis=1, keepdims=True)
 
 
 def _resize_side(image: Tensor, new_size: int, mode: str, antialias: bool, *, dim: int) -> Tensor:
     size = image.shape[dim]
     if size == new_size:
         return image
-    matrix = flambeau.from_numpy(weights(size, new_size, mode, antialias))
-    matrix = matrix.to(device=image.device, dtype=image.dtype)
+    dtype = "float64" if image.dtype == flambeau.float64 else "float32"
+    matrix = flambeau.from_numpy(weights(size, new_size, mode, antialias, dtype))
+    matrix = matrix.to(device=image.device)
     return image @ matrix.mT if dim == -1 else matrix @ image
 
 

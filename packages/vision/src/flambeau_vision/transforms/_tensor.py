@@ -272,12 +272,10 @@ def _blend(image: Tensor, other: Tensor | float, factor: float) -> Tensor:
 
 
 def grayscale(image: Tensor, channels: int) -> Tensor:
-    if dimensions(image)[0] == 1:
-        gray = image
-    else:
-        _check_channels(image, "rgb_to_grayscale", (1, 3))
-        red, green, blue = image.unbind(dim=-3)
-        gray = (0.2989 * red + 0.587 * green + 0.114 * blue).to(image.dtype).unsqueeze(-3)
+    if _check_channels(image, "rgb_to_grayscale", (1, 3)) == 1:
+        return image.clone()  # one channel stays one, whatever was asked: torchvision's rule
+    red, green, blue = image.unbind(dim=-3)
+    gray = (0.2989 * red + 0.587 * green + 0.114 * blue).to(image.dtype).unsqueeze(-3)
     return gray if channels == 1 else gray.expand(*gray.shape[:-3], 3, *gray.shape[-2:])
 
 
