@@ -181,9 +181,10 @@ def test_a_body_that_never_comes(serve: Serve, plain: Model) -> None:
     client = serve(plain, read_timeout=0.2)
     with socket.create_connection((client.base_url.host, client.base_url.port)) as connection:
         connection.sendall(
-            b"POST /v2/models/plain/infer HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n{"
+            b"POST /v2/models/plain/infer HTTP/1.1\r\nhost: x\r\n"
+            b"connection: close\r\ncontent-length: 9\r\n\r\n{"
         )
-        answer = connection.recv(4096)
+        answer = b"".join(iter(lambda: connection.recv(4096), b""))
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert b"did not arrive within 0.2 s" in answer
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
+from python_multipart.exceptions import FormParserError
 from starlette.applications import Starlette
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
@@ -374,11 +375,15 @@ def _reader(model: Model) -> ImageReader:
 async def _uploads(request: Request) -> list[bytes]:
     """The files of a multipart form, in order."""
     await request.body()
-    async with request.form(max_files=256) as form:
-        files = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
-        if not files:
-            raise InputError("the form holds no file; send a picture as a file field")
-        return [await file.read() for file in files]
+    try:
+        async with request.form(max_files=256) as form:
+            files = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
+            pictures = [await file.read() for file in files]
+    except FormParserError as error:  # older Starlettes let it through
+        raise InputError(f"the form is broken: {error}") from None
+    if not pictures:
+        raise InputError("the form holds no file; send a picture as a file field")
+    return pictures
 
 
 def _pictures(reader: ImageReader, pictures: list[bytes]) -> InferRequest:
