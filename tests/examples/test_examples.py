@@ -25,6 +25,18 @@ SETTINGS: dict[str, list[str]] = {
         "--length",
         "20",
     ],
+    "keyword_spotting.py": [
+        "--voices",
+        "synthetic",
+        "--speakers",
+        "5",
+        "--takes",
+        "1",
+        "--epochs",
+        "1",
+        "--save",
+        "digits.pt",
+    ],
 }
 
 # Run in full by another session.

@@ -44,6 +44,7 @@ def padded_batch(
     Raises:
         ValueError: no sequences, a sequence that is not one-dimensional, or an unknown side.
 
+    >>> from flambeau_text import padded_batch
     >>> batch = padded_batch([[5, 6, 7], [8]])
     >>> batch.tokens.tolist(), batch.lengths.tolist()
     ([[5, 6, 7], [8, 0, 0]], [3, 1])
@@ -72,6 +73,7 @@ def pad_collate(
     Examples that are sequences give a `PaddedBatch`; examples that are `(sequence, label)` pairs
     give `(PaddedBatch, labels)`, the labels stacked into one tensor.
 
+    >>> from flambeau_text import pad_collate
     >>> collate = pad_collate(padding_value=-1)
     >>> batch, labels = collate([([1, 2], 0), ([3], 1)])
     >>> batch.tokens.tolist(), labels.tolist()

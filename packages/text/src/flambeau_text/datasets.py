@@ -28,6 +28,7 @@ class TokenWindows(Dataset[tuple[Tensor, Tensor]]):
     Raises:
         ValueError: the sequence is shorter than `block_size + 1`.
 
+    >>> from flambeau_text import TokenWindows
     >>> windows = TokenWindows([0, 1, 2, 3, 4, 5], block_size=2)
     >>> len(windows), [part.tolist() for part in windows[1]]
     (2, [[2, 3], [3, 4]])
@@ -73,6 +74,7 @@ class CharDataset(TokenWindows):
         stride: the distance between two windows; `None` puts them end to end.
         vocab: the characters to know, such as another dataset's; `None` takes those of the text.
 
+    >>> from flambeau_text import CharDataset
     >>> data = CharDataset("hello world", block_size=5)
     >>> data.decode(data[0][0]), data.decode(data[0][1])
     ('hello', 'ello ')
@@ -110,6 +112,7 @@ class SentenceDataset(Dataset[Tensor]):
         tokenizer: from a sentence to its tokens; `str.split` by default.
         vocab: the tokens to know; `None` takes those of the text, with `<unk>` at 0 as default.
 
+    >>> from flambeau_text import SentenceDataset
     >>> data = SentenceDataset("It rains. It rains again!")
     >>> [sentence.tolist() for sentence in data]
     [[1, 4], [1, 3, 2]]

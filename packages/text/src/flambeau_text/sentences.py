@@ -22,6 +22,7 @@ _ABBREVIATIONS = frozenset(
 def split_sentences(text: str) -> list[str]:
     """The sentences of `text`, stripped, with line breaks inside them made spaces.
 
+    >>> from flambeau_text import split_sentences
     >>> split_sentences("Mr. Brown came. Did he?  Yes!")
     ['Mr. Brown came.', 'Did he?', 'Yes!']
     """

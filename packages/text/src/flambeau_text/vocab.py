@@ -26,6 +26,7 @@ class Vocab(nn.Module):
     Raises:
         RuntimeError: a token appears twice.
 
+    >>> from flambeau_text import Vocab
     >>> words = Vocab(["<unk>", "sea", "land"])
     >>> words.set_default_index(0)
     >>> words(["land", "sky", "sea"])
@@ -156,6 +157,7 @@ def vocab(
         specials: tokens that are always in, in the given order, whatever their frequency.
         special_first: whether these stand before the others or behind them.
 
+    >>> from flambeau_text.vocab import vocab
     >>> vocab({"b": 5, "a": 2, "z": 1}, min_freq=2, specials=["<pad>"]).get_itos()
     ['<pad>', 'b', 'a']
     """
@@ -186,6 +188,7 @@ def build_vocab_from_iterator(
     Raises:
         ValueError: `max_tokens` leaves no room beside the specials.
 
+    >>> from flambeau_text import build_vocab_from_iterator
     >>> lines = [["to", "be"], ["or", "not", "to", "be"]]
     >>> build_vocab_from_iterator(lines, specials=["<unk>"]).get_itos()
     ['<unk>', 'be', 'to', 'not', 'or']

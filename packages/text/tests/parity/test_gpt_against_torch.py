@@ -57,7 +57,9 @@ def test_logits_loss_and_gradients():
         got.detach().numpy(), expected.detach().numpy(), rtol=1e-4, atol=1e-4
     )
 
-    F.cross_entropy(expected[:, :-1].flatten(0, 1), torch.tensor(TOKENS)[:, 1:].flatten()).backward()
+    F.cross_entropy(
+        expected[:, :-1].flatten(0, 1), torch.tensor(TOKENS)[:, 1:].flatten()
+    ).backward()
     model.loss(flambeau.tensor(TOKENS)[:, :-1], flambeau.tensor(TOKENS)[:, 1:]).backward()
     for name, parameter in model.named_parameters():
         numpy.testing.assert_allclose(

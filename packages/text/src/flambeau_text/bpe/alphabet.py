@@ -24,6 +24,7 @@ _BYTE_OF_SYMBOL = {symbol: byte for byte, symbol in _SYMBOL_OF_BYTE.items()}
 def to_symbols(token: bytes) -> str:
     """The printable spelling of a token.
 
+    >>> from flambeau_text.bpe.alphabet import to_symbols
     >>> to_symbols(b" the")
     'Ġthe'
     """
@@ -36,6 +37,7 @@ def from_symbols(symbols: str) -> bytes:
     Raises:
         KeyError: a character stands for no byte.
 
+    >>> from flambeau_text.bpe.alphabet import from_symbols
     >>> from_symbols("Ġthe")
     b' the'
     """

@@ -39,6 +39,7 @@ class BPETokenizer:
     Raises:
         ValueError: a byte is missing, or a number stands for two tokens.
 
+    >>> from flambeau_text import BPETokenizer
     >>> tokenizer = BPETokenizer.train("the cat, the hat, the bat", vocab_size=260)
     >>> tokenizer.tokens("the rat")
     ['the', ' ', 'r', 'at']

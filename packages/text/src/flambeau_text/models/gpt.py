@@ -133,6 +133,7 @@ class GPT(nn.Module):
     Args:
         config: the sizes.
 
+    >>> from flambeau_text.models import GPT, GPTConfig
     >>> _ = flambeau.manual_seed(0)
     >>> model = GPT(GPTConfig(vocab_size=11, block_size=8, n_layer=1, n_head=2, n_embd=16))
     >>> tokens = flambeau.tensor([[1, 2, 3]])
