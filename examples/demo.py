@@ -37,6 +37,7 @@ from rich.text import Text
 import flambeau
 from flambeau import Tensor, nn
 from flambeau.nn import functional as F
+from flambeau.serialization import safetensors
 from flambeau.utils.data import DataLoader, TensorDataset
 from flambeau_vision.datasets import MNIST5k
 
@@ -173,7 +174,7 @@ def save_and_reload(model: nn.Module, images: Tensor, folder: pathlib.Path) -> N
     """Writes a checkpoint and safetensors, and checks that a fresh model with each answers the same."""
     files = {
         "digits.pt": (flambeau.save, flambeau.load),
-        "digits.safetensors": (flambeau.save_safetensors, flambeau.load_safetensors),
+        "digits.safetensors": (safetensors.save_file, safetensors.load_file),
     }
     expected = model(images)
     for name, (save, load) in files.items():
