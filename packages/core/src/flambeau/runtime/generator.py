@@ -130,8 +130,9 @@ class Generator:
     def _words(self) -> Any:
         """NumPy's twister in our state. Hold the lock."""
         if self._twister is None:
+            first = _first_words(self.initial_seed())  # may choose a seed, which starts the stream anew
             self._twister = _new_twister()
-            self._twister.bit_generator.state = _as_numpy(_first_words(self.initial_seed()), WORDS)
+            self._twister.bit_generator.state = _as_numpy(first, WORDS)
         return self._twister
 
     def _uint32(self, count: int) -> np.ndarray:

@@ -1,0 +1,152 @@
+"""flambeau: deep learning with PyTorch's API on NumPy and CuPy.
+
+Submodules (`flambeau.nn`, `flambeau.optim`, ...) are imported when first touched, so that `import flambeau` costs little
+more than `import numpy`.
+"""
+
+from __future__ import annotations
+
+from math import e, inf, nan, pi
+from typing import Any
+
+from . import backends as _backends  # noqa: F401  (announces the devices)
+from . import methods as _methods
+from ._base.devices import device
+from ._base.dtypes import (
+    ALIASES as _ALIASES,
+)
+from ._base.dtypes import (
+    can_cast,
+    dtype,
+    get_default_dtype,
+    promote_types,
+    set_default_dtype,
+)
+from ._base.dtypes import ALL as _DTYPES
+from .autograd.modes import (
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    is_inference_mode_enabled,
+    no_grad,
+    set_grad_enabled,
+)
+from .ops.creation import (
+    arange,
+    as_tensor,
+    empty,
+    empty_like,
+    eye,
+    from_numpy,
+    full,
+    full_like,
+    get_default_device,
+    linspace,
+    ones,
+    ones_like,
+    set_default_device,
+    tensor,
+    zeros,
+    zeros_like,
+)
+from .ops.joining import broadcast_tensors, cat, hstack, meshgrid, stack, vstack
+from .ops.matrix import einsum
+from .ops.random import normal, rand, rand_like, randint, randint_like, randn, randn_like, randperm
+from .printing import set_printoptions
+from .runtime.operator import registry as _registry
+from .runtime.promotion import result_type
+from .runtime.tensor import Size, Tensor
+
+__version__ = "0.1.0"
+
+for _d in _DTYPES:
+    globals()[_d.name] = _d
+globals().update(_ALIASES)
+for _name, _op in _registry.items():
+    if _op.method:
+        globals().setdefault(_name, _op.public)
+for _name, _target in _methods.NAMES.items():
+    globals().setdefault(_name, _registry[_target].public if _target in _registry else globals()[_target])
+
+newaxis = None
+concat = concatenate = cat
+median = _registry["median"].public
+
+strided = "strided"
+contiguous_format, preserve_format, channels_last, channels_last_3d = (
+    "contiguous_format", "preserve_format", "channels_last", "channels_last_3d",
+)  # fmt: skip
+
+_SUBMODULES = frozenset({
+    "amp", "autograd", "backends", "compat", "cuda", "distributed", "distributions", "export", "fft", "func", "graph", "hub",
+    "ir", "jit", "linalg", "multiprocessing", "nn", "onnx", "ops", "optim", "profiler", "quantization", "random",
+    "runtime", "serialization", "special", "testing", "utils",
+})  # fmt: skip
+
+# Names that live in submodules and are reached from the top: imported when first touched.
+_ELSEWHERE = {
+    "save": "serialization", "load": "serialization", "Generator": "runtime.generator", "compile": "jit",
+    "manual_seed": "random", "seed": "random", "initial_seed": "random", "get_rng_state": "random",
+    "set_rng_state": "random", "default_generator": "random", "vmap": "func", "show_config": "config",
+    "get_num_threads": "config", "set_num_threads": "config", "autocast": "amp", "stft": "ops.spectral",
+    "istft": "ops.spectral", "hann_window": "ops.spectral", "hamming_window": "ops.spectral",
+}  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    import importlib
+
+    if name in _SUBMODULES:
+        return importlib.import_module(f"{__name__}.{name}")
+    if name in _ELSEWHERE:
+        found = getattr(importlib.import_module(f"{__name__}.{_ELSEWHERE[name]}"), name)
+        globals()[name] = found
+        return found
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_SUBMODULES, *_ELSEWHERE})
+
+
+def is_tensor(obj: Any) -> bool:
+    """Whether `obj` is a Tensor."""
+    return isinstance(obj, Tensor)
+
+
+def is_floating_point(input: Tensor) -> bool:
+    """Whether the dtype is a floating one."""
+    return input.dtype.is_floating_point
+
+
+def is_complex(input: Tensor) -> bool:
+    """Whether the dtype is a complex one."""
+    return input.dtype.is_complex
+
+
+def numel(input: Tensor) -> int:
+    """The number of elements."""
+    return input.numel()  # type: ignore[attr-defined]
+
+
+def allclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> bool:
+    """Whether all elements are close; see `isclose`."""
+    return input.allclose(other, rtol, atol, equal_nan)  # type: ignore[attr-defined]
+
+
+def equal(input: Tensor, other: Tensor) -> bool:
+    """Whether both have one shape and equal elements."""
+    return input.equal(other)  # type: ignore[attr-defined]
+
+
+def broadcast_to(input: Tensor, size: Any) -> Tensor:
+    """`expand` to a shape."""
+    return input.expand(size)  # type: ignore[attr-defined]
+
+
+def detach(input: Tensor) -> Tensor:
+    """The same memory without history."""
+    return input.detach()  # type: ignore[attr-defined]
+
+
+__all__ = [n for n in globals() if not n.startswith("_") and n not in ("annotations", "Any")]

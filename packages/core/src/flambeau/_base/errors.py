@@ -1,0 +1,16 @@
+"""The few exception classes of our own; each derives from the class PyTorch raises in the same place."""
+
+from __future__ import annotations
+
+
+class MissingRule(NotImplementedError):
+    """An operator has no rule for what was asked; the text names operator, transform and ways out."""
+
+
+class MissingExtra(ImportError):
+    """An optional dependency is needed and absent; the text says which extra brings it."""
+
+
+def missing_extra(what: str, module: str, extra: str, package: str = "flambeau") -> MissingExtra:
+    """The error for `what` needing `module`, which `pip install package[extra]` brings."""
+    return MissingExtra(f"{what} needs {module}, which is not installed: pip install '{package}[{extra}]'")

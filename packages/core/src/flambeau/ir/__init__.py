@@ -1,0 +1,28 @@
+"""Layer 1: scalar expressions. An elementwise operator is one; derivatives, NumPy, C and CUDA text are read off it.
+
+    from flambeau import ir
+    x = ir.var("x")
+    ir.derive(ir.tanh(x), ["x"])     # {"x": 1 - out * out}
+    ir.numpy_text(ir.tanh(x), ["x"]) # "xp.tanh(x)"
+"""
+
+from .derive import derive
+from .expr import Expr, Scalar, apply, as_expr, const, evaluate, param, scalars, var
+from .table import *  # noqa: F403  (the scalar functions: ir.exp, ir.where, ...)
+from .text import c_text, numpy_function, numpy_text
+
+__all__ = [
+    "Expr",
+    "Scalar",
+    "apply",
+    "as_expr",
+    "c_text",
+    "const",
+    "derive",
+    "evaluate",
+    "numpy_function",
+    "numpy_text",
+    "param",
+    "scalars",
+    "var",
+]

@@ -1,0 +1,123 @@
+"""The table of scalar functions: NumPy's spelling, C's spelling, partial derivatives.
+
+Each row has an elementwise operator of the same name in `flambeau.ops`, so that an expression can also be evaluated
+on tensors (double backward, tracing). Functions that NumPy lacks (erf, ...) are supplied by each backend's `xp`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from .expr import Expr, Scalar, apply, const, scalars
+
+__all__: list[str] = []
+
+
+def _scalar(name: str, numpy: str, c: str, result: str = "same", partials: Callable[..., tuple] | None = None) -> None:
+    scalars[name] = Scalar(name, numpy, c, result, partials)
+
+    def function(*args: Any) -> Expr:
+        return apply(name, *args)
+
+    function.__name__ = name
+    globals()[name] = function
+    __all__.append(name)
+
+
+def _(name: str) -> Callable[..., Expr]:
+    return lambda *args: apply(name, *args)
+
+
+_exp, _log, _sin, _cos, _sinh, _cosh = map(_, ("exp", "log", "sin", "cos", "sinh", "cosh"))
+_where, _sqrt, _sign, _eq, _square = map(_, ("where", "sqrt", "sign", "eq", "square"))
+_SQRT_PI = math.sqrt(math.pi)
+
+
+def _share(picked: Expr, tied: Expr) -> Expr:
+    """1 where this argument was picked, 1/2 where both tie, else 0: PyTorch's subgradient of max and min."""
+    return _where(tied, 0.5, _where(picked, 1.0, 0.0))
+
+
+# arithmetic
+_scalar("add", "add", "({0} + {1})", partials=lambda out, a, b: (1, 1))
+_scalar("sub", "subtract", "({0} - {1})", partials=lambda out, a, b: (1, -1))
+_scalar("mul", "multiply", "({0} * {1})", partials=lambda out, a, b: (b, a))
+_scalar("div", "true_divide", "({0} / {1})", partials=lambda out, a, b: (1 / b, -out / b))
+_scalar("neg", "negative", "(-{0})", partials=lambda out, a: (-1,))
+_scalar("abs", "absolute", "fabs", partials=lambda out, a: (_sign(a),))
+_scalar("sign", "sign", "fb_sign", partials=lambda out, a: (0,))
+_scalar("square", "square", "({0} * {0})", partials=lambda out, a: (2 * a,))
+_scalar("reciprocal", "reciprocal", "(1 / {0})", partials=lambda out, a: (-out * out,))
+_scalar(
+    "pow", "power", "pow",
+    partials=lambda out, a, b: (
+        _where(_eq(b, 0), 0.0, b * a ** (b - 1)),
+        _where(_eq(a, 0) * (b >= 0), 0.0, out * _log(a)),
+    ),
+)  # fmt: skip
+_scalar("floor_divide", "floor_divide", "floor({0} / {1})")
+_scalar("remainder", "remainder", "fb_remainder", partials=lambda out, a, b: (1, -apply("floor", a / b)))
+_scalar("fmod", "fmod", "fmod", partials=lambda out, a, b: (1, -apply("trunc", a / b)))
+_scalar("maximum", "maximum", "fb_max", partials=lambda out, a, b: (_share(a > b, _eq(a, b)), _share(b > a, _eq(a, b))))
+_scalar("minimum", "minimum", "fb_min", partials=lambda out, a, b: (_share(a < b, _eq(a, b)), _share(b < a, _eq(a, b))))
+
+# exponents and logarithms
+_scalar("exp", "exp", "exp", partials=lambda out, a: (out,))
+_scalar("exp2", "exp2", "exp2", partials=lambda out, a: (out * math.log(2),))
+_scalar("expm1", "expm1", "expm1", partials=lambda out, a: (out + 1,))
+_scalar("log", "log", "log", partials=lambda out, a: (1 / a,))
+_scalar("log2", "log2", "log2", partials=lambda out, a: (1 / (a * math.log(2)),))
+_scalar("log10", "log10", "log10", partials=lambda out, a: (1 / (a * math.log(10)),))
+_scalar("log1p", "log1p", "log1p", partials=lambda out, a: (1 / (a + 1),))
+_scalar("sqrt", "sqrt", "sqrt", partials=lambda out, a: (0.5 / out,))
+_scalar("rsqrt", "rsqrt", "(1 / sqrt({0}))", partials=lambda out, a: (-0.5 * out * out * out,))
+
+# trigonometry
+_scalar("sin", "sin", "sin", partials=lambda out, a: (_cos(a),))
+_scalar("cos", "cos", "cos", partials=lambda out, a: (-_sin(a),))
+_scalar("tan", "tan", "tan", partials=lambda out, a: (1 + out * out,))
+_scalar("asin", "arcsin", "asin", partials=lambda out, a: (1 / _sqrt(1 - a * a),))
+_scalar("acos", "arccos", "acos", partials=lambda out, a: (-1 / _sqrt(1 - a * a),))
+_scalar("atan", "arctan", "atan", partials=lambda out, a: (1 / (1 + a * a),))
+_scalar("atan2", "arctan2", "atan2", partials=lambda out, a, b: (b / (a * a + b * b), -a / (a * a + b * b)))
+_scalar("sinh", "sinh", "sinh", partials=lambda out, a: (_cosh(a),))
+_scalar("cosh", "cosh", "cosh", partials=lambda out, a: (_sinh(a),))
+_scalar("tanh", "tanh", "tanh", partials=lambda out, a: (1 - out * out,))
+_scalar("asinh", "arcsinh", "asinh", partials=lambda out, a: (1 / _sqrt(a * a + 1),))
+_scalar("acosh", "arccosh", "acosh", partials=lambda out, a: (1 / _sqrt(a * a - 1),))
+_scalar("atanh", "arctanh", "atanh", partials=lambda out, a: (1 / (1 - a * a),))
+
+# special
+_scalar("erf", "erf", "erf", partials=lambda out, a: (_exp(-(a * a)) * (2 / _SQRT_PI),))
+_scalar("erfc", "erfc", "erfc", partials=lambda out, a: (_exp(-(a * a)) * (-2 / _SQRT_PI),))
+_scalar("sigmoid", "sigmoid", "fb_sigmoid", partials=lambda out, a: (out * (1 - out),))
+
+# rounding
+_scalar("floor", "floor", "floor", partials=lambda out, a: (0,))
+_scalar("ceil", "ceil", "ceil", partials=lambda out, a: (0,))
+_scalar("trunc", "trunc", "trunc", partials=lambda out, a: (0,))
+_scalar("round", "rint", "rint", partials=lambda out, a: (0,))
+
+# choice, comparison, logic
+_scalar("where", "where", "({0} ? {1} : {2})", partials=lambda out, c, a, b: (None, _where(c, 1.0, 0.0), _where(c, 0.0, 1.0)))
+_scalar("eq", "equal", "({0} == {1})", "bool")
+_scalar("ne", "not_equal", "({0} != {1})", "bool")
+_scalar("lt", "less", "({0} < {1})", "bool")
+_scalar("le", "less_equal", "({0} <= {1})", "bool")
+_scalar("gt", "greater", "({0} > {1})", "bool")
+_scalar("ge", "greater_equal", "({0} >= {1})", "bool")
+_scalar("isnan", "isnan", "({0} != {0})", "bool")
+_scalar("isinf", "isinf", "isinf", "bool")
+_scalar("isfinite", "isfinite", "isfinite", "bool")
+_scalar("logical_and", "logical_and", "({0} && {1})", "bool")
+_scalar("logical_or", "logical_or", "({0} || {1})", "bool")
+_scalar("logical_xor", "logical_xor", "(!{0} != !{1})", "bool")
+_scalar("logical_not", "logical_not", "(!{0})", "bool")
+_scalar("bitwise_and", "bitwise_and", "({0} & {1})")
+_scalar("bitwise_or", "bitwise_or", "({0} | {1})")
+_scalar("bitwise_xor", "bitwise_xor", "({0} ^ {1})")
+_scalar("bitwise_not", "bitwise_not", "(~{0})")
+
+pi = const(math.pi)

@@ -1,0 +1,862 @@
+"""Tensor's methods: the registry's operators, their in-place twins, Python's operators, and what has no operator.
+
+Nothing is defined here that an operator block could define. An in-place twin computes the operator and writes the
+result into the tensor (`dispatch.assign`), which keeps history and versions right.
+"""
+
+from __future__ import annotations
+
+import operator as python
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from . import ops  # noqa: F401  (fills the registry)
+from ._base import dtypes
+from ._base.checks import check, contiguous_strides, wrap_dim
+from ._base.devices import CPU
+from ._base.devices import device as Device
+from .ops import casting, creation, indexing
+from .ops import random as random_ops
+from .printing import tensor_repr
+from .runtime import state, tape
+from .runtime.backend import of_array
+from .runtime.dispatch import assign
+from .runtime.operator import Operator, registry
+from .runtime.tensor import Box, Leaf, Size, Tensor, alias, history, new, set_requires_grad, wrap
+
+NUMBERS = (int, float, complex, bool, np.generic)
+
+
+def method(f: Callable[..., Any], name: str | None = None) -> Callable[..., Any]:
+    """Makes `f` a Tensor method."""
+    setattr(Tensor, name or f.__name__, f)
+    return f
+
+
+def inplace(op: Operator) -> Callable[..., Tensor]:
+    """The in-place twin of an operator."""
+    public = op.public
+    plain = _plain_inplace(op)
+    keeps_input = None
+
+    def call(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        nonlocal keeps_input
+        if plain is not None and not kwargs and len(args) == 1:
+            if plain(self, args[0]):
+                return self
+        tape.check_writable(self)
+        source = self
+        if state.local.grad and history(self) is not None or any(
+            isinstance(a, Tensor) and history(a) is not None for a in args
+        ):
+            if keeps_input is None:
+                keeps_input = _keeps_input(op)
+            if keeps_input:
+                source = casting.clone(self)  # the rule needs the values that are about to be overwritten
+        made = public(source, *args, **kwargs)
+        if tuple(made.shape) != tuple(self.shape):
+            raise RuntimeError(
+                f"output with shape {list(self.shape)} doesn't match the broadcast shape {list(made.shape)}"
+            )
+        return assign(self, made)
+
+    call.__name__ = op.name + "_"
+    call.__doc__ = f"In-place version of `{op.name}`."
+    return call
+
+
+def _keeps_input(op: Operator) -> bool:
+    rule = op.vjp_rule
+    if op.family == "elementwise":
+        first = op.params[op.arrays[0]]
+        return not op.attrs and first in rule.program({}).reads or bool(op.attrs)
+    return op.family == "composite" or rule is not None and "tensor" in rule.keeps[:1]
+
+
+def _plain_inplace(op: Operator) -> Callable[[Tensor, Any], bool] | None:
+    """The short way for small plain arrays without history: the ufunc with `out=`."""
+    from . import ir
+
+    if op.family != "elementwise" or len(op.arrays) != 2 or op.result == "bool":
+        return None
+    expr = op.body(*(ir.var(op.params[i]) for i in op.arrays))
+    ufunc = getattr(np, ir.scalars[expr.op].numpy, None) if expr.op in ir.scalars else None
+    if not isinstance(ufunc, np.ufunc) or any(a.op != "var" for a in expr.args):
+        return None
+    f32, f64 = np.dtype("float32"), np.dtype("float64")
+    set_, reset, quiet = state.error_state.set, state.error_state.reset, state.quiet
+    local, ndarray = state.local, np.ndarray
+
+    def call(self: Tensor, other: Any) -> bool:
+        try:
+            a = self._array
+        except AttributeError:
+            return False
+        d = a.dtype
+        if state.active or (d is not f32 and d is not f64) or type(a) is not ndarray:
+            return False
+        if isinstance(other, Tensor):
+            b = getattr(other, "_array", None)
+            if type(b) is not ndarray or b.dtype is not d or b.ndim > a.ndim:
+                return False
+            if other._node is not None and local.grad:
+                return False
+        elif type(other) is float or type(other) is int:
+            b = other
+        else:
+            return False
+        if local.grad and (self._node is not None or self._base is not None):
+            return False
+        token = set_(quiet)
+        try:
+            ufunc(a, b, out=a)
+        except ValueError:
+            return False
+        finally:
+            reset(token)
+        box = self._box
+        if box is None:
+            box = self._box = Box()
+        box.version += 1
+        return True
+
+    return call
+
+
+# -- every operator as a method, with its in-place twin --------------------------------------------------------------------
+
+_INPLACE_TOO = (
+    "clamp", "masked_fill", "div", "index_put", "scatter", "scatter_add", "cumsum", "cumprod", "tril", "triu",
+    "nan_to_num",
+)  # fmt: skip
+
+for _op in list(registry.values()):
+    if _op.method and _op.params:
+        setattr(Tensor, _op.name, _op.public)
+        if _op.inplace or _op.name in _INPLACE_TOO:
+            setattr(Tensor, _op.name + "_", inplace(_op))
+
+NAMES = {
+    "subtract": "sub", "multiply": "mul", "divide": "div", "absolute": "abs", "negative": "neg", "clip": "clamp",
+    "greater": "gt", "greater_equal": "ge", "less": "lt", "less_equal": "le", "not_equal": "ne", "fix": "trunc",
+    "arcsin": "asin", "arccos": "acos", "arctan": "atan", "arcsinh": "asinh", "arccosh": "acosh", "arctanh": "atanh",
+    "arctan2": "atan2", "swapaxes": "transpose", "swapdims": "transpose", "moveaxis": "movedim",
+}  # fmt: skip
+for _alias, _name in NAMES.items():
+    setattr(Tensor, _alias, getattr(Tensor, _name))
+    if hasattr(Tensor, _name + "_"):
+        setattr(Tensor, _alias + "_", getattr(Tensor, _name + "_"))
+
+
+# -- Python's operators ----------------------------------------------------------------------------------------------------
+
+
+def _operand(x: Any) -> Any:
+    """NumPy operands as tensors; NotImplemented for what is none of ours."""
+    if isinstance(x, (Tensor, *NUMBERS)):
+        return x.item() if isinstance(x, np.generic) else x
+    if isinstance(x, np.ndarray):
+        return creation.from_numpy(x)
+    return NotImplemented
+
+
+def _dunder(name: str, public: Callable[..., Any]) -> None:
+    def forward(self: Tensor, other: Any) -> Any:
+        if type(other) is Tensor:
+            return public(self, other)
+        other = _operand(other)
+        return NotImplemented if other is NotImplemented else public(self, other)
+
+    def reflected(self: Tensor, other: Any) -> Any:
+        other = _operand(other)
+        return NotImplemented if other is NotImplemented else public(other, self)
+
+    def augmented(self: Tensor, other: Any) -> Any:
+        other = _operand(other)
+        return NotImplemented if other is NotImplemented else twin(self, other)
+
+    setattr(Tensor, f"__{name}__", forward)
+    setattr(Tensor, f"__r{name}__", reflected)
+    twin = getattr(Tensor, public.__name__ + "_", None)
+    if twin is not None:
+        setattr(Tensor, f"__i{name}__", augmented)
+
+
+_publics = {name: op.public for name, op in registry.items()}
+for _dunder_name, _op_name in {
+    "add": "add", "sub": "sub", "mul": "mul", "truediv": "true_divide", "floordiv": "floor_divide", "mod": "remainder",
+    "pow": "pow", "matmul": "matmul", "and": "bitwise_and", "or": "bitwise_or", "xor": "bitwise_xor",
+}.items():  # fmt: skip
+    _dunder(_dunder_name, _publics[_op_name])
+
+
+@method
+def __itruediv__(self: Tensor, other: Any) -> Any:
+    return self.div_(other)  # type: ignore[attr-defined]
+
+
+def _comparison(name: str, public: Callable[..., Any]) -> None:
+    def compare(self: Tensor, other: Any) -> Any:
+        other = _operand(other)
+        return NotImplemented if other is NotImplemented else public(self, other)
+
+    setattr(Tensor, f"__{name}__", compare)
+
+
+for _name in ("eq", "ne", "lt", "le", "gt", "ge"):
+    _comparison(_name, _publics[_name])
+Tensor.__hash__ = lambda self: id(self)  # type: ignore[method-assign, assignment]
+Tensor.__neg__ = _publics["neg"]  # type: ignore[attr-defined]
+Tensor.__pos__ = lambda self: self  # type: ignore[attr-defined]
+Tensor.__abs__ = _publics["abs"]  # type: ignore[attr-defined]
+Tensor.__invert__ = _publics["bitwise_not"]  # type: ignore[attr-defined]
+Tensor.__getitem__ = indexing.getitem  # type: ignore[attr-defined]
+Tensor.__setitem__ = indexing.setitem  # type: ignore[attr-defined]
+Tensor.__repr__ = lambda self: tensor_repr(self)  # type: ignore[method-assign, assignment]
+for _f in random_ops.INPLACE.values():
+    method(_f)
+
+
+# -- shape and memory ------------------------------------------------------------------------------------------------------
+
+
+@method
+def size(self: Tensor, dim: int | None = None) -> Any:
+    """The shape, or the size of one dimension."""
+    return self.shape if dim is None else self.shape[wrap_dim(dim, self.ndim, scalar=False)]
+
+
+@method
+def dim(self: Tensor) -> int:
+    """The number of dimensions."""
+    return self.ndim
+
+
+@method
+def numel(self: Tensor) -> int:
+    """The number of elements."""
+    return self.shape.numel()
+
+
+@method
+def stride(self: Tensor, dim: int | None = None) -> Any:
+    """Distances in memory between neighbours along each dimension, in elements."""
+    array = self._array
+    strides = tuple(s // array.itemsize for s in array.strides)
+    if 0 in array.shape or 1 in array.shape:  # NumPy leaves these strides open; PyTorch's are those of a dense array
+        if array.flags.c_contiguous:
+            strides = contiguous_strides(array.shape)
+    return strides if dim is None else strides[wrap_dim(dim, self.ndim)]
+
+
+@method
+def is_contiguous(self: Tensor, memory_format: Any = None) -> bool:
+    """Whether memory is in row-major order without gaps."""
+    return self._level != 0 or bool(self._array.flags.c_contiguous)
+
+
+@method
+def element_size(self: Tensor) -> int:
+    """Bytes of one element."""
+    return self.dtype.itemsize
+
+
+@method
+def data_ptr(self: Tensor) -> int:
+    """Address of the first element."""
+    array = self._array
+    return array.ctypes.data if isinstance(array, np.ndarray) else array.data.ptr
+
+
+@method
+def storage_offset(self: Tensor) -> int:
+    """Elements between the start of the memory and this view's first element."""
+    root = self._base
+    return 0 if root is None else (self.data_ptr() - root.data_ptr()) // self.dtype.itemsize  # type: ignore[attr-defined]
+
+
+@method
+def is_floating_point(self: Tensor) -> bool:
+    """Whether the dtype is a floating one."""
+    return self.dtype.is_floating_point
+
+
+@method
+def is_complex(self: Tensor) -> bool:
+    """Whether the dtype is a complex one."""
+    return self.dtype.is_complex
+
+
+@method
+def is_signed(self: Tensor) -> bool:
+    """Whether the dtype has negative numbers."""
+    return self.dtype.is_signed
+
+
+@method
+def view_as(self: Tensor, other: Tensor) -> Tensor:
+    """`view` in the shape of `other`."""
+    return self.view(other.shape)  # type: ignore[attr-defined]
+
+
+@method
+def reshape_as(self: Tensor, other: Tensor) -> Tensor:
+    """`reshape` to the shape of `other`."""
+    return self.reshape(other.shape)  # type: ignore[attr-defined]
+
+
+@method
+def expand_as(self: Tensor, other: Tensor) -> Tensor:
+    """`expand` to the shape of `other`."""
+    return self.expand(other.shape)  # type: ignore[attr-defined]
+
+
+@method
+def unsqueeze_(self: Tensor, dim: int) -> Tensor:
+    """In-place `unsqueeze`."""
+    return _become(self, self.unsqueeze(dim))  # type: ignore[attr-defined]
+
+
+@method
+def squeeze_(self: Tensor, dim: Any = None) -> Tensor:
+    """In-place `squeeze`."""
+    return _become(self, self.squeeze(dim))  # type: ignore[attr-defined]
+
+
+@method
+def t_(self: Tensor) -> Tensor:
+    """In-place `t`."""
+    return _become(self, self.t())  # type: ignore[attr-defined]
+
+
+@method
+def transpose_(self: Tensor, dim0: int, dim1: int) -> Tensor:
+    """In-place `transpose`."""
+    return _become(self, self.transpose(dim0, dim1))  # type: ignore[attr-defined]
+
+
+def _become(self: Tensor, made: Tensor) -> Tensor:
+    if type(history(self)) is Leaf and state.local.grad:
+        raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
+    self._array = made._array
+    self._node = made._node
+    return self
+
+
+def _transposed(self: Tensor) -> Tensor:
+    """The last two dimensions swapped."""
+    if self.ndim < 2:
+        raise RuntimeError(
+            f"tensor.mT is only supported on matrices or batches of matrices. Got {self.ndim}-D tensor."
+        )
+    return self.permute((*range(self.ndim - 2), self.ndim - 1, self.ndim - 2))  # type: ignore[attr-defined]
+
+
+Tensor.mT = property(_transposed)  # type: ignore[attr-defined]
+Tensor.T = property(lambda self: self.permute(tuple(reversed(range(self.ndim)))))  # type: ignore[attr-defined]
+Tensor.H = property(lambda self: self.T)  # type: ignore[attr-defined]
+Tensor.is_cuda = property(lambda self: self.device.type == "cuda")  # type: ignore[attr-defined]
+Tensor.is_cpu = property(lambda self: self.device.type == "cpu")  # type: ignore[attr-defined]
+Tensor.is_meta = property(lambda self: self.device.type == "meta")  # type: ignore[attr-defined]
+Tensor.is_sparse = Tensor.is_quantized = Tensor.is_nested = Tensor.is_mkldnn = False  # type: ignore[attr-defined]
+Tensor.itemsize = property(lambda self: self.dtype.itemsize)  # type: ignore[attr-defined]
+Tensor.nbytes = property(lambda self: self.numel() * self.dtype.itemsize)  # type: ignore[attr-defined]
+Tensor.ndimension, Tensor.nelement = Tensor.dim, Tensor.numel  # type: ignore[attr-defined]
+Tensor.layout = "strided"  # type: ignore[attr-defined]
+Tensor.name = None  # type: ignore[attr-defined]
+Tensor.output_nr = property(lambda self: getattr(self._node, "index", 0))  # type: ignore[attr-defined]
+Tensor.names = property(lambda self: (None,) * self.ndim)  # type: ignore[attr-defined]
+
+
+# -- other dtypes and devices ----------------------------------------------------------------------------------------------
+
+
+@method
+def to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    """`to(dtype)`, `to(device)`, `to(device, dtype)`, `to(other)`: self where nothing changes, unless copy=True."""
+    device, dtype, copy = parse_to(args, kwargs)
+    return casting.convert(self, dtype, device, copy)
+
+
+def parse_to(args: tuple, kwargs: dict[str, Any]) -> tuple[Device | None, dtypes.dtype | None, bool]:
+    """(device, dtype, copy) of the arguments of `to`."""
+    device, dtype = kwargs.get("device"), kwargs.get("dtype")
+    copy = kwargs.get("copy", False)
+    rest: list[Any] = []
+    for a in args:
+        if isinstance(a, Tensor):
+            device, dtype = a.device, a.dtype
+        elif isinstance(a, dtypes.dtype) or a in (float, bool):
+            dtype = creation.as_dtype(a)
+        elif isinstance(a, (str, Device)) or type(a) is int:
+            device = a
+        else:
+            rest.append(a)
+    flags = [r for r in rest if isinstance(r, bool)]
+    if len(flags) > 1:
+        copy = flags[1]
+    if device is not None:
+        device = device if isinstance(device, Device) else Device(device)
+    return device, None if dtype is None else creation.as_dtype(dtype), bool(copy)
+
+
+def _caster(target: dtypes.dtype) -> Callable[[Tensor], Tensor]:
+    def cast(self: Tensor, memory_format: Any = None) -> Tensor:
+        return casting.convert(self, target, None)
+
+    cast.__doc__ = f"The tensor in dtype {target.name}; self if it has it already."
+    return cast
+
+
+for _alias, _d in {
+    "float": dtypes.float32, "double": dtypes.float64, "half": dtypes.float16, "bfloat16": dtypes.bfloat16,
+    "long": dtypes.int64, "int": dtypes.int32, "short": dtypes.int16, "char": dtypes.int8, "byte": dtypes.uint8,
+    "bool": dtypes.bool_, "cfloat": dtypes.complex64, "cdouble": dtypes.complex128,
+}.items():  # fmt: skip
+    setattr(Tensor, _alias, _caster(_d))
+
+
+@method
+def type_as(self: Tensor, other: Tensor) -> Tensor:
+    """The tensor in the dtype and on the device of `other`."""
+    return casting.convert(self, other.dtype, other.device)
+
+
+_TYPE_NAMES = {
+    "float32": "FloatTensor", "float64": "DoubleTensor", "float16": "HalfTensor", "bfloat16": "BFloat16Tensor",
+    "int64": "LongTensor", "int32": "IntTensor", "int16": "ShortTensor", "int8": "CharTensor", "uint8": "ByteTensor",
+    "bool": "BoolTensor",
+}  # fmt: skip
+
+
+@method
+def type(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
+    """The type's name, such as "torch.FloatTensor"; with `dtype` (a dtype or such a name) the tensor in it."""
+    if dtype is None:
+        where = "cuda." if self.device.type == "cuda" else ""
+        return f"{dtypes.dtype.prefix}{where}{_TYPE_NAMES.get(self.dtype.name, self.dtype.name)}"
+    if isinstance(dtype, str):
+        name = dtype.rpartition(".")[2]
+        found = next((d for d, n in _TYPE_NAMES.items() if n == name), None)
+        check(found, lambda: f"invalid type: '{dtype}'", ValueError)
+        dtype = getattr(dtypes, "bool_" if found == "bool" else found)  # type: ignore[arg-type]
+    return casting.convert(self, dtype, None)
+
+
+del type  # Python's own is needed below; the method stays
+
+
+@method
+def cpu(self: Tensor, memory_format: Any = None) -> Tensor:
+    """The tensor on the CPU."""
+    return casting.convert(self, None, CPU)
+
+
+@method
+def cuda(self: Tensor, device: Any = None, non_blocking: bool = False, memory_format: Any = None) -> Tensor:
+    """The tensor on a CUDA device (the current one unless given)."""
+    return casting.convert(self, None, Device("cuda") if device is None else creation.as_device(device))
+
+
+# -- to Python and NumPy ---------------------------------------------------------------------------------------------------
+
+
+@method
+def item(self: Tensor) -> Any:
+    """The one element as a Python number."""
+    if self._level:
+        raise RuntimeError(
+            "item(): a tensor under vmap or forward mode has no single number; if you branch on it, use where()"
+        )
+    array = of_array(self._array).to_numpy(self._array)
+    if array.size != 1:
+        raise RuntimeError(f"a Tensor with {array.size} elements cannot be converted to Scalar")
+    if state.active:
+        for mode in state.local.modes:
+            mode.leaves(self, "item()")
+    value = array.item()
+    return value if isinstance(value, NUMBERS) else float(value)
+
+
+@method
+def tolist(self: Tensor) -> Any:
+    """Nested lists of Python numbers."""
+    array = self.cpu().detach()._array  # type: ignore[attr-defined]
+    if array.dtype.kind == "V" or self.dtype.name == "bfloat16":
+        array = array.astype("float32")
+    return array.tolist()
+
+
+@method
+def numpy(self: Tensor, *, force: bool = False) -> np.ndarray:
+    """The NumPy array over the same memory; `force` detaches and copies to the CPU where needed."""
+    if force:
+        return self.detach().cpu().numpy()  # type: ignore[attr-defined]
+    if history(self) is not None and state.local.grad:
+        raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
+    if self.device.type != "cpu":
+        raise TypeError(
+            f"can't convert {self.device} device type tensor to numpy. "
+            "Use Tensor.cpu() to copy the tensor to host memory first."
+        )
+    if state.active:
+        for mode in state.local.modes:
+            mode.leaves(self, "numpy()")
+    if self.dtype.name == "bfloat16":
+        raise TypeError("Got unsupported ScalarType BFloat16")
+    return self._array
+
+
+@method
+def __array__(self: Tensor, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+    array = self.numpy()  # type: ignore[attr-defined]
+    if dtype is not None and np.dtype(dtype) != array.dtype:
+        return array.astype(dtype)
+    return array.copy() if copy else array
+
+
+@method
+def __array_wrap__(self: Tensor, array: Any, context: Any = None, return_scalar: bool = False) -> Tensor:
+    return wrap(np.asarray(array))
+
+
+@method
+def __array_ufunc__(self: Tensor, ufunc: Any, how: str, *inputs: Any, **kwargs: Any) -> Any:
+    """NumPy's functions on tensors give tensors; ndarray's own operators give way to ours."""
+    if how == "__call__" and not kwargs and len(inputs) == 2 and isinstance(inputs[0], np.ndarray):
+        reflected = _REFLECTED.get(ufunc.__name__)
+        if reflected is not None:
+            return getattr(self, reflected)(inputs[0])
+    arrays = [x.detach().numpy() if isinstance(x, Tensor) else x for x in inputs]  # type: ignore[attr-defined]
+    made = getattr(ufunc, how)(*arrays, **kwargs)
+    return wrap(np.asarray(made)) if isinstance(made, (np.ndarray, np.generic)) else made
+
+
+_REFLECTED = {
+    "add": "__radd__", "subtract": "__rsub__", "multiply": "__rmul__", "true_divide": "__rtruediv__",
+    "divide": "__rtruediv__", "floor_divide": "__rfloordiv__", "power": "__rpow__", "matmul": "__rmatmul__",
+    "remainder": "__rmod__", "equal": "__eq__", "not_equal": "__ne__", "less": "__gt__", "greater": "__lt__",
+    "less_equal": "__ge__", "greater_equal": "__le__",
+}  # fmt: skip
+
+
+@method
+def __dlpack__(self: Tensor, **kwargs: Any) -> Any:
+    if history(self) is not None:
+        raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
+    return self._array.__dlpack__(**kwargs)
+
+
+@method
+def __dlpack_device__(self: Tensor) -> Any:
+    return self._array.__dlpack_device__()
+
+
+@method
+def __len__(self: Tensor) -> int:
+    if not self.ndim:
+        raise TypeError("len() of a 0-d tensor")
+    return self.shape[0]
+
+
+@method
+def __iter__(self: Tensor) -> Any:
+    if not self.ndim:
+        raise TypeError("iteration over a 0-d tensor")
+    return iter(self.unbind(0))  # type: ignore[attr-defined]
+
+
+@method
+def __contains__(self: Tensor, element: Any) -> bool:
+    return bool((self == element).any())  # type: ignore[attr-defined]
+
+
+@method
+def __bool__(self: Tensor) -> bool:
+    n = self.numel()  # type: ignore[attr-defined]
+    if n != 1:
+        what = "more than one value" if n > 1 else "no values"
+        raise RuntimeError(f"Boolean value of Tensor with {what} is ambiguous")
+    return bool(self.item())  # type: ignore[attr-defined]
+
+
+Tensor.is_nonzero = Tensor.__bool__  # type: ignore[attr-defined]
+
+
+def _number(name: str, kind: Callable[[Any], Any]) -> None:
+    def convert(self: Tensor) -> Any:
+        if self.numel() != 1:  # type: ignore[attr-defined]
+            raise RuntimeError(
+                f"a Tensor with {self.numel()} elements cannot be converted to Scalar"  # type: ignore[attr-defined]
+            )
+        return kind(self.item())  # type: ignore[attr-defined]
+
+    setattr(Tensor, name, convert)
+
+
+_number("__float__", float)
+_number("__int__", int)
+_number("__complex__", complex)
+
+
+@method
+def __index__(self: Tensor) -> int:
+    if self.dtype.category > dtypes.INT or self.numel() != 1:  # type: ignore[attr-defined]
+        raise TypeError("only integer tensors of a single element can be converted to an index")
+    return python.index(int(self.item()))  # type: ignore[attr-defined]
+
+
+@method
+def __format__(self: Tensor, spec: str) -> str:
+    if self.ndim == 0 and not self._level and self.device.type != "meta":
+        return format(self.item(), spec)  # type: ignore[attr-defined]
+    return object.__format__(self, spec)
+
+
+@method
+def __reversed__(self: Tensor) -> Tensor:
+    return self.flip(tuple(range(self.ndim))) if self.ndim else self  # type: ignore[attr-defined]
+
+
+@method
+def __deepcopy__(self: Tensor, memo: dict) -> Tensor:
+    if id(self) in memo:
+        return memo[id(self)]
+    node = history(self)
+    if node is not None and not isinstance(node, Leaf):
+        raise RuntimeError(
+            "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment.  "
+            "If you were attempting to deepcopy a module, this may be because of a torch.nn.utils.weight_norm usage."
+        )
+    import copy
+
+    made = new(self.__class__)
+    memo[id(self)] = made
+    for key, value in self.__dict__.items():
+        if key not in ("_array", "_node", "_box", "_base", "_replay", "_generation", "grad"):
+            made.__dict__[key] = copy.deepcopy(value, memo)
+    made._array = self._array.copy()
+    if node is not None:
+        set_requires_grad(made, True)
+    if self.grad is not None:
+        made.grad = copy.deepcopy(self.grad, memo)
+    return made
+
+
+def _rebuild(cls: Any, array: np.ndarray, requires_grad: bool, device: str, state_: dict) -> Tensor:
+    made = new(cls)
+    made._array = of_array(array).asarray(array, CPU)
+    if device != "cpu":
+        made._array = casting.to_device(wrap(array), Device(device))._array
+    made.__dict__.update(state_)
+    if requires_grad:
+        set_requires_grad(made, True)
+    return made
+
+
+@method
+def __reduce_ex__(self: Tensor, protocol: int) -> tuple:
+    node = history(self)
+    if node is not None and not isinstance(node, Leaf):
+        raise RuntimeError(
+            "pickling a tensor that was computed under autograd is not possible; pickle tensor.detach() instead"
+        )
+    array = of_array(self._array).to_numpy(self._array)
+    extra = {k: v for k, v in self.__dict__.items() if k not in ("_array", "_node", "_box", "_base", "_replay", "_generation")}
+    return (_rebuild, (self.__class__, np.ascontiguousarray(array).reshape(array.shape), node is not None, str(self.device), extra))
+
+
+# -- new tensors of the same kind ------------------------------------------------------------------------------------------
+
+
+def _new(factory: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    def make(self: Tensor, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, **_: Any) -> Tensor:
+        return factory(*size, dtype=dtype or self.dtype, device=device or self.device, requires_grad=requires_grad)
+
+    return make
+
+
+Tensor.new_zeros = _new(creation.zeros)  # type: ignore[attr-defined]
+Tensor.new_ones = _new(creation.ones)  # type: ignore[attr-defined]
+Tensor.new_empty = _new(creation.empty)  # type: ignore[attr-defined]
+Tensor.new_tensor = _new(creation.tensor)  # type: ignore[attr-defined]
+
+
+@method
+def new_full(self: Tensor, size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """A tensor full of one number, of this dtype and device."""
+    return creation.full(size, fill_value, dtype=dtype or self.dtype, device=device or self.device, requires_grad=requires_grad)
+
+
+# -- writing ---------------------------------------------------------------------------------------------------------------
+
+
+@method
+def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
+    """The elements of `src`, broadcast and cast, written into this tensor."""
+    tape.check_writable(self)
+    src = src if isinstance(src, Tensor) else creation.tensor(src)
+    return assign(self, casting.convert(src, self.dtype, None if src.device == self.device else self.device))
+
+
+@method
+def fill_(self: Tensor, value: Any) -> Tensor:
+    """One number written everywhere."""
+    tape.check_writable(self)
+    if isinstance(value, Tensor):
+        check(value.ndim == 0, lambda: f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions.")
+        return assign(self, casting.convert(value, self.dtype, None))
+    return assign(self, creation.full((), value, dtype=self.dtype, device=self.device))
+
+
+@method
+def zero_(self: Tensor) -> Tensor:
+    """Zeros written everywhere."""
+    return self.fill_(0)  # type: ignore[attr-defined]
+
+
+# -- history ---------------------------------------------------------------------------------------------------------------
+
+
+@method
+def detach(self: Tensor) -> Tensor:
+    """The same memory without history."""
+    if state.active and state.local.modes:
+        made = registry["stop_gradient"].public(self)
+        made._box = alias(self)._box
+        return made
+    return alias(self)
+
+
+@method
+def detach_(self: Tensor) -> Tensor:
+    """Drops this tensor's history."""
+    if self._base is not None:
+        raise RuntimeError("Can't detach views in-place. Use detach() instead.")
+    self._node = None
+    return self
+
+
+@method
+def requires_grad_(self: Tensor, requires_grad: bool = True) -> Tensor:
+    """Says whether gradients are to be kept for this leaf."""
+    set_requires_grad(self, requires_grad)
+    return self
+
+
+@method
+def backward(self: Tensor, gradient: Tensor | None = None, retain_graph: bool | None = None, create_graph: bool = False, inputs: Any = None) -> None:
+    """Adds the gradient of this tensor to the `.grad` of the leaves it was computed from."""
+    from .autograd import backward as run
+
+    run(self, gradient, retain_graph, create_graph, inputs=inputs)
+
+
+@method
+def register_hook(self: Tensor, hook: Callable[[Tensor], Any]) -> tape.Handle:
+    """`hook(grad)` whenever a gradient for this tensor is computed; may return another gradient."""
+    node = history(self)
+    if node is None:
+        raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
+    node.hooks = node.hooks or {}
+    return tape.Handle(node.hooks, hook)
+
+
+@method
+def register_post_accumulate_grad_hook(self: Tensor, hook: Callable[[Tensor], Any]) -> tape.Handle:
+    """`hook(tensor)` after a gradient was added to this leaf's `.grad`."""
+    node = history(self)
+    if not isinstance(node, Leaf):
+        raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
+    node.post_hooks = node.post_hooks or {}
+    return tape.Handle(node.post_hooks, hook)
+
+
+@method
+def retain_grad(self: Tensor) -> None:
+    """Keeps `.grad` of this tensor although it is no leaf."""
+    node = history(self)
+    if node is None:
+        raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
+    if isinstance(node, Leaf) or self.__dict__.get("_retains"):
+        return
+    import weakref
+
+    target = weakref.ref(self)
+
+    def keep(g: Tensor) -> None:
+        tensor = target()
+        if tensor is not None:
+            tensor.grad = g if tensor.grad is None else tensor.grad + g  # type: ignore[operator]
+
+    self._retains = True  # type: ignore[attr-defined]
+    self.register_hook(keep)  # type: ignore[attr-defined]
+
+
+Tensor.retains_grad = property(lambda self: bool(self.__dict__.get("_retains")))  # type: ignore[attr-defined]
+
+
+def _get_data(self: Tensor) -> Tensor:
+    made = wrap(self._array)
+    return made
+
+
+def _set_data(self: Tensor, value: Tensor) -> None:
+    if not isinstance(value, Tensor):
+        raise TypeError(f"Variable data has to be a tensor, but got {value.__class__.__name__}")
+    self._array = value._array
+    if state.active:
+        for mode in state.local.modes:
+            mode.leaves(self, ".data = ")
+
+
+Tensor.data = property(_get_data, _set_data)  # type: ignore[attr-defined]
+Tensor.real = property(lambda self: self if not self.dtype.is_complex else registry["real"].public(self))  # type: ignore[attr-defined]
+
+
+@method
+def conj(self: Tensor) -> Tensor:
+    """The complex conjugate; real tensors unchanged."""
+    return registry["conj_physical"].public(self) if self.dtype.is_complex else self
+
+
+@method
+def is_set_to(self: Tensor, tensor: Tensor) -> bool:
+    """Whether both are the same window of the same memory."""
+    return self.data_ptr() == tensor.data_ptr() and self.shape == tensor.shape and self.stride() == tensor.stride()  # type: ignore[attr-defined]
+
+
+@method
+def allclose(self: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> bool:
+    """Whether all elements are close; see `isclose`."""
+    return bool(registry["isclose"].public(self, other, rtol, atol, equal_nan).all())
+
+
+@method
+def equal(self: Tensor, other: Tensor) -> bool:
+    """Whether both have one shape and equal elements."""
+    return tuple(self.shape) == tuple(other.shape) and bool((self == other).all())  # type: ignore[attr-defined]
+
+
+@method
+def share_memory_(self: Tensor) -> Tensor:
+    """Moves the memory to where other processes can see it."""
+    from .utils.data import shared
+
+    return shared.share_memory_(self)  # type: ignore[attr-defined]
+
+
+@method
+def pin_memory(self: Tensor) -> Tensor:
+    """Page-locked memory for fast copies to a GPU; on a machine without one, the tensor itself."""
+    return self
+
+
+Tensor.is_shared = lambda self: bool(self.__dict__.get("_shared"))  # type: ignore[attr-defined]
+Tensor.is_pinned = lambda self: False  # type: ignore[attr-defined]
+Tensor.is_inference = lambda self: bool(self.__dict__.get("_inference"))  # type: ignore[attr-defined]
+Tensor.is_neg = Tensor.is_conj = lambda self: False  # type: ignore[attr-defined]
+Tensor.get_device = lambda self: -1 if self.device.type == "cpu" else self.device.index or 0  # type: ignore[attr-defined]
+__all__ = ["Size", "inplace", "method", "parse_to"]

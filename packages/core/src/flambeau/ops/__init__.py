@@ -1,0 +1,43 @@
+"""Layer 3: what each operator means. One block each, grouped by family in files; see docs/adding-an-operator.md."""
+
+from . import (
+    activation,
+    arithmetic,
+    casting,
+    comparison,
+    creation,
+    exponential,
+    indexing,
+    joining,
+    matrix,
+    pointwise,
+    random,
+    reduction,
+    rounding,
+    scan,
+    softmax,
+    sorting,
+    trigonometry,
+    views,
+)
+
+__all__ = [
+    "activation",
+    "arithmetic",
+    "casting",
+    "comparison",
+    "creation",
+    "exponential",
+    "indexing",
+    "joining",
+    "matrix",
+    "pointwise",
+    "random",
+    "reduction",
+    "rounding",
+    "scan",
+    "softmax",
+    "sorting",
+    "trigonometry",
+    "views",
+]

@@ -1,0 +1,127 @@
+"""Copies: to another dtype, to another device, to memory of its own, into memory that is there."""
+
+from __future__ import annotations
+
+from .._base import dtypes
+from .._base.devices import device as Device
+from ..runtime.backend import of_array, of_device
+from ..runtime.families import primitive
+from ..runtime.meta import Meta
+from ..runtime.tensor import Tensor
+
+
+@primitive(method=False, onnx="Cast", linear=True)
+def to_dtype(input: Meta, dtype: dtypes.dtype):
+    """`input` in another dtype, always a copy. Complex to real keeps the real part."""
+    return input.like(dtype=dtype)
+
+
+@to_dtype.kernel
+def _(xp, x, *, dtype):
+    if x.dtype.kind == "c" and dtype.category < dtypes.COMPLEX:
+        x = x.real
+    return x.astype(dtype.numpy)
+
+
+@to_dtype.vjp
+def _(g, _out, x: Meta, *, dtype):
+    return g if g.dtype is x.dtype else to_dtype(g, x.dtype)
+
+
+@to_dtype.batch
+def _(size, batched, x, *, dtype):
+    return to_dtype(x, dtype)
+
+
+@primitive(method=False, linear=True)
+def to_device(input: Meta, device: Device):
+    """`input` on another device."""
+    return Meta(input.shape, input.dtype, device)
+
+
+@to_device.kernel
+def _(xp, x, *, device):
+    return of_device(device).asarray(x, device)
+
+
+@to_device.vjp
+def _(g, _out, x: Meta, *, device):
+    return to_device(g, x.device)
+
+
+@to_device.batch
+def _(size, batched, x, *, device):
+    return to_device(x, device)
+
+
+to_device.refuse("onnx", "an exported graph has no devices")
+
+
+@primitive(onnx="Identity", linear=True)
+def clone(input: Meta, *, memory_format: object = None):
+    """A copy in memory of its own; gradients flow through.
+
+    >>> import flambeau
+    >>> x = flambeau.ones(2)
+    >>> y = x.clone(); _ = y.zero_(); x
+    tensor([1., 1.])
+    """
+    return input
+
+
+@clone.kernel
+def _(xp, x, *, memory_format=None):
+    return x.copy(order="C" if memory_format is not None else "K")
+
+
+@clone.vjp
+def _(g, _out, _x):
+    return g
+
+
+@clone.batch
+def _(size, batched, x, *, memory_format=None):
+    return clone(x)
+
+
+@primitive(method=False)
+def copy_into(input: Meta, source: Meta):
+    """Writes `source`, broadcast, into `input`'s memory. What every in-place operator ends with; see dispatch.assign."""
+    return input
+
+
+@copy_into.kernel
+def _(xp, x, source):
+    if not isinstance(source, (int, float, complex)) and of_array(source) is not of_array(x):
+        source = of_array(x).asarray(source, of_array(x).device_of(x))
+    x[...] = source
+    return x
+
+
+copy_into.no_vjp("writes memory; dispatch.assign moves the history")
+copy_into.refuse("onnx", "the tracer turns writes into values")
+copy_into.refuse("vmap", "written through the batched tensor's own memory")
+
+
+@primitive(method=False, inplace=False)
+def stop_gradient(input: Meta):
+    """A view without history: what `Tensor.detach()` records in a traced program."""
+    return input
+
+
+@stop_gradient.kernel
+def _(xp, x):
+    return x
+
+
+stop_gradient.no_vjp("its purpose is to have none")
+
+
+def convert(input: Tensor, dtype: dtypes.dtype | None, device: Device | None, copy: bool = False) -> Tensor:
+    """`input` in `dtype` on `device`; `input` itself where nothing changes and no copy is wanted."""
+    out = input
+    if device is not None and device != input.device:
+        out = to_device(out, device)
+    if dtype is not None and dtype is not out.dtype:
+        out = to_dtype(out, dtype)
+    return clone(out) if copy and out is input else out

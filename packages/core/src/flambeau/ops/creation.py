@@ -1,0 +1,516 @@
+"""Tensors from nothing or from data: zeros, arange, tensor, one_hot and their like."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from .._base import dtypes
+from .._base.checks import as_size, check
+from .._base.devices import CPU, META
+from .._base.devices import device as Device
+from ..runtime import state
+from ..runtime.backend import of_array, of_device
+from ..runtime.families import composite, primitive
+from ..runtime.meta import Meta
+from ..runtime.tensor import Tensor, set_requires_grad, wrap
+
+dtype = dtypes.dtype
+
+
+class _Defaults:
+    device: Device = CPU
+
+
+defaults = _Defaults()
+
+
+def as_device(d: Any) -> Device:
+    """The device meant by an argument; the default one for None."""
+    if d is None:
+        return defaults.device
+    return d if isinstance(d, Device) else Device(d)
+
+
+def as_dtype(d: Any, name: str = "dtype") -> dtype:
+    """The dtype meant by an argument; Python's float, int and bool stand for the default ones."""
+    if isinstance(d, dtype):
+        return d
+    if d is float:
+        return dtypes.get_default_dtype()
+    if d is int:
+        return dtypes.int64
+    if d is bool:
+        return dtypes.bool_
+    raise TypeError(f"argument '{name}' must be {dtypes.dtype.prefix}dtype, not {type(d).__name__}")
+
+
+def size_of(size: tuple) -> tuple[int, ...]:
+    """zeros(2, 3), zeros((2, 3)) and zeros([2, 3]) mean the same."""
+    if len(size) == 1 and isinstance(size[0], (tuple, list)):
+        size = tuple(size[0])
+    shape = as_size(size)
+    if any(n < 0 for n in shape):
+        raise RuntimeError(f"Trying to create tensor with negative dimension {min(shape)}: {list(shape)}")
+    return shape
+
+
+@primitive(method=False)
+def fill_new(*, shape: tuple[int, ...], value: Any, dtype: dtype, device: Device):
+    """A new tensor full of one number: the operator behind zeros, ones and full."""
+    return Meta(shape, dtype, device)
+
+
+@fill_new.kernel
+def _(xp, *, shape, value, dtype, device):
+    backend = of_device(device)
+    if value == 0:
+        made = backend.xp.zeros(shape, dtype=dtype.numpy)
+        return made
+    return backend.xp.full(shape, value, dtype=dtype.numpy)
+
+
+fill_new.no_vjp("has no tensor inputs")
+
+
+def _filled(shape: tuple[int, ...], value: Any, dt: Any, device: Any, requires_grad: bool, fallback: dtype) -> Tensor:
+    kind = fallback if dt is None else as_dtype(dt)
+    where = as_device(device)
+    out = fill_new(shape=shape, value=value, dtype=kind, device=where)
+    if requires_grad:
+        set_requires_grad(out, True)
+    return out
+
+
+def zeros(*size: Any, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None,
+          pin_memory: bool = False, requires_grad: bool = False, names: Any = None) -> Tensor:  # fmt: skip
+    """A tensor of zeros.
+
+    >>> import flambeau
+    >>> flambeau.zeros(2, 3)
+    tensor([[0., 0., 0.],
+            [0., 0., 0.]])
+    """
+    return _into(out, _filled(size_of(size), 0, dtype, device, requires_grad, dtypes.get_default_dtype()))
+
+
+def ones(*size: Any, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None,
+         pin_memory: bool = False, requires_grad: bool = False, names: Any = None) -> Tensor:  # fmt: skip
+    """A tensor of ones.
+
+    >>> import flambeau
+    >>> flambeau.ones(3)
+    tensor([1., 1., 1.])
+    """
+    return _into(out, _filled(size_of(size), 1, dtype, device, requires_grad, dtypes.get_default_dtype()))
+
+
+def empty(*size: Any, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None,
+          pin_memory: bool = False, requires_grad: bool = False, memory_format: Any = None) -> Tensor:  # fmt: skip
+    """A tensor whose elements are arbitrary (zeros here: memory fresh from the system costs nothing more).
+
+    >>> import flambeau
+    >>> flambeau.empty(2, 3).shape
+    flambeau.Size([2, 3])
+    """
+    return _into(out, _filled(size_of(size), 0, dtype, device, requires_grad, dtypes.get_default_dtype()))
+
+
+def full(size: Any, fill_value: Any, *, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None,
+         requires_grad: bool = False) -> Tensor:  # fmt: skip
+    """A tensor full of one number, whose kind decides the dtype.
+
+    >>> import flambeau
+    >>> flambeau.full((2,), 7)
+    tensor([7, 7])
+    """
+    if isinstance(fill_value, Tensor):
+        fill_value = fill_value.item()  # type: ignore[attr-defined]
+    fallback = dtypes.of_number(fill_value)
+    return _into(out, _filled(size_of((size,)), fill_value, dtype, device, requires_grad, fallback))
+
+
+def _into(out: Any, made: Tensor) -> Tensor:
+    if out is None:
+        return made
+    from ..runtime.dispatch import write_out
+
+    return write_out(fill_new.op, out, made)
+
+
+def _like(input: Tensor, value: Any, dtype: Any, device: Any, requires_grad: bool) -> Tensor:
+    made = _filled(
+        tuple(input.shape), value, dtype, input.device if device is None else device, requires_grad, input.dtype
+    )
+    return input.batched_like(made) if input._level else made  # type: ignore[attr-defined]
+
+
+@composite(method=False)
+def zeros_like(input: Tensor, *, dtype: Any = None, layout: Any = None, device: Any = None,
+               requires_grad: bool = False, memory_format: Any = None):  # fmt: skip
+    """Zeros in the shape, dtype and device of `input`.
+
+    >>> import flambeau
+    >>> flambeau.zeros_like(flambeau.tensor([1, 2]))
+    tensor([0, 0])
+    """
+    return _like(input, 0, dtype, device, requires_grad)
+
+
+@composite(method=False)
+def ones_like(input: Tensor, *, dtype: Any = None, layout: Any = None, device: Any = None,
+              requires_grad: bool = False, memory_format: Any = None):  # fmt: skip
+    """Ones in the shape, dtype and device of `input`.
+
+    >>> import flambeau
+    >>> flambeau.ones_like(flambeau.tensor([1.0, 2.0]))
+    tensor([1., 1.])
+    """
+    return _like(input, 1, dtype, device, requires_grad)
+
+
+@composite(method=False)
+def empty_like(input: Tensor, *, dtype: Any = None, layout: Any = None, device: Any = None,
+               requires_grad: bool = False, memory_format: Any = None):  # fmt: skip
+    """Arbitrary elements (zeros here) in the shape, dtype and device of `input`.
+
+    >>> import flambeau
+    >>> flambeau.empty_like(flambeau.ones(2)).shape
+    flambeau.Size([2])
+    """
+    return _like(input, 0, dtype, device, requires_grad)
+
+
+@composite(method=False)
+def full_like(input: Tensor, fill_value: Any, *, dtype: Any = None, layout: Any = None, device: Any = None,
+              requires_grad: bool = False, memory_format: Any = None):  # fmt: skip
+    """One number in the shape, dtype and device of `input`.
+
+    >>> import flambeau
+    >>> flambeau.full_like(flambeau.ones(2), 5)
+    tensor([5., 5.])
+    """
+    return _like(input, fill_value, dtype, device, requires_grad)
+
+
+@primitive(method=False)
+def range_new(*, start: Any, step: Any, count: int, dtype: dtype, device: Device):
+    """start, start + step, ...: the operator behind arange and linspace."""
+    return Meta((count,), dtype, device)
+
+
+@range_new.kernel
+def _(xp, *, start, step, count, dtype, device):
+    xp = of_device(device).xp
+    if dtype.category == dtypes.INT and isinstance(step, int):
+        return (start + step * xp.arange(count)).astype(dtype.numpy)
+    return (start + xp.arange(count, dtype="float64") * step).astype(dtype.numpy)
+
+
+range_new.no_vjp("has no tensor inputs")
+
+
+def arange(start: Any, end: Any = None, step: Any = 1, *, out: Any = None, dtype: Any = None, layout: Any = None,
+           device: Any = None, pin_memory: bool = False, requires_grad: bool = False) -> Tensor:  # fmt: skip
+    """start, start + step, ... below end. Integers give int64.
+
+    >>> import flambeau
+    >>> flambeau.arange(1, 2.5, 0.5)
+    tensor([1.0000, 1.5000, 2.0000])
+    """
+    if end is None:
+        start, end = 0, start
+    start, end, step = (v.item() if isinstance(v, Tensor) else v for v in (start, end, step))  # type: ignore[attr-defined]
+    check(step != 0, lambda: "step must be nonzero")
+    check((end - start) * step >= 0, lambda: "upper bound and lower bound inconsistent with step sign")
+    whole = all(isinstance(v, int) for v in (start, end, step))
+    kind = (dtypes.int64 if whole else dtypes.get_default_dtype()) if dtype is None else as_dtype(dtype)
+    count = -(-(end - start) // step) if whole else math.ceil((end - start) / step)
+    made = range_new(start=start, step=step, count=int(count), dtype=kind, device=as_device(device))
+    if requires_grad:
+        set_requires_grad(made, True)
+    return _into(out, made)
+
+
+def linspace(start: Any, end: Any, steps: int, *, out: Any = None, dtype: Any = None, layout: Any = None,
+             device: Any = None, requires_grad: bool = False) -> Tensor:  # fmt: skip
+    """`steps` numbers from start to end, both included, at equal distances.
+
+    >>> import flambeau
+    >>> flambeau.linspace(0, 1, 3)
+    tensor([0.0000, 0.5000, 1.0000])
+    """
+    check(steps >= 0, lambda: "number of steps must be non-negative")
+    kind = dtypes.get_default_dtype() if dtype is None else as_dtype(dtype)
+    start, end = float(start), float(end)
+    step = (end - start) / (steps - 1) if steps > 1 else 0.0
+    half = steps // 2
+    low = range_new(start=start, step=step, count=half if steps > 1 else steps, dtype=kind, device=as_device(device))
+    if steps > 1:  # counted from both ends, as PyTorch does, so that the last is exact
+        from .joining import cat
+
+        n = steps - half
+        high = range_new(start=end - step * (n - 1), step=step, count=n - 1, dtype=kind, device=low.device)
+        last = _filled((1,), end, kind, low.device, False, kind)
+        low = cat([low, high, last])
+    if requires_grad:
+        set_requires_grad(low, True)
+    return _into(out, low)
+
+
+def eye(n: int, m: int | None = None, *, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None,
+        requires_grad: bool = False) -> Tensor:  # fmt: skip
+    """Ones on the diagonal, zeros elsewhere.
+
+    >>> import flambeau
+    >>> flambeau.eye(2)
+    tensor([[1., 0.],
+            [0., 1.]])
+    """
+    made = zeros(n, n if m is None else m, dtype=dtype, device=device)
+    made.diagonal().fill_(1)  # type: ignore[attr-defined]
+    if requires_grad:
+        set_requires_grad(made, True)
+    return _into(out, made)
+
+
+def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False,
+           pin_memory: bool = False) -> Tensor:  # fmt: skip
+    """A new tensor with a copy of `data`: a number, nested sequences, a NumPy array or a tensor.
+
+    >>> import flambeau
+    >>> flambeau.tensor([[1, 2], [3, 4]])
+    tensor([[1, 2],
+            [3, 4]])
+    """
+    kind = None if dtype is None else as_dtype(dtype)
+    if isinstance(data, Tensor):
+        from .casting import convert
+
+        made = convert(data.detach(), kind, None if device is None else as_device(device), copy=True)  # type: ignore[attr-defined]
+    else:
+        where = as_device(device)
+        made = wrap(_array_of(data, kind))
+        if state.active and state.local.modes:
+            made = constant(made)
+        if where.type != "cpu":
+            from .casting import to_device
+
+            made = to_device(made, where)
+    if requires_grad:
+        set_requires_grad(made, True)
+    return made
+
+
+def constant(made: Tensor) -> Tensor:
+    """Tells the modes in force of a tensor made from Python data."""
+    for mode in reversed(state.local.modes):
+        mode.constant(made)
+    return made
+
+
+def _array_of(data: Any, kind: dtype | None) -> Any:
+    xp = of_device("cpu").xp
+    if isinstance(data, (list, tuple)) and data and _holds_tensor(data):
+        data = _unpack(data)
+    if hasattr(data, "__array__") or hasattr(data, "__array_interface__"):
+        array = xp.array(data)
+        dtypes.from_numpy(array.dtype)
+        array = array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+        return array if kind is None else array.astype(kind.numpy)
+    if kind is None:
+        kind = _infer(data)
+    try:
+        if kind.category == dtypes.INT and kind is not dtypes.uint64:
+            array = xp.array(data)
+            if array.dtype.kind in "fc" or array.dtype.kind in "iub":
+                return array.astype(kind.numpy)
+        return xp.array(data, dtype=kind.numpy)
+    except (ValueError, TypeError) as error:
+        raise _bad_data(data, error) from None
+
+
+def _bad_data(data: Any, error: Exception) -> Exception:
+    if "inhomogeneous" in str(error) or "sequence" in str(error):
+        n = len(data)
+        for i, d in enumerate(data):
+            if isinstance(d, (list, tuple)) != isinstance(data[0], (list, tuple)) or (
+                isinstance(d, (list, tuple)) and len(d) != len(data[0])
+            ):
+                got = len(d) if isinstance(d, (list, tuple)) else 0
+                return ValueError(
+                    f"expected sequence of length {len(data[0]) if isinstance(data[0], (list, tuple)) else n} "
+                    f"at dim 1 (got {got})"
+                )
+    return TypeError(f"tensor(): could not read data of type {type(data).__name__}: {error}")
+
+
+def _holds_tensor(data: Sequence[Any]) -> bool:
+    first = data[0]
+    return isinstance(first, Tensor) or isinstance(first, (list, tuple)) and bool(first) and _holds_tensor(first)
+
+
+def _unpack(data: Any) -> Any:
+    if isinstance(data, Tensor):
+        return data.tolist()  # type: ignore[attr-defined]
+    return [_unpack(d) for d in data] if isinstance(data, (list, tuple)) else data
+
+
+def _infer(data: Any) -> dtype:
+    """The dtype of nested Python numbers: the highest category met."""
+    best: dtype | None = None
+    stack = [data]
+    while stack:
+        x = stack.pop()
+        if isinstance(x, (list, tuple, range)):
+            stack.extend(x)
+        elif hasattr(x, "dtype"):
+            d = dtypes.from_numpy(x.dtype)
+            best = d if best is None else dtypes.promote_types(best, d)
+        elif isinstance(x, (bool, int, float, complex)):
+            d = dtypes.of_number(x)
+            best = d if best is None else dtypes.promote_types(best, d)
+        elif isinstance(x, str):
+            raise TypeError("new(): invalid data type 'str'")
+        else:
+            raise RuntimeError(f"Could not infer dtype of {type(x).__name__}")
+    return dtypes.get_default_dtype() if best is None else best
+
+
+def from_numpy(array: Any) -> Tensor:
+    """A tensor over the memory of a NumPy array; writes to one are seen in the other.
+
+    >>> import flambeau, numpy
+    >>> a = numpy.zeros(2); t = flambeau.from_numpy(a); a[0] = 1; t
+    tensor([1., 0.], dtype=flambeau.float64)
+    """
+    if not hasattr(array, "__array_interface__") or isinstance(array, Tensor):
+        raise TypeError(f"expected np.ndarray (got {type(array).__name__})")
+    dtypes.from_numpy(array.dtype)
+    of_array(array)
+    if not array.dtype.isnative:
+        raise ValueError("given numpy array has byte order different from the native byte order. Conversion between byte orders is currently not supported.")
+    if any(s < 0 for s in array.strides):
+        raise ValueError(
+            "At least one stride in the given numpy array is negative, and tensors with negative strides are not "
+            "currently supported. (You can probably work around this by making a copy of your array  with array.copy().)"
+        )
+    return wrap(array)
+
+
+def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
+    """`data` as a tensor, without a copy where dtype and device allow.
+
+    >>> import flambeau
+    >>> flambeau.as_tensor([1, 2])
+    tensor([1, 2])
+    """
+    from .casting import convert
+
+    kind = None if dtype is None else as_dtype(dtype)
+    where = None if device is None else as_device(device)
+    if isinstance(data, Tensor):
+        return convert(data, kind, where)
+    if hasattr(data, "__array_interface__") and hasattr(data, "strides") and data.dtype.isnative:
+        if all(s >= 0 for s in data.strides) and hasattr(data, "reshape"):
+            array = data if hasattr(data, "flags") and data.ndim else of_device("cpu").xp.asarray(data)
+            return convert(from_numpy(array), kind, where)
+    return tensor(data, dtype=dtype, device=device)
+
+
+def set_default_device(device: Any) -> None:
+    """The device on which factory functions make tensors from now on."""
+    defaults.device = CPU if device is None else as_device(device)
+
+
+def get_default_device() -> Device:
+    """The device on which factory functions make tensors."""
+    return defaults.device
+
+
+@primitive(linear=True)
+def tril(input: Meta, diagonal: int = 0):
+    """The lower triangle of matrices, zeros above.
+
+    >>> import flambeau
+    >>> flambeau.tril(flambeau.ones(2, 2))
+    tensor([[1., 0.],
+            [1., 1.]])
+    """
+    check(input.ndim >= 2, lambda: f"tril: input tensor must have at least 2 dimensions, got {input}")
+    return input
+
+
+@tril.kernel
+def _(xp, x, *, diagonal):
+    return xp.tril(x, diagonal)
+
+
+@tril.vjp
+def _(g, _out, _x, *, diagonal):
+    return tril(g, diagonal)
+
+
+@tril.batch
+def _(size, batched, x, *, diagonal):
+    return tril(x, diagonal)
+
+
+@tril.onnx
+def _(builder, x, *, diagonal):
+    return builder.node("Trilu", [x, builder.scalar(diagonal)], upper=0)
+
+
+@primitive(linear=True)
+def triu(input: Meta, diagonal: int = 0):
+    """The upper triangle of matrices, zeros below.
+
+    >>> import flambeau
+    >>> flambeau.triu(flambeau.ones(2, 2))
+    tensor([[1., 1.],
+            [0., 1.]])
+    """
+    check(input.ndim >= 2, lambda: f"triu: input tensor must have at least 2 dimensions, got {input}")
+    return input
+
+
+@triu.kernel
+def _(xp, x, *, diagonal):
+    return xp.triu(x, diagonal)
+
+
+@triu.vjp
+def _(g, _out, _x, *, diagonal):
+    return triu(g, diagonal)
+
+
+@triu.batch
+def _(size, batched, x, *, diagonal):
+    return triu(x, diagonal)
+
+
+@triu.onnx
+def _(builder, x, *, diagonal):
+    return builder.node("Trilu", [x, builder.scalar(diagonal)], upper=1)
+
+
+@composite(method=False)
+def one_hot(input: Tensor, num_classes: int = -1):
+    """Integer classes as rows of zeros with a one.
+
+    >>> import flambeau
+    >>> flambeau.nn.functional.one_hot(flambeau.tensor([0, 2]), 3)
+    tensor([[1, 0, 0],
+            [0, 0, 1]])
+    """
+    check(input.dtype is dtypes.int64, lambda: f"one_hot is only applicable to index tensor of type LongTensor, got {input.dtype}")
+    if num_classes == -1:
+        num_classes = int(input.max()) + 1 if input.numel() else 0  # type: ignore[attr-defined]
+    else:
+        check(not input.numel() or int(input.max()) < num_classes, lambda: "Class values must be smaller than num_classes.")  # type: ignore[attr-defined]
+    return (input.unsqueeze(-1) == arange(num_classes, device=input.device)).to(dtypes.int64)  # type: ignore[attr-defined]
+
+
+def is_meta(device: Device) -> bool:
+    return device == META

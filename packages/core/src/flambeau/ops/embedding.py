@@ -1,0 +1,186 @@
+"""Looking vectors up in a table: one for each index, or one for each bag of indices."""
+
+from __future__ import annotations
+
+from .._base.checks import check
+from .._base.dtypes import int64
+from ..runtime.dispatch import assign
+from ..runtime.families import composite
+from ..runtime.tensor import Tensor
+from .comparison import where
+from .creation import ones_like, tensor, zeros, zeros_like
+from .indexing import index_select
+from .joining import cat
+
+
+@composite(method=False)
+def embedding(
+    input: Tensor,
+    weight: Tensor,
+    padding_idx: int | None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False,
+    sparse: bool = False,
+):
+    """The rows of `weight` (V, D) that the integers of `input` (*) name: (*, D).
+
+    The row of `padding_idx` gets no gradient. With `max_norm` the rows named are first shortened, in
+    place. `sparse` is accepted; gradients are always dense.
+
+    >>> import flambeau
+    >>> flambeau.embedding(flambeau.tensor([1, 0]), flambeau.eye(2))
+    tensor([[0., 1.],
+            [1., 0.]])
+    """
+    check(
+        not input.dtype.is_floating_point,
+        lambda: (
+            "Expected tensor for argument #1 'indices' to have one of the following scalar types: "
+            f"Long, Int; but got {input.dtype} instead (while checking arguments for embedding)"
+        ),
+    )
+    check(weight.ndim == 2, lambda: f"'weight' must be 2-D, but got {list(weight.shape)}")
+    padding_idx = _row_number(padding_idx, weight.shape[0])
+    flat = input.reshape(-1)
+    if max_norm is not None:
+        _renormalise(weight, flat, max_norm, norm_type)
+    rows = index_select(weight, 0, flat)
+    if padding_idx is not None:
+        rows = where((flat == padding_idx).unsqueeze(1), rows.detach(), rows)
+    if scale_grad_by_freq:
+        rows = _scaled_gradient(rows, flat, weight.shape[0])
+    return rows.reshape(*input.shape, weight.shape[1])
+
+
+def _row_number(padding_idx: int | None, count: int) -> int | None:
+    if padding_idx is None:
+        return None
+    check(
+        -count <= padding_idx < count,
+        lambda: "Padding_idx must be within num_embeddings",
+        AssertionError,
+    )
+    return padding_idx % count
+
+
+def _scaled_gradient(rows: Tensor, flat: Tensor, count: int) -> Tensor:
+    """The same rows, whose gradients are divided by how often each row is named."""
+    counts = zeros(count, dtype=rows.dtype, device=rows.device)
+    counts = counts.scatter_add(0, flat, ones_like(flat).to(rows.dtype))
+    part = 1 / index_select(counts, 0, flat).unsqueeze(1)
+    fixed = rows.detach()
+    return fixed + (rows - fixed) * part
+
+
+def _renormalise(weight: Tensor, flat: Tensor, max_norm: float, norm_type: float) -> None:
+    """Shortens the rows named that are longer than `max_norm`, in place and unseen by autograd."""
+    table = weight.detach()
+    norms = table.norm(norm_type, 1, True)
+    named = zeros(table.shape[0], dtype=table.dtype, device=table.device)
+    named = named.scatter_add(0, flat, ones_like(flat).to(table.dtype)).unsqueeze(1) > 0
+    factor = where(named & (norms > max_norm), max_norm / (norms + 1e-7), ones_like(norms))
+    assign(table, table * factor)
+
+
+@composite(method=False)
+def embedding_bag(
+    input: Tensor,
+    weight: Tensor,
+    offsets: Tensor | None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False,
+    mode: str = "mean",
+    sparse: bool = False,
+    per_sample_weights: Tensor | None = None,
+    include_last_offset: bool = False,
+    padding_idx: int | None = None,
+):
+    """Sum, mean or maximum of the rows of each bag: the rows of a 2-d input, or runs of a 1-d one.
+
+    >>> import flambeau
+    >>> indices, starts = flambeau.tensor([0, 1, 1]), flambeau.tensor([0, 1])
+    >>> flambeau.embedding_bag(indices, flambeau.eye(2), starts, mode="sum")
+    tensor([[1., 0.],
+            [0., 2.]])
+    """
+    check(
+        mode in ("sum", "mean", "max"),
+        lambda: f"mode has to be one of sum, mean or max, but got {mode!r}",
+        ValueError,
+    )
+    check(
+        per_sample_weights is None or mode == "sum",
+        lambda: (
+            "embedding_bag: per_sample_weights was not None. per_sample_weights is only supported "
+            f"for mode='sum' (got mode='{mode}')."
+        ),
+        NotImplementedError,
+    )
+    starts = _starts(input, offsets, include_last_offset)
+    flat = input.reshape(-1)
+    padding_idx = _row_number(padding_idx, weight.shape[0])
+    rows = embedding(flat, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq)
+    kept = None if padding_idx is None else (flat != padding_idx)
+    if per_sample_weights is not None:
+        rows = rows * per_sample_weights.reshape(-1, 1)
+    bags = list(zip(starts, [*starts[1:], flat.shape[0]]))
+    if mode == "max":
+        return cat([_largest(rows[a:b], None if kept is None else kept[a:b]) for a, b in bags])
+    return _totals(rows, kept, bags, mode)
+
+
+def _starts(input: Tensor, offsets: Tensor | None, include_last_offset: bool) -> list[int]:
+    if input.ndim == 2:
+        check(
+            offsets is None,
+            lambda: (
+                "if input is 2D, then offsets has to be None, as input is treated is a mini-batch "
+                "of fixed length sequences."
+            ),
+            ValueError,
+        )
+        return [i * input.shape[1] for i in range(input.shape[0])]
+    check(
+        input.ndim == 1,
+        lambda: f"input has to be 1D or 2D Tensor, but got Tensor of dimension {input.ndim}",
+        ValueError,
+    )
+    check(offsets is not None, lambda: "offsets has to be a 1D Tensor but got None", ValueError)
+    check(offsets.ndim == 1, lambda: "offsets has to be a 1D Tensor", ValueError)
+    starts = offsets.tolist()
+    check(
+        not starts or starts[0] == 0,
+        lambda: (
+            f"offsets[0] has to be 0, i.e., the first sequence in the mini-batch has to start from "
+            f"position 0. However, got {starts[0]}"
+        ),
+    )
+    return starts[:-1] if include_last_offset else starts
+
+
+def _totals(rows: Tensor, kept: Tensor | None, bags: list[tuple[int, int]], mode: str) -> Tensor:
+    """Sums by adding every row to its bag."""
+    if kept is not None:
+        rows = where(kept.unsqueeze(1), rows, zeros_like(rows))
+    owner = tensor([i for i, (a, b) in enumerate(bags) for _ in range(b - a)], device=rows.device)
+    owner = owner.to(int64)
+    out = zeros(len(bags), rows.shape[1], dtype=rows.dtype, device=rows.device)
+    out = out.scatter_add(0, owner.unsqueeze(1).expand(rows.shape), rows)
+    if mode == "sum":
+        return out
+    ones = zeros(rows.shape[0], dtype=rows.dtype, device=rows.device) + 1
+    if kept is not None:
+        ones = where(kept, ones, zeros_like(ones))
+    counts = zeros(len(bags), dtype=rows.dtype, device=rows.device).scatter_add(0, owner, ones)
+    return out / counts.clamp(min=1).unsqueeze(1)
+
+
+def _largest(rows: Tensor, kept: Tensor | None) -> Tensor:
+    """The largest value of each column of one bag; zeros for an empty bag."""
+    if kept is not None:
+        rows = rows[kept]
+    if not rows.shape[0]:
+        return zeros(1, rows.shape[1], dtype=rows.dtype, device=rows.device)
+    return rows.max(0, True)[0]

@@ -1,0 +1,399 @@
+"""Making grids larger or smaller, and padding them by their own values.
+
+Every mode but the nearest is a weighted sum along each dimension in turn. The weights make one small
+matrix for each dimension, so that resizing is a matrix product and its gradient is the transpose.
+"""
+
+from __future__ import annotations
+
+import math
+
+from .._base.checks import check
+from ..runtime.families import composite
+from ..runtime.tensor import Tensor
+from .creation import tensor
+from .indexing import index_select
+from .joining import pad_constant
+from .matrix import matmul
+
+_DIMS = {"linear": 1, "bilinear": 2, "trilinear": 3, "bicubic": 2}
+
+
+def _positions(n: int, out: int, scale: float, align_corners: bool, cubic: bool) -> list[float]:
+    """Where in the input each element of the output lies."""
+    if align_corners:
+        step = (n - 1) / (out - 1) if out > 1 else 0.0
+        return [i * step for i in range(out)]
+    places = [(i + 0.5) * scale - 0.5 for i in range(out)]
+    return places if cubic else [max(p, 0.0) for p in places]
+
+
+def _linear_row(place: float, n: int) -> dict[int, float]:
+    low = min(int(place), n - 1)
+    part = place - low
+    row = {low: 1.0 - part}
+    high = min(low + 1, n - 1)
+    row[high] = row.get(high, 0.0) + part
+    return row
+
+
+def _cubic_row(place: float, n: int) -> dict[int, float]:
+    """Cubic convolution with a = -0.75 over four neighbours; the border is repeated."""
+    low = math.floor(place)
+    row: dict[int, float] = {}
+    for k in range(-1, 3):
+        weight = _cubic(abs(place - (low + k)), -0.75)
+        at = min(max(low + k, 0), n - 1)
+        row[at] = row.get(at, 0.0) + weight
+    return row
+
+
+def _cubic(x: float, a: float) -> float:
+    if x <= 1:
+        return ((a + 2) * x - (a + 3)) * x * x + 1
+    return ((a * x - 5 * a) * x + 8 * a) * x - 4 * a if x < 2 else 0.0
+
+
+def _antialiased_row(i: int, n: int, scale: float, cubic: bool) -> dict[int, float]:
+    """A filter as wide as the part of the input that one output element stands for."""
+    width = max(scale, 1.0)
+    support = (2.0 if cubic else 1.0) * width
+    centre = scale * (i + 0.5)
+    low = max(int(centre - support + 0.5), 0)
+    high = min(int(centre + support + 0.5), n)
+    weights = {}
+    for j in range(low, high):
+        x = abs((j - centre + 0.5) / width)
+        weights[j] = _cubic(x, -0.5) if cubic else max(0.0, 1.0 - x)
+    total = sum(weights.values())
+    return {j: w / total for j, w in weights.items()}
+
+
+def _rows(n, out, scale, align_corners, cubic, antialias) -> list[dict[int, float]]:
+    if antialias:
+        step = (n - 1) / (out - 1) if align_corners and out > 1 else scale
+        return [_antialiased_row(i, n, step, cubic) for i in range(out)]
+    places = _positions(n, out, scale, align_corners, cubic)
+    return [_cubic_row(p, n) if cubic else _linear_row(p, n) for p in places]
+
+
+def _along(input: Tensor, dim: int, rows: list[dict[int, float]]) -> Tensor:
+    """Weighted sums along one dimension."""
+    n = input.shape[dim]
+    table = [[row.get(j, 0.0) for row in rows] for j in range(n)]
+    weights = tensor(table, dtype=input.dtype, device=input.device)
+    if dim == input.ndim - 1:
+        return matmul(input, weights)
+    return (
+        matmul(weights.mT, input)
+        if dim == input.ndim - 2
+        else matmul(input.movedim(dim, -1), weights).movedim(-1, dim)
+    )
+
+
+def _nearest(n: int, out: int, scale: float, exact: bool) -> list[int]:
+    shift = 0.5 if exact else 0.0
+    return [min(int(math.floor((i + shift) * scale)), n - 1) for i in range(out)]
+
+
+@composite(method=False)
+def interpolate(
+    input: Tensor,
+    size: int | tuple[int, ...] | None = None,
+    scale_factor: float | tuple[float, ...] | None = None,
+    mode: str = "nearest",
+    align_corners: bool | None = None,
+    recompute_scale_factor: bool | None = None,
+    antialias: bool = False,
+):
+    """The spatial dimensions of (N, C, ...) resized to `size`, or by `scale_factor`.
+
+    Modes: nearest, nearest-exact and area for any number of dimensions, linear for 3-d input, bilinear
+    and bicubic for 4-d, trilinear for 5-d.
+
+    >>> import flambeau
+    >>> flambeau.interpolate(flambeau.tensor([[[1.0, 3.0]]]), 4, mode="linear", align_corners=False)
+    tensor([[[1.0000, 1.5000, 2.5000, 3.0000]]])
+    """
+    dims = input.ndim - 2
+    _check_options(input, mode, align_corners, antialias)
+    target, factors = _target(input, dims, size, scale_factor)
+    if recompute_scale_factor:
+        check(
+            scale_factor is not None,
+            lambda: "recompute_scale_factor is not meaningful with an explicit size.",
+            ValueError,
+        )
+        factors = [None] * dims
+    if mode == "area":
+        from .pooling import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
+
+        return (adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d)[dims - 1](
+            input, target
+        )
+    for k in range(dims):
+        n, out = input.shape[k + 2], target[k]
+        if out == n and (factors[k] is None or factors[k] == 1):
+            continue
+        scale = n / out if factors[k] is None else 1.0 / factors[k]
+        if mode in ("nearest", "nearest-exact"):
+            index = _nearest(n, out, scale, mode == "nearest-exact")
+            input = index_select(input, k + 2, tensor(index, device=input.device))
+        else:
+            rows = _rows(n, out, scale, bool(align_corners), mode == "bicubic", antialias)
+            input = _along(input, k + 2, rows)
+    return input
+
+
+def _check_options(input: Tensor, mode: str, align_corners: bool | None, antialias: bool) -> None:
+    if mode in ("nearest", "nearest-exact", "area"):
+        check(
+            align_corners is None,
+            lambda: (
+                "align_corners option can only be set with the interpolating modes: linear | "
+                "bilinear | bicubic | trilinear"
+            ),
+            ValueError,
+        )
+    check(
+        input.ndim in (3, 4, 5),
+        lambda: (
+            "Input Error: Only 3D, 4D and 5D input Tensors supported (got "
+            f"{input.ndim}D) for the modes: nearest | linear | bilinear | bicubic | trilinear | area | "
+            f"nearest-exact (got {mode})"
+        ),
+        NotImplementedError,
+    )
+    if mode in _DIMS:
+        wanted = _DIMS[mode] + 2
+        check(
+            input.ndim == wanted,
+            lambda: f"Got {input.ndim}D input, but {mode} mode needs {wanted}D input",
+            NotImplementedError,
+        )
+    else:
+        check(
+            mode in ("nearest", "nearest-exact", "area"),
+            lambda: (
+                f"interpolate: unknown mode {mode!r}; expected nearest, nearest-exact, area, linear, "
+                "bilinear, bicubic or trilinear"
+            ),
+            NotImplementedError,
+        )
+    check(
+        not antialias or mode in ("bilinear", "bicubic"),
+        lambda: (
+            "Anti-alias option is restricted to bilinear and bicubic modes and requires a 4-D "
+            "tensor as input"
+        ),
+        ValueError,
+    )
+
+
+def _target(input, dims, size, scale_factor) -> tuple[list[int], list[float | None]]:
+    """The size of each spatial dimension, and the factors it was given by."""
+    check(
+        (size is None) != (scale_factor is None),
+        lambda: (
+            "only one of size or scale_factor should be defined"
+            if size is not None
+            else "either size or scale_factor should be defined"
+        ),
+        ValueError,
+    )
+    given = size if size is not None else scale_factor
+    values = list(given) if isinstance(given, (tuple, list)) else [given] * dims
+    check(
+        len(values) == dims,
+        lambda: (
+            f"Input and output must have the same number of spatial dimensions, but got input with "
+            f"spatial dimensions of {list(input.shape[2:])} and output size of {given}."
+        ),
+        ValueError,
+    )
+    if size is not None:
+        return [int(v) for v in values], [None] * dims
+    target = [int(math.floor(n * f)) for n, f in zip(input.shape[2:], values)]
+    check(
+        all(n > 0 for n in target),
+        lambda: (
+            f"Input and output sizes should be greater than 0, but got input size "
+            f"{list(input.shape[2:])} and output size {target}"
+        ),
+    )
+    return target, [float(v) for v in values]
+
+
+# -- padding -------------------------------------------------------------------------------------------
+
+
+@composite(method=False)
+def pad(input: Tensor, pad: tuple[int, ...], mode: str = "constant", value: float | None = None):
+    """The last dimensions padded: pairs (before, after), the last dimension first.
+
+    Modes: constant (by `value`, 0 unless given; negative numbers cut), reflect, replicate, circular.
+
+    >>> import flambeau
+    >>> flambeau.pad(flambeau.tensor([1, 2]), (1, 2))
+    tensor([0, 1, 2, 0, 0])
+    """
+    check(
+        len(pad) % 2 == 0,
+        lambda: "Padding length must be divisible by 2",
+    )
+    check(
+        len(pad) <= 2 * input.ndim,
+        lambda: (
+            "Padding length should be less than or equal to two times the input dimension but got "
+            f"padding length {len(pad)} and input of dimension {input.ndim}"
+        ),
+    )
+    if mode == "constant":
+        pairs = [(0, 0)] * (input.ndim - len(pad) // 2)
+        pairs += [(pad[i], pad[i + 1]) for i in range(len(pad) - 2, -2, -2)]
+        return pad_constant(input, tuple(pairs), 0.0 if value is None else value)
+    check(
+        value is None or value == 0,
+        lambda: f'Padding mode "{mode}" doesn\'t take in value argument',
+    )
+    check(
+        mode in _BORDERS,
+        lambda: f"Unrecognised padding mode {mode}",
+        NotImplementedError,
+    )
+    check(
+        input.ndim in (len(pad) // 2 + 1, len(pad) // 2 + 2),
+        lambda: (
+            f"Only 2D, 3D, 4D, 5D padding with non-constant padding are supported for now: {mode} of "
+            f"{len(pad) // 2} dimensions needs {len(pad) // 2 + 1}D or {len(pad) // 2 + 2}D input, got "
+            f"{input.ndim}D"
+        ),
+        NotImplementedError,
+    )
+    for k in range(len(pad) // 2):
+        before, after = pad[2 * k], pad[2 * k + 1]
+        if before or after:
+            dim = input.ndim - 1 - k
+            index = _BORDERS[mode](input.shape[dim], before, after)
+            input = index_select(input, dim, tensor(index, device=input.device))
+    return input
+
+
+def _reflect(n: int, before: int, after: int) -> list[int]:
+    check(
+        before < n and after < n,
+        lambda: (
+            "Padding size should be less than the corresponding input dimension, but got: padding "
+            f"({before}, {after}) at a dimension of size {n}"
+        ),
+    )
+    return [abs(i) if i < n else 2 * n - 2 - i for i in range(-before, n + after)]
+
+
+def _replicate(n: int, before: int, after: int) -> list[int]:
+    return [min(max(i, 0), n - 1) for i in range(-before, n + after)]
+
+
+def _circular(n: int, before: int, after: int) -> list[int]:
+    check(
+        before <= n and after <= n,
+        lambda: "Padding value causes wrapping around more than once.",
+    )
+    return [i % n for i in range(-before, n + after)]
+
+
+_BORDERS = {"reflect": _reflect, "replicate": _replicate, "circular": _circular}
+
+
+# -- moving elements between channels and space ----------------------------------------------------------
+
+
+@composite
+def pixel_shuffle(input: Tensor, upscale_factor: int):
+    """Channels moved into space: (*, C r², H, W) to (*, C, H r, W r).
+
+    >>> import flambeau
+    >>> flambeau.pixel_shuffle(flambeau.ones(1, 8, 3, 3), 2).shape
+    flambeau.Size([1, 2, 6, 6])
+    """
+    r = upscale_factor
+    check(
+        input.ndim >= 3,
+        lambda: (
+            "pixel_shuffle expects input to have at least 3 dimensions, but got input with "
+            f"{input.ndim} dimension(s)"
+        ),
+    )
+    check(
+        r > 0,
+        lambda: f"pixel_shuffle expects a positive upscale_factor, but got {r}",
+    )
+    *outer, channels, height, width = input.shape
+    check(
+        channels % (r * r) == 0,
+        lambda: (
+            "pixel_shuffle expects its input's 'channel' dimension to be divisible by the square of "
+            f"upscale_factor, but input.size(-3)={channels} is not divisible by {r * r}"
+        ),
+    )
+    k = len(outer)
+    x = input.reshape(*outer, channels // (r * r), r, r, height, width)
+    x = x.permute(*range(k), k, k + 3, k + 1, k + 4, k + 2)
+    return x.reshape(*outer, channels // (r * r), height * r, width * r)
+
+
+@composite
+def pixel_unshuffle(input: Tensor, downscale_factor: int):
+    """Space moved into channels: (*, C, H r, W r) to (*, C r², H, W).
+
+    >>> import flambeau
+    >>> flambeau.pixel_unshuffle(flambeau.ones(1, 2, 6, 6), 2).shape
+    flambeau.Size([1, 8, 3, 3])
+    """
+    r = downscale_factor
+    check(
+        input.ndim >= 3,
+        lambda: (
+            "pixel_unshuffle expects input to have at least 3 dimensions, but got input with "
+            f"{input.ndim} dimension(s)"
+        ),
+    )
+    *outer, channels, height, width = input.shape
+    check(
+        r > 0 and height % r == 0 and width % r == 0,
+        lambda: (
+            "pixel_unshuffle expects height and width to be divisible by downscale_factor, but got "
+            f"{height} x {width} and {r}"
+        ),
+    )
+    k = len(outer)
+    x = input.reshape(*outer, channels, height // r, r, width // r, r)
+    x = x.permute(*range(k), k, k + 2, k + 4, k + 1, k + 3)
+    return x.reshape(*outer, channels * r * r, height // r, width // r)
+
+
+@composite
+def channel_shuffle(input: Tensor, groups: int):
+    """The channels of (N, C, ...) taken in turn from each group.
+
+    >>> import flambeau
+    >>> flambeau.channel_shuffle(flambeau.arange(4).reshape(1, 4, 1), 2).flatten()
+    tensor([0, 2, 1, 3])
+    """
+    check(
+        input.ndim >= 3,
+        lambda: (
+            "channel_shuffle expects input with > 2 dims, but got input with sizes "
+            f"{list(input.shape)}"
+        ),
+    )
+    n, channels, *space = input.shape
+    check(
+        groups > 0 and channels % groups == 0,
+        lambda: (
+            f"Number of channels must be divisible by groups. Got {channels} channels and {groups} "
+            "groups."
+        ),
+    )
+    x = input.reshape(n, groups, channels // groups, *space).transpose(1, 2)
+    return x.reshape(input.shape)

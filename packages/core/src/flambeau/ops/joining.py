@@ -1,0 +1,256 @@
+"""Several tensors into one: cat, stack, tile, meshgrid; and padding with a constant."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .._base.checks import broadcast_shapes, check, wrap_dim
+from ..runtime.families import composite, primitive
+from ..runtime.meta import Meta
+from ..runtime.promotion import SAME
+from ..runtime.tensor import Tensor
+from .views import window
+
+
+@primitive(promote=SAME, method=False)
+def cat(tensors: Sequence[Meta], dim: int = 0):
+    """Tensors joined along an existing dimension.
+
+    >>> import flambeau
+    >>> flambeau.cat([flambeau.ones(2), flambeau.zeros(1)])
+    tensor([1., 1., 0.])
+    """
+    check(tensors, lambda: "torch.cat(): expected a non-empty list of Tensors", ValueError)
+    kept = [t for t in tensors if t.shape != (0,)]
+    if not kept:
+        return tensors[0]
+    first = kept[0]
+    check(first.ndim, lambda: "zero-dimensional tensor (at position 0) cannot be concatenated")
+    d = wrap_dim(dim, first.ndim)
+    total = 0
+    for i, t in enumerate(kept):
+        check(
+            t.ndim == first.ndim,
+            lambda: f"Tensors must have same number of dimensions: got {first.ndim} and {t.ndim}",
+        )
+        for j, (n, m) in enumerate(zip(first.shape, t.shape)):
+            check(
+                j == d or n == m,
+                lambda: f"Sizes of tensors must match except in dimension {d}. Expected size {n} but got size {m} for "
+                f"tensor number {i} in the list.",
+            )
+        total += t.shape[d]
+    return first.like((*first.shape[:d], total, *first.shape[d + 1 :]))
+
+
+@cat.kernel
+def _(xp, *xs, dim):
+    if not xs or len({x.ndim for x in xs}) > 1 or xs[0].ndim == 0:
+        kept = [x for x in xs if x.shape != (0,)]
+        if not kept or len({x.ndim for x in kept}) > 1 or kept[0].ndim == 0:
+            raise ValueError("cat: shapes do not fit")
+        xs = tuple(kept)
+    return xp.concatenate(xs, dim)
+
+
+@cat.vjp
+def _(g, _out, *tensors: Meta, dim):
+    kept = next((t for t in tensors if t.shape != (0,)), tensors[0])
+    d = wrap_dim(dim, kept.ndim)
+    at, out = 0, []
+    for t in tensors:
+        n = t.shape[d] if t.shape != (0,) else 0
+        out.append((lambda a, b: lambda: window(g, d, a, b, 1))(at, at + n) if t.shape != (0,) else None)
+        at += n
+    return tuple(out)
+
+
+@cat.batch
+def _(size, batched, *tensors, dim):
+    grown = [t if b else t.expand(size, *t.shape) for t, b in zip(tensors, batched)]
+    return cat(grown, wrap_dim(dim, grown[0].ndim - 1) + 1)
+
+
+@cat.jvp
+def _(tangents, out, *tensors, dim):
+    from .creation import zeros_like
+
+    return cat([zeros_like(x) if t is None else t for t, x in zip(tangents, tensors)], dim)
+
+
+@cat.onnx
+def _(builder, *xs, dim):
+    return builder.node("Concat", list(xs), axis=dim)
+
+
+@composite(method=False)
+def stack(tensors: Sequence[Tensor], dim: int = 0):
+    """Tensors of one shape joined along a new dimension.
+
+    >>> import flambeau
+    >>> flambeau.stack([flambeau.ones(2), flambeau.zeros(2)])
+    tensor([[1., 1.],
+            [0., 0.]])
+    """
+    check(tensors, lambda: "stack expects a non-empty TensorList")
+    first = tuple(tensors[0].shape)
+    for i, t in enumerate(tensors):
+        check(
+            tuple(t.shape) == first,
+            lambda: f"stack expects each tensor to be equal size, but got {list(first)} at entry 0 and {list(t.shape)} "
+            f"at entry {i}",
+        )
+    d = wrap_dim(dim, len(first) + 1)
+    return cat([t.unsqueeze(d) for t in tensors], d)
+
+
+def hstack(tensors: Sequence[Tensor]) -> Tensor:
+    """Joined along the second dimension; 1-d tensors along the first.
+
+    >>> import flambeau
+    >>> flambeau.hstack([flambeau.ones(1), flambeau.zeros(1)])
+    tensor([1., 0.])
+    """
+    grown = [t.reshape(1) if not t.ndim else t for t in tensors]
+    return cat(grown, 0 if grown[0].ndim == 1 else 1)
+
+
+def vstack(tensors: Sequence[Tensor]) -> Tensor:
+    """Joined along the first dimension; 1-d tensors become rows.
+
+    >>> import flambeau
+    >>> flambeau.vstack([flambeau.ones(1), flambeau.zeros(1)]).shape
+    flambeau.Size([2, 1])
+    """
+    return cat([t.reshape(1, -1) if t.ndim < 2 else t for t in tensors], 0)
+
+
+def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
+    """All expanded to their common shape.
+
+    >>> import flambeau
+    >>> [t.shape[0] for t in flambeau.broadcast_tensors(flambeau.ones(3), flambeau.ones(1))]
+    [3, 3]
+    """
+    if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)):
+        tensors = tuple(tensors[0])
+    shape = broadcast_shapes(*(tuple(t.shape) for t in tensors))
+    return tuple(t.expand(shape) for t in tensors)
+
+
+def meshgrid(*tensors: Tensor, indexing: str = "ij") -> tuple[Tensor, ...]:
+    """Coordinate grids of 1-d tensors; "xy" swaps the first two dimensions.
+
+    >>> import flambeau
+    >>> flambeau.meshgrid(flambeau.arange(2), flambeau.arange(3), indexing="ij")[0].shape
+    flambeau.Size([2, 3])
+    """
+    if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)):
+        tensors = tuple(tensors[0])
+    check(indexing in ("ij", "xy"), lambda: f'torch.meshgrid: indexing must be one of "xy" or "ij", but received: {indexing}')
+    swap = indexing == "xy" and len(tensors) >= 2
+    parts = (tensors[1], tensors[0], *tensors[2:]) if swap else tensors
+    shape = [t.numel() for t in parts]
+    grids = [t.reshape([-1 if i == j else 1 for j in range(len(parts))]).expand(shape) for i, t in enumerate(parts)]
+    if swap:
+        grids = [g.transpose(0, 1) for g in grids]
+        grids[0], grids[1] = grids[1], grids[0]
+    return tuple(grids)
+
+
+@composite
+def repeat(input: Tensor, *sizes: int):
+    """The tensor tiled `sizes` times along each dimension; further sizes in front add dimensions.
+
+    >>> import flambeau
+    >>> flambeau.tensor([1, 2]).repeat(2)
+    tensor([1, 2, 1, 2])
+    """
+    counts = tuple(sizes[0]) if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)) else sizes
+    check(
+        len(counts) >= input.ndim,
+        lambda: "Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor",
+    )
+    shape = [1] * (len(counts) - input.ndim) + list(input.shape)
+    parts: list[int] = []
+    grown: list[int] = []
+    for c, n in zip(counts, shape):
+        parts += [1, n]
+        grown += [c, n]
+    out = input.reshape(parts).expand(grown)
+    return out.reshape([c * n for c, n in zip(counts, shape)]).clone()
+
+
+@composite
+def tile(input: Tensor, *dims: int):
+    """As `repeat`, with missing sizes taken as one.
+
+    >>> import flambeau
+    >>> flambeau.tile(flambeau.tensor([1, 2]), (2,))
+    tensor([1, 2, 1, 2])
+    """
+    counts = tuple(dims[0]) if len(dims) == 1 and isinstance(dims[0], (tuple, list)) else dims
+    return repeat(input, *[1] * (input.ndim - len(counts)), *counts)
+
+
+@composite
+def repeat_interleave(input: Tensor, repeats: Tensor | int, dim: int | None = None, *, output_size: int | None = None):
+    """Each element (or slice along `dim`) repeated in place.
+
+    >>> import flambeau
+    >>> flambeau.tensor([1, 2]).repeat_interleave(2)
+    tensor([1, 1, 2, 2])
+    """
+    from .creation import arange, tensor
+
+    if dim is None:
+        return repeat_interleave(input.reshape(-1), repeats, 0)
+    d = wrap_dim(dim, input.ndim)
+    if isinstance(repeats, int):
+        shape = input.shape
+        wide = input.unsqueeze(d + 1).expand((*shape[: d + 1], repeats, *shape[d + 1 :]))
+        return wide.reshape((*shape[:d], shape[d] * repeats, *shape[d + 1 :]))
+    counts = repeats.tolist()
+    counts = counts * input.shape[d] if len(counts) == 1 else counts
+    rows = [i for i, c in enumerate(counts) for _ in range(c)]
+    check(len(counts) == input.shape[d], lambda: "repeats must have the same size as input along dim")
+    return input.index_select(d, tensor(rows, dtype=arange(1).dtype, device=input.device))
+
+
+@primitive(method=False, linear=True)
+def pad_constant(input: Meta, pads: tuple[tuple[int, int], ...], value: float = 0.0):
+    """`input` with `value` around it: (before, after) for each dimension; negative numbers cut."""
+    check(len(pads) == input.ndim, lambda: f"pad: expected {input.ndim} pairs, got {len(pads)}")
+    shape = [n + a + b for n, (a, b) in zip(input.shape, pads)]
+    check(all(n >= 0 for n in shape), lambda: f"pad: the result would have a negative size: {shape}")
+    return input.like(shape)
+
+
+@pad_constant.kernel
+def _(xp, x, *, pads, value):
+    cut = tuple(slice(max(0, -a), n - max(0, -b)) for n, (a, b) in zip(x.shape, pads))
+    out = xp.full([n + a + b for n, (a, b) in zip(x.shape, pads)], value, dtype=x.dtype)
+    inner = x[cut]
+    out[tuple(slice(max(0, a), max(0, a) + n) for n, (a, _) in zip(inner.shape, pads))] = inner
+    return out
+
+
+@pad_constant.vjp
+def _(g, _out, _x, *, pads):
+    return pad_constant(g, tuple((-a, -b) for a, b in pads), 0.0)
+
+
+@pad_constant.jvp
+def _(tangents, out, x, *, pads, value):
+    return pad_constant(tangents[0], pads, 0.0)
+
+
+@pad_constant.batch
+def _(size, batched, x, *, pads, value):
+    return pad_constant(x, ((0, 0), *pads), value)
+
+
+@pad_constant.onnx
+def _(builder, x, *, pads, value):
+    flat = [a for a, _ in pads] + [b for _, b in pads]
+    return builder.node("Pad", [x, builder.ints(flat), builder.scalar_like(x, value)])

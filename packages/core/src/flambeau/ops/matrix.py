@@ -1,0 +1,309 @@
+"""Products of matrices and vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from .._base.checks import broadcast_shapes, check
+from ..runtime.families import composite, primitive
+from ..runtime.meta import Meta
+from ..runtime.promotion import SAME_REQUIRED
+from ..runtime.tensor import Tensor
+
+
+@primitive(promote=SAME_REQUIRED, bilinear=("input", "other"), onnx="MatMul")
+def matmul(input: Meta, other: Meta):
+    """Matrix product over the last two dimensions, the others broadcast; 1-d operands are row and column vectors.
+
+    >>> import flambeau
+    >>> flambeau.matmul(flambeau.ones(2, 3), flambeau.ones(3))
+    tensor([3., 3.])
+    """
+    a, b = input.shape, other.shape
+    check(a and b, lambda: f"both arguments to matmul need to be at least 1D, but they are {len(a)}D and {len(b)}D")
+    inner = b[-2] if len(b) > 1 else b[0]
+    if a[-1] != inner:
+        if len(a) == len(b) == 1:
+            raise RuntimeError(f"inconsistent tensor size, expected tensor {list(a)} and src {list(b)} to have the same number of elements, but got {a[0]} and {b[0]} elements respectively")
+        if len(a) == 2 and len(b) == 2:
+            raise RuntimeError(f"mat1 and mat2 shapes cannot be multiplied ({a[0]}x{a[1]} and {b[0]}x{b[1]})")
+        raise RuntimeError(
+            f"matmul: inner sizes differ: {input} @ {other}; expected the last size of a to equal the second-last of b"
+        )
+    batch = broadcast_shapes(a[:-2], b[:-2])
+    return input.like((*batch, *a[-2:-1], *(b[-1:] if len(b) > 1 else ())))
+
+
+@matmul.kernel
+def _(xp, a, b):
+    if a.ndim > 2 and b.ndim == 2 and a.flags.c_contiguous:  # one large product instead of many
+        return xp.matmul(a.reshape(-1, a.shape[-1]), b).reshape(*a.shape[:-1], b.shape[-1])
+    return xp.matmul(a, b)
+
+
+@matmul.vjp
+def _(g, _out, a, b):
+    def to_a():
+        if b.ndim == 1:
+            return g.unsqueeze(-1) * b if a.ndim > 1 else g * b
+        left = g.unsqueeze(-2) if a.ndim == 1 else g
+        out = left @ b.mT
+        return _fit(out.squeeze(-2) if a.ndim == 1 else out, a)
+
+    def to_b():
+        if a.ndim == 1:
+            return _fit(a.unsqueeze(-1) * g.unsqueeze(-2) if b.ndim > 1 else g * a, b)
+        right = g.unsqueeze(-1) if b.ndim == 1 else g
+        if a.ndim > 2 and b.ndim <= 2:
+            out = a.reshape(-1, a.shape[-1]).mT @ right.reshape(-1, right.shape[-1])
+        else:
+            out = a.mT @ right
+        return _fit(out.squeeze(-1) if b.ndim == 1 else out, b)
+
+    return to_a, to_b
+
+
+def _fit(g: Tensor, like: Tensor) -> Tensor:
+    return g if g.shape == like.shape else g.sum_to_size(like.shape)
+
+
+@matmul.batch
+def _(size, batched, a, b):
+    ba, bb = batched
+    la, lb = a.ndim - ba, b.ndim - bb
+    if la == 1 and ba:
+        a = a.unsqueeze(-2)
+    if lb == 1 and bb:
+        b = b.unsqueeze(-1)
+    rank = max(la, lb, 2)
+    if ba:
+        a = a.reshape(size, *[1] * (rank - (a.ndim - 1)), *a.shape[1:])
+    if bb:
+        b = b.reshape(size, *[1] * (rank - (b.ndim - 1)), *b.shape[1:])
+    out = matmul(a, b)
+    if lb == 1 and bb:
+        out = out.squeeze(-1)
+    if la == 1 and ba:
+        out = out.squeeze(-1 if lb == 1 else -2)
+    return out
+
+
+@composite
+def mm(input: Tensor, mat2: Tensor):
+    """Product of two matrices.
+
+    >>> import flambeau
+    >>> flambeau.mm(flambeau.ones(2, 3), flambeau.ones(3, 1)).shape
+    flambeau.Size([2, 1])
+    """
+    check(input.ndim == 2, lambda: "self must be a matrix")
+    check(mat2.ndim == 2, lambda: "mat2 must be a matrix")
+    return matmul(input, mat2)
+
+
+@composite
+def bmm(input: Tensor, mat2: Tensor):
+    """Products of two batches of matrices.
+
+    >>> import flambeau
+    >>> flambeau.bmm(flambeau.ones(4, 2, 3), flambeau.ones(4, 3, 1)).shape
+    flambeau.Size([4, 2, 1])
+    """
+    check(input.ndim == 3, lambda: "batch1 must be a 3D tensor")
+    check(mat2.ndim == 3, lambda: "batch2 must be a 3D tensor")
+    check(
+        input.shape[0] == mat2.shape[0] and input.shape[2] == mat2.shape[1],
+        lambda: "Expected size for first two dimensions of batch2 tensor to be: "
+        f"[{input.shape[0]}, {input.shape[2]}] but got: [{mat2.shape[0]}, {mat2.shape[1]}].",
+    )
+    return matmul(input, mat2)
+
+
+@composite
+def mv(input: Tensor, vec: Tensor):
+    """Product of a matrix and a vector.
+
+    >>> import flambeau
+    >>> flambeau.mv(flambeau.ones(2, 3), flambeau.ones(3))
+    tensor([3., 3.])
+    """
+    check(input.ndim == 2 and vec.ndim == 1, lambda: f"vector + matrix @ vector expected, got {vec.ndim}, {input.ndim}, {vec.ndim}")
+    return matmul(input, vec)
+
+
+@composite
+def dot(input: Tensor, tensor: Tensor):
+    """Product of two vectors.
+
+    >>> import flambeau
+    >>> flambeau.dot(flambeau.tensor([1.0, 2.0]), flambeau.tensor([3.0, 4.0]))
+    tensor(11.)
+    """
+    check(input.ndim == 1 and tensor.ndim == 1, lambda: f"1D tensors expected, but got {input.ndim}D and {tensor.ndim}D tensors")
+    return matmul(input, tensor)
+
+
+@composite
+def outer(input: Tensor, vec2: Tensor):
+    """All products of elements of two vectors.
+
+    >>> import flambeau
+    >>> flambeau.outer(flambeau.tensor([1, 2]), flambeau.tensor([3, 4]))
+    tensor([[3, 4],
+            [6, 8]])
+    """
+    check(input.ndim == 1 and vec2.ndim == 1, lambda: "outer: Expected 1-D arguments")
+    return input.unsqueeze(1) * vec2
+
+
+@composite
+def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: float = 1):
+    """beta * input + alpha * (mat1 @ mat2).
+
+    >>> import flambeau
+    >>> flambeau.addmm(flambeau.ones(1), flambeau.ones(2, 3), flambeau.ones(3, 2))
+    tensor([[4., 4.],
+            [4., 4.]])
+    """
+    product = mm(mat1, mat2)
+    product = product if alpha == 1 else product * alpha
+    return product if beta == 0 else product + (input if beta == 1 else input * beta)
+
+
+@composite
+def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1):
+    """beta * input + alpha * (batch1 @ batch2).
+
+    >>> import flambeau
+    >>> flambeau.baddbmm(flambeau.zeros(1), flambeau.ones(1, 2, 3), flambeau.ones(1, 3, 1)).shape
+    flambeau.Size([1, 2, 1])
+    """
+    product = bmm(batch1, batch2)
+    product = product if alpha == 1 else product * alpha
+    return product if beta == 0 else product + (input if beta == 1 else input * beta)
+
+
+@composite(method=False)
+def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None):
+    """input @ weight.T + bias: the affine map of `nn.Linear`. weight has shape (out, in), input (..., in).
+
+    >>> import flambeau
+    >>> flambeau.nn.functional.linear(flambeau.ones(2, 3), flambeau.ones(4, 3)).shape
+    flambeau.Size([2, 4])
+    """
+    out = matmul(input, weight.mT if weight.ndim > 1 else weight)
+    return out if bias is None else out + bias
+
+
+@composite(method=False)
+def einsum(equation: str, *operands: Any):
+    """Sums of products named by indices (Einstein's convention), such as "bij,bjk->bik".
+
+    >>> import flambeau
+    >>> flambeau.einsum("ij,ij->", flambeau.ones(2, 3), flambeau.ones(2, 3))
+    tensor(6.)
+    """
+    tensors = list(operands[0]) if len(operands) == 1 and isinstance(operands[0], (list, tuple)) else list(operands)
+    names, result = _parse(equation, tensors)
+    while len(tensors) > 1:
+        b, a = tensors.pop(), tensors.pop()
+        nb, na = names.pop(), names.pop()
+        later = set(result).union(*names) if names else set(result)
+        made, labels = _pair(a, na, b, nb, later)
+        tensors.append(made)
+        names.append(labels)
+    return _to_result(tensors[0], names[0], result)
+
+
+def _parse(equation: str, tensors: Sequence[Tensor]) -> tuple[list[list[str]], list[str]]:
+    """The labels of each operand and of the result; an ellipsis becomes labels of its own."""
+    text = equation.replace(" ", "")
+    left, arrow, right = text.partition("->")
+    inputs = left.split(",")
+    check(
+        len(inputs) == len(tensors),
+        lambda: f"einsum(): {'fewer' if len(inputs) > len(tensors) else 'more'} operands were provided than specified in the equation",
+    )
+    widest = max((t.ndim - len(s.replace("...", "")) for s, t in zip(inputs, tensors) if "..." in s), default=0)
+    dots = [f"...{i}" for i in range(widest)]
+    names = [_labels(s, t.ndim, dots) for s, t in zip(inputs, tensors)]
+    if arrow:
+        result = _labels(right, None, dots)
+    else:
+        flat = [n for s in names for n in s]
+        result = dots + sorted({n for n in flat if not n.startswith("...") and flat.count(n) == 1})
+    return names, result
+
+
+def _labels(spec: str, ndim: int | None, dots: list[str]) -> list[str]:
+    before, ellipsis, after = spec.partition("...")
+    for c in before + after:
+        check(c.isalpha(), lambda: f"einsum(): invalid subscript given, subscripts must be in [a-zA-Z], but got {c!r}")
+    if not ellipsis:
+        check(
+            ndim is None or len(before) == ndim,
+            lambda: f"einsum(): the number of subscripts in the equation ({len(before)}) does not match the number of "
+            f"dimensions ({ndim}) for an operand and no ellipsis was given",
+        )
+        return list(before)
+    width = len(dots) if ndim is None else ndim - len(before) - len(after)
+    check(width >= 0, lambda: f"einsum(): {spec!r} names more dimensions than the operand's {ndim}")
+    return [*before, *dots[len(dots) - width :], *after]
+
+
+def _dedupe(x: Tensor, names: list[str]) -> tuple[Tensor, list[str]]:
+    """Repeated labels taken along their diagonal."""
+    for n in dict.fromkeys(names):
+        while names.count(n) > 1:
+            i = names.index(n)
+            j = names.index(n, i + 1)
+            x = x.diagonal(0, i, j)
+            names = [m for k, m in enumerate(names) if k not in (i, j)] + [n]
+    return x, names
+
+
+def _sum_out(x: Tensor, names: list[str], keep: set[str]) -> tuple[Tensor, list[str]]:
+    gone = [i for i, n in enumerate(names) if n not in keep]
+    return (x.sum(gone), [n for n in names if n in keep]) if gone else (x, names)
+
+
+def _pair(a: Tensor, na: list[str], b: Tensor, nb: list[str], later: set[str]) -> tuple[Tensor, list[str]]:
+    """Two operands contracted into one, as a batched matrix product."""
+    a, na = _dedupe(a, na)
+    b, nb = _dedupe(b, nb)
+    a, na = _sum_out(a, na, later | set(nb))
+    b, nb = _sum_out(b, nb, later | set(na))
+    size = {n: s for n, s in zip(na, a.shape)}
+    for n, s in zip(nb, b.shape):
+        if size.get(n, 1) == 1:
+            size[n] = s
+        elif s not in (1, size[n]):
+            raise RuntimeError(f"einsum(): subscript {n} has size {s} for operand 1 which does not broadcast with previously seen size {size[n]}")
+    shared = [n for n in na if n in nb]
+    batch = [n for n in shared if n in later]
+    inner = [n for n in shared if n not in later]
+    rows, columns = [n for n in na if n not in nb], [n for n in nb if n not in na]
+
+    def shaped(x: Tensor, names: list[str], groups: tuple[list[str], ...]) -> Tensor:
+        order = [names.index(n) for g in groups for n in g]
+        full = [size[n] for g in groups for n in g]
+        counts = []
+        for g in groups:
+            count = 1
+            for n in g:
+                count *= size[n]
+            counts.append(count)
+        return x.permute(order).expand(full).reshape(counts)
+
+    left, right = shaped(a, na, (batch, rows, inner)), shaped(b, nb, (batch, inner, columns))
+    labels = [*batch, *rows, *columns]
+    return matmul(left, right).reshape([size[n] for n in labels]), labels
+
+
+def _to_result(x: Tensor, names: list[str], result: list[str]) -> Tensor:
+    x, names = _dedupe(x, names)
+    x, names = _sum_out(x, names, set(result))
+    for n in result:
+        check(n in names, lambda: f"einsum(): output subscript {n} does not appear in the equation for any input operand")
+    return x.permute([names.index(n) for n in result])

@@ -1,0 +1,323 @@
+"""Normalisations: batch, layer, group, instance and root mean square.
+
+One primitive, `standardize`, brings chosen dimensions to mean 0 and variance 1; the normalisations of
+PyTorch are what is done before and after it. Its gradient is written in three passes over the array,
+where the one through mean, variance and quotient would take ten.
+"""
+
+from __future__ import annotations
+
+from math import prod
+
+from .._base.checks import Shape, check
+from ..runtime.dispatch import assign
+from ..runtime.families import composite, primitive
+from ..runtime.meta import Meta
+from ..runtime.tensor import Tensor
+from .arithmetic import addcmul
+from .joining import pad_constant
+from .pooling import window_sum
+
+
+_EPSILON = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
+
+
+@primitive(method=False, outputs=("output", "mean", "rstd"))
+def standardize(input: Meta, dims: tuple[int, ...], eps: float):
+    """(x - mean) / sqrt(var + eps) over `dims`, which are kept in the mean and the inverse deviation.
+
+    >>> import flambeau
+    >>> flambeau.standardize(flambeau.tensor([1.0, 3.0]), (0,), 0.0).output
+    tensor([-1.,  1.])
+    """
+    small = input.like([1 if d in dims else n for d, n in enumerate(input.shape)])
+    return input, small, small
+
+
+@standardize.kernel
+def _(xp, x, *, dims, eps):
+    dtype = x.dtype
+    wide = x.astype(xp.float32) if dtype.itemsize == 2 else x
+    mean = wide.mean(axis=dims, keepdims=True)
+    out = wide - mean
+    rstd = xp.square(out).mean(axis=dims, keepdims=True)
+    rstd += eps
+    rstd = 1 / xp.sqrt(rstd)
+    out *= rstd
+    return (
+        out.astype(dtype, copy=False),
+        mean.astype(dtype, copy=False),
+        rstd.astype(dtype, copy=False),
+    )
+
+
+@standardize.vjp
+def _(g, out, _x, *, dims, eps):
+    g_out, g_mean, g_rstd = g
+    y, _mean, rstd = out
+    count = y.numel() // max(rstd.numel(), 1)
+    shift = g_out.mean(dims, True) - g_mean / (rstd * count)
+    slope = (g_out * y).mean(dims, True) + g_rstd * rstd / count
+    return (g_out - shift - y * slope) * rstd
+
+
+@standardize.jvp
+def _(tangents, out, _x, *, dims, eps):
+    (t,) = tangents
+    y, _mean, rstd = out
+    mean = t.mean(dims, True)
+    slope = (t * y).mean(dims, True)
+    return (t - mean - y * slope) * rstd, mean, -slope * rstd * rstd
+
+
+@standardize.batch
+def _(size, batched, input, *, dims, eps):
+    return standardize(input, tuple(d + 1 for d in dims), eps)
+
+
+def _affine(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
+    """weight * x + bias, each where there is one."""
+    if weight is None:
+        return x if bias is None else x + bias
+    return x * weight if bias is None else addcmul(bias, x, weight)
+
+
+def _by_channel(values: Tensor | None, ndim: int) -> Tensor | None:
+    """(C,) as it broadcasts to (N, C, ...)."""
+    return None if values is None else values.reshape(1, -1, *[1] * (ndim - 2))
+
+
+@composite(method=False)
+def batch_norm(
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+):
+    """Each channel of (N, C, ...) normalised over all else; running statistics are updated.
+
+    Outside of training the running mean and variance are used.
+
+    >>> import flambeau
+    >>> x = flambeau.tensor([[1.0], [3.0]])
+    >>> flambeau.batch_norm(x, None, None, training=True, eps=0.0)
+    tensor([[-1.],
+            [ 1.]])
+    """
+    check(
+        input.ndim >= 2,
+        lambda: f"batch_norm: expected input of at least 2 dimensions, got {list(input.shape)}",
+        ValueError,
+    )
+    channels = input.shape[1]
+    for name, given in (
+        ("running_mean", running_mean),
+        ("running_var", running_var),
+        ("weight", weight),
+        ("bias", bias),
+    ):
+        check(
+            given is None or given.numel() == channels,
+            lambda: f"{name} should contain {channels} elements not {given.numel()}",
+        )
+    scale, shift = _by_channel(weight, input.ndim), _by_channel(bias, input.ndim)
+    if not training:
+        check(
+            running_mean is not None and running_var is not None,
+            lambda: (
+                "batch_norm: expected running_mean and running_var to be given in evaluation mode"
+            ),
+        )
+        return _by_running(input, running_mean, running_var, scale, shift, eps)
+    count = input.numel() // max(channels, 1)
+    check(
+        count != 1,
+        lambda: (
+            f"Expected more than 1 value per channel when training, got input size {input.shape}"
+        ),
+        ValueError,
+    )
+    y, mean, rstd = standardize(input, (0, *range(2, input.ndim)), eps)
+    _update(running_mean, running_var, mean, rstd, count, momentum, eps)
+    return _affine(y, scale, shift)
+
+
+def _by_running(input, mean, var, scale, shift, eps) -> Tensor:
+    """One multiply-add: the channels' factors and offsets are worked out first."""
+    factor = (_by_channel(var, input.ndim) + eps).rsqrt()
+    if scale is not None:
+        factor = factor * scale
+    offset = -_by_channel(mean, input.ndim) * factor
+    if shift is not None:
+        offset = offset + shift
+    return addcmul(offset, input, factor)
+
+
+def _update(running_mean, running_var, mean, rstd, count, momentum, eps) -> None:
+    """Moves the running statistics towards those of a batch; the variance is the unbiased one."""
+    if running_mean is not None:
+        _move(running_mean, mean.detach().reshape(-1), momentum)
+    if running_var is not None:
+        var = (1 / rstd.detach().square() - eps).reshape(-1) * (count / max(count - 1, 1))
+        _move(running_var, var, momentum)
+
+
+def _move(running: Tensor, new: Tensor, momentum: float) -> None:
+    assign(running, running * (1 - momentum) + new.to(running.dtype) * momentum)
+
+
+@composite(method=False)
+def layer_norm(
+    input: Tensor,
+    normalized_shape: tuple[int, ...],
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+):
+    """The last dimensions, of sizes `normalized_shape`, brought to mean 0 and variance 1.
+
+    >>> import flambeau
+    >>> flambeau.layer_norm(flambeau.tensor([1.0, 3.0]), (2,), eps=0.0)
+    tensor([-1.,  1.])
+    """
+    dims = _last_dims("layer_norm", input, normalized_shape, weight, bias)
+    return _affine(standardize(input, dims, eps)[0], weight, bias)
+
+
+def _last_dims(name, input, normalized_shape, weight, bias=None) -> Shape:
+    shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+    for what, given in (("weight", weight), ("bias", bias)):
+        check(
+            given is None or tuple(given.shape) == shape,
+            lambda: (
+                f"Expected {what} to be of same shape as normalized_shape, but got {what} of shape "
+                f"{list(given.shape)} and normalized_shape = {list(shape)}"
+            ),
+        )
+    check(
+        len(shape) >= 1 and tuple(input.shape[-len(shape) :]) == shape,
+        lambda: (
+            f"Given normalized_shape={list(shape)}, expected input with shape "
+            f"[{', '.join(['*', *map(str, shape)])}], but got input of size{list(input.shape)}"
+        ),
+    )
+    return tuple(range(input.ndim - len(shape), input.ndim))
+
+
+@composite(method=False)
+def group_norm(
+    input: Tensor,
+    num_groups: int,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+):
+    """Groups of channels of each sample of (N, C, ...) brought to mean 0 and variance 1.
+
+    >>> import flambeau
+    >>> flambeau.group_norm(flambeau.tensor([[1.0, 3.0]]), 1, eps=0.0)
+    tensor([[-1.,  1.]])
+    """
+    check(
+        input.ndim >= 2,
+        lambda: f"Expected at least 2 dimensions for input tensor but received {input.ndim}",
+    )
+    n, channels = input.shape[:2]
+    check(
+        num_groups > 0 and channels % num_groups == 0,
+        lambda: (
+            "Expected number of channels in input to be divisible by num_groups, but got input of "
+            f"shape {list(input.shape)} and num_groups={num_groups}"
+        ),
+    )
+    groups = input.reshape(n, num_groups, -1)
+    y = standardize(groups, (2,), eps)[0].reshape(input.shape)
+    return _affine(y, _by_channel(weight, input.ndim), _by_channel(bias, input.ndim))
+
+
+@composite(method=False)
+def instance_norm(
+    input: Tensor,
+    running_mean: Tensor | None = None,
+    running_var: Tensor | None = None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    use_input_stats: bool = True,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+):
+    """Each channel of each sample of (N, C, ...) normalised by itself, or by running statistics.
+
+    >>> import flambeau
+    >>> flambeau.instance_norm(flambeau.tensor([[[1.0, 3.0]]]), eps=0.0)
+    tensor([[[-1.,  1.]]])
+    """
+    scale, shift = _by_channel(weight, input.ndim), _by_channel(bias, input.ndim)
+    if not use_input_stats:
+        check(
+            running_mean is not None and running_var is not None,
+            lambda: (
+                "Expected running_mean and running_var to be defined when use_input_stats is false"
+            ),
+        )
+        return _by_running(input, running_mean, running_var, scale, shift, eps)
+    count = prod(input.shape[2:])
+    check(
+        count != 1,
+        lambda: f"Expected more than 1 spatial element when training, got input size {input.shape}",
+        ValueError,
+    )
+    y, mean, rstd = standardize(input, tuple(range(2, input.ndim)), eps)
+    mean, rstd = mean.detach().flatten(1), rstd.detach().flatten(1)
+    if running_mean is not None:
+        _move(running_mean, mean.mean(0), momentum)
+    if running_var is not None:
+        var = (1 / rstd.square() - eps).mean(0)
+        _move(running_var, var * (count / max(count - 1, 1)), momentum)
+    return _affine(y, scale, shift)
+
+
+@composite(method=False)
+def rms_norm(
+    input: Tensor,
+    normalized_shape: tuple[int, ...],
+    weight: Tensor | None = None,
+    eps: float | None = None,
+):
+    """The last dimensions divided by their root mean square; `eps` is the dtype's unless given.
+
+    >>> import flambeau
+    >>> flambeau.rms_norm(flambeau.tensor([3.0, 3.0]), (2,))
+    tensor([1., 1.])
+    """
+    dims = _last_dims("rms_norm", input, normalized_shape, weight)
+    small = _EPSILON[input.dtype.name] if eps is None else eps
+    y = input * (input.square().mean(dims, True) + small).rsqrt()
+    return y if weight is None else y * weight
+
+
+@composite(method=False)
+def local_response_norm(
+    input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
+):
+    """Each element of (N, C, ...) divided by a norm over `size` neighbouring channels.
+
+    >>> import flambeau
+    >>> flambeau.local_response_norm(flambeau.ones(1, 3, 2), 2).shape
+    flambeau.Size([1, 3, 2])
+    """
+    check(
+        input.ndim >= 3,
+        lambda: f"Expected 3D or higher dimensionality input (got {input.ndim} dimensions)",
+        ValueError,
+    )
+    squares = input.square().movedim(1, -1)
+    channels, before = input.shape[1], size // 2
+    pads = ((0, 0),) * (input.ndim - 1) + ((before, size - 1 - before),)
+    squares = pad_constant(squares, pads, 0.0)
+    total = window_sum(squares, (size,), (1,), (0,), (channels,)).movedim(-1, 1)
+    return input / (total * (alpha / size) + k) ** beta

@@ -1,0 +1,831 @@
+"""Windows and what is taken of them: the largest value, the sum, or the values themselves.
+
+Kernels go over the places of the window, not over the windows: one pass over the array for each of
+the few places.
+"""
+
+from __future__ import annotations
+
+from math import prod
+
+from .._base.checks import Shape, check
+from ..runtime.families import composite, primitive
+from ..runtime.meta import Meta
+from ..runtime.tensor import Tensor
+from .convolution import expanded, inside, padded, taps, windows
+from .creation import tensor, zeros
+from .indexing import gather
+from .joining import stack
+
+Sizes = int | tuple[int, ...]
+
+
+def window_count(
+    size: Shape, kernel: Shape, stride: Shape, padding: Shape, dilation: Shape, ceil_mode: bool
+) -> Shape:
+    """How many windows there are; with `ceil_mode` also those that reach over the end."""
+    counts = []
+    for n, k, s, p, d in zip(size, kernel, stride, padding, dilation):
+        free = n + 2 * p - d * (k - 1) - 1
+        count = (free + (s - 1 if ceil_mode else 0)) // s + 1
+        if (
+            ceil_mode and (count - 1) * s >= n + p
+        ):  # a window must begin inside or in the left padding
+            count -= 1
+        counts.append(count)
+    return tuple(counts)
+
+
+def _pairs(size, kernel, stride, padding, dilation, out):
+    """What to add before and behind so that the last window ends inside."""
+    return tuple(
+        (p, max(p, (count - 1) * s + d * (k - 1) + 1 - n - p))
+        for n, k, s, p, d, count in zip(size, kernel, stride, padding, dilation, out)
+    )
+
+
+# -- the largest value ---------------------------------------------------------------------------------
+
+
+def _lowest(xp, dtype):
+    return -xp.inf if dtype.kind == "f" or dtype.kind == "V" else xp.iinfo(dtype).min
+
+
+def _padded_low(xp, x, pairs):
+    if not any(lo or hi for lo, hi in pairs):
+        return x
+    count = len(pairs)
+    size = [n + lo + hi for n, (lo, hi) in zip(x.shape[-count:], pairs)]
+    y = xp.full((*x.shape[:-count], *size), _lowest(xp, x.dtype), x.dtype)
+    y[(..., *inside(x.shape[-count:], pairs))] = x
+    return y
+
+
+@primitive(method=False)
+def max_pool(
+    input: Meta,
+    kernel: tuple[int, ...],
+    stride: tuple[int, ...],
+    padding: tuple[int, ...],
+    dilation: tuple[int, ...],
+    out: tuple[int, ...],
+):
+    """The largest value of each of `out` windows of the last dimensions; NaN if there is one.
+
+    >>> import flambeau
+    >>> x = flambeau.tensor([1.0, 3.0, 2.0, 0.0])
+    >>> flambeau.max_pool(x, (2,), (2,), (0,), (1,), (2,))
+    tensor([3., 2.])
+    """
+    return input.like((*input.shape[: -len(kernel)], *out))
+
+
+@max_pool.kernel
+def _(xp, x, *, kernel, stride, padding, dilation, out):
+    size = x.shape[-len(kernel) :]
+    x = _padded_low(xp, x, _pairs(size, kernel, stride, padding, dilation, out))
+    best = None
+    for _place, slices in taps(kernel, out, stride, dilation):
+        part = x[(..., *slices)]
+        best = part.copy() if best is None else xp.maximum(best, part, out=best)
+    return best
+
+
+@max_pool.vjp
+def _(g, _out, input, *, kernel, stride, padding, dilation, out):
+    places = max_pool_places(input, kernel, stride, padding, dilation, out)
+    count = len(kernel)
+    flat = zeros(
+        (*input.shape[:-count], prod(input.shape[-count:])), dtype=g.dtype, device=g.device
+    )
+    flat = flat.scatter_add(-1, places.flatten(-count), g.flatten(-count))
+    return flat.reshape(input.shape)
+
+
+@max_pool.jvp
+def _(tangents, _out, input, **attrs):
+    count = len(attrs["kernel"])
+    places = max_pool_places(input, *attrs.values())
+    taken = gather(tangents[0].flatten(-count), -1, places.flatten(-count))
+    return taken.reshape(places.shape)
+
+
+@max_pool.batch
+def _(size, batched, input, **attrs):
+    return max_pool(input, *attrs.values())
+
+
+@max_pool.onnx
+def _(builder, x, *, kernel, stride, padding, dilation, out):
+    # Whether windows reach over the end is said by the padding behind, which ONNX takes apart.
+    pairs = builder.pool_padding(x, kernel, stride, padding, dilation, out)
+    return builder.node(
+        "MaxPool",
+        [x],
+        kernel_shape=list(kernel),
+        strides=list(stride),
+        dilations=list(dilation),
+        pads=pairs,
+    )
+
+
+@primitive(method=False)
+def max_pool_places(
+    input: Meta,
+    kernel: tuple[int, ...],
+    stride: tuple[int, ...],
+    padding: tuple[int, ...],
+    dilation: tuple[int, ...],
+    out: tuple[int, ...],
+):
+    """Where `max_pool` found its values: indices into the flattened last dimensions.
+
+    >>> import flambeau
+    >>> x = flambeau.tensor([1.0, 3.0, 2.0, 0.0])
+    >>> flambeau.max_pool_places(x, (2,), (2,), (0,), (1,), (2,))
+    tensor([1, 2])
+    """
+    from .._base.dtypes import int64
+
+    return input.like((*input.shape[: -len(kernel)], *out), dtype=int64)
+
+
+@max_pool_places.kernel
+def _(xp, x, *, kernel, stride, padding, dilation, out):
+    size = x.shape[-len(kernel) :]
+    pairs = _pairs(size, kernel, stride, padding, dilation, out)
+    x = _padded_low(xp, x, pairs)
+    best = where = None
+    for place, slices in taps(kernel, out, stride, dilation):
+        part = x[(..., *slices)]
+        index = _flat_index(xp, place, size, stride, padding, dilation, out)
+        if best is None:
+            best = part.copy()
+            where = xp.empty(best.shape, "i8")
+            where[...] = index
+            started = xp.broadcast_to(
+                _is_inside(xp, place, size, stride, padding, dilation, out), best.shape
+            )
+        else:
+            valid = _is_inside(xp, place, size, stride, padding, dilation, out)
+            better = (part > best) | (part != part) | ~started
+            better &= valid
+            xp.copyto(best, part, where=better)
+            xp.copyto(where, xp.broadcast_to(index, where.shape), where=better)
+            started = started | valid
+    return where
+
+
+max_pool_places.no_vjp("integer output")
+
+
+def _grids(xp, place, stride, padding, dilation, out):
+    """The coordinate in the input of one place of every window, for each dimension, broadcastable."""
+    count = len(out)
+    for axis, (i, s, p, d, n) in enumerate(zip(place, stride, padding, dilation, out)):
+        line = xp.arange(n) * s + (i * d - p)
+        yield line.reshape([-1 if j == axis else 1 for j in range(count)])
+
+
+def _flat_index(xp, place, size, stride, padding, dilation, out):
+    index = 0
+    for grid, n in zip(_grids(xp, place, stride, padding, dilation, out), size):
+        index = index * n + grid
+    return index
+
+
+def _is_inside(xp, place, size, stride, padding, dilation, out):
+    valid = True
+    for grid, n in zip(_grids(xp, place, stride, padding, dilation, out), size):
+        valid = valid & (grid >= 0) & (grid < n)
+    return valid
+
+
+# -- sums ----------------------------------------------------------------------------------------------
+
+
+@primitive(method=False, linear=True)
+def window_sum(
+    input: Meta,
+    kernel: tuple[int, ...],
+    stride: tuple[int, ...],
+    padding: tuple[int, ...],
+    out: tuple[int, ...],
+):
+    """The sum of each of `out` windows of the last dimensions.
+
+    >>> import flambeau
+    >>> flambeau.window_sum(flambeau.ones(5), (2,), (2,), (0,), (2,))
+    tensor([2., 2.])
+    """
+    return input.like((*input.shape[: -len(kernel)], *out))
+
+
+@window_sum.kernel
+def _(xp, x, *, kernel, stride, padding, out):
+    ones = (1,) * len(kernel)
+    size = x.shape[-len(kernel) :]
+    x = padded(xp, x, _pairs(size, kernel, stride, padding, ones, out))
+    total = None
+    for _place, slices in taps(kernel, out, stride, ones):
+        part = x[(..., *slices)]
+        if total is None:
+            total = part.copy()
+        else:
+            total += part
+    return total
+
+
+@window_sum.vjp
+def _(g, _out, input: Meta, *, kernel, stride, padding):
+    return window_spread(g, input.shape[-len(kernel) :], kernel, stride, padding)
+
+
+@window_sum.batch
+def _(size, batched, input, **attrs):
+    return window_sum(input, *attrs.values())
+
+
+@primitive(method=False, linear=True)
+def window_spread(
+    input: Meta,
+    size: tuple[int, ...],
+    kernel: tuple[int, ...],
+    stride: tuple[int, ...],
+    padding: tuple[int, ...],
+):
+    """The transpose of `window_sum`: each value added to all places of its window.
+
+    >>> import flambeau
+    >>> flambeau.window_spread(flambeau.ones(2), (5,), (2,), (2,), (0,))
+    tensor([1., 1., 1., 1., 0.])
+    """
+    return input.like((*input.shape[: -len(kernel)], *size))
+
+
+@window_spread.kernel
+def _(xp, g, *, size, kernel, stride, padding):
+    count = len(kernel)
+    ones = (1,) * count
+    out = g.shape[-count:]
+    pairs = _pairs(size, kernel, stride, padding, ones, out)
+    whole = [n + lo + hi for n, (lo, hi) in zip(size, pairs)]
+    x = xp.zeros((*g.shape[:-count], *whole), g.dtype)
+    for _place, slices in taps(kernel, out, stride, ones):
+        x[(..., *slices)] += g
+    return x[(..., *inside(size, pairs))]
+
+
+@window_spread.vjp
+def _(g, _out, input: Meta, *, kernel, stride, padding):
+    return window_sum(g, kernel, stride, padding, input.shape[-len(kernel) :])
+
+
+@window_spread.batch
+def _(size_, batched, input, **attrs):
+    return window_spread(input, *attrs.values())
+
+
+# -- the windows themselves ----------------------------------------------------------------------------
+
+
+@primitive(method=False, linear=True)
+def window_columns(
+    input: Meta,
+    kernel: tuple[int, ...],
+    dilation: tuple[int, ...],
+    padding: tuple[int, ...],
+    stride: tuple[int, ...],
+):
+    """The windows of (N, C, *size) as columns: (N, C * kernel, windows).
+
+    >>> import flambeau
+    >>> flambeau.window_columns(flambeau.ones(1, 3, 4, 4), (2, 2), (1, 1), (0, 0), (1, 1)).shape
+    flambeau.Size([1, 12, 9])
+    """
+    out = window_count(input.shape[2:], kernel, stride, padding, dilation, False)
+    check(
+        all(n > 0 for n in out),
+        lambda: (
+            f"Given input with spatial size {list(input.shape[2:])}, kernel_size={list(kernel)}, "
+            f"dilation={list(dilation)}, padding={list(padding)}, stride={list(stride)}, calculated shape "
+            f"of the array of sliding blocks as {list(out)}, but its components must be at least one."
+        ),
+    )
+    return input.like((input.shape[0], input.shape[1] * prod(kernel), prod(out)))
+
+
+@window_columns.kernel
+def _(xp, x, *, kernel, dilation, padding, stride):
+    out = window_count(x.shape[2:], kernel, stride, padding, dilation, False)
+    if min(out) < 1:
+        raise ValueError("no windows")  # the shape rule says it better
+    looks = windows(xp, padded(xp, x, [(p, p) for p in padding]), kernel, stride, dilation, out)
+    return looks.reshape(x.shape[0], x.shape[1] * prod(kernel), prod(out))
+
+
+@window_columns.vjp
+def _(g, _out, input: Meta, *, kernel, dilation, padding, stride):
+    return columns_sum(g, input.shape[2:], kernel, dilation, padding, stride)
+
+
+@window_columns.batch
+def _(size, batched, input, **attrs):
+    return window_columns(input.flatten(0, 1), *attrs.values()).unflatten(0, (size, -1))
+
+
+@primitive(method=False, linear=True)
+def columns_sum(
+    input: Meta,
+    size: tuple[int, ...],
+    kernel: tuple[int, ...],
+    dilation: tuple[int, ...],
+    padding: tuple[int, ...],
+    stride: tuple[int, ...],
+):
+    """The transpose of `window_columns`: columns added up where they came from.
+
+    >>> import flambeau
+    >>> columns = flambeau.ones(1, 12, 9)
+    >>> flambeau.columns_sum(columns, (4, 4), (2, 2), (1, 1), (0, 0), (1, 1)).shape
+    flambeau.Size([1, 3, 4, 4])
+    """
+    out = window_count(size, kernel, stride, padding, dilation, False)
+    check(
+        input.shape[1] % prod(kernel) == 0 and input.shape[2] == prod(out),
+        lambda: (
+            f"fold: expected columns (N, C * {prod(kernel)}, {prod(out)}) for output_size="
+            f"{list(size)} and kernel_size={list(kernel)}, but got {list(input.shape)}"
+        ),
+    )
+    return input.like((input.shape[0], input.shape[1] // prod(kernel), *size))
+
+
+@columns_sum.kernel
+def _(xp, columns, *, size, kernel, dilation, padding, stride):
+    out = window_count(size, kernel, stride, padding, dilation, False)
+    parts = columns.reshape(columns.shape[0], -1, *kernel, *out)
+    pairs = [(p, p) for p in padding]
+    x = xp.zeros((*parts.shape[:2], *[n + 2 * p for n, p in zip(size, padding)]), parts.dtype)
+    for place, slices in taps(kernel, out, stride, dilation):
+        x[(..., *slices)] += parts[(slice(None), slice(None), *place)]
+    return x[(..., *inside(size, pairs))]
+
+
+@columns_sum.vjp
+def _(g, _out, input: Meta, *, kernel, dilation, padding, stride):
+    return window_columns(g, kernel, dilation, padding, stride)
+
+
+@columns_sum.batch
+def _(size_, batched, input, **attrs):
+    return columns_sum(input.flatten(0, 1), *attrs.values()).unflatten(0, (size_, -1))
+
+
+# -- PyTorch's functions -------------------------------------------------------------------------------
+
+
+def _options(name, input, count, kernel_size, stride, padding, dilation, ceil_mode):
+    """Kernel, stride, padding, dilation and number of windows, each for every dimension, checked."""
+    check(
+        input.ndim in (count + 1, count + 2),
+        lambda: f"{name}: Expected {count + 1}D or {count + 2}D input, but got {list(input.shape)}",
+    )
+    kernel = expanded(kernel_size, count, "kernel_size")
+    step = (
+        kernel
+        if stride is None or stride == () or stride == []
+        else expanded(stride, count, "stride")
+    )
+    pads = expanded(padding, count, "padding")
+    dil = expanded(dilation, count, "dilation")
+    check(all(s > 0 for s in step), lambda: f"{name}: stride should not be zero")
+    check(
+        all(2 * p <= k for p, k in zip(pads, kernel)) and min(pads) >= 0,
+        lambda: (
+            f"{name}: pad should be at most half of effective kernel size, but got "
+            f"padding={list(pads)} and kernel_size={list(kernel)}"
+        ),
+    )
+    size = tuple(input.shape[-count:])
+    out = window_count(size, kernel, step, pads, dil, ceil_mode)
+    check(
+        all(n > 0 for n in out),
+        lambda: (
+            f"Given input size: {tuple(input.shape)}. Calculated output size: {out}. "
+            "Output size is too small"
+        ),
+    )
+    return kernel, step, pads, dil, out
+
+
+def _max_pool(name, count, input, kernel_size, stride, padding, dilation, ceil_mode, indices):
+    options = _options(name, input, count, kernel_size, stride, padding, dilation, ceil_mode)
+    out = max_pool(input, *options)
+    return (out, max_pool_places(input, *options)) if indices else out
+
+
+def _avg_pool(name, count, input, kernel_size, stride, padding, ceil_mode, include, divisor):
+    kernel, step, pads, _, out = _options(
+        name, input, count, kernel_size, stride, padding, 1, ceil_mode
+    )
+    total = window_sum(input, kernel, step, pads, out)
+    if divisor is not None:
+        check(divisor != 0, lambda: "divisor must be not zero")
+        return total / divisor
+    size = input.shape[-count:]
+    lines = [_covered(*args, include) for args in zip(size, kernel, step, pads, out)]
+    if all(min(line) == max(line) for line in lines):
+        return total / prod(line[0] for line in lines)
+    counts = tensor(lines[0], dtype=input.dtype, device=input.device)
+    for line in lines[1:]:
+        counts = counts.unsqueeze(-1) * tensor(line, dtype=input.dtype, device=input.device)
+    return total / counts
+
+
+def _covered(n: int, k: int, s: int, p: int, out: int, include: bool) -> list[int]:
+    """How many places of each window count: those inside, and with `include` the padding."""
+    lo, hi = (-p, n + p) if include else (0, n)
+    return [min(i * s - p + k, hi) - max(i * s - p, lo) for i in range(out)]
+
+
+def _bins(n: int, out: int) -> list[tuple[int, int]]:
+    """Begin and end of the windows of adaptive pooling: together they cover everything."""
+    return [(i * n // out, -((-(i + 1) * n) // out)) for i in range(out)]
+
+
+def _target(name, input: Tensor, output_size, count: int) -> Shape:
+    check(
+        input.ndim in (count + 1, count + 2),
+        lambda: (
+            f"{name}: Expected {count + 1}D or {count + 2}D tensor, but got {list(input.shape)}"
+        ),
+    )
+    wanted = (
+        (output_size,) * count
+        if isinstance(output_size, int) or output_size is None
+        else output_size
+    )
+    sizes = input.shape[-count:]
+    return tuple(n if w is None else w for w, n in zip(wanted, sizes, strict=True))
+
+
+def _adaptive_avg(name, count, input, output_size) -> Tensor:
+    target = _target(name, input, output_size, count)
+    for i, out in enumerate(target):
+        dim = i - count
+        n = input.shape[dim]
+        if out == 1:
+            input = input.mean(dim, keepdim=True)
+        elif n % out == 0:
+            input = input.unflatten(dim, (out, n // out)).mean(dim)
+        elif n != out:
+            parts = [input.narrow(dim, a, b - a).mean(dim) for a, b in _bins(n, out)]
+            input = stack(parts, dim)
+    return input
+
+
+def _adaptive_max(name, count, input, output_size, indices):
+    target = _target(name, input, output_size, count)
+    size = input.shape[-count:]
+    if all(n % out == 0 for n, out in zip(size, target)):
+        kernel = tuple(n // out for n, out in zip(size, target))
+        return _max_pool(name, count, input, kernel, kernel, 0, 1, False, indices)
+    values, places = _adaptive_max_slow(input, size, target)
+    return (values, places) if indices else values
+
+
+def _adaptive_max_slow(input: Tensor, size: Shape, target: Shape) -> tuple[Tensor, Tensor]:
+    """Windows of different sizes: all indices of each window, the last one repeated, looked up."""
+    count = len(size)
+    cells = [()]
+    for n, out in zip(size, target):
+        cells = [(*cell, window) for cell in cells for window in _bins(n, out)]
+    rows = [_cell_indices(cell, size) for cell in cells]
+    longest = max(map(len, rows))
+    table = tensor([row + row[-1:] * (longest - len(row)) for row in rows], device=input.device)
+    flat = input.flatten(-count)
+    values, where = flat[..., table].max(-1)
+    places = (
+        table.expand(*flat.shape[:-1], *table.shape).gather(-1, where.unsqueeze(-1)).squeeze(-1)
+    )
+    shape = (*input.shape[:-count], *target)
+    return values.reshape(shape), places.reshape(shape)
+
+
+def _cell_indices(cell: tuple[tuple[int, int], ...], size: Shape) -> list[int]:
+    indices = [0]
+    for (a, b), n in zip(cell, size):
+        indices = [i * n + j for i in indices for j in range(a, b)]
+    return indices
+
+
+@composite(method=False)
+def max_pool1d(
+    input: Tensor,
+    kernel_size: int | tuple[int, ...],
+    stride: int | tuple[int, ...] | None = None,
+    padding: int | tuple[int, ...] = 0,
+    dilation: int | tuple[int, ...] = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+):
+    """The largest value of each window of (N, C, L) or (C, L).
+
+    `stride` is `kernel_size` unless given. With `return_indices` also where it was.
+
+    >>> import flambeau
+    >>> flambeau.max_pool1d(flambeau.ones(1, 1, 4), 2).shape
+    flambeau.Size([1, 1, 2])
+    """
+    return _max_pool(
+        "max_pool1d",
+        1,
+        input,
+        kernel_size,
+        stride,
+        padding,
+        dilation,
+        ceil_mode,
+        return_indices,
+    )
+
+
+@composite(method=False)
+def avg_pool1d(
+    input: Tensor,
+    kernel_size: int | tuple[int, ...],
+    stride: int | tuple[int, ...] | None = None,
+    padding: int | tuple[int, ...] = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+):
+    """The mean of each window of (N, C, L) or (C, L).
+
+    >>> import flambeau
+    >>> flambeau.avg_pool1d(flambeau.ones(1, 1, 4), 2).shape
+    flambeau.Size([1, 1, 2])
+    """
+    return _avg_pool(
+        "avg_pool1d",
+        1,
+        input,
+        kernel_size,
+        stride,
+        padding,
+        ceil_mode,
+        count_include_pad,
+        None,
+    )
+
+
+@composite(method=False)
+def adaptive_avg_pool1d(input: Tensor, output_size: int | tuple[int, ...]):
+    """Means of windows chosen so that the output has the size asked for; None keeps a size.
+
+    >>> import flambeau
+    >>> flambeau.adaptive_avg_pool1d(flambeau.ones(1, 1, 4), 3).shape
+    flambeau.Size([1, 1, 3])
+    """
+    return _adaptive_avg("adaptive_avg_pool1d", 1, input, output_size)
+
+
+@composite(method=False)
+def adaptive_max_pool1d(
+    input: Tensor, output_size: int | tuple[int, ...], return_indices: bool = False
+):
+    """Largest values of windows chosen so that the output has the size asked for.
+
+    >>> import flambeau
+    >>> flambeau.adaptive_max_pool1d(flambeau.ones(1, 1, 4), 3).shape
+    flambeau.Size([1, 1, 3])
+    """
+    return _adaptive_max("adaptive_max_pool1d", 1, input, output_size, return_indices)
+
+
+@composite(method=False)
+def max_pool2d(
+    input: Tensor,
+    kernel_size: int | tuple[int, ...],
+    stride: int | tuple[int, ...] | None = None,
+    padding: int | tuple[int, ...] = 0,
+    dilation: int | tuple[int, ...] = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+):
+    """The largest value of each window of (N, C, H, W) or (C, H, W).
+
+    `stride` is `kernel_size` unless given. With `return_indices` also where it was.
+
+    >>> import flambeau
+    >>> flambeau.max_pool2d(flambeau.ones(1, 1, 4, 4), 2).shape
+    flambeau.Size([1, 1, 2, 2])
+    """
+    return _max_pool(
+        "max_pool2d",
+        2,
+        input,
+        kernel_size,
+        stride,
+        padding,
+        dilation,
+        ceil_mode,
+        return_indices,
+    )
+
+
+@composite(method=False)
+def avg_pool2d(
+    input: Tensor,
+    kernel_size: int | tuple[int, ...],
+    stride: int | tuple[int, ...] | None = None,
+    padding: int | tuple[int, ...] = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+):
+    """The mean of each window of (N, C, H, W) or (C, H, W).
+
+    >>> import flambeau
+    >>> flambeau.avg_pool2d(flambeau.ones(1, 1, 4, 4), 2).shape
+    flambeau.Size([1, 1, 2, 2])
+    """
+    return _avg_pool(
+        "avg_pool2d",
+        2,
+        input,
+        kernel_size,
+        stride,
+        padding,
+        ceil_mode,
+        count_include_pad,
+        divisor_override,
+    )
+
+
+@composite(method=False)
+def adaptive_avg_pool2d(input: Tensor, output_size: int | tuple[int, ...]):
+    """Means of windows chosen so that the output has the size asked for; None keeps a size.
+
+    >>> import flambeau
+    >>> flambeau.adaptive_avg_pool2d(flambeau.ones(1, 1, 4, 4), 3).shape
+    flambeau.Size([1, 1, 3, 3])
+    """
+    return _adaptive_avg("adaptive_avg_pool2d", 2, input, output_size)
+
+
+@composite(method=False)
+def adaptive_max_pool2d(
+    input: Tensor, output_size: int | tuple[int, ...], return_indices: bool = False
+):
+    """Largest values of windows chosen so that the output has the size asked for.
+
+    >>> import flambeau
+    >>> flambeau.adaptive_max_pool2d(flambeau.ones(1, 1, 4, 4), 3).shape
+    flambeau.Size([1, 1, 3, 3])
+    """
+    return _adaptive_max("adaptive_max_pool2d", 2, input, output_size, return_indices)
+
+
+@composite(method=False)
+def max_pool3d(
+    input: Tensor,
+    kernel_size: int | tuple[int, ...],
+    stride: int | tuple[int, ...] | None = None,
+    padding: int | tuple[int, ...] = 0,
+    dilation: int | tuple[int, ...] = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+):
+    """The largest value of each window of (N, C, D, H, W) or (C, D, H, W).
+
+    `stride` is `kernel_size` unless given. With `return_indices` also where it was.
+
+    >>> import flambeau
+    >>> flambeau.max_pool3d(flambeau.ones(1, 1, 4, 4, 4), 2).shape
+    flambeau.Size([1, 1, 2, 2, 2])
+    """
+    return _max_pool(
+        "max_pool3d",
+        3,
+        input,
+        kernel_size,
+        stride,
+        padding,
+        dilation,
+        ceil_mode,
+        return_indices,
+    )
+
+
+@composite(method=False)
+def avg_pool3d(
+    input: Tensor,
+    kernel_size: int | tuple[int, ...],
+    stride: int | tuple[int, ...] | None = None,
+    padding: int | tuple[int, ...] = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+):
+    """The mean of each window of (N, C, D, H, W) or (C, D, H, W).
+
+    >>> import flambeau
+    >>> flambeau.avg_pool3d(flambeau.ones(1, 1, 4, 4, 4), 2).shape
+    flambeau.Size([1, 1, 2, 2, 2])
+    """
+    return _avg_pool(
+        "avg_pool3d",
+        3,
+        input,
+        kernel_size,
+        stride,
+        padding,
+        ceil_mode,
+        count_include_pad,
+        divisor_override,
+    )
+
+
+@composite(method=False)
+def adaptive_avg_pool3d(input: Tensor, output_size: int | tuple[int, ...]):
+    """Means of windows chosen so that the output has the size asked for; None keeps a size.
+
+    >>> import flambeau
+    >>> flambeau.adaptive_avg_pool3d(flambeau.ones(1, 1, 4, 4, 4), 3).shape
+    flambeau.Size([1, 1, 3, 3, 3])
+    """
+    return _adaptive_avg("adaptive_avg_pool3d", 3, input, output_size)
+
+
+@composite(method=False)
+def adaptive_max_pool3d(
+    input: Tensor, output_size: int | tuple[int, ...], return_indices: bool = False
+):
+    """Largest values of windows chosen so that the output has the size asked for.
+
+    >>> import flambeau
+    >>> flambeau.adaptive_max_pool3d(flambeau.ones(1, 1, 4, 4, 4), 3).shape
+    flambeau.Size([1, 1, 3, 3, 3])
+    """
+    return _adaptive_max("adaptive_max_pool3d", 3, input, output_size, return_indices)
+
+
+@composite(method=False)
+def unfold_windows(
+    input: Tensor,
+    kernel_size: int | tuple[int, ...],
+    dilation: int | tuple[int, ...] = 1,
+    padding: int | tuple[int, ...] = 0,
+    stride: int | tuple[int, ...] = 1,
+):
+    """Every window of (N, C, H, W) as a column: `torch.nn.functional.unfold`.
+
+    >>> import flambeau
+    >>> flambeau.unfold_windows(flambeau.ones(1, 3, 4, 4), 2).shape
+    flambeau.Size([1, 12, 9])
+    """
+    check(
+        input.ndim in (3, 4),
+        lambda: f"unfold: expected 3D or 4D input, but got input of size {list(input.shape)}",
+    )
+    single = input.ndim == 3
+    out = window_columns(
+        input.unsqueeze(0) if single else input,
+        expanded(kernel_size, 2, "kernel_size"),
+        expanded(dilation, 2, "dilation"),
+        expanded(padding, 2, "padding"),
+        expanded(stride, 2, "stride"),
+    )
+    return out.squeeze(0) if single else out
+
+
+@composite(method=False)
+def fold(
+    input: Tensor,
+    output_size: int | tuple[int, ...],
+    kernel_size: int | tuple[int, ...],
+    dilation: int | tuple[int, ...] = 1,
+    padding: int | tuple[int, ...] = 0,
+    stride: int | tuple[int, ...] = 1,
+):
+    """Columns (N, C * kernel, windows) added up where `unfold` took them from.
+
+    >>> import flambeau
+    >>> flambeau.fold(flambeau.ones(1, 12, 9), (4, 4), 2).shape
+    flambeau.Size([1, 3, 4, 4])
+    """
+    check(
+        input.ndim in (2, 3),
+        lambda: f"fold: expected 2D or 3D input, but got input of size {list(input.shape)}",
+    )
+    single = input.ndim == 2
+    out = columns_sum(
+        input.unsqueeze(0) if single else input,
+        expanded(output_size, 2, "output_size"),
+        expanded(kernel_size, 2, "kernel_size"),
+        expanded(dilation, 2, "dilation"),
+        expanded(padding, 2, "padding"),
+        expanded(stride, 2, "stride"),
+    )
+    return out.squeeze(0) if single else out

@@ -1,0 +1,235 @@
+"""Random tensors. The numbers are those of PyTorch's CPU generator for the same seed; see docs/random.md.
+
+Every draw goes through one primitive, `draw`, so that a traced program sees it as one operator.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .._base import dtypes
+from .._base.checks import check
+from .._base.devices import device as Device
+from ..runtime import random as numbers
+from ..runtime.backend import of_device
+from ..runtime.families import composite, primitive
+from ..runtime.generator import Generator
+from ..runtime.meta import Meta
+from ..runtime.tensor import Tensor, set_requires_grad, wrap
+from .creation import _into, as_device, as_dtype, size_of
+
+
+@primitive(method=False, random=True)
+def draw(*, kind: str, shape: tuple[int, ...], dtype: dtypes.dtype, device: Device, generator: Any, options: dict):
+    """New random numbers of distribution `kind`: the operator behind rand, randn, randint, ..."""
+    return Meta(shape, dtype, device)
+
+
+@draw.kernel
+def _(xp, *, kind, shape, dtype, device, generator, options):
+    generator = numbers.default_generator if generator is None else generator
+    if kind == "randperm":
+        made = numbers.randperm(generator, options["n"], dtype.numpy)
+    elif kind == "randint":
+        made = numbers.randint(generator, options["low"], options["high"], shape, dtype.numpy)
+    elif kind == "random":
+        made = numbers.random(generator, shape, dtype.numpy, **options)
+    else:
+        made = getattr(numbers, kind)(generator, *options.get("args", ()), shape, dtype.numpy, **options.get("kw", {}))
+    return made if device.type == "cpu" else of_device(device).asarray(made, device)
+
+
+draw.no_vjp("has no tensor inputs")
+draw.refuse("onnx", "an exported graph draws no numbers; export in eval mode")
+draw.refuse("vmap", "randomness under vmap is decided by its own argument")
+
+
+def _drawn(kind: str, shape: tuple[int, ...], dtype: Any, device: Any, generator: Any, requires_grad: bool = False,
+           **options: Any) -> Tensor:  # fmt: skip
+    kind_of = dtypes.get_default_dtype() if dtype is None else as_dtype(dtype)
+    made = draw(
+        kind=kind, shape=tuple(shape), dtype=kind_of, device=as_device(device), generator=generator, options=options
+    )
+    if requires_grad:
+        set_requires_grad(made, True)
+    return made
+
+
+def rand(*size: Any, generator: Generator | None = None, out: Any = None, dtype: Any = None, layout: Any = None,
+         device: Any = None, requires_grad: bool = False, pin_memory: bool = False) -> Tensor:  # fmt: skip
+    """Uniform numbers in [0, 1).
+
+    >>> import flambeau
+    >>> _ = flambeau.manual_seed(0); flambeau.rand(2)
+    tensor([0.4963, 0.7682])
+    """
+    return _into(out, _drawn("uniform", size_of(size), dtype, device, generator, requires_grad))
+
+
+def randn(*size: Any, generator: Generator | None = None, out: Any = None, dtype: Any = None, layout: Any = None,
+          device: Any = None, requires_grad: bool = False, pin_memory: bool = False) -> Tensor:  # fmt: skip
+    """Normal numbers of mean 0 and variance 1.
+
+    >>> import flambeau
+    >>> _ = flambeau.manual_seed(0); flambeau.randn(2)
+    tensor([ 1.5410, -0.2934])
+    """
+    return _into(out, _drawn("normal", size_of(size), dtype, device, generator, requires_grad))
+
+
+def randint(low: Any = 0, high: Any = None, size: Any = None, *, generator: Generator | None = None, out: Any = None,
+            dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:  # fmt: skip
+    """Integers from low (0 unless given) up to and without high.
+
+    >>> import flambeau
+    >>> _ = flambeau.manual_seed(0); flambeau.randint(10, (3,))
+    tensor([4, 9, 3])
+    """
+    if size is None:
+        low, high, size = 0, low, high
+    check(low < high, lambda: f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
+    kind = dtypes.int64 if dtype is None else dtype
+    return _into(out, _drawn("randint", size_of((size,)), kind, device, generator, requires_grad, low=low, high=high))
+
+
+def randperm(n: int, *, generator: Generator | None = None, out: Any = None, dtype: Any = None, layout: Any = None,
+             device: Any = None, requires_grad: bool = False, pin_memory: bool = False) -> Tensor:  # fmt: skip
+    """The integers below n in random order.
+
+    >>> import flambeau
+    >>> _ = flambeau.manual_seed(0); flambeau.randperm(4)
+    tensor([2, 0, 1, 3])
+    """
+    check(n >= 0, lambda: f"n must be non-negative, got {n}")
+    kind = dtypes.int64 if dtype is None else dtype
+    return _into(out, _drawn("randperm", (n,), kind, device, generator, requires_grad, n=n))
+
+
+def _like_kind(input: Tensor, dtype: Any, device: Any) -> tuple:
+    return (dtype or input.dtype, device or input.device)
+
+
+def rand_like(input: Tensor, *, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False,
+              memory_format: Any = None, generator: Any = None) -> Tensor:  # fmt: skip
+    """Uniform numbers in the shape, dtype and device of `input`.
+
+    >>> import flambeau
+    >>> flambeau.rand_like(flambeau.zeros(2)).shape
+    flambeau.Size([2])
+    """
+    return _drawn("uniform", tuple(input.shape), *_like_kind(input, dtype, device), generator, requires_grad)
+
+
+def randn_like(input: Tensor, *, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False,
+               memory_format: Any = None, generator: Any = None) -> Tensor:  # fmt: skip
+    """Normal numbers in the shape, dtype and device of `input`.
+
+    >>> import flambeau
+    >>> flambeau.randn_like(flambeau.zeros(2)).shape
+    flambeau.Size([2])
+    """
+    return _drawn("normal", tuple(input.shape), *_like_kind(input, dtype, device), generator, requires_grad)
+
+
+def randint_like(input: Tensor, low: Any = 0, high: Any = None, *, dtype: Any = None, device: Any = None,
+                 requires_grad: bool = False, generator: Any = None) -> Tensor:  # fmt: skip
+    """Integers in the shape, dtype and device of `input`.
+
+    >>> import flambeau
+    >>> flambeau.randint_like(flambeau.zeros(2), 3).dtype
+    flambeau.float32
+    """
+    if high is None:
+        low, high = 0, low
+    kind, where = _like_kind(input, dtype, device)
+    return _drawn("randint", tuple(input.shape), kind, where, generator, requires_grad, low=low, high=high)
+
+
+def normal(mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Generator | None = None, out: Any = None,
+           dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:  # fmt: skip
+    """Normal numbers with the given mean and standard deviation (numbers or tensors).
+
+    >>> import flambeau
+    >>> _ = flambeau.manual_seed(0); flambeau.normal(2.0, 3.0, size=(2,))
+    tensor([6.6230, 1.1197])
+    """
+    if isinstance(mean, Tensor) or isinstance(std, Tensor):
+        like = mean if isinstance(mean, Tensor) else std
+        shape = like.shape if not (isinstance(mean, Tensor) and isinstance(std, Tensor)) else (mean + std).shape  # type: ignore[operator]
+        return _into(out, _drawn("normal", shape, like.dtype, like.device, generator) * std + mean)  # type: ignore[operator]
+    check(std >= 0, lambda: f"normal expects std >= 0.0, but found std {std}")
+    options = {"kw": {"mean": float(mean), "std": float(std)}}
+    return _into(out, _drawn("normal", size_of((size,)), dtype, device, generator, requires_grad, **options))
+
+
+@composite
+def bernoulli(input: Tensor, p: float | None = None, *, generator: Any = None):
+    """1 with the probabilities of `input` (or with probability p), else 0, in input's dtype.
+
+    >>> import flambeau
+    >>> flambeau.bernoulli(flambeau.tensor([0.0, 1.0]))
+    tensor([0., 1.])
+    """
+    if p is None:
+        check(input.dtype.is_floating_point, lambda: f"bernoulli: expected a floating input of probabilities, got {input.dtype}")
+        check(
+            not input.numel() or bool((input >= 0).all() and (input <= 1).all()),
+            lambda: "Expected p_in >= 0 && p_in <= 1 to be true, but got false.",
+        )
+        p = input.detach().cpu().numpy()  # type: ignore[assignment]
+    return _drawn("bernoulli", tuple(input.shape), input.dtype, input.device, generator, args=(p,))
+
+
+@composite
+def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, generator: Any = None):
+    """Indices drawn with the weights in each row of `input`.
+
+    >>> import flambeau
+    >>> flambeau.multinomial(flambeau.tensor([0.0, 1.0]), 2, replacement=True)
+    tensor([1, 1])
+    """
+    weights = input.detach().cpu().numpy()
+    return wrap(numbers.multinomial(generator, weights, num_samples, replacement)).to(input.device)
+
+
+
+def refill(kind: str, target: Tensor, generator: Any, **options: Any) -> Tensor:
+    """In-place draws: `target` filled with new numbers."""
+    from ..runtime.dispatch import assign
+
+    return assign(target, _drawn(kind, tuple(target.shape), target.dtype, target.device, generator, **options))
+
+
+def uniform_(self: Tensor, a: float = 0, b: float = 1, *, generator: Any = None) -> Tensor:
+    """Fills with uniform numbers in [a, b)."""
+    check(a <= b, lambda: f"uniform_ expects to return a [from, to) range, but found from={a} > to={b}")
+    return refill("uniform", self, generator, kw={"low": float(a), "high": float(b)})
+
+
+def normal_(self: Tensor, mean: float = 0, std: float = 1, *, generator: Any = None) -> Tensor:
+    """Fills with normal numbers."""
+    check(std >= 0, lambda: f"normal_ expects std >= 0.0, but found std={std}")
+    return refill("normal", self, generator, kw={"mean": float(mean), "std": float(std)})
+
+
+def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Any = None) -> Tensor:
+    """Fills with 1 with probability p, else 0."""
+    return refill("bernoulli", self, generator, args=(p.numpy() if isinstance(p, Tensor) else p,))  # type: ignore[attr-defined]
+
+
+def exponential_(self: Tensor, lambd: float = 1, *, generator: Any = None) -> Tensor:
+    """Fills with exponentially distributed numbers of rate lambd."""
+    check(lambd > 0, lambda: f"exponential_ expects lambda > 0.0, but found lambda={lambd}")
+    return refill("exponential", self, generator, kw={"rate": float(lambd)})
+
+
+def random_(self: Tensor, from_: int | None = None, to: int | None = None, *, generator: Any = None) -> Tensor:
+    """Fills with integers in [from, to), in [0, to) for one argument, over the dtype's whole range for none."""
+    if from_ is None:
+        return refill("random", self, generator)
+    low, high = (0, from_) if to is None else (from_, to)
+    check(low < high, lambda: f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
+    return refill("randint", self, generator, low=low, high=high)
+
+
+INPLACE = {f.__name__: f for f in (uniform_, normal_, bernoulli_, exponential_, random_)}

@@ -1,0 +1,446 @@
+"""Reductions over dimensions: sums, products, extremes, means, norms."""
+
+from __future__ import annotations
+
+from .. import ir  # noqa: F401  (documentation: scalar names in Combine are ir's)
+from .._base import dtypes
+from .._base.checks import check, wrap_dim, wrap_dims
+from ..runtime.families import composite, primitive, reduction
+from ..runtime.meta import Meta
+from ..runtime.promotion import BOOL_TO_INT
+from ..runtime.reduce import Combine, reduced_shape
+from ..runtime.tensor import Tensor
+from .arithmetic import true_divide
+from .comparison import eq
+from .exponential import sqrt
+
+
+def spread(g: Tensor, like: Meta, dim: object, keepdim: bool) -> Tensor:
+    """A reduction's gradient back over the reduced dimensions."""
+    if not keepdim and like.ndim:
+        for d in sorted(wrap_dims(dim, like.ndim)):  # type: ignore[arg-type]
+            g = g.unsqueeze(d)
+    return g.expand(like.shape)
+
+
+@reduction(promote=BOOL_TO_INT, onnx="ReduceSum", star="dim", linear=True)
+def sum(input, dim: int | tuple[int, ...] | None = None, keepdim: bool = False, *, dtype: dtypes.dtype | None = None):
+    """Sum over all elements, or over the dimensions `dim`. bools and integers give int64.
+
+    >>> import flambeau
+    >>> flambeau.sum(flambeau.ones(2, 3), 1)
+    tensor([3., 3.])
+    """
+    return Combine("sum", "add", 0)
+
+
+@sum.vjp
+def _(g, _out, x: Meta, *, dim, keepdim):
+    return spread(g, x, dim, keepdim)
+
+
+@reduction(promote=BOOL_TO_INT, onnx="ReduceProd", star=None, method=False)
+def prod_dims(
+    input, dim: int | tuple[int, ...] | None = None, keepdim: bool = False, *, dtype: dtypes.dtype | None = None
+):
+    """Product over all elements or over `dim`."""
+    return Combine("prod", "mul", 1)
+
+
+@prod_dims.vjp
+def _(g, _out, x, *, dim, keepdim):
+    # The product of the others, by exclusive products from both sides: exact also where elements are zero.
+    dims = wrap_dims(dim, x.ndim)
+    rest = [d for d in range(x.ndim) if d not in dims]
+    order = [*rest, *dims]
+    flat = x.permute(order).reshape([x.shape[d] for d in rest] + [-1])
+    n = flat.shape[-1]
+    if n == 0:
+        return x * 0
+    ones = flat.new_ones([*flat.shape[:-1], 1])
+    left = ones if n == 1 else _cat([ones, flat[..., :-1].cumprod(-1)])
+    right = ones if n == 1 else _cat([flat.flip(-1)[..., :-1].cumprod(-1).flip(-1), ones])
+    others = (left * right).reshape([x.shape[d] for d in order])
+    inverse = sorted(range(x.ndim), key=order.__getitem__)
+    return spread(g, x._meta, dim, keepdim) * others.permute(inverse)
+
+
+def _cat(parts: list) -> Tensor:
+    from .joining import cat
+
+    return cat(parts, -1)
+
+
+@composite
+def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: dtypes.dtype | None = None):
+    """Product of all elements, or along `dim`.
+
+    >>> import flambeau
+    >>> flambeau.prod(flambeau.tensor([[1.0, 2.0], [3.0, 4.0]]), 1)
+    tensor([ 2., 12.])
+    """
+    return prod_dims(input, dim, keepdim, dtype=dtype)
+
+
+def _extreme_vjp(g, out, x, *, dim, keepdim):
+    """Equal shares to all elements that reach the extreme."""
+    hit = eq(x, spread(out, x._meta, dim, keepdim)).to(g.dtype)
+    return spread(true_divide(g, hit.sum(wrap_dims(dim, x.ndim), keepdim)), x._meta, dim, keepdim) * hit
+
+
+@reduction(promote=None, onnx="ReduceMax", star=None)
+def amax(input, dim: int | tuple[int, ...] | None = (), keepdim: bool = False):
+    """Largest element over `dim` (all dimensions if empty). Ties share the gradient equally.
+
+    >>> import flambeau
+    >>> flambeau.amax(flambeau.tensor([[1.0, 5.0], [3.0, 2.0]]), 1)
+    tensor([5., 3.])
+    """
+    return Combine("max", "maximum", None)
+
+
+@reduction(promote=None, onnx="ReduceMin", star=None)
+def amin(input, dim: int | tuple[int, ...] | None = (), keepdim: bool = False):
+    """Smallest element over `dim` (all dimensions if empty). Ties share the gradient equally.
+
+    >>> import flambeau
+    >>> flambeau.amin(flambeau.tensor([[1.0, 5.0], [3.0, 2.0]]), 1)
+    tensor([1., 2.])
+    """
+    return Combine("min", "minimum", None)
+
+
+amax.vjp(_extreme_vjp)
+amin.vjp(_extreme_vjp)
+
+
+def _bool(_):
+    return "bool"
+
+
+@reduction(result=_bool)
+def all(input, dim: int | tuple[int, ...] | None = None, keepdim: bool = False):
+    """Whether all elements are true (not zero).
+
+    >>> import flambeau
+    >>> flambeau.all(flambeau.tensor([True, False]))
+    tensor(False)
+    """
+    return Combine("all", "logical_and", True)
+
+
+@reduction(result=_bool)
+def any(input, dim: int | tuple[int, ...] | None = None, keepdim: bool = False):
+    """Whether any element is true (not zero).
+
+    >>> import flambeau
+    >>> flambeau.any(flambeau.tensor([True, False]))
+    tensor(True)
+    """
+    return Combine("any", "logical_or", False)
+
+
+all.no_vjp("the result is boolean")
+any.no_vjp("the result is boolean")
+
+
+def _count(shape: tuple[int, ...], dim: object) -> int:
+    n = 1
+    for d in wrap_dims(dim, len(shape)):  # type: ignore[arg-type]
+        n *= shape[d]
+    return n
+
+
+@composite(onnx="ReduceMean")
+def mean(
+    input: Tensor, dim: int | tuple[int, ...] | None = None, keepdim: bool = False, *, dtype: dtypes.dtype | None = None
+):
+    """Mean of all elements, or over `dim`. Needs a floating dtype.
+
+    >>> import flambeau
+    >>> flambeau.mean(flambeau.tensor([[1.0, 2.0], [3.0, 4.0]]), 0)
+    tensor([2., 3.])
+    """
+    kind = dtype or input.dtype
+    if not (kind.is_floating_point or kind.is_complex):
+        raise RuntimeError(
+            "mean(): could not infer output dtype. Input dtype must be either a floating point or complex dtype. "
+            f"Got: {kind.name}"
+        )
+    n = _count(input.shape, dim)
+    total = sum(input, dim, keepdim, dtype=dtype)
+    return total / n if n else total * float("nan")
+
+
+@composite
+def var(
+    input: Tensor,
+    dim: int | tuple[int, ...] | bool | None = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
+):
+    """Variance over `dim`: squared distances from the mean, divided by n - correction (1 unless given).
+
+    >>> import flambeau
+    >>> flambeau.var(flambeau.tensor([1.0, 2.0, 3.0]))
+    tensor(1.)
+    """
+    if isinstance(dim, bool):
+        dim, unbiased = None, dim
+    if correction is None:
+        correction = 1 if unbiased is None or unbiased else 0
+    n = _count(input.shape, dim)
+    centred = input - mean(input, dim, True)
+    total = sum(centred * centred, dim, keepdim)
+    left = n - correction
+    return total / left if left > 0 else total * float("nan") if n <= 1 else total / 0.0
+
+
+@composite
+def std(
+    input: Tensor,
+    dim: int | tuple[int, ...] | bool | None = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
+):
+    """Standard deviation over `dim`: the square root of `var`.
+
+    >>> import flambeau
+    >>> flambeau.std(flambeau.tensor([1.0, 2.0, 3.0]))
+    tensor(1.)
+    """
+    return sqrt(var(input, dim, unbiased, keepdim, correction=correction))
+
+
+@composite
+def var_mean(
+    input: Tensor,
+    dim: int | tuple[int, ...] | None = None,
+    unbiased: bool = True,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
+):
+    """(variance, mean) over `dim`.
+
+    >>> import flambeau
+    >>> flambeau.var_mean(flambeau.tensor([1.0, 2.0, 3.0]))
+    (tensor(1.), tensor(2.))
+    """
+    return var(input, dim, unbiased, keepdim, correction=correction), mean(input, dim, keepdim)
+
+
+@primitive(method=False)
+def argmax_dim(input: Meta, dim: int, keepdim: bool):
+    """Index of the first largest element along `dim`."""
+    _check_dim("argmax", input, dim)
+    return input.like(reduced_shape(input.shape, dim, keepdim), dtypes.int64)
+
+
+@argmax_dim.kernel
+def _(xp, x, *, dim, keepdim):
+    return xp.argmax(x, axis=dim, keepdims=keepdim) if x.ndim else xp.zeros((), dtype="int64")
+
+
+@primitive(method=False)
+def argmin_dim(input: Meta, dim: int, keepdim: bool):
+    """Index of the first smallest element along `dim`."""
+    _check_dim("argmin", input, dim)
+    return input.like(reduced_shape(input.shape, dim, keepdim), dtypes.int64)
+
+
+@argmin_dim.kernel
+def _(xp, x, *, dim, keepdim):
+    return xp.argmin(x, axis=dim, keepdims=keepdim) if x.ndim else xp.zeros((), dtype="int64")
+
+
+argmax_dim.no_vjp("integer output")
+argmin_dim.no_vjp("integer output")
+
+
+def _batch_arg(f):
+    def rule(size, batched, x, *, dim, keepdim):
+        return f(x, wrap_dim(dim, x.ndim - 1) + 1, keepdim)
+
+    return rule
+
+
+argmax_dim.batch(_batch_arg(argmax_dim))
+argmin_dim.batch(_batch_arg(argmin_dim))
+
+
+def _onnx_arg(kind: str):
+    def rule(builder, x, *, dim, keepdim):
+        return builder.node(kind, [x], axis=dim, keepdims=int(keepdim))
+
+    return rule
+
+
+argmax_dim.onnx(_onnx_arg("ArgMax"))
+argmin_dim.onnx(_onnx_arg("ArgMin"))
+
+
+def _check_dim(name: str, input: Meta, dim: int) -> None:
+    d = wrap_dim(dim, input.ndim)
+    check(
+        not input.ndim or input.shape[d],
+        lambda: f"{name}(): Expected reduction dim {d} to have non-zero size.",
+        IndexError,
+    )
+
+
+@composite
+def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False):
+    """Index of the largest element of the flattened input, or along `dim`; the first of equals.
+
+    >>> import flambeau
+    >>> flambeau.argmax(flambeau.tensor([[1.0, 5.0], [3.0, 2.0]]), 1)
+    tensor([1, 0])
+    """
+    return _arg(argmax_dim, input, dim, keepdim)
+
+
+@composite
+def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False):
+    """Index of the smallest element of the flattened input, or along `dim`; the first of equals.
+
+    >>> import flambeau
+    >>> flambeau.argmin(flambeau.tensor([[1.0, 5.0], [3.0, 2.0]]), 1)
+    tensor([0, 1])
+    """
+    return _arg(argmin_dim, input, dim, keepdim)
+
+
+def _arg(f, input: Tensor, dim: int | None, keepdim: bool) -> Tensor:
+    if dim is not None:
+        return f(input, dim, keepdim)
+    out = f(input.reshape(-1), 0, False)
+    return out.reshape([1] * input.ndim) if keepdim else out
+
+
+@composite
+def max(input: Tensor, dim: int | Tensor | None = None, keepdim: bool = False):
+    """The largest element; with `dim` (values, indices) along it; with a tensor the larger of two elements.
+
+    >>> import flambeau
+    >>> flambeau.max(flambeau.tensor([[1.0, 5.0], [3.0, 2.0]]), 1).indices
+    tensor([1, 0])
+    """
+    return _extreme(max, amax, argmax, input, dim, keepdim)
+
+
+@composite
+def min(input: Tensor, dim: int | Tensor | None = None, keepdim: bool = False):
+    """The smallest element; with `dim` (values, indices) along it; with a tensor the smaller of two elements.
+
+    >>> import flambeau
+    >>> flambeau.min(flambeau.tensor([[1.0, 5.0], [3.0, 2.0]]), 1).values
+    tensor([1., 2.])
+    """
+    return _extreme(min, amin, argmin, input, dim, keepdim)
+
+
+def _extreme(f, whole, arg, input: Tensor, dim: object, keepdim: bool):
+    from ..runtime.operator import registry
+
+    if isinstance(dim, Tensor):
+        return registry["maximum" if whole is amax else "minimum"].public(input, dim)
+    if dim is None:
+        return whole(input)
+    at = arg(input, dim, True)
+    values = input.gather(dim, at) if input.ndim else input.clone()
+    if not keepdim and input.ndim:
+        values, at = values.squeeze(dim), at.squeeze(dim)
+    return f.op.tags["named"](values, at)
+
+
+for _f in (max, min):
+    from collections import namedtuple
+
+    _f.op.tags["named"] = namedtuple(_f.__name__, ("values", "indices"))
+
+
+@composite
+def norm(
+    input: Tensor,
+    p: float | str | None = "fro",
+    dim: int | tuple[int, ...] | None = None,
+    keepdim: bool = False,
+    out: None = None,
+    dtype: dtypes.dtype | None = None,
+):
+    """Vector p-norm over all elements or over `dim`; "fro" is p = 2.
+
+    >>> import flambeau
+    >>> flambeau.norm(flambeau.tensor([3.0, 4.0]))
+    tensor(5.)
+    """
+    x = input if dtype is None else input.to(dtype)
+    if p in ("fro", None):
+        p = 2.0
+    if p == float("inf"):
+        return amax(x.abs(), dim if dim is not None else (), keepdim)
+    if p == float("-inf"):
+        return amin(x.abs(), dim if dim is not None else (), keepdim)
+    if p == 0:
+        return sum((x != 0).to(x.dtype), dim, keepdim)
+    if p == 1:
+        return sum(x.abs(), dim, keepdim)
+    if p == 2:
+        return norm2(x, dim, keepdim)
+    return sum(x.abs() ** p, dim, keepdim) ** (1.0 / p)  # type: ignore[operator]
+
+
+@primitive(method=False)
+def norm2(input: Meta, dim: object, keepdim: bool):
+    """Euclidean norm; its gradient at zero is zero, which the composed form would make NaN."""
+    return input.like(reduced_shape(input.shape, dim, keepdim))
+
+
+@norm2.kernel
+def _(xp, x, *, dim, keepdim):
+    dims = wrap_dims(dim, x.ndim)
+    a = xp.abs(x) if x.dtype.kind == "c" else x
+    return xp.sqrt(xp.sum(a * a, axis=dims, keepdims=keepdim)).astype(a.dtype)
+
+
+@norm2.vjp
+def _(g, out, x, *, dim, keepdim):
+    unit = x / spread(out, x._meta, dim, keepdim)
+    return spread(g, x._meta, dim, keepdim) * unit.masked_fill(spread(out, x._meta, dim, keepdim) == 0, 0)
+
+
+@norm2.batch
+def _(size, batched, x, *, dim, keepdim):
+    return norm2(x, tuple(d + 1 for d in wrap_dims(dim, x.ndim - 1)), keepdim)
+
+
+@norm2.onnx
+def _(builder, x, *, dim, keepdim):
+    return builder.reduce("ReduceL2", x, dim, keepdim)
+
+
+@composite
+def logsumexp(input: Tensor, dim: int | tuple[int, ...], keepdim: bool = False):
+    """log(sum(exp(input))) over `dim`, without overflow.
+
+    >>> import flambeau
+    >>> flambeau.logsumexp(flambeau.tensor([1000.0, 1000.0]), 0)
+    tensor(1000.6931)
+    """
+    top = amax(input, dim, True).detach()
+    top = top.masked_fill(~top.isfinite(), 0)
+    out = sum((input - top).exp(), dim, True).log() + top
+    return out if keepdim or not input.ndim else _drop(out, dim, input.ndim)
+
+
+def _drop(x: Tensor, dim: object, ndim: int) -> Tensor:
+    for d in sorted(wrap_dims(dim, ndim), reverse=True):  # type: ignore[arg-type]
+        x = x.squeeze(d)
+    return x
+
+

@@ -1,0 +1,83 @@
+"""Running sums and products along a dimension."""
+
+from __future__ import annotations
+
+from .._base import dtypes
+from .._base.checks import wrap_dim
+from ..runtime.families import primitive
+from ..runtime.meta import Meta
+from ..runtime.promotion import BOOL_TO_INT
+
+
+@primitive(promote=BOOL_TO_INT, linear=True)
+def cumsum(input: Meta, dim: int, *, dtype: dtypes.dtype | None = None):
+    """Running sum along `dim`.
+
+    >>> import flambeau
+    >>> flambeau.cumsum(flambeau.tensor([1, 2, 3]), 0)
+    tensor([1, 3, 6])
+    """
+    wrap_dim(dim, input.ndim)
+    return input
+
+
+@cumsum.kernel
+def _(xp, x, *, dim, dtype):
+    return xp.cumsum(x, axis=dim, dtype=x.dtype) if x.ndim else x.copy()
+
+
+@cumsum.vjp
+def _(g, _out, x: Meta, *, dim):
+    return g.flip(dim).cumsum(dim).flip(dim) if x.ndim else g
+
+
+@cumsum.batch
+def _(size, batched, x, *, dim, dtype):
+    return cumsum(x, wrap_dim(dim, x.ndim - 1) + 1) if x.ndim > 1 else x.clone()
+
+
+@cumsum.onnx
+def _(builder, x, *, dim, dtype):
+    return builder.node("CumSum", [x, builder.scalar(dim)])
+
+
+@primitive(promote=BOOL_TO_INT)
+def cumprod(input: Meta, dim: int, *, dtype: dtypes.dtype | None = None):
+    """Running product along `dim`.
+
+    >>> import flambeau
+    >>> flambeau.cumprod(flambeau.tensor([1, 2, 3]), 0)
+    tensor([1, 2, 6])
+    """
+    wrap_dim(dim, input.ndim)
+    return input
+
+
+@cumprod.kernel
+def _(xp, x, *, dim, dtype):
+    return xp.cumprod(x, axis=dim, dtype=x.dtype) if x.ndim else x.copy()
+
+
+@cumprod.vjp
+def _(g, out, x, *, dim):
+    # d out[k] / d x[i] is the product of x[0..k] without x[i]. Summed over k by rows of a lower-triangular table of
+    # partial products, which stays exact where elements are zero.
+    if not x.ndim:
+        return g
+    from .creation import eye, tril
+
+    d = wrap_dim(dim, x.ndim)
+    moved, gm = x.movedim(d, -1), g.movedim(d, -1)
+    n = moved.shape[-1]
+    unit = eye(n, dtype=x.dtype, device=x.device)
+    without = moved.unsqueeze(-2) * (1 - unit) + unit  # [..., i, k]: x[k], with 1 at k = i
+    table = tril(without.cumprod(-1).mT).mT  # k < i does not depend on x[i]
+    return (table * gm.unsqueeze(-2)).sum(-1).movedim(-1, d)
+
+
+@cumprod.batch
+def _(size, batched, x, *, dim, dtype):
+    return cumprod(x, wrap_dim(dim, x.ndim - 1) + 1) if x.ndim > 1 else x.clone()
+
+
+cumprod.refuse("onnx", "ONNX has no running product")

@@ -1,0 +1,160 @@
+"""Order: sort, argsort, topk, unique."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .._base import dtypes
+from .._base.checks import check, wrap_dim
+from ..runtime.families import composite, primitive
+from ..runtime.meta import Meta
+from ..runtime.tensor import Tensor
+from .indexing import scatter_src
+
+
+@primitive(outputs=("values", "indices"))
+def sort(input: Meta, dim: int = -1, descending: bool = False, stable: bool = False):
+    """(values, indices) in order along `dim`; equal elements keep their order. NaN counts as the largest.
+
+    >>> import flambeau
+    >>> flambeau.sort(flambeau.tensor([3, 1, 2])).indices
+    tensor([1, 2, 0])
+    """
+    wrap_dim(dim, input.ndim)
+    return input, input.like(dtype=dtypes.int64)
+
+
+@sort.kernel
+def _(xp, x, *, dim, descending, stable):
+    if not x.ndim:
+        return x.copy(), xp.zeros((), dtype="int64")
+    if descending:  # stable downwards: sort the reversed array, then reverse the order back
+        back = xp.argsort(xp.flip(x, dim), axis=dim, kind="stable")
+        order = xp.flip(x.shape[dim] - 1 - back, dim)
+    else:
+        order = xp.argsort(x, axis=dim, kind="stable")
+    return xp.take_along_axis(x, order, dim), order.astype("int64")
+
+
+@sort.vjp
+def _(g, out, x: Meta, *, dim):
+    return scatter_src(g[0].new_zeros(x.shape), dim, out[1], g[0])
+
+
+@sort.jvp
+def _(tangents, out, x, *, dim, descending, stable):
+    return tangents[0].gather(dim, out[1]), None
+
+
+@sort.batch
+def _(size, batched, x, *, dim, descending, stable):
+    return sort(x, wrap_dim(dim, x.ndim - 1) + 1 if x.ndim > 1 else 1, descending, stable)
+
+
+sort.refuse("onnx", "ONNX has TopK only; export topk instead")
+
+
+@composite
+def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False):
+    """Indices that sort `input` along `dim`.
+
+    >>> import flambeau
+    >>> flambeau.argsort(flambeau.tensor([3, 1, 2]))
+    tensor([1, 2, 0])
+    """
+    return sort(input, dim, descending, stable).indices
+
+
+@primitive(outputs=("values", "indices"))
+def topk(input: Meta, k: int, dim: int = -1, largest: bool = True, sorted: bool = True):
+    """The k largest (or smallest) elements along `dim`, in order, with their indices.
+
+    >>> import flambeau
+    >>> flambeau.topk(flambeau.tensor([3.0, 1.0, 2.0]), 2).values
+    tensor([3., 2.])
+    """
+    d = wrap_dim(dim, input.ndim)
+    n = input.shape[d] if input.ndim else 1
+    check(0 <= k <= n, lambda: f"selected index k out of range: k = {k}, but dimension {d} has size {n}")
+    shape = (*input.shape[:d], k, *input.shape[d + 1 :]) if input.ndim else ()
+    return input.like(shape), input.like(shape, dtypes.int64)
+
+
+@topk.kernel
+def _(xp, x, *, k, dim, largest, sorted):
+    topk.op.body(Meta(x.shape, dtypes.from_numpy(x.dtype)), k, dim, largest, sorted)
+    if not x.ndim:
+        return x.copy(), xp.zeros((), dtype="int64")
+    values, order = sort.op.kernels[None](xp, x, dim=dim, descending=largest, stable=True)
+    cut = (slice(None),) * (dim % x.ndim) + (slice(0, k),)
+    return values[cut].copy(), order[cut].copy()
+
+
+@topk.vjp
+def _(g, out, x: Meta, *, dim):
+    return scatter_src(g[0].new_zeros(x.shape), dim, out[1], g[0])
+
+
+@topk.jvp
+def _(tangents, out, x, *, k, dim, largest, sorted):
+    return tangents[0].gather(dim, out[1]), None
+
+
+@topk.batch
+def _(size, batched, x, *, k, dim, largest, sorted):
+    return topk(x, k, wrap_dim(dim, x.ndim - 1) + 1, largest, sorted)
+
+
+@topk.onnx
+def _(builder, x, *, k, dim, largest, sorted):
+    return builder.nodes("TopK", [x, builder.ints([k])], 2, axis=dim, largest=int(largest), sorted=int(sorted))
+
+
+@composite(method=False)
+def median(input: Tensor, dim: int | None = None, keepdim: bool = False):
+    """The lower median of all elements, or (values, indices) along `dim`.
+
+    >>> import flambeau
+    >>> flambeau.median(flambeau.tensor([3.0, 1.0, 2.0, 4.0]))
+    tensor(2.)
+    """
+    if dim is None:
+        flat = input.reshape(-1)
+        return sort(flat).values.select(0, (flat.shape[0] - 1) // 2)
+    ordered = sort(input, dim)
+    at = (input.shape[dim] - 1) // 2 if input.ndim else 0
+    pick: Any = (lambda x: x.narrow(dim, at, 1)) if keepdim and input.ndim else (lambda x: x.select(dim, at) if input.ndim else x)
+    return sort.op.tags["named"](pick(ordered.values), pick(ordered.indices))
+
+
+@primitive(method=False)
+def unique_parts(input: Meta):
+    """Sorted distinct elements, the place of each element among them, and counts."""
+    raise RuntimeError("unique: the result's shape depends on values, so that it has no meta; run it on real data")
+
+
+@unique_parts.kernel
+def _(xp, x):
+    values, inverse, counts = xp.unique(x, return_inverse=True, return_counts=True)
+    return values, inverse.reshape(x.shape).astype("int64"), counts.astype("int64")
+
+
+unique_parts.no_vjp("the result's shape depends on values; PyTorch defines no gradient")
+unique_parts.refuse("vmap", "the result's shape depends on values")
+unique_parts.refuse("onnx", "the result's shape depends on values")
+
+
+@composite
+def unique(
+    input: Tensor, sorted: bool = True, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
+):
+    """Distinct elements in rising order; with where each element went and how often each occurs if asked.
+
+    >>> import flambeau
+    >>> flambeau.unique(flambeau.tensor([3, 1, 3]))
+    tensor([1, 3])
+    """
+    check(dim is None, lambda: "unique: dim is not supported here; flatten rows into keys first", NotImplementedError)
+    values, inverse, counts = unique_parts(input)
+    out = (values, *((inverse,) if return_inverse else ()), *((counts,) if return_counts else ()))
+    return out if len(out) > 1 else values

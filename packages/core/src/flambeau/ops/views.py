@@ -1,0 +1,721 @@
+"""Operators whose result looks at the same memory: other shapes, strides and windows of one storage."""
+
+from __future__ import annotations
+
+from .._base.checks import check, infer_size, wrap_dim, wrap_dims
+from ..runtime.families import composite, primitive, view as view_op
+from ..runtime.meta import Meta
+from ..runtime.tensor import Tensor
+
+
+@view_op(star="shape", onnx="Reshape", linear=True)
+def reshape(input: Meta, shape: tuple[int, ...]):
+    """The same elements in another shape; a view where strides allow, else a copy. One -1 is worked out.
+
+    >>> import flambeau
+    >>> flambeau.arange(6).reshape(2, -1).shape
+    flambeau.Size([2, 3])
+    """
+    return input.like(infer_size(shape, input.numel))
+
+
+@reshape.kernel
+def _(xp, x, *, shape):
+    return x.reshape(infer_size(shape, x.size))
+
+
+@reshape.vjp
+def _(g, _out, x: Meta):
+    return g.reshape(x.shape)
+
+
+@reshape.batch
+def _(size, batched, x, *, shape):
+    inner = 1
+    for n in x.shape[1:]:
+        inner *= n
+    return x.reshape((size, *infer_size(shape, inner)))
+
+
+@composite
+def view(input: Tensor, *shape: int):
+    """The same memory in another shape or dtype; RuntimeError where strides do not allow it without a copy.
+
+    >>> import flambeau
+    >>> flambeau.zeros(2, 3).view(3, 2).shape
+    flambeau.Size([3, 2])
+    """
+    first = shape[0] if shape else ()
+    if len(shape) == 1 and hasattr(first, "category"):
+        return view_dtype(input, first)
+    size = tuple(first) if len(shape) == 1 and isinstance(first, (tuple, list)) else shape
+    out = reshape(input, size)
+    if out._base is None and out.numel() and not out._level and input is not out:
+        raise RuntimeError(
+            "view size is not compatible with input tensor's size and stride (at least one dimension spans across two "
+            "contiguous subspaces). Use .reshape(...) instead."
+        )
+    return out
+
+
+@view_op(method=False)
+def view_dtype(input: Meta, dtype: object):
+    """The same bytes read as another dtype."""
+    return input.like(dtype=dtype)
+
+
+@view_dtype.kernel
+def _(xp, x, *, dtype):
+    return x.view(dtype.numpy)
+
+
+view_dtype.no_vjp("reinterprets bytes")
+
+
+@view_op(star="dims", onnx="Transpose", linear=True)
+def permute(input: Meta, dims: tuple[int, ...]):
+    """Dimensions in another order.
+
+    >>> import flambeau
+    >>> flambeau.zeros(2, 3, 4).permute(2, 0, 1).shape
+    flambeau.Size([4, 2, 3])
+    """
+    check(
+        len(dims) == input.ndim,
+        lambda: f"permute(sparse_coo): number of dimensions in the tensor input does not match the length of the "
+        f"desired ordering of dimensions i.e. input.dim() = {input.ndim} is not equal to len(dims) = {len(dims)}",
+    )
+    order = wrap_dims(dims, input.ndim) if dims else ()
+    return input.like([input.shape[d] for d in order])
+
+
+@permute.kernel
+def _(xp, x, *, dims):
+    return x.transpose(tuple(dims))
+
+
+@permute.vjp
+def _(g, _out, x: Meta, *, dims):
+    order = [d % x.ndim for d in dims]
+    return g.permute(sorted(range(x.ndim), key=order.__getitem__))
+
+
+@permute.batch
+def _(size, batched, x, *, dims):
+    return x.permute((0, *[d % (x.ndim - 1) + 1 for d in dims]))
+
+
+@composite
+def transpose(input: Tensor, dim0: int, dim1: int):
+    """Two dimensions swapped.
+
+    >>> import flambeau
+    >>> flambeau.zeros(2, 3).transpose(0, 1).shape
+    flambeau.Size([3, 2])
+    """
+    a, b = wrap_dim(dim0, input.ndim), wrap_dim(dim1, input.ndim)
+    order = list(range(input.ndim))
+    if order:
+        order[a], order[b] = b, a
+    return permute(input, order)
+
+
+@composite
+def t(input: Tensor):
+    """The transpose of a matrix; tensors of fewer dimensions unchanged.
+
+    >>> import flambeau
+    >>> flambeau.zeros(2, 3).t().shape
+    flambeau.Size([3, 2])
+    """
+    check(input.ndim <= 2, lambda: f"t() expects a tensor with <= 2 dimensions, but self is {input.ndim}D")
+    return permute(input, tuple(reversed(range(input.ndim))))
+
+
+@composite
+def movedim(input: Tensor, source: int | tuple[int, ...], destination: int | tuple[int, ...]):
+    """Dimensions `source` moved to `destination`, the others in order.
+
+    >>> import flambeau
+    >>> flambeau.zeros(2, 3, 4).movedim(0, -1).shape
+    flambeau.Size([3, 4, 2])
+    """
+    src = wrap_dims(source, input.ndim) if source != () else ()
+    dst = wrap_dims(destination, input.ndim) if destination != () else ()
+    check(len(src) == len(dst), lambda: "movedim: Invalid source or destination dims: they differ in number")
+    order = [d for d in range(input.ndim) if d not in src]
+    for d, s in sorted(zip(dst, src)):
+        order.insert(d, s)
+    return permute(input, order)
+
+
+@view_op(linear=True)
+def unsqueeze(input: Meta, dim: int):
+    """A dimension of size one inserted at `dim`.
+
+    >>> import flambeau
+    >>> flambeau.zeros(3).unsqueeze(0).shape
+    flambeau.Size([1, 3])
+    """
+    d = wrap_dim(dim, input.ndim + 1)
+    return input.like((*input.shape[:d], 1, *input.shape[d:]))
+
+
+@unsqueeze.kernel
+def _(xp, x, *, dim):
+    return xp.expand_dims(x, dim)
+
+
+@unsqueeze.vjp
+def _(g, _out, x: Meta):
+    return g.reshape(x.shape)
+
+
+@unsqueeze.batch
+def _(size, batched, x, *, dim):
+    return x.unsqueeze(wrap_dim(dim, x.ndim) + 1)
+
+
+@unsqueeze.onnx
+def _(builder, x, *, dim):
+    return builder.node("Unsqueeze", [x, builder.ints([dim])])
+
+
+@view_op(linear=True)
+def squeeze(input: Meta, dim: int | tuple[int, ...] | None = None):
+    """Dimensions of size one dropped: all, or those of `dim` that have size one.
+
+    >>> import flambeau
+    >>> flambeau.zeros(1, 3, 1).squeeze().shape
+    flambeau.Size([3])
+    """
+    return input.like(_squeezed(input.shape, dim))
+
+
+def _squeezed(shape: tuple[int, ...], dim: object) -> tuple[int, ...]:
+    dims = wrap_dims(dim, len(shape)) if dim is None or isinstance(dim, int) or dim else ()  # type: ignore[arg-type]
+    return tuple(n for i, n in enumerate(shape) if n != 1 or i not in dims)
+
+
+@squeeze.kernel
+def _(xp, x, *, dim):
+    return x.reshape(_squeezed(x.shape, dim)) if x.flags.c_contiguous else x[_keep_index(x.shape, dim)]
+
+
+def _keep_index(shape: tuple[int, ...], dim: object) -> tuple:
+    kept = _squeezed(shape, dim)
+    if len(kept) == len(shape):
+        return (slice(None),) * len(shape)
+    dims = wrap_dims(dim, len(shape))  # type: ignore[arg-type]
+    return tuple(0 if n == 1 and i in dims else slice(None) for i, n in enumerate(shape))
+
+
+@squeeze.vjp
+def _(g, _out, x: Meta):
+    return g.reshape(x.shape)
+
+
+@squeeze.batch
+def _(size, batched, x, *, dim):
+    return x.reshape((size, *_squeezed(tuple(x.shape[1:]), dim)))
+
+
+@squeeze.onnx
+def _(builder, x, *, dim):
+    return builder.reshape_to_output(x)
+
+
+@view_op(star="shape", linear=True)
+def expand(input: Meta, shape: tuple[int, ...]):
+    """Dimensions of size one repeated without copying; -1 keeps a size; new dimensions go in front.
+
+    >>> import flambeau
+    >>> flambeau.ones(1, 3).expand(2, -1).shape
+    flambeau.Size([2, 3])
+    """
+    return input.like(_expanded(input.shape, tuple(shape)))
+
+
+def _expanded(shape: tuple[int, ...], to: tuple[int, ...]) -> tuple[int, ...]:
+    extra = len(to) - len(shape)
+    check(
+        extra >= 0,
+        lambda: f"expand({list(shape)}, size={list(to)}): the number of sizes provided ({len(to)}) must be greater or "
+        f"equal to the number of dimensions in the tensor ({len(shape)})",
+    )
+    out = []
+    for i, n in enumerate(to):
+        old = shape[i - extra] if i >= extra else 1
+        if n == -1:
+            check(i >= extra, lambda: f"expand: The expanded size -1 isn't allowed in a leading, non-existing dimension {i}")
+            n = old
+        check(
+            old == n or old == 1,
+            lambda: f"The expanded size of the tensor ({n}) must match the existing size ({old}) at non-singleton "
+            f"dimension {i}.  Target sizes: {list(to)}.  Tensor sizes: {list(shape)}",
+        )
+        out.append(n)
+    return tuple(out)
+
+
+@expand.kernel
+def _(xp, x, *, shape):
+    made = xp.broadcast_to(x, _expanded(x.shape, tuple(shape)))
+    if hasattr(made, "flags") and not made.flags.writeable and x.flags.writeable:
+        made = xp.lib.stride_tricks.as_strided(x, made.shape, made.strides)
+    return made
+
+
+@expand.vjp
+def _(g, _out, x: Meta):
+    return sum_to_size(g, x.shape)
+
+
+@expand.batch
+def _(size, batched, x, *, shape):
+    inner = _expanded(tuple(x.shape[1:]), tuple(shape))
+    x = x.reshape((size, *[1] * (len(inner) - x.ndim + 1), *x.shape[1:]))
+    return x.expand((size, *inner))
+
+
+@expand.onnx
+def _(builder, x, *, shape):
+    return builder.node("Expand", [x, builder.ints(builder.output_shape)])
+
+
+@primitive(star="size", linear=True)
+def sum_to_size(input: Meta, size: tuple[int, ...]):
+    """Summed to a shape that broadcasts to the input's: the inverse of broadcasting.
+
+    >>> import flambeau
+    >>> flambeau.ones(2, 3).sum_to_size(1, 3)
+    tensor([[2., 2., 2.]])
+    """
+    _expanded(tuple(size), input.shape)
+    return input.like(size)
+
+
+@sum_to_size.kernel
+def _(xp, x, *, size):
+    extra = x.ndim - len(size)
+    axes = tuple(range(extra)) + tuple(i + extra for i, n in enumerate(size) if n == 1 and x.shape[i + extra] != 1)
+    return x.sum(axis=axes).reshape(tuple(size)).astype(x.dtype) if axes else x.reshape(tuple(size)).copy()
+
+
+@sum_to_size.vjp
+def _(g, _out, x: Meta, *, size):
+    return g.expand(x.shape)
+
+
+@sum_to_size.batch
+def _(size_, batched, x, *, size):
+    extra = x.ndim - 1 - len(size)
+    for _i in range(extra):
+        x = x.sum(1)
+    return x.sum_to_size((size_, *size))
+
+
+@composite
+def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1):
+    """Dimensions start_dim to end_dim made one.
+
+    >>> import flambeau
+    >>> flambeau.zeros(2, 3, 4).flatten(1).shape
+    flambeau.Size([2, 12])
+    """
+    if not input.ndim:
+        return reshape(input, (1,))
+    start, end = wrap_dim(start_dim, input.ndim), wrap_dim(end_dim, input.ndim)
+    check(start <= end, lambda: "flatten() has invalid args: start_dim cannot come after end_dim")
+    if start == end:
+        return input
+    shape = input.shape
+    middle = 1
+    for n in shape[start : end + 1]:
+        middle *= n
+    return reshape(input, (*shape[:start], middle, *shape[end + 1 :]))
+
+
+@composite
+def unflatten(input: Tensor, dim: int, sizes: tuple[int, ...]):
+    """Dimension `dim` split into `sizes`; one may be -1.
+
+    >>> import flambeau
+    >>> flambeau.zeros(2, 12).unflatten(1, (3, 4)).shape
+    flambeau.Size([2, 3, 4])
+    """
+    d = wrap_dim(dim, input.ndim)
+    inner = infer_size(tuple(sizes), input.shape[d])
+    return reshape(input, (*input.shape[:d], *inner, *input.shape[d + 1 :]))
+
+
+@view_op(method=False, linear=True)
+def window(input: Meta, dim: int, start: int, stop: int, step: int = 1):
+    """input[..., start:stop:step, ...] along `dim`, bounds already inside and step positive."""
+    d = wrap_dim(dim, input.ndim)
+    n = max(0, -(-(stop - start) // step))
+    return input.like((*input.shape[:d], n, *input.shape[d + 1 :]))
+
+
+@window.kernel
+def _(xp, x, *, dim, start, stop, step):
+    d = dim % x.ndim
+    return x[(slice(None),) * d + (slice(start, stop, step),)]
+
+
+@window.vjp
+def _(g, _out, x: Meta, *, dim, start, stop, step):
+    return window_grad(g, x.shape, dim, start, stop, step)
+
+
+@window.batch
+def _(size, batched, x, *, dim, start, stop, step):
+    return window(x, dim % (x.ndim - 1) + 1, start, stop, step)
+
+
+@window.onnx
+def _(builder, x, *, dim, start, stop, step):
+    return builder.node("Slice", [x, *(builder.ints([v]) for v in (start, stop, dim, step))])
+
+
+@primitive(method=False, linear=True)
+def window_grad(input: Meta, shape: tuple[int, ...], dim: int, start: int, stop: int, step: int):
+    """Zeros of `shape` with `input` in the window: the transpose of `window`."""
+    return input.like(shape)
+
+
+@window_grad.kernel
+def _(xp, g, *, shape, dim, start, stop, step):
+    out = xp.zeros(shape, dtype=g.dtype)
+    d = dim % len(shape)
+    out[(slice(None),) * d + (slice(start, stop, step),)] = g
+    return out
+
+
+@window_grad.vjp
+def _(g, _out, x: Meta, *, shape, dim, start, stop, step):
+    return window(g, dim, start, stop, step)
+
+
+@window_grad.batch
+def _(size, batched, x, *, shape, dim, start, stop, step):
+    return window_grad(x, (size, *shape), dim % len(shape) + 1, start, stop, step)
+
+
+@view_op(linear=True)
+def select(input: Meta, dim: int, index: int):
+    """The slice at `index` along `dim`, which is dropped.
+
+    >>> import flambeau
+    >>> flambeau.arange(6).reshape(2, 3).select(0, 1)
+    tensor([3, 4, 5])
+    """
+    check(input.ndim, lambda: "select() cannot be applied to a 0-dim tensor.", IndexError)
+    d = wrap_dim(dim, input.ndim)
+    n = input.shape[d]
+    check(
+        -n <= index < n,
+        lambda: f"select(): index {index} out of range for tensor of size {list(input.shape)} at dimension {d}",
+        IndexError,
+    )
+    return input.like((*input.shape[:d], *input.shape[d + 1 :]))
+
+
+@select.kernel
+def _(xp, x, *, dim, index):
+    d = dim % x.ndim
+    made = x[(slice(None),) * d + (index, ...)]
+    return made
+
+
+@select.vjp
+def _(g, _out, x: Meta, *, dim, index):
+    d, at = dim % x.ndim, index % x.shape[dim]
+    return window_grad(g.unsqueeze(d), x.shape, d, at, at + 1, 1)
+
+
+@select.batch
+def _(size, batched, x, *, dim, index):
+    return x.select(dim % (x.ndim - 1) + 1, index)
+
+
+@select.onnx
+def _(builder, x, *, dim, index):
+    return builder.node("Gather", [x, builder.scalar(index)], axis=dim)
+
+
+@composite
+def narrow(input: Tensor, dim: int, start: int, length: int):
+    """`length` slices along `dim` from `start`.
+
+    >>> import flambeau
+    >>> flambeau.arange(5).narrow(0, 1, 3)
+    tensor([1, 2, 3])
+    """
+    d = wrap_dim(dim, input.ndim)
+    n = input.shape[d]
+    start = int(start)
+    check(length >= 0, lambda: "narrow(): length must be non-negative.")
+    check(
+        -n <= start <= n,
+        lambda: f"start (at: {start}) out of range, expected to be in range of [{-n}, {n}]",
+        IndexError,
+    )
+    start += n if start < 0 else 0
+    check(start + length <= n, lambda: f"start ({start}) + length ({length}) exceeds dimension size ({n}).")
+    return window(input, d, start, start + length, 1)
+
+
+@composite
+def split(tensor: Tensor, split_size_or_sections: int | tuple[int, ...], dim: int = 0):
+    """Views of pieces along `dim`: of one size (the last may be smaller), or of the sizes listed.
+
+    >>> import flambeau
+    >>> [p.shape[0] for p in flambeau.arange(5).split(2)]
+    [2, 2, 1]
+    """
+    d = wrap_dim(dim, tensor.ndim)
+    n = tensor.shape[d]
+    if isinstance(split_size_or_sections, int):
+        size = split_size_or_sections
+        check(size >= 0, lambda: f"split expects split_size be non-negative, but got split_size={size}")
+        check(size > 0 or n == 0, lambda: f"split_size can only be 0 if dimension size is 0, but got dimension size of {n}")
+        sizes = [min(size, n - i) for i in range(0, n, size)] if n else [0]
+    else:
+        sizes = [int(s) for s in split_size_or_sections]
+        check(
+            sum(sizes) == n and all(s >= 0 for s in sizes),
+            lambda: f"split_with_sizes expects split_sizes to sum exactly to {n} (input tensor's size at dimension {d}), "
+            f"but got split_sizes={sizes}",
+        )
+    at, out = 0, []
+    for s in sizes:
+        out.append(window(tensor, d, at, at + s, 1))
+        at += s
+    return tuple(out)
+
+
+@composite
+def chunk(input: Tensor, chunks: int, dim: int = 0):
+    """At most `chunks` views along `dim`, all of one size but perhaps the last.
+
+    >>> import flambeau
+    >>> [c.tolist() for c in flambeau.arange(5).chunk(2)]
+    [[0, 1, 2], [3, 4]]
+    """
+    check(chunks > 0, lambda: f"chunk expects `chunks` to be greater than 0, got: {chunks}")
+    n = input.shape[wrap_dim(dim, input.ndim)]
+    size = -(-n // chunks)
+    return split(input, size, dim) if size else tuple(window(input, dim, 0, 0, 1) for _ in range(chunks))
+
+
+@composite
+def unbind(input: Tensor, dim: int = 0):
+    """All slices along `dim`, as a tuple of views.
+
+    >>> import flambeau
+    >>> [x.item() for x in flambeau.arange(3).unbind()]
+    [0, 1, 2]
+    """
+    d = wrap_dim(dim, input.ndim)
+    return tuple(select(input, d, i) for i in range(input.shape[d]))
+
+
+@view_op(linear=True)
+def diagonal(input: Meta, offset: int = 0, dim1: int = 0, dim2: int = 1):
+    """The diagonal of dimensions dim1 and dim2, as the last dimension of a view.
+
+    >>> import flambeau
+    >>> flambeau.arange(9).reshape(3, 3).diagonal()
+    tensor([0, 4, 8])
+    """
+    a, b = wrap_dim(dim1, input.ndim), wrap_dim(dim2, input.ndim)
+    check(a != b, lambda: f"diagonal dimensions cannot be identical {dim1}, {dim2}")
+    rows, columns = input.shape[a], input.shape[b]
+    n = max(0, min(rows, columns - offset) if offset >= 0 else min(rows + offset, columns))
+    return input.like([*(s for i, s in enumerate(input.shape) if i not in (a, b)), n])
+
+
+@diagonal.kernel
+def _(xp, x, *, offset, dim1, dim2):
+    made = xp.diagonal(x, offset, dim1, dim2)
+    if hasattr(made, "flags") and not made.flags.writeable and x.flags.writeable:
+        start = x
+        if offset and made.size:
+            cut = [slice(None)] * x.ndim
+            cut[dim2 if offset > 0 else dim1] = slice(offset if offset > 0 else -offset, None)
+            start = x[tuple(cut)]
+        made = xp.lib.stride_tricks.as_strided(start, made.shape, made.strides)
+    return made
+
+
+@diagonal.vjp
+def _(g, _out, x: Meta, *, offset, dim1, dim2):
+    return diagonal_grad(g, x.shape, offset, dim1, dim2)
+
+
+@diagonal.batch
+def _(size, batched, x, *, offset, dim1, dim2):
+    return x.diagonal(offset, dim1 % (x.ndim - 1) + 1, dim2 % (x.ndim - 1) + 1)
+
+
+diagonal.refuse("onnx", "ONNX has no diagonal view; write it as a product with an identity")
+
+
+@primitive(method=False, linear=True)
+def diagonal_grad(input: Meta, shape: tuple[int, ...], offset: int, dim1: int, dim2: int):
+    """Zeros of `shape` with `input` on the diagonal: the transpose of `diagonal`."""
+    return input.like(shape)
+
+
+@diagonal_grad.kernel
+def _(xp, g, *, shape, offset, dim1, dim2):
+    out = xp.zeros(shape, dtype=g.dtype)
+    diagonal.op.kernels[None](xp, out, offset=offset, dim1=dim1, dim2=dim2)[...] = g
+    return out
+
+
+@diagonal_grad.vjp
+def _(g, _out, x: Meta, *, shape, offset, dim1, dim2):
+    return g.diagonal(offset, dim1, dim2)
+
+
+@diagonal_grad.batch
+def _(size, batched, x, *, shape, offset, dim1, dim2):
+    n = len(shape)
+    return diagonal_grad(x, (size, *shape), offset, dim1 % n + 1, dim2 % n + 1)
+
+
+@view_op(linear=True)
+def unfold(input: Meta, dimension: int, size: int, step: int):
+    """All windows of `size` along a dimension, every `step`; the window is the last dimension of the view.
+
+    >>> import flambeau
+    >>> flambeau.arange(5).unfold(0, 3, 2)
+    tensor([[0, 1, 2],
+            [2, 3, 4]])
+    """
+    d = wrap_dim(dimension, input.ndim)
+    n = input.shape[d] if input.ndim else 1
+    check(size <= n, lambda: f"maximum size for tensor at dimension {d} is {n} but size is {size}")
+    check(step > 0, lambda: f"step is {step} but must be > 0")
+    return input.like((*input.shape[:d], (n - size) // step + 1, *input.shape[d + 1 :], size))
+
+
+@unfold.kernel
+def _(xp, x, *, dimension, size, step):
+    d = dimension % x.ndim
+    n = (x.shape[d] - size) // step + 1
+    shape = (*x.shape[:d], n, *x.shape[d + 1 :], size)
+    strides = (*x.strides[:d], x.strides[d] * step, *x.strides[d + 1 :], x.strides[d])
+    return xp.lib.stride_tricks.as_strided(x, shape, strides)
+
+
+@unfold.vjp
+def _(g, _out, x: Meta, *, dimension, size, step):
+    return unfold_grad(g, x.shape, dimension, size, step)
+
+
+@unfold.batch
+def _(size_, batched, x, *, dimension, size, step):
+    return x.unfold(dimension % (x.ndim - 1) + 1, size, step)
+
+
+unfold.refuse("onnx", "ONNX has no sliding-window view; use a convolution")
+
+
+@primitive(method=False, linear=True)
+def unfold_grad(input: Meta, shape: tuple[int, ...], dimension: int, size: int, step: int):
+    """Windows added back where they came from: the transpose of `unfold`."""
+    return input.like(shape)
+
+
+@unfold_grad.kernel
+def _(xp, g, *, shape, dimension, size, step):
+    d = dimension % len(shape)
+    out = xp.zeros(shape, dtype=g.dtype)
+    n = g.shape[d]
+    for k in range(size):
+        out[(slice(None),) * d + (slice(k, k + (n - 1) * step + 1, step),)] += g[..., k]
+    return out
+
+
+@unfold_grad.vjp
+def _(g, _out, x: Meta, *, shape, dimension, size, step):
+    return g.unfold(dimension, size, step)
+
+
+@unfold_grad.batch
+def _(size_, batched, x, *, shape, dimension, size, step):
+    return unfold_grad(x, (size_, *shape), dimension % len(shape) + 1, size, step)
+
+
+@primitive(linear=True)
+def flip(input: Meta, dims: int | tuple[int, ...]):
+    """Elements in reverse order along `dims`; a copy, as in PyTorch.
+
+    >>> import flambeau
+    >>> flambeau.arange(3).flip(0)
+    tensor([2, 1, 0])
+    """
+    wrap_dims(dims, input.ndim)
+    return input
+
+
+@flip.kernel
+def _(xp, x, *, dims):
+    return xp.flip(x, dims if isinstance(dims, int) else tuple(dims)).copy()
+
+
+@flip.vjp
+def _(g, _out, x: Meta, *, dims):
+    return g.flip(dims)
+
+
+@flip.batch
+def _(size, batched, x, *, dims):
+    return x.flip(tuple(d + 1 for d in wrap_dims(dims, x.ndim - 1)))
+
+
+@flip.onnx
+def _(builder, x, *, dims):
+    return builder.flip(x, dims)
+
+
+flip.op.star = 1
+
+
+@composite
+def roll(input: Tensor, shifts: int | tuple[int, ...], dims: int | tuple[int, ...] | None = None):
+    """Elements shifted along `dims`, those that fall off come back at the other end.
+
+    >>> import flambeau
+    >>> flambeau.roll(flambeau.arange(4), 1)
+    tensor([3, 0, 1, 2])
+    """
+    from .joining import cat
+
+    if dims is None:
+        return roll(input.reshape(-1), shifts, 0).reshape(input.shape)
+    shift = (shifts,) if isinstance(shifts, int) else tuple(shifts)
+    dim = (dims,) if isinstance(dims, int) else tuple(dims)
+    check(len(shift) == len(dim), lambda: f"shifts and dimensions must align. shifts: {len(shift)}, dims:{len(dim)}")
+    for s, d in zip(shift, dim):
+        n = input.shape[d]
+        k = s % n if n else 0
+        if k:
+            input = cat([input.narrow(d, n - k, k), input.narrow(d, 0, n - k)], d)
+    return input if any(shift) else input.clone()
+
+
+@composite
+def contiguous(input: Tensor, memory_format: object = None):
+    """`input` itself if its memory is in row-major order, else a copy that is.
+
+    >>> import flambeau
+    >>> flambeau.zeros(2, 3).t().contiguous().is_contiguous()
+    True
+    """
+    from .casting import clone
+
+    return input if input.is_contiguous() else clone(input, memory_format=0)

@@ -1,0 +1,319 @@
+"""How a call of an operator runs. Read at every call that is not on the elementwise hot path: keep it bare.
+
+    apply   wrappers (forward, batch) or promotion -> run -> record on the tape
+    run     modes (tracer, profiler), kernel choice, the raw call, wrapping
+
+Errors of raw kernels are explained by the operator's shape rule, which runs when a kernel has failed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .._base import dtypes
+from .._base.devices import CPU
+from . import backend as backends
+from . import state, tape
+from .meta import Meta
+from .operator import Operator, registry
+from .tensor import Box, Tensor, new, wrap
+
+ndarray = np.ndarray
+NUMBERS = (int, float, complex, bool)
+_set, _reset, _QUIET = state.error_state.set, state.error_state.reset, state.quiet
+
+
+def call(op: Operator, args: tuple, kwargs: dict[str, Any]) -> Any:
+    """A call in the public spelling, `out=` included."""
+    out = kwargs.pop("out", None)
+    arrays, attrs = op.bind(args, kwargs)
+    made = apply(op, arrays, attrs)
+    return made if out is None else write_out(op, out, made)
+
+
+def apply(op: Operator, arrays: tuple, attrs: dict[str, Any]) -> Any:
+    """Runs `op` on tensors, numbers and None, and records it where gradients are wanted."""
+    top = None
+    recorded = False
+    for t in arrays:
+        if isinstance(t, Tensor):
+            if t._base is not None:
+                if (t._node if t._generation == t._box.generation else tape.history(t)) is not None:
+                    recorded = True
+            elif t._node is not None:
+                recorded = True
+            if t._level and (top is None or t._level > top._level):
+                top = t
+        elif t is not None and not isinstance(t, NUMBERS):
+            arrays = tuple([as_operand(op, i, a) for i, a in enumerate(arrays)])
+            return apply(op, arrays, attrs)
+    if state.local.promotion is not None:
+        arrays = state.local.promotion(op, arrays, attrs)
+    if op.promote is not None:
+        arrays = op.promote(op, arrays, attrs)
+    out = run(op, arrays, attrs) if top is None else top.process(op, arrays, attrs)  # type: ignore[attr-defined]
+    if recorded and state.local.grad and "vjp" not in op.refusals:
+        return tape.record(op, out, arrays, attrs)
+    return out
+
+
+def as_operand(op: Operator, position: int, value: Any) -> Any:
+    """A NumPy array or scalar as what it stands for; TypeError for what is no tensor."""
+    if value is None or isinstance(value, (Tensor, *NUMBERS)):
+        return value
+    if isinstance(value, np.generic):
+        return value.item()
+    name = op.params[0] if op.variadic else op.params[op.arrays[position]]
+    raise TypeError(
+        f"{op.name}(): argument '{name}' (position {position + 1}) must be Tensor, not {type(value).__name__}"
+    )
+
+
+def run(op: Operator, arrays: tuple, attrs: dict[str, Any]) -> Any:
+    """The call on plain tensors: through this thread's modes, then the kernel."""
+    if state.active and state.local.modes:
+        return _through_modes(op, arrays, attrs, len(state.local.modes))
+    return execute(op, arrays, attrs)
+
+
+def _through_modes(op: Operator, arrays: tuple, attrs: dict[str, Any], depth: int) -> Any:
+    if depth == 0:
+        return execute(op, arrays, attrs)
+    mode = state.local.modes[depth - 1]
+    return mode.run(op, arrays, attrs, lambda: _through_modes(op, arrays, attrs, depth - 1))
+
+
+def execute(op: Operator, arrays: tuple, attrs: dict[str, Any]) -> Any:
+    """Chooses the kernel, calls it on raw arrays, wraps what comes back."""
+    raw = [a._array if isinstance(a, Tensor) else a for a in arrays]
+    backend = backend_of(op, raw, arrays)
+    kernel = choose(op, backend, arrays, attrs)
+    token = _set(_QUIET)
+    try:
+        made = kernel(backend.xp, *raw, **attrs)
+    except (ValueError, IndexError, TypeError, np.exceptions.AxisError, np.linalg.LinAlgError) as error:
+        explain(op, arrays, attrs, error)
+    finally:
+        _reset(token)
+    return finish(op, made, arrays, raw, attrs)
+
+
+def backend_of(op: Operator, raw: list, arrays: tuple) -> Any:
+    """The one backend of all arrays; 0-d CPU tensors may join those of another device."""
+    found = None
+    for i, a in enumerate(raw):
+        if a is None or isinstance(a, NUMBERS):
+            continue
+        b = _cpu if type(a) is ndarray and _cpu is not None else backends.of_array(a)
+        if found is None or found is b:
+            found = b
+        elif a.ndim == 0 and b.name == "cpu":
+            raw[i] = found.asarray(a, _first_device(arrays, found))
+        elif found.name == "cpu" and all(x.ndim == 0 for x in raw[:i] if hasattr(x, "ndim")):
+            found = b
+            for j in range(i):
+                if hasattr(raw[j], "ndim"):
+                    raw[j] = b.asarray(raw[j], b.device_of(a))
+        else:
+            devices = ", ".join(dict.fromkeys(str(t.device) for t in arrays if isinstance(t, Tensor)))
+            raise RuntimeError(
+                f"{op.name}: Expected all tensors to be on the same device, but found at least two devices, {devices}!"
+            )
+    return found if found is not None else backends.of_device("cpu")
+
+
+_cpu: Any = None
+
+
+def set_cpu(backend: Any) -> None:
+    """Called once by the NumPy backend when it loads."""
+    global _cpu
+    _cpu = backend
+
+
+def _first_device(arrays: tuple, backend: Any) -> Any:
+    return next(t.device for t in arrays if isinstance(t, Tensor) and backends.of_array(t._array) is backend)
+
+
+def choose(op: Operator, backend: Any, arrays: tuple, attrs: dict[str, Any]) -> Callable[..., Any]:
+    """The first provider of the backend that accepts the call, else the reference kernel."""
+    providers = op.providers.get(backend.name)
+    if providers:
+        metas = [meta_of(a) for a in arrays]
+        for checker, kernel in providers:
+            if checker(metas, attrs):
+                return kernel
+    return op.kernels[backend.kernels] if backend.kernels in op.kernels else op.kernels[None]
+
+
+def meta_of(value: Any) -> Any:
+    """The Meta of a tensor or a number; None stays None."""
+    if isinstance(value, Tensor):
+        return value._meta
+    return None if value is None else Meta((), dtypes.of_number(value))
+
+
+def explain(op: Operator, arrays: tuple, attrs: dict[str, Any], error: Exception) -> None:
+    """Raises the clear error of the operator's shape rule; if that finds nothing wrong, `error` itself."""
+    if op.family in ("primitive", "view"):
+        op.call_body(tuple(map(meta_of, arrays)), attrs)
+    elif op.family == "elementwise":
+        from .._base.checks import broadcast_shapes
+
+        broadcast_shapes(*(tuple(a.shape) for a in arrays if isinstance(a, Tensor)))
+    if isinstance(error, (IndexError, TypeError)):
+        raise error
+    given = ", ".join(str(meta_of(a)) if isinstance(a, Tensor) else repr(a) for a in arrays)
+    raise RuntimeError(f"{op.name}: {error} (given {given})") from error
+
+
+def finish(op: Operator, made: Any, arrays: tuple, raw: list, attrs: dict[str, Any]) -> Any:
+    """Raw results as tensors; results that share an input's memory become views of it."""
+    if type(made) is tuple:
+        outs = tuple([_finish_one(op, m, arrays, raw, attrs, i) for i, m in enumerate(made)])
+        return op.tags["named"](*outs) if op.outputs else outs
+    return _finish_one(op, made, arrays, raw, attrs, None)
+
+
+def _finish_one(op: Operator, made: Any, arrays: tuple, raw: list, attrs: dict[str, Any], index: int | None) -> Tensor:
+    if isinstance(made, (np.generic, int, float, bool, complex)):
+        made = np.asarray(made)
+    t = new(Tensor)
+    t._array = made
+    if op.family == "view":
+        source = raw[0]
+        if made is source or shares(made, source):
+            link_view(t, arrays[0], op, attrs, index, arrays)
+    return t
+
+
+def shares(made: Any, source: Any) -> bool:
+    """Whether `made`, which a view's kernel returned, is over `source`'s memory (a reshape may have copied)."""
+    if type(made) is ndarray:
+        base = made.base
+        return base is source or base is not None and base is source.base
+    return backends.of_array(made).shares(made, source)  # type: ignore[attr-defined]
+
+
+def link_view(t: Tensor, of: Tensor, op: Operator, attrs: dict[str, Any], index: int | None, arrays: tuple) -> None:
+    """Makes `t` a view of `of`: one version box for both, and how to remake `t` from the root."""
+    box = of._box
+    if box is None:
+        box = of._box = Box()
+    t._box = box
+    t._generation = box.generation
+    t._base = of if of._base is None else of._base
+
+    def step(tensor: Tensor) -> Tensor:
+        made = apply(op, (tensor, *arrays[1:]), attrs)
+        return made if index is None else made[index]
+
+    t._replay = (*of._replay, step)
+
+
+def write_out(op: Operator, out: Any, made: Any) -> Any:
+    """`made` into the tensors given as `out=`, which are resized when empty, as PyTorch does."""
+    if isinstance(made, tuple):
+        for o, m in zip(out, made):
+            write_out(op, o, m)
+        return out
+    if not isinstance(out, Tensor):
+        raise TypeError(f"{op.name}(): argument 'out' must be Tensor, not {type(out).__name__}")
+    if state.local.grad and (out.requires_grad or made.requires_grad):
+        raise RuntimeError(
+            f"{op.name}(): functions with out=... arguments don't support automatic differentiation, "
+            "but one of the arguments requires grad."
+        )
+    if not dtypes.can_cast(made.dtype, out.dtype):
+        raise RuntimeError(f"result type {made.dtype.name} can't be cast to the desired output type {out.dtype.name}")
+    if out.device != made.device:
+        raise RuntimeError(f"{op.name}(): expected out tensor on {made.device}, but got {out.device}")
+    if tuple(out.shape) != tuple(made.shape):
+        if out._array.size != 0:
+            raise RuntimeError(
+                f"{op.name}(): out has shape {list(out.shape)} but the result has shape {list(made.shape)}; "
+                "pass a tensor of that shape or an empty one"
+            )
+        out._array = made._array.astype(out._array.dtype)
+    else:
+        out._array[...] = made._array
+    out._bump()
+    return out
+
+
+def assign(target: Tensor, value: Any) -> Tensor:
+    """Writes `value` into `target`'s memory and history: what every in-place operator ends with."""
+    tape.check_writable(target)
+    if not isinstance(value, Tensor):
+        value = wrap(np.asarray(value, dtype=target._array.dtype))
+    if not dtypes.can_cast(value.dtype, target.dtype):
+        raise RuntimeError(
+            f"result type {_class_name(value.dtype)} can't be cast to the desired output type {_class_name(target.dtype)}"
+        )
+    if value.dtype is not target.dtype:
+        value = registry["to_dtype"].public(value, target.dtype)
+    shape = tuple(target.shape)
+    if tuple(value.shape) != shape:
+        value = registry["expand"].public(value, shape)
+    write = registry["copy_into"]
+    if target._level or value._level:
+        (target if target._level >= value._level else value).assign(target, value)  # type: ignore[attr-defined]
+    else:
+        run(write, (target, value), {})
+        target._bump()
+    if state.local.grad:
+        tape.rebase(target, value)
+    return target
+
+
+def _class_name(d: dtypes.dtype) -> str:
+    return {"float32": "Float", "float64": "Double", "int64": "Long", "int32": "Int", "bool": "Bool"}.get(d.name, d.name)
+
+
+def same_device(arrays: tuple) -> Any:
+    """The device of the first tensor; the CPU where there is none."""
+    return next((t.device for t in arrays if isinstance(t, Tensor)), CPU)
+
+
+def whole(op: Operator, args: tuple, kwargs: dict[str, Any]) -> Any:
+    """A composite while modes are active or providers exist: kept whole where one of them wants it, else opened."""
+    if op.loose:
+        return op.body(*args, **kwargs)
+    out = None if "out" in op.index else kwargs.pop("out", None)
+    arrays, attrs = op.bind(args, kwargs)
+    modes = state.local.modes
+    for depth in range(len(modes), 0, -1):
+        if modes[depth - 1].wants(op, arrays, attrs):
+            made = _keep_whole(op, arrays, attrs, modes, depth)
+            break
+    else:
+        kernel = None if modes else _claimed(op, arrays, attrs)
+        made = op.call_body(arrays, attrs) if kernel is None else kernel(arrays, attrs)
+    return made if out is None else write_out(op, out, made)
+
+
+def _keep_whole(op: Operator, arrays: tuple, attrs: dict[str, Any], modes: tuple, depth: int) -> Any:
+    def proceed() -> Any:
+        state.local.modes = modes[: depth - 1]
+        try:
+            return op.call_body(arrays, attrs)
+        finally:
+            state.local.modes = modes
+
+    return modes[depth - 1].run(op, arrays, attrs, proceed)
+
+
+def _claimed(op: Operator, arrays: tuple, attrs: dict[str, Any]) -> Callable[..., Any] | None:
+    """A provider's kernel for a whole composite. It is given and gives tensors and records its own gradient."""
+    if not op.providers or any(isinstance(a, Tensor) and a._level for a in arrays):
+        return None
+    for name, providers in op.providers.items():
+        if all(backends.of_array(a._array).name == name for a in arrays if isinstance(a, Tensor)):
+            metas = [meta_of(a) for a in arrays]
+            for checker, kernel in providers:
+                if checker(metas, attrs):
+                    return kernel
+    return None

@@ -1,0 +1,266 @@
+"""What is derived from an elementwise operator's scalar expression: kernel, shapes kept, gradient rules.
+
+An operator with string or bool arguments has one expression per value of these (a `Program`), made when first met.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import ir
+from .._base import dtypes
+from . import state, tape
+from .meta import Meta
+from .operator import Operator, registry
+from .tensor import Tensor, alias, new
+
+ndarray = np.ndarray
+local = state.local
+
+
+class Program:
+    """One expression of an operator: `arrays` and `params` are the names it reads."""
+
+    def __init__(self, op: Operator, arrays: tuple[str, ...], attrs: dict[str, Any]) -> None:
+        self.op, self.arrays = op, arrays
+        self.params = tuple(n for n, v in attrs.items() if symbolic(v))
+        self.fixed = {n: v for n, v in attrs.items() if not symbolic(v)}
+        values = {n: ir.var(n) for n in arrays} | {n: ir.param(n) for n in self.params} | self.fixed
+        self.expr: ir.Expr = ir.as_expr(op.body(**values))
+        self._kernel: Callable[..., Any] | None = None
+        self._partials: tuple[ir.Expr | None, ...] | None = None
+        self._pullbacks: list[Callable[..., Any] | None] | None = None
+
+    @property
+    def kernel(self) -> Callable[..., Any]:
+        if self._kernel is None:
+            self._kernel = ir.numpy_function(self.expr, (*self.arrays, *self.params))
+        return self._kernel
+
+    @property
+    def partials(self) -> tuple[ir.Expr | None, ...]:
+        """d out / d array, over the arrays, the parameters and `out`."""
+        if self._partials is None:
+            given = self.op.tags.get("partials")
+            if given is None:
+                found = ir.derive(self.expr, self.arrays)
+                self._partials = tuple(found[n] for n in self.arrays)
+            else:
+                values = {n: ir.var(n) for n in self.arrays} | {n: ir.param(n) for n in self.params} | self.fixed
+                rows = given(ir.var("out"), **values)
+                self._partials = tuple(None if r is None else ir.as_expr(r) for r in rows)
+        return self._partials
+
+    @property
+    def reads(self) -> set[str]:
+        """Names whose values some partial reads: what must be kept for backward."""
+        return set().union(*(p.variables() for p in self.partials if p is not None))
+
+    @property
+    def pullbacks(self) -> list[Callable[..., Any] | None]:
+        """Raw rules `(xp, g, out, *arrays, *params)`, one per array: g times the partial."""
+        if self._pullbacks is None:
+            names = ("g", "out", *self.arrays, *self.params)
+            g = ir.var("g")
+            self._pullbacks = [None if p is None else ir.numpy_function(g * p, names) for p in self.partials]
+        return self._pullbacks
+
+
+def symbolic(value: Any) -> bool:
+    """Whether a static argument may stay a symbol in the expression: a number that is not a bool."""
+    return isinstance(value, (int, float, complex)) and not isinstance(value, bool)
+
+
+def give_partials(op: Operator, given: Callable[..., tuple]) -> Callable[..., tuple]:
+    """`@f.partials`: a better form than the derived one. Called as `given(out, **arrays_and_attrs)`."""
+    names = given.__code__.co_varnames[1 : given.__code__.co_argcount + given.__code__.co_kwonlyargcount]
+    takes_all = bool(given.__code__.co_flags & 8)
+
+    def call(out: Any, **values: Any) -> tuple:
+        return given(out, **(values if takes_all else {n: values[n] for n in names}))
+
+    op.tags["partials"] = call
+    return given
+
+
+class ElementwiseRule:
+    """The operator's programs, its kernel, and its gradient rule."""
+
+    def __init__(self, op: Operator) -> None:
+        self.op = op
+        self.names = tuple(op.params[i] for i in op.arrays)
+        self._programs: dict[Any, Program] = {}
+        self._plain: Program | None = None
+
+    def program(self, attrs: dict[str, Any]) -> Program:
+        """The program for these static arguments."""
+        if not attrs:
+            if self._plain is None:
+                self._plain = Program(self.op, self.names, attrs)
+            return self._plain
+        key = tuple([None if symbolic(v) else (v,) for v in attrs.values()])
+        found = self._programs.get(key)
+        if found is None:
+            found = self._programs[key] = Program(self.op, self.names, attrs)
+        return found
+
+    def kernel(self, xp: Any, *arrays: Any, **attrs: Any) -> Any:
+        """The expression on raw arrays, in the result's dtype."""
+        program = self.program(attrs)
+        made = program.kernel(xp, *arrays, *[attrs[p] for p in program.params])
+        expected = self.dtype_of(arrays)
+        if getattr(made, "dtype", None) is not expected:
+            made = xp.asarray(made, dtype=expected)
+        return made
+
+    def dtype_of(self, arrays: Sequence[Any]) -> np.dtype:
+        """The result's NumPy dtype: bool for predicates, the inputs' otherwise."""
+        result = self.op.result
+        if result == "bool":
+            return _BOOL
+        found = next((a.dtype for a in reversed(arrays) if hasattr(a, "dtype")), None)
+        if found is None:
+            found = dtypes.of_number(next(a for a in arrays if a is not None)).numpy
+        return result(found) if callable(result) else found
+
+    # -- the tape's side ----------------------------------------------------------------------------------------------
+
+    def keep(self, node: tape.Node, out: Any, arrays: tuple) -> None:
+        program = self.program(node.attrs)
+        reads = program.reads
+        saved, versions = [], []
+        for name, a in zip(self.names, arrays):
+            if isinstance(a, Tensor) and name not in reads:
+                saved.append(a._meta)
+                versions.append(0)
+            else:
+                saved.append(a)
+                versions.append(a._version if isinstance(a, Tensor) else 0)
+        node.saved, node.versions = tuple(saved), tuple(versions)
+        if "out" in reads:
+            tape.keep_result(node, out, "tensor")
+
+    def pullback(self, node: tape.Node, g: Tensor, needs: tuple) -> Sequence[Any]:
+        saved = tape.unpack(node)
+        program = self.program(node.attrs)
+        if not local.grad and not state.active and "_array" in g.__dict__:
+            raw = _raw_pullback(program, node, g, saved, needs)
+            if raw is not None:
+                return raw
+        out = tape.unpack_result(node)
+        values = dict(zip(self.names, saved)) | node.attrs | {"out": out}
+        result: list[Any] = []
+        for p, name, a, need in zip(program.partials, self.names, saved, needs):
+            if not need or p is None:
+                result.append(None)
+                continue
+            factor = ir.evaluate(p, values, call_operator)
+            if isinstance(factor, Tensor) and factor.dtype.is_complex:
+                factor = factor.conj()  # type: ignore[attr-defined]
+            gi = g if _is_one(factor) else g * factor  # type: ignore[operator]
+            result.append(sum_to(gi, a))
+        return result
+
+    def jvp(self, tangents: Sequence[Any], out: Any, arrays: tuple, attrs: dict[str, Any]) -> Any:
+        """The forward rule from the same partials."""
+        program = self.program(attrs)
+        values = dict(zip(self.names, arrays)) | attrs | {"out": out}
+        total: Any = None
+        for p, t in zip(program.partials, tangents):
+            if t is None or p is None:
+                continue
+            factor = ir.evaluate(p, values, call_operator)
+            term = t if _is_one(factor) else t * factor
+            total = term if total is None else total + term
+        if total is None:
+            return registry["zeros_like"].public(out)
+        return total if total.shape == out.shape else total.expand(out.shape)
+
+
+_BOOL = np.dtype(bool)
+
+
+def _is_one(x: Any) -> bool:
+    return not isinstance(x, Tensor) and x == 1
+
+
+def call_operator(name: str, args: list) -> Any:
+    """A scalar function on tensors: the operator of its name. All-number calls stay numbers."""
+    if any(isinstance(a, Tensor) for a in args):
+        return registry[name].public(*args)
+    from .backend import of_device
+
+    return getattr(of_device("cpu").xp, ir.scalars[name].numpy)(*args).item()
+
+
+def sum_to(g: Tensor, like: Any) -> Tensor:
+    """`g` summed over what broadcasting added, so that it has the shape of `like` (a tensor, a Meta or a number)."""
+    shape = like.shape if isinstance(like, Tensor) or hasattr(like, "shape") else ()
+    if tuple(g.shape) == tuple(shape):
+        return g
+    return registry["sum_to_size"].public(g, tuple(shape))
+
+
+def _raw_pullback(program: Program, node: tape.Node, g: Tensor, saved: tuple, needs: tuple) -> list | None:
+    """Gradients computed on NumPy arrays; None where something is no plain array."""
+    ga = g._array
+    if type(ga) is not ndarray or ga.dtype.kind == "c":
+        return None
+    values = []
+    for s in saved:
+        if isinstance(s, Tensor):
+            if "_array" not in s.__dict__:
+                return None
+            s = s._array
+        values.append(s)
+    out = None
+    if node.out is not None:
+        kept = tape.unpack_result(node)
+        if "_array" not in kept.__dict__:
+            return None
+        out = kept._array
+    from .dispatch import _cpu
+
+    xp = _cpu.xp
+    params = [node.attrs[p] for p in program.params]
+    result: list[Any] = []
+    token = state.error_state.set(state.quiet)
+    try:
+        for rule, s, need in zip(program.pullbacks, saved, needs):
+            if not need or rule is None:
+                result.append(None)
+                continue
+            made = rule(xp, ga, out, *values, *params)
+            if made is ga and tuple(s.shape) == ga.shape:
+                result.append(g)
+                continue
+            if made.dtype is not ga.dtype:
+                made = made.astype(ga.dtype)
+            if made.shape != s.shape:
+                made = sum_array(made, tuple(s.shape))
+            elif type(made) is not ndarray:
+                made = np.asarray(made)
+            t = new(Tensor)
+            t._array = made
+            result.append(t)
+    finally:
+        state.error_state.reset(token)
+    return result
+
+
+def sum_array(array: Any, shape: tuple[int, ...]) -> Any:
+    """A raw array summed to `shape`, undoing broadcasting."""
+    extra = array.ndim - len(shape)
+    if extra < 0:  # the gradient itself was broadcast
+        return np.broadcast_to(array, shape)
+    axes = tuple(range(extra)) + tuple(
+        i + extra for i, n in enumerate(shape) if n == 1 and array.shape[i + extra] != 1
+    )
+    summed = array.sum(axis=axes) if axes else array
+    return np.asarray(summed).reshape(shape)
+
+
+__all__ = ["ElementwiseRule", "Program", "alias", "give_partials", "sum_array", "sum_to"]

@@ -1,0 +1,138 @@
+"""The five kinds of operator block, and what each derives.
+
+    @elementwise   a scalar expression    -> kernels, shape, gradients of both modes, batching, C, CUDA
+    @reduction     a combine rule         -> kernel, shape, batching, C
+    @view          a shape rule + kernel  -> aliasing, version sharing
+    @primitive     a shape rule + kernel  -> everything else is given in the block
+    @composite     a decomposition        -> everything, through the operators it calls
+
+A decorator returns the public function, in PyTorch's spelling, with the block's further decorators as attributes
+(`f.vjp`, `f.kernel`, ...) and the `Operator` as `f.op`.
+"""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from collections.abc import Callable
+from typing import Any
+
+from . import dispatch, hot
+from .elementwise import ElementwiseRule, give_partials
+from .operator import Operator, add
+from .reduce import ReductionKernel
+from .tape import Rule
+
+Public = Any  # a function with the block's decorators as attributes
+
+
+def _block(op: Operator, public: Callable[..., Any]) -> Public:
+    """`public` dressed as the operator: name, docstring, and the decorators of its block."""
+    add(op)
+    op.public = public
+    public.__name__ = public.__qualname__ = op.name
+    public.__doc__ = op.doc
+    public.__module__ = op.body.__module__
+    public.__wrapped__ = op.body  # type: ignore[attr-defined]
+    public.op = op  # type: ignore[attr-defined]
+
+    def vjp(rule: Callable[..., Any]) -> Callable[..., Any]:
+        op.vjp_rule = Rule(op, rule)
+        return rule
+
+    def no_vjp(reason: str) -> None:
+        op.refuse("vjp", reason)
+
+    public.vjp, public.no_vjp = vjp, no_vjp  # type: ignore[attr-defined]
+    public.kernel, public.jvp, public.batch = op.kernel, op.jvp, op.batch  # type: ignore[attr-defined]
+    public.onnx, public.refuse, public.provide = op.onnx, op.refuse, op.provide  # type: ignore[attr-defined]
+    return public
+
+
+def _generic(op: Operator) -> Callable[..., Any]:
+    call = dispatch.call
+
+    def public(*args: Any, **kwargs: Any) -> Any:
+        return call(op, args, kwargs)
+
+    return public
+
+
+def _decorator(make: Callable[..., Public], body: Any, options: dict[str, Any]) -> Any:
+    if body is not None:
+        return make(body, **options)
+    return lambda body: make(body, **options)
+
+
+def elementwise(body: Any = None, /, **options: Any) -> Any:
+    """A function of scalars, applied to each element with broadcasting.
+
+    The body takes expressions and returns one. Parameters with an annotation are static: numbers stay symbolic,
+    anything else (strings, bools, None) is seen by the body.
+    """
+    return _decorator(_elementwise, body, options)
+
+
+def _elementwise(body: Callable[..., Any], **options: Any) -> Public:
+    op = Operator(body, "elementwise", **options)
+    rule = op.vjp_rule = ElementwiseRule(op)
+    op.kernels[None] = rule.kernel
+    public = _block(op, hot.make(op, rule) or _generic(op))
+    public.partials = lambda given: give_partials(op, given)
+    if op.result == "bool":
+        op.refuse("vjp", "the result is boolean")
+    return public
+
+
+def reduction(body: Any = None, /, **options: Any) -> Any:
+    """A reduction over dimensions. The body returns `Combine(...)`; `dim` and `keepdim` are the family's."""
+    return _decorator(_reduction, body, options)
+
+
+def _reduction(body: Callable[..., Any], **options: Any) -> Public:
+    op = Operator(body, "reduction", **options)
+    op.tags["reduce"] = kernel = ReductionKernel(op)
+    op.kernels[None] = kernel
+    return _block(op, _generic(op))
+
+
+def view(body: Any = None, /, **options: Any) -> Any:
+    """An operator whose result looks at its first input's memory. The body is the shape rule."""
+    return _decorator(_plain("view"), body, options)
+
+
+def primitive(body: Any = None, /, **options: Any) -> Any:
+    """An operator with a kernel of its own. The body is the shape and dtype rule, with the argument errors."""
+    return _decorator(_plain("primitive"), body, options)
+
+
+def _plain(family: str) -> Callable[..., Public]:
+    def make(body: Callable[..., Any], **options: Any) -> Public:
+        op = Operator(body, family, **options)
+        if op.outputs:
+            op.tags["named"] = namedtuple(op.name, op.outputs)
+        return _block(op, _generic(op))
+
+    return make
+
+
+def composite(body: Any = None, /, **options: Any) -> Any:
+    """An operator written with other operators: the body is the definition, on tensors."""
+    return _decorator(_composite, body, options)
+
+
+def _composite(body: Callable[..., Any], **options: Any) -> Public:
+    op = Operator(body, "composite", **options)
+    if op.outputs:
+        op.tags["named"] = namedtuple(op.name, op.outputs)
+    state, whole = dispatch.state, dispatch.whole
+
+    def public(*args: Any, **kwargs: Any) -> Any:
+        if state.active or op.providers:
+            return whole(op, args, kwargs)
+        if "out" in kwargs and "out" not in op.index:
+            out = kwargs.pop("out")
+            made = body(*args, **kwargs)
+            return made if out is None else dispatch.write_out(op, out, made)
+        return body(*args, **kwargs)
+
+    return _block(op, public)

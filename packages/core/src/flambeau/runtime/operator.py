@@ -1,0 +1,172 @@
+"""What an operator is: a name, a signature, and its rules. The registry of all operators.
+
+Families (`families.py`) make operators; transforms, backends, compile and export read them. A rule that is absent is
+either derived or refused with a reason, never forgotten: `testing.completeness` reads the registry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+MISSING: Any = type("Missing", (), {"__repr__": lambda self: "<required>"})()
+Checker = Callable[[list, dict], bool]
+
+# How PyTorch's NumPy-flavoured spellings of keyword arguments map to its own.
+ALIASES = {"axis": "dim", "keepdims": "keepdim", "x": "input", "a": "input", "x1": "input", "x2": "other"}
+
+
+class Operator:
+    """One operator and all that is known of it.
+
+    `params` are the names of the public signature in order; `arrays` the positions of those that are tensors. With
+    `variadic` the first parameter is a sequence of tensors; `star` is the position from which loose ints are gathered
+    into a tuple (`x.permute(1, 0)`).
+    """
+
+    def __init__(self, body: Callable[..., Any], family: str, name: str | None = None, **options: Any) -> None:
+        code = body.__code__
+        self.body = body
+        self.name: str = name or body.__name__
+        self.family = family
+        n = code.co_argcount + code.co_kwonlyargcount
+        self.params: tuple[str, ...] = code.co_varnames[:n]
+        self.positional = code.co_argcount
+        defaults = list(body.__defaults__ or ())
+        values = [MISSING] * (code.co_argcount - len(defaults)) + defaults
+        keyword = body.__kwdefaults__ or {}
+        self.defaults: list[Any] = values + [keyword.get(p, MISSING) for p in self.params[self.positional :]]
+        self.index = {p: i for i, p in enumerate(self.params)}
+        notes = body.__annotations__
+        kinds = [_kind(notes.get(p), family) for p in self.params]
+        self.variadic = "sequence" in kinds
+        self.arrays = tuple(i for i, k in enumerate(kinds) if k)
+        self.attrs = tuple((i, p) for i, p in enumerate(self.params) if not kinds[i])
+        self.loose = bool(code.co_flags & 4)  # the body gathers the rest itself (*shape)
+        star: str | None = options.pop("star", None)
+        self.star = None if star is None else self.index[star]
+        self.promote: Any = options.pop("promote", None)
+        self.result: Any = options.pop("result", None)
+        self.onnx_rule: Any = options.pop("onnx", None)
+        self.linear: bool = options.pop("linear", False)
+        self.bilinear: tuple[str, ...] = options.pop("bilinear", ())
+        self.outputs: tuple[str, ...] | None = options.pop("outputs", None)
+        self.inplace: bool = options.pop("inplace", family == "elementwise")
+        self.random: bool = options.pop("random", False)
+        self.method: bool = options.pop("method", True)
+        self.tags: dict[str, Any] = options
+        self.kernels: dict[str | None, Callable[..., Any]] = {}
+        self.providers: dict[str, list[tuple[Checker, Callable[..., Any]]]] = {}
+        self.vjp_rule: Any = None
+        self.jvp_rule: Callable[..., Any] | None = None
+        self.batch_rule: Callable[..., Any] | None = None
+        self.refusals: dict[str, str] = {}
+        self.public: Callable[..., Any] = body
+        self.doc = body.__doc__ or ""
+
+    def __repr__(self) -> str:
+        return f"<{self.family} {self.name}({', '.join(self.params)})>"
+
+    # -- the decorators of a block ------------------------------------------------------------------------------------
+
+    def kernel(self, rule: Callable[..., Any]) -> Callable[..., Any]:
+        """The reference: `rule(xp, *arrays, **attrs)` on raw arrays, for NumPy and CuPy alike."""
+        self.kernels[None] = rule
+        return rule
+
+    def provide(self, backend: str, checker: Checker) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        """A faster kernel of `backend` for the calls that `checker(metas, attrs)` accepts."""
+
+        def add(kernel: Callable[..., Any]) -> Callable[..., Any]:
+            self.providers.setdefault(backend, []).insert(0, (checker, kernel))
+            return kernel
+
+        return add
+
+    def jvp(self, rule: Callable[..., Any]) -> Callable[..., Any]:
+        """`rule(tangents, out, *arrays, **attrs)`; tangents has None for inputs that do not move."""
+        self.jvp_rule = rule
+        return rule
+
+    def batch(self, rule: Callable[..., Any]) -> Callable[..., Any]:
+        """`rule(size, batched, *arrays, **attrs)`; `batched` says which arrays carry the batch in front."""
+        self.batch_rule = rule
+        return rule
+
+    def onnx(self, rule: Callable[..., Any]) -> Callable[..., Any]:
+        """`rule(builder, *inputs, **attrs)` adds nodes and returns the output's name."""
+        self.onnx_rule = rule
+        return rule
+
+    def refuse(self, transform: str, reason: str) -> None:
+        """Says why there is no rule for `transform` ("vjp", "jvp", "vmap", "onnx")."""
+        self.refusals[transform] = reason
+
+    # -- reading a call -----------------------------------------------------------------------------------------------
+
+    def bind(self, args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
+        """(arrays, attrs) of a call in the public spelling; TypeError as Python's for a wrong one."""
+        n = len(args)
+        star = self.star
+        if star is not None and n > star:
+            first = args[star]
+            if type(first) is int or n > star + 1 and not isinstance(first, (tuple, list)):
+                if n > self.positional or self.positional == star + 1:
+                    args = (*args[:star], args[star:])
+                    n = star + 1
+        if n > self.positional:
+            raise TypeError(f"{self.name}() takes {self.positional} positional arguments but {n} were given")
+        values = [*args, *self.defaults[n:]]
+        for key, value in kwargs.items():
+            at = self.index.get(key)
+            if at is None:
+                at = self.index.get(ALIASES.get(key, ""))
+                if at is None:
+                    raise TypeError(f"{self.name}() got an unexpected keyword argument '{key}'")
+            if at < n:
+                raise TypeError(f"{self.name}() got multiple values for argument '{key}'")
+            values[at] = value
+        if MISSING in values:
+            missing = self.params[values.index(MISSING)]
+            raise TypeError(f"{self.name}() missing 1 required positional argument: '{missing}'")
+        attrs = {p: values[i] for i, p in self.attrs}
+        if self.variadic:
+            first = values[self.arrays[0]]
+            if not isinstance(first, (tuple, list)):
+                name = self.params[self.arrays[0]]
+                raise TypeError(
+                    f"{self.name}(): argument '{name}' (position 1) must be tuple of Tensors, not {type(first).__name__}"
+                )
+            return tuple(first), attrs
+        return tuple([values[i] for i in self.arrays]), attrs
+
+    def call_body(self, arrays: tuple, attrs: dict[str, Any]) -> Any:
+        """The body on metas (primitives) or tensors (composites), arguments back in the public order."""
+        values: dict[str, Any] = dict(attrs)
+        if self.variadic:
+            values[self.params[self.arrays[0]]] = list(arrays)
+        else:
+            for i, a in zip(self.arrays, arrays):
+                values[self.params[i]] = a
+        return self.body(**values)
+
+
+def _kind(note: Any, family: str) -> str:
+    """Whether a parameter is an array ("array"), a sequence of arrays ("sequence") or static ("")."""
+    if note is None:
+        return "array" if family in ("elementwise", "reduction") else ""
+    note = str(note)
+    if note.startswith(("Sequence[Meta", "Sequence[Tensor")):
+        return "sequence"
+    return "array" if note.startswith(("Meta", "Tensor")) else ""
+
+
+registry: dict[str, Operator] = {}
+
+
+def add(op: Operator) -> Operator:
+    """Enters an operator; a name is taken once."""
+    if op.name in registry:
+        raise ValueError(f"operator {op.name} is defined twice")
+    registry[op.name] = op
+    return op

@@ -1,0 +1,48 @@
+"""What is derived from a reduction's combine rule: dimensions, the kernel, the shape, batching."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .._base.checks import wrap_dims
+from .operator import Operator
+
+
+class Combine:
+    """How a reduction folds: `numpy` is the array function, `scalar` the binary scalar function that C folds with,
+    `init` its neutral element (None: there is none, and reducing nothing is an error)."""
+
+    __slots__ = ("numpy", "scalar", "init")
+
+    def __init__(self, numpy: str, scalar: str, init: float | bool | None) -> None:
+        self.numpy, self.scalar, self.init = numpy, scalar, init
+
+
+class ReductionKernel:
+    """The reference kernel of one reduction, with PyTorch's reading of `dim` and `keepdim`."""
+
+    def __init__(self, op: Operator) -> None:
+        self.op = op
+        self.combine: Combine = op.body(**{p: None for p in op.params})
+
+    def __call__(self, xp: Any, x: Any, *, dim: Any = None, keepdim: bool = False, **_: Any) -> Any:
+        dims = wrap_dims(dim, x.ndim)
+        combine = self.combine
+        if combine.init is None and x.size == 0:
+            empty = [d for d in dims if x.ndim and x.shape[d] == 0]
+            if empty or not x.ndim:
+                raise IndexError(f"{self.op.name}(): Expected reduction dim {empty[0]} to have non-zero size.")
+        if x.ndim == 0:
+            dims = ()
+        result = self.op.result
+        made = getattr(xp, combine.numpy)(x, axis=dims, keepdims=bool(keepdim))
+        expected = result(x.dtype) if callable(result) else x.dtype
+        return made if made.dtype == expected else made.astype(expected)
+
+
+def reduced_shape(shape: tuple[int, ...], dim: Any, keepdim: bool) -> tuple[int, ...]:
+    """The shape left after reducing `dim`."""
+    dims = wrap_dims(dim, len(shape))
+    if keepdim:
+        return tuple(1 if i in dims else n for i, n in enumerate(shape))
+    return tuple(n for i, n in enumerate(shape) if i not in dims)

@@ -1,0 +1,274 @@
+"""The Tensor: a thin object around a raw array. Its operators are attached by `methods`, from the registry.
+
+State lives in class-level defaults, so that making a tensor is one allocation and one attribute store. A subclass
+without `_array` (forward-mode and batched tensors) falls off the hot path by itself.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .._base import dtypes
+from .._base.checks import Shape
+from .._base.devices import device
+from . import backend as backends
+from . import state
+from .meta import Meta
+
+if TYPE_CHECKING:
+    from .tape import Node
+
+new = object.__new__
+
+
+class Size(tuple):
+    """A shape: a tuple of ints that prints as PyTorch's.
+
+    >>> import flambeau
+    >>> flambeau.zeros(2, 3).shape.numel()
+    6
+    """
+
+    __slots__ = ()
+
+    def numel(self) -> int:
+        n = 1
+        for s in self:
+            n *= s
+        return n
+
+    def __getitem__(self, key: Any) -> Any:
+        got = tuple.__getitem__(self, key)
+        return Size(got) if type(got) is tuple else got
+
+    def __add__(self, other: Any) -> Size:  # type: ignore[override]
+        return Size(tuple.__add__(self, tuple(other)))
+
+    def __repr__(self) -> str:
+        return f"{dtypes.dtype.prefix}Size({list(self)})"
+
+    def __reduce__(self) -> tuple:
+        return (Size, (tuple(self),))
+
+
+class Box:
+    """What all views of one memory share: how often it was written, and how often its history was rebased."""
+
+    __slots__ = ("version", "generation")
+
+    def __init__(self) -> None:
+        self.version = self.generation = 0
+
+
+class Tensor:
+    """A multi-dimensional array with automatic differentiation; the API is `torch.Tensor`'s.
+
+    >>> import flambeau
+    >>> x = flambeau.tensor([1.0, 2.0], requires_grad=True)
+    >>> (x * x).sum().backward()
+    >>> x.grad
+    tensor([2., 4.])
+    """
+
+    _array: Any
+    _node: Node | Leaf | None = None
+    _box: Box | None = None
+    _base: Tensor | None = None
+    _replay: tuple[Callable[[Tensor], Tensor], ...] = ()
+    _generation = 0
+    _level = 0  # of wrapper tensors: the interpreter they belong to
+    grad: Tensor | None = None
+    __array_priority__ = 1000  # NumPy's binary operators give way to ours
+
+    # -- shape, dtype, device -----------------------------------------------------------------------------------------
+
+    @property
+    def shape(self) -> Size:
+        return Size(self._array.shape)
+
+    @property
+    def dtype(self) -> dtypes.dtype:
+        return dtypes.from_numpy(self._array.dtype)
+
+    @property
+    def device(self) -> device:
+        array = self._array
+        return backends.of_array(array).device_of(array)
+
+    @property
+    def ndim(self) -> int:
+        return self._array.ndim
+
+    @property
+    def _meta(self) -> Meta:
+        return Meta(self._array.shape, self.dtype, self.device)
+
+    # -- history ------------------------------------------------------------------------------------------------------
+
+    @property
+    def requires_grad(self) -> bool:
+        return history(self) is not None
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        set_requires_grad(self, value)
+
+    @property
+    def is_leaf(self) -> bool:
+        node = history(self)
+        return node is None or type(node) is Leaf
+
+    @property
+    def grad_fn(self) -> Any:
+        node = history(self)
+        return None if type(node) is Leaf else node
+
+    @property
+    def _version(self) -> int:
+        return 0 if self._box is None else self._box.version
+
+    def _bump(self) -> None:
+        """Says that the memory was written; every in-place write must."""
+        box = self._box
+        if box is None:
+            box = self._box = Box()
+        box.version += 1
+
+
+class Leaf:
+    """The end of the tape at a tensor made by the user: gradients that arrive are added to its `.grad`."""
+
+    __slots__ = ("_tensor", "hooks", "post_hooks", "prehooks", "metadata", "__weakref__")
+    edges = ()
+    parent = None
+
+    def __init__(self, tensor: Tensor) -> None:
+        self._tensor = weakref.ref(tensor)  # the tensor owns the leaf, not the other way round
+        self.hooks: dict[int, Callable] | None = None
+        self.prehooks: dict[int, Callable] | None = None
+        self.post_hooks: dict[int, Callable] | None = None
+
+    @property
+    def variable(self) -> Tensor | None:
+        return self._tensor()
+
+    @property
+    def next_functions(self) -> tuple:
+        return ()
+
+    def name(self) -> str:
+        return "AccumulateGrad"
+
+    def __repr__(self) -> str:
+        return f"<AccumulateGrad object at {id(self):#x}>"
+
+
+def wrap(array: Any) -> Tensor:
+    """A Tensor around a raw array, which is not copied."""
+    t = new(Tensor)
+    t._array = array
+    return t
+
+
+def alias(tensor: Tensor) -> Tensor:
+    """The same data without history, as a new tensor that shares memory and versions."""
+    if tensor._box is None:
+        tensor._box = Box()
+    t = new(type(tensor) if tensor._level else Tensor)
+    if tensor._level:
+        t.__dict__.update(tensor.__dict__)
+        t.__dict__.pop("_node", None)
+        t.__dict__.pop("grad", None)
+    else:
+        t._array = tensor._array
+    t._box = tensor._box
+    return t
+
+
+def history(tensor: Tensor) -> Any:
+    """The tape node of a tensor. A view whose base was written under autograd gets its new one here."""
+    base = tensor._base
+    if base is not None and tensor._generation != tensor._box.generation:  # type: ignore[union-attr]
+        refresh(tensor, base)
+    return tensor._node
+
+
+def refresh(tensor: Tensor, base: Tensor) -> None:
+    """Remakes a view's history from its rebased root."""
+    tensor._generation = tensor._box.generation  # type: ignore[union-attr]
+    if base._node is None:
+        tensor._node = None
+        return
+    before, state.local.grad = state.local.grad, True
+    try:
+        made = base
+        for step in tensor._replay:
+            made = step(made)
+    finally:
+        state.local.grad = before
+    tensor._node = made._node
+
+
+def set_requires_grad(tensor: Tensor, value: bool) -> None:
+    node = history(tensor)
+    if type(node) is not Leaf and node is not None:
+        if not value:
+            raise RuntimeError(
+                "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in "
+                "a subgraph that doesn't require differentiation use var_no_grad = var.detach()."
+            )
+        return
+    if not value:
+        tensor._node = None
+    elif node is None:
+        d = tensor.dtype
+        if d.category < dtypes.FLOAT:
+            raise RuntimeError("only Tensors of floating point and complex dtype can require gradients")
+        tensor._node = Leaf(tensor)
+
+
+def is_float_array(array: Any) -> bool:
+    return array.dtype.kind in "fc"
+
+
+def as_shape(shape: Any) -> Shape:
+    return tuple(shape)
+
+
+_lock = threading.Lock()
+
+
+def accumulate(leaf: Leaf, g: Tensor, owned: bool) -> Tensor | None:
+    """Adds `g` to the leaf's gradient; `owned` says that nobody else holds `g`'s memory, so that it may be kept."""
+    tensor = leaf._tensor()
+    if tensor is None:
+        return None
+    with _lock:
+        before = tensor.grad
+        if before is not None:
+            if state.local.grad or before._level or g._level or state.active:
+                tensor.grad = before + g
+            else:
+                add_into(before, g)
+        else:
+            tensor.grad = g if owned or state.local.grad or state.active or g._level else own(g)
+    return tensor
+
+
+def own(g: Tensor) -> Tensor:
+    """`g` in memory of its own, laid out densely."""
+    return wrap(g._array.copy())
+
+
+def add_into(into: Tensor, g: Tensor) -> None:
+    a, b = into._array, g._array
+    if type(a) is np.ndarray and type(b) is np.ndarray and a.dtype is b.dtype and a.shape == b.shape:
+        np.add(a, b, out=a)
+    else:
+        a += b
+    into._bump()
