@@ -71,6 +71,12 @@ def _tensor_bytes(data: Tensor, name: str) -> bytes:
     return data.cpu().numpy().tobytes()
 
 
+def _formats() -> list[str]:
+    """Those of our formats that this Pillow was built with (AVIF came with 11.3)."""
+    Image.init()
+    return [name for name in _FORMATS if name in Image.OPEN]
+
+
 def _unchanged_mode(image: Image.Image) -> str:
     if image.mode in _KEPT_MODES:
         return image.mode
@@ -125,12 +131,12 @@ def decode_image(
         data, name = input, "the bytes"
     content = _tensor_bytes(data, "decode_image")
     try:
-        with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
+        with Image.open(io.BytesIO(content), formats=_formats()) as image:
             pixels = _frames(image, mode, apply_exif_orientation)
     except UnidentifiedImageError as error:
         raise RuntimeError(
             f"decode_image: {name} ({len(content)} bytes, starting {content[:4].hex(' ')}); "
-            f"expected one of {', '.join(_FORMATS)}"
+            f"expected one of {', '.join(_formats())}"
         ) from error
     except (OSError, SyntaxError, ValueError) as error:
         raise RuntimeError(

@@ -48,7 +48,7 @@ def nearest_index(size: int, new_size: int, *, exact: bool) -> list[int]:
     """For each output position the input position it copies; `exact` looks from pixel centres."""
     scale = numpy.float32(size / new_size)
     positions = numpy.arange(new_size, dtype=numpy.float32) + numpy.float32(0.5 if exact else 0.0)
-    return numpy.minimum((positions * scale).astype(numpy.int64), size - 1).tolist()  # type: ignore[no-any-return]
+    return numpy.minimum((positions * scale).astype(numpy.int64), size - 1).tolist()
 
 
 @lru_cache(maxsize=256)

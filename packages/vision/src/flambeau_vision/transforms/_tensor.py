@@ -142,13 +142,13 @@ def pad(image: Tensor, sides: tuple[int, int, int, int], fill: Fill, mode: str) 
     check_image(image)
     left, top, right, bottom = sides
     if mode == "constant":
-        value = fill[0] if isinstance(fill, (list, tuple)) else (fill or 0)
-        if isinstance(fill, (list, tuple)) and len(fill) != 1:
+        values = [fill or 0.0] if isinstance(fill, (int, float)) or fill is None else list(fill)
+        if len(values) != 1:
             raise ValueError(
                 f"pad: fill {fill!r} for a tensor; expected one number (a color needs a Pillow "
                 "image)"
             )
-        return flambeau.nn.functional.pad(image, [left, right, top, bottom], value=float(value))
+        return flambeau.nn.functional.pad(image, [left, right, top, bottom], value=float(values[0]))
     rows = _source_index(image.shape[-2], top, bottom, mode)
     columns = _source_index(image.shape[-1], left, right, mode)
     image = image.index_select(-2, flambeau.tensor(rows, device=image.device))

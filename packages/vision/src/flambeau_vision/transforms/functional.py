@@ -58,7 +58,7 @@ __all__ = [
     "vflip",
 ]
 
-Picture = TypeVar("Picture", Image.Image, Tensor)
+Picture = TypeVar("Picture", bound=Image.Image | Tensor)
 Fill = float | Sequence[float] | None
 
 
@@ -357,7 +357,7 @@ def five_crop(img: Picture, size: int | Sequence[int]) -> tuple[Picture, ...]:
             "inside the image"
         )
     corners = [(top, left) for top in (0, rows - height) for left in (0, columns - width)]
-    windows = [crop(img, top, left, height, width) for top, left in corners]
+    windows: list[Picture] = [crop(img, top, left, height, width) for top, left in corners]
     return (*windows, center_crop(img, [height, width]))
 
 
@@ -419,14 +419,14 @@ def rotate(
     mode = as_interpolation(interpolation)
     _point(center)
     if isinstance(img, Image.Image):
-        return _pillow.rotate(img, angle, mode, expand, center, fill)
+        return cast(Picture, _pillow.rotate(img, angle, mode, expand, center, fill))
     _, rows, columns = get_dimensions(img)
     middle = [0.0, 0.0]
     if center is not None:
         middle = [center[0] - columns * 0.5, center[1] - rows * 0.5]
     # Turning the output's grid clockwise turns the image counter-clockwise.
     matrix = _inverse_affine(middle, -angle, [0.0, 0.0], 1.0, [0.0, 0.0])
-    return _tensor.affine(img, matrix, mode, fill, expand=expand)
+    return cast(Picture, _tensor.affine(img, matrix, mode, fill, expand=expand))
 
 
 def affine(
@@ -451,7 +451,7 @@ def affine(
         raise ValueError(f"affine: translate {list(translate)}; expected two numbers, x and y")
     if scale <= 0.0:
         raise ValueError(f"affine: scale {scale}; expected a positive number")
-    shears = [shear] if isinstance(shear, numbers.Number) else list(cast("Sequence[float]", shear))
+    shears: list[float] = [shear] if isinstance(shear, (int, float)) else list(shear)
     if len(shears) not in (1, 2):
         raise ValueError(f"affine: shear {shears}; expected one number or two")
     shears = [*shears, 0.0][:2]
@@ -460,11 +460,12 @@ def affine(
     if isinstance(img, Image.Image):
         middle = list(center) if center is not None else [columns * 0.5, rows * 0.5]
         matrix = _inverse_affine(middle, angle, translate, scale, shears)
-        return _pillow.affine(img, matrix, mode, fill)
+        return cast(Picture, _pillow.affine(img, matrix, mode, fill))
     middle = [0.0, 0.0]
     if center is not None:
         middle = [center[0] - columns * 0.5, center[1] - rows * 0.5]
-    return _tensor.affine(img, _inverse_affine(middle, angle, translate, scale, shears), mode, fill)
+    matrix = _inverse_affine(middle, angle, translate, scale, shears)
+    return cast(Picture, _tensor.affine(img, matrix, mode, fill))
 
 
 def erase(
