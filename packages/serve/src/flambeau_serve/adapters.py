@@ -18,24 +18,26 @@ from .model import Model, Predict, TensorSpec
 def from_callable(function: Callable[..., Any], outputs: Sequence[str] = ()) -> Predict:
     """Call `function` with one tensor per input, in order, without recording gradients.
 
-    A module is put in eval mode. What comes back is a tensor, a sequence of them or a dict; without names in
-    `outputs` (or keys) they are called `output`, or `output_0`, `output_1`, ... BYTES inputs stay object arrays.
+    A module is put in eval mode and fed on the device of its parameters. What comes back is a tensor, a sequence of
+    them or a dict; without names in `outputs` (or keys) they are called `output`, or `output_0`, `output_1`, ...
+    BYTES inputs stay object arrays.
     """
     import flambeau
 
+    device: Any = "cpu"
     if isinstance(function, flambeau.nn.Module):
         function.eval()
+        device = next((parameter.device for parameter in function.parameters()), device)
+
+    def to_tensor(array: Array) -> Any:
+        return array if array.dtype == np.object_ else flambeau.from_numpy(array).to(device)
 
     def predict(arrays: dict[str, Array]) -> dict[str, Array]:
         with flambeau.no_grad():
-            result = function(*(_to_tensor(flambeau, array) for array in arrays.values()))
+            result = function(*map(to_tensor, arrays.values()))
         return {name: _to_array(value) for name, value in _named(result, outputs).items()}
 
     return predict
-
-
-def _to_tensor(flambeau: Any, array: Array) -> Any:
-    return array if array.dtype == np.object_ else flambeau.from_numpy(array)
 
 
 def _to_array(value: Any) -> Array:

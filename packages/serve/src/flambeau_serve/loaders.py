@@ -38,7 +38,7 @@ def load(source: object, *, name: str | None = None, inputs: Iterable[TensorSpec
     if isinstance(source, (str, Path)):
         return _load_named(str(source), name, inputs)
     if callable(source):
-        return of_callable(source, name=name or type(source).__name__, inputs=inputs)
+        return of_callable(source, name=name or "model", inputs=inputs)
     raise LoadError(f"cannot serve a {type(source).__name__}: it is no model, callable or path")
 
 
