@@ -111,7 +111,7 @@ def by_torch(generator: torch.Generator, draw: Draw) -> torch.Tensor:
 def by_us(generator: random.Generator, draw: Draw) -> np.ndarray:
     name, dtype_name, given = draw
     given = dict(given)
-    dtype = dtypes._by_name("bool_" if dtype_name == "bool" else dtype_name).numpy
+    dtype = dtypes._by_name(dtype_name).numpy
     if name == "multinomial":
         return random.multinomial(
             generator, as_numpy(weights(given.pop("n"), dtype_name), dtype), **given

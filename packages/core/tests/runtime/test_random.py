@@ -37,7 +37,7 @@ def seeded(seed: int = 0) -> Generator:
 def test_every_recorded_draw_and_the_state_after_it() -> None:
     generator = seeded(20261122)
     for row in FIGURES:
-        dtype = dtypes._by_name("bool_" if row["dtype"] == "bool" else row["dtype"]).numpy
+        dtype = dtypes._by_name(row["dtype"]).numpy
         got = getattr(random, row["name"])(generator, dtype=dtype, **row["given"])
         assert got.dtype == dtype
         assert digest(got.tobytes()) == row["values"], row

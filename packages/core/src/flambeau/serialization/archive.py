@@ -136,7 +136,7 @@ class ArchiveReader:
             ),
         )
         check(
-            entry.header_offset + _LOCAL.size + entry.file_size <= self._length,
+            0 <= entry.header_offset <= self._length - _LOCAL.size - entry.file_size,
             lambda: (
                 f"load: the archive is cut short: record {name!r} of {entry.file_size} bytes "
                 f"does not fit into a file of {self._length}"
@@ -188,17 +188,15 @@ class ArchiveReader:
 
 def read_exactly(stream: IO[bytes], into: np.ndarray, what: str) -> None:
     """Fills a flat uint8 array from a stream; RuntimeError if the stream ends before."""
-    view = memoryview(into)
-    done = 0
-    while done < view.nbytes:
+    left = memoryview(into)
+    while left:
         if hasattr(stream, "readinto"):
-            got = stream.readinto(view[done:]) or 0
+            got = stream.readinto(left) or 0
         else:
-            part = stream.read(view.nbytes - done)
+            part = stream.read(left.nbytes)
             got = len(part)
-            view[done : done + got] = part
-        check(
-            got > 0,
-            lambda: f"load: the file is cut short: {what!r} needs {view.nbytes} bytes, got {done}",
-        )
-        done += got
+            left[:got] = part
+        if not got:
+            done = into.size - left.nbytes
+            fail(f"load: the file is cut short: {what!r} needs {into.size} bytes, got {done}")
+        left = left[got:]

@@ -141,7 +141,7 @@ def load(
         check(
             first.startswith(legacy.FIRST_BYTES),
             lambda: f"load: not a checkpoint: the file {_described(first)}",
-            RuntimeError if not first[:1] == b"\x80" else pickle.UnpicklingError,
+            RuntimeError if first[:1] != b"\x80" else pickle.UnpicklingError,
         )
         check(
             not mmap,

@@ -13,17 +13,18 @@ import os
 import struct
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import IO, Any
 
 import numpy as np
 
 from .._base import dtypes
-from .._base.checks import check, fail
+from .._base.checks import check, contiguous_strides, fail
 from .._base.devices import device as Device
 from ..runtime.tensor import Tensor, wrap
 from .archive import read_exactly
 from .files import whole_file
-from .storage import UntypedStorage, memory_of, rebuild_tensor
+from .storage import UntypedStorage, address, rebuild_tensor
 
 __all__ = ["SafetensorError", "load", "load_file", "safe_open", "save", "save_file"]
 
@@ -203,8 +204,8 @@ def _placed(array: np.ndarray, device: Device) -> Tensor:
         return wrap(array)
     raw = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
     dtype = dtypes.from_numpy(array.dtype)
-    strides = tuple(s // array.itemsize for s in np.ascontiguousarray(array).strides)
-    return rebuild_tensor(UntypedStorage(raw).to(device), dtype, 0, array.shape, strides)
+    storage = UntypedStorage(raw).to(device)
+    return rebuild_tensor(storage, dtype, 0, array.shape, contiguous_strides(array.shape))
 
 
 def _laid_out(
@@ -252,17 +253,22 @@ def _on_cpu(tensor: Tensor) -> np.ndarray:
 
 
 def _refuse_shared(tensors: Mapping[str, Tensor]) -> None:
-    owners: dict[Any, str] = {}
-    for name, tensor in tensors.items():
-        if not math.prod(tensor.shape):
-            continue
-        identity = memory_of(tensor._array)[0]
-        if identity in owners:
+    spans = sorted((*_span(t._array), name) for name, t in tensors.items() if math.prod(t.shape))
+    for (_, end, first), (start, _, second) in pairwise(spans):
+        if start < end:
             raise RuntimeError(
-                f"safetensors: tensors {owners[identity]!r} and {name!r} share memory, which the format cannot say; "
+                f"safetensors: tensors {first!r} and {second!r} share memory, which the format cannot say; "
                 "save one of them, or a clone"
             )
-        owners[identity] = name
+
+
+def _span(array: Any) -> tuple[int, int]:
+    """The addresses that an array's elements lie between."""
+    steps = [(n - 1) * s for n, s in zip(array.shape, array.strides, strict=True)]
+    first = address(array)
+    return first + sum(s for s in steps if s < 0), first + sum(
+        s for s in steps if s > 0
+    ) + array.itemsize
 
 
 def _read_header(stream: IO[bytes]) -> tuple[dict[str, _Entry], dict[str, str] | None, int]:

@@ -132,8 +132,8 @@ def memory_of(array: Any) -> tuple[Any, np.ndarray, int, tuple[int, ...]]:
     raw = _dense_bytes(root)
     if raw is not None and array.dtype.isnative:
         itemsize = array.itemsize
-        start = _address(raw)
-        offset = _address(array) - start if array.size else 0
+        start = address(raw)
+        offset = address(array) - start if array.size else 0
         if offset >= 0 and all(
             n >= 0 and n % itemsize == 0 for n in (offset, raw.size, *array.strides)
         ):
@@ -141,7 +141,7 @@ def memory_of(array: Any) -> tuple[Any, np.ndarray, int, tuple[int, ...]]:
             return (start, raw.size), of_array(raw).to_numpy(raw), offset // itemsize, strides
     own = np.array(of_array(array).to_numpy(array), array.dtype.newbyteorder("="), order="C")
     raw = own.reshape(-1).view(np.uint8)
-    return (_address(raw), raw.size), raw, 0, contiguous_strides(own.shape)
+    return (address(raw), raw.size), raw, 0, contiguous_strides(own.shape)
 
 
 def _owner(array: Any) -> Any:
@@ -156,7 +156,8 @@ def _owner(array: Any) -> Any:
         array = base
 
 
-def _address(array: Any) -> int:
+def address(array: Any) -> int:
+    """Where an array's first element lies in memory."""
     interface = (
         array.__array_interface__
         if isinstance(array, np.ndarray)
