@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from flambeau.optim import lr_scheduler, swa_utils
+from typing import Any
+
+from flambeau.optim import lr_scheduler
 from flambeau.optim.adadelta import Adadelta
 from flambeau.optim.adafactor import Adafactor
 from flambeau.optim.adagrad import Adagrad
@@ -38,3 +40,11 @@ __all__ = [
     "lr_scheduler",
     "swa_utils",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "swa_utils":  # needs `nn`, which optimizers do not
+        from importlib import import_module
+
+        return import_module("flambeau.optim.swa_utils")
+    raise AttributeError(f"module 'flambeau.optim' has no attribute {name!r}")

@@ -75,7 +75,8 @@ class SGD(Elementwise):
     @staticmethod
     def _rule(xp: Any, group: dict[str, Any], numbers: Any, p: Any, g: Any, *buffers: Any) -> None:
         g = directed(group, p, g)
-        for b in buffers:
+        if buffers:
+            (b,) = buffers
             b *= group["momentum"]
             b += g if numbers == 1 else numbers * g
             g = g + group["momentum"] * b if group["nesterov"] else b
