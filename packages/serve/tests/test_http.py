@@ -165,6 +165,7 @@ def test_wrong_tensors(serve: Serve, plain: Model, body: Body) -> None:
         headers = {"inference-header-content-length": length}
         refused(post(path, content=b"{}", headers=headers), 400, "must be a number of bytes")
     refused(post(path, content=b"x", headers={"content-type": "text/html"}), 415, "'text/html'")
+    refused(post(path, content=b"x", headers={"content-encoding": "gzip"}), 415, "'gzip'")
 
 
 def test_too_large_is_refused_announced_or_not(serve: Serve, plain: Model) -> None:

@@ -30,7 +30,10 @@ def from_callable(function: Callable[..., Any], outputs: Sequence[str] = ()) -> 
         device = next((parameter.device for parameter in function.parameters()), device)
 
     def to_tensor(array: Array) -> Any:
-        return array if array.dtype == np.object_ else flambeau.from_numpy(array).to(device)
+        if array.dtype == np.object_:
+            return array
+        tensor: Any = flambeau.from_numpy(array)
+        return tensor.to(device)
 
     def predict(arrays: dict[str, Array]) -> dict[str, Array]:
         with flambeau.no_grad():

@@ -330,6 +330,9 @@ def _failure(model: Model, error: Exception) -> ServeError:
 
 async def _read_request(request: Request, model: Model) -> InferRequest:
     """The tensors of a request: JSON, binary tensor data, or pictures."""
+    encoding = request.headers.get("content-encoding", "identity")
+    if encoding != "identity":  # a small body may unfold into a huge one
+        raise InputError(f"content encoding {encoding!r} is not served; send it plain", status=415)
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type in _TENSOR_TYPES:
         body = await request.body()
