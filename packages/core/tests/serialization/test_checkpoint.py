@@ -189,9 +189,13 @@ def test_a_failed_save_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
     flambeau.save(1, path)
     before = path.read_bytes()
 
-    with pytest.raises(RuntimeError, match="disk full"), checkpoint.whole_file(path) as stream:
-        stream.write(b"half of it")
-        raise RuntimeError("disk full")
+    def fail_half_way() -> None:
+        with checkpoint.whole_file(path) as stream:
+            stream.write(b"half of it")
+            raise RuntimeError("disk full")
+
+    with pytest.raises(RuntimeError, match="disk full"):
+        fail_half_way()
     with pytest.raises((AttributeError, pickle.PicklingError), match="lambda"):
         flambeau.save(lambda: 1, path)
     assert path.read_bytes() == before
@@ -294,7 +298,9 @@ class TestMapLocation:
         self, on_gpu: io.BytesIO, where: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("flambeau.cuda.is_available", lambda: False)
-        with pytest.raises(RuntimeError, match="on a CUDA device but flambeau.cuda.is_available"):
+        with pytest.raises(
+            RuntimeError, match=r"on a CUDA device but flambeau\.cuda\.is_available"
+        ):
             flambeau.load(on_gpu, map_location=where)
 
     def test_meta_has_shapes_and_no_values(self) -> None:

@@ -86,57 +86,76 @@ def _scaled(
 
 def _horner(coefficients: tuple[float, ...], x: np.ndarray) -> np.ndarray:
     """A polynomial in float32, highest power first, one rounding a step; `x` comes as float64."""
-    total = np.multiply(x, np.float64(np.float32(coefficients[0])))
+    total = x * np.float64(np.float32(coefficients[0]))
+    rounded = np.empty(x.shape, np.float32)
     for coefficient in coefficients[1:-1]:
         total += np.float64(np.float32(coefficient))
-        np.multiply(_rounded(total), x, out=total)
+        rounded[...] = total
+        total[...] = rounded  # casts of whole arrays are faster than products of mixed types
+        total *= x
     total += np.float64(np.float32(coefficients[-1]))
-    return _rounded(total)
+    rounded[...] = total
+    return rounded
 
 
-def _rounded(wide: np.ndarray) -> np.ndarray:
+def _fused(a: np.ndarray, b: np.ndarray | np.float64, c: np.ndarray) -> np.ndarray:
+    """`a * b + c` of float32 numbers, rounded to float32 (almost always as if once); `b` comes as float64."""
+    wide = a.astype(np.float64)
+    wide *= b
+    wide += c
     return wide.astype(np.float32)
 
 
-def _fused(a: np.ndarray, b: np.ndarray | float, c: np.ndarray) -> np.ndarray:
-    """`a * b + c` of float32 numbers, rounded to float32 (almost always as if once)."""
-    wide = np.multiply(a, b, dtype=np.float64)
-    wide += c
-    return _rounded(wide)
-
-
 def log32(x: np.ndarray) -> np.ndarray:
-    """Natural logarithm of float32 numbers in (0, 1], by Cephes' `logf`."""
-    fraction, exponent = np.frexp(x)
+    """Natural logarithm of float32 numbers in [2**-126, 1], by Cephes' `logf`."""
+    bits = x.view(np.int32)
+    fraction = ((bits & 0x007FFFFF) | 0x3F000000).view(np.float32)  # in [1/2, 1)
     low = fraction < _SQRT_HALF
-    e = exponent.astype(np.float32) - low
-    f = np.where(low, fraction + fraction, fraction) - np.float32(1)
+    exponent = (bits >> 23).astype(np.float32)
+    exponent -= np.float32(126)
+    exponent -= low
+    f = np.where(low, fraction, np.float32(0))
+    f += fraction
+    f -= np.float32(1)
     square = f * f
-    y = _horner(_LOG, f.astype(np.float64)) * f
-    y = _fused(y, square, e * np.float32(_LN2_LOW))
-    y -= square * np.float32(0.5)
-    return _fused(e, _LN2_HIGH, f + y)
+    y = _horner(_LOG, f.astype(np.float64))
+    y *= f
+    y = _fused(y, square.astype(np.float64), exponent * np.float32(_LN2_LOW))
+    square *= np.float32(0.5)
+    y -= square
+    y += f
+    return _fused(exponent, np.float64(_LN2_HIGH), y)
 
 
 def sincos32(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Sine and cosine of float32 numbers in [0, 2 pi], by Cephes' `sinf` and `cosf`."""
-    octant = ((x * _FOUR_OVER_PI).astype(np.int32) + 1) & ~1
-    y = octant.astype(np.float32)
+    octant = (x * _FOUR_OVER_PI).astype(np.int32)
+    octant += 1
+    octant &= ~1
+    turns = octant.astype(np.float32)
     for part in _QUARTER_PI:
-        x = _fused(y, np.float64(np.float32(part)), x)
+        x = _fused(turns, np.float64(np.float32(part)), x)
     square = x * x
     wide = square.astype(np.float64)
-    cosine = _fused(_horner(_COS, wide) * square, square, square * np.float32(-0.5)) + np.float32(1)
-    sine = _fused(_horner(_SIN, wide) * square, x, x)
+    cosine = _horner(_COS, wide)
+    cosine *= square
+    cosine = _fused(cosine, wide, square * np.float32(-0.5))
+    cosine += np.float32(1)
+    sine = _horner(_SIN, wide)
+    sine *= square
+    sine = _fused(sine, x.astype(np.float64), x)
     swapped = (octant & 2) != 0
-    signs = ((octant & 4) != 0, ((octant + 2) & 4) != 0)
-    return _signed(np.where(swapped, cosine, sine), signs[0]), _signed(
-        np.where(swapped, sine, cosine), signs[1]
+    return (
+        _signed(np.where(swapped, cosine, sine), octant),
+        _signed(np.where(swapped, sine, cosine), octant + 2),
     )
 
 
-def _signed(value: np.ndarray, negative: np.ndarray) -> np.ndarray:
+def _signed(value: np.ndarray, octant: np.ndarray) -> np.ndarray:
+    """`value`, negated where the octant is 4 to 7 modulo 8."""
     value += np.float32(
         0
     )  # -0 becomes 0 first, as where the two polynomials are merged by an addition
-    return np.where(negative, -value, value)
+    bits = value.view(np.int32)
+    bits ^= (octant & 4) << 29
+    return value
