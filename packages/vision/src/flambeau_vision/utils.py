@@ -15,21 +15,18 @@ from flambeau import Tensor
 __all__ = ["make_grid", "save_image"]
 
 
-def _as_batch(images: Tensor | Sequence[Tensor]) -> Tensor:
+def _as_batch(tensor: Tensor | Sequence[Tensor]) -> Tensor:
     """The images as one tensor [count, channels, height, width], gray ones in three channels."""
-    if isinstance(images, (list, tuple)) and all(isinstance(image, Tensor) for image in images):
-        images = flambeau.stack(list(images), dim=0)
-    if not isinstance(images, Tensor):
-        raise TypeError(f"make_grid: {type(images)}; expected a tensor or a list of tensors")
-    if images.ndim == 2:
-        images = images.unsqueeze(0)
+    if isinstance(tensor, (list, tuple)) and all(isinstance(image, Tensor) for image in tensor):
+        tensor = flambeau.stack(list(tensor), dim=0)
+    if not isinstance(tensor, Tensor):
+        raise TypeError(f"make_grid: {type(tensor)}; expected a tensor or a list of tensors")
+    images = tensor.unsqueeze(0) if tensor.ndim == 2 else tensor
     if images.ndim == 3:
-        if images.shape[0] == 1:
-            images = flambeau.cat((images, images, images), 0)
-        return images.unsqueeze(0)
+        images = images.unsqueeze(0)
     if images.ndim != 4:
         raise ValueError(
-            f"make_grid: shape {list(images.shape)}; expected [count, channels, height, width], "
+            f"make_grid: shape {list(tensor.shape)}; expected [count, channels, height, width], "
             "[channels, height, width] or [height, width]"
         )
     return flambeau.cat((images, images, images), 1) if images.shape[1] == 1 else images

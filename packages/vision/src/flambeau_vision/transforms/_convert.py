@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy
@@ -26,7 +27,7 @@ _COLOR_MODES: dict[int, tuple[str, tuple[str, ...]]] = {
 def _channels_first(pixels: numpy.ndarray) -> Tensor:
     if pixels.ndim == 2:
         pixels = pixels[:, :, None]
-    return flambeau.from_numpy(numpy.ascontiguousarray(pixels.transpose(2, 0, 1)))
+    return flambeau.from_numpy(pixels.transpose(2, 0, 1))
 
 
 def _loaded(image: Image.Image, dtype: Any = None) -> numpy.ndarray:
@@ -39,7 +40,8 @@ def _loaded(image: Image.Image, dtype: Any = None) -> numpy.ndarray:
 
 
 def _scaled(tensor: Tensor) -> Tensor:
-    """Bytes become 0 to 1; every other dtype stays as it is."""
+    """Bytes become 0 to 1; every other dtype keeps its values. Contiguous, as models like it."""
+    tensor = tensor.contiguous()
     if tensor.dtype != flambeau.uint8:
         return tensor
     return tensor.to(flambeau.get_default_dtype()).div(255)
@@ -119,7 +121,22 @@ def to_pil_image(picture: Tensor | numpy.ndarray, mode: str | None = None) -> Im
     return Image.frombytes(mode, (width, height), numpy.ascontiguousarray(pixels).tobytes())
 
 
-def normalize(image: Tensor, mean: list[float], std: list[float], inplace: bool) -> Tensor:
+@lru_cache(maxsize=64)
+def _per_channel(
+    mean: tuple[float, ...], std: tuple[float, ...], dtype: str
+) -> tuple[numpy.ndarray, numpy.ndarray]:
+    """Mean and deviation as arrays [channels, 1, 1]: made once, since a loader asks for each image."""
+    center, spread = (numpy.array(values, dtype)[:, None, None] for values in (mean, std))
+    if not spread.all():
+        raise ValueError(
+            f"normalize: std {list(std)} in {dtype} divides by zero; expected values above 0"
+        )
+    return center, spread
+
+
+def normalize(
+    image: Tensor, mean: tuple[float, ...], std: tuple[float, ...], inplace: bool
+) -> Tensor:
     if not image.is_floating_point():
         raise TypeError(
             f"normalize: an image tensor of {image.dtype}; expected a floating one (ToTensor or "
@@ -135,14 +152,11 @@ def normalize(image: Tensor, mean: list[float], std: list[float], inplace: bool)
                 f"normalize: {name} has {len(values)} values for an image of {image.shape[-3]} "
                 f"channels (shape {list(image.shape)}); expected one a channel"
             )
+    dtype = "float64" if image.dtype == flambeau.float64 else "float32"
     center, spread = (
-        flambeau.as_tensor(values, dtype=image.dtype, device=image.device).view(-1, 1, 1)
-        for values in (mean, std)
+        flambeau.from_numpy(values).to(device=image.device, dtype=image.dtype)
+        for values in _per_channel(mean, std, dtype)
     )
-    if bool((spread == 0).any()):
-        raise ValueError(
-            f"normalize: std {list(std)} in {image.dtype} divides by zero; expected values above 0"
-        )
     if not inplace:
         return image.sub(center).div_(spread)
     return image.sub_(center).div_(spread)

@@ -1,10 +1,14 @@
 """The few random draws the transforms make, in torchvision's order and from flambeau's generator.
 
-Equal seeds must give equal crops, so every transform draws through these three functions and draws
+Equal seeds must give equal crops, so every transform draws through these functions and draws
 nothing else: one more or one fewer number would shift all that follow.
 """
 
 from __future__ import annotations
+
+import math
+
+import numpy
 
 import flambeau
 
@@ -22,3 +26,12 @@ def uniform(low: float, high: float) -> float:
 def below(limit: int) -> int:
     """A whole number from 0 to `limit - 1`."""
     return int(flambeau.randint(0, limit, size=(1,)).item())
+
+
+def log_uniform(low: float, high: float) -> float:
+    """A number between `low` and `high`, its logarithm evenly spread.
+
+    Both logarithm and exponential are rounded to float32, in which torchvision takes them.
+    """
+    bounds = (float(numpy.float32(math.log(numpy.float32(bound)))) for bound in (low, high))
+    return float(numpy.float32(math.exp(uniform(*bounds))))

@@ -12,7 +12,7 @@ from flambeau import Tensor
 from flambeau.nn import Module
 
 from . import functional
-from ._random import below, coin, uniform
+from ._random import below, coin, log_uniform, uniform
 
 
 class RandomErasing(Module):
@@ -64,10 +64,9 @@ class RandomErasing(Module):
     ) -> tuple[int, int, int, int, Tensor]:
         """Row, column, height and width of a random rectangle, and what to put there."""
         channels, rows, columns = img.shape[-3], img.shape[-2], img.shape[-1]
-        low, high = flambeau.log(flambeau.tensor(list(ratio))).tolist()
         for _ in range(10):
             area = rows * columns * uniform(scale[0], scale[1])
-            shape = float(flambeau.exp(flambeau.tensor(uniform(low, high))).item())
+            shape = log_uniform(ratio[0], ratio[1])
             height, width = round(math.sqrt(area * shape)), round(math.sqrt(area / shape))
             if not (height < rows and width < columns):
                 continue

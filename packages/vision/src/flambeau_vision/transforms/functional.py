@@ -172,7 +172,8 @@ def normalize(
         raise TypeError(
             f"normalize: {type(tensor)}; expected a tensor image (ToTensor makes one of a picture)"
         )
-    return _convert.normalize(tensor, list(mean), list(std), inplace)
+    means, deviations = (tuple(float(value) for value in values) for values in (mean, std))
+    return _convert.normalize(tensor, means, deviations, inplace)
 
 
 # Geometry ---------------------------------------------------------------------------------------

@@ -12,13 +12,12 @@ import warnings
 from collections.abc import Sequence
 from typing import Any, cast
 
-import flambeau
 from flambeau import Tensor
 from flambeau.nn import Module
 
 from . import functional
 from ._arguments import as_angles, as_pair, check_sequence
-from ._random import below, coin, uniform
+from ._random import below, coin, log_uniform, uniform
 from .functional import Fill, Picture
 from .interpolation import InterpolationMode, as_interpolation
 
@@ -230,11 +229,9 @@ class RandomResizedCrop(Module):
     ) -> tuple[int, int, int, int]:
         """Top, left, height and width of a random window; the middle if ten draws do not fit."""
         _, height, width = functional.get_dimensions(img)
-        low, high = flambeau.log(flambeau.tensor(list(ratio))).tolist()
         for _ in range(10):
             area = height * width * uniform(scale[0], scale[1])
-            # The exponential is taken in float32, as torchvision's tensor does.
-            shape = float(flambeau.exp(flambeau.tensor(uniform(low, high))).item())
+            shape = log_uniform(ratio[0], ratio[1])
             columns, rows = round(math.sqrt(area * shape)), round(math.sqrt(area / shape))
             if 0 < columns <= width and 0 < rows <= height:
                 top = below(height - rows + 1)
