@@ -24,12 +24,18 @@ _CHUNK = (
     1024  # blocks at a time: the scratch arrays (64 KiB each) then stay in the second-level cache
 )
 
-_LOG = (7.0376836292e-2, -1.1514610310e-1, 1.1676998740e-1, -1.2420140846e-1, 1.4249322787e-1,
-        -1.6668057665e-1, 2.0000714765e-1, -2.4999993993e-1, 3.3333331174e-1)  # fmt: skip
-_SIN = (-1.9515295891e-4, 8.3321608736e-3, -1.6666654611e-1)
-_COS = (2.443315711809948e-5, -1.388731625493765e-3, 4.166664568298827e-2)
-_LN2_LOW, _LN2_HIGH = -2.12194440e-4, 0.693359375
-_QUARTER_PI = (-0.78515625, -2.4187564849853515625e-4, -3.77489497744594108e-8)
+
+def _single(*numbers: float) -> tuple[float, ...]:
+    """Numbers as float32 has them."""
+    return tuple(np.array(numbers, np.float32).tolist())
+
+
+_LOG = _single(7.0376836292e-2, -1.1514610310e-1, 1.1676998740e-1, -1.2420140846e-1, 1.4249322787e-1,
+               -1.6668057665e-1, 2.0000714765e-1, -2.4999993993e-1, 3.3333331174e-1)  # fmt: skip
+_SIN = _single(-1.9515295891e-4, 8.3321608736e-3, -1.6666654611e-1)
+_COS = _single(2.443315711809948e-5, -1.388731625493765e-3, 4.166664568298827e-2)
+_LN2_LOW, _LN2_HIGH = np.float32(-2.12194440e-4), 0.693359375
+_QUARTER_PI = _single(-0.78515625, -2.4187564849853515625e-4, -3.77489497744594108e-8)
 _SQRT_HALF = np.float32(0.707106781186547524)
 _TWO_PI = np.float32(2 * math.pi)
 _FOUR_OVER_PI = np.float32(1.27323954473516)
@@ -45,7 +51,7 @@ def blocks32(uniforms: np.ndarray, mean: float, std: float) -> np.ndarray:
         sine, cosine = sincos32(_TWO_PI * part[:, 1])
         np.multiply(radius, cosine, out=into[:, 0])
         np.multiply(radius, sine, out=into[:, 1])
-    return _scaled(out.reshape(-1), mean, std, fma32)
+    return scaled(out.reshape(-1), mean, std, fma32)
 
 
 def blocks64(uniforms: np.ndarray, mean: float, std: float) -> np.ndarray:
@@ -57,7 +63,7 @@ def blocks64(uniforms: np.ndarray, mean: float, std: float) -> np.ndarray:
     radius = np.sqrt(-2 * c_library(math.log, 1 - pairs[:, 0]))
     angle = 2 * math.pi * pairs[:, 1]
     out = np.stack((radius * c_library(math.cos, angle), radius * c_library(math.sin, angle)), 1)
-    return _scaled(out.reshape(-1), mean, std, fma64)
+    return scaled(out.reshape(-1), mean, std, fma64)
 
 
 def pairs64(uniforms: np.ndarray) -> np.ndarray:
@@ -76,9 +82,10 @@ def c_library(function: Callable[[float], float], values: np.ndarray) -> np.ndar
     )
 
 
-def _scaled(
+def scaled(
     standard: np.ndarray, mean: float, std: float, fma: Callable[..., np.ndarray]
 ) -> np.ndarray:
+    """`standard * std + mean`, rounded once."""
     if mean == 0:
         return standard if std == 1 else standard * standard.dtype.type(std)
     return standard + standard.dtype.type(mean) if std == 1 else fma(standard, std, mean)
@@ -86,19 +93,19 @@ def _scaled(
 
 def _horner(coefficients: tuple[float, ...], x: np.ndarray) -> np.ndarray:
     """A polynomial in float32, highest power first, one rounding a step; `x` comes as float64."""
-    total = x * np.float64(np.float32(coefficients[0]))
+    total = x * coefficients[0]
     rounded = np.empty(x.shape, np.float32)
     for coefficient in coefficients[1:-1]:
-        total += np.float64(np.float32(coefficient))
+        total += coefficient
         rounded[...] = total
         total[...] = rounded  # casts of whole arrays are faster than products of mixed types
         total *= x
-    total += np.float64(np.float32(coefficients[-1]))
+    total += coefficients[-1]
     rounded[...] = total
     return rounded
 
 
-def _fused(a: np.ndarray, b: np.ndarray | np.float64, c: np.ndarray) -> np.ndarray:
+def _fused(a: np.ndarray, b: np.ndarray | float, c: np.ndarray) -> np.ndarray:
     """`a * b + c` of float32 numbers, rounded to float32 (almost always as if once); `b` comes as float64."""
     wide = a.astype(np.float64)
     wide *= b
@@ -120,11 +127,11 @@ def log32(x: np.ndarray) -> np.ndarray:
     square = f * f
     y = _horner(_LOG, f.astype(np.float64))
     y *= f
-    y = _fused(y, square.astype(np.float64), exponent * np.float32(_LN2_LOW))
+    y = _fused(y, square.astype(np.float64), exponent * _LN2_LOW)
     square *= np.float32(0.5)
     y -= square
     y += f
-    return _fused(exponent, np.float64(_LN2_HIGH), y)
+    return _fused(exponent, _LN2_HIGH, y)
 
 
 def sincos32(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -134,7 +141,7 @@ def sincos32(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     octant &= ~1
     turns = octant.astype(np.float32)
     for part in _QUARTER_PI:
-        x = _fused(turns, np.float64(np.float32(part)), x)
+        x = _fused(turns, part, x)
     square = x * x
     wide = square.astype(np.float64)
     cosine = _horner(_COS, wide)
