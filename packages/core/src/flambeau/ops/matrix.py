@@ -38,8 +38,13 @@ def matmul(input: Meta, other: Meta):
 @matmul.kernel
 def _(xp, a, b):
     if a.ndim > 2 and b.ndim == 2 and a.flags.c_contiguous:  # one large product instead of many
-        return xp.matmul(a.reshape(-1, a.shape[-1]), b).reshape(*a.shape[:-1], b.shape[-1])
-    return xp.matmul(a, b)
+        return _narrowed(xp.matmul(a.reshape(-1, a.shape[-1]), b), a).reshape(*a.shape[:-1], b.shape[-1])
+    return _narrowed(xp.matmul(a, b), a)
+
+
+def _narrowed(out, a):
+    """NumPy multiplies bfloat16 matrices in float32, and leaves the result so."""
+    return out if out.dtype is a.dtype else out.astype(a.dtype)
 
 
 @matmul.vjp

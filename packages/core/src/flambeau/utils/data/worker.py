@@ -7,6 +7,7 @@ through. It must never block for ever in sending: results are kept small enough 
 from __future__ import annotations
 
 import os
+import pickle
 import random
 import traceback
 from collections.abc import Callable
@@ -148,7 +149,14 @@ def _answer(sender: Sender, number: int, fetch: Callable[[Any], Any], indices: A
     return kind == END
 
 
-def described(error: BaseException) -> tuple[type[BaseException], str]:
-    """The class of an exception and its traceback as text, which can be pickled when the exception cannot."""
-    text = "".join(traceback.format_exception(error))
-    return type(error), text
+def described(error: BaseException) -> tuple[bytes | None, str, str]:
+    """An exception as its pickled class (None if that is local to a function), its name and its traceback.
+
+    The exception itself may hold what cannot be pickled, or refuse to be made again from it.
+    """
+    cls = type(error)
+    try:
+        pickled = pickle.dumps(cls)
+    except (pickle.PicklingError, AttributeError, TypeError):
+        pickled = None
+    return pickled, cls.__name__, "".join(traceback.format_exception(error))

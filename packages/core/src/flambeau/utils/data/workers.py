@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import pickle
 import selectors
 import signal
 import time
@@ -298,16 +299,14 @@ class _Text(str):
         return str(self)
 
 
-def _reraise(cls: type[BaseException], traceback: str, worker: int) -> NoReturn:
+def _reraise(pickled: bytes | None, name: str, traceback: str, worker: int) -> NoReturn:
     """The worker's exception here, with its traceback in the message; RuntimeError if it cannot be made."""
-    text: Any = (
-        f"Caught {cls.__name__} in DataLoader worker process {worker}.\nOriginal {traceback}"
-    )
-    if cls is KeyError:
+    text: Any = f"Caught {name} in DataLoader worker process {worker}.\nOriginal {traceback}"
+    if name == "KeyError":
         text = _Text(text)
     try:
-        error = cls(text)
+        error = pickle.loads(pickled or b"")(text)  # noqa: S301  (our own worker wrote it)
     except Exception:
-        # Its constructor wants other arguments, which we do not know.
+        # The class is not to be found here, or its constructor wants other arguments.
         raise RuntimeError(text) from None
     raise error
