@@ -41,7 +41,7 @@ def gelu(input, approximate: str = "none"):
     """Gaussian error linear unit: x * Phi(x), exact or by "tanh" (Hendrycks and Gimpel, 2016).
 
     >>> import flambeau
-    >>> flambeau.gelu(flambeau.tensor([-1.0, 1.0]))
+    >>> flambeau.ops.activation.gelu(flambeau.tensor([-1.0, 1.0]))
     tensor([-0.1587,  0.8413])
     """
     if approximate == "none":
@@ -57,7 +57,7 @@ def silu(input):
     """Sigmoid linear unit: x * sigmoid(x).
 
     >>> import flambeau
-    >>> flambeau.silu(flambeau.tensor([-1.0, 1.0]))
+    >>> flambeau.ops.activation.silu(flambeau.tensor([-1.0, 1.0]))
     tensor([-0.2689,  0.7311])
     """
     return input * ir.sigmoid(input)
@@ -68,7 +68,7 @@ def softplus(input, beta: float = 1.0, threshold: float = 20.0):
     """log(1 + exp(beta x)) / beta, the identity where beta x exceeds `threshold`.
 
     >>> import flambeau
-    >>> flambeau.softplus(flambeau.tensor([0.0, 30.0]))
+    >>> flambeau.ops.activation.softplus(flambeau.tensor([0.0, 30.0]))
     tensor([ 0.6931, 30.0000])
     """
     scaled = input * beta
@@ -86,7 +86,7 @@ def elu(input, alpha: float = 1.0):
     """x where positive, alpha * (exp(x) - 1) elsewhere.
 
     >>> import flambeau
-    >>> flambeau.elu(flambeau.tensor([-1.0, 1.0]))
+    >>> flambeau.ops.activation.elu(flambeau.tensor([-1.0, 1.0]))
     tensor([-0.6321,  1.0000])
     """
     return ir.where(input > 0, input, alpha * ir.expm1(input))
@@ -97,7 +97,7 @@ def leaky_relu(input, negative_slope: float = 0.01):
     """x where positive, negative_slope * x elsewhere.
 
     >>> import flambeau
-    >>> flambeau.leaky_relu(flambeau.tensor([-1.0, 1.0]))
+    >>> flambeau.ops.activation.leaky_relu(flambeau.tensor([-1.0, 1.0]))
     tensor([-0.0100,  1.0000])
     """
     return ir.where(input > 0, input, negative_slope * input)
@@ -108,7 +108,7 @@ def logsigmoid(input):
     """log(sigmoid(x)), accurate where sigmoid underflows.
 
     >>> import flambeau
-    >>> flambeau.logsigmoid(flambeau.tensor([0.0, -100.0]))
+    >>> flambeau.ops.activation.logsigmoid(flambeau.tensor([0.0, -100.0]))
     tensor([  -0.6931, -100.0000])
     """
     return ir.minimum(input, 0) - ir.log1p(ir.exp(-ir.abs(input)))
@@ -124,7 +124,7 @@ def hardtanh(input, min_val: float = -1.0, max_val: float = 1.0):
     """x clamped to [min_val, max_val]; the gradient is zero on the bounds.
 
     >>> import flambeau
-    >>> flambeau.hardtanh(flambeau.tensor([-2.0, 0.5]))
+    >>> flambeau.ops.activation.hardtanh(flambeau.tensor([-2.0, 0.5]))
     tensor([-1.0000,  0.5000])
     """
     return ir.minimum(ir.maximum(input, min_val), max_val)
@@ -133,3 +133,163 @@ def hardtanh(input, min_val: float = -1.0, max_val: float = 1.0):
 @hardtanh.partials
 def _(out, input, min_val, max_val):
     return (ir.where(ir.logical_and(input > min_val, input < max_val), 1.0, 0.0),)
+
+
+@elementwise(promote=SAME, method=False)
+def relu6(input):
+    """x limited to [0, 6]; the gradient is zero on the bounds.
+
+    >>> import flambeau
+    >>> flambeau.ops.activation.relu6(flambeau.tensor([-1.0, 9.0]))
+    tensor([0., 6.])
+    """
+    return ir.minimum(ir.maximum(input, 0), 6)
+
+
+@relu6.partials
+def _(out, input):
+    return (ir.where(ir.logical_and(input > 0, input < 6), 1.0, 0.0),)
+
+
+@elementwise(promote=INT_TO_FLOAT, method=False)
+def celu(input, alpha: float = 1.0):
+    """x where positive, alpha * (exp(x / alpha) - 1) elsewhere.
+
+    >>> import flambeau
+    >>> flambeau.ops.activation.celu(flambeau.tensor([-1.0, 1.0]))
+    tensor([-0.6321,  1.0000])
+    """
+    return ir.where(input > 0, input, alpha * ir.expm1(input / alpha))
+
+
+SELU_ALPHA = 1.6732632423543772848170429916717
+SELU_SCALE = 1.0507009873554804934193349852946
+
+
+@elementwise(promote=INT_TO_FLOAT, method=False)
+def selu(input):
+    """elu with constants that keep the mean 0 and the variance 1 of deep networks.
+
+    >>> import flambeau
+    >>> flambeau.ops.activation.selu(flambeau.tensor([-1.0, 1.0]))
+    tensor([-1.1113,  1.0507])
+    """
+    return SELU_SCALE * ir.where(input > 0, input, SELU_ALPHA * ir.expm1(input))
+
+
+@elementwise(promote=INT_TO_FLOAT, method=False)
+def mish(input):
+    """x * tanh(softplus(x)).
+
+    >>> import flambeau
+    >>> flambeau.ops.activation.mish(flambeau.tensor([-1.0, 1.0]))
+    tensor([-0.3034,  0.8651])
+    """
+    soft = ir.maximum(input, 0) + ir.log1p(ir.exp(-ir.abs(input)))
+    return input * ir.tanh(soft)
+
+
+@mish.partials
+def _(out, input):
+    soft = ir.maximum(input, 0) + ir.log1p(ir.exp(-ir.abs(input)))
+    t = ir.tanh(soft)
+    return (t + input * ir.sigmoid(input) * (1 - t * t),)
+
+
+@elementwise(promote=INT_TO_FLOAT, method=False)
+def hardsigmoid(input):
+    """Piecewise linear sigmoid: x / 6 + 1/2 between -3 and 3, 0 below, 1 above.
+
+    >>> import flambeau
+    >>> flambeau.ops.activation.hardsigmoid(flambeau.tensor([-4.0, 0.0]))
+    tensor([0.0000, 0.5000])
+    """
+    return ir.minimum(ir.maximum(input + 3, 0), 6) / 6
+
+
+@hardsigmoid.partials
+def _(out, input):
+    return (ir.where(ir.logical_and(input > -3, input < 3), 1.0 / 6, 0.0),)
+
+
+@elementwise(promote=INT_TO_FLOAT, method=False)
+def hardswish(input):
+    """x * hardsigmoid(x).
+
+    >>> import flambeau
+    >>> flambeau.ops.activation.hardswish(flambeau.tensor([-4.0, 3.0]))
+    tensor([-0.,  3.])
+    """
+    return input * ir.minimum(ir.maximum(input + 3, 0), 6) / 6
+
+
+@hardswish.partials
+def _(out, input):
+    return (ir.where(input < -3, 0.0, ir.where(input <= 3, input / 3 + 0.5, 1.0)),)
+
+
+@elementwise(promote=SAME, method=False)
+def hardshrink(input, lambd: float = 0.5):
+    """x where |x| > lambd, else 0.
+
+    >>> import flambeau
+    >>> flambeau.ops.activation.hardshrink(flambeau.tensor([0.2, 1.0]))
+    tensor([0., 1.])
+    """
+    inside = ir.logical_and(input >= -lambd, input <= lambd)
+    return ir.where(inside, 0.0, input)
+
+
+@elementwise(promote=SAME, method=False)
+def softshrink(input, lambd: float = 0.5):
+    """x moved towards 0 by lambd, 0 where |x| <= lambd.
+
+    >>> import flambeau
+    >>> flambeau.ops.activation.softshrink(flambeau.tensor([0.2, 1.0]))
+    tensor([0.0000, 0.5000])
+    """
+    return ir.where(input > lambd, input - lambd, ir.where(input < -lambd, input + lambd, input * 0))
+
+
+@elementwise(promote=INT_TO_FLOAT, method=False)
+def softsign(input):
+    """x / (1 + |x|).
+
+    >>> import flambeau
+    >>> flambeau.ops.activation.softsign(flambeau.tensor([-1.0, 3.0]))
+    tensor([-0.5000,  0.7500])
+    """
+    return input / (1 + ir.abs(input))
+
+
+@elementwise(promote=INT_TO_FLOAT, method=False)
+def tanhshrink(input):
+    """x - tanh(x).
+
+    >>> import flambeau
+    >>> flambeau.ops.activation.tanhshrink(flambeau.tensor([0.0, 1.0]))
+    tensor([0.0000, 0.2384])
+    """
+    return input - ir.tanh(input)
+
+
+@elementwise(promote=SAME, method=False)
+def threshold(input, threshold: float, value: float):
+    """x where it is above `threshold`, else `value`.
+
+    >>> import flambeau
+    >>> flambeau.ops.activation.threshold(flambeau.tensor([0.0, 2.0]), 1.0, 20.0)
+    tensor([20.,  2.])
+    """
+    return ir.where(input <= threshold, value, input)
+
+
+@elementwise(promote=SAME, method=False)
+def leaky_slopes(input, weight):
+    """x where positive, weight * x elsewhere, with broadcasting: what `prelu` applies.
+
+    >>> import flambeau
+    >>> flambeau.ops.activation.leaky_slopes(flambeau.tensor([-1.0, 1.0]), flambeau.tensor(0.5))
+    tensor([-0.5000,  1.0000])
+    """
+    return ir.where(input > 0, input, weight * input)

@@ -36,7 +36,7 @@ def scaled_dot_product_attention(
 
     >>> import flambeau
     >>> x = flambeau.ones(1, 2, 4)
-    >>> flambeau.scaled_dot_product_attention(x, x, x).shape
+    >>> flambeau.ops.attention.scaled_dot_product_attention(x, x, x).shape
     flambeau.Size([1, 2, 4])
     """
     if enable_gqa and query.shape[-3] != key.shape[-3]:

@@ -112,7 +112,7 @@ def convolution(
 
     >>> import flambeau
     >>> x, w = flambeau.ones(1, 1, 4), flambeau.ones(1, 1, 3)
-    >>> flambeau.convolution(x, w, None, (1,), ((0, 0),), (1,), 1)
+    >>> flambeau.ops.convolution.convolution(x, w, None, (1,), ((0, 0),), (1,), 1)
     tensor([[[3., 3.]]])
     """
     kernel = weight.shape[2:]
@@ -202,7 +202,7 @@ def convolution_input(
 
     >>> import flambeau
     >>> y, w = flambeau.ones(1, 1, 2), flambeau.ones(1, 1, 3)
-    >>> flambeau.convolution_input(y, w, None, (4,), (1,), ((0, 0),), (1,), 1)
+    >>> flambeau.ops.convolution.convolution_input(y, w, None, (4,), (1,), ((0, 0),), (1,), 1)
     tensor([[[1., 2., 2., 1.]]])
     """
     return input.like((input.shape[0], weight.shape[1] * groups, *size))
@@ -293,7 +293,7 @@ def convolution_weight(
 
     >>> import flambeau
     >>> x, y = flambeau.ones(1, 1, 4), flambeau.ones(1, 1, 2)
-    >>> flambeau.convolution_weight(x, y, (3,), (1,), ((0, 0),), (1,), 1)
+    >>> flambeau.ops.convolution.convolution_weight(x, y, (3,), (1,), ((0, 0),), (1,), 1)
     tensor([[[2., 2., 2.]]])
     """
     return input.like((output.shape[1], input.shape[1] // groups, *kernel))
@@ -529,7 +529,7 @@ def conv1d(
     `padding` is a number, one for each dimension, 'valid' or 'same'.
 
     >>> import flambeau
-    >>> flambeau.conv1d(flambeau.ones(1, 2, 4), flambeau.ones(3, 2, 3)).shape
+    >>> flambeau.ops.convolution.conv1d(flambeau.ones(1, 2, 4), flambeau.ones(3, 2, 3)).shape
     flambeau.Size([1, 3, 2])
     """
     return _conv("conv1d", 1, input, weight, bias, stride, padding, dilation, groups)
@@ -550,7 +550,7 @@ def conv2d(
     `padding` is a number, one for each dimension, 'valid' or 'same'.
 
     >>> import flambeau
-    >>> flambeau.conv2d(flambeau.ones(1, 2, 4, 4), flambeau.ones(3, 2, 3, 3)).shape
+    >>> flambeau.ops.convolution.conv2d(flambeau.ones(1, 2, 4, 4), flambeau.ones(3, 2, 3, 3)).shape
     flambeau.Size([1, 3, 2, 2])
     """
     return _conv("conv2d", 2, input, weight, bias, stride, padding, dilation, groups)
@@ -571,7 +571,7 @@ def conv3d(
     `padding` is a number, one for each dimension, 'valid' or 'same'.
 
     >>> import flambeau
-    >>> flambeau.conv3d(flambeau.ones(1, 2, 4, 4, 4), flambeau.ones(3, 2, 3, 3, 3)).shape
+    >>> flambeau.ops.convolution.conv3d(flambeau.ones(1, 2, 4, 4, 4), flambeau.ones(3, 2, 3, 3, 3)).shape
     flambeau.Size([1, 3, 2, 2, 2])
     """
     return _conv("conv3d", 3, input, weight, bias, stride, padding, dilation, groups)
@@ -591,7 +591,7 @@ def conv_transpose1d(
     """Transposed convolution of (N, C, L) or (C, L), weight (C, O / groups, *kernel).
 
     >>> import flambeau
-    >>> flambeau.conv_transpose1d(flambeau.ones(1, 2, 4), flambeau.ones(2, 3, 3)).shape
+    >>> flambeau.ops.convolution.conv_transpose1d(flambeau.ones(1, 2, 4), flambeau.ones(2, 3, 3)).shape
     flambeau.Size([1, 3, 6])
     """
     return _conv_transpose(
@@ -622,7 +622,7 @@ def conv_transpose2d(
     """Transposed convolution of (N, C, H, W) or (C, H, W), weight (C, O / groups, *kernel).
 
     >>> import flambeau
-    >>> flambeau.conv_transpose2d(flambeau.ones(1, 2, 4, 4), flambeau.ones(2, 3, 3, 3)).shape
+    >>> flambeau.ops.convolution.conv_transpose2d(flambeau.ones(1, 2, 4, 4), flambeau.ones(2, 3, 3, 3)).shape
     flambeau.Size([1, 3, 6, 6])
     """
     return _conv_transpose(
@@ -653,7 +653,7 @@ def conv_transpose3d(
     """Transposed convolution of (N, C, D, H, W) or (C, D, H, W), weight (C, O / groups, *kernel).
 
     >>> import flambeau
-    >>> flambeau.conv_transpose3d(flambeau.ones(1, 2, 4, 4, 4), flambeau.ones(2, 3, 3, 3, 3)).shape
+    >>> flambeau.ops.convolution.conv_transpose3d(flambeau.ones(1, 2, 4, 4, 4), flambeau.ones(2, 3, 3, 3, 3)).shape
     flambeau.Size([1, 3, 6, 6, 6])
     """
     return _conv_transpose(

@@ -42,7 +42,7 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True):
     """Zeroes each element with probability `p`; the others grow by 1 / (1 - p).
 
     >>> import flambeau
-    >>> flambeau.dropout(flambeau.ones(2), 0.5, False)
+    >>> flambeau.ops.dropout.dropout(flambeau.ones(2), 0.5, False)
     tensor([1., 1.])
     """
     return _dropped("dropout", input, p, training, channels=False)
@@ -53,7 +53,7 @@ def feature_dropout(input: Tensor, p: float = 0.5, training: bool = True):
     """`dropout` of whole channels: the first two dimensions share one draw.
 
     >>> import flambeau
-    >>> flambeau.feature_dropout(flambeau.ones(1, 1, 2), 0.5, False)
+    >>> flambeau.ops.dropout.feature_dropout(flambeau.ones(1, 1, 2), 0.5, False)
     tensor([[[1., 1.]]])
     """
     return _dropped("feature_dropout", input, p, training, channels=True)
@@ -77,7 +77,7 @@ def alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False):
     """Dropout that keeps mean and variance of SELU activations: what is dropped becomes -1.758.
 
     >>> import flambeau
-    >>> flambeau.alpha_dropout(flambeau.ones(2), 0.5)
+    >>> flambeau.ops.dropout.alpha_dropout(flambeau.ones(2), 0.5)
     tensor([1., 1.])
     """
     return _alpha_dropped(input, p, training, channels=False)
@@ -88,7 +88,7 @@ def feature_alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False)
     """`alpha_dropout` of whole channels.
 
     >>> import flambeau
-    >>> flambeau.feature_alpha_dropout(flambeau.ones(1, 1, 2), 0.5)
+    >>> flambeau.ops.dropout.feature_alpha_dropout(flambeau.ones(1, 1, 2), 0.5)
     tensor([[[1., 1.]]])
     """
     return _alpha_dropped(input, p, training, channels=True)

@@ -29,7 +29,7 @@ def embedding(
     place. `sparse` is accepted; gradients are always dense.
 
     >>> import flambeau
-    >>> flambeau.embedding(flambeau.tensor([1, 0]), flambeau.eye(2))
+    >>> flambeau.ops.embedding.embedding(flambeau.tensor([1, 0]), flambeau.eye(2))
     tensor([[0., 1.],
             [1., 0.]])
     """
@@ -101,7 +101,7 @@ def embedding_bag(
 
     >>> import flambeau
     >>> indices, starts = flambeau.tensor([0, 1, 1]), flambeau.tensor([0, 1])
-    >>> flambeau.embedding_bag(indices, flambeau.eye(2), starts, mode="sum")
+    >>> flambeau.ops.embedding.embedding_bag(indices, flambeau.eye(2), starts, mode="sum")
     tensor([[1., 0.],
             [0., 2.]])
     """

@@ -112,7 +112,7 @@ def interpolate(
     and bicubic for 4-d, trilinear for 5-d.
 
     >>> import flambeau
-    >>> flambeau.interpolate(flambeau.tensor([[[1.0, 3.0]]]), 4, mode="linear", align_corners=False)
+    >>> flambeau.ops.interpolate.interpolate(flambeau.tensor([[[1.0, 3.0]]]), 4, mode="linear", align_corners=False)
     tensor([[[1.0000, 1.5000, 2.5000, 3.0000]]])
     """
     dims = input.ndim - 2
@@ -234,7 +234,7 @@ def pad(input: Tensor, pad: tuple[int, ...], mode: str = "constant", value: floa
     Modes: constant (by `value`, 0 unless given; negative numbers cut), reflect, replicate, circular.
 
     >>> import flambeau
-    >>> flambeau.pad(flambeau.tensor([1, 2]), (1, 2))
+    >>> flambeau.ops.interpolate.pad(flambeau.tensor([1, 2]), (1, 2))
     tensor([0, 1, 2, 0, 0])
     """
     check(

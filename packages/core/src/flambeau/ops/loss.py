@@ -36,7 +36,7 @@ def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean", weight: Ten
     """Squared difference.
 
     >>> import flambeau
-    >>> flambeau.mse_loss(flambeau.tensor([1.0, 2.0]), flambeau.tensor([1.0, 4.0]))
+    >>> flambeau.ops.loss.mse_loss(flambeau.tensor([1.0, 2.0]), flambeau.tensor([1.0, 4.0]))
     tensor(2.)
     """
     if weight is None or reduction != "mean":
@@ -49,7 +49,7 @@ def l1_loss(input: Tensor, target: Tensor, reduction: str = "mean", weight: Tens
     """Absolute difference.
 
     >>> import flambeau
-    >>> flambeau.l1_loss(flambeau.tensor([1.0, 2.0]), flambeau.tensor([1.0, 4.0]))
+    >>> flambeau.ops.loss.l1_loss(flambeau.tensor([1.0, 2.0]), flambeau.tensor([1.0, 4.0]))
     tensor(1.)
     """
     if weight is None or reduction != "mean":
@@ -68,7 +68,7 @@ def huber_loss(
     """Half the square for differences below delta, delta * (|d| - delta / 2) above.
 
     >>> import flambeau
-    >>> flambeau.huber_loss(flambeau.tensor([1.0, 2.0]), flambeau.tensor([1.0, 4.0]))
+    >>> flambeau.ops.loss.huber_loss(flambeau.tensor([1.0, 2.0]), flambeau.tensor([1.0, 4.0]))
     tensor(0.7500)
     """
     check(delta > 0, lambda: "huber_loss does not support non-positive values for delta.")
@@ -84,7 +84,7 @@ def smooth_l1_loss(input: Tensor, target: Tensor, reduction: str = "mean", beta:
     """d² / (2 beta) for differences below beta, |d| - beta / 2 above.
 
     >>> import flambeau
-    >>> flambeau.smooth_l1_loss(flambeau.tensor([1.0, 2.0]), flambeau.tensor([1.0, 4.0]))
+    >>> flambeau.ops.loss.smooth_l1_loss(flambeau.tensor([1.0, 2.0]), flambeau.tensor([1.0, 4.0]))
     tensor(0.7500)
     """
     check(beta >= 0, lambda: "smooth_l1_loss does not support negative values for beta.")
@@ -111,7 +111,7 @@ def nll_loss(
     Targets equal to `ignore_index` do not count, also not in the mean.
 
     >>> import flambeau
-    >>> flambeau.nll_loss(flambeau.tensor([[-1.0, -2.0]]), flambeau.tensor([1]))
+    >>> flambeau.ops.loss.nll_loss(flambeau.tensor([[-1.0, -2.0]]), flambeau.tensor([1]))
     tensor(2.)
     """
     _check_classes("nll_loss", input, target, weight)
@@ -187,7 +187,7 @@ def cross_entropy(
     """Cross-entropy of scores (N, C, *) with class indices (N, *) or probabilities (N, C, *).
 
     >>> import flambeau
-    >>> flambeau.cross_entropy(flambeau.zeros(3, 2), flambeau.tensor([0, 1, 1]))
+    >>> flambeau.ops.loss.cross_entropy(flambeau.zeros(3, 2), flambeau.tensor([0, 1, 1]))
     tensor(0.6931)
     """
     check(
@@ -250,7 +250,7 @@ def kl_div(input: Tensor, target: Tensor, reduction: str = "mean", *, log_target
     'batchmean' divides the sum by the first size.
 
     >>> import flambeau
-    >>> flambeau.kl_div(flambeau.zeros(2), flambeau.ones(2))
+    >>> flambeau.ops.loss.kl_div(flambeau.zeros(2), flambeau.ones(2))
     tensor(0.)
     """
     if log_target:
@@ -286,7 +286,7 @@ def binary_cross_entropy(
     """-(y log p + (1 - y) log(1 - p)); logarithms are not taken below -100.
 
     >>> import flambeau
-    >>> flambeau.binary_cross_entropy(flambeau.tensor([0.5]), flambeau.tensor([1.0]))
+    >>> flambeau.ops.loss.binary_cross_entropy(flambeau.tensor([0.5]), flambeau.tensor([1.0]))
     tensor(0.6931)
     """
     check(
@@ -316,7 +316,7 @@ def binary_cross_entropy_with_logits(
 
     >>> import flambeau
     >>> x, y = flambeau.tensor([0.0]), flambeau.tensor([1.0])
-    >>> flambeau.binary_cross_entropy_with_logits(x, y)
+    >>> flambeau.ops.loss.binary_cross_entropy_with_logits(x, y)
     tensor(0.6931)
     """
     check(
@@ -337,7 +337,7 @@ def soft_margin_loss(input: Tensor, target: Tensor, reduction: str = "mean"):
     """log(1 + exp(-y x)) for targets 1 and -1.
 
     >>> import flambeau
-    >>> flambeau.soft_margin_loss(flambeau.zeros(1), flambeau.ones(1))
+    >>> flambeau.ops.loss.soft_margin_loss(flambeau.zeros(1), flambeau.ones(1))
     tensor(0.6931)
     """
     return reduce(-logsigmoid(input * target), reduction)
@@ -350,7 +350,7 @@ def multilabel_soft_margin_loss(
     """Binary cross-entropy of each class with its logit, averaged over the last dimension.
 
     >>> import flambeau
-    >>> flambeau.multilabel_soft_margin_loss(flambeau.zeros(1, 2), flambeau.ones(1, 2))
+    >>> flambeau.ops.loss.multilabel_soft_margin_loss(flambeau.zeros(1, 2), flambeau.ones(1, 2))
     tensor(0.6931)
     """
     loss = -(target * logsigmoid(input) + (1 - target) * logsigmoid(-input))
@@ -372,7 +372,7 @@ def poisson_nll_loss(
     """Minus the log-likelihood of counts; `full` adds Stirling's approximation of log(target!).
 
     >>> import flambeau
-    >>> flambeau.poisson_nll_loss(flambeau.zeros(2), flambeau.ones(2))
+    >>> flambeau.ops.loss.poisson_nll_loss(flambeau.zeros(2), flambeau.ones(2))
     tensor(1.)
     """
     if log_input:
@@ -398,7 +398,7 @@ def gaussian_nll_loss(
     """Minus the log-likelihood under normal distributions of variance `var`, at least `eps`.
 
     >>> import flambeau
-    >>> flambeau.gaussian_nll_loss(flambeau.zeros(2), flambeau.ones(2), flambeau.ones(2))
+    >>> flambeau.ops.loss.gaussian_nll_loss(flambeau.zeros(2), flambeau.ones(2), flambeau.ones(2))
     tensor(0.5000)
     """
     if not isinstance(var, Tensor):
@@ -433,7 +433,7 @@ def hinge_embedding_loss(
 
     >>> import flambeau
     >>> x, y = flambeau.tensor([0.5, 0.5]), flambeau.tensor([1.0, -1.0])
-    >>> flambeau.hinge_embedding_loss(x, y)
+    >>> flambeau.ops.loss.hinge_embedding_loss(x, y)
     tensor(0.5000)
     """
     zero = zeros_like(input)
@@ -449,7 +449,7 @@ def margin_ranking_loss(
 
     >>> import flambeau
     >>> a, b = flambeau.tensor([1.0]), flambeau.tensor([3.0])
-    >>> flambeau.margin_ranking_loss(a, b, flambeau.tensor([1.0]))
+    >>> flambeau.ops.loss.margin_ranking_loss(a, b, flambeau.tensor([1.0]))
     tensor(2.)
     """
     check(
@@ -470,7 +470,7 @@ def cosine_embedding_loss(
 
     >>> import flambeau
     >>> x = flambeau.eye(2)
-    >>> flambeau.cosine_embedding_loss(x, x, flambeau.tensor([1, -1]))
+    >>> flambeau.ops.loss.cosine_embedding_loss(x, x, flambeau.tensor([1, -1]))
     tensor(0.5000)
     """
     dim = target.ndim
@@ -495,7 +495,7 @@ def multi_margin_loss(
     """max(0, margin - x_true + x_other) to the power p, averaged over the classes.
 
     >>> import flambeau
-    >>> flambeau.multi_margin_loss(flambeau.tensor([[0.0, 0.5]]), flambeau.tensor([1]))
+    >>> flambeau.ops.loss.multi_margin_loss(flambeau.tensor([[0.0, 0.5]]), flambeau.tensor([1]))
     tensor(0.2500)
     """
     check(p in (1, 2), lambda: "only p == 1 and p == 2 supported", ValueError)
@@ -522,7 +522,7 @@ def multilabel_margin_loss(input: Tensor, target: Tensor, reduction: str = "mean
 
     >>> import flambeau
     >>> x, y = flambeau.tensor([[0.1, 0.2]]), flambeau.tensor([[1, -1]])
-    >>> flambeau.multilabel_margin_loss(x, y)
+    >>> flambeau.ops.loss.multilabel_margin_loss(x, y)
     tensor(0.4500)
     """
     single = input.ndim < 2
@@ -547,7 +547,7 @@ def pairwise_distance(
     """The p-norm of x1 - x2 + eps along the last dimension.
 
     >>> import flambeau
-    >>> flambeau.pairwise_distance(flambeau.zeros(2), flambeau.tensor([3.0, 4.0]))
+    >>> flambeau.ops.loss.pairwise_distance(flambeau.zeros(2), flambeau.tensor([3.0, 4.0]))
     tensor(5.0000)
     """
     return (x1 - x2 + eps).norm(p, -1, keepdim)
@@ -558,7 +558,7 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8):
     """The cosine of the angle between x1 and x2 along a dimension; norms count as at least eps.
 
     >>> import flambeau
-    >>> flambeau.cosine_similarity(flambeau.eye(2), flambeau.eye(2))
+    >>> flambeau.ops.loss.cosine_similarity(flambeau.eye(2), flambeau.eye(2))
     tensor([1., 1.])
     """
     a = x1 / maximum(x1.norm(2, dim, True), eps)
@@ -581,7 +581,7 @@ def triplet_margin_loss(
 
     >>> import flambeau
     >>> a = flambeau.zeros(1, 2)
-    >>> flambeau.triplet_margin_loss(a, a, a).shape
+    >>> flambeau.ops.loss.triplet_margin_loss(a, a, a).shape
     flambeau.Size([])
     """
     near = pairwise_distance(anchor, positive, p, eps)

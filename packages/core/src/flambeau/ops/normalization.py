@@ -27,7 +27,7 @@ def standardize(input: Meta, dims: tuple[int, ...], eps: float):
     """(x - mean) / sqrt(var + eps) over `dims`, which are kept in the mean and the inverse deviation.
 
     >>> import flambeau
-    >>> flambeau.standardize(flambeau.tensor([1.0, 3.0]), (0,), 0.0).output
+    >>> flambeau.ops.normalization.standardize(flambeau.tensor([1.0, 3.0]), (0,), 0.0).output
     tensor([-1.,  1.])
     """
     small = input.like([1 if d in dims else n for d, n in enumerate(input.shape)])
@@ -104,7 +104,7 @@ def batch_norm(
 
     >>> import flambeau
     >>> x = flambeau.tensor([[1.0], [3.0]])
-    >>> flambeau.batch_norm(x, None, None, training=True, eps=0.0)
+    >>> flambeau.ops.normalization.batch_norm(x, None, None, training=True, eps=0.0)
     tensor([[-1.],
             [ 1.]])
     """
@@ -181,7 +181,7 @@ def layer_norm(
     """The last dimensions, of sizes `normalized_shape`, brought to mean 0 and variance 1.
 
     >>> import flambeau
-    >>> flambeau.layer_norm(flambeau.tensor([1.0, 3.0]), (2,), eps=0.0)
+    >>> flambeau.ops.normalization.layer_norm(flambeau.tensor([1.0, 3.0]), (2,), eps=0.0)
     tensor([-1.,  1.])
     """
     dims = _last_dims("layer_norm", input, normalized_shape, weight, bias)
@@ -219,7 +219,7 @@ def group_norm(
     """Groups of channels of each sample of (N, C, ...) brought to mean 0 and variance 1.
 
     >>> import flambeau
-    >>> flambeau.group_norm(flambeau.tensor([[1.0, 3.0]]), 1, eps=0.0)
+    >>> flambeau.ops.normalization.group_norm(flambeau.tensor([[1.0, 3.0]]), 1, eps=0.0)
     tensor([[-1.,  1.]])
     """
     check(
@@ -253,7 +253,7 @@ def instance_norm(
     """Each channel of each sample of (N, C, ...) normalised by itself, or by running statistics.
 
     >>> import flambeau
-    >>> flambeau.instance_norm(flambeau.tensor([[[1.0, 3.0]]]), eps=0.0)
+    >>> flambeau.ops.normalization.instance_norm(flambeau.tensor([[[1.0, 3.0]]]), eps=0.0)
     tensor([[[-1.,  1.]]])
     """
     scale, shift = _by_channel(weight, input.ndim), _by_channel(bias, input.ndim)
@@ -291,7 +291,7 @@ def rms_norm(
     """The last dimensions divided by their root mean square; `eps` is the dtype's unless given.
 
     >>> import flambeau
-    >>> flambeau.rms_norm(flambeau.tensor([3.0, 3.0]), (2,))
+    >>> flambeau.ops.normalization.rms_norm(flambeau.tensor([3.0, 3.0]), (2,))
     tensor([1., 1.])
     """
     dims = _last_dims("rms_norm", input, normalized_shape, weight)
@@ -307,7 +307,7 @@ def local_response_norm(
     """Each element of (N, C, ...) divided by a norm over `size` neighbouring channels.
 
     >>> import flambeau
-    >>> flambeau.local_response_norm(flambeau.ones(1, 3, 2), 2).shape
+    >>> flambeau.ops.normalization.local_response_norm(flambeau.ones(1, 3, 2), 2).shape
     flambeau.Size([1, 3, 2])
     """
     check(

@@ -74,7 +74,7 @@ def max_pool(
 
     >>> import flambeau
     >>> x = flambeau.tensor([1.0, 3.0, 2.0, 0.0])
-    >>> flambeau.max_pool(x, (2,), (2,), (0,), (1,), (2,))
+    >>> flambeau.ops.pooling.max_pool(x, (2,), (2,), (0,), (1,), (2,))
     tensor([3., 2.])
     """
     return input.like((*input.shape[: -len(kernel)], *out))
@@ -142,7 +142,7 @@ def max_pool_places(
 
     >>> import flambeau
     >>> x = flambeau.tensor([1.0, 3.0, 2.0, 0.0])
-    >>> flambeau.max_pool_places(x, (2,), (2,), (0,), (1,), (2,))
+    >>> flambeau.ops.pooling.max_pool_places(x, (2,), (2,), (0,), (1,), (2,))
     tensor([1, 2])
     """
     from .._base.dtypes import int64
@@ -215,7 +215,7 @@ def window_sum(
     """The sum of each of `out` windows of the last dimensions.
 
     >>> import flambeau
-    >>> flambeau.window_sum(flambeau.ones(5), (2,), (2,), (0,), (2,))
+    >>> flambeau.ops.pooling.window_sum(flambeau.ones(5), (2,), (2,), (0,), (2,))
     tensor([2., 2.])
     """
     return input.like((*input.shape[: -len(kernel)], *out))
@@ -257,7 +257,7 @@ def window_spread(
     """The transpose of `window_sum`: each value added to all places of its window.
 
     >>> import flambeau
-    >>> flambeau.window_spread(flambeau.ones(2), (5,), (2,), (2,), (0,))
+    >>> flambeau.ops.pooling.window_spread(flambeau.ones(2), (5,), (2,), (2,), (0,))
     tensor([1., 1., 1., 1., 0.])
     """
     return input.like((*input.shape[: -len(kernel)], *size))
@@ -300,7 +300,7 @@ def window_columns(
     """The windows of (N, C, *size) as columns: (N, C * kernel, windows).
 
     >>> import flambeau
-    >>> flambeau.window_columns(flambeau.ones(1, 3, 4, 4), (2, 2), (1, 1), (0, 0), (1, 1)).shape
+    >>> flambeau.ops.pooling.window_columns(flambeau.ones(1, 3, 4, 4), (2, 2), (1, 1), (0, 0), (1, 1)).shape
     flambeau.Size([1, 12, 9])
     """
     out = window_count(input.shape[2:], kernel, stride, padding, dilation, False)
@@ -347,7 +347,7 @@ def columns_sum(
 
     >>> import flambeau
     >>> columns = flambeau.ones(1, 12, 9)
-    >>> flambeau.columns_sum(columns, (4, 4), (2, 2), (1, 1), (0, 0), (1, 1)).shape
+    >>> flambeau.ops.pooling.columns_sum(columns, (4, 4), (2, 2), (1, 1), (0, 0), (1, 1)).shape
     flambeau.Size([1, 3, 4, 4])
     """
     out = window_count(size, kernel, stride, padding, dilation, False)
@@ -535,7 +535,7 @@ def max_pool1d(
     `stride` is `kernel_size` unless given. With `return_indices` also where it was.
 
     >>> import flambeau
-    >>> flambeau.max_pool1d(flambeau.ones(1, 1, 4), 2).shape
+    >>> flambeau.ops.pooling.max_pool1d(flambeau.ones(1, 1, 4), 2).shape
     flambeau.Size([1, 1, 2])
     """
     return _max_pool(
@@ -563,7 +563,7 @@ def avg_pool1d(
     """The mean of each window of (N, C, L) or (C, L).
 
     >>> import flambeau
-    >>> flambeau.avg_pool1d(flambeau.ones(1, 1, 4), 2).shape
+    >>> flambeau.ops.pooling.avg_pool1d(flambeau.ones(1, 1, 4), 2).shape
     flambeau.Size([1, 1, 2])
     """
     return _avg_pool(
@@ -584,7 +584,7 @@ def adaptive_avg_pool1d(input: Tensor, output_size: int | tuple[int, ...]):
     """Means of windows chosen so that the output has the size asked for; None keeps a size.
 
     >>> import flambeau
-    >>> flambeau.adaptive_avg_pool1d(flambeau.ones(1, 1, 4), 3).shape
+    >>> flambeau.ops.pooling.adaptive_avg_pool1d(flambeau.ones(1, 1, 4), 3).shape
     flambeau.Size([1, 1, 3])
     """
     return _adaptive_avg("adaptive_avg_pool1d", 1, input, output_size)
@@ -597,7 +597,7 @@ def adaptive_max_pool1d(
     """Largest values of windows chosen so that the output has the size asked for.
 
     >>> import flambeau
-    >>> flambeau.adaptive_max_pool1d(flambeau.ones(1, 1, 4), 3).shape
+    >>> flambeau.ops.pooling.adaptive_max_pool1d(flambeau.ones(1, 1, 4), 3).shape
     flambeau.Size([1, 1, 3])
     """
     return _adaptive_max("adaptive_max_pool1d", 1, input, output_size, return_indices)
@@ -618,7 +618,7 @@ def max_pool2d(
     `stride` is `kernel_size` unless given. With `return_indices` also where it was.
 
     >>> import flambeau
-    >>> flambeau.max_pool2d(flambeau.ones(1, 1, 4, 4), 2).shape
+    >>> flambeau.ops.pooling.max_pool2d(flambeau.ones(1, 1, 4, 4), 2).shape
     flambeau.Size([1, 1, 2, 2])
     """
     return _max_pool(
@@ -647,7 +647,7 @@ def avg_pool2d(
     """The mean of each window of (N, C, H, W) or (C, H, W).
 
     >>> import flambeau
-    >>> flambeau.avg_pool2d(flambeau.ones(1, 1, 4, 4), 2).shape
+    >>> flambeau.ops.pooling.avg_pool2d(flambeau.ones(1, 1, 4, 4), 2).shape
     flambeau.Size([1, 1, 2, 2])
     """
     return _avg_pool(
@@ -668,7 +668,7 @@ def adaptive_avg_pool2d(input: Tensor, output_size: int | tuple[int, ...]):
     """Means of windows chosen so that the output has the size asked for; None keeps a size.
 
     >>> import flambeau
-    >>> flambeau.adaptive_avg_pool2d(flambeau.ones(1, 1, 4, 4), 3).shape
+    >>> flambeau.ops.pooling.adaptive_avg_pool2d(flambeau.ones(1, 1, 4, 4), 3).shape
     flambeau.Size([1, 1, 3, 3])
     """
     return _adaptive_avg("adaptive_avg_pool2d", 2, input, output_size)
@@ -681,7 +681,7 @@ def adaptive_max_pool2d(
     """Largest values of windows chosen so that the output has the size asked for.
 
     >>> import flambeau
-    >>> flambeau.adaptive_max_pool2d(flambeau.ones(1, 1, 4, 4), 3).shape
+    >>> flambeau.ops.pooling.adaptive_max_pool2d(flambeau.ones(1, 1, 4, 4), 3).shape
     flambeau.Size([1, 1, 3, 3])
     """
     return _adaptive_max("adaptive_max_pool2d", 2, input, output_size, return_indices)
@@ -702,7 +702,7 @@ def max_pool3d(
     `stride` is `kernel_size` unless given. With `return_indices` also where it was.
 
     >>> import flambeau
-    >>> flambeau.max_pool3d(flambeau.ones(1, 1, 4, 4, 4), 2).shape
+    >>> flambeau.ops.pooling.max_pool3d(flambeau.ones(1, 1, 4, 4, 4), 2).shape
     flambeau.Size([1, 1, 2, 2, 2])
     """
     return _max_pool(
@@ -731,7 +731,7 @@ def avg_pool3d(
     """The mean of each window of (N, C, D, H, W) or (C, D, H, W).
 
     >>> import flambeau
-    >>> flambeau.avg_pool3d(flambeau.ones(1, 1, 4, 4, 4), 2).shape
+    >>> flambeau.ops.pooling.avg_pool3d(flambeau.ones(1, 1, 4, 4, 4), 2).shape
     flambeau.Size([1, 1, 2, 2, 2])
     """
     return _avg_pool(
@@ -752,7 +752,7 @@ def adaptive_avg_pool3d(input: Tensor, output_size: int | tuple[int, ...]):
     """Means of windows chosen so that the output has the size asked for; None keeps a size.
 
     >>> import flambeau
-    >>> flambeau.adaptive_avg_pool3d(flambeau.ones(1, 1, 4, 4, 4), 3).shape
+    >>> flambeau.ops.pooling.adaptive_avg_pool3d(flambeau.ones(1, 1, 4, 4, 4), 3).shape
     flambeau.Size([1, 1, 3, 3, 3])
     """
     return _adaptive_avg("adaptive_avg_pool3d", 3, input, output_size)
@@ -765,7 +765,7 @@ def adaptive_max_pool3d(
     """Largest values of windows chosen so that the output has the size asked for.
 
     >>> import flambeau
-    >>> flambeau.adaptive_max_pool3d(flambeau.ones(1, 1, 4, 4, 4), 3).shape
+    >>> flambeau.ops.pooling.adaptive_max_pool3d(flambeau.ones(1, 1, 4, 4, 4), 3).shape
     flambeau.Size([1, 1, 3, 3, 3])
     """
     return _adaptive_max("adaptive_max_pool3d", 3, input, output_size, return_indices)
@@ -782,7 +782,7 @@ def unfold_windows(
     """Every window of (N, C, H, W) as a column: `torch.nn.functional.unfold`.
 
     >>> import flambeau
-    >>> flambeau.unfold_windows(flambeau.ones(1, 3, 4, 4), 2).shape
+    >>> flambeau.ops.pooling.unfold_windows(flambeau.ones(1, 3, 4, 4), 2).shape
     flambeau.Size([1, 12, 9])
     """
     check(
@@ -812,7 +812,7 @@ def fold(
     """Columns (N, C * kernel, windows) added up where `unfold` took them from.
 
     >>> import flambeau
-    >>> flambeau.fold(flambeau.ones(1, 12, 9), (4, 4), 2).shape
+    >>> flambeau.ops.pooling.fold(flambeau.ones(1, 12, 9), (4, 4), 2).shape
     flambeau.Size([1, 3, 4, 4])
     """
     check(

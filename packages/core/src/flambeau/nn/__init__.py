@@ -1,0 +1,22 @@
+"""Building blocks of neural networks: modules, their functions, initial values and utilities.
+
+`flambeau.nn` has the names of `torch.nn`; what a layer computes is defined in `flambeau.ops`.
+"""
+
+from __future__ import annotations
+
+from . import functional, init, modules, utils
+from .modules import *  # noqa: F403
+from .modules import __all__ as _module_names
+from .parameter import Buffer, Parameter, UninitializedParameter
+
+__all__ = [
+    "Buffer",
+    "Parameter",
+    "UninitializedParameter",
+    "functional",
+    "init",
+    "modules",
+    "utils",
+    *_module_names,
+]

@@ -1,0 +1,139 @@
+"""Tensors that a Module owns: `Parameter` (trained) and `Buffer` (kept, not trained).
+
+Assigning one of them to a module's attribute registers it there. `UninitializedParameter` is a
+parameter whose shape is not known yet; anything but `materialize` refuses to work on it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flambeau.ops.creation import empty
+from flambeau.autograd import no_grad
+from flambeau.runtime.tensor import Tensor
+
+
+def _over(cls: type, data: Tensor, requires_grad: bool) -> Any:
+    """A tensor of class `cls` over the memory of `data`, without its history."""
+    made = Tensor.__new__(cls)
+    made.__dict__.update(data.detach().__dict__)
+    made.requires_grad_(requires_grad)
+    return made
+
+
+class Parameter(Tensor):
+    """A tensor that is a module's parameter: it requires a gradient and appears in `parameters()`.
+
+    Args:
+        data: the values; shares memory with them. ``None`` means an empty tensor.
+        requires_grad: whether gradients are collected in ``.grad``.
+
+    >>> import flambeau
+    >>> flambeau.nn.Parameter(flambeau.ones(2)).requires_grad
+    True
+    """
+
+    def __new__(cls, data: Tensor | None = None, requires_grad: bool = True) -> Parameter:
+        if data is None:
+            data = empty(0)
+        if not isinstance(data, Tensor):
+            raise TypeError(
+                f"Parameter: data must be a Tensor, got {type(data).__name__}; "
+                "convert it first with flambeau.tensor(...)"
+            )
+        return _over(cls, data, requires_grad)
+
+    def __init__(self, data: Tensor | None = None, requires_grad: bool = True) -> None:
+        """All work is done in ``__new__``, which shares the memory of ``data``."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Parameter:
+        if id(self) not in memo:
+            memo[id(self)] = type(self)(self.data.clone(), self.requires_grad)
+        return memo[id(self)]
+
+    def __repr__(self) -> str:
+        return "Parameter containing:\n" + super().__repr__()
+
+    def __reduce_ex__(self, protocol: int) -> tuple[Any, ...]:
+        return _rebuild_parameter, (type(self), self.data, self.requires_grad)
+
+
+def _rebuild_parameter(cls: type[Parameter], data: Tensor, requires_grad: bool) -> Parameter:
+    """Make a parameter out of its pickled parts."""
+    return cls(data, requires_grad)
+
+
+class _BufferMeta(type(Tensor)):
+    """Makes ``isinstance(tensor, Buffer)`` look at the mark, since a buffer is a plain Tensor."""
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        return isinstance(instance, Tensor) and getattr(instance, "_is_buffer", False)
+
+
+class Buffer(Tensor, metaclass=_BufferMeta):
+    """A tensor that belongs to a module's state without being trained.
+
+    Args:
+        data: the values; shares memory with them. ``None`` means an empty tensor.
+        persistent: whether `state_dict` contains it.
+
+    >>> import flambeau
+    >>> isinstance(flambeau.nn.Buffer(flambeau.ones(2)), flambeau.nn.Buffer)
+    True
+    """
+
+    def __new__(cls, data: Tensor | None = None, *, persistent: bool = True) -> Any:
+        if data is None:
+            data = empty(0)
+        buffer = data.detach().requires_grad_(data.requires_grad)
+        buffer.persistent = persistent
+        buffer._is_buffer = True
+        return buffer
+
+
+class UninitializedParameter(Parameter):
+    """A parameter whose shape is learnt later, at the first call of a lazy module.
+
+    >>> import flambeau
+    >>> p = flambeau.nn.UninitializedParameter()
+    >>> p.materialize((2, 3))
+    >>> p.shape
+    flambeau.Size([2, 3])
+    """
+
+    def __new__(
+        cls, requires_grad: bool = True, device: Any = None, dtype: Any = None
+    ) -> UninitializedParameter:
+        data = empty(0, device=device, dtype=dtype)
+        return _over(cls, data, requires_grad)
+
+    def __init__(self, requires_grad: bool = True, device: Any = None, dtype: Any = None) -> None:
+        """All work is done in ``__new__``."""
+
+    def materialize(self, shape: Any, device: Any = None, dtype: Any = None) -> None:
+        """Become an ordinary Parameter of this shape, with memory that is not initialised."""
+        with no_grad():
+            self.data = empty(
+                shape, device=device or self.data.device, dtype=dtype or self.data.dtype
+            )
+        self.__class__ = Parameter
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> UninitializedParameter:
+        if id(self) not in memo:
+            memo[id(self)] = type(self)(self.requires_grad, self.data.device, self.data.dtype)
+        return memo[id(self)]
+
+    def __reduce_ex__(self, protocol: int) -> tuple[Any, ...]:
+        return UninitializedParameter, (self.requires_grad,)
+
+    def __repr__(self) -> str:
+        return "<UninitializedParameter>"
+
+
+def is_lazy(param: Any) -> bool:
+    """Whether this is a parameter whose shape is not known yet.
+
+    >>> is_lazy(Parameter())
+    False
+    """
+    return isinstance(param, UninitializedParameter)
