@@ -155,7 +155,10 @@ def test_files_without_checksums(crc: bool) -> None:
 
 def models(lib: Any) -> Any:
     return lib.nn.Sequential(
-        lib.nn.Conv2d(1, 3, 3), lib.nn.BatchNorm2d(3), lib.nn.Flatten(), lib.nn.Linear(12, 2)
+        lib.nn.Conv2d(1, 3, 3, bias=False),
+        lib.nn.BatchNorm2d(3),
+        lib.nn.Flatten(),
+        lib.nn.Linear(12, 2),
     )
 
 
@@ -238,7 +241,7 @@ class TestSafetensors:
         )
 
     def test_equal_bytes(self, tmp_path: Path) -> None:
-        tensors = {k: v for k, v in self.tensors().items() if "8" not in k and "complex" not in k}
+        tensors = self.tensors()
         safetensors.torch.save_file(tensors, tmp_path / "theirs", {"a": "b"})
         ours = flambeau.serialization.safetensors.load_file(tmp_path / "theirs")
         flambeau.serialization.safetensors.save_file(ours, tmp_path / "ours", {"a": "b"})

@@ -248,7 +248,7 @@ def test_names_that_occur_twice() -> None:
 def test_files_cut_short_anywhere(name: str) -> None:
     whole = (DATA / name).read_bytes()
     for length in {1, 2, 10, 30, 100, *range(200, len(whole), 211), len(whole) - 1}:
-        with pytest.raises((RuntimeError, pickle.UnpicklingError), match="load: "):
+        with pytest.raises((RuntimeError, pickle.UnpicklingError), match="load"):
             flambeau.load(io.BytesIO(whole[:length]))
 
 

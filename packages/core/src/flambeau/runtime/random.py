@@ -140,23 +140,20 @@ def normal(
     generator = generator or default_generator
     count = math.prod(shape)
     if count < boxmuller.BLOCK or not contiguous:
-        return _narrowed(fma64(_standard_normals(generator, count), std, mean), dtype).reshape(
-            shape
-        )
+        return _narrowed(
+            boxmuller.scaled(_standard_normals(generator, count), mean, std, fma64), dtype
+        ).reshape(shape)
     unit, blocks = (_unit64, boxmuller.blocks64) if bits == 53 else (_unit32, boxmuller.blocks32)
     tail = count % boxmuller.BLOCK
     with generator._lock:
-        if (
-            dtype.itemsize >= 4
-        ):  # PyTorch fills the whole tensor first; the last block is then drawn anew
-            uniforms = unit(generator, count)[: count - tail]
-        else:
-            uniforms = unit(generator, count - tail)
-        last = unit(generator, boxmuller.BLOCK) if tail else uniforms[:0]
+        # PyTorch fills all of a float32 or float64 tensor before it draws the last block anew.
+        first = unit(generator, count if dtype.itemsize >= 4 else count - tail)[: count - tail]
+        last = unit(generator, boxmuller.BLOCK) if tail else first[:0]
+    made = blocks(np.concatenate((first, last)) if tail else first, mean, std)
     values = np.empty(count, dtype)
-    values[: count - tail] = blocks(uniforms, mean, std)
+    values[: count - tail] = made[: count - tail]
     if tail:
-        values[-boxmuller.BLOCK :] = blocks(last, mean, std)
+        values[-boxmuller.BLOCK :] = made[-boxmuller.BLOCK :]
     return values.reshape(shape)
 
 

@@ -31,13 +31,15 @@ __all__ = ["SafetensorError", "load", "load_file", "safe_open", "save", "save_fi
 _LENGTH = struct.Struct("<Q")
 _LONGEST_HEADER = 100_000_000  # the reference implementation's limit
 _METADATA = "__metadata__"
+# In the order by which the reference implementation lays out tensors: last comes first.
 _NAMES = {
-    "BOOL": dtypes.bool_, "U8": dtypes.uint8, "I8": dtypes.int8, "I16": dtypes.int16, "U16": dtypes.uint16,
-    "I32": dtypes.int32, "U32": dtypes.uint32, "I64": dtypes.int64, "U64": dtypes.uint64,
-    "F8_E4M3": dtypes.float8_e4m3fn, "F8_E5M2": dtypes.float8_e5m2, "F16": dtypes.float16, "BF16": dtypes.bfloat16,
-    "F32": dtypes.float32, "F64": dtypes.float64, "C64": dtypes.complex64,
+    "BOOL": dtypes.bool_, "U8": dtypes.uint8, "I8": dtypes.int8, "F8_E5M2": dtypes.float8_e5m2,
+    "F8_E4M3": dtypes.float8_e4m3fn, "I16": dtypes.int16, "U16": dtypes.uint16, "F16": dtypes.float16,
+    "BF16": dtypes.bfloat16, "I32": dtypes.int32, "U32": dtypes.uint32, "F32": dtypes.float32,
+    "C64": dtypes.complex64, "F64": dtypes.float64, "I64": dtypes.int64, "U64": dtypes.uint64,
 }  # fmt: skip
 _NAME_OF = {dtype: name for name, dtype in _NAMES.items()}
+_RANK = {dtype: rank for rank, dtype in enumerate(_NAMES.values())}
 
 
 class SafetensorError(RuntimeError):
@@ -230,7 +232,7 @@ def _laid_out(
         )
         header[_METADATA] = dict(metadata)
     parts, end = [], 0
-    for name in sorted(tensors, key=lambda name: (-tensors[name].dtype.itemsize, name)):
+    for name in sorted(tensors, key=lambda name: (-_RANK.get(tensors[name].dtype, 0), name)):
         tensor = tensors[name]
         kind = _NAME_OF.get(tensor.dtype)
         if kind is None:
