@@ -11,6 +11,7 @@ import sys
 
 import pytest
 
+import flambeau
 import flambeau_vision
 
 MODULES = sorted(
@@ -21,7 +22,12 @@ MODULES = sorted(
 @pytest.mark.parametrize("name", MODULES)
 def test_examples_in_docstrings(name: str) -> None:
     options = doctest.NORMALIZE_WHITESPACE
-    assert doctest.testmod(importlib.import_module(name), optionflags=options).failed == 0
+    assert (
+        doctest.testmod(
+            importlib.import_module(name), optionflags=options, extraglobs={"flambeau": flambeau}
+        ).failed
+        == 0
+    )
 
 
 @pytest.mark.parametrize("name", flambeau_vision.__all__)

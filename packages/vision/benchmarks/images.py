@@ -1,6 +1,6 @@
 """Microseconds an image: decoding JPEGs from a folder, and what usually follows. One thread.
 
-    python benchmarks/vision.py [--photo cat.png]
+    python packages/vision/benchmarks/images.py [--photo cat.png]
 
 Where PyTorch and torchvision are installed, theirs stand beside ours. The photograph (else smooth
 colors with noise) is stored at 500 pixels a side, quality 90.
