@@ -131,8 +131,8 @@ def hardtanh(input, min_val: float = -1.0, max_val: float = 1.0):
 
 
 @hardtanh.partials
-def _(out, input, min_val, max_val):
-    return (ir.where(ir.logical_and(input > min_val, input < max_val), 1.0, 0.0),)
+def _(out, input, min_val, max_val):  # of the result, so that the input may be overwritten
+    return (ir.where(ir.logical_and(out > min_val, out < max_val), 1.0, 0.0),)
 
 
 @elementwise(promote=SAME, method=False)
@@ -147,8 +147,8 @@ def relu6(input):
 
 
 @relu6.partials
-def _(out, input):
-    return (ir.where(ir.logical_and(input > 0, input < 6), 1.0, 0.0),)
+def _(out, input):  # of the result, so that the input may be overwritten
+    return (ir.where(ir.logical_and(out > 0, out < 6), 1.0, 0.0),)
 
 
 @elementwise(promote=INT_TO_FLOAT, method=False)
