@@ -813,6 +813,7 @@ def _set_data(self: Tensor, value: Tensor) -> None:
 
 
 Tensor.data = property(_get_data, _set_data)  # type: ignore[attr-defined]
+Tensor.imag = property(lambda self: registry["imag"].public(self))  # type: ignore[attr-defined]
 Tensor.real = property(lambda self: self if not self.dtype.is_complex else registry["real"].public(self))  # type: ignore[attr-defined]
 
 

@@ -22,17 +22,21 @@ local = state.local
 
 
 class Program:
-    """One expression of an operator: `arrays` and `params` are the names it reads."""
+    """One expression of an operator: `arrays` and `params` are the names it reads.
+
+    Without `attrs` the defaults are constants in it, so that the usual call has the simplest expression.
+    """
 
     def __init__(self, op: Operator, arrays: tuple[str, ...], attrs: dict[str, Any]) -> None:
         self.op, self.arrays = op, arrays
         self.params = tuple(n for n, v in attrs.items() if symbolic(v))
+        attrs = attrs or {n: op.defaults[i] for i, n in op.attrs}
         self.fixed = {n: v for n, v in attrs.items() if not symbolic(v)}
         values = {n: ir.var(n) for n in arrays} | {n: ir.param(n) for n in self.params} | self.fixed
         self.expr: ir.Expr = ir.as_expr(op.body(**values))
         self._kernel: Callable[..., Any] | None = None
         self._partials: tuple[ir.Expr | None, ...] | None = None
-        self._pullbacks: list[Callable[..., Any] | None] | None = None
+        self.raw: Callable[..., Any] | None = None  # the gradient rule on raw arrays, compiled when first needed
 
     @property
     def kernel(self) -> Callable[..., Any]:
@@ -58,15 +62,6 @@ class Program:
     def reads(self) -> set[str]:
         """Names whose values some partial reads: what must be kept for backward."""
         return set().union(*(p.variables() for p in self.partials if p is not None))
-
-    @property
-    def pullbacks(self) -> list[Callable[..., Any] | None]:
-        """Raw rules `(xp, g, out, *arrays, *params)`, one per array: g times the partial."""
-        if self._pullbacks is None:
-            names = ("g", "out", *self.arrays, *self.params)
-            g = ir.var("g")
-            self._pullbacks = [None if p is None else ir.numpy_function(g * p, names) for p in self.partials]
-        return self._pullbacks
 
 
 def symbolic(value: Any) -> bool:
@@ -144,12 +139,18 @@ class ElementwiseRule:
             tape.keep_result(node, out, "tensor")
 
     def pullback(self, node: tape.Node, g: Tensor, needs: tuple) -> Sequence[Any]:
+        attrs = node.attrs
+        program = self.program(attrs) if attrs or self._plain is None else self._plain
+        if not local.grad and not state.active and node.saved is not tape.FREED:
+            ga = getattr(g, "_array", None)
+            if type(ga) is ndarray and ga.dtype.kind != "c":
+                raw = program.raw
+                if raw is None:
+                    raw = program.raw = compile_raw(program)
+                result = raw(node, g, ga, needs)
+                if result is not None:
+                    return result
         saved = tape.unpack(node)
-        program = self.program(node.attrs)
-        if not local.grad and not state.active and "_array" in g.__dict__:
-            raw = _raw_pullback(program, node, g, saved, needs)
-            if raw is not None:
-                return raw
         out = tape.unpack_result(node)
         values = dict(zip(self.names, saved)) | node.attrs | {"out": out}
         result: list[Any] = []
@@ -161,7 +162,7 @@ class ElementwiseRule:
             if isinstance(factor, Tensor) and factor.dtype.is_complex:
                 factor = factor.conj()  # type: ignore[attr-defined]
             gi = g if _is_one(factor) else g * factor  # type: ignore[operator]
-            result.append(sum_to(gi, a))
+            result.append(gi if node.same else sum_to(gi, a))
         return result
 
     def jvp(self, tangents: Sequence[Any], out: Any, arrays: tuple, attrs: dict[str, Any]) -> Any:
@@ -204,51 +205,79 @@ def sum_to(g: Tensor, like: Any) -> Tensor:
     return registry["sum_to_size"].public(g, tuple(shape))
 
 
-def _raw_pullback(program: Program, node: tape.Node, g: Tensor, saved: tuple, needs: tuple) -> list | None:
-    """Gradients computed on NumPy arrays; None where something is no plain array."""
-    ga = g._array
-    if type(ga) is not ndarray or ga.dtype.kind == "c":
-        return None
-    values = []
-    for s in saved:
-        if isinstance(s, Tensor):
-            if "_array" not in s.__dict__:
-                return None
-            s = s._array
-        values.append(s)
-    out = None
-    if node.out is not None:
-        kept = tape.unpack_result(node)
-        if "_array" not in kept.__dict__:
-            return None
-        out = kept._array
-    from .dispatch import _cpu
+def raw_source(program: Program) -> str:
+    """Python text of the raw gradient rule: NumPy calls only, one branch per input, nothing looked up twice."""
+    names, count = program.arrays, len(program.arrays)
+    reads = program.reads
+    lines = ["def raw(node, g, ga, needs):"]
+    lines.append(f"    {', '.join(f's{i}' for i in range(count))}, = node.saved")
+    if any(n in reads for n in names):
+        lines.append(f"    {', '.join(f'v{i}' for i in range(count))}, = node.versions")
+    for i, n in enumerate(names):
+        if n in reads:
+            lines += [
+                f"    {n} = getattr(s{i}, '_array', s{i})",
+                f"    if isinstance({n}, Tensor): return None",
+                f"    if {n} is not s{i} and s{i}._box is not None and s{i}._box.version != v{i}: "
+                f"modified(s{i}, v{i}, node)",
+            ]
+    if "out" in reads:
+        lines.append("    out = unpack_result(node)._array")
+    lines += [f"    {p} = node.attrs[{p!r}]" for p in program.params]
+    lines.append(f"    {' = '.join(f'r{i}' for i in range(count))} = None")
+    for i, p in enumerate(program.partials):
+        if p is None:
+            continue
+        body = ir.numpy_text(ir.var("ga") * p, ()).splitlines()[1:]
+        lines.append(f"    if needs[{i}]:")
+        lines += ["    " + line for line in body[:-1]]
+        value = body[-1].strip().removeprefix("return ")
+        if value == "ga":
+            lines.append(f"        r{i} = g if node.same else fit(ga, s{i}, ga, g)")
+        else:
+            lines.append(f"        r{i} = fit({value}, None if node.same else s{i}, ga, None)")
+    lines.append(f"    return {', '.join(f'r{i}' for i in range(count))},")
+    return "\n".join(lines).replace("xp.", "xp_") + "\n"
 
-    xp = _cpu.xp
-    params = [node.attrs[p] for p in program.params]
-    result: list[Any] = []
-    token = state.error_state.set(state.quiet)
-    try:
-        for rule, s, need in zip(program.pullbacks, saved, needs):
-            if not need or rule is None:
-                result.append(None)
-                continue
-            made = rule(xp, ga, out, *values, *params)
-            if made is ga and tuple(s.shape) == ga.shape:
-                result.append(g)
-                continue
-            if made.dtype is not ga.dtype:
-                made = made.astype(ga.dtype)
-            if made.shape != s.shape:
-                made = sum_array(made, tuple(s.shape))
-            elif type(made) is not ndarray:
-                made = np.asarray(made)
-            t = new(Tensor)
-            t._array = made
-            result.append(t)
-    finally:
-        state.error_state.reset(token)
-    return result
+
+def compile_raw(program: Program) -> Callable[..., Any]:
+    """The function of `raw_source`, with the array functions it calls bound."""
+    from .backend import of_device
+
+    source = raw_source(program)
+    xp = of_device("cpu").xp
+    scope: dict[str, Any] = {
+        "Tensor": Tensor,
+        "modified": tape.modified,
+        "unpack_result": tape.unpack_result,
+        "fit": _fit,
+        "inf": float("inf"),
+        "nan": float("nan"),
+    }
+    for name in {s.numpy for s in ir.scalars.values()}:
+        if f"xp_{name}(" in source:
+            scope[f"xp_{name}"] = getattr(xp, name)
+    exec(compile(source, f"<gradient of {program.op.name}>", "exec"), scope)
+    made = scope["raw"]
+    made.source = source
+    return made
+
+
+def _fit(made: Any, like: Any, ga: Any, g: Tensor | None) -> Tensor:
+    """A raw gradient in the dtype of `ga` and the shape of `like` (None: it has it), as a tensor."""
+    if type(made) is not ndarray:
+        made = np.asarray(made)
+    if made.dtype is not ga.dtype:
+        made = made.astype(ga.dtype)
+    if like is not None:
+        shape = tuple(like.shape)
+        if made.shape != shape:
+            made = sum_array(made, shape)
+        elif g is not None:
+            return g
+    t = new(Tensor)
+    t._array = made
+    return t
 
 
 def sum_array(array: Any, shape: tuple[int, ...]) -> Any:

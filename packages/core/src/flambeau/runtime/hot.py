@@ -18,7 +18,7 @@ from . import dispatch, state, tape
 from .elementwise import ElementwiseRule
 from .operator import Operator
 from .promotion import INT_TO_FLOAT
-from .tensor import Tensor, history, new
+from .tensor import Box, Tensor, history, new
 
 ndarray = np.ndarray
 F32, F64, I64 = np.dtype("float32"), np.dtype("float64"), np.dtype("int64")
@@ -102,19 +102,22 @@ def recorder(op: Operator, rule: ElementwiseRule) -> Callable[..., None]:
         if na is None and nb is None or t._array.dtype is I64:
             return
         if keeps is None:
-            reads = rule.program({}).reads if not op.attrs else set()
+            reads = rule.program({}).reads
             first, second = rule.names
             keeps = (first in reads, second in reads, "out" in reads)
-        if tape.anomaly or keeps[2] or op.attrs:
-            tape.record(op, t, (input, other), {p: op.defaults[i] for i, p in op.attrs})
+        if tape.anomaly or keeps[2]:
+            tape.record(op, t, (input, other), {})
             return
         node = new(Node)
         node.op = op
         node.edges = (na, nb)
-        a = input if keeps[0] else input._array
-        b = other if keeps[1] else other._array
+        a, b = input._array.shape, other._array.shape
+        same = node.same = a == b
         ia, ib = input._box, other._box
-        node.saved = (a if keeps[0] else Shape(a.shape), b if keeps[1] else Shape(b.shape))
+        node.saved = (
+            input if keeps[0] else None if same else Shape(a),
+            other if keeps[1] else None if same else Shape(b),
+        )
         if ia is not None or ib is not None:
             node.versions = (
                 ia.version if ia is not None and keeps[0] else 0,
@@ -128,6 +131,46 @@ def recorder(op: Operator, rule: ElementwiseRule) -> Callable[..., None]:
 
 
 _ZEROS = (0, 0)
+_ZERO = (0,)
+_NOTHING = (None,)
+
+
+def unary_recorder(op: Operator, rule: ElementwiseRule) -> Callable[..., None]:
+    """Recording for a unary call."""
+    if "vjp" in op.refusals or op.result == "bool":
+        return lambda *_: None
+    keeps: Any = None
+
+    def attach(t: Tensor, input: Tensor) -> None:
+        nonlocal keeps
+        na = input._node if input._base is None else history(input)
+        if na is None:
+            return
+        if keeps is None:
+            reads = rule.program({}).reads
+            keeps = (rule.names[0] in reads, "out" in reads)
+        if tape.anomaly:
+            tape.record(op, t, (input,), {})
+            return
+        node = new(Node)
+        node.op = op
+        node.edges = (na,)
+        node.same = True
+        if keeps[0]:
+            node.saved = (input,)
+            box = input._box
+            node.versions = _ZERO if box is None else (box.version,)
+        else:
+            node.saved = _NOTHING
+            node.versions = _ZERO
+        if keeps[1]:
+            o = new(Tensor)
+            o._array = t._array
+            o._box = t._box = Box()
+            node.out = ((o,), _ZERO, False)
+        t._node = node
+
+    return attach
 
 
 class Shape:
@@ -142,6 +185,7 @@ class Shape:
 def unary(op: Operator, rule: ElementwiseRule, ufunc: np.ufunc, third: Any) -> Callable[..., Any]:
     """`f(input, **kw)` for one unary ufunc."""
     general = slow(op)
+    attach = unary_recorder(op, rule)
 
     def call(input: Any, **kw: Any) -> Any:
         try:
@@ -167,8 +211,7 @@ def unary(op: Operator, rule: ElementwiseRule, ufunc: np.ufunc, third: Any) -> C
         t = new(Tensor)
         t._array = r
         if (input._node is not None or input._base is not None) and local.grad:
-            if "vjp" not in op.refusals and history(input) is not None:
-                tape.record(op, t, (input,), {})
+            attach(t, input)
         return t
 
     return call

@@ -37,6 +37,7 @@ class Node:
     prehooks: dict[int, Callable] | None = None  # node pre-hooks
     posthooks: dict[int, Callable] | None = None  # node hooks
     parent = None
+    same = False  # of elementwise calls: all inputs have the result's shape
     trace: str | None = None  # where the call stood, under anomaly detection
 
     def pullback(self, g: Any, needs: tuple) -> Sequence[Any]:
@@ -349,6 +350,7 @@ def backward(
         deliver(arrived, root, g)
     ready = [r for r in dict.fromkeys(roots) if not waiting.get(r)]
     before, local.grad = local.grad, create_graph
+    token = state.error_state.set(state.quiet)
     try:
         while ready:
             node = ready.pop()
@@ -369,17 +371,22 @@ def backward(
                 if g is not None:
                     place(arrived, node.parent, node.index, g)
             elif g is not None and edges:
-                needs = tuple(
-                    [e is not None for e in edges]
-                    if needed is None
-                    else [e is not None and e in needed for e in edges]
-                )
+                if needed is None:
+                    needs = _EVERY[len(edges)] if None not in edges and len(edges) < 64 else tuple([e is not None for e in edges])
+                else:
+                    needs = tuple([e is not None and e in needed for e in edges])
                 if True in needs:
-                    for edge, gi in zip(edges, step(node, g, needs)):
+                    if node.outputs is None and not (anomaly or node.prehooks or node.posthooks):
+                        found = node.pullback(g, needs)
+                    else:
+                        found = step(node, g, needs)
+                    for edge, gi in zip(edges, found):
                         if gi is not None and edge is not None:
-                            old = arrived.get(edge)
-                            arrived[edge] = gi if old is None else add(old, gi)
-                    gi = None
+                            if edge in arrived:
+                                arrived[edge] = add(arrived[edge], gi)
+                            else:
+                                arrived[edge] = gi
+                    gi = found = None
                 if not retain and node.saved:
                     node.saved = FREED
                     node.out = None
@@ -391,7 +398,11 @@ def backward(
                         ready.append(edge)
     finally:
         local.grad = before
+        state.error_state.reset(token)
     return [wanted[n] for n in inputs] if inputs is not None else []
+
+
+_EVERY = tuple((True,) * n for n in range(64))
 
 
 def count_users(roots: Sequence[Any]) -> dict[Any, int]:
@@ -445,10 +456,12 @@ def place(arrived: dict[Any, Any], node: Node, index: int, g: Tensor) -> None:
 def step(node: Node, g: Any, needs: tuple) -> Sequence[Any]:
     """One node's rule, with its hooks."""
     if node.outputs is not None:
-        zeros = registry["zeros"].public
+        fill = registry["fill_new"].public
         g = tuple(
             [
-                zeros(m.shape, dtype=m.dtype, device=m.device) if s is None and m.dtype.category >= dtypes.FLOAT else s
+                fill(shape=m.shape, value=0, dtype=m.dtype, device=m.device)
+                if s is None and m.dtype.category >= dtypes.FLOAT
+                else s
                 for s, m in zip(g, node.outputs)
             ]
         )
