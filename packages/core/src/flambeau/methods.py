@@ -799,8 +799,7 @@ Tensor.retains_grad = property(lambda self: bool(self.__dict__.get("_retains")))
 
 
 def _get_data(self: Tensor) -> Tensor:
-    made = wrap(self._array)
-    return made
+    return self.detach() if state.active or self._level else wrap(self._array)  # type: ignore[attr-defined]
 
 
 def _set_data(self: Tensor, value: Tensor) -> None:

@@ -30,6 +30,7 @@ from . import (
     sorting,
     trigonometry,
     views,
+    writing,
 )
 
 __all__ = [
@@ -62,4 +63,5 @@ __all__ = [
     "sorting",
     "trigonometry",
     "views",
+    "writing",
 ]

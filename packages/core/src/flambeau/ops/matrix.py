@@ -49,6 +49,9 @@ def _narrowed(out, a):
 
 @matmul.vjp
 def _(g, _out, a, b):
+    if g.dtype.is_complex:  # gradients of complex numbers pull back through the conjugate
+        a, b = a.conj(), b.conj()
+
     def to_a():
         if b.ndim == 1:
             return g.unsqueeze(-1) * b if a.ndim > 1 else g * b

@@ -11,6 +11,7 @@ from .._base import dtypes
 from .._base.checks import check
 from .._base.devices import device as Device
 from ..runtime import random as numbers
+from ..runtime import state
 from ..runtime.backend import of_device
 from ..runtime.families import composite, primitive
 from ..runtime.generator import Generator
@@ -47,12 +48,36 @@ draw.refuse("vmap", "randomness under vmap is decided by its own argument")
 def _drawn(kind: str, shape: tuple[int, ...], dtype: Any, device: Any, generator: Any, requires_grad: bool = False,
            **options: Any) -> Tensor:  # fmt: skip
     kind_of = dtypes.get_default_dtype() if dtype is None else as_dtype(dtype)
+    if state.local.batch:
+        return _drawn_in_batch(state.local.batch[-1], kind, shape, kind_of, device, generator, options)
     made = draw(
         kind=kind, shape=tuple(shape), dtype=kind_of, device=as_device(device), generator=generator, options=options
     )
     if requires_grad:
         set_requires_grad(made, True)
     return made
+
+
+def _drawn_in_batch(batch: Any, kind: str, shape: tuple[int, ...], dtype: Any, device: Any, generator: Any,
+                    options: dict) -> Tensor:  # fmt: skip
+    """A draw inside vmap, as its `randomness` says."""
+    if batch.randomness == "error":
+        raise RuntimeError(
+            "vmap: called random operation while in randomness error mode. Please either use the 'same' or 'different' "
+            "randomness flags on vmap or perform the randomness operation out of vmap"
+        )
+    outer, state.local.batch = state.local.batch, state.local.batch[:-1]
+    try:
+        if batch.randomness == "same":
+            return _drawn(kind, shape, dtype, device, generator, **options)
+        if kind == "randperm":
+            from .joining import stack
+
+            rows = [_drawn(kind, shape, dtype, device, generator, **options) for _ in range(batch.size)]
+            return batch.wrap(stack(rows))
+        return batch.wrap(_drawn(kind, (batch.size, *shape), dtype, device, generator, **options))
+    finally:
+        state.local.batch = outer
 
 
 def rand(*size: Any, generator: Generator | None = None, out: Any = None, dtype: Any = None, layout: Any = None,

@@ -206,12 +206,20 @@ def link_view(t: Tensor, of: Tensor, op: Operator, attrs: dict[str, Any], index:
     t._box = box
     t._generation = box.generation
     t._base = of if of._base is None else of._base
+    t._replay = (*of._replay, Step(op, arrays[1:], attrs, index))
 
-    def step(tensor: Tensor) -> Tensor:
-        made = apply(op, (tensor, *arrays[1:]), attrs)
-        return made if index is None else made[index]
 
-    t._replay = (*of._replay, step)
+class Step:
+    """One view operator on the way from a root tensor to a view; calling it takes that step from another root."""
+
+    __slots__ = ("op", "rest", "attrs", "index")
+
+    def __init__(self, op: Operator, rest: tuple, attrs: dict[str, Any], index: int | None) -> None:
+        self.op, self.rest, self.attrs, self.index = op, rest, attrs, index
+
+    def __call__(self, tensor: Tensor) -> Tensor:
+        made = apply(self.op, (tensor, *self.rest), self.attrs)
+        return made if self.index is None else made[self.index]
 
 
 def write_out(op: Operator, out: Any, made: Any) -> Any:

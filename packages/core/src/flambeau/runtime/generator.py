@@ -110,11 +110,12 @@ class Generator:
 
         TypeError for anything but a uint8 tensor, RuntimeError for one of another size or with other contents.
         """
+        from .backend import of_array
         from .tensor import Tensor
 
         if not isinstance(new_state, Tensor):
             raise TypeError(f"expected a flambeau.ByteTensor, but got {type(new_state).__name__}")
-        self._set_bytes(np.asarray(new_state.cpu()._array))
+        self._set_bytes(of_array(new_state._array).to_numpy(new_state._array))
 
     def clone_state(self) -> Generator:
         """A new generator that goes on from the same state."""
@@ -130,7 +131,9 @@ class Generator:
     def _words(self) -> Any:
         """NumPy's twister in our state. Hold the lock."""
         if self._twister is None:
-            first = _first_words(self.initial_seed())  # may choose a seed, which starts the stream anew
+            first = _first_words(
+                self.initial_seed()
+            )  # may choose a seed, which starts the stream anew
             self._twister = _new_twister()
             self._twister.bit_generator.state = _as_numpy(first, WORDS)
         return self._twister

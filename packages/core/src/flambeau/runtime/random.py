@@ -461,7 +461,7 @@ def _scaled32(unit: np.ndarray, low: float, high: float) -> np.ndarray:
     if (low, high) == (0, 1):
         return unit
     width = np.float32(high) - np.float32(low)
-    return unit * width if low == 0 else fma32(unit, width, low)
+    return unit * width if low == 0 else fma32(unit, float(width), low)
 
 
 def _scaled64(unit: np.ndarray, low: float, high: float) -> np.ndarray:

@@ -7,6 +7,8 @@ sum is computed one format higher, or as a pair of doubles, and rounded to odd f
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 _SPLITTER = float(2**27 + 1)
@@ -31,21 +33,21 @@ def fma64(a: np.ndarray, b: float, c: float) -> np.ndarray:
     return first + _to_odd(*_two_sum(fourth, second))
 
 
-def _two_sum(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _two_sum(a: Any, b: Any) -> tuple[Any, Any]:
     """The rounded sum and its exact error."""
     total = a + b
     back = total - a
     return total, (a - (total - back)) + (b - back)
 
 
-def _split(a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _split(a: Any) -> tuple[Any, Any]:
     """Two halves of at most 26 bits that add up to `a`."""
     scaled = _SPLITTER * a
     high = scaled - (scaled - a)
     return high, a - high
 
 
-def _two_product(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _two_product(a: Any, b: Any) -> tuple[Any, Any]:
     """The rounded product and its exact error."""
     product = a * b
     (a1, a0), (b1, b0) = _split(a), _split(b)

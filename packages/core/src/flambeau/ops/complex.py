@@ -1,0 +1,275 @@
+"""Complex numbers: their parts, put together and taken apart.
+
+A gradient of a real loss by a complex number z = x + iy is, as in PyTorch, dL/dx + i dL/dy: the direction of ascent.
+Linear rules therefore pull back through the conjugate transpose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from .._base.checks import broadcast_shapes, check
+from ..runtime import tape
+from ..runtime.elementwise import ElementwiseRule, sum_to
+from ..runtime.families import composite, primitive
+from ..runtime.families import view as view_op
+from ..runtime.meta import Meta
+from ..runtime.promotion import SAME_REQUIRED
+from ..runtime.tensor import Tensor
+from .arithmetic import abs, sign
+
+_NO_ONNX = "ONNX has no complex numbers"
+
+
+def _check_complex(message: str, x: Any) -> None:
+    """Also in kernels: NumPy takes real numbers for complex ones without a word."""
+    kind = x.dtype
+    check(kind.kind == "c" if hasattr(kind, "kind") else kind.is_complex, lambda: message)
+
+
+@view_op(method=False, linear=True)
+def real(input: Meta):
+    """The real part of complex numbers, as a view.
+
+    >>> import flambeau
+    >>> flambeau.tensor([1 + 2j]).real
+    tensor([1.])
+    """
+    return input.like(dtype=input.dtype.to_real())
+
+
+@real.kernel
+def _(xp, x):
+    return x.real
+
+
+@real.vjp
+def _(g, _out, x: Meta):
+    return g.to(x.dtype)
+
+
+@real.batch
+def _(size, batched, x):
+    return real(x)
+
+
+real.refuse("onnx", _NO_ONNX)
+
+
+@view_op(method=False, linear=True)
+def imag(input: Meta):
+    """The imaginary part of complex numbers, as a view.
+
+    >>> import flambeau
+    >>> flambeau.tensor([1 + 2j]).imag
+    tensor([2.])
+    """
+    _check_complex("imag is not implemented for tensors with non-complex dtypes.", input)
+    return input.like(dtype=input.dtype.to_real())
+
+
+@imag.kernel
+def _(xp, x):
+    _check_complex("imag is not implemented for tensors with non-complex dtypes.", x)
+    return x.imag
+
+
+@imag.vjp
+def _(g, _out, x: Meta):
+    return g.to(x.dtype) * 1j
+
+
+@imag.batch
+def _(size, batched, x):
+    return imag(x)
+
+
+imag.refuse("onnx", _NO_ONNX)
+
+
+@primitive(method=False, inplace=False)
+def conj_physical(input: Meta):
+    """The complex conjugate, computed.
+
+    >>> import flambeau
+    >>> flambeau.tensor([1 + 2j]).conj()
+    tensor([1.-2.j])
+    """
+    return input
+
+
+@conj_physical.kernel
+def _(xp, x):
+    return xp.conj(x)
+
+
+@conj_physical.vjp
+def _(g, _out, _x):
+    return g.conj()
+
+
+@conj_physical.jvp
+def _(tangents, out, x):
+    return tangents[0].conj()
+
+
+@conj_physical.batch
+def _(size, batched, x):
+    return conj_physical(x)
+
+
+conj_physical.refuse("onnx", _NO_ONNX)
+
+
+@primitive(method=False, promote=SAME_REQUIRED, linear=True)
+def complex(real: Meta, imag: Meta):
+    """Complex numbers from their real and imaginary parts.
+
+    >>> import flambeau
+    >>> flambeau.complex(flambeau.tensor([1.0]), flambeau.tensor([2.0]))
+    tensor([1.+2.j])
+    """
+    check(
+        real.dtype.is_floating_point,
+        lambda: f"Expected both inputs to be Half, Float or Double tensors but got {real.dtype} and {imag.dtype}",
+    )
+    return real.like(broadcast_shapes(real.shape, imag.shape), real.dtype.to_complex())
+
+
+@complex.kernel
+def _(xp, real, imag):
+    kind = "complex128" if real.dtype == "float64" else "complex64"
+    out = xp.empty(broadcast_shapes(real.shape, imag.shape), dtype=kind)
+    out.real, out.imag = real, imag
+    return out
+
+
+@complex.vjp
+def _(g, _out, real: Meta, imag: Meta):
+    return lambda: sum_to(g.real, real), lambda: sum_to(g.imag, imag)
+
+
+@complex.jvp
+def _(tangents, out, real, imag):
+    t_real, t_imag = tangents
+    made = 0.0
+    if t_real is not None:
+        made = made + t_real.to(out.dtype)
+    if t_imag is not None:
+        made = made + t_imag.to(out.dtype) * 1j
+    return made.expand(out.shape)
+
+
+@complex.batch
+def _(size, batched, real, imag):
+    rank = max(real.ndim - batched[0], imag.ndim - batched[1])
+    lifted = [
+        x.reshape(size, *[1] * (rank - x.ndim + 1), *x.shape[1:]) if b else x for x, b in zip((real, imag), batched)
+    ]
+    return complex(*lifted)
+
+
+complex.refuse("onnx", _NO_ONNX)
+
+
+@view_op(method=False, linear=True)
+def view_as_real(input: Meta):
+    """Complex numbers as pairs: the same memory with a last dimension of real and imaginary part.
+
+    >>> import flambeau
+    >>> flambeau.view_as_real(flambeau.tensor([1 + 2j]))
+    tensor([[1., 2.]])
+    """
+    _check_complex("view_as_real is only supported for complex tensors", input)
+    return input.like((*input.shape, 2), input.dtype.to_real())
+
+
+@view_as_real.kernel
+def _(xp, x):
+    _check_complex("view_as_real is only supported for complex tensors", x)
+    return x[..., None].view(x.real.dtype)
+
+
+@view_as_real.vjp
+def _(g, _out, _x):
+    return view_as_complex(g.contiguous())
+
+
+@view_as_real.batch
+def _(size, batched, x):
+    return view_as_real(x)
+
+
+view_as_real.refuse("onnx", _NO_ONNX)
+
+
+@view_op(method=False, linear=True)
+def view_as_complex(input: Meta):
+    """Pairs in the last dimension as complex numbers, in the same memory.
+
+    >>> import flambeau
+    >>> flambeau.view_as_complex(flambeau.tensor([[1.0, 2.0]]))
+    tensor([1.+2.j])
+    """
+    check(
+        input.dtype.is_floating_point,
+        lambda: f"view_as_complex is only supported for half, float and double tensors, but got a tensor of {input.dtype}",
+    )
+    check(input.shape and input.shape[-1] == 2, lambda: "Tensor must have a last dimension of size 2")
+    return input.like(input.shape[:-1], input.dtype.to_complex())
+
+
+@view_as_complex.kernel
+def _(xp, x):
+    check(x.strides[-1] == x.itemsize, lambda: "Tensor must have a last dimension with stride 1")
+    return x.view("complex128" if x.dtype == "float64" else "complex64")[..., 0]
+
+
+@view_as_complex.vjp
+def _(g, _out, _x):
+    return view_as_real(g.contiguous())
+
+
+@view_as_complex.batch
+def _(size, batched, x):
+    return view_as_complex(x)
+
+
+view_as_complex.refuse("onnx", _NO_ONNX)
+
+
+@composite
+def sgn(input: Tensor):
+    """Each element's direction: x / |x|, and 0 for 0; for real numbers the sign.
+
+    >>> import flambeau
+    >>> flambeau.sgn(flambeau.tensor([3 + 4j, 0j]))
+    tensor([0.6000+0.8000j, 0.0000+0.0000j])
+    """
+    if not input.dtype.is_complex:
+        return sign(input)
+    size = abs(input)
+    return input / size.masked_fill(size == 0, 1.0)
+
+
+class Modulus(ElementwiseRule):
+    """The rule of `abs`. |z| has no complex derivative: its gradient z / |z| is not what the derived rule, the
+    conjugate of the real one, would give."""
+
+    def pullback(self, node: tape.Node, g: Tensor, needs: tuple) -> Sequence[Any]:
+        """g times the direction."""
+        (x,) = node.saved or (None,)
+        if isinstance(x, Tensor) and x.dtype.is_complex:
+            return (g * sgn(tape.unpack(node)[0]),)
+        return super().pullback(node, g, needs)
+
+    def jvp(self, tangents: Sequence[Any], out: Any, arrays: tuple, attrs: dict[str, Any]) -> Any:
+        """The part of the tangent that points in the direction."""
+        (x,) = arrays
+        if x.dtype.is_complex:
+            return (tangents[0] * sgn(x).conj()).real
+        return super().jvp(tangents, out, arrays, attrs)
+
+
+abs.op.vjp_rule = Modulus(abs.op)

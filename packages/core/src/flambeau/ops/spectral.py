@@ -1,0 +1,470 @@
+"""Fourier transforms, and what is made of them: short-time spectra and their windows.
+
+Three primitives, all without normalisation, as in PyTorch's own core: complex to complex (`_fft_c2c`), real to the
+half spectrum that a real signal needs (`_fft_r2c`), and back (`_fft_c2r`). They are each other's gradients. Lengths and
+norms are the composites' affair, whose public spelling is `flambeau.fft`.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from .._base import dtypes
+from .._base.checks import as_size, check, fail, wrap_dim
+from ..runtime.families import composite, primitive
+from ..runtime.meta import Meta
+from ..runtime.tensor import Tensor
+from .complex import view_as_real
+from .creation import arange, ones, tensor, zeros
+from .interpolate import pad
+from .joining import cat
+from .views import unfold_grad
+
+_NO_ONNX = "complex numbers have no ONNX form"
+NORMS = ("backward", "ortho", "forward")
+
+
+# -- the three transforms ---------------------------------------------------------------------------------------------
+
+
+@primitive(method=False, linear=True)
+def _fft_c2c(input: Meta, dim: int, forward: bool):
+    """Sums of exp(-2 pi i k n / N) (`forward`) or exp(+2 pi i k n / N) along `dim`."""
+    return input
+
+
+@_fft_c2c.kernel
+def _(xp, x, *, dim, forward):
+    return xp.fft.fft(x, axis=dim) if forward else xp.fft.ifft(x, axis=dim, norm="forward")
+
+
+@_fft_c2c.vjp
+def _(g, _out, _x, *, dim, forward):
+    return _fft_c2c(g, dim, not forward)
+
+
+@_fft_c2c.batch
+def _(size, batched, x, *, dim, forward):
+    return _fft_c2c(x, wrap_dim(dim, x.ndim - 1) + 1, forward)
+
+
+_fft_c2c.refuse("onnx", _NO_ONNX)
+
+
+@primitive(method=False, linear=True)
+def _fft_r2c(input: Meta, dim: int):
+    """The first N // 2 + 1 terms of the forward transform of real numbers; the others are their conjugates."""
+    shape = list(input.shape)
+    shape[dim] = shape[dim] // 2 + 1
+    return input.like(shape, input.dtype.to_complex())
+
+
+@_fft_r2c.kernel
+def _(xp, x, *, dim):
+    return xp.fft.rfft(x, axis=dim)
+
+
+@_fft_r2c.vjp
+def _(g, _out, x: Meta, *, dim):
+    return _fft_c2r(g / _times_seen(g, dim, x.shape[dim]), dim, x.shape[dim])
+
+
+@_fft_r2c.batch
+def _(size, batched, x, *, dim):
+    return _fft_r2c(x, wrap_dim(dim, x.ndim - 1) + 1)
+
+
+_fft_r2c.refuse("onnx", _NO_ONNX)
+
+
+@primitive(method=False, linear=True)
+def _fft_c2r(input: Meta, dim: int, n: int):
+    """The backward transform of a half spectrum: `n` real numbers."""
+    shape = list(input.shape)
+    shape[dim] = n
+    return input.like(shape, input.dtype.to_real())
+
+
+@_fft_c2r.kernel
+def _(xp, x, *, dim, n):
+    return xp.fft.irfft(x, n, axis=dim, norm="forward")
+
+
+@_fft_c2r.vjp
+def _(g, _out, _x, *, dim, n):
+    spectrum = _fft_r2c(g, dim)
+    return spectrum * _times_seen(spectrum, dim, n)
+
+
+@_fft_c2r.batch
+def _(size, batched, x, *, dim, n):
+    return _fft_c2r(x, wrap_dim(dim, x.ndim - 1) + 1, n)
+
+
+_fft_c2r.refuse("onnx", _NO_ONNX)
+
+
+def _times_seen(like: Tensor, dim: int, n: int) -> Tensor:
+    """How often each term of a half spectrum counts in the whole one: twice, but the first and a middle one once."""
+    kind = like.dtype.to_real()
+    size = n // 2 + 1
+    counts = [1.0] + [2.0] * (size - 1)
+    if n % 2 == 0 and size > 1:
+        counts[-1] = 1.0
+    shape = [1] * like.ndim
+    shape[dim] = size
+    return tensor(counts, dtype=kind, device=like.device).reshape(shape)
+
+
+# -- torch.fft --------------------------------------------------------------------------------------------------------
+
+
+@composite(method=False)
+def fft_fft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None):
+    """Discrete Fourier transform along `dim`, of `n` elements (cut or filled up with zeros).
+
+    `norm` says where 1/n goes: "backward" (the default) to the inverse, "forward" here, "ortho" half to each.
+
+    >>> import flambeau
+    >>> flambeau.fft.fft(flambeau.tensor([1.0, 0.0, -1.0, 0.0]))
+    tensor([0.+0.j, 2.+0.j, 0.+0.j, 2.+0.j])
+    """
+    return _c2c("fft", input, n, dim, norm, True)
+
+
+@composite(method=False)
+def fft_ifft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None):
+    """Inverse of `fft`.
+
+    >>> import flambeau
+    >>> flambeau.fft.ifft(flambeau.tensor([0.0, 2.0, 0.0, 2.0]))
+    tensor([ 1.+0.j,  0.+0.j, -1.+0.j,  0.+0.j])
+    """
+    return _c2c("ifft", input, n, dim, norm, False)
+
+
+@composite(method=False)
+def fft_rfft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None):
+    """The first half of `fft` of real numbers: `n // 2 + 1` terms, which say all.
+
+    >>> import flambeau
+    >>> flambeau.fft.rfft(flambeau.tensor([1.0, 0.0, -1.0, 0.0]))
+    tensor([0.+0.j, 2.+0.j, 0.+0.j])
+    """
+    check(not input.dtype.is_complex, lambda: f"rfft expects a real input tensor, but got {input.dtype}")
+    dim, n = _length("rfft", input, n, dim)
+    x = _resize(_inexact(input), dim, n)
+    return _scaled(_fft_r2c(x, dim), "rfft", n, norm, True)
+
+
+@composite(method=False)
+def fft_irfft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None):
+    """Inverse of `rfft`: `n` real numbers, `2 * (terms - 1)` unless given.
+
+    >>> import flambeau
+    >>> flambeau.fft.irfft(flambeau.tensor([0.0, 2.0, 0.0]))
+    tensor([ 1.,  0., -1.,  0.])
+    """
+    d = wrap_dim(dim, input.ndim)
+    count = 2 * (input.shape[d] - 1) if n is None else n
+    dim, n = _length("irfft", input, count, dim)
+    x = _inexact(input)
+    x = x if x.dtype.is_complex else x.to(x.dtype.to_complex())
+    return _scaled(_fft_c2r(_resize(x, dim, n // 2 + 1), dim, n), "irfft", n, norm, False)
+
+
+@composite(method=False)
+def fft_fftfreq(n: int, d: float = 1.0, *, dtype: Any = None, device: Any = None, requires_grad: bool = False):
+    """The frequencies of `fft`'s terms, for samples that lie `d` apart.
+
+    >>> import flambeau
+    >>> flambeau.fft.fftfreq(4)
+    tensor([ 0.0000,  0.2500, -0.5000, -0.2500])
+    """
+    positive = arange((n + 1) // 2, dtype=dtype or dtypes.get_default_dtype(), device=device)
+    negative = arange(-(n // 2), 0, dtype=positive.dtype, device=device)
+    return (cat((positive, negative)) / (n * d)).requires_grad_(requires_grad)
+
+
+@composite(method=False)
+def fft_rfftfreq(n: int, d: float = 1.0, *, dtype: Any = None, device: Any = None, requires_grad: bool = False):
+    """The frequencies of `rfft`'s terms, for samples that lie `d` apart.
+
+    >>> import flambeau
+    >>> flambeau.fft.rfftfreq(4)
+    tensor([0.0000, 0.2500, 0.5000])
+    """
+    steps = arange(n // 2 + 1, dtype=dtype or dtypes.get_default_dtype(), device=device)
+    return (steps / (n * d)).requires_grad_(requires_grad)
+
+
+def _c2c(name: str, input: Tensor, n: int | None, dim: int, norm: str | None, forward: bool) -> Tensor:
+    dim, n = _length(name, input, n, dim)
+    x = _inexact(input)
+    x = x if x.dtype.is_complex else x.to(x.dtype.to_complex())
+    return _scaled(_fft_c2c(_resize(x, dim, n), dim, forward), name, n, norm, forward)
+
+
+def _length(name: str, input: Tensor, n: int | None, dim: int) -> tuple[int, int]:
+    check(input.ndim > 0, lambda: f"{name}: expected a tensor of at least one dimension, got a 0-d one")
+    dim = wrap_dim(dim, input.ndim)
+    n = input.shape[dim] if n is None else n
+    check(n >= 1, lambda: f"Invalid number of data points ({n}) specified")
+    return dim, n
+
+
+def _inexact(input: Tensor) -> Tensor:
+    """Integers become the default float; NumPy has no transform in half precision."""
+    if input.dtype in (dtypes.float16, dtypes.bfloat16):
+        fail(f"Unsupported dtype {input.dtype}: expected float32, float64, complex64 or complex128; use .float()")
+    exact = not (input.dtype.is_floating_point or input.dtype.is_complex)
+    return input.to(dtypes.get_default_dtype()) if exact else input
+
+
+def _resize(input: Tensor, dim: int, n: int) -> Tensor:
+    size = input.shape[dim]
+    if size > n:
+        return input.narrow(dim, 0, n)
+    if size < n:
+        shape = list(input.shape)
+        shape[dim] = n - size
+        return cat((input, zeros(shape, dtype=input.dtype, device=input.device)), dim)
+    return input
+
+
+def _scaled(out: Tensor, name: str, n: int, norm: str | None, forward: bool) -> Tensor:
+    norm = norm or "backward"
+    check(norm in NORMS, lambda: f'Invalid normalization mode: "{norm}"; {name} expects one of {", ".join(NORMS)}')
+    if norm == "ortho":
+        return out * (1 / math.sqrt(n))
+    return out * (1 / n) if (norm == "forward") is forward else out
+
+
+# -- windows ----------------------------------------------------------------------------------------------------------
+
+
+@composite(method=False)
+def hamming_window(
+    window_length: int,
+    periodic: bool = True,
+    alpha: float = 0.54,
+    beta: float = 0.46,
+    *,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    pin_memory: bool = False,
+    requires_grad: bool = False,
+):
+    """`alpha - beta cos(2 pi n / N)`: a raised cosine that ends at 0.08.
+
+    With `periodic` the first element would follow the last (N is the length), as spectra want it; otherwise both ends
+    are alike (N is the length less one).
+
+    >>> import flambeau
+    >>> flambeau.hamming_window(4)
+    tensor([0.0800, 0.5400, 1.0000, 0.5400])
+    """
+    (length,) = as_size((window_length,), "window_length")
+    kind = dtype or dtypes.get_default_dtype()
+    check(length >= 0, lambda: f"hamming_window requires non-negative window_length, got window_length={length}")
+    check(kind.is_floating_point, lambda: f"hamming_window expects floating point dtypes, got: {kind}")
+    if length <= 1:
+        made = ones(length, dtype=kind, device=device)
+    else:
+        period = length if periodic else length - 1
+        angle = arange(length, dtype=kind, device=device) * (2 * math.pi / period)
+        made = alpha - beta * angle.cos()
+    return made.requires_grad_(requires_grad)
+
+
+@composite(method=False)
+def hann_window(
+    window_length: int,
+    periodic: bool = True,
+    *,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    pin_memory: bool = False,
+    requires_grad: bool = False,
+):
+    """`(1 - cos(2 pi n / N)) / 2`: a raised cosine that ends at 0. See `hamming_window` for `periodic`.
+
+    >>> import flambeau
+    >>> flambeau.hann_window(4)
+    tensor([0.0000, 0.5000, 1.0000, 0.5000])
+    """
+    return hamming_window(
+        window_length, periodic, 0.5, 0.5, dtype=dtype, device=device, requires_grad=requires_grad
+    )
+
+
+# -- short-time transform ---------------------------------------------------------------------------------------------
+
+
+@composite
+def stft(
+    input: Tensor,
+    n_fft: int,
+    hop_length: int | None = None,
+    win_length: int | None = None,
+    window: Any = None,
+    center: bool = True,
+    pad_mode: str = "reflect",
+    normalized: bool = False,
+    onesided: bool | None = None,
+    return_complex: bool | None = None,
+    align_to_window: bool | None = None,
+):
+    """Fourier transforms of overlapping, windowed frames: `(..., frequency, frame)` of a signal `(..., time)`.
+
+    Frame t begins at sample `t * hop_length`, or stands around it with `center`, where the ends are continued as
+    `pad_mode` says. A window shorter than `n_fft` stands in the frame's middle.
+
+    >>> import flambeau
+    >>> flambeau.stft(flambeau.ones(8), 4, window=flambeau.ones(4), center=False, return_complex=True).abs()
+    tensor([[4., 4., 4., 4., 4.],
+            [0., 0., 0., 0., 0.],
+            [0., 0., 0., 0., 0.]])
+    """
+    hop = n_fft // 4 if hop_length is None else hop_length
+    width = n_fft if win_length is None else win_length
+    is_complex = input.dtype.is_complex or (window is not None and window.dtype.is_complex)
+    if return_complex is None:
+        check(
+            is_complex,
+            lambda: "stft requires the return_complex parameter be given for real inputs, and will further require "
+            "that return_complex=True in a future PyTorch release.",
+        )
+        return_complex = True
+    onesided = not is_complex if onesided is None else onesided
+    check(not (onesided and is_complex), lambda: "Cannot have onesided output if window or input is complex")
+    _check_stft(input, n_fft, hop, width, window)
+    if window is None:
+        warnings.warn(
+            "A window was not provided. A rectangular window will be applied, which is known to cause spectral leakage. "
+            "Other windows such as hann_window or hamming_window are recommended to reduce spectral leakage. "
+            "To suppress this warning and use a rectangular window, explicitly set `window=ones(n_fft)`.",
+            stacklevel=2,
+        )
+
+    flat = input.unsqueeze(0) if input.ndim == 1 else input
+    if center:
+        flat = pad(flat.unsqueeze(1), (n_fft // 2, n_fft // 2), mode=pad_mode).squeeze(1)
+    check(
+        n_fft <= flat.shape[1],
+        lambda: f"stft: expected 0 < n_fft <= {flat.shape[1]} (samples of the signal, padding included), got {n_fft}",
+    )
+    frames = flat.unfold(1, n_fft, hop)  # (batch, frame, n_fft)
+    frame_window = _frame_window(window, n_fft, width, input)
+    if frame_window is not None:
+        frames = frames * frame_window
+    norm = "ortho" if normalized else None
+    spectrum = fft_rfft(frames, norm=norm) if onesided else fft_fft(frames, norm=norm)
+    out = spectrum.transpose(1, 2)
+    out = out.squeeze(0) if input.ndim == 1 else out
+    return out if return_complex else view_as_real(out)
+
+
+@composite
+def istft(
+    input: Tensor,
+    n_fft: int,
+    hop_length: int | None = None,
+    win_length: int | None = None,
+    window: Any = None,
+    center: bool = True,
+    normalized: bool = False,
+    onesided: bool | None = None,
+    length: int | None = None,
+    return_complex: bool = False,
+):
+    """The signal `(..., time)` whose `stft` comes closest to `input` `(..., frequency, frame)`.
+
+    Frames are added where they overlap and divided by the windows' sum of squares, which may nowhere be zero.
+
+    >>> import flambeau
+    >>> x, window = flambeau.arange(16.0), flambeau.hann_window(8)
+    >>> spectrum = flambeau.stft(x, 8, 2, window=window, return_complex=True)
+    >>> bool(flambeau.allclose(flambeau.istft(spectrum, 8, 2, window=window), x, atol=1e-4))
+    True
+    """
+    hop = n_fft // 4 if hop_length is None else hop_length
+    width = n_fft if win_length is None else win_length
+    check(
+        input.dtype.is_complex,
+        lambda: "istft requires a complex-valued input tensor matching the output from stft with return_complex=True.",
+    )
+    check(input.ndim in (2, 3), lambda: f"istft: expected a tensor of 2 or 3 dimensions, got {input.ndim}")
+    terms = input.shape[-2]
+    onesided = terms != n_fft if onesided is None else onesided
+    wanted = n_fft // 2 + 1 if onesided else n_fft
+    check(terms == wanted, lambda: f"istft: expected {wanted} frequencies for n_fft={n_fft}, got {terms}")
+    check(0 < hop <= width <= n_fft, lambda: f"istft: expected 0 < hop_length <= win_length <= n_fft, got {hop}, {width}, {n_fft}")
+    check(not (return_complex and onesided), lambda: "cannot have onesided output if window or input is complex")
+
+    spectrum = (input.unsqueeze(0) if input.ndim == 2 else input).transpose(1, 2)
+    norm = "ortho" if normalized else None
+    if return_complex:
+        frames = fft_ifft(spectrum, norm=norm)
+    else:  # a real signal: the first half says all
+        frames = fft_irfft(spectrum[..., : n_fft // 2 + 1], n_fft, norm=norm)
+    weights = _frame_window(window, n_fft, width, frames)
+    if weights is None:
+        weights = ones(n_fft, dtype=frames.dtype, device=frames.device)
+    samples = n_fft + hop * (frames.shape[1] - 1)
+    signal = _overlap_add(frames * weights, samples, hop)
+    envelope = _overlap_add((weights * weights).expand(1, frames.shape[1], n_fft), samples, hop)
+
+    start = n_fft // 2 if center else 0
+    stop = start + length if length is not None else samples - (n_fft // 2 if center else 0)
+    signal, envelope = signal[:, start:stop], envelope[:, start:stop]
+    check(
+        not bool((envelope.abs() < 1e-11).any()),
+        lambda: "window overlap add min: the windows' sum of squares is zero somewhere; use a larger overlap or center=True",
+    )
+    out = signal / envelope
+    if length is not None and out.shape[1] < length:
+        out = _resize(out, 1, length)
+    return out.squeeze(0) if input.ndim == 2 else out
+
+
+def _overlap_add(frames: Tensor, samples: int, hop: int) -> Tensor:
+    """Frames `(batch, frame, n)` added where they came from: the transpose of `unfold`."""
+    return unfold_grad(frames, (frames.shape[0], samples), 1, frames.shape[2], hop)
+
+
+def _frame_window(window: Any, n_fft: int, width: int, like: Tensor) -> Any:
+    """The window in the middle of `n_fft` zeros; None where it is all ones."""
+    if window is None and width == n_fft:
+        return None
+    if window is None:
+        window = ones(width, dtype=like.dtype, device=like.device)
+    if width == n_fft:
+        return window
+    left = (n_fft - width) // 2
+    sides: Sequence[int] = (left, n_fft - width - left)
+    before, after = (zeros(n, dtype=window.dtype, device=window.device) for n in sides)
+    return cat((before, window, after))
+
+
+def _check_stft(input: Tensor, n_fft: int, hop: int, width: int, window: Any) -> None:
+    check(
+        input.dtype.is_floating_point or input.dtype.is_complex,
+        lambda: f"stft: expected a tensor of floating point or complex values, got {input.dtype}",
+    )
+    check(input.ndim in (1, 2), lambda: f"stft: expected a 1D or 2D tensor, got a {input.ndim}D one")
+    check(n_fft > 0, lambda: f"stft: expected n_fft > 0, got {n_fft}")
+    check(hop > 0, lambda: f"stft: expected hop_length > 0, got {hop}")
+    check(0 < width <= n_fft, lambda: f"stft: expected 0 < win_length <= n_fft = {n_fft}, got {width}")
+    check(
+        window is None or tuple(window.shape) == (width,),
+        lambda: f"stft: expected a 1D window of win_length = {width} elements, got shape {list(window.shape)}",
+    )
+
+
+__all__ = ["hamming_window", "hann_window", "istft", "stft"]

@@ -1,0 +1,28 @@
+"""A write through a view, as a value: how traced programs say `x[1:3] = y`."""
+
+from __future__ import annotations
+
+from ..runtime.families import primitive
+from ..runtime.meta import Meta
+
+
+@primitive(method=False)
+def write_view(input: Meta, source: Meta, steps: tuple):
+    """A copy of `input` in which the view that `steps` lead to holds `source`."""
+    return input
+
+
+@write_view.kernel
+def _(xp, x, source, *, steps):
+    out = x.copy()
+    part = out
+    for s in steps:
+        rest = [getattr(r, "_array", r) for r in s.rest]
+        part = s.op.kernels[None](xp, part, *rest, **s.attrs)
+    part[...] = source
+    return out
+
+
+write_view.no_vjp("made by the tracer, after gradients")
+write_view.refuse("vmap", "made by the tracer, after batching")
+write_view.refuse("onnx", "export a model that does not write into views")

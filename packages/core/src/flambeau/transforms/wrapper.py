@@ -1,0 +1,55 @@
+"""Tensors that stand for something else: a value with a tangent, a batch of values. Their level orders nested ones.
+
+A wrapper has no `_array`, so that calls on it leave the hot path and reach `process` of the highest level involved.
+It can carry tape history like any tensor: reverse mode composes with the other interpreters by itself.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .._base.devices import device
+from .._base.dtypes import dtype
+from ..runtime.meta import Meta
+from ..runtime.operator import Operator
+from ..runtime.tensor import Size, Tensor
+
+
+class Wrapper(Tensor):
+    """A tensor around `value`, another tensor."""
+
+    value: Tensor
+
+    @property
+    def shape(self) -> Size:
+        return self.value.shape
+
+    @property
+    def dtype(self) -> dtype:
+        return self.value.dtype
+
+    @property
+    def device(self) -> device:
+        return self.value.device
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def _meta(self) -> Meta:
+        return Meta(self.shape, self.dtype, self.device)
+
+    def process(self, op: Operator, arrays: tuple, attrs: dict[str, Any]) -> Any:
+        raise NotImplementedError
+
+    def assign(self, target: Tensor, value: Tensor) -> None:
+        raise NotImplementedError
+
+
+def each(made: Any, wrap: Any) -> Any:
+    """`wrap` over one result or each of several, keeping named tuples."""
+    if isinstance(made, tuple):
+        parts = [wrap(m) for m in made]
+        return type(made)(*parts) if hasattr(made, "_fields") else tuple(parts)
+    return wrap(made)
