@@ -80,6 +80,11 @@ def _placed(result: Tensor, input: Tensor, inplace: bool) -> Tensor:
     return _assign(input, result) if inplace else result
 
 
+def _kept(input: Tensor, inplace: bool) -> Tensor:
+    """What a rule that reads its input computes on: a copy where the input is about to be overwritten."""
+    return input.clone() if inplace and input.requires_grad else input
+
+
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
     """max(x, 0) of each element.
 
@@ -104,7 +109,7 @@ def relu6(input: Tensor, inplace: bool = False) -> Tensor:
 
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
     """x where positive, negative_slope * x elsewhere."""
-    return _placed(_activation.leaky_relu(input, negative_slope), input, inplace)
+    return _placed(_activation.leaky_relu(_kept(input, inplace), negative_slope), input, inplace)
 
 
 def leaky_relu_(input: Tensor, negative_slope: float = 0.01) -> Tensor:
@@ -114,7 +119,7 @@ def leaky_relu_(input: Tensor, negative_slope: float = 0.01) -> Tensor:
 
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """x where positive, alpha * (exp(x) - 1) elsewhere."""
-    return _placed(_activation.elu(input, alpha), input, inplace)
+    return _placed(_activation.elu(_kept(input, inplace), alpha), input, inplace)
 
 
 def elu_(input: Tensor, alpha: float = 1.0) -> Tensor:
@@ -125,22 +130,22 @@ def elu_(input: Tensor, alpha: float = 1.0) -> Tensor:
 def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """x where positive, alpha * (exp(x / alpha) - 1) elsewhere."""
     check(alpha != 0, lambda: "ZeroDivisionError: alpha cannot be 0 for CELU")
-    return _placed(_activation.celu(input, alpha), input, inplace)
+    return _placed(_activation.celu(_kept(input, inplace), alpha), input, inplace)
 
 
 def selu(input: Tensor, inplace: bool = False) -> Tensor:
     """elu with constants that keep the mean 0 and the variance 1 of deep networks."""
-    return _placed(_activation.selu(input), input, inplace)
+    return _placed(_activation.selu(_kept(input, inplace)), input, inplace)
 
 
 def silu(input: Tensor, inplace: bool = False) -> Tensor:
     """x * sigmoid(x)."""
-    return _placed(_activation.silu(input), input, inplace)
+    return _placed(_activation.silu(_kept(input, inplace)), input, inplace)
 
 
 def mish(input: Tensor, inplace: bool = False) -> Tensor:
     """x * tanh(softplus(x))."""
-    return _placed(_activation.mish(input), input, inplace)
+    return _placed(_activation.mish(_kept(input, inplace)), input, inplace)
 
 
 def hardtanh(
@@ -158,22 +163,22 @@ def hardtanh_(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Ten
 
 def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
     """x / 6 + 1/2 between -3 and 3, 0 below, 1 above."""
-    return _placed(_activation.hardsigmoid(input), input, inplace)
+    return _placed(_activation.hardsigmoid(_kept(input, inplace)), input, inplace)
 
 
 def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
     """x * hardsigmoid(x)."""
-    return _placed(_activation.hardswish(input), input, inplace)
+    return _placed(_activation.hardswish(_kept(input, inplace)), input, inplace)
 
 
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
     """x where it is above `threshold`, else `value`."""
-    return _placed(_activation.threshold(input, threshold, value), input, inplace)
+    return _placed(_activation.threshold(_kept(input, inplace), threshold, value), input, inplace)
 
 
 def threshold_(input: Tensor, threshold: float, value: float) -> Tensor:
     """In-place version of `threshold`."""
-    return _placed(_activation.threshold(input, threshold, value), input, True)
+    return _placed(_activation.threshold(_kept(input, True), threshold, value), input, True)
 
 
 def rrelu(
@@ -191,7 +196,7 @@ def rrelu(
     """
     if training:
         slopes = _rand_like(input) * (upper - lower) + lower
-        return _placed(_activation.leaky_slopes(input, slopes), input, inplace)
+        return _placed(_activation.leaky_slopes(_kept(input, inplace), slopes), input, inplace)
     return leaky_relu(input, (lower + upper) / 2, inplace)
 
 
