@@ -133,6 +133,14 @@ def test_pytorch_maps_our_files(mmap: bool, tmp_path: Path) -> None:
     np.testing.assert_array_equal(got["y"].numpy(), values[5:])
 
 
+def test_attributes_of_parameters_both_ways() -> None:
+    theirs = torch.nn.Parameter(torch.ones(2))
+    theirs.fan = 3
+    ours = from_torch(theirs)
+    assert ours.fan == 3 and type(ours) is flambeau.nn.Parameter
+    assert through_torch(ours).fan == 3
+
+
 def test_meta_tensors_both_ways() -> None:
     ours = from_torch(torch.empty(2, 3, device="meta", dtype=torch.float16))
     assert (ours.device.type, tuple(ours.shape), ours.dtype) == ("meta", (2, 3), flambeau.float16)

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import flambeau
 from flambeau._base import dtypes
 from flambeau.runtime import random
 from flambeau.runtime.permutation import swapped_in_turn
@@ -328,3 +329,24 @@ def test_numpy_random_is_imported_by_the_first_draw_only() -> None:
         "random.manual_seed(3); assert random.initial_seed() == 3; assert 'numpy.random' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_states_are_byte_tensors() -> None:
+    generator = flambeau.Generator().manual_seed(4)
+    state = generator.get_state()
+    assert (state.dtype, state.shape) == (flambeau.uint8, (5056,))
+    first = flambeau.rand(5, generator=generator)
+    generator.set_state(state)
+    assert flambeau.equal(first, flambeau.rand(5, generator=generator))
+    for bad, text in ((3, "but got int"), (flambeau.ones(5056), "ByteTensor")):
+        with pytest.raises(TypeError, match=text):
+            generator.set_state(bad)
+
+
+def test_generators_know_their_device() -> None:
+    assert str(flambeau.Generator().device) == "cpu"
+    assert str(flambeau.Generator("cuda:1").device) == "cuda:1"
+    with pytest.raises(RuntimeError, match="meta holds no numbers"):
+        flambeau.Generator("meta")
+    with pytest.raises(RuntimeError, match="device type at start of device string: foo"):
+        flambeau.Generator("foo")

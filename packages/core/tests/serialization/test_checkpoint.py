@@ -149,6 +149,15 @@ def test_gradients_parameters_and_buffers() -> None:
     assert isinstance(got[3], flambeau.nn.Buffer) and got[3].persistent
 
 
+def test_what_users_hang_on_tensors_comes_along() -> None:
+    plain, parameter = flambeau.ones(1), flambeau.nn.Parameter(flambeau.ones(1))
+    plain.label, parameter.fan = "a", 3
+    parameter.grad = flambeau.ones(1)
+    got = round_trip([plain, parameter])
+    assert (got[0].label, got[1].fan) == ("a", 3)
+    assert type(got[1]) is flambeau.nn.Parameter and got[1].grad is None
+
+
 def test_the_archive_is_laid_out_as_pytorchs(tmp_path: Path) -> None:
     flambeau.save({"x": tensor([1.0, 2.0]), "y": tensor([3], "int64")}, tmp_path / "model.v2.pt")
     raw = (tmp_path / "model.v2.pt").read_bytes()

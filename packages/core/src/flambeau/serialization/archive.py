@@ -42,7 +42,7 @@ class ArchiveWriter:
     def write(self, record: str, data: bytes | np.ndarray) -> None:
         """One record, `data` being bytes or a flat uint8 array."""
         name = f"{self._name}/{record}".encode()
-        view = memoryview(data)
+        view = memoryview(data) if isinstance(data, bytes) else data.data
         crc, size, at = zlib.crc32(view), view.nbytes, self._at
         self._checksum.update(b"%d:%s%d," % (len(name), name[len(self._name.encode()) :], crc))
         wide = struct.pack("<2H2Q", 1, 16, size, size) if size >= _MAX32 else b""
@@ -180,7 +180,7 @@ class ArchiveReader:
         crc = self._entries[record].CRC
         # PyTorch writes 0 for all where the user switched its checksums off.
         check(
-            crc in (0, zlib.crc32(raw)),
+            crc in (0, zlib.crc32(raw.data)),
             lambda: f"load: record {record!r} is damaged: its checksum differs",
         )
         return raw
@@ -188,7 +188,7 @@ class ArchiveReader:
 
 def read_exactly(stream: IO[bytes], into: np.ndarray, what: str) -> None:
     """Fills a flat uint8 array from a stream; RuntimeError if the stream ends before."""
-    left = memoryview(into)
+    left = into.data
     while left:
         if hasattr(stream, "readinto"):
             got = stream.readinto(left) or 0

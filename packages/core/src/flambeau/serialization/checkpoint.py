@@ -7,7 +7,7 @@ import os
 import pickle
 import sys
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import IO, Any
 
 import numpy as np
@@ -78,7 +78,7 @@ def save(
     body = io.BytesIO()
     pickler = Pickler(body, pickle_protocol)
     pickler.dump(obj)
-    with whole_file(f) if is_path else nullcontext(f) as stream:  # type: ignore[arg-type, type-var]
+    with whole_file(f) if is_path else nullcontext(f) as stream:  # type: ignore[arg-type]
         archive = ArchiveWriter(stream, _archive_name(f) if is_path else "archive")  # type: ignore[arg-type]
         archive.write("data.pkl", body.getvalue())
         archive.write(".format_version", b"1")
@@ -127,7 +127,7 @@ def load(
         )
     if mmap and not is_path:
         raise ValueError("f must be a string or os.PathLike filename in order to use mmap argument")
-    with open(f, "rb") if is_path else nullcontext(f) as stream:  # type: ignore[arg-type]
+    with _opened(f) as stream:
         start = stream.tell()
         first = stream.read(64)
         stream.seek(start)
@@ -148,6 +148,11 @@ def load(
             lambda: "mmap can only be used with files in the zip format, but this file is older",
         )
         return legacy.read(stream, reader.unpickler, reader.restore)
+
+
+def _opened(f: Any) -> AbstractContextManager[IO[bytes]]:
+    """The file of a path, closed at the end; a file object is left open."""
+    return open(f, "rb") if isinstance(f, (str, os.PathLike)) else nullcontext(f)
 
 
 class _Reader:

@@ -37,13 +37,11 @@ def add_safe_globals(safe_globals: list[Callable | tuple[Callable, str]]) -> Non
     """
     for entry in safe_globals:
         target, name = entry if isinstance(entry, tuple) else (entry, None)
-        check(
-            callable(target) and (name is None or isinstance(name, str)),
-            lambda entry=entry: (
-                f"add_safe_globals: expected classes, functions or (class, name) pairs, got {entry!r}"
-            ),
-            TypeError,
-        )
+        if not (callable(target) and (name is None or isinstance(name, str))):
+            fail(
+                f"add_safe_globals: expected classes, functions or (class, name) pairs, got {entry!r}",
+                TypeError,
+            )
         _added[name or f"{target.__module__}.{target.__qualname__}"] = target
 
 
@@ -179,7 +177,9 @@ def _rebuild_from_type(function: Any, kind: Any, args: Any, state: Any) -> Tenso
             isinstance(kind, type) and issubclass(kind, Tensor) and isinstance(tensor, Tensor),
             lambda: f"load: {kind!r} is not a class of tensors",
         )
-        tensor = Tensor._make_subclass(kind, tensor, tensor.requires_grad)
+        tensor = Tensor._make_subclass(  # type: ignore[attr-defined]  # put there by `methods`
+            kind, tensor, tensor.requires_grad
+        )
     return _with_attributes(tensor, state)
 
 

@@ -37,6 +37,7 @@ _REBUILD = TorchName("torch._utils", "_rebuild_tensor_v2")
 _REBUILD_BYTES = TorchName("torch._utils", "_rebuild_tensor_v3")
 _REBUILD_META = TorchName("torch._utils", "_rebuild_meta_tensor_no_storage")
 _REBUILD_PARAMETER = TorchName("torch._utils", "_rebuild_parameter")
+_REBUILD_WITH_STATE = TorchName("torch._utils", "_rebuild_parameter_with_state")
 _REBUILD_TYPE = TorchName("torch._tensor", "_rebuild_from_type_v2")
 _TENSOR = TorchName("torch", "Tensor")
 _DEVICE = TorchName("torch", "device")
@@ -53,10 +54,13 @@ class _Memory:
         self.id = ("storage", kind, key, location, count)
 
 
-class Pickler(pickle._Pickler):  # type: ignore[name-defined]
+_PythonPickler: Any = pickle._Pickler
+
+
+class Pickler(_PythonPickler):
     """Writes one object; afterwards `storages` has the memory of its tensors, to be written as records 0, 1, ..."""
 
-    dispatch = dict(pickle._Pickler.dispatch)  # type: ignore[attr-defined]
+    dispatch = dict(_PythonPickler.dispatch)
 
     def __init__(self, stream: IO[bytes], protocol: int) -> None:
         super().__init__(stream, protocol)
@@ -94,7 +98,9 @@ class Pickler(pickle._Pickler):  # type: ignore[name-defined]
         from ..nn.parameter import Parameter
 
         if type(tensor) is Parameter:
-            return _REBUILD_PARAMETER, (alias(tensor), tensor.requires_grad, OrderedDict())
+            parts = (alias(tensor), tensor.requires_grad, OrderedDict())
+            state = _attributes(tensor)
+            return (_REBUILD_WITH_STATE, (*parts, state)) if state else (_REBUILD_PARAMETER, parts)
         function, args = self._reduce_plain(tensor)
         return _REBUILD_TYPE, (function, type(tensor), args, _attributes(tensor))
 
@@ -104,7 +110,7 @@ class Pickler(pickle._Pickler):  # type: ignore[name-defined]
         return (_REBUILD_TYPE, (function, _TENSOR, args, state)) if state else (function, args)
 
     def _reduce_plain(self, tensor: Tensor) -> tuple[TorchName, tuple]:
-        array = getattr(tensor, "_array", None)
+        array: Any = getattr(tensor, "_array", None)
         check(
             array is not None,
             lambda: (
@@ -123,7 +129,14 @@ class Pickler(pickle._Pickler):  # type: ignore[name-defined]
             str(device),
             raw.size // dtype.itemsize if typed else raw.size,
         )
-        args = (memory, offset, tuple(array.shape), strides, tensor.requires_grad, OrderedDict())
+        args: tuple[Any, ...] = (
+            memory,
+            offset,
+            tuple(array.shape),
+            strides,
+            tensor.requires_grad,
+            OrderedDict(),
+        )
         return (_REBUILD, args) if typed else (_REBUILD_BYTES, (*args, dtype))
 
     def _key(self, identity: Any, raw: np.ndarray, dtype: dtypes.dtype) -> str:

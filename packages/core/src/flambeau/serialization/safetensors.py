@@ -85,7 +85,7 @@ def save_file(
     with whole_file(filename) as stream:
         stream.write(header)
         for part in parts:
-            stream.write(part)
+            stream.write(part.data)
 
 
 def load(data: bytes) -> dict[str, Tensor]:
@@ -215,13 +215,9 @@ def _laid_out(
 ) -> tuple[bytes, list[np.ndarray]]:
     """Length and header, and the bytes of each tensor in the order of the file: widest elements first, then by name."""
     for name, tensor in tensors.items():
-        check(
-            isinstance(name, str) and isinstance(tensor, Tensor),
-            lambda name=name, tensor=tensor: (
-                f"safetensors: expected tensors by name, got a {type(tensor).__name__} for {name!r}"
-            ),
-            ValueError,
-        )
+        if not (isinstance(name, str) and isinstance(tensor, Tensor)):
+            kind = type(tensor).__name__
+            fail(f"safetensors: expected tensors by name, got a {kind} for {name!r}", ValueError)
     _refuse_shared(tensors)
     header: dict[str, Any] = {}
     if metadata:

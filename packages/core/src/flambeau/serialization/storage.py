@@ -69,7 +69,7 @@ class UntypedStorage:
         if self.device.type == "meta":
             return of_device(META).asarray(np.broadcast_to(np.empty((), dtype), shape), META)
         if self.device.type == "cpu":
-            return np.ndarray(shape, dtype, self._raw, offset, strides)  # type: ignore[arg-type]
+            return np.ndarray(shape, dtype, self._raw, offset, strides)
         backend = of_device(self.device)
         if self._moved is None:
             self._moved = backend.asarray(self._raw, self.device)

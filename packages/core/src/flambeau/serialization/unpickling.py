@@ -35,7 +35,10 @@ _DAMAGE = (
 )  # fmt: skip
 
 
-class RestrictedUnpickler(pickle._Unpickler):  # type: ignore[name-defined]
+_PythonUnpickler: Any = pickle._Unpickler
+
+
+class RestrictedUnpickler(_PythonUnpickler):
     """Builds plain data, tensors and what `add_safe_globals` allows. UnpicklingError for all else."""
 
     def __init__(
@@ -118,7 +121,7 @@ class RestrictedUnpickler(pickle._Unpickler):  # type: ignore[name-defined]
 
     dispatch = dict.fromkeys(range(256), load_refused)
     dispatch.update(
-        (code[0], pickle._Unpickler.dispatch[code[0]])  # type: ignore[attr-defined]
+        (code[0], _PythonUnpickler.dispatch[code[0]])
         for code in (getattr(pickle, name.decode()) for name in _PLAIN_OPCODES)
     )
     dispatch[pickle.REDUCE[0]] = load_reduce
