@@ -31,6 +31,7 @@ from .autograd.modes import (
     no_grad,
     set_grad_enabled,
 )
+from .ops.complex import complex, conj_physical, imag, real, view_as_complex, view_as_real
 from .ops.creation import (
     arange,
     as_tensor,

@@ -132,7 +132,9 @@ def complex(real: Meta, imag: Meta):
     """
     check(
         real.dtype.is_floating_point,
-        lambda: f"Expected both inputs to be Half, Float or Double tensors but got {real.dtype} and {imag.dtype}",
+        lambda: (
+            f"Expected both inputs to be Half, Float or Double tensors but got {real.dtype} and {imag.dtype}"
+        ),
     )
     return real.like(broadcast_shapes(real.shape, imag.shape), real.dtype.to_complex())
 
@@ -165,7 +167,8 @@ def _(tangents, out, real, imag):
 def _(size, batched, real, imag):
     rank = max(real.ndim - batched[0], imag.ndim - batched[1])
     lifted = [
-        x.reshape(size, *[1] * (rank - x.ndim + 1), *x.shape[1:]) if b else x for x, b in zip((real, imag), batched)
+        x.reshape(size, *[1] * (rank - x.ndim + 1), *x.shape[1:]) if b else x
+        for x, b in zip((real, imag), batched)
     ]
     return complex(*lifted)
 
@@ -214,9 +217,13 @@ def view_as_complex(input: Meta):
     """
     check(
         input.dtype.is_floating_point,
-        lambda: f"view_as_complex is only supported for half, float and double tensors, but got a tensor of {input.dtype}",
+        lambda: (
+            f"view_as_complex is only supported for half, float and double tensors, but got one of {input.dtype}"
+        ),
     )
-    check(input.shape and input.shape[-1] == 2, lambda: "Tensor must have a last dimension of size 2")
+    check(
+        input.shape and input.shape[-1] == 2, lambda: "Tensor must have a last dimension of size 2"
+    )
     return input.like(input.shape[:-1], input.dtype.to_complex())
 
 

@@ -154,7 +154,10 @@ def fft_rfft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | Non
     >>> flambeau.fft.rfft(flambeau.tensor([1.0, 0.0, -1.0, 0.0]))
     tensor([0.+0.j, 2.+0.j, 0.+0.j])
     """
-    check(not input.dtype.is_complex, lambda: f"rfft expects a real input tensor, but got {input.dtype}")
+    check(
+        not input.dtype.is_complex,
+        lambda: f"rfft expects a real input tensor, but got {input.dtype}",
+    )
     dim, n = _length("rfft", input, n, dim)
     x = _resize(_inexact(input), dim, n)
     return _scaled(_fft_r2c(x, dim), "rfft", n, norm, True)
@@ -177,7 +180,9 @@ def fft_irfft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | No
 
 
 @composite(method=False)
-def fft_fftfreq(n: int, d: float = 1.0, *, dtype: Any = None, device: Any = None, requires_grad: bool = False):
+def fft_fftfreq(
+    n: int, d: float = 1.0, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+):
     """The frequencies of `fft`'s terms, for samples that lie `d` apart.
 
     >>> import flambeau
@@ -190,7 +195,9 @@ def fft_fftfreq(n: int, d: float = 1.0, *, dtype: Any = None, device: Any = None
 
 
 @composite(method=False)
-def fft_rfftfreq(n: int, d: float = 1.0, *, dtype: Any = None, device: Any = None, requires_grad: bool = False):
+def fft_rfftfreq(
+    n: int, d: float = 1.0, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+):
     """The frequencies of `rfft`'s terms, for samples that lie `d` apart.
 
     >>> import flambeau
@@ -201,7 +208,9 @@ def fft_rfftfreq(n: int, d: float = 1.0, *, dtype: Any = None, device: Any = Non
     return (steps / (n * d)).requires_grad_(requires_grad)
 
 
-def _c2c(name: str, input: Tensor, n: int | None, dim: int, norm: str | None, forward: bool) -> Tensor:
+def _c2c(
+    name: str, input: Tensor, n: int | None, dim: int, norm: str | None, forward: bool
+) -> Tensor:
     dim, n = _length(name, input, n, dim)
     x = _inexact(input)
     x = x if x.dtype.is_complex else x.to(x.dtype.to_complex())
@@ -209,7 +218,10 @@ def _c2c(name: str, input: Tensor, n: int | None, dim: int, norm: str | None, fo
 
 
 def _length(name: str, input: Tensor, n: int | None, dim: int) -> tuple[int, int]:
-    check(input.ndim > 0, lambda: f"{name}: expected a tensor of at least one dimension, got a 0-d one")
+    check(
+        input.ndim > 0,
+        lambda: f"{name}: expected a tensor of at least one dimension, got a 0-d one",
+    )
     dim = wrap_dim(dim, input.ndim)
     n = input.shape[dim] if n is None else n
     check(n >= 1, lambda: f"Invalid number of data points ({n}) specified")
@@ -219,7 +231,9 @@ def _length(name: str, input: Tensor, n: int | None, dim: int) -> tuple[int, int
 def _inexact(input: Tensor) -> Tensor:
     """Integers become the default float; NumPy has no transform in half precision."""
     if input.dtype in (dtypes.float16, dtypes.bfloat16):
-        fail(f"Unsupported dtype {input.dtype}: expected float32, float64, complex64 or complex128; use .float()")
+        fail(
+            f"Unsupported dtype {input.dtype}: expected float32, float64, complex64 or complex128; use .float()"
+        )
     exact = not (input.dtype.is_floating_point or input.dtype.is_complex)
     return input.to(dtypes.get_default_dtype()) if exact else input
 
@@ -237,7 +251,10 @@ def _resize(input: Tensor, dim: int, n: int) -> Tensor:
 
 def _scaled(out: Tensor, name: str, n: int, norm: str | None, forward: bool) -> Tensor:
     norm = norm or "backward"
-    check(norm in NORMS, lambda: f'Invalid normalization mode: "{norm}"; {name} expects one of {", ".join(NORMS)}')
+    check(
+        norm in NORMS,
+        lambda: f'Invalid normalization mode: "{norm}"; {name} expects one of {", ".join(NORMS)}',
+    )
     if norm == "ortho":
         return out * (1 / math.sqrt(n))
     return out * (1 / n) if (norm == "forward") is forward else out
@@ -270,8 +287,13 @@ def hamming_window(
     """
     (length,) = as_size((window_length,), "window_length")
     kind = dtype or dtypes.get_default_dtype()
-    check(length >= 0, lambda: f"hamming_window requires non-negative window_length, got window_length={length}")
-    check(kind.is_floating_point, lambda: f"hamming_window expects floating point dtypes, got: {kind}")
+    check(
+        length >= 0,
+        lambda: f"hamming_window requires non-negative window_length, got window_length={length}",
+    )
+    check(
+        kind.is_floating_point, lambda: f"hamming_window expects floating point dtypes, got: {kind}"
+    )
     if length <= 1:
         made = ones(length, dtype=kind, device=device)
     else:
@@ -337,17 +359,22 @@ def stft(
     if return_complex is None:
         check(
             is_complex,
-            lambda: "stft requires the return_complex parameter be given for real inputs, and will further require "
-            "that return_complex=True in a future PyTorch release.",
+            lambda: (
+                "stft requires the return_complex parameter be given for real inputs, and will further require "
+                "that return_complex=True in a future PyTorch release."
+            ),
         )
         return_complex = True
     onesided = not is_complex if onesided is None else onesided
-    check(not (onesided and is_complex), lambda: "Cannot have onesided output if window or input is complex")
+    check(
+        not (onesided and is_complex),
+        lambda: "Cannot have onesided output if window or input is complex",
+    )
     _check_stft(input, n_fft, hop, width, window)
     if window is None:
         warnings.warn(
-            "A window was not provided. A rectangular window will be applied, which is known to cause spectral leakage. "
-            "Other windows such as hann_window or hamming_window are recommended to reduce spectral leakage. "
+            "A window was not provided. A rectangular window will be applied, which is known to cause spectral "
+            "leakage. Other windows such as hann_window or hamming_window are recommended to reduce spectral leakage. "
             "To suppress this warning and use a rectangular window, explicitly set `window=ones(n_fft)`.",
             stacklevel=2,
         )
@@ -357,7 +384,9 @@ def stft(
         flat = pad(flat.unsqueeze(1), (n_fft // 2, n_fft // 2), mode=pad_mode).squeeze(1)
     check(
         n_fft <= flat.shape[1],
-        lambda: f"stft: expected 0 < n_fft <= {flat.shape[1]} (samples of the signal, padding included), got {n_fft}",
+        lambda: (
+            f"stft: expected 0 < n_fft <= {flat.shape[1]} (samples of the signal, padding included), got {n_fft}"
+        ),
     )
     frames = flat.unfold(1, n_fft, hop)  # (batch, frame, n_fft)
     frame_window = _frame_window(window, n_fft, width, input)
@@ -397,15 +426,31 @@ def istft(
     width = n_fft if win_length is None else win_length
     check(
         input.dtype.is_complex,
-        lambda: "istft requires a complex-valued input tensor matching the output from stft with return_complex=True.",
+        lambda: (
+            "istft requires a complex-valued input tensor matching the output from stft with return_complex=True."
+        ),
     )
-    check(input.ndim in (2, 3), lambda: f"istft: expected a tensor of 2 or 3 dimensions, got {input.ndim}")
+    check(
+        input.ndim in (2, 3),
+        lambda: f"istft: expected a tensor of 2 or 3 dimensions, got {input.ndim}",
+    )
     terms = input.shape[-2]
     onesided = terms != n_fft if onesided is None else onesided
     wanted = n_fft // 2 + 1 if onesided else n_fft
-    check(terms == wanted, lambda: f"istft: expected {wanted} frequencies for n_fft={n_fft}, got {terms}")
-    check(0 < hop <= width <= n_fft, lambda: f"istft: expected 0 < hop_length <= win_length <= n_fft, got {hop}, {width}, {n_fft}")
-    check(not (return_complex and onesided), lambda: "cannot have onesided output if window or input is complex")
+    check(
+        terms == wanted,
+        lambda: f"istft: expected {wanted} frequencies for n_fft={n_fft}, got {terms}",
+    )
+    check(
+        0 < hop <= width <= n_fft,
+        lambda: (
+            f"istft: expected 0 < hop_length <= win_length <= n_fft, got {hop}, {width} and {n_fft}"
+        ),
+    )
+    check(
+        not (return_complex and onesided),
+        lambda: "cannot have onesided output if window or input is complex",
+    )
 
     spectrum = (input.unsqueeze(0) if input.ndim == 2 else input).transpose(1, 2)
     norm = "ortho" if normalized else None
@@ -425,7 +470,9 @@ def istft(
     signal, envelope = signal[:, start:stop], envelope[:, start:stop]
     check(
         not bool((envelope.abs() < 1e-11).any()),
-        lambda: "window overlap add min: the windows' sum of squares is zero somewhere; use a larger overlap or center=True",
+        lambda: (
+            "istft: the windows' sum of squares is zero somewhere; use a larger overlap, or center=True"
+        ),
     )
     out = signal / envelope
     if length is not None and out.shape[1] < length:
@@ -457,13 +504,19 @@ def _check_stft(input: Tensor, n_fft: int, hop: int, width: int, window: Any) ->
         input.dtype.is_floating_point or input.dtype.is_complex,
         lambda: f"stft: expected a tensor of floating point or complex values, got {input.dtype}",
     )
-    check(input.ndim in (1, 2), lambda: f"stft: expected a 1D or 2D tensor, got a {input.ndim}D one")
+    check(
+        input.ndim in (1, 2), lambda: f"stft: expected a 1D or 2D tensor, got a {input.ndim}D one"
+    )
     check(n_fft > 0, lambda: f"stft: expected n_fft > 0, got {n_fft}")
     check(hop > 0, lambda: f"stft: expected hop_length > 0, got {hop}")
-    check(0 < width <= n_fft, lambda: f"stft: expected 0 < win_length <= n_fft = {n_fft}, got {width}")
+    check(
+        0 < width <= n_fft, lambda: f"stft: expected 0 < win_length <= n_fft = {n_fft}, got {width}"
+    )
     check(
         window is None or tuple(window.shape) == (width,),
-        lambda: f"stft: expected a 1D window of win_length = {width} elements, got shape {list(window.shape)}",
+        lambda: (
+            f"stft: expected a 1D window of win_length = {width} elements, got shape {list(window.shape)}"
+        ),
     )
 
 
