@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 KINDS = ("cpu", "cuda", "meta")
 
 
@@ -46,6 +48,26 @@ class device:
     def __reduce__(self) -> tuple:
         return (device, (self.type, self.index))
 
+    def __enter__(self) -> device:
+        """Factory functions make tensors here until the block ends."""
+        default.outer.append(default.device)
+        default.device = self
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        default.device = default.outer.pop()
+
 
 CPU = device("cpu")
 META = device("meta")
+
+
+class _Default(threading.local):
+    """The device on which this thread's factory functions make tensors, and those to return to."""
+
+    def __init__(self) -> None:
+        self.device = CPU
+        self.outer: list[device] = []
+
+
+default = _Default()

@@ -8,7 +8,7 @@ from typing import Any
 
 from .._base import dtypes
 from .._base.checks import as_size, check
-from .._base.devices import CPU, META
+from .._base.devices import CPU, META, default
 from .._base.devices import device as Device
 from ..runtime import state
 from ..runtime.backend import of_array, of_device
@@ -19,17 +19,10 @@ from ..runtime.tensor import Tensor, set_requires_grad, wrap
 dtype = dtypes.dtype
 
 
-class _Defaults:
-    device: Device = CPU
-
-
-defaults = _Defaults()
-
-
 def as_device(d: Any) -> Device:
     """The device meant by an argument; the default one for None."""
     if d is None:
-        return defaults.device
+        return default.device
     return d if isinstance(d, Device) else Device(d)
 
 
@@ -421,12 +414,12 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
 
 def set_default_device(device: Any) -> None:
     """The device on which factory functions make tensors from now on."""
-    defaults.device = CPU if device is None else as_device(device)
+    default.device = CPU if device is None else as_device(device)
 
 
 def get_default_device() -> Device:
     """The device on which factory functions make tensors."""
-    return defaults.device
+    return default.device
 
 
 @primitive(linear=True)
