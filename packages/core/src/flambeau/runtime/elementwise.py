@@ -36,6 +36,7 @@ class Program:
         self.expr: ir.Expr = ir.as_expr(op.body(**values))
         self._kernel: Callable[..., Any] | None = None
         self._partials: tuple[ir.Expr | None, ...] | None = None
+        self._reads: dict[tuple[bool, ...], set[str]] = {}
         self.raw: Callable[..., Any] | None = None  # the gradient rule on raw arrays, compiled when first needed
 
     @property
@@ -61,7 +62,15 @@ class Program:
     @property
     def reads(self) -> set[str]:
         """Names whose values some partial reads: what must be kept for backward."""
-        return set().union(*(p.variables() for p in self.partials if p is not None))
+        return self.reads_where(tuple([True] * len(self.arrays)))
+
+    def reads_where(self, needs: tuple[bool, ...]) -> set[str]:
+        """The same for the partials of some arrays only: `x * 2` does not keep `x`, which may be written then."""
+        found = self._reads.get(needs)
+        if found is None:
+            wanted = [p for p, need in zip(self.partials, needs) if need and p is not None]
+            found = self._reads[needs] = set().union(*(p.variables() for p in wanted))
+        return found
 
 
 def symbolic(value: Any) -> bool:
@@ -125,7 +134,7 @@ class ElementwiseRule:
 
     def keep(self, node: tape.Node, out: Any, arrays: tuple) -> None:
         program = self.program(node.attrs)
-        reads = program.reads
+        reads = program.reads_where(tuple([edge is not None for edge in node.edges]))
         saved, versions = [], []
         for name, a in zip(self.names, arrays):
             if isinstance(a, Tensor) and name not in reads:
@@ -221,8 +230,6 @@ def raw_source(program: Program) -> str:
                 f"    if {n} is not s{i} and s{i}._box is not None and s{i}._box.version != v{i}: "
                 f"modified(s{i}, v{i}, node)",
             ]
-    if "out" in reads:
-        lines.append("    out = unpack_result(node)._array")
     lines += [f"    {p} = node.attrs[{p!r}]" for p in program.params]
     lines.append(f"    {' = '.join(f'r{i}' for i in range(count))} = None")
     for i, p in enumerate(program.partials):
@@ -230,6 +237,8 @@ def raw_source(program: Program) -> str:
             continue
         body = ir.numpy_text(ir.var("ga") * p, ()).splitlines()[1:]
         lines.append(f"    if needs[{i}]:")
+        if "out" in p.variables():
+            lines.append("        out = unpack_result(node)._array")
         lines += ["    " + line for line in body[:-1]]
         value = body[-1].strip().removeprefix("return ")
         if value == "ga":

@@ -93,18 +93,17 @@ def recorder(op: Operator, rule: ElementwiseRule) -> Callable[..., None]:
     """Recording for a binary call: what `tape.record` does, unrolled."""
     if "vjp" in op.refusals or op.result == "bool":
         return lambda *_: None
-    keeps: Any = None
+    table: Any = None  # what is kept: where both inputs have a gradient, the first only, the second only
 
     def attach(t: Tensor, input: Tensor, other: Tensor) -> None:
-        nonlocal keeps
+        nonlocal table
         na = input._node if input._base is None else history(input)
         nb = other._node if other._base is None else history(other)
         if na is None and nb is None or t._array.dtype is I64:
             return
-        if keeps is None:
-            reads = rule.program({}).reads
-            first, second = rule.names
-            keeps = (first in reads, second in reads, "out" in reads)
+        if table is None:
+            table = [_kept(rule, needs) for needs in ((True, True), (True, False), (False, True))]
+        keeps = table[0 if na is not None and nb is not None else 1 if nb is None else 2]
         if tape.anomaly or keeps[2]:
             tape.record(op, t, (input, other), {})
             return
@@ -128,6 +127,13 @@ def recorder(op: Operator, rule: ElementwiseRule) -> Callable[..., None]:
         t._node = node
 
     return attach
+
+
+def _kept(rule: ElementwiseRule, needs: tuple[bool, ...]) -> tuple[bool, bool, bool]:
+    """Whether the first input, the second and the result must be kept for the gradients of some inputs."""
+    reads = rule.program({}).reads_where(needs)
+    first, second = rule.names
+    return first in reads, second in reads, "out" in reads
 
 
 _ZEROS = (0, 0)
