@@ -108,13 +108,17 @@ def _orthogonal(
     """Near the orthogonal factor of `x`, by Newton-Schulz iterations in bfloat16."""
     a, b, c = coefficients
     tall = x.shape[0] > x.shape[1]
-    x = x.bfloat16()
-    x = x.T if tall else x
-    x = x / (x.float() ** 2).sum().sqrt().clamp(min=eps).bfloat16()
+    x = _rounded(x.T if tall else x)
+    x = _rounded(x / _rounded((x * x).sum().sqrt()).clamp(min=eps))
     for _ in range(steps):
-        gram = x @ x.T
-        x = a * x + (b * gram + c * (gram @ gram)) @ x
+        gram = _rounded(x @ x.T)
+        x = _rounded(a * x + _rounded(b * gram + c * (gram @ gram)) @ x)
     return x.T if tall else x
+
+
+def _rounded(x: Tensor) -> Tensor:
+    """`x` to the precision of bfloat16, kept as float32: products are summed in float32, then rounded once."""
+    return x.bfloat16().float()
 
 
 def _shape_factor(name: str | None, rows: int, columns: int) -> float:
