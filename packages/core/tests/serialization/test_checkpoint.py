@@ -376,3 +376,15 @@ def test_rebuild_tensor_checks_what_it_is_told() -> None:
     ):
         with pytest.raises(RuntimeError, match="cannot be"):
             rebuild_tensor(storage, flambeau.float32, offset, size, stride)
+
+
+def test_whole_modules_take_trust() -> None:
+    model = flambeau.nn.Sequential(flambeau.nn.Linear(3, 2), flambeau.nn.BatchNorm1d(2))
+    with pytest.raises(
+        pickle.UnpicklingError, match=r"container\.Sequential, which is not allowed"
+    ):
+        round_trip(model)
+    got = round_trip(model, weights_only=False)
+    assert type(got) is flambeau.nn.Sequential
+    x = flambeau.randn(4, 3)
+    assert flambeau.equal(got.eval()(x), model.eval()(x))

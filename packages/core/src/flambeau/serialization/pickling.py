@@ -98,7 +98,7 @@ class Pickler(_PythonPickler):
         from ..nn.parameter import Parameter
 
         if type(tensor) is Parameter:
-            parts = (alias(tensor), tensor.requires_grad, OrderedDict())
+            parts: tuple[Any, ...] = (alias(tensor), tensor.requires_grad, OrderedDict())
             state = _attributes(tensor)
             return (_REBUILD_WITH_STATE, (*parts, state)) if state else (_REBUILD_PARAMETER, parts)
         function, args = self._reduce_plain(tensor)
