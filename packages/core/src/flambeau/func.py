@@ -20,6 +20,7 @@ from .runtime.operator import registry
 from .runtime.tensor import Leaf, Tensor, history
 from .transforms.batch import BatchedTensor, batched
 from .transforms.forward import DualTensor, dual_of
+from .transforms.wrapper import histories
 
 _levels = 0
 
@@ -46,11 +47,9 @@ def _fresh(x: Any) -> Any:
 
 
 def _leads_outside(outs: list[Tensor], inner: list) -> bool:
-    """Whether an outer tape has a stake in `outs`: a leaf other than ours can be reached, or a wrapper is involved."""
+    """Whether an outer tape has a stake in `outs`: a leaf other than ours can be reached, at any level."""
     ours = {id(history(x)) for x in inner if isinstance(x, Tensor)}
-    if any(o._level for o in outs) or any(isinstance(x, Tensor) and x._level for x in inner):
-        return True
-    stack_ = [n for o in outs if (n := history(o)) is not None]
+    stack_ = [n for o in outs for n in histories(o)]
     seen = set(map(id, stack_))
     while stack_:
         node = stack_.pop()
@@ -86,7 +85,7 @@ def vjp(func: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple
 
     def pull(cotangents: Any, retain_graph: bool = True, create_graph: bool | None = None) -> Any:
         outs, gs = _tensors(out), _tensors(cotangents)
-        outer = any(g._level or g.requires_grad for g in gs) or _leads_outside(outs, flat_in)
+        outer = any(True for g in gs for _ in histories(g)) or _leads_outside(outs, flat_in)
         again = state.local.grad and outer if create_graph is None else create_graph
         pairs = [(o, g) for o, g in zip(outs, gs) if o.requires_grad]
         wanted = [x for x in flat_in if isinstance(x, Tensor) and x.requires_grad]

@@ -11,7 +11,7 @@ from .._base.errors import MissingRule
 from ..runtime import dispatch, state, tape
 from ..runtime.operator import Operator, registry
 from ..runtime.tensor import Tensor, new, set_requires_grad
-from .wrapper import Wrapper, each
+from .wrapper import Wrapper, each, histories
 
 
 class DualTensor(Wrapper):
@@ -84,7 +84,7 @@ def from_vjp(op: Operator, tangents: Sequence[Any], out: Any, primals: tuple, at
     zeros = registry["zeros_like"].public
     several = isinstance(out, tuple)
     outs = out if several else (out,)
-    outer = any(isinstance(x, Tensor) and (x._level or x.requires_grad) for x in (*primals, *tangents))
+    outer = any(True for x in (*primals, *tangents) if isinstance(x, Tensor) for _ in histories(x))
     before, state.local.grad = state.local.grad, True
     try:
         seeds = []

@@ -6,13 +6,14 @@ It can carry tape history like any tensor: reverse mode composes with the other 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from .._base.devices import device
 from .._base.dtypes import dtype
 from ..runtime.meta import Meta
 from ..runtime.operator import Operator
-from ..runtime.tensor import Size, Tensor
+from ..runtime.tensor import Size, Tensor, history
 
 
 class Wrapper(Tensor):
@@ -45,6 +46,18 @@ class Wrapper(Tensor):
 
     def assign(self, target: Tensor, value: Tensor) -> None:
         raise NotImplementedError
+
+
+def histories(tensor: Tensor) -> Iterator[Any]:
+    """The tape nodes of a tensor and of everything it stands for."""
+    node = history(tensor)
+    if node is not None:
+        yield node
+    if tensor._level:
+        for name in ("value", "tangent"):
+            inner = tensor.__dict__.get(name)
+            if inner is not None:
+                yield from histories(inner)
 
 
 def each(made: Any, wrap: Any) -> Any:
