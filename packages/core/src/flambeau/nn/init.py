@@ -13,7 +13,7 @@ from typing import Any
 
 from flambeau.ops.comparison import where
 from flambeau.ops.decomposition import qr
-from flambeau.ops.creation import empty_like, eye
+from flambeau.ops.creation import empty_like, eye as _identity
 from flambeau.ops.random import randperm
 from flambeau.autograd import no_grad
 from flambeau.runtime.tensor import Tensor
@@ -145,7 +145,7 @@ def eye_(tensor: Tensor) -> Tensor:
     if tensor.ndim != 2:
         raise ValueError("Only tensors with 2 dimensions are supported")
     with no_grad():
-        return tensor.copy_(eye(*tensor.shape))
+        return tensor.copy_(_identity(*tensor.shape))
 
 
 def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:

@@ -6,11 +6,10 @@ import math
 from typing import Any
 
 from .._base.checks import check
-from .._base.dtypes import bool_
 from ..runtime.families import composite
 from ..runtime.tensor import Tensor
 from .comparison import where
-from .creation import ones, zeros
+from .creation import full, zeros
 from .dropout import dropout
 from .joining import cat, pad_constant
 from .matrix import linear, matmul
@@ -44,13 +43,15 @@ def scaled_dot_product_attention(
         key = key.repeat_interleave(times, -3)
         value = value.repeat_interleave(times, -3)
     scores = matmul(query * _scale(query, scale), key.mT)
-    mask = _as_added(attn_mask, is_causal, query, key)
-    if mask is not None:
-        scores = scores + mask
-    weights = softmax(scores, -1)
-    if attn_mask is not None and attn_mask.dtype.name == "bool":
-        # A query that may look at nothing gets zeros, not nan.
-        weights = where(attn_mask.any(-1, True), weights, 0.0)
+    if attn_mask is None or attn_mask.dtype.name != "bool":
+        mask = _causal(query, key, attn_mask) if is_causal else attn_mask
+        weights = softmax(scores if mask is None else scores + mask, -1)
+    else:
+        _refuse_both(attn_mask, is_causal)
+        # A query that may look at nothing gets zeros, and gives a gradient of zeros, not nan.
+        some = attn_mask.any(-1, True)
+        scores = where(attn_mask | ~some, scores, float("-inf"))
+        weights = where(some, softmax(scores, -1), 0.0)
     return matmul(dropout(weights, dropout_p, dropout_p > 0), value)
 
 
@@ -58,21 +59,19 @@ def _scale(query: Tensor, scale: float | None) -> float:
     return 1 / math.sqrt(query.shape[-1]) if scale is None else scale
 
 
-def _as_added(mask: Tensor | None, is_causal: bool, query: Tensor, key: Tensor) -> Tensor | None:
-    """The mask as numbers to add to the scores."""
-    if is_causal:
-        check(
-            mask is None,
-            lambda: (
-                "_scaled_dot_product_attention: Explicit attn_mask should not be set when "
-                "is_causal=True"
-            ),
-        )
-        mask = ones(query.shape[-2], key.shape[-2], dtype=bool_, device=query.device).tril()
-    if mask is None or mask.dtype.name != "bool":
-        return mask
-    zero = zeros((), dtype=query.dtype, device=query.device)
-    return where(mask, zero, float("-inf"))
+def _refuse_both(mask: Tensor | None, is_causal: bool) -> None:
+    check(
+        mask is None or not is_causal,
+        lambda: "_scaled_dot_product_attention: Explicit attn_mask should not be set when "
+        "is_causal=True",
+    )
+
+
+def _causal(query: Tensor, key: Tensor, mask: Tensor | None) -> Tensor:
+    """Minus infinity where the key lies behind the query."""
+    _refuse_both(mask, True)
+    shape = (query.shape[-2], key.shape[-2])
+    return full(shape, float("-inf"), dtype=query.dtype, device=query.device).triu(1)
 
 
 def canonical_mask(

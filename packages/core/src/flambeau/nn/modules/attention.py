@@ -61,26 +61,26 @@ class MultiheadAttention(Module):
         if self.head_dim * num_heads != embed_dim:
             raise AssertionError("embed_dim must be divisible by num_heads")
 
-        def empty(*shape: int) -> Parameter:
+        def made(*shape: int) -> Parameter:
             return Parameter(empty(shape, device=device, dtype=dtype))
 
         if self._qkv_same_embed_dim:
-            self.in_proj_weight = empty(3 * embed_dim, embed_dim)
+            self.in_proj_weight = made(3 * embed_dim, embed_dim)
             for name in ("q_proj_weight", "k_proj_weight", "v_proj_weight"):
                 self.register_parameter(name, None)
         else:
-            self.q_proj_weight = empty(embed_dim, embed_dim)
-            self.k_proj_weight = empty(embed_dim, self.kdim)
-            self.v_proj_weight = empty(embed_dim, self.vdim)
+            self.q_proj_weight = made(embed_dim, embed_dim)
+            self.k_proj_weight = made(embed_dim, self.kdim)
+            self.v_proj_weight = made(embed_dim, self.vdim)
             self.register_parameter("in_proj_weight", None)
-        self.register_parameter("in_proj_bias", empty(3 * embed_dim) if bias else None)
+        self.register_parameter("in_proj_bias", made(3 * embed_dim) if bias else None)
         self.out_proj = NonDynamicallyQuantizableLinear(
             embed_dim, embed_dim, bias=bias, device=device, dtype=dtype
         )
         self.bias_k = self.bias_v = None
         if add_bias_kv:
-            self.bias_k = empty(1, 1, embed_dim)
-            self.bias_v = empty(1, 1, embed_dim)
+            self.bias_k = made(1, 1, embed_dim)
+            self.bias_v = made(1, 1, embed_dim)
         self.add_zero_attn = add_zero_attn
         self._reset_parameters()
 
