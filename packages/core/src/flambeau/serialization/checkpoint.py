@@ -107,7 +107,7 @@ def load(
         f: a path, or a binary file object that can seek.
         map_location: where tensors go: a device for all of them, a dict from saved to wanted devices, or a function
             of storage and saved device. None: where they were.
-        pickle_module: another module to unpickle with, if `weights_only=False`.
+        pickle_module: another module to unpickle with; naming one means `weights_only=False`.
         weights_only: True, which is the default: tensors and plain Python data only; a file that asks for anything
             else is refused, and nothing it names is imported or called. False: **the file may run any code**.
         mmap: leave tensors in the file until they are used, and never write changes back to it. For paths only.
@@ -116,7 +116,7 @@ def load(
         pickle.UnpicklingError: the file asks for something that `weights_only` does not allow, or is damaged.
         RuntimeError: the file is cut short, its sizes disagree, or it is of another kind.
     """
-    trusted = weights_only is False
+    trusted = not weights_only if weights_only is not None else pickle_module is not None
     if pickle_module is not None and not trusted:
         raise RuntimeError("Can not safely load weights when explicit pickle_module is specified")
     is_path = isinstance(f, (str, os.PathLike))
