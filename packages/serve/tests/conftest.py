@@ -121,6 +121,7 @@ class Command:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            start_new_session=True,  # a group of its own, which a test may send Ctrl-C
         )
         self.log = ""
         self._reader = threading.Thread(target=self._read)

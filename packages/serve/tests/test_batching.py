@@ -15,7 +15,7 @@ from flambeau_serve.metrics import Metrics
 
 Arrays = dict[str, np.ndarray]
 SPECS = {
-    "inputs": [TensorSpec("x", "INT64", (-1, 2))],
+    "inputs": [TensorSpec("x", "INT64", (-1, -1))],
     "outputs": [TensorSpec("y", "INT64", (-1,))],
 }
 
@@ -88,6 +88,13 @@ def test_waiting_requests_are_joined(max_batch: int, runs: list[int]) -> None:
     assert recorder.runs == runs
     assert metrics.total("flambeau_batches_total") == len(runs)
     assert metrics.total("flambeau_batched_requests_total") == len(requests)
+
+
+def test_only_equal_shapes_are_joined() -> None:
+    requests = [{"x": np.full((1, width), width)} for width in (1, 2, 2, 3, 2)]
+    recorder = Recorder(len(requests))
+    check(asyncio.run(run_all(recorder, requests, 64)), requests)
+    assert recorder.runs == [1, 2, 1, 1]
 
 
 def test_a_bad_request_spoils_no_other() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -191,6 +192,18 @@ def test_workers_share_the_work_and_are_replaced(command: Start, body: Body) -> 
     last.join()
     assert outputs(last.answer)["y"] == 1.0
     assert outputs(last.answer)["pid"] != died
+    assert process.wait() == 0
+
+
+@pytest.mark.slow
+def test_ctrl_c_in_a_terminal_reaches_workers_once(command: Start, body: Body) -> None:
+    process = command("run", "served:slow", "--port=0", "--workers=2")
+    url = process.url()
+    request = Request(url, body(1))
+    wait_for(lambda: in_flight(url))
+    os.killpg(process.process.pid, signal.SIGINT)  # as a terminal does: the whole group
+    request.join()
+    assert outputs(request.answer)["y"] == 2.0
     assert process.wait() == 0
 
 

@@ -174,7 +174,17 @@ def test_too_large_is_refused_announced_or_not(serve: Serve, plain: Model) -> No
     refused(client.post(path, content=b" " * 1001), 413, "larger than 1000 bytes")
     refused(client.post(path, content=iter([b" " * 600] * 2)), 413, "larger than 1000 bytes")
     refused(client.post(path, content=b" " * 20_000_000), 413, "larger than 1000 bytes")
+    refused(client.post(path, content=iter([b" " * 999] * 2000)), 413, "larger than 1000 bytes")
     refused(client.post(path, content=b" " * 1000), 400, "not JSON")
+
+
+def test_an_announced_size_is_refused_unread(serve: Serve, plain: Model) -> None:
+    client = serve(plain)
+    with socket.create_connection((client.base_url.host, client.base_url.port), 5) as connection:
+        connection.sendall(
+            b"POST /v2/models/plain/infer HTTP/1.1\r\nhost: x\r\ncontent-length: 9999999999\r\n\r\n"
+        )
+        assert connection.recv(4096).startswith(b"HTTP/1.1 413 ")
 
 
 @pytest.mark.slow
@@ -227,6 +237,25 @@ def test_a_full_queue_answers_at_once(serve: Serve, body: Body) -> None:
     assert full.headers["retry-after"] == "1"
     assert answers[0].is_success
     assert client.post("/v2/models/model/infer", json=body(1)).is_success
+
+
+def test_wrong_tensors_do_not_wait_for_the_model(serve: Serve, body: Body) -> None:
+    entered, leave = threading.Event(), threading.Event()
+
+    def predict(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        entered.set()
+        assert leave.wait(20)
+        return arrays
+
+    client = serve(Model(predict, inputs=[TensorSpec("x", "FP32", (1, -1))]))
+    x = {"name": "x", "datatype": "FP32", "shape": [1, 1], "data": [1]}
+    url = f"{client.base_url}/v2/models/model/infer"
+    waiting = threading.Thread(target=lambda: httpx.post(url, json={"inputs": [x]}))
+    waiting.start()
+    assert entered.wait(20)
+    refused(client.post("/v2/models/model/infer", json=body(1)), 400, "expected [1, -1]")
+    leave.set()
+    waiting.join(20)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from ml_dtypes import bfloat16
 
 from .datatypes import Array
 from .errors import LoadError
@@ -45,9 +46,15 @@ def from_callable(function: Callable[..., Any], outputs: Sequence[str] = ()) -> 
 
 def _to_array(value: Any) -> Array:
     """A tensor, array or number as an array on the host."""
-    if hasattr(value, "detach"):
-        value = value.detach().cpu().numpy()
-    return np.asarray(value)
+    import flambeau
+
+    if not isinstance(value, flambeau.Tensor):
+        return np.asarray(value)
+    tensor: Any = value.detach().cpu()
+    if tensor.dtype == flambeau.bfloat16:  # as in PyTorch, numpy() has no such dtype
+        array: Array = tensor.view(flambeau.int16).numpy().view(bfloat16)
+        return array
+    return np.asarray(tensor.numpy())
 
 
 def _named(result: Any, names: Sequence[str]) -> dict[str, Any]:

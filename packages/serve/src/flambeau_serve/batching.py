@@ -120,10 +120,10 @@ class Batcher:
 
     def _serve_joined(self, jobs: list[_Job]) -> bool:
         """Run the jobs as one; False where they have to run alone."""
-        joined = {
-            name: np.concatenate([job.arrays[name] for job in jobs]) for name in jobs[0].arrays
-        }
         try:
+            joined = {
+                name: np.concatenate([job.arrays[name] for job in jobs]) for name in jobs[0].arrays
+            }
             answer = self._predict(joined, len(jobs))
         except Exception:
             logger.info("%d joined requests failed; running them one by one", len(jobs))
