@@ -215,7 +215,7 @@ class AmplitudeToDB(nn.Module):
         ValueError: `top_db` is negative.
 
     >>> from flambeau_audio.transforms import AmplitudeToDB
-    >>> AmplitudeToDB()(flambeau.tensor([[1.0, 100.0]]))
+    >>> AmplitudeToDB()(flambeau.tensor([[1.0, 100.0]])).round()
     tensor([[ 0., 20.]])
     """
 

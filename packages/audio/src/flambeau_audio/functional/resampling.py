@@ -113,7 +113,7 @@ def sinc_kernel(
         shape = KAISER_BETA if beta is None else float(beta)
         edge_value = _bessel_i0(flambeau.tensor(shape, dtype=flambeau.float64))
         window = _bessel_i0(shape * flambeau.sqrt((1 - inside**2).clamp(min=0.0))) / edge_value
-    kernel = flambeau.sinc(t) * window * (edge / orig)
+    kernel = _sinc(t) * window * (edge / orig)
     return kernel.unsqueeze(1), width
 
 
@@ -152,6 +152,12 @@ def soxr_resample(waveform: Tensor, orig_freq: int, new_freq: int, method: str) 
 def _reduced(orig_freq: int, new_freq: int) -> tuple[int, int]:
     divisor = math.gcd(int(orig_freq), int(new_freq))
     return int(orig_freq) // divisor, int(new_freq) // divisor
+
+
+def _sinc(x: Tensor) -> Tensor:
+    """sin(pi x) / (pi x), and 1 at 0."""
+    angle = (x * math.pi).masked_fill(x == 0, 1.0)
+    return (flambeau.sin(angle) / angle).masked_fill(x == 0, 1.0)
 
 
 def _bessel_i0(x: Tensor) -> Tensor:
