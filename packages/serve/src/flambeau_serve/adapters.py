@@ -50,7 +50,8 @@ def _to_array(value: Any) -> Array:
 
     if not isinstance(value, flambeau.Tensor):
         return np.asarray(value)
-    tensor: Any = value.detach().cpu()
+    tensor: Any = value
+    tensor = tensor.detach().cpu()
     if tensor.dtype == flambeau.bfloat16:  # as in PyTorch, numpy() has no such dtype
         array: Array = tensor.view(flambeau.int16).numpy().view(bfloat16)
         return array
