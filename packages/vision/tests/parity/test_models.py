@@ -10,7 +10,6 @@ import torchvision.models as reference
 import flambeau
 import flambeau_vision.models as ours
 
-SMALL = ["resnet18", "resnet50", "mobilenet_v2"]
 OPTIONS = {
     "resnet18": {"num_classes": 7},
     "resnet34": {"num_classes": 7, "zero_init_residual": True},
@@ -37,47 +36,59 @@ def test_same_names_and_initial_values(name: str) -> None:
 @pytest.mark.parametrize(
     "name", ["vgg11", "vgg16_bn", "resnet101", "resnext50_32x4d", "wide_resnet50_2"]
 )
-def test_same_names_and_shapes(name: str) -> None:
+def test_same_layers_names_and_shapes(name: str) -> None:
     with torch.device("meta"):
-        theirs = getattr(reference, name)().state_dict()
+        theirs = getattr(reference, name)()
     with flambeau.device("meta"):
-        mine = getattr(ours, name)().state_dict()
-    assert [(key, tuple(value.shape)) for key, value in mine.items()] == [
-        (key, tuple(value.shape)) for key, value in theirs.items()
+        mine = getattr(ours, name)()
+    assert repr(mine) == repr(theirs)
+    shapes = [
+        [(key, tuple(value.shape)) for key, value in model.state_dict().items()]
+        for model in (mine, theirs)
     ]
+    assert shapes[0] == shapes[1]
 
 
-@pytest.mark.parametrize("training", [False, True])
-@pytest.mark.parametrize("name", SMALL)
+def without_dropout(model: object) -> object:
+    for module in model.modules():
+        if type(module).__name__ == "Dropout":
+            module.p = 0.0
+    return model
+
+
+# In float64: batch norm over a few pixels magnifies float32's roundings on the way back.
+@pytest.mark.parametrize(
+    "name, training",
+    [
+        ("resnet18", False),
+        ("resnet18", True),
+        ("resnet50", True),
+        ("mobilenet_v2", False),
+        ("mobilenet_v2", True),
+    ],
+)
 def test_same_outputs_and_gradients(name: str, training: bool) -> None:
     torch.manual_seed(0)
-    theirs = getattr(reference, name)(num_classes=7).train(training)
-    mine = getattr(ours, name)(num_classes=7).train(training)
-    for dropout in (module for model in (mine, theirs) for module in model.modules()):
-        if type(dropout).__name__ == "Dropout":
-            dropout.p = 0.0
+    theirs = without_dropout(getattr(reference, name)(num_classes=7).train(training)).double()
+    mine = without_dropout(getattr(ours, name)(num_classes=7).train(training)).double()
     mine.load_state_dict(
         {key: flambeau.tensor(value.numpy()) for key, value in theirs.state_dict().items()}
     )
-    images = numpy.random.default_rng(0).standard_normal((2, 3, 64, 64)).astype(numpy.float32)
-    got = mine(flambeau.from_numpy(images))
-    expected = theirs(torch.from_numpy(images))
-    scale = expected.abs().max().item()
-    numpy.testing.assert_allclose(
-        got.detach().numpy() / scale, expected.detach().numpy() / scale, atol=2e-4
-    )
+    images = numpy.random.default_rng(0).standard_normal((2, 3, 40, 40))
+    got, expected = mine(flambeau.from_numpy(images)), theirs(torch.from_numpy(images))
+    numpy.testing.assert_allclose(got.detach().numpy(), expected.detach().numpy(), rtol=1e-7)
     got.square().mean().backward()
     expected.square().mean().backward()
-    mine_grads = dict(mine.named_parameters())
-    for key, parameter in theirs.named_parameters():
-        size = parameter.grad.abs().max().item() + 1e-12
-        difference = numpy.abs(mine_grads[key].grad.numpy() - parameter.grad.numpy()).max() / size
-        # two images in a batch norm of 2x2 pixels: small differences grow on the way back
-        assert difference < (5e-2 if training else 2e-3), (key, difference)
+    gradients = {key: parameter.grad.numpy() for key, parameter in theirs.named_parameters()}
+    largest = max(numpy.abs(gradient).max() for gradient in gradients.values())
+    for key, parameter in mine.named_parameters():
+        numpy.testing.assert_allclose(
+            parameter.grad.numpy(), gradients[key], rtol=1e-5, atol=1e-8 * largest, err_msg=key
+        )
 
 
 def test_a_checkpoint_of_torchvision_loads(tmp_path: object) -> None:
-    theirs = reference.resnet18(num_classes=4)
+    theirs = reference.resnet18(num_classes=4)  # of random values
     torch.save(theirs.state_dict(), tmp_path / "resnet18.pth")
     mine = ours.resnet18(num_classes=4)
     mine.load_state_dict(flambeau.load(tmp_path / "resnet18.pth"))
