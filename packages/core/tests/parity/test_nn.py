@@ -595,7 +595,7 @@ MODULE_ERRORS = [
     lambda t: t.nn.BatchNorm1d(3)(t.ones(1, 3)),
     lambda t: t.nn.LayerNorm(3)(t.ones(2, 4)),
     lambda t: t.nn.GroupNorm(2, 3),
-    lambda t: t.nn.Unflatten("a", (1, 2)),
+    lambda t: t.nn.Unflatten(1, (1, 2.0)),
     lambda t: t.nn.LSTM(3, 4)(t.ones(2, 3, 5)),
     lambda t: t.nn.LSTM(3, 4, dropout=2.0),
     lambda t: t.nn.LSTM(3, 4, proj_size=5),

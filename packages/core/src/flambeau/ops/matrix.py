@@ -12,7 +12,7 @@ from ..runtime.promotion import SAME_REQUIRED
 from ..runtime.tensor import Tensor
 
 
-@primitive(promote=SAME_REQUIRED, bilinear=("input", "other"), onnx="MatMul")
+@primitive(promote=SAME_REQUIRED, bilinear=("input", "other"), onnx="MatMul", hot=True)
 def matmul(input: Meta, other: Meta):
     """Matrix product over the last two dimensions, the others broadcast; 1-d operands are row and column vectors.
 
@@ -192,16 +192,91 @@ def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, a
     return product if beta == 0 else product + (input if beta == 1 else input * beta)
 
 
-@composite(method=False)
-def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None):
+@primitive(promote=SAME_REQUIRED, method=False, hot=True)
+def linear(input: Meta, weight: Meta, bias: Meta | None = None):
     """input @ weight.T + bias: the affine map of `nn.Linear`. weight has shape (out, in), input (..., in).
+
+    A primitive, because a product, a transpose and a sum of their own would cost three calls each way.
 
     >>> import flambeau
     >>> flambeau.nn.functional.linear(flambeau.ones(2, 3), flambeau.ones(4, 3)).shape
     flambeau.Size([2, 4])
     """
-    out = matmul(input, weight.mT if weight.ndim > 1 else weight)
-    return out if bias is None else out + bias
+    check(
+        input.ndim and weight.ndim in (1, 2),
+        lambda: f"linear: expected input (..., in) and weight (out, in), but got {input} and {weight}",
+    )
+    rows = 1
+    for n in input.shape[:-1]:
+        rows *= n
+    check(
+        input.shape[-1] == weight.shape[-1],
+        lambda: f"mat1 and mat2 shapes cannot be multiplied ({rows}x{input.shape[-1]} and "
+        f"{'x'.join(map(str, reversed(weight.shape)))})",
+    )
+    out = input.like((*input.shape[:-1], *weight.shape[:-1]))
+    return out if bias is None else out.like(broadcast_shapes(out.shape, bias.shape))
+
+
+@linear.kernel
+def _(xp, x, w, b):
+    if x.ndim > 2 and w.ndim == 2:  # one large product instead of many
+        out = xp.matmul(x.reshape(-1, x.shape[-1]), w.T).reshape(*x.shape[:-1], w.shape[0])
+    else:
+        out = xp.matmul(x, w.T)
+    out = _narrowed(out, x)
+    if b is None:
+        return out
+    if out.shape[-1:] != b.shape:
+        return out + b
+    out += b
+    return out
+
+
+@linear.vjp
+def _(g, _out, x, w, b: Meta):
+    if g.dtype.is_complex:
+        x, w = x.conj(), w.conj()
+    if w.ndim == 1:
+        return lambda: g.unsqueeze(-1) * w, lambda: (g.unsqueeze(-1) * x).sum_to_size(w.shape), lambda: g.sum_to_size(b.shape)
+
+    def to_weight():
+        if x.ndim == 1:
+            return g.unsqueeze(-1) * x
+        flat = g if g.ndim == 2 else g.reshape(-1, g.shape[-1])
+        return matmul(flat.mT, x if x.ndim == 2 else x.reshape(-1, x.shape[-1]))
+
+    return lambda: matmul(g, w), to_weight, lambda: g.sum_to_size(b.shape)
+
+
+@linear.jvp
+def _(tangents, out, x, w, b):
+    tx, tw, tb = tangents
+    parts = [linear(tx, w)] if tx is not None else []
+    if tw is not None:
+        parts.append(linear(x, tw))
+    if tb is not None:
+        parts.append(tb.expand(out.shape))
+    total = parts[0]
+    for part in parts[1:]:
+        total = total + part
+    return total
+
+
+@linear.batch
+def _(size, batched, x, w, b):
+    if not batched[1] and not (b is not None and batched[2]):
+        return linear(x, w, b)
+    out = x @ w.mT if batched[1] and x.ndim - batched[0] > 1 else (x.unsqueeze(-2) @ w.mT).squeeze(-2)
+    if b is None:
+        return out
+    return out + (b.reshape(size, *[1] * (out.ndim - 2), -1) if batched[2] else b)
+
+
+@linear.onnx
+def _(builder, x, w, b):
+    out = builder.node("MatMul", [x, builder.node("Transpose", [w], perm=[1, 0])])
+    return out if b is None else builder.node("Add", [out, b])
 
 
 @composite(method=False)

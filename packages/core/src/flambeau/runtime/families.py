@@ -16,7 +16,7 @@ from collections import namedtuple
 from collections.abc import Callable
 from typing import Any
 
-from . import dispatch, hot
+from . import dispatch, hot, hot_primitive
 from .elementwise import ElementwiseRule, give_partials
 from .operator import Operator, add
 from .reduce import ReductionKernel
@@ -110,7 +110,7 @@ def _plain(family: str) -> Callable[..., Public]:
         op = Operator(body, family, **options)
         if op.outputs:
             op.tags["named"] = namedtuple(op.name, op.outputs)
-        return _block(op, _generic(op))
+        return _block(op, hot_primitive.make(op) if op.tags.pop("hot", False) else _generic(op))
 
     return make
 
