@@ -29,7 +29,11 @@ def test_numbers():
 
 
 def test_tensors_and_arrays():
-    same(default_collate([flambeau.tensor([1.0]), flambeau.tensor([2.0])]), [[1.0], [2.0]], flambeau.float32)
+    same(
+        default_collate([flambeau.tensor([1.0]), flambeau.tensor([2.0])]),
+        [[1.0], [2.0]],
+        flambeau.float32,
+    )
     same(default_collate([flambeau.tensor(1), flambeau.tensor(2)]), [1, 2], flambeau.int64)
     same(default_collate([np.array([1, 2], np.int16)] * 2), [[1, 2], [1, 2]], flambeau.int16)
     same(default_collate([np.zeros((2, 0))] * 3), [[[], []]] * 3, flambeau.float64)
@@ -62,11 +66,16 @@ def test_containers_keep_their_form():
 
 
 def test_a_mapping_that_cannot_be_remade_becomes_a_dict():
-    assert type(default_collate([types.MappingProxyType({"a": 1})])) in (dict, types.MappingProxyType)
+    assert type(default_collate([types.MappingProxyType({"a": 1})])) in (
+        dict,
+        types.MappingProxyType,
+    )
 
 
 def test_what_cannot_be_collated_is_named():
-    with pytest.raises(TypeError, match=r"must contain tensors, numpy arrays.*found <class 'object'>"):
+    with pytest.raises(
+        TypeError, match=r"must contain tensors, numpy arrays.*found <class 'object'>"
+    ):
         default_collate([object()])
     with pytest.raises(TypeError, match="found <U1"):
         default_collate([np.array(["a"])])
@@ -83,7 +92,10 @@ def test_own_functions_by_type():
     class Word(str):
         pass
 
-    functions = {str: lambda batch, collate_fn_map: "-".join(batch), int: lambda batch, collate_fn_map: 0}
+    functions = {
+        str: lambda batch, collate_fn_map: "-".join(batch),
+        int: lambda batch, collate_fn_map: 0,
+    }
     assert collate([[Word("a"), 1], [Word("b"), 2]], collate_fn_map=functions) == ["a-b", 0]
 
 

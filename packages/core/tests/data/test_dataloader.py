@@ -59,7 +59,7 @@ def test_shuffled_passes_differ_and_obey_the_generator():
     loader = make()
     first, second = batches(loader), batches(loader)
     assert first != second
-    assert sorted(sum(first, [])) == list(range(64))
+    assert sorted(i for batch in first for i in batch) == list(range(64))
     assert batches(make()) == first
 
 
@@ -127,12 +127,18 @@ def test_the_number_of_workers_does_not_change_later_random_numbers():
 
 
 @pytest.mark.parametrize(
-    ("options", "text"),
+    "options, text",
     [
         ({"num_workers": -1}, "num_workers option should be non-negative"),
         ({"timeout": -1}, "timeout option should be non-negative"),
-        ({"prefetch_factor": 2}, "prefetch_factor option could only be specified in multiprocessing"),
-        ({"num_workers": 1, "prefetch_factor": -1}, "prefetch_factor option should be non-negative"),
+        (
+            {"prefetch_factor": 2},
+            "prefetch_factor option could only be specified in multiprocessing",
+        ),
+        (
+            {"num_workers": 1, "prefetch_factor": -1},
+            "prefetch_factor option should be non-negative",
+        ),
         ({"persistent_workers": True}, "persistent_workers option needs num_workers > 0"),
         ({"shuffle": True, "sampler": [0]}, "sampler option is mutually exclusive with shuffle"),
         ({"batch_sampler": [[0]], "batch_size": 2}, "batch_sampler option is mutually exclusive"),
@@ -140,7 +146,10 @@ def test_the_number_of_workers_does_not_change_later_random_numbers():
         ({"batch_size": None, "drop_last": True}, "batch_size=None option disables auto-batching"),
         ({"batch_size": 0}, "batch_size should be a positive integer"),
         ({"multiprocessing_context": "fork"}, "can only be used with multi-process loading"),
-        ({"multiprocessing_context": "boil", "num_workers": 1}, "should specify a valid start method"),
+        (
+            {"multiprocessing_context": "boil", "num_workers": 1},
+            "should specify a valid start method",
+        ),
     ],
 )
 def test_arguments_that_do_not_go_together(options, text):

@@ -81,7 +81,7 @@ def test_datasets_add_up():
         def __len__(self):
             return 2
 
-    assert list(ConcatDataset([Letters()] * 2)[i] for i in range(4)) == list("abab")
+    assert [ConcatDataset([Letters()] * 2)[i] for i in range(4)] == list("abab")
     assert (Letters() + Letters())[3] == "b"
     assert list(Count(1) + Count(2)) == [0, 0, 1]
 

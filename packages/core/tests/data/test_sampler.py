@@ -100,9 +100,7 @@ def test_batch_sampler_checks_its_options():
 @pytest.mark.parametrize("drop_last", [False, True])
 @pytest.mark.parametrize("n", [1, 7, 8, 9])
 def test_distributed_sampler_gives_every_rank_as_many(n, drop_last):
-    shares = [
-        list(DistributedSampler(range(n), 4, rank, drop_last=drop_last)) for rank in range(4)
-    ]
+    shares = [list(DistributedSampler(range(n), 4, rank, drop_last=drop_last)) for rank in range(4)]
     assert len({len(share) for share in shares}) == 1
     drawn = {i for share in shares for i in share}
     assert len(drawn) == (n // 4 * 4 if drop_last else n)
@@ -117,5 +115,7 @@ def test_distributed_sampler_shuffles_by_epoch():
 
 
 def test_distributed_sampler_refuses_a_rank_that_is_none():
-    with pytest.raises(ValueError, match=r"Invalid rank 2, rank should be in the interval \[0, 1\]"):
+    with pytest.raises(
+        ValueError, match=r"Invalid rank 2, rank should be in the interval \[0, 1\]"
+    ):
         DistributedSampler(range(4), num_replicas=2, rank=2)

@@ -46,11 +46,15 @@ def test_named_parameters_keep_their_names():
 
 
 @pytest.mark.parametrize(
-    ("params", "error", "text"),
+    "params, error, text",
     [
         (lambda: flambeau.zeros(2), TypeError, "should be an iterable of Tensors or dicts"),
-        (lambda: [], ValueError, "optimizer got an empty parameter list"),
-        (lambda: [1.0], TypeError, "optimizer can only optimize Tensors, but one of the params is float"),
+        (list, ValueError, "optimizer got an empty parameter list"),
+        (
+            lambda: [1.0],
+            TypeError,
+            "optimizer can only optimize Tensors, but one of the params is float",
+        ),
         (lambda: [weight() * 2], ValueError, "can't optimize a non-leaf Tensor"),
         (lambda: [{"params": {weight()}}], TypeError, "organized in ordered collections"),
         (lambda: [("a", weight()), weight()], ValueError, "Some param names are missing"),
@@ -72,7 +76,7 @@ def test_a_parameter_has_one_group():
 
 
 @pytest.mark.parametrize(
-    ("make", "text"),
+    "make, text",
     [
         (lambda p: optim.SGD(p, lr=-1), "Invalid learning rate: -1"),
         (lambda p: optim.SGD(p, lr=flambeau.ones(2)), "Tensor lr must be 1-element"),
@@ -87,7 +91,10 @@ def test_a_parameter_has_one_group():
         (lambda p: optim.Rprop(p, etas=(2, 3)), "Invalid eta values: 2, 3"),
         (lambda p: optim.Adafactor(p, d=0.5), "Clipping threshold d should be >= 1"),
         (lambda p: optim.Muon(p), "Muon only supports 2D parameters"),
-        (lambda p: optim.LBFGS([{"params": p}, {"params": [weight()]}]), "LBFGS doesn't support per-parameter"),
+        (
+            lambda p: optim.LBFGS([{"params": p}, {"params": [weight()]}]),
+            "LBFGS doesn't support per-parameter",
+        ),
     ],
 )
 def test_options_out_of_range(make, text):
@@ -151,7 +158,9 @@ def test_hooks_see_the_step_and_may_change_its_arguments():
 
     handles = [
         optimizer.register_step_pre_hook(before),
-        optimizer.register_step_post_hook(lambda opt, args, kwargs: seen.append(("after", len(args)))),
+        optimizer.register_step_post_hook(
+            lambda opt, args, kwargs: seen.append(("after", len(args)))
+        ),
         register_optimizer_step_pre_hook(lambda opt, args, kwargs: seen.append("global before")),
         register_optimizer_step_post_hook(lambda opt, args, kwargs: seen.append("global after")),
     ]
@@ -225,7 +234,9 @@ def test_state_dict_hooks_run_in_order():
     seen = []
     optimizer.register_state_dict_pre_hook(lambda opt: seen.append("pre"))
     optimizer.register_state_dict_post_hook(lambda opt, saved: {**saved, "extra": 1})
-    optimizer.register_state_dict_post_hook(lambda opt, saved: seen.append(len(saved)), prepend=True)
+    optimizer.register_state_dict_post_hook(
+        lambda opt, saved: seen.append(len(saved)), prepend=True
+    )
     saved = optimizer.state_dict()
     assert seen == ["pre", 2]
     assert saved["extra"] == 1
@@ -263,7 +274,9 @@ def test_an_optimizer_of_ones_own():
                     for p in group["params"]:
                         p -= group["size"] * p.grad.sign()
 
-    with pytest.raises(ValueError, match="didn't specify a value of required optimization parameter size"):
+    with pytest.raises(
+        ValueError, match="didn't specify a value of required optimization parameter size"
+    ):
         Sign([weight()])
     optimizer = Sign([{"params": [weight()], "size": 0.5}])
     stepped(optimizer, -3.0, 4.0)

@@ -27,12 +27,16 @@ def averaged(values, **options):
 
 def test_the_plain_mean():
     assert averaged([1.0, 2.0, 6.0]) == pytest.approx(3.0)
-    assert averaged([1.0, 2.0, 6.0], multi_avg_fn=swa_utils.get_swa_multi_avg_fn()) == pytest.approx(3.0)
+    assert averaged(
+        [1.0, 2.0, 6.0], multi_avg_fn=swa_utils.get_swa_multi_avg_fn()
+    ) == pytest.approx(3.0)
 
 
 def test_the_exponential_mean():
     expected = 0.9 * (0.9 * 1.0 + 0.1 * 2.0) + 0.1 * 6.0
-    assert averaged([1.0, 2.0, 6.0], avg_fn=swa_utils.get_ema_avg_fn(0.9)) == pytest.approx(expected)
+    assert averaged([1.0, 2.0, 6.0], avg_fn=swa_utils.get_ema_avg_fn(0.9)) == pytest.approx(
+        expected
+    )
     made = averaged([1.0, 2.0, 6.0], multi_avg_fn=swa_utils.get_ema_multi_avg_fn(0.9))
     assert made == pytest.approx(expected)
 

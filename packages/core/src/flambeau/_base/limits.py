@@ -61,9 +61,7 @@ class iinfo:
         if not isinstance(type, dtype):
             raise TypeError(f"iinfo(): argument 'type' must be flambeau.dtype, not {_class(type)}")
         if type.category != INT:
-            raise TypeError(
-                f"iinfo() requires an integer input type. Use finfo to handle {type}"
-            )
+            raise TypeError(f"iinfo() requires an integer input type. Use finfo to handle {type}")
         limits = np.iinfo(type.numpy)
         self.dtype = type.name
         self.bits = type.itemsize * 8

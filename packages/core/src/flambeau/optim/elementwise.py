@@ -231,6 +231,4 @@ def _in_pieces(
 def _as_real(array: np.ndarray) -> np.ndarray:
     """Real and imaginary parts as a last dimension, in the same memory."""
     real = array.real.dtype
-    return np.ndarray(
-        (*array.shape, 2), real, array, strides=(*array.strides, real.itemsize)
-    )
+    return np.ndarray((*array.shape, 2), real, array, strides=(*array.strides, real.itemsize))

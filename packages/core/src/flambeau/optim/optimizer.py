@@ -52,9 +52,7 @@ def register_optimizer_step_post_hook(hook: Callable[..., None]) -> RemovableHan
     return _registered(_global_post_hooks, hook)
 
 
-def _registered(
-    hooks: Any, hook: Callable[..., Any], prepend: bool = False
-) -> RemovableHandle:
+def _registered(hooks: Any, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
     handle = RemovableHandle(hooks)
     hooks[handle.id] = hook
     if prepend:
@@ -198,7 +196,11 @@ class Optimizer:
         if self.param_groups and ("param_names" in group) != (
             "param_names" in self.param_groups[0]
         ):
-            given = ("without", "with") if "param_names" in self.param_groups[0] else ("with", "without")
+            given = (
+                ("without", "with")
+                if "param_names" in self.param_groups[0]
+                else ("with", "without")
+            )
             raise ValueError(
                 "all optimizer param groups should be with/without names. "
                 f"cannot add param group {given[0]} names to the optimizer {given[1]} names"
@@ -381,4 +383,6 @@ def _typename(value: Any) -> str:
     if isinstance(value, Tensor):
         return value.type()
     cls = type(value)
-    return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
+    return (
+        cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
+    )

@@ -36,9 +36,7 @@ def check_implementation(
 ) -> None:
     """Refuses the combinations of `foreach`, `fused` and `differentiable` that PyTorch refuses."""
     if isinstance(lr, Tensor) and foreach and not capturable:
-        raise ValueError(
-            "lr as a Tensor is not supported for capturable=False and foreach=True"
-        )
+        raise ValueError("lr as a Tensor is not supported for capturable=False and foreach=True")
     if fused and differentiable:
         raise RuntimeError("`fused` does not support `differentiable`")
     if fused and foreach:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from math import inf
-from typing import Any, Literal, SupportsFloat
+from typing import Literal, SupportsFloat
 
 from flambeau.optim.lr_scheduler.base import (
     EPOCH_WARNING,

@@ -97,7 +97,7 @@ class RandomSampler(Sampler[int]):
         n, count = len(self.data_source), self.num_samples
         if self.replacement:
             # In blocks of 32, as PyTorch draws, so that a generator shared with others stays in step.
-            for start in range(0, count - count % 32, 32):
+            for _ in range(count // 32):
                 yield from flambeau.randint(n, (32,), generator=generator).tolist()
             yield from flambeau.randint(n, (count % 32,), generator=generator).tolist()
         else:

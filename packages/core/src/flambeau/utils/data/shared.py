@@ -11,6 +11,8 @@ A message that would not fit into the pipe together with the others on their way
 so that a worker never waits in sending while the main process waits to send it a task.
 """
 
+# ruff: noqa: S301  (what is unpickled here was pickled by our own worker process)
+
 from __future__ import annotations
 
 import io

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from flambeau.utils.data.shared import Sender
 
-__all__ = ["END", "ERROR", "RESUME", "RESULT", "WorkerInfo", "WorkerTask", "get_worker_info", "run"]
+__all__ = ["END", "ERROR", "RESULT", "RESUME", "WorkerInfo", "WorkerTask", "get_worker_info", "run"]
 
 # What a message of a worker is: a batch, the text of an exception, the end of its stream, or "ready again".
 RESULT, ERROR, END, RESUME = range(4)
@@ -142,7 +142,9 @@ def _answer(sender: Sender, number: int, fetch: Callable[[Any], Any], indices: A
         kind, message = RESULT, sender.packed(fetch(indices))
     except StopIteration as error:
         ended = isinstance(fetch, Stream)
-        kind, message = (END, sender.packed(None)) if ended else (ERROR, sender.packed(described(error)))
+        kind, message = (
+            (END, sender.packed(None)) if ended else (ERROR, sender.packed(described(error)))
+        )
     except Exception as error:
         kind, message = ERROR, sender.packed(described(error))
     sender.post(number, kind, message)

@@ -35,7 +35,9 @@ PATIENCE = 5.0
 class _Worker:
     """One process with its two pipes and its memory."""
 
-    def __init__(self, context: Any, make: Callable[..., WorkerTask], in_flight: int, forked: list[Any]) -> None:
+    def __init__(
+        self, context: Any, make: Callable[..., WorkerTask], in_flight: int, forked: list[Any]
+    ) -> None:
         their_tasks, self.tasks = context.Pipe(duplex=False)
         results, their_results = context.Pipe(duplex=False)
         file = SharedFile()
