@@ -67,6 +67,11 @@ def _(xp, *, shape, value, dtype, device):
 fill_new.no_vjp("has no tensor inputs")
 
 
+@fill_new.onnx
+def _(builder, *, shape, value, dtype, device):
+    return builder.node("Expand", [builder.number(value, dtype), builder.ints(shape)])
+
+
 def _filled(shape: tuple[int, ...], value: Any, dt: Any, device: Any, requires_grad: bool, fallback: dtype) -> Tensor:
     kind = fallback if dt is None else as_dtype(dt)
     where = as_device(device)
@@ -202,6 +207,14 @@ def _(xp, *, start, step, count, dtype, device):
 
 
 range_new.no_vjp("has no tensor inputs")
+
+
+@range_new.onnx
+def _(builder, *, start, step, count, dtype, device):
+    kind = dtypes.int64 if isinstance(step, int) else dtypes.float64
+    index = builder.node("Range", [builder.scalar(0), builder.scalar(count), builder.scalar(1)])
+    scaled = builder.node("Mul", [builder.cast(index, kind), builder.number(step, kind)])
+    return builder.cast(builder.node("Add", [scaled, builder.number(start, kind)]), dtype)
 
 
 def arange(start: Any, end: Any = None, step: Any = 1, *, out: Any = None, dtype: Any = None, layout: Any = None,

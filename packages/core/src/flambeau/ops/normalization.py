@@ -75,6 +75,16 @@ def _(size, batched, input, *, dims, eps):
     return standardize(input, tuple(d + 1 for d in dims), eps)
 
 
+@standardize.onnx
+def _(builder, x, *, dims, eps):
+    mean = builder.reduce("ReduceMean", x, dims, True)
+    centred = builder.node("Sub", [x, mean])
+    variance = builder.reduce("ReduceMean", builder.node("Mul", [centred, centred]), dims, True)
+    spread = builder.node("Sqrt", [builder.node("Add", [variance, builder.scalar_like(x, eps)])])
+    rstd = builder.node("Reciprocal", [spread])
+    return builder.node("Mul", [centred, rstd]), mean, rstd
+
+
 def _affine(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
     """weight * x + bias, each where there is one."""
     if weight is None:

@@ -246,6 +246,21 @@ def _(size, batched, input, **attrs):
     return window_sum(input, *attrs.values())
 
 
+@window_sum.onnx
+def _(builder, x, *, kernel, stride, padding, out):
+    # A mean that counts the padding, times the size of the window. ONNX pads with zeros, as we do.
+    pairs = builder.pool_padding(x, kernel, stride, padding, (1,) * len(kernel), out)
+    mean = builder.node(
+        "AveragePool",
+        [x],
+        kernel_shape=list(kernel),
+        strides=list(stride),
+        pads=pairs,
+        count_include_pad=1,
+    )
+    return builder.node("Mul", [mean, builder.scalar_like(x, prod(kernel))])
+
+
 @primitive(method=False, linear=True)
 def window_spread(
     input: Meta,

@@ -1,0 +1,209 @@
+"""What an operator's `.onnx` rule writes with: nodes, constants, shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .._base import dtypes
+from ..runtime.meta import Meta
+from .library import element_type, onnx
+from .sizes import OpenSize
+
+_LAST = np.iinfo(np.int64).max
+
+
+class Builder:
+    """The model being written. `metas` knows each name's shape and dtype; `output` is the current call's result."""
+
+    def __init__(self) -> None:
+        self.nodes_made: list[Any] = []
+        self.initializers: list[Any] = []
+        self.metas: dict[str, Meta] = {}
+        self.output: Meta = Meta((), dtypes.float32)
+        self.axes: dict[str, tuple[str, int]] = {}  # open axis -> (input name, dimension)
+        self._constants: dict[Any, str] = {}
+        self._count = 0
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        return self.output.shape
+
+    def fresh(self, prefix: str = "t") -> str:
+        self._count += 1
+        return f"{prefix}_{self._count}"
+
+    # -- nodes ----------------------------------------------------------------------------------------------------------
+
+    def node(self, kind: str, inputs: Sequence[str | None], **attributes: Any) -> str:
+        """Adds a node with one result and returns its name."""
+        return self.nodes(kind, inputs, 1, **attributes)[0]
+
+    def nodes(self, kind: str, inputs: Sequence[str | None], count: int, **attributes: Any) -> tuple[str, ...]:
+        """Adds a node with `count` results."""
+        names = tuple(self.fresh(kind.lower()) for _ in range(count))
+        given = {}
+        for k, v in attributes.items():
+            if v is None:
+                continue
+            parts = v if isinstance(v, (list, tuple)) else [v]
+            if any(isinstance(p, OpenSize) for p in parts):
+                raise RuntimeError(f"onnx.export: attribute {k} of {kind} must be fixed, but it depends on an open axis: {v}")
+            given[k] = list(v) if isinstance(v, tuple) else v
+        self.nodes_made.append(onnx().helper.make_node(kind, [i or "" for i in inputs], list(names), **given))
+        if names:
+            self.metas.setdefault(names[0], self.output)
+        return names
+
+    # -- constants ------------------------------------------------------------------------------------------------------
+
+    def array(self, array: np.ndarray, name: str | None = None) -> str:
+        """An initializer; equal small ones are shared."""
+        key = (array.dtype.str, array.shape, array.tobytes()) if array.size <= 16 and name is None else None
+        if key in self._constants:
+            return self._constants[key]
+        name = name or self.fresh("const")
+        if array.dtype.name == "bfloat16":
+            raw = onnx().helper.make_tensor(name, onnx().TensorProto.BFLOAT16, array.shape, array.tobytes(), raw=True)
+        else:
+            raw = onnx().numpy_helper.from_array(np.ascontiguousarray(array).reshape(array.shape), name)
+        self.initializers.append(raw)
+        self.metas[name] = Meta(array.shape, dtypes.from_numpy(array.dtype))
+        if key is not None:
+            self._constants[key] = name
+        return name
+
+    def ints(self, values: Sequence[int]) -> str:
+        """A 1-d int64 tensor; open sizes are computed from the inputs' shapes."""
+        values = list(values)
+        if not any(isinstance(v, OpenSize) for v in values):
+            return self.array(np.array(values, dtype=np.int64).reshape(-1))
+        parts = [self._open(v) if isinstance(v, OpenSize) else self.array(np.array([v], np.int64)) for v in values]
+        return parts[0] if len(parts) == 1 else self.node("Concat", parts, axis=0)
+
+    def _open(self, size: OpenSize) -> str:
+        """A 1-element int64 tensor: the polynomial, from the inputs' shapes."""
+        key = ("open", tuple(size.terms.items()))
+        if key not in self._constants:
+            total = None
+            for axes, factor in size.terms.items():
+                term = self._product(axes, factor)
+                total = term if total is None else self.node("Add", [total, term])
+            self._constants[key] = total or self.array(np.array([0], np.int64))
+        return self._constants[key]
+
+    def _product(self, axes: Sequence[str], factor: int) -> str:
+        out = None if axes and factor == 1 else self.array(np.array([factor], np.int64))
+        for axis in axes:
+            name, dim = self.axes[axis]
+            if ("axis", axis) not in self._constants:
+                self._constants[("axis", axis)] = self.node("Shape", [name], start=dim, end=dim + 1)
+            length = self._constants[("axis", axis)]
+            out = length if out is None else self.node("Mul", [out, length])
+        assert out is not None
+        return out
+
+    def scalar(self, value: int) -> str:
+        """A 0-d int64 tensor."""
+        if isinstance(value, OpenSize):
+            return self.node("Squeeze", [self._open(value), self.ints([0])])
+        return self.array(np.array(value, dtype=np.int64))
+
+    def scalar_like(self, name: str, value: Any) -> str:
+        """A 0-d tensor in the dtype of `name`."""
+        return self.number(value, self.metas[name].dtype)
+
+    def number(self, value: Any, d: dtypes.dtype) -> str:
+        """A 0-d tensor of a number in dtype `d`."""
+        if isinstance(value, OpenSize):
+            return self.node("Cast", [self.scalar(value)], to=element_type(d))
+        return self.array(np.array(value).astype(d.numpy))
+
+    # -- forms that several rules share ----------------------------------------------------------------------------------
+
+    def cast(self, name: str, d: dtypes.dtype) -> str:
+        """`name` in another dtype."""
+        out = self.node("Cast", [name], to=element_type(d))
+        self.metas[out] = Meta(self.metas[name].shape, d)
+        return out
+
+    def reduce(self, kind: str, x: str, dim: Any, keepdim: bool) -> str:
+        """A reduction; None or () reduces all dimensions."""
+        if dim is None or dim == ():
+            if not self.metas[x].shape:
+                return self.node("Identity", [x])
+            return self.node(kind, [x], keepdims=int(keepdim))
+        return self.node(kind, [x, self.ints([dim] if isinstance(dim, int) else dim)], keepdims=int(keepdim))
+
+    def reshape_to_output(self, x: str) -> str:
+        """`x` in the shape of the current result."""
+        return self.node("Reshape", [x, self.ints(self.output_shape)], allowzero=int(0 in self.output_shape) or None)
+
+    def flip(self, x: str, dims: int | Sequence[int]) -> str:
+        """Reversed along `dims`."""
+        axes = [dims] if isinstance(dims, int) else list(dims)
+        n = len(axes)
+        return self.node("Slice", [x, self.ints([-1] * n), self.ints([-_LAST] * n), self.ints(axes), self.ints([-1] * n)])
+
+    def basic_index(self, x: str, key: tuple) -> str:
+        """x[key] for ints, slices, None and an ellipsis: one Slice, then a Reshape where dimensions come or go."""
+        shape = self.metas[x].shape
+        full = len(shape) - sum(1 for k in key if k is not None and k is not Ellipsis)
+        starts, ends, axes, steps = [], [], [], []
+        d, changes = 0, False
+        for k in key:
+            if k is Ellipsis:
+                d += full
+            elif k is None:
+                changes = True
+            else:
+                if isinstance(k, slice):
+                    if k != slice(None):
+                        start, stop, step = k.indices(int(shape[d]))
+                        open_end = k.stop is None or isinstance(shape[d], OpenSize) and k.stop is None
+                        starts.append(k.start if isinstance(k.start, OpenSize) else start)
+                        ends.append(_LAST if open_end else k.stop if isinstance(k.stop, OpenSize) or k.stop < 0 else stop)
+                        axes.append(d)
+                        steps.append(step)
+                else:
+                    changes = True
+                    starts.append(k)
+                    ends.append(_LAST if k == -1 else k + 1)
+                    axes.append(d)
+                    steps.append(1)
+                d += 1
+        if axes:
+            x = self.node("Slice", [x, *map(self.ints, (starts, ends, axes, steps))])
+        return self.reshape_to_output(x) if changes else x if axes else self.node("Identity", [x])
+
+    def index(self, x: str, indices: Sequence[str], positions: tuple[int, ...]) -> str:
+        """x picked by index tensors: Gather for one, GatherND for several."""
+        if len(positions) == 1:
+            return self.node("Gather", [x, indices[0]], axis=positions[0])
+        rank = len(self.metas[x].shape)
+        rest = [d for d in range(rank) if d not in positions]
+        moved = self.node("Transpose", [x], perm=[*positions, *rest])
+        picked = len(self.output_shape) - len(rest)
+        adjacent = positions[-1] - positions[0] == len(positions) - 1
+        at = positions[0] if adjacent else 0
+        shape = [*self.output_shape[at : at + picked], 1]
+        columns = [self.node("Expand", [self.node("Unsqueeze", [i, self.ints([-1])]), self.ints(shape)]) for i in indices]
+        out = self.node("GatherND", [moved, self.node("Concat", columns, axis=-1)])
+        if not at:
+            return out
+        order = [*range(picked, picked + at), *range(picked), *range(picked + at, picked + len(rest))]
+        return self.node("Transpose", [out], perm=order)
+
+    def pool_padding(
+        self, x: str, kernel: Sequence[int], stride: Sequence[int], padding: Sequence[int], dilation: Sequence[int],
+        out: Sequence[int],
+    ) -> list[int]:  # fmt: skip
+        """Padding before and behind each dimension such that ONNX's floor rule gives `out` windows."""
+        size = self.metas[x].shape[-len(kernel) :]
+        behind = []
+        for n, k, s, p, d, o in zip(size, kernel, stride, padding, dilation, out):
+            reach = (o - 1) * s + d * (k - 1) + 1
+            behind.append(max(0, int(reach - n - p)))
+        return [*map(int, padding), *behind]

@@ -1,0 +1,295 @@
+"""`onnx.export`: trace, simplify, write each call in its ONNX form."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from .. import ir
+from .._base import dtypes, pytree
+from .._base.errors import MissingRule
+from ..autograd.modes import no_grad
+from ..graph import Call, Graph, Value
+from ..graph.passes import simplify
+from ..ops.creation import zeros
+from ..runtime.backend import of_array
+from ..runtime.meta import Meta
+from ..runtime.operator import Operator, registry
+from ..runtime.tensor import Tensor
+from ..transforms.trace import trace
+from .builder import Builder
+from .forms import FORMS, SCALARS
+from .library import element_type, onnx
+from .sizes import OpenSize, corners, open_up
+
+OPSET = 18
+
+
+def export(
+    model: Any,
+    args: Any = (),
+    f: Any = None,
+    *,
+    export_params: bool = True,
+    verbose: bool = False,
+    training: Any = None,
+    input_names: Sequence[str] | None = None,
+    output_names: Sequence[str] | None = None,
+    opset_version: int | None = None,
+    do_constant_folding: bool = True,
+    dynamic_axes: Mapping[str, Any] | None = None,
+    dynamo: bool = False,
+) -> Any:
+    """Writes a module or function as an ONNX model to `f` (a path or a binary file; None returns it).
+
+    `args` are example inputs. `dynamic_axes` maps an input's name to its open dimensions: {"x": {0: "batch"}} or
+    {"x": [0]}. The model is exported as in eval mode, its weights inside the file.
+
+    >>> import flambeau
+    >>> layer = flambeau.nn.Linear(3, 2)
+    >>> model = flambeau.onnx.export(layer, (flambeau.zeros(1, 3),), input_names=["x"], dynamic_axes={"x": [0]})
+    >>> [node.op_type for node in model.graph.node]
+    ['Transpose', 'MatMul', 'Add']
+    """
+    library = onnx()
+    args = (args,) if isinstance(args, Tensor) else tuple(args)
+    leaves = [x for x in pytree.flatten(args)[0] if isinstance(x, Tensor)]
+    names = list(input_names or [])
+    if len(names) > len(leaves):
+        raise ValueError(f"onnx.export: {len(names)} input names were given for {len(leaves)} tensor inputs")
+    names += [f"input_{i}" if i else "input" for i in range(len(names), len(leaves))]
+    axes = _open_axes(dynamic_axes, names, leaves)
+    with _evaluating(model), no_grad():
+        graph = _program(model, args, names) if not axes else _open_program(model, args, names, leaves, axes)
+    builder = Builder()
+    builder.axes = {label: places[0] for label, places in axes.items()}
+    produced = _write(builder, graph, _weight_names(model))
+    proto = _model_proto(builder, graph, produced, output_names, opset_version or OPSET)
+    library.checker.check_model(proto)
+    if verbose:
+        print(graph)
+    if f is None:
+        return proto
+    data = proto.SerializeToString()
+    if hasattr(f, "write"):
+        f.write(data)
+    else:
+        _write_file(f, data)
+    return None
+
+
+def _write_file(path: Any, data: bytes) -> None:
+    """All of the file or, after a crash, the old one."""
+    path = os.fspath(path)
+    temporary = f"{path}.{os.getpid()}.tmp"
+    try:
+        with open(temporary, "wb") as file:
+            file.write(data)
+        os.replace(temporary, path)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+
+
+def _open_axes(
+    dynamic_axes: Mapping[str, Any] | None, names: list[str], leaves: list[Tensor]
+) -> dict[str, list[tuple[str, int]]]:
+    """Open axes by label: where each occurs among the inputs."""
+    found: dict[str, list[tuple[str, int]]] = {}
+    for name, dims in (dynamic_axes or {}).items():
+        if name not in names:
+            continue  # an output: its open sizes follow
+        labels = dims if isinstance(dims, Mapping) else {d: f"{name}_dim_{d}" for d in dims}
+        rank = leaves[names.index(name)].ndim
+        for d, label in labels.items():
+            if not -rank <= d < rank:
+                raise ValueError(f"onnx.export: dynamic_axes names dimension {d} of input {name!r}, which has {rank}")
+            found.setdefault(str(label), []).append((name, d % rank))
+    return found
+
+
+def _open_program(model: Any, args: tuple, names: list[str], leaves: list[Tensor], axes: dict) -> Graph:
+    """The program with its open sizes marked, from traces at several sizes."""
+    sizes = {label: int(leaves[names.index(places[0][0])].shape[places[0][1]]) for label, places in axes.items()}
+
+    def at(wanted: dict[str, int]) -> Graph:
+        swapped: dict[int, Tensor] = {}
+        for name, x in zip(names, leaves):
+            shape = list(x.shape)
+            for label, places in axes.items():
+                for n, d in places:
+                    if n == name:
+                        shape[d] = wanted[label]
+            if shape != list(x.shape):
+                swapped[id(x)] = zeros(shape, dtype=x.dtype)
+        return _program(model, pytree.map_(lambda x: swapped.get(id(x), x), args), names)
+
+    traces = {c: at({a: n + (a in c) for a, n in sizes.items()}) for c in corners(list(sizes))}
+    longer = {a: n + 3 for a, n in sizes.items()}
+    return open_up(traces, at(longer), sizes, longer)
+
+
+def _program(model: Any, args: tuple, names: list[str]) -> Graph:
+    graph, _, tracer = trace(model, args, names, keep=lambda op: op.onnx_rule is not None)
+    if tracer.breaks:
+        raise RuntimeError(
+            f"onnx.export: the model reads values while it runs ({', '.join(dict.fromkeys(tracer.breaks))}), which the "
+            "exported file would freeze; write it with where() or export the parts around it"
+        )
+    return simplify(graph)
+
+
+@contextlib.contextmanager
+def _evaluating(model: Any) -> Iterator[None]:
+    """The module in eval mode, and back as each part was."""
+    parts = [(m, m.training) for m in model.modules()] if hasattr(model, "modules") else []
+    for m, _ in parts:
+        m.training = False
+    try:
+        yield
+    finally:
+        for m, was in parts:
+            m.training = was
+
+
+def _weight_names(model: Any) -> dict[int, str]:
+    """Names of parameters and buffers by their memory."""
+    if not hasattr(model, "named_parameters"):
+        return {}
+    named = [*model.named_parameters(), *model.named_buffers()]
+    return {id(t._array): n for n, t in named}
+
+
+# -- calls -----------------------------------------------------------------------------------------------------------------
+
+
+def _write(builder: Builder, graph: Graph, weights: dict[int, str]) -> dict[int, str]:
+    """Writes all calls; gives the ONNX name of each value."""
+    names: dict[int, str] = {}
+    for v in graph.inputs:
+        names[id(v)] = v.name
+        builder.metas[v.name] = v.meta
+    for v in (*graph.captured, *graph.constants):
+        array = of_array(v.tensor._array).to_numpy(v.tensor._array)
+        names[id(v)] = builder.array(array, weights.get(id(v.tensor._array)))
+    for call in graph.calls:
+        made = _call(builder, call, names)
+        for v, name in zip(call.outputs, made):
+            names[id(v)] = name
+            builder.metas[name] = v.meta
+    return names
+
+
+def _call(builder: Builder, call: Call, names: dict[int, str]) -> tuple[str, ...]:
+    op = registry[call.op]
+    builder.output = call.outputs[0].meta
+    if op.family == "elementwise":
+        return (_elementwise(builder, op, call, names),)
+    inputs = [names[id(v)] if isinstance(v, Value) else v for v in call.inputs]
+    rule = FORMS.get(op.onnx_rule, op.onnx_rule) if isinstance(op.onnx_rule, str) else op.onnx_rule
+    if rule is None:
+        raise _no_form(op, call)
+    if isinstance(rule, str):
+        return (builder.node(rule, inputs),)
+    made = rule(builder, *inputs, **call.attrs)
+    return made if isinstance(made, tuple) else (made,)
+
+
+def _no_form(op: Operator, call: Call) -> MissingRule:
+    shapes = ", ".join(str(v.meta) for v in call.inputs if isinstance(v, Value))
+    reason = op.refusals.get("onnx", "no form was written for it")
+    return MissingRule(
+        f"onnx.export: {op.name}({shapes}) has no ONNX form: {reason}. Ways out: write this part of the model with other "
+        "operators, or keep it outside the exported part"
+    )
+
+
+def _elementwise(builder: Builder, op: Operator, call: Call, names: dict[int, str]) -> str:
+    """One node where the operator names one, else its expression, function by function."""
+    inputs = [v.meta for v in call.inputs if isinstance(v, Value)]
+    kind = inputs[-1].dtype if inputs else call.outputs[0].meta.dtype
+
+    def operand(v: Any, d: dtypes.dtype = kind) -> str:
+        return names[id(v)] if isinstance(v, Value) else builder.number(v, d)
+
+    given = [operand(v) for v in call.inputs]
+    defaults = {n: op.defaults[i] for i, n in op.attrs}
+    if isinstance(op.onnx_rule, str) and call.attrs == defaults:
+        return builder.node(op.onnx_rule, given)
+    if callable(op.onnx_rule):
+        return op.onnx_rule(builder, *given, **call.attrs)
+    program = op.vjp_rule.program(call.attrs)
+    values = dict(zip(program.arrays, given)) | {p: call.attrs[p] for p in program.params}
+
+    def apply(name: str, args: list) -> Any:
+        if not any(isinstance(a, str) for a in args):
+            return ir_number(name, args)
+        strings = [a if isinstance(a, str) else builder.number(a, _kind_beside(builder, args, kind)) for a in args]
+        row = registry.get(name)
+        made = SCALARS[name](builder, *strings) if name in SCALARS else builder.node(row.onnx_rule, strings)  # type: ignore[union-attr, arg-type]
+        result = dtypes.bool_ if ir.scalars[name].result == "bool" else builder.metas[strings[-1]].dtype
+        builder.metas[made] = Meta(call.outputs[0].meta.shape, result)
+        return made
+
+    made = ir.evaluate(program.expr, values, apply)
+    return made if isinstance(made, str) else builder.number(made, call.outputs[0].meta.dtype)
+
+
+def _kind_beside(builder: Builder, args: list, kind: dtypes.dtype) -> dtypes.dtype:
+    """The dtype a number takes beside the other operands."""
+    found = [builder.metas[a].dtype for a in args if isinstance(a, str)]
+    return next((d for d in reversed(found) if d is not dtypes.bool_), kind)
+
+
+def ir_number(name: str, args: list) -> Any:
+    """A scalar function of plain numbers."""
+    from ..runtime.elementwise import call_operator
+
+    return call_operator(name, args)
+
+
+# -- the file --------------------------------------------------------------------------------------------------------------
+
+
+def _model_proto(
+    builder: Builder, graph: Graph, names: dict[int, str], output_names: Sequence[str] | None, opset: int
+) -> Any:
+    helper = onnx().helper
+    wanted = list(output_names or [])
+    if len(wanted) > len(graph.outputs):
+        raise ValueError(f"onnx.export: {len(wanted)} output names were given for {len(graph.outputs)} outputs")
+    wanted += [f"output_{i}" if i else "output" for i in range(len(wanted), len(graph.outputs))]
+    outputs = []
+    for value, name in zip(graph.outputs, wanted):
+        builder.nodes_made.append(helper.make_node("Identity", [names[id(value)]], [name]))
+        outputs.append(_info(name, value.meta))
+    _merge_identities(builder, wanted)
+    inputs = [_info(v.name, v.meta) for v in graph.inputs]
+    used = {i for n in builder.nodes_made for i in n.input}
+    kept = [t for t in builder.initializers if t.name in used]
+    made = helper.make_graph(builder.nodes_made, "flambeau", inputs, outputs, kept)
+    return helper.make_model(
+        made, opset_imports=[helper.make_opsetid("", opset)], producer_name="flambeau", ir_version=8
+    )
+
+
+def _merge_identities(builder: Builder, outputs: list[str]) -> None:
+    """Where an output is only a node's result under another name, the node gets that name."""
+    nodes = builder.nodes_made
+    makers = {o: n for n in nodes for o in n.output}
+    for out in outputs:
+        last = makers[out]
+        source = last.input[0]
+        readers = [n for n in nodes if source in n.input]
+        if source in makers and len(readers) == 1 and source not in outputs:
+            maker = makers[source]
+            maker.output[list(maker.output).index(source)] = out
+            makers[out] = maker
+            nodes.remove(last)
+
+
+def _info(name: str, meta: Meta) -> Any:
+    shape = [str(n) if isinstance(n, OpenSize) else n for n in meta.shape]
+    return onnx().helper.make_tensor_value_info(name, element_type(meta.dtype), shape)

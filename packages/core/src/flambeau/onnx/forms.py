@@ -1,0 +1,73 @@
+"""How operators that name an ONNX node call it, and scalar functions that ONNX spells with several nodes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from .builder import Builder
+from .library import element_type
+
+Form = Callable[..., str]
+
+
+def _reduce(kind: str) -> Form:
+    return lambda b, x, *, dim=None, keepdim=False, **_: b.reduce(kind, x, dim, keepdim)
+
+
+def _transpose(b: Builder, x: str, *, dims: Any) -> str:
+    rank = len(dims)
+    return b.node("Transpose", [x], perm=[d % rank for d in dims]) if rank else b.node("Identity", [x])
+
+
+def _reshape(b: Builder, x: str, *, shape: Any) -> str:
+    return b.reshape_to_output(x)
+
+
+FORMS: dict[str, Form] = {
+    "Reshape": _reshape,
+    "Transpose": _transpose,
+    "Cast": lambda b, x, *, dtype: b.node("Cast", [x], to=element_type(dtype)),
+    "Identity": lambda b, x, **_: b.node("Identity", [x]),
+    "Softmax": lambda b, x, *, dim, **_: b.node("Softmax", [x], axis=dim),
+    "LogSoftmax": lambda b, x, *, dim, **_: b.node("LogSoftmax", [x], axis=dim),
+    **{k: _reduce(k) for k in ("ReduceSum", "ReduceProd", "ReduceMax", "ReduceMin", "ReduceMean")},
+}
+
+# Scalar functions without a node of their own.
+SCALARS: dict[str, Form] = {
+    "square": lambda b, x: b.node("Mul", [x, x]),
+    "rsqrt": lambda b, x: b.node("Reciprocal", [b.node("Sqrt", [x])]),
+    "exp2": lambda b, x: b.node("Pow", [b.scalar_like(x, 2), x]),
+    "expm1": lambda b, x: b.node("Sub", [b.node("Exp", [x]), b.scalar_like(x, 1)]),
+    "log1p": lambda b, x: b.node("Log", [b.node("Add", [x, b.scalar_like(x, 1)])]),
+    "log2": lambda b, x: b.node("Div", [b.node("Log", [x]), b.scalar_like(x, math.log(2))]),
+    "log10": lambda b, x: b.node("Div", [b.node("Log", [x]), b.scalar_like(x, math.log(10))]),
+    "erfc": lambda b, x: b.node("Sub", [b.scalar_like(x, 1), b.node("Erf", [x])]),
+    "trunc": lambda b, x: b.node("Mul", [b.node("Sign", [x]), b.node("Floor", [b.node("Abs", [x])])]),
+    "ne": lambda b, x, y: b.node("Not", [b.node("Equal", [x, y])]),
+    "remainder": lambda b, x, y: b.node("Sub", [x, b.node("Mul", [y, b.node("Floor", [b.node("Div", [x, y])])])]),
+    "fmod": lambda b, x, y: b.node("Mod", [x, y], fmod=1),
+    "floor_divide": lambda b, x, y: b.node("Floor", [b.node("Div", [x, y])]),
+    "atan2": lambda b, y, x: _atan2(b, y, x),
+    "isfinite": lambda b, x: b.node("Not", [b.node("Or", [b.node("IsInf", [x]), b.node("IsNaN", [x])])]),
+    "bitwise_and": lambda b, x, y: b.node("And" if _is_bool(b, x) else "BitwiseAnd", [x, y]),
+    "bitwise_or": lambda b, x, y: b.node("Or" if _is_bool(b, x) else "BitwiseOr", [x, y]),
+    "bitwise_xor": lambda b, x, y: b.node("Xor" if _is_bool(b, x) else "BitwiseXor", [x, y]),
+    "bitwise_not": lambda b, x: b.node("Not" if _is_bool(b, x) else "BitwiseNot", [x]),
+    "div": lambda b, x, y: b.node("Div", [x, y]),
+}
+
+
+def _is_bool(b: Builder, x: str) -> bool:
+    return b.metas[x].dtype.name == "bool"
+
+
+def _atan2(b: Builder, y: str, x: str) -> str:
+    """atan(y / x), moved by pi in the left half plane."""
+    angle = b.node("Atan", [b.node("Div", [y, x])])
+    zero, pi = b.scalar_like(x, 0), b.scalar_like(x, math.pi)
+    up = b.node("GreaterOrEqual", [y, zero])
+    shift = b.node("Where", [up, pi, b.node("Neg", [pi])])
+    return b.node("Where", [b.node("Less", [x, zero]), b.node("Add", [angle, shift]), angle])
