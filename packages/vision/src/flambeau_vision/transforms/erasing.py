@@ -85,7 +85,7 @@ class RandomErasing(Module):
         if isinstance(self.value, (tuple, list)):
             value = [float(part) for part in self.value]
         else:
-            value = [float(self.value)]  # type: ignore[arg-type]  # a number, by __init__
+            value = [float(self.value)]
         if len(value) not in (1, img.shape[-3]):
             raise ValueError(
                 f"RandomErasing: value of {len(value)} numbers for an image of {img.shape[-3]} "

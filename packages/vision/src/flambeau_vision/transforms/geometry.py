@@ -10,7 +10,6 @@ import math
 import numbers
 import warnings
 from collections.abc import Sequence
-from typing import Any, cast
 
 from flambeau import Tensor
 from flambeau.nn import Module
@@ -414,12 +413,11 @@ class RandomAffine(Module):
     def forward(self, img: Picture) -> Picture:
         fill = _tensor_fill(img, self.fill)
         _, height, width = functional.get_dimensions(img)
-        drawn = self.get_params(
+        angle, move, scale, shear = self.get_params(
             self.degrees, self.translate, self.scale, self.shear, [width, height]
         )
-        arguments: Any = cast(Any, drawn)
         return functional.affine(
-            img, *arguments, interpolation=self.interpolation, fill=fill, center=self.center
+            img, angle, move, scale, shear, self.interpolation, fill, self.center
         )
 
     def __repr__(self) -> str:
