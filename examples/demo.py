@@ -118,10 +118,10 @@ def shifted(images: Tensor) -> Tensor:
 
 
 def make_model() -> nn.Module:
-    """Two convolutions and two linear layers, 103,000 parameters."""
+    """Two convolutions and two linear layers, 106,000 parameters; pooling early makes what follows cheap."""
     return nn.Sequential(
-        *(nn.Conv2d(1, 16, 3, padding=1), nn.BatchNorm2d(16), nn.ReLU(), nn.MaxPool2d(2)),
-        *(nn.Conv2d(16, 32, 3, padding=1), nn.BatchNorm2d(32), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Conv2d(1, 16, 3, padding=1), nn.MaxPool2d(2), nn.BatchNorm2d(16), nn.ReLU()),
+        *(nn.Conv2d(16, 32, 3, padding=1), nn.MaxPool2d(2), nn.BatchNorm2d(32), nn.ReLU()),
         *(nn.Flatten(), nn.Linear(32 * 7 * 7, 64), nn.ReLU(), nn.Linear(64, 10)),
     )
 
@@ -371,7 +371,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--once", action="store_true", help="end after the table also in a terminal"
     )
     parser.add_argument(
-        "--epochs", type=int, default=10, help="passes over the images (%(default)s)"
+        "--epochs", type=int, default=6, help="passes over the images (%(default)s)"
     )
     parser.add_argument("--goal", type=float, default=GOAL, help="accuracy to reach (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of all random numbers (%(default)s)")
