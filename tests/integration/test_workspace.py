@@ -36,7 +36,7 @@ def test_nothing_is_pinned_and_core_has_a_range(package: pathlib.Path) -> None:
     for requirement in [*project["dependencies"], *(one for many in optional for one in many)]:
         assert "==" not in requirement
         if requirement.startswith("flambeau"):
-            assert re.fullmatch(r"flambeau(-\w+)?>=[\d.]+,<[\d.]+", requirement)
+            assert re.fullmatch(r"flambeau(-\w+)?(\[\w+\])?>=[\d.]+,<[\d.]+", requirement)
 
 
 @by_package
