@@ -12,6 +12,7 @@ from typing import Any
 
 from .._base import dtypes
 from .._base.checks import broadcast_shapes, check, wrap_dim
+from ..runtime import hot
 from ..runtime.dispatch import assign
 from ..runtime.families import composite, primitive
 from ..runtime.families import view as view_op
@@ -333,6 +334,10 @@ def _count_dims(input: Tensor, parts: tuple) -> None:
 
 def getitem(input: Tensor, key: Any) -> Tensor:
     """input[key]: a view for basic keys, a copy where index tensors or masks pick."""
+    if type(key) is int or type(key) is slice:
+        found = hot.select(basic_index.op, input, key)
+        if found is not None:
+            return found
     if type(key) is int and input.ndim:
         n = input.shape[0]
         if not -n <= key < n:
