@@ -59,8 +59,6 @@ class Formatter:
         self.width = max([1, *(len(self._finite(v)) for v in shown)])
         if len(shown) < len(values):
             self.width = max([self.width, *(len(self._finite(v)) for v in values if v == 0), 1])
-        if any(not math.isfinite(v) for v in values):
-            self.width = max(self.width, *(len(_special(v)) for v in values if not math.isfinite(v)))
 
     def _finite(self, v: float) -> str:
         p = Options.precision

@@ -158,7 +158,10 @@ CASES = {
     "PixelShuffle": ([((2,), {})], [image(2, 8, 3, 4)]),
     "PixelUnshuffle": ([((2,), {})], [image(2, 2, 4, 6)]),
     "ChannelShuffle": ([((2,), {})], [image(2, 6, 4, 3)]),
-    "Unfold": ([((2,), {}), ((3,), {"dilation": 2, "padding": 1, "stride": 2})], [image(2, 3, 6, 5)]),
+    "Unfold": (
+        [((2,), {}), ((3,), {"dilation": 2, "padding": 1, "stride": 2})],
+        [image(2, 3, 6, 5)],
+    ),
     "Fold": ([(((4, 5), (2, 3)), {"padding": 1})], [image(2, 18, 25)]),
     "CosineSimilarity": ([((), {})], [image(3, 4), image(3, 4)]),
     "PairwiseDistance": ([((), {}), ((1.0,), {"keepdim": True})], [image(3, 4), image(3, 4)]),
@@ -333,7 +336,12 @@ LOSSES = {
     "NLLLoss": ("classes", [{}, {"ignore_index": 1}]),
     "CrossEntropyLoss": (
         "classes",
-        [{}, {"ignore_index": 2}, {"label_smoothing": 0.2}, {"label_smoothing": 0.1, "ignore_index": 0}],
+        [
+            {},
+            {"ignore_index": 2},
+            {"label_smoothing": 0.2},
+            {"label_smoothing": 0.1, "ignore_index": 0},
+        ],
     ),
     "MultiMarginLoss": ("classes", [{}, {"p": 2, "margin": 0.5}]),
 }
@@ -355,7 +363,9 @@ def loss_inputs(kind):
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
-@pytest.mark.parametrize(("name", "k"), [(n, k) for n, (_, o) in LOSSES.items() for k in range(len(o))])
+@pytest.mark.parametrize(
+    ("name", "k"), [(n, k) for n, (_, o) in LOSSES.items() for k in range(len(o))]
+)
 def test_loss(name, k, reduction):
     kind, options = LOSSES[name]
     x, y = loss_inputs(kind)
@@ -376,13 +386,21 @@ def test_loss(name, k, reduction):
 def test_cross_entropy_with_weights_of_images(target, reduction, smoothing):
     rng = np.random.default_rng(0)
     x = rng.standard_normal((3, 4, 2, 5)).astype("float32")
-    y = rng.integers(0, 4, (3, 2, 5)) if target == "classes" else rng.random((3, 4, 2, 5)).astype("f4")
+    y = (
+        rng.integers(0, 4, (3, 2, 5))
+        if target == "classes"
+        else rng.random((3, 4, 2, 5)).astype("f4")
+    )
     w = rng.random(4).astype("float32")
     results = []
     for library in (flambeau, torch):
         input = library.tensor(x, requires_grad=True)
         loss = library.nn.functional.cross_entropy(
-            input, library.tensor(y), library.tensor(w), reduction=reduction, label_smoothing=smoothing
+            input,
+            library.tensor(y),
+            library.tensor(w),
+            reduction=reduction,
+            label_smoothing=smoothing,
         )
         loss.sum().backward()
         results.append((loss, input.grad))
@@ -443,14 +461,14 @@ def test_packed_sequences(mode, bidirectional):
         net = getattr(library.nn, mode)(4, 5, 2, batch_first=True, bidirectional=bidirectional)
         input = library.tensor(x, requires_grad=True)
         pack = library.nn.utils.rnn
-        packed = pack.pack_padded_sequence(
-            input, [4, 6, 1], batch_first=True, enforce_sorted=False
-        )
+        packed = pack.pack_padded_sequence(input, [4, 6, 1], batch_first=True, enforce_sorted=False)
         output, state = net(packed)
         padded, lengths = pack.pad_packed_sequence(output, batch_first=True, padding_value=0.5)
         total = padded.sum() + sum((s * s).sum() for s in flat(state))
         total.backward()
-        results.append([padded, lengths, *flat(state), input.grad, *[p.grad for p in net.parameters()]])
+        results.append(
+            [padded, lengths, *flat(state), input.grad, *[p.grad for p in net.parameters()]]
+        )
     for a, b in zip(*results):
         same(a, b)
 

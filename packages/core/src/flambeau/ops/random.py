@@ -123,11 +123,36 @@ def randperm(n: int, *, generator: Generator | None = None, out: Any = None, dty
 
     >>> import flambeau
     >>> _ = flambeau.manual_seed(0); flambeau.randperm(4)
-    tensor([2, 0, 1, 3])
+    tensor([0, 1, 3, 2])
     """
     check(n >= 0, lambda: f"n must be non-negative, got {n}")
     kind = dtypes.int64 if dtype is None else dtype
     return _into(out, _drawn("randperm", (n,), kind, device, generator, requires_grad, n=n))
+
+
+def _memory_order(like: Tensor) -> tuple[int, ...]:
+    """The dimensions from the widest stride to the narrowest, which is how PyTorch goes through a tensor to fill it."""
+    natural = tuple(range(like.ndim))
+    if like._level or like.is_contiguous():  # type: ignore[attr-defined]
+        return natural
+    strides = like.stride()  # type: ignore[attr-defined]
+    # A stride of 0 is an expanded tensor's, of which PyTorch does not ask in what order it lies.
+    return natural if 0 in strides else tuple(sorted(natural, key=lambda dim: -strides[dim]))
+
+
+def _drawn_like(kind: str, like: Tensor, dtype: Any, device: Any, generator: Any, requires_grad: bool = False,
+                **options: Any) -> Tensor:  # fmt: skip
+    """New numbers laid out in memory as `like` is, and drawn in that order."""
+    order = _memory_order(like)
+    if order == tuple(range(like.ndim)):
+        return _drawn(kind, tuple(like.shape), dtype, device, generator, requires_grad, **options)
+    if kind == "normal":  # PyTorch makes blocks of normal numbers only for what is contiguous
+        options = {"kw": {**options.get("kw", {}), "contiguous": False}}
+    made = _drawn(kind, tuple(like.shape[d] for d in order), dtype, device, generator, **options)
+    made = made.permute(sorted(range(like.ndim), key=order.__getitem__)).detach()  # type: ignore[attr-defined]
+    if requires_grad:
+        set_requires_grad(made, True)
+    return made
 
 
 def _like_kind(input: Tensor, dtype: Any, device: Any) -> tuple:
@@ -142,7 +167,7 @@ def rand_like(input: Tensor, *, dtype: Any = None, layout: Any = None, device: A
     >>> flambeau.rand_like(flambeau.zeros(2)).shape
     flambeau.Size([2])
     """
-    return _drawn("uniform", tuple(input.shape), *_like_kind(input, dtype, device), generator, requires_grad)
+    return _drawn_like("uniform", input, *_like_kind(input, dtype, device), generator, requires_grad)
 
 
 def randn_like(input: Tensor, *, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False,
@@ -153,7 +178,7 @@ def randn_like(input: Tensor, *, dtype: Any = None, layout: Any = None, device: 
     >>> flambeau.randn_like(flambeau.zeros(2)).shape
     flambeau.Size([2])
     """
-    return _drawn("normal", tuple(input.shape), *_like_kind(input, dtype, device), generator, requires_grad)
+    return _drawn_like("normal", input, *_like_kind(input, dtype, device), generator, requires_grad)
 
 
 def randint_like(input: Tensor, low: Any = 0, high: Any = None, *, dtype: Any = None, device: Any = None,
@@ -167,7 +192,7 @@ def randint_like(input: Tensor, low: Any = 0, high: Any = None, *, dtype: Any = 
     if high is None:
         low, high = 0, low
     kind, where = _like_kind(input, dtype, device)
-    return _drawn("randint", tuple(input.shape), kind, where, generator, requires_grad, low=low, high=high)
+    return _drawn_like("randint", input, kind, where, generator, requires_grad, low=low, high=high)
 
 
 def normal(mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Generator | None = None, out: Any = None,
@@ -222,7 +247,7 @@ def refill(kind: str, target: Tensor, generator: Any, **options: Any) -> Tensor:
     """In-place draws: `target` filled with new numbers."""
     from ..runtime.dispatch import assign
 
-    return assign(target, _drawn(kind, tuple(target.shape), target.dtype, target.device, generator, **options))
+    return assign(target, _drawn_like(kind, target, target.dtype, target.device, generator, **options))
 
 
 def uniform_(self: Tensor, a: float = 0, b: float = 1, *, generator: Any = None) -> Tensor:
@@ -234,18 +259,21 @@ def uniform_(self: Tensor, a: float = 0, b: float = 1, *, generator: Any = None)
 def normal_(self: Tensor, mean: float = 0, std: float = 1, *, generator: Any = None) -> Tensor:
     """Fills with normal numbers."""
     check(std >= 0, lambda: f"normal_ expects std >= 0.0, but found std={std}")
-    return refill("normal", self, generator, kw={"mean": float(mean), "std": float(std)})
+    dense = bool(self._level) or self.is_contiguous()  # type: ignore[attr-defined]
+    return refill("normal", self, generator, kw={"mean": float(mean), "std": float(std), "contiguous": dense})
 
 
 def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Any = None) -> Tensor:
     """Fills with 1 with probability p, else 0."""
-    return refill("bernoulli", self, generator, args=(p.numpy() if isinstance(p, Tensor) else p,))  # type: ignore[attr-defined]
+    if isinstance(p, Tensor):
+        p = p.expand(self.shape).permute(_memory_order(self)).cpu().numpy()  # type: ignore[attr-defined]
+    return refill("bernoulli", self, generator, args=(p,))
 
 
 def exponential_(self: Tensor, lambd: float = 1, *, generator: Any = None) -> Tensor:
     """Fills with exponentially distributed numbers of rate lambd."""
     check(lambd > 0, lambda: f"exponential_ expects lambda > 0.0, but found lambda={lambd}")
-    return refill("exponential", self, generator, kw={"rate": float(lambd)})
+    return refill("exponential", self, generator, args=(float(lambd),))
 
 
 def random_(self: Tensor, from_: int | None = None, to: int | None = None, *, generator: Any = None) -> Tensor:
