@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 
+import flambeau
 from flambeau._base import dtypes
 from flambeau.runtime import random
 
@@ -24,9 +25,8 @@ FLOATS = ("float32", "float64", "float16", "bfloat16")
 INTEGERS = ("int64", "int32", "int16", "int8", "uint8")
 SIZES = (0, 1, 2, 3, 15, 16, 17, 31, 33, 100, 623, 624, 625, 5000)
 
-Draw = tuple[
-    str, str, dict[str, Any]
-]  # function of flambeau.runtime.random, dtype, other arguments
+# function of flambeau.runtime.random, dtype, other arguments
+Draw = tuple[str, str, dict[str, Any]]
 
 
 def draws(n: int) -> Iterator[Draw]:
@@ -224,3 +224,104 @@ def test_the_recorded_figures_are_pytorchs() -> None:
 
 if __name__ == "__main__":
     FIGURES.write_text("[\n" + ",\n".join(json.dumps(row) for row in record()) + "\n]\n")
+
+
+def fills(lib: Any) -> dict[str, Callable[[Any], Any]]:
+    return {
+        "uniform_": lambda t: t.uniform_(-1, 2),
+        "normal_": lambda t: t.normal_(0.1, 2.0),
+        "bernoulli_": lambda t: t.bernoulli_(0.3),
+        "exponential_": lambda t: t.exponential_(2.0),
+        "random_": lambda t: t.random_(0, 9),
+        "rand_like": lambda t: lib.rand_like(t),
+        "randn_like": lambda t: lib.randn_like(t),
+        "randint_like": lambda t: lib.randint_like(t, 9),
+        "bernoulli": lambda t: lib.bernoulli(t * 0 + 0.4),
+        "dropout": lambda t: lib.nn.functional.dropout(t * 0 + 1, 0.4),
+        "dropout1d": lambda t: lib.nn.functional.dropout1d(t * 0 + 1, 0.4),
+        "alpha_dropout": lambda t: lib.nn.functional.alpha_dropout(t * 0 + 1, 0.4, True),
+    }
+
+
+LAYOUTS: dict[str, Callable[[Any], Any]] = {
+    "plain": lambda lib: lib.zeros(4, 5, 6),
+    "turned": lambda lib: lib.zeros(20, 21).t(),
+    "permuted": lambda lib: lib.zeros(4, 5, 6).permute(2, 0, 1),
+    "every second": lambda lib: lib.zeros(20, 20)[:, ::2],
+    "turned, every second": lambda lib: lib.zeros(20, 20).t()[:, ::2],
+    "one row": lambda lib: lib.zeros(1, 30).t(),
+}
+
+
+def both(make: Callable[[Any], Any]) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """What `make(torch)` and `make(flambeau)` give from the same seed, and the states they leave."""
+    torch.manual_seed(3), flambeau.manual_seed(3)
+    sides = []
+    for lib in (torch, flambeau):
+        made = make(lib)
+        tensors = list(made) if isinstance(made, (list, tuple)) else [made]
+        sides.append([t.detach().numpy() for t in (*tensors, lib.get_rng_state())])
+    return sides[0], sides[1]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("name", fills(torch))
+def test_tensors_are_filled_in_pytorchs_order(name: str, layout: str) -> None:
+    expected, got = both(lambda lib: fills(lib)[name](LAYOUTS[layout](lib)))
+    for a, b in zip(expected, got, strict=True):
+        np.testing.assert_array_equal(b, a)
+
+
+MODULES: dict[str, Callable[[Any], Any]] = {
+    "Linear": lambda nn: nn.Linear(10, 5),
+    "Conv2d": lambda nn: nn.Conv2d(3, 8, 3),
+    "ConvTranspose2d": lambda nn: nn.ConvTranspose2d(3, 4, 3),
+    "Embedding": lambda nn: nn.Embedding(10, 5),
+    "LSTM": lambda nn: nn.LSTM(4, 5, 2),
+    "GRU": lambda nn: nn.GRU(4, 5),
+    "MultiheadAttention": lambda nn: nn.MultiheadAttention(8, 2),
+    "TransformerEncoderLayer": lambda nn: nn.TransformerEncoderLayer(8, 2, 16),
+    "Bilinear": lambda nn: nn.Bilinear(3, 4, 5),
+}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_new_modules_have_pytorchs_weights(name: str) -> None:
+    expected, got = both(lambda lib: [*MODULES[name](lib.nn).parameters()])
+    for a, b in zip(expected, got, strict=True):
+        np.testing.assert_array_equal(b, a)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["uniform_", "normal_", "xavier_uniform_", "xavier_normal_", "kaiming_uniform_", "kaiming_normal_", "trunc_normal_",
+     "sparse_"],
+)  # fmt: skip
+def test_initial_values(name: str) -> None:
+    given = {"sparsity": 0.1} if name == "sparse_" else {}
+    expected, got = both(lambda lib: getattr(lib.nn.init, name)(lib.empty(20, 30), **given))
+    for a, b in zip(expected, got, strict=True):
+        np.testing.assert_array_equal(b, a)
+
+
+def test_orthogonal_values_differ_by_the_decomposition_only() -> None:
+    expected, got = both(lambda lib: lib.nn.init.orthogonal_(lib.empty(20, 30)))
+    np.testing.assert_allclose(got[0], expected[0], atol=1e-6)
+    np.testing.assert_array_equal(got[1], expected[1])
+
+
+def test_data_is_shuffled_and_split_alike() -> None:
+    def epoch(lib: Any) -> list[Any]:
+        utils = lib.utils.data
+        data = utils.TensorDataset(lib.arange(20))
+        first = lib.tensor(utils.random_split(list(range(10)), [7, 3])[0].indices)
+        drawn = lib.tensor(list(utils.WeightedRandomSampler([0.1, 0.2, 0.7], 10)))
+        return [
+            first,
+            drawn,
+            *(batch[0] for batch in utils.DataLoader(data, batch_size=7, shuffle=True)),
+        ]
+
+    expected, got = both(epoch)
+    for a, b in zip(expected, got, strict=True):
+        np.testing.assert_array_equal(b, a)

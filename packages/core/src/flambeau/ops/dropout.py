@@ -5,7 +5,7 @@ from __future__ import annotations
 from .._base.checks import check
 from ..runtime.families import composite
 from ..runtime.tensor import Tensor
-from .random import _drawn
+from .random import _drawn, _drawn_like
 
 _ALPHA = 1.7580993408473766  # minus the limit of SELU at minus infinity
 
@@ -18,9 +18,12 @@ def _check_probability(p: float) -> None:
     )
 
 
-def _shape(input: Tensor, channels: bool) -> tuple[int, ...]:
+def _noise(kind: str, input: Tensor, p: float, channels: bool) -> Tensor:
     """One draw for each element, or for each channel of (N, C, ...)."""
-    return (*input.shape[:2], *[1] * (input.ndim - 2)) if channels else tuple(input.shape)
+    if not channels:
+        return _drawn_like(kind, input, input.dtype, input.device, None, args=(p,))
+    shape = (*input.shape[:2], *[1] * (input.ndim - 2))
+    return _drawn(kind, shape, input.dtype, input.device, None, args=(p,))
 
 
 def _dropped(name: str, input: Tensor, p: float, training: bool, channels: bool) -> Tensor:
@@ -33,8 +36,7 @@ def _dropped(name: str, input: Tensor, p: float, training: bool, channels: bool)
         return input
     if p == 1:
         return input * 0
-    shape = _shape(input, channels)
-    return input * _drawn("dropout_mask", shape, input.dtype, input.device, None, args=(p,))
+    return input * _noise("dropout_mask", input, p, channels)
 
 
 @composite(method=False)
@@ -65,8 +67,7 @@ def _alpha_dropped(input: Tensor, p: float, training: bool, channels: bool) -> T
         return input
     if p == 1:
         return input * 0
-    shape = _shape(input, channels)
-    kept = _drawn("bernoulli", shape, input.dtype, input.device, None, args=(1 - p,))
+    kept = _noise("bernoulli", input, 1 - p, channels)
     scale = 1 / ((_ALPHA**2 * p + 1) * (1 - p)) ** 0.5
     offset = (kept - 1) * (_ALPHA * scale) + _ALPHA * scale * p
     return input * (kept * scale) + offset
