@@ -117,10 +117,16 @@ def _rebuilt_sequence(like: Sequence[Any], items: list[Any]) -> Any:
 
 
 def _collate_tensors(batch: Sequence[Tensor], **_: Any) -> Tensor:
-    arrays = [t.__dict__.get("_array") for t in batch]
-    if any(type(a) is not np.ndarray for a in arrays) or any(t.requires_grad for t in batch):
+    arrays = [getattr(t, "_array", None) for t in batch]
+    if any(type(a) is not np.ndarray for a in arrays) or any(_has_history(t) for t in batch):
         return flambeau.stack(tuple(batch), 0)
     return wrap(_stacked(arrays))
+
+
+def _has_history(tensor: Tensor) -> bool:
+    """Whether a tensor, or the one that it is a view of, takes part in autograd; quicker than `requires_grad`."""
+    base = tensor._base
+    return tensor._node is not None or (base is not None and base._node is not None)
 
 
 def _collate_arrays(batch: Sequence[np.ndarray], **_: Any) -> Tensor:
@@ -155,7 +161,7 @@ def _stacked(arrays: Sequence[Any]) -> np.ndarray:
                 f"{list(array.shape)} at entry {i}"
             )
     if not shape:
-        return np.stack(arrays)
+        return np.array(arrays)
     return np.concatenate(arrays).reshape(len(arrays), *shape)
 
 
