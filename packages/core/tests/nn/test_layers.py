@@ -19,7 +19,7 @@ def doubles(*shape: int, seed: int = 0) -> flambeau.Tensor:
 def direct_convolution(x, w, stride, padding, dilation, groups):
     """The sum of products, written out."""
     x = np.pad(x, [(0, 0), (0, 0), *[(p, p) for p in padding]])
-    n, c, height, width = x.shape
+    n, _, height, width = x.shape
     o, per_group, kh, kw = w.shape
     oh = (height - dilation[0] * (kh - 1) - 1) // stride[0] + 1
     ow = (width - dilation[1] * (kw - 1) - 1) // stride[1] + 1
@@ -36,7 +36,7 @@ def direct_convolution(x, w, stride, padding, dilation, groups):
 
 
 @pytest.mark.parametrize(
-    ("stride", "padding", "dilation", "groups"),
+    "stride, padding, dilation, groups",
     [((1, 1), (0, 0), (1, 1), 1), ((2, 1), (1, 2), (1, 2), 2), ((1, 3), (0, 1), (2, 1), 4)],
 )
 def test_convolution_is_the_sum_of_products(stride, padding, dilation, groups) -> None:
@@ -190,7 +190,7 @@ def test_a_network_learns_to_tell_points_apart() -> None:
 
 
 @pytest.mark.parametrize(
-    ("call", "error", "text"),
+    "call, error, text",
     [
         (lambda: nn.Conv2d(3, 4, 3)(flambeau.ones(1, 2, 8, 8)), RuntimeError, "to have 3 channels"),
         (lambda: nn.Conv2d(3, 4, 9)(flambeau.ones(1, 3, 4, 4)), RuntimeError, "Kernel size can't"),

@@ -33,7 +33,7 @@ def test_members_have_dotted_names_in_order() -> None:
     assert [n for n, _ in net.named_buffers()][:2] == ["scale", "scratch"]
     assert [n for n, _ in net.named_modules(prefix="p")] == ["p", "p.first", "p.norm", "p.second"]
     assert "scratch" not in net.state_dict()
-    assert list(net.state_dict(prefix="m."))[0] == "m.scale"
+    assert next(iter(net.state_dict(prefix="m."))) == "m.scale"
 
 
 def test_shared_members_appear_once() -> None:
@@ -54,7 +54,7 @@ def test_assigning_moves_a_name_between_kinds() -> None:
     module.y = nn.Linear(1, 1)
     del module.y
     with pytest.raises(AttributeError, match="'Module' object has no attribute 'y'"):
-        module.y  # noqa: B018
+        module.y
     module.z = nn.Buffer(flambeau.ones(1), persistent=False)
     assert list(dict(module.named_buffers())) == ["z"] and not module.state_dict()
 

@@ -300,7 +300,7 @@ def text(module):
     return repr(module).replace("torch.", "flambeau.")
 
 
-@pytest.mark.parametrize(("name", "k"), FLAT)
+@pytest.mark.parametrize("name, k", FLAT)
 def test_module(name, k):
     ctors, specs = CASES[name]
     args, kwargs = ctors[k]
@@ -364,7 +364,7 @@ def loss_inputs(kind):
 
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
 @pytest.mark.parametrize(
-    ("name", "k"), [(n, k) for n, (_, o) in LOSSES.items() for k in range(len(o))]
+    "name, k", [(n, k) for n, (_, o) in LOSSES.items() for k in range(len(o))]
 )
 def test_loss(name, k, reduction):
     kind, options = LOSSES[name]
@@ -538,7 +538,7 @@ INITS = {
 }
 
 
-@pytest.mark.parametrize(("name", "args"), [(n, a) for n, all in INITS.items() for a in all])
+@pytest.mark.parametrize("name, args", [(n, a) for n, all in INITS.items() for a in all])
 def test_init(name, args):
     results = []
     for library in (flambeau, torch):
@@ -566,7 +566,7 @@ def messages(library, tries):
     """The class and text of the error of each call, with our name in the place of PyTorch's."""
     found = []
     for call in tries:
-        with pytest.raises(Exception) as caught:
+        with pytest.raises(Exception) as caught:  # noqa: PT011 -- its class is the result
             call(library)
         found.append((type(caught.value).__name__, str(caught.value).replace("torch", "flambeau")))
     return found

@@ -16,7 +16,7 @@ from flambeau.ops import dropout as _dropout
 from flambeau.ops import embedding as _embedding
 from flambeau.ops import loss as _loss
 from flambeau.ops import softmax as _softmax
-from flambeau.ops.attention import canonical_mask as _canonical_mask
+from flambeau.ops.attention import canonical_mask as _canonical_mask  # noqa: F401 -- for modules
 from flambeau.ops.attention import multi_head_attention_forward, scaled_dot_product_attention
 from flambeau.ops.convolution import (
     conv1d,
@@ -903,8 +903,8 @@ __all__ = [
     "max_pool1d_with_indices",
     "max_pool2d",
     "max_pool2d_with_indices",
-    "max_pool3d_with_indices",
     "max_pool3d",
+    "max_pool3d_with_indices",
     "mish",
     "mse_loss",
     "multi_head_attention_forward",

@@ -11,11 +11,12 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from flambeau.ops.comparison import where
-from flambeau.ops.decomposition import qr
-from flambeau.ops.creation import empty_like, eye as _identity
-from flambeau.ops.random import randperm
 from flambeau.autograd import no_grad
+from flambeau.ops.comparison import where
+from flambeau.ops.creation import empty_like
+from flambeau.ops.creation import eye as _identity
+from flambeau.ops.decomposition import qr
+from flambeau.ops.random import randperm
 from flambeau.runtime.tensor import Tensor
 
 _LINEAR = (

@@ -62,8 +62,10 @@ def _scale(query: Tensor, scale: float | None) -> float:
 def _refuse_both(mask: Tensor | None, is_causal: bool) -> None:
     check(
         mask is None or not is_causal,
-        lambda: "_scaled_dot_product_attention: Explicit attn_mask should not be set when "
-        "is_causal=True",
+        lambda: (
+            "_scaled_dot_product_attention: Explicit attn_mask should not be set when "
+            "is_causal=True"
+        ),
     )
 
 

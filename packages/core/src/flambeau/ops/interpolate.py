@@ -93,7 +93,7 @@ def _along(input: Tensor, dim: int, rows: list[dict[int, float]]) -> Tensor:
 
 def _nearest(n: int, out: int, scale: float, exact: bool) -> list[int]:
     shift = 0.5 if exact else 0.0
-    return [min(int(math.floor((i + shift) * scale)), n - 1) for i in range(out)]
+    return [min(math.floor((i + shift) * scale), n - 1) for i in range(out)]
 
 
 @composite(method=False)
@@ -213,7 +213,7 @@ def _target(input, dims, size, scale_factor) -> tuple[list[int], list[float | No
     )
     if size is not None:
         return [int(v) for v in values], [None] * dims
-    target = [int(math.floor(n * f)) for n, f in zip(input.shape[2:], values)]
+    target = [math.floor(n * f) for n, f in zip(input.shape[2:], values)]
     check(
         all(n > 0 for n in target),
         lambda: (

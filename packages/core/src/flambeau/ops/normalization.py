@@ -18,7 +18,6 @@ from .arithmetic import addcmul
 from .joining import pad_constant
 from .pooling import window_sum
 
-
 _EPSILON = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
 
 
@@ -97,6 +96,13 @@ def _by_channel(values: Tensor | None, ndim: int) -> Tensor | None:
     return None if values is None else values.reshape(1, -1, *[1] * (ndim - 2))
 
 
+def _check_count(name: str, given: Tensor | None, channels: int) -> None:
+    check(
+        given is None or given.numel() == channels,
+        lambda: f"{name} should contain {channels} elements not {given.numel()}",
+    )
+
+
 @composite(method=False)
 def batch_norm(
     input: Tensor,
@@ -130,10 +136,7 @@ def batch_norm(
         ("weight", weight),
         ("bias", bias),
     ):
-        check(
-            given is None or given.numel() == channels,
-            lambda: f"{name} should contain {channels} elements not {given.numel()}",
-        )
+        _check_count(name, given, channels)
     scale, shift = _by_channel(weight, input.ndim), _by_channel(bias, input.ndim)
     if not training:
         check(
@@ -198,16 +201,20 @@ def layer_norm(
     return _affine(standardize(input, dims, eps)[0], weight, bias)
 
 
+def _check_shape(what: str, given: Tensor | None, shape: Shape) -> None:
+    check(
+        given is None or tuple(given.shape) == shape,
+        lambda: (
+            f"Expected {what} to be of same shape as normalized_shape, but got {what} of shape "
+            f"{list(given.shape)} and normalized_shape = {list(shape)}"
+        ),
+    )
+
+
 def _last_dims(name, input, normalized_shape, weight, bias=None) -> Shape:
     shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
-    for what, given in (("weight", weight), ("bias", bias)):
-        check(
-            given is None or tuple(given.shape) == shape,
-            lambda: (
-                f"Expected {what} to be of same shape as normalized_shape, but got {what} of shape "
-                f"{list(given.shape)} and normalized_shape = {list(shape)}"
-            ),
-        )
+    _check_shape("weight", weight, shape)
+    _check_shape("bias", bias, shape)
     check(
         len(shape) >= 1 and tuple(input.shape[-len(shape) :]) == shape,
         lambda: (

@@ -83,7 +83,7 @@ def make(op: Operator) -> Callable[..., Any]:
 
 def any_history(tensors: tuple) -> bool:
     """Whether one of them leads back to a leaf."""
-    for t in tensors:
-        if t is not None and (t._node if t._base is None else tape.history(t)) is not None:
-            return True
-    return False
+    return any(
+        t is not None and (t._node if t._base is None else tape.history(t)) is not None
+        for t in tensors
+    )

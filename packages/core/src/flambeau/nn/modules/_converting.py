@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from flambeau.ops.creation import empty_like
 from flambeau._base.devices import device as Device
 from flambeau._base.dtypes import dtype as DType
 from flambeau.autograd import no_grad
+from flambeau.ops.creation import empty_like
 from flambeau.runtime.tensor import Tensor
 
 

@@ -37,7 +37,7 @@ def register_module_forward_hook(
 
 
 def _declare_backward_hooks(full: bool) -> None:
-    global backward_hooks_are_full  # noqa: PLW0603 -- one kind at a time, as in PyTorch
+    global backward_hooks_are_full
     if backward_hooks_are_full not in (None, full):
         raise RuntimeError(
             "Cannot use both regular backward hooks and full backward hooks as a global Module "

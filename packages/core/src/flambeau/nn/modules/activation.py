@@ -13,6 +13,7 @@ from flambeau.runtime.tensor import Tensor
 from .. import functional as F
 from .. import init
 from ..parameter import Parameter
+from .attention import MultiheadAttention as MultiheadAttention  # PyTorch has it here
 from .module import Module
 
 
@@ -584,6 +585,3 @@ class LogSoftmax(Module):
 
     def extra_repr(self) -> str:
         return f"dim={self.dim}"
-
-
-from .attention import MultiheadAttention  # noqa: E402 -- PyTorch has it in this module

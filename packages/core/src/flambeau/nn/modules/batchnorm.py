@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from flambeau.ops.creation import empty, ones, zeros
 from flambeau._base.dtypes import int64
+from flambeau.ops.creation import empty, ones, zeros
 from flambeau.runtime.tensor import Tensor
 
 from .. import functional as F

@@ -314,7 +314,7 @@ class SoftMarginLoss(_Loss):
 
 
 class CrossEntropyLoss(_WeightedLoss):
-    """Cross-entropy of unnormalised scores (N, C, *) with class indices (N, *) or probabilities (N, C, *).
+    """Cross-entropy of scores (N, C, *) with class indices (N, *) or probabilities (N, C, *).
 
     Args:
         weight: one weight for each class.

@@ -20,6 +20,16 @@ from ..parameter import Buffer, Parameter
 from . import _global_hooks as everywhere
 from ._calling import HookedCalls
 from ._converting import Convertible
+from ._global_hooks import (  # noqa: F401 -- PyTorch has them here
+    register_module_backward_hook,
+    register_module_buffer_registration_hook,
+    register_module_forward_hook,
+    register_module_forward_pre_hook,
+    register_module_full_backward_hook,
+    register_module_full_backward_pre_hook,
+    register_module_module_registration_hook,
+    register_module_parameter_registration_hook,
+)
 from ._names import indented, typename
 from ._state import Stateful
 
@@ -198,7 +208,7 @@ class Module(HookedCalls, Stateful, Convertible):
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if isinstance(value, (Parameter, Module)) or isinstance(value, Buffer):
+        if isinstance(value, (Parameter, Module, Buffer)):
             self._set_member(name, value)
         elif _holds(self, "_parameters", name):
             self._clear_parameter(name, value)

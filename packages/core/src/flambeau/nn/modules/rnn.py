@@ -10,8 +10,8 @@ import math
 import warnings
 from typing import Any, ClassVar
 
-from flambeau.ops.creation import empty, zeros
 from flambeau.ops import recurrent
+from flambeau.ops.creation import empty, zeros
 from flambeau.runtime.tensor import Tensor
 
 from .. import init

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from flambeau.ops.creation import empty
 from flambeau.autograd import no_grad
+from flambeau.ops.creation import empty
 from flambeau.runtime.tensor import Tensor
 
 from .. import functional as F

@@ -24,7 +24,7 @@ _cache: dict[tuple[int, str], Tensor] = {}
 @contextmanager
 def cached() -> Iterator[None]:
     """Compute each parametrized tensor once inside this block, however often it is used."""
-    global _cache_depth  # noqa: PLW0603 -- nesting is counted
+    global _cache_depth
     _cache_depth += 1
     try:
         yield

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Any, NamedTuple
 
+from flambeau._base.dtypes import float16, float32, float64, int64
 from flambeau.ops.creation import as_tensor, full, tensor
 from flambeau.ops.joining import cat, stack
 from flambeau.ops.sorting import argsort, sort
-from flambeau._base.dtypes import float16, float32, float64, int64
 from flambeau.runtime.tensor import Tensor
 
 
@@ -139,7 +140,7 @@ def _check_lengths(sizes: list[int], batch: int, longest: int) -> None:
             "Length of all samples has to be greater than 0, but found an element in 'lengths' "
             "that is <= 0"
         )
-    if any(a < b for a, b in zip(sizes, sizes[1:], strict=False)):
+    if any(a < b for a, b in pairwise(sizes)):
         raise RuntimeError(
             "`lengths` array must be sorted in decreasing order when `enforce_sorted` is True. "
             "You can pass `enforce_sorted=False` to pack_padded_sequence and/or pack_sequence to "
