@@ -105,7 +105,7 @@ def _rows(array: Any, indent: int, fmt: Any, summarize: bool) -> str:
         return "[" + (",\n" + " " * (indent + 1)).join(lines) + "]"
     picked = [*range(edge), None, *range(n - edge, n)] if cut else list(range(n))
     parts = ["..." if i is None else _rows(array[i], indent + 1, fmt, summarize) for i in picked]
-    return "[" + (",\n" * (array.ndim - 1) + " " * (indent + 1)).join(parts) + "]"
+    return "[" + ("," + "\n" * (array.ndim - 1) + " " * (indent + 1)).join(parts) + "]"
 
 
 def _shown(array: Any) -> list:
