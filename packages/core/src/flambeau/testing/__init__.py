@@ -1,0 +1,8 @@
+"""For tests: comparing tensors, making them, and what the registry-driven operator tests read (samples, completeness)."""
+
+from .close import assert_close
+from .completeness import missing_rules
+from .make import make_tensor
+from .samples import Sample, samples_of
+
+__all__ = ["Sample", "assert_close", "make_tensor", "missing_rules", "samples_of"]
