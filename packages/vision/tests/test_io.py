@@ -77,6 +77,16 @@ def test_animations_come_as_frames(photo: Image.Image) -> None:
     data = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
     assert decode_image(data).shape == (2, 3, 23, 31)
     assert decode_image(encoded(photo, "GIF")).shape == (3, 23, 31)
+    data = encoded(frames[0], "PNG", save_all=True, append_images=frames[1:])
+    assert numpy.array_equal(decode_image(data).numpy(), channels_first(photo))
+
+
+def test_a_decompression_bomb_is_refused(
+    photo: Image.Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(RuntimeError, match=r"exceeds limit.*MAX_IMAGE_PIXELS"):
+        decode_image(encoded(photo, "PNG"))
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

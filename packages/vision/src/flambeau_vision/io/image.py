@@ -17,6 +17,7 @@ import flambeau
 from flambeau import Tensor
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "AVIF")
+_ANIMATED = ("GIF", "WEBP", "AVIF")
 
 
 class ImageReadMode(Enum):
@@ -96,7 +97,9 @@ def _pixels(image: Image.Image, mode: ImageReadMode) -> numpy.ndarray:
 
 def _frames(image: Image.Image, mode: ImageReadMode, upright: bool) -> numpy.ndarray:
     frames = []
-    for number in range(getattr(image, "n_frames", 1)):
+    # A PNG or JPEG may carry more pictures after the first; torchvision reads the first.
+    count = getattr(image, "n_frames", 1) if image.format in _ANIMATED else 1
+    for number in range(count):
         if number:
             image.seek(number)
         # GIF frames are drawn with their palette, so that all of them are RGB.
@@ -137,6 +140,10 @@ def decode_image(
         raise RuntimeError(
             f"decode_image: {name} ({len(content)} bytes, starting {content[:4].hex(' ')}); "
             f"expected one of {', '.join(_formats())}"
+        ) from error
+    except Image.DecompressionBombError as error:
+        raise RuntimeError(
+            f"decode_image: {name}: {error}; raise PIL.Image.MAX_IMAGE_PIXELS if you trust it"
         ) from error
     except (OSError, SyntaxError, ValueError) as error:
         raise RuntimeError(
