@@ -138,14 +138,16 @@ def install_local(session: nox.Session, packages: Iterable[Package], *extras: st
     session.install(*arguments)
 
 
-def run_pytest(
-    session: nox.Session, *paths: str, parallel: bool = True, **environment: str
-) -> None:
-    """Runs pytest on the paths, or with what follows ``--`` on the command line."""
-    workers = ["-n", WORKERS, "--dist", "worksteal"] if parallel and not session.posargs else []
-    session.run(
-        "python", "-m", "pytest", *workers, *paths, *session.posargs, env=environment or None
-    )
+def run_pytest(session: nox.Session, *paths: str, **environment: str) -> None:
+    """Runs pytest on the paths; what follows ``--`` on the command line may name others, or just choose (``-k tanh``)."""
+    workers: list[str] = []
+    if not session.posargs:
+        workers = ["-n", WORKERS, "--dist", "worksteal"]
+        # The workers share the cores already; a BLAS that starts threads in each waits for itself.
+        environment |= {"OPENBLAS_NUM_THREADS": "1"}
+    named = any(pathlib.Path(argument.partition("::")[0]).exists() for argument in session.posargs)
+    chosen = session.posargs if named else [*paths, *session.posargs]
+    session.run("python", "-m", "pytest", *workers, *chosen, env=environment)
 
 
 # --------------------------------------------------------------------------------------------------
