@@ -7,16 +7,19 @@
 """
 
 from .derive import derive
-from .expr import Expr, Scalar, apply, as_expr, const, evaluate, param, scalars, var
+from .expr import Expr, Scalar, apply, as_expr, cast, const, evaluate, param, scalars, var
 from .table import *  # noqa: F403  (the scalar functions: ir.exp, ir.where, ...)
-from .text import c_text, numpy_function, numpy_text
+from .text import NoText, c_statements, c_text, numpy_function, numpy_text
 
 __all__ = [
     "Expr",
+    "NoText",
     "Scalar",
     "apply",
     "as_expr",
+    "c_statements",
     "c_text",
+    "cast",
     "const",
     "derive",
     "evaluate",

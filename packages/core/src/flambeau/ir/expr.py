@@ -81,7 +81,8 @@ class Expr:
     def __repr__(self) -> str:
         if self.op in ("var", "param", "const"):
             return str(self.value)
-        return f"{self.op}({', '.join(map(repr, self.args))})"
+        shown = [*map(repr, self.args), *([self.value] if self.op == "cast" else [])]
+        return f"{self.op}({', '.join(shown)})"
 
     def walk(self) -> Iterator[Expr]:
         """Every distinct node, arguments before their users."""
@@ -114,6 +115,11 @@ def param(name: str) -> Expr:
 def const(value: Any) -> Expr:
     """A number known now."""
     return Expr("const", (), value)
+
+
+def cast(x: Expr, dtype: str) -> Expr:
+    """`x` in another dtype, named as NumPy names it; what compiled chains need and single operators never do."""
+    return Expr("cast", (x,), dtype)
 
 
 def as_expr(x: Any) -> Expr:

@@ -57,22 +57,22 @@ _scalar(
         _where(_eq(a, 0) * (b >= 0), 0.0, out * _log(a)),
     ),
 )  # fmt: skip
-_scalar("floor_divide", "floor_divide", "floor({0} / {1})")
+_scalar("floor_divide", "floor_divide", "fb_floor_divide")
 _scalar("remainder", "remainder", "fb_remainder", partials=lambda out, a, b: (1, -apply("floor", a / b)))
 _scalar("fmod", "fmod", "fmod", partials=lambda out, a, b: (1, -apply("trunc", a / b)))
 _scalar("maximum", "maximum", "fb_max", partials=lambda out, a, b: (_share(a > b, _eq(a, b)), _share(b > a, _eq(a, b))))
 _scalar("minimum", "minimum", "fb_min", partials=lambda out, a, b: (_share(a < b, _eq(a, b)), _share(b < a, _eq(a, b))))
 
 # exponents and logarithms
-_scalar("exp", "exp", "exp", partials=lambda out, a: (out,))
-_scalar("exp2", "exp2", "exp2", partials=lambda out, a: (out * math.log(2),))
-_scalar("expm1", "expm1", "expm1", partials=lambda out, a: (out + 1,))
-_scalar("log", "log", "log", partials=lambda out, a: (1 / a,))
-_scalar("log2", "log2", "log2", partials=lambda out, a: (1 / (a * math.log(2)),))
-_scalar("log10", "log10", "log10", partials=lambda out, a: (1 / (a * math.log(10)),))
-_scalar("log1p", "log1p", "log1p", partials=lambda out, a: (1 / (a + 1),))
+_scalar("exp", "exp", "fb_exp", partials=lambda out, a: (out,))
+_scalar("exp2", "exp2", "fb_exp2", partials=lambda out, a: (out * math.log(2),))
+_scalar("expm1", "expm1", "fb_expm1", partials=lambda out, a: (out + 1,))
+_scalar("log", "log", "fb_log", partials=lambda out, a: (1 / a,))
+_scalar("log2", "log2", "fb_log2", partials=lambda out, a: (1 / (a * math.log(2)),))
+_scalar("log10", "log10", "fb_log10", partials=lambda out, a: (1 / (a * math.log(10)),))
+_scalar("log1p", "log1p", "fb_log1p", partials=lambda out, a: (1 / (a + 1),))
 _scalar("sqrt", "sqrt", "sqrt", partials=lambda out, a: (0.5 / out,))
-_scalar("rsqrt", "rsqrt", "(1 / sqrt({0}))", partials=lambda out, a: (-0.5 * out * out * out,))
+_scalar("rsqrt", "rsqrt", "fb_rsqrt", partials=lambda out, a: (-0.5 * out * out * out,))
 
 # trigonometry
 _scalar("sin", "sin", "sin", partials=lambda out, a: (_cos(a),))
@@ -82,16 +82,16 @@ _scalar("asin", "arcsin", "asin", partials=lambda out, a: (1 / _sqrt(1 - a * a),
 _scalar("acos", "arccos", "acos", partials=lambda out, a: (-1 / _sqrt(1 - a * a),))
 _scalar("atan", "arctan", "atan", partials=lambda out, a: (1 / (1 + a * a),))
 _scalar("atan2", "arctan2", "atan2", partials=lambda out, a, b: (b / (a * a + b * b), -a / (a * a + b * b)))
-_scalar("sinh", "sinh", "sinh", partials=lambda out, a: (_cosh(a),))
-_scalar("cosh", "cosh", "cosh", partials=lambda out, a: (_sinh(a),))
-_scalar("tanh", "tanh", "tanh", partials=lambda out, a: (1 - out * out,))
+_scalar("sinh", "sinh", "fb_sinh", partials=lambda out, a: (_cosh(a),))
+_scalar("cosh", "cosh", "fb_cosh", partials=lambda out, a: (_sinh(a),))
+_scalar("tanh", "tanh", "fb_tanh", partials=lambda out, a: (1 - out * out,))
 _scalar("asinh", "arcsinh", "asinh", partials=lambda out, a: (1 / _sqrt(a * a + 1),))
 _scalar("acosh", "arccosh", "acosh", partials=lambda out, a: (1 / _sqrt(a * a - 1),))
 _scalar("atanh", "arctanh", "atanh", partials=lambda out, a: (1 / (1 - a * a),))
 
 # special
-_scalar("erf", "erf", "erf", partials=lambda out, a: (_exp(-(a * a)) * (2 / _SQRT_PI),))
-_scalar("erfc", "erfc", "erfc", partials=lambda out, a: (_exp(-(a * a)) * (-2 / _SQRT_PI),))
+_scalar("erf", "erf", "fb_erf", partials=lambda out, a: (_exp(-(a * a)) * (2 / _SQRT_PI),))
+_scalar("erfc", "erfc", "fb_erfc", partials=lambda out, a: (_exp(-(a * a)) * (-2 / _SQRT_PI),))
 _scalar("sigmoid", "sigmoid", "fb_sigmoid", partials=lambda out, a: (out * (1 - out),))
 
 # rounding
@@ -109,8 +109,8 @@ _scalar("le", "less_equal", "({0} <= {1})", "bool")
 _scalar("gt", "greater", "({0} > {1})", "bool")
 _scalar("ge", "greater_equal", "({0} >= {1})", "bool")
 _scalar("isnan", "isnan", "({0} != {0})", "bool")
-_scalar("isinf", "isinf", "isinf", "bool")
-_scalar("isfinite", "isfinite", "isfinite", "bool")
+_scalar("isinf", "isinf", "fb_isinf", "bool")
+_scalar("isfinite", "isfinite", "fb_isfinite", "bool")
 _scalar("logical_and", "logical_and", "({0} && {1})", "bool")
 _scalar("logical_or", "logical_or", "({0} || {1})", "bool")
 _scalar("logical_xor", "logical_xor", "(!{0} != !{1})", "bool")

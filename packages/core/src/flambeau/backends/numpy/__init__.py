@@ -9,6 +9,7 @@ import numpy as np
 from ..._base.devices import CPU, device
 from ...runtime import backend as protocol
 from ...runtime import dispatch
+from ..cpu import providers
 from . import xp as _xp
 
 
@@ -37,3 +38,4 @@ backend = NumpyBackend()
 protocol.register_class(np.ndarray, backend)
 protocol._by_device["cpu"] = backend
 dispatch.set_cpu(backend)
+providers.register()

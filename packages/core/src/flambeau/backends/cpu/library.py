@@ -1,0 +1,171 @@
+"""C text to a loaded library: from memory, from a folder built ahead, from the cache, or from the compiler.
+
+`load` gives `ctypes.CDLL` objects, whose calls release the GIL. The first failure of the compiler is remembered for the
+life of the process: `available()` is False from then on and `reason()` says why.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import cache, compiler
+from .compiler import CompileError, Compiler
+
+if TYPE_CHECKING:
+    import ctypes
+
+HEADERS = Path(__file__).parent / "headers"
+
+
+class _State:
+    """What this process has found out; made anew by `reset`."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.loaded: dict[str, ctypes.CDLL] = {}
+        self.compiler: Compiler | None = None
+        self.failure: str | None = None
+        self.folder: Path | None = None
+        self.refused: list[str] = []
+        self.cpu: str | None = None
+
+
+_state = _State()
+
+
+def reset() -> None:
+    """Forgets what was found out, so that a changed environment is read again. Loaded libraries stay loaded."""
+    global _state
+    _state = _State()
+
+
+def _unlock_child() -> None:
+    _state.lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_unlock_child)
+
+
+def header(name: str) -> str:
+    """The text of a file of `headers`."""
+    return (HEADERS / name).read_text("utf-8")
+
+
+def available() -> bool:
+    """Whether kernels can be had: the pool's library, which every kernel needs, loads. Never raises."""
+    if _state.failure is not None:
+        return False
+    try:
+        load(header("fb_pool.c"))
+    except CompileError:
+        return False
+    return True
+
+
+def reason() -> str | None:
+    """Why there are no kernels; None while none has failed to be made."""
+    return _state.failure
+
+
+def load(source: str) -> ctypes.CDLL:
+    """The library of C text `source`; CompileError, at once from the second time on, where it cannot be had."""
+    state = _state
+    found = state.loaded.get(source)
+    if found is not None:
+        return found
+    with state.lock:
+        found = state.loaded.get(source)
+        if found is None:
+            found = state.loaded[source] = _built_ahead(state, source) or _compiled(state, source)
+    return found
+
+
+def _built_ahead(state: _State, source: str) -> ctypes.CDLL | None:
+    """From the folder $FLAMBEAU_KERNELS, which `build --out` filled; it needs no compiler."""
+    folder = os.environ.get("FLAMBEAU_KERNELS")
+    if not folder:
+        return None
+    place = Path(folder, ahead_name(source))
+    return _open(place) if cache.is_whole(place) else None
+
+
+def ahead_name(source: str) -> str:
+    """The file name of a library built ahead for this processor."""
+    if _state.cpu is None:
+        _state.cpu = compiler.cpu()
+    return cache.key(source, _state.cpu) + ".so"
+
+
+def _compiled(state: _State, source: str) -> ctypes.CDLL:
+    if state.failure is not None:
+        raise CompileError(state.failure)
+    try:
+        place = _place(state, source)
+        if not cache.is_whole(place):
+            build(source, place)
+        return _open_or_rebuild(source, place)
+    except CompileError as error:
+        state.failure = str(error)
+        raise
+    except OSError as error:
+        state.failure = f"the cache of compiled kernels cannot be used: {error}"
+        raise CompileError(state.failure) from error
+
+
+def _place(state: _State, source: str) -> Path:
+    if state.compiler is None:
+        state.compiler = compiler.find()
+    if state.folder is None:
+        state.folder, state.refused = cache.folder()
+    if state.cpu is None:
+        state.cpu = compiler.cpu()
+    return state.folder / (cache.key(source, state.cpu, state.compiler.identity) + ".so")
+
+
+def build(source: str, place: Path) -> None:
+    """Compiles `source` to the file `place`, whole or not at all."""
+    import tempfile
+
+    made_by = _state.compiler or compiler.find()
+    with tempfile.TemporaryDirectory(prefix=".build-", dir=place.parent) as scratch:
+        text, made = Path(scratch, "kernel.c"), Path(scratch, "kernel.so")
+        text.write_text(source, "utf-8")
+        made_by.build(text, made)
+        cache.seal(made)
+        cache.publish(made, place)
+
+
+def _open(place: Path) -> ctypes.CDLL:
+    import ctypes
+
+    return ctypes.CDLL(str(place))
+
+
+def _open_or_rebuild(source: str, place: Path) -> ctypes.CDLL:
+    """Loads a whole entry. One that the loader refuses all the same (made on another system) is built once more."""
+    try:
+        return _open(place)
+    except OSError:
+        build(source, place)
+        return _open(place)
+
+
+def describe() -> dict[str, str]:
+    """Compiler, cache folder and failure, as `flambeau.show_config` prints them."""
+    working = available()
+    state = _state
+    about = {"kernels": "compiled" if working else f"NumPy only: {state.failure}"}
+    if state.compiler is not None:
+        about["compiler"] = f"{' '.join(state.compiler.command)} ({state.compiler.version})"
+    if state.folder is not None:
+        about["cache"] = str(state.folder)
+    if state.refused:
+        about["passed over"] = "; ".join(state.refused)
+    ahead = os.environ.get("FLAMBEAU_KERNELS")
+    if ahead:
+        about["built ahead"] = ahead
+    return about

@@ -1,0 +1,74 @@
+"""What this installation is and uses, in words: versions, compiler, cache, threads, GPU; and the number of threads."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from .backends.cpu import library, threads
+
+
+def get_num_threads() -> int:
+    """The number of threads that compiled CPU kernels use.
+
+    >>> import flambeau
+    >>> flambeau.get_num_threads() >= 1
+    True
+    """
+    return threads.count()
+
+
+def set_num_threads(num: int) -> None:
+    """Sets the number of threads that compiled CPU kernels use; BLAS libraries keep their own.
+
+    >>> import flambeau
+    >>> before = flambeau.get_num_threads()
+    >>> flambeau.set_num_threads(1)
+    >>> flambeau.get_num_threads()
+    1
+    >>> flambeau.set_num_threads(before)
+    """
+    threads.set_count(num)
+
+
+class Config(dict):
+    """The configuration as a mapping; printing it shows one line per entry."""
+
+    def __str__(self) -> str:
+        width = max(map(len, self))
+        return "\n".join(f"{name:<{width}}  {value}" for name, value in self.items())
+
+    __repr__ = __str__
+
+
+def show_config() -> Config:
+    """Versions, compiler or why there is none, cache folder, threads, GPU: prints them and returns them as a mapping.
+
+    Differs from `torch.__config__.show()`, which returns text about a build: this library is built where it runs.
+    """
+    import platform
+
+    import numpy
+
+    from . import __version__
+
+    found: dict[str, Any] = {
+        "flambeau": __version__,
+        "python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
+        "numpy": numpy.__version__,
+        **library.describe(),
+        "threads": str(threads.count()),
+        "gpu": _gpu(),
+    }
+    config = Config(found)
+    print(config, file=sys.stdout)  # noqa: T201  (it is what the function is for)
+    return config
+
+
+def _gpu() -> str:
+    """The first CUDA device, or why there is none."""
+    from . import cuda
+
+    if cuda.is_available():
+        return f"{cuda.get_device_name(0)} ({cuda.device_count()} in all)"
+    return "none (no CuPy or no CUDA device; see flambeau[cuda12], flambeau[cuda13])"
