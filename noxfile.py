@@ -139,7 +139,7 @@ def install_local(session: nox.Session, packages: Iterable[Package], *extras: st
 
 
 def run_pytest(session: nox.Session, *paths: str, **environment: str) -> None:
-    """Runs pytest on the paths; what follows ``--`` on the command line may name others, or just choose (``-k tanh``)."""
+    """Runs pytest on the paths; what follows ``--`` may name others, or choose among them (``-k tanh``)."""
     workers: list[str] = []
     if not session.posargs:
         workers = ["-n", WORKERS, "--dist", "worksteal"]
