@@ -343,6 +343,9 @@ def _(size, batched, input, output, *, kernel, stride, padding, dilation, groups
     return made.unflatten(0, (size, -1))
 
 
+convolution_weight.refuse("onnx", "a gradient: exported graphs do not train")
+
+
 def _beside(x: Tensor, size: int, batched: bool) -> Tensor:
     """A batch of (N, C, ...) as (N, batch * C, ...), or `size` copies of one that has no batch."""
     x = x if batched else x.unsqueeze(0).expand(size, *x.shape)
@@ -668,3 +671,6 @@ def conv_transpose3d(
         groups,
         dilation,
     )
+
+
+convolution_weight.refuse("onnx", "appears in gradients only, which are not exported")

@@ -37,6 +37,12 @@ def _(xp, x, *, some):
 qr.no_vjp("its gradient needs a triangular solve, which has no operator yet")
 
 
+qr.refuse("onnx", "ONNX has no QR decomposition")
+
+
 @qr.batch
 def _(size, batched, input, *, some):
     return qr(input, some)
+
+
+qr.refuse("onnx", "ONNX has no decompositions")

@@ -177,6 +177,12 @@ def _(xp, x, *, kernel, stride, padding, dilation, out):
 
 
 max_pool_places.no_vjp("integer output")
+max_pool_places.refuse("onnx", "ONNX counts the places over the whole tensor, not over each channel")
+
+
+@max_pool_places.batch
+def _(size, batched, input, **attrs):
+    return max_pool_places(input, *attrs.values())
 
 
 def _grids(xp, place, stride, padding, dilation, out):
@@ -301,6 +307,9 @@ def _(size_, batched, input, **attrs):
     return window_spread(input, *attrs.values())
 
 
+window_spread.refuse("onnx", "a gradient: exported graphs do not train")
+
+
 # -- the windows themselves ----------------------------------------------------------------------------
 
 
@@ -349,6 +358,9 @@ def _(size, batched, input, **attrs):
     return window_columns(input.flatten(0, 1), *attrs.values()).unflatten(0, (size, -1))
 
 
+window_columns.refuse("onnx", "ONNX has no operator that copies windows; export a convolution")
+
+
 @primitive(method=False, linear=True)
 def columns_sum(
     input: Meta,
@@ -395,6 +407,17 @@ def _(g, _out, input: Meta, *, kernel, dilation, padding, stride):
 @columns_sum.batch
 def _(size_, batched, input, **attrs):
     return columns_sum(input.flatten(0, 1), *attrs.values()).unflatten(0, (size_, -1))
+
+
+@columns_sum.onnx
+def _(builder, x, *, size, kernel, dilation, padding, stride):
+    return builder.node(
+        "Col2Im",
+        [x, builder.ints(size), builder.ints(kernel)],
+        dilations=list(dilation),
+        pads=[*padding, *padding],
+        strides=list(stride),
+    )
 
 
 # -- PyTorch's functions -------------------------------------------------------------------------------
@@ -844,3 +867,7 @@ def fold(
         expanded(stride, 2, "stride"),
     )
     return out.squeeze(0) if single else out
+
+
+for _f in (max_pool_places, window_spread, window_columns, columns_sum):
+    _f.refuse("onnx", "has no ONNX operator of its own")
