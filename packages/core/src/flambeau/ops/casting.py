@@ -117,6 +117,16 @@ def _(xp, x):
 stop_gradient.no_vjp("its purpose is to have none")
 
 
+@stop_gradient.batch
+def _(size, batched, x):
+    return stop_gradient(x)
+
+
+@stop_gradient.onnx
+def _(builder, x):
+    return builder.node("Identity", [x])
+
+
 def convert(input: Tensor, dtype: dtypes.dtype | None, device: Device | None, copy: bool = False) -> Tensor:
     """`input` in `dtype` on `device`; `input` itself where nothing changes and no copy is wanted."""
     out = input

@@ -202,6 +202,30 @@ def _(g, _out, *tensors, shape, positions):
     return (lambda: index([g, *tensors[1:]], positions), *[None] * (len(tensors) - 1))
 
 
+@index_grad.batch
+def _(size, batched, g, *indices, shape, positions):
+    row, grown, moved = _batched_key(size, indices, batched, positions)
+    return index_grad([_rows_first(g, size, batched[0], row, positions), row, *grown], (size, *shape), moved)
+
+
+def _batched_key(size: int, indices: Sequence[Tensor], batched: Sequence[bool], positions: tuple[int, ...]) -> tuple:
+    """Index tensors that address every element of the batch: its own number first, then the given ones."""
+    flags = [False, *batched[-len(indices) :]]
+    row = _batch_rows(size, indices, flags)
+    grown = [i if b else i.unsqueeze(0) for i, b in zip(_same_rank(indices, flags), flags[1:])]
+    return row, grown, (0, *(p + 1 for p in positions))
+
+
+def _rows_first(g: Tensor, size: int, has: bool, row: Tensor, positions: tuple[int, ...]) -> Tensor:
+    """A picked value with the batch in front, its picked dimensions where the longer key puts them."""
+    g = g if has else g.unsqueeze(0).expand(size, *g.shape)
+    k = row.ndim - 1
+    adjacent = positions[-1] - positions[0] == len(positions) - 1
+    if adjacent and positions[0] > 0:
+        return g.movedim(tuple(range(1 + positions[0], 1 + positions[0] + k)), tuple(range(1, 1 + k)))
+    return g
+
+
 @primitive(method=False, promote=only(0, 1))
 def index_put_at(tensors: Sequence[Meta], positions: tuple[int, ...], accumulate: bool):
     """tensors[0] with tensors[1] written (or added) at the places that the index tensors after them name."""
@@ -233,6 +257,18 @@ def _(g, _out, *tensors, positions, accumulate):
         return picked.sum_to_size(value.shape) if isinstance(value, Tensor) else None
 
     return (to_input, to_value, *[None] * len(indices))
+
+
+@index_put_at.batch
+def _(size, batched, x, value, *indices, positions, accumulate):
+    row, grown, moved = _batched_key(size, indices, batched, positions)
+    picked = index([x[0] if batched[0] else x, *(i[0] if b else i for i, b in zip(indices, batched[2:]))], positions)
+    x = x if batched[0] else x.expand(size, *x.shape)
+    if isinstance(value, Tensor):
+        value = value if batched[1] else value.unsqueeze(0)
+        value = value.reshape(value.shape[0], *[1] * (picked.ndim - value.ndim + 1), *value.shape[1:])
+        value = _rows_first(value.expand(size, *picked.shape), size, True, row, positions)
+    return index_put_at([x, value, row, *grown], moved, accumulate)
 
 
 index_put_at.refuse("onnx", "ScatterND covers only part of it; write the model with where or scatter")
@@ -679,3 +715,7 @@ def masked_select(input: Tensor, mask: Tensor):
     check(mask.dtype is dtypes.bool_, lambda: f"masked_select: expected BoolTensor for mask, but got {mask.dtype}")
     shape = broadcast_shapes(tuple(input.shape), tuple(mask.shape))
     return getitem(input.expand(shape), mask.expand(shape))
+
+
+for _f in (basic_index_grad, index_grad,):
+    _f.refuse("onnx", "appears in gradients only, which are not exported")

@@ -53,9 +53,9 @@ def _(g, _out, x, *, dim, keepdim):
     dims = wrap_dims(dim, x.ndim)
     rest = [d for d in range(x.ndim) if d not in dims]
     order = [*rest, *dims]
-    flat = x.permute(order).reshape([x.shape[d] for d in rest] + [-1])
-    n = flat.shape[-1]
-    if n == 0:
+    n = _count(x.shape, dim)
+    flat = x.permute(order).reshape([x.shape[d] for d in rest] + [n])
+    if x.numel() == 0:
         return x * 0
     ones = flat.new_ones([*flat.shape[:-1], 1])
     left = ones if n == 1 else _cat([ones, flat[..., :-1].cumprod(-1)])
@@ -138,6 +138,21 @@ def any(input, dim: int | tuple[int, ...] | None = None, keepdim: bool = False):
     tensor(True)
     """
     return Combine("any", "logical_or", False)
+
+
+@all.onnx
+def _(builder, x, *, dim, keepdim):
+    return _onnx_logical(builder, "ReduceMin", x, dim, keepdim)
+
+
+@any.onnx
+def _(builder, x, *, dim, keepdim):
+    return _onnx_logical(builder, "ReduceMax", x, dim, keepdim)
+
+
+def _onnx_logical(builder, kind, x, dim, keepdim):
+    truth = builder.cast(builder.cast(x, dtypes.bool_), dtypes.uint8)
+    return builder.cast(builder.reduce(kind, builder.cast(truth, dtypes.int32), dim, keepdim), dtypes.bool_)
 
 
 all.no_vjp("the result is boolean")

@@ -70,6 +70,8 @@ def _(xp, x, *, dtype):
 
 
 view_dtype.no_vjp("reinterprets bytes")
+view_dtype.refuse("onnx", "ONNX has no operator that reinterprets bytes")
+view_dtype.refuse("vmap", "reinterprets bytes; view the batch as the other dtype outside vmap")
 
 
 @view_op(star="dims", onnx="Transpose", linear=True)
@@ -313,6 +315,14 @@ def _(size_, batched, x, *, size):
     for _i in range(extra):
         x = x.sum(1)
     return x.sum_to_size((size_, *size))
+
+
+@sum_to_size.onnx
+def _(builder, x, *, size):
+    shape = builder.metas[x].shape
+    extra = len(shape) - len(size)
+    dims = [*range(extra), *(i + extra for i, n in enumerate(size) if n == 1 and shape[i + extra] != 1)]
+    return builder.reshape_to_output(builder.reduce("ReduceSum", x, dims, True) if dims else x)
 
 
 @composite
@@ -719,3 +729,7 @@ def contiguous(input: Tensor, memory_format: object = None):
     from .casting import clone
 
     return input if input.is_contiguous() else clone(input, memory_format=0)
+
+
+for _f in (window_grad, diagonal_grad, unfold_grad,):
+    _f.refuse("onnx", "appears in gradients only, which are not exported")

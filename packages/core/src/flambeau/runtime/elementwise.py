@@ -163,11 +163,12 @@ class ElementwiseRule:
         out = tape.unpack_result(node)
         values = dict(zip(self.names, saved)) | node.attrs | {"out": out}
         result: list[Any] = []
+        call = operators_like(g)
         for p, name, a, need in zip(program.partials, self.names, saved, needs):
             if not need or p is None:
                 result.append(None)
                 continue
-            factor = ir.evaluate(p, values, call_operator)
+            factor = ir.evaluate(p, values, call)
             if isinstance(factor, Tensor) and factor.dtype.is_complex:
                 factor = factor.conj()  # type: ignore[attr-defined]
             gi = g if _is_one(factor) else g * factor  # type: ignore[operator]
@@ -182,7 +183,7 @@ class ElementwiseRule:
         for p, t in zip(program.partials, tangents):
             if t is None or p is None:
                 continue
-            factor = ir.evaluate(p, values, call_operator)
+            factor = ir.evaluate(p, values, operators_like(t))
             term = t if _is_one(factor) else t * factor
             total = term if total is None else total + term
         if total is None:
@@ -195,6 +196,18 @@ _BOOL = np.dtype(bool)
 
 def _is_one(x: Any) -> bool:
     return not isinstance(x, Tensor) and x == 1
+
+
+def operators_like(like: Tensor) -> Callable[[str, list], Any]:
+    """`call_operator` for a derivative of tensors like `like`: a choice between two numbers has its dtype."""
+
+    def call(name: str, args: list) -> Any:
+        if name == "where" and not any(isinstance(a, Tensor) for a in args[1:]):
+            number = registry["fill_new"].public
+            args = [args[0], *(number(shape=(), value=a, dtype=like.dtype, device=like.device) for a in args[1:])]
+        return call_operator(name, args)
+
+    return call
 
 
 def call_operator(name: str, args: list) -> Any:
