@@ -50,12 +50,17 @@ def cgroup_share(root: str = "/sys/fs/cgroup") -> int:
     """Processors that the control group leaves to this process, rounded up; a large number where it sets no limit."""
     for names in (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")):
         try:
-            words = [w for n in names for w in open(os.path.join(root, n), encoding="ascii").read().split()]
+            words = [w for name in names for w in _read(os.path.join(root, name)).split()]
         except OSError:
             continue
         if len(words) == 2 and words[0].isdigit() and words[1].isdigit() and int(words[1]):
             return max(1, math.ceil(int(words[0]) / int(words[1])))
     return 1 << 16
+
+
+def _read(path: str) -> str:
+    with open(path, encoding="ascii") as file:
+        return file.read()
 
 
 _pool: Any = None
