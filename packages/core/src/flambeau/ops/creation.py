@@ -57,11 +57,7 @@ def fill_new(*, shape: tuple[int, ...], value: Any, dtype: dtype, device: Device
 
 @fill_new.kernel
 def _(xp, *, shape, value, dtype, device):
-    backend = of_device(device)
-    if value == 0:
-        made = backend.xp.zeros(shape, dtype=dtype.numpy)
-        return made
-    return backend.xp.full(shape, value, dtype=dtype.numpy)
+    return xp.full(shape, value, dtype=dtype.numpy) if value else xp.zeros(shape, dtype=dtype.numpy)
 
 
 fill_new.no_vjp("has no tensor inputs")
@@ -200,7 +196,6 @@ def range_new(*, start: Any, step: Any, count: int, dtype: dtype, device: Device
 
 @range_new.kernel
 def _(xp, *, start, step, count, dtype, device):
-    xp = of_device(device).xp
     if dtype.category == dtypes.INT and isinstance(step, int):
         return (start + step * xp.arange(count)).astype(dtype.numpy)
     return (start + xp.arange(count, dtype="float64") * step).astype(dtype.numpy)

@@ -89,7 +89,7 @@ def _through_modes(op: Operator, arrays: tuple, attrs: dict[str, Any], depth: in
 def execute(op: Operator, arrays: tuple, attrs: dict[str, Any]) -> Any:
     """Chooses the kernel, calls it on raw arrays, wraps what comes back."""
     raw = [a._array if isinstance(a, Tensor) else a for a in arrays]
-    backend = backend_of(op, raw, arrays)
+    backend = backend_of(op, raw, arrays, attrs)
     kernel = choose(op, backend, arrays, attrs)
     token = _set(_QUIET)
     try:
@@ -101,7 +101,7 @@ def execute(op: Operator, arrays: tuple, attrs: dict[str, Any]) -> Any:
     return finish(op, made, arrays, raw, attrs)
 
 
-def backend_of(op: Operator, raw: list, arrays: tuple) -> Any:
+def backend_of(op: Operator, raw: list, arrays: tuple, attrs: dict[str, Any]) -> Any:
     """The one backend of all arrays; 0-d CPU tensors may join those of another device."""
     found = None
     for i, a in enumerate(raw):
@@ -122,7 +122,7 @@ def backend_of(op: Operator, raw: list, arrays: tuple) -> Any:
             raise RuntimeError(
                 f"{op.name}: Expected all tensors to be on the same device, but found at least two devices, {devices}!"
             )
-    return found if found is not None else backends.of_device("cpu")
+    return found if found is not None else backends.of_device(attrs.get("device") or "cpu")
 
 
 _cpu: Any = None
@@ -140,13 +140,15 @@ def _first_device(arrays: tuple, backend: Any) -> Any:
 
 def choose(op: Operator, backend: Any, arrays: tuple, attrs: dict[str, Any]) -> Callable[..., Any]:
     """The first provider of the backend that accepts the call, else the reference kernel."""
+    if backend.kernels is not None:
+        return backend.own_kernel(op, arrays, attrs)
     providers = op.providers.get(backend.name)
     if providers:
         metas = [meta_of(a) for a in arrays]
         for checker, kernel in providers:
             if checker(metas, attrs):
                 return kernel
-    return op.kernels[backend.kernels] if backend.kernels in op.kernels else op.kernels[None]
+    return op.kernels[None]
 
 
 def meta_of(value: Any) -> Any:
