@@ -21,7 +21,7 @@ from flambeau_audio import encodings
 
 if TYPE_CHECKING:
     import numpy
-    import soundfile
+    import soundfile  # type: ignore[import-untyped]  # it brings none
 
 __all__ = ["AudioMetaData", "info", "load", "save"]
 
@@ -192,10 +192,14 @@ def save(
         samples = (samples.astype("int16") - 128) << 8  # libsndfile has no 8-bit writes
     import soundfile
 
-    file = uri if hasattr(uri, "write") else os.fspath(uri)
     try:
         soundfile.write(
-            file, samples, sample_rate, subtype, format=target.format, compression_level=level
+            _path_or_file(uri),
+            samples,
+            sample_rate,
+            subtype,
+            format=target.format,
+            compression_level=level,
         )
     except soundfile.LibsndfileError as error:
         raise RuntimeError(
@@ -229,14 +233,14 @@ def _stored_dtype(subtype: str) -> str:
 def _opened(caller: str, uri: Source) -> Iterator[soundfile.SoundFile]:
     import soundfile
 
-    if not hasattr(uri, "read"):
-        with open(uri, "rb") as file:  # a missing file, a folder: Python's own error says it
-            start = file.read(4)
+    if isinstance(uri, str | os.PathLike):
+        with open(uri, "rb") as opened:  # a missing file, a folder: Python's own error says it
+            start = opened.read(4)
     else:
         start = uri.read(4)
         uri.seek(-len(start), io.SEEK_CUR)
     try:
-        with soundfile.SoundFile(uri if hasattr(uri, "read") else os.fspath(uri)) as file:
+        with soundfile.SoundFile(_path_or_file(uri)) as file:
             yield file
     except soundfile.LibsndfileError as error:
         raise RuntimeError(_why_unreadable(caller, uri, start, error)) from None
@@ -278,7 +282,7 @@ def _ends_with_last_page(uri: Source) -> bool:
 
 
 def _tail(uri: Source, size: int) -> bytes:
-    if not hasattr(uri, "read"):
+    if isinstance(uri, str | os.PathLike):
         with open(uri, "rb") as file:
             return _tail(file, size)
     place = uri.tell()
@@ -296,7 +300,12 @@ def _length(file: soundfile.SoundFile, got: int, wanted: int) -> str:
 
 
 def _name(uri: Source) -> str:
-    return repr(getattr(uri, "name", "the file") if hasattr(uri, "read") else os.fspath(uri))
+    given = _path_or_file(uri)
+    return repr(given if isinstance(given, str) else getattr(given, "name", "the file"))
+
+
+def _path_or_file(uri: Source) -> str | BinaryIO:
+    return os.fspath(uri) if isinstance(uri, str | os.PathLike) else uri
 
 
 def _check_backend(caller: str, backend: str | None) -> None:

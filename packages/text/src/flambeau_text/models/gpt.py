@@ -272,15 +272,19 @@ class GPT(nn.Module):
             )
 
     def _init_weights(self) -> None:
-        """GPT-2's: normal with 0.02, the projections into the residual stream scaled down."""
+        """GPT-2's: normal, and the projections into the residual stream scaled down.
+
+        Its deviation, 0.02 at width 768, grows as widths shrink: with 0.02, a model of width 96
+        stood at 2.05 nats a character after 500 steps of `examples/char_gpt.py`, and so at 1.92.
+        """
+        std = 0.02 * math.sqrt(768 / self.config.n_embd)
         shrink = 1 / math.sqrt(2 * self.config.n_layer)
         for name, parameter in self.named_parameters():
             if name.endswith("bias"):
                 nn.init.zeros_(parameter)
             elif parameter.dim() > 1:
-                nn.init.normal_(
-                    parameter, std=0.02 * (shrink if name.endswith("c_proj.weight") else 1.0)
-                )
+                into_residual = name.endswith("c_proj.weight")
+                nn.init.normal_(parameter, std=std * shrink if into_residual else std)
 
 
 def _draw(
