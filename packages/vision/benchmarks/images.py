@@ -45,11 +45,12 @@ def measured(
     color = transforms.Compose([transforms.ToTensor(), transforms.Normalize(MEAN, STD)])
     crop = transforms.RandomResizedCrop(224)
     files = datasets.ImageFolder(folder)
+    picture, _ = files[0]
     trained = datasets.ImageFolder(folder, transforms.Compose([crop, color]))
     return {
         "ToTensor, Normalize of 28 x 28 gray": lambda: gray(small),
         "ToTensor, Normalize of 224 x 224 RGB": lambda: color(photo),
-        "RandomResizedCrop of a 500 x 500 picture": lambda: crop(files[0][0]),
+        "RandomResizedCrop of a 500 x 500 picture": lambda: crop(picture),
         "Resize of a 3 x 224 x 224 tensor to 112": lambda: transforms.Resize(112)(tensor),
         "ImageFolder: a 500 x 500 JPEG decoded": lambda: files[0],
         "ImageFolder: decoded, cropped, normalized": lambda: trained[0],

@@ -53,6 +53,8 @@ def make_grid(
     `normalize` stretches the values to 0 .. 1 (from `value_range`, else from smallest to largest of
     all, or of each image with `scale_each`). One image alone comes back without a border.
 
+    >>> import flambeau
+    >>> from flambeau_vision.utils import make_grid
     >>> make_grid(flambeau.ones(5, 3, 4, 6), nrow=3, padding=1).shape
     flambeau.Size([3, 11, 22])
     """
@@ -94,6 +96,9 @@ def save_image(
 
     `format` is needed where `fp` is a file object. Further arguments are `make_grid`'s.
 
+    >>> from PIL import Image
+    >>> import flambeau
+    >>> from flambeau_vision.utils import save_image
     >>> import io
     >>> file = io.BytesIO()
     >>> save_image(flambeau.ones(3, 4, 4), file, format="png")

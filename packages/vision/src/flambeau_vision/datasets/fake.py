@@ -15,6 +15,7 @@ class FakeData(VisionDataset):
 
     The draws of an item leave the global generator as it was. Raises IndexError past the end.
 
+    >>> from flambeau_vision.datasets import FakeData
     >>> image, target = FakeData(size=10, image_size=(3, 8, 8))[0]
     >>> image.size
     (8, 8)

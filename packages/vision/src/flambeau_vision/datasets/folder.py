@@ -28,6 +28,7 @@ Path = str | os.PathLike[str]
 def has_file_allowed_extension(filename: str, extensions: str | tuple[str, ...]) -> bool:
     """Whether a name ends in one of the extensions, in either case.
 
+    >>> from flambeau_vision.datasets.folder import has_file_allowed_extension
     >>> has_file_allowed_extension("cat.JPG", (".jpg", ".png"))
     True
     """
@@ -37,6 +38,7 @@ def has_file_allowed_extension(filename: str, extensions: str | tuple[str, ...])
 def is_image_file(filename: str) -> bool:
     """Whether a name is one of an image that `ImageFolder` reads.
 
+    >>> from flambeau_vision.datasets.folder import is_image_file
     >>> is_image_file("notes.txt")
     False
     """
@@ -136,6 +138,8 @@ class DatasetFolder(VisionDataset):
     `class_to_idx`, `samples` and `targets` are as in torchvision. Raises FileNotFoundError where
     there is no class folder, or a class without files.
 
+    >>> import os
+    >>> from flambeau_vision.datasets import DatasetFolder
     >>> import pathlib, tempfile
     >>> root = pathlib.Path(tempfile.mkdtemp())
     >>> (root / "cat").mkdir()
@@ -189,6 +193,8 @@ class DatasetFolder(VisionDataset):
 class ImageFolder(DatasetFolder):
     """Images in one subfolder a class, read as RGB.
 
+    >>> from PIL import Image
+    >>> from flambeau_vision.datasets import ImageFolder
     >>> import pathlib, tempfile
     >>> root = pathlib.Path(tempfile.mkdtemp())
     >>> (root / "cat").mkdir()

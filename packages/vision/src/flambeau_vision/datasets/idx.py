@@ -46,6 +46,9 @@ def read_idx(path: str | os.PathLike[str]) -> Tensor:
 
     Raises ValueError where the file is of another kind, cut short or longer than it says.
 
+    >>> import os
+    >>> import flambeau
+    >>> from flambeau_vision.datasets import read_idx, write_idx
     >>> import tempfile
     >>> path = os.path.join(tempfile.mkdtemp(), "labels-idx1-ubyte.gz")
     >>> write_idx(flambeau.tensor([7, 2, 1], dtype=flambeau.uint8), path)

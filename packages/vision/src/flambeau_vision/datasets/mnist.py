@@ -21,6 +21,9 @@ class MNIST(VisionDataset):
     `(image, target)`, a Pillow image of mode "L" and an int. Raises RuntimeError naming the files
     that are missing; `download=True` only checks, since flambeau downloads nothing.
 
+    >>> import os
+    >>> import flambeau
+    >>> from flambeau_vision.datasets import MNIST
     >>> import tempfile
     >>> from flambeau_vision.datasets import write_idx
     >>> root = tempfile.mkdtemp()
@@ -123,6 +126,7 @@ class MNIST(VisionDataset):
 class FashionMNIST(MNIST):
     """Pictures of clothes in MNIST's format, from `root/FashionMNIST/raw`.
 
+    >>> from flambeau_vision.datasets import FashionMNIST
     >>> FashionMNIST.classes[9]
     'Ankle boot'
     """
@@ -144,6 +148,7 @@ class FashionMNIST(MNIST):
 class KMNIST(MNIST):
     """Old Japanese handwriting in MNIST's format, from `root/KMNIST/raw`.
 
+    >>> from flambeau_vision.datasets import KMNIST
     >>> KMNIST.classes[0]
     'o'
     """

@@ -95,9 +95,14 @@ class MNIST5k(VisionDataset):
     `targets` hold all of them as tensors, sorted by digit. Raises RuntimeError where there is no
     such file, ValueError where it is cut short or of another kind.
 
-    >>> digits = MNIST5k("mnist_5k.csv.gz", train=False)  # doctest: +SKIP
-    >>> len(digits)  # doctest: +SKIP
-    1000
+    >>> import pathlib, tempfile
+    >>> from flambeau_vision.datasets import MNIST5k
+    >>> file = pathlib.Path(tempfile.mkdtemp()) / "mnist_5k.csv"  # five black images a digit
+    >>> lines = [",".join(["0"] * 784 + [str(i // 5)]) for i in range(50)]
+    >>> _ = file.write_text("\\n".join(lines))
+    >>> digits = MNIST5k(file, train=False)
+    >>> len(digits), digits[3][1]
+    (10, 3)
     """
 
     classes = MNIST.classes

@@ -15,6 +15,7 @@ PairTransform = Callable[[Any, Any], tuple[Any, Any]]
 class StandardTransform:
     """One transform for the image and one for the target, as one for both.
 
+    >>> from flambeau_vision.datasets.vision import StandardTransform
     >>> StandardTransform(str, None)(1, 2)
     ('1', 2)
     """
@@ -52,6 +53,7 @@ class VisionDataset(Dataset):
     Give either `transforms` (image and target together) or `transform` and `target_transform`.
     Raises ValueError where both are given.
 
+    >>> from flambeau_vision.datasets import VisionDataset
     >>> VisionDataset("photos").root
     'photos'
     """

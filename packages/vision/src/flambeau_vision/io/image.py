@@ -23,6 +23,7 @@ _ANIMATED = ("GIF", "WEBP", "AVIF")
 class ImageReadMode(Enum):
     """What channels an image is read with; `UNCHANGED` keeps the file's.
 
+    >>> from flambeau_vision.io import ImageReadMode
     >>> ImageReadMode.RGB.name
     'RGB'
     """
@@ -46,6 +47,8 @@ _KEPT_MODES = {"L", "LA", "RGB", "RGBA", "I;16"}
 def read_file(path: str | os.PathLike[str]) -> Tensor:
     """The bytes of a file as a 1-d uint8 tensor.
 
+    >>> import os
+    >>> from flambeau_vision.io import read_file
     >>> read_file(os.devnull).shape
     flambeau.Size([0])
     """
@@ -105,6 +108,8 @@ def _frames(image: Image.Image, mode: ImageReadMode, upright: bool) -> numpy.nda
         # GIF frames are drawn with their palette, so that all of them are RGB.
         shown = image.convert("RGB") if image.format == "GIF" else image
         frames.append(_pixels(ImageOps.exif_transpose(shown) if upright else shown, mode))
+    if len({frame.shape for frame in frames}) > 1:
+        raise ValueError("its frames differ in size")
     return frames[0] if len(frames) == 1 else numpy.stack(frames)
 
 
@@ -119,6 +124,8 @@ def decode_image(
     width]` for an animation). `mode` converts the channels, `apply_exif_orientation` turns the
     image as the camera was held. Raises RuntimeError for other kinds of file and for damaged ones.
 
+    >>> import flambeau
+    >>> from flambeau_vision.io import decode_image, encode_png
     >>> decode_image(encode_png(flambeau.zeros(3, 2, 4, dtype=flambeau.uint8))).shape
     flambeau.Size([3, 2, 4])
     """
@@ -159,6 +166,9 @@ def read_image(
 ) -> Tensor:
     """An image file as a tensor: `decode_image` of a path.
 
+    >>> import os
+    >>> import flambeau
+    >>> from flambeau_vision.io import ImageReadMode, read_image, write_png
     >>> import tempfile
     >>> path = os.path.join(tempfile.mkdtemp(), "black.png")
     >>> write_png(flambeau.zeros(1, 2, 4, dtype=flambeau.uint8), path)
@@ -191,6 +201,8 @@ def encode_png(input: Tensor, compression_level: int = 6) -> Tensor:
 
     `compression_level` is 0 (fast) to 9 (small). Raises RuntimeError for other tensors.
 
+    >>> import flambeau
+    >>> from flambeau_vision.io import encode_png
     >>> encode_png(flambeau.zeros(1, 2, 2, dtype=flambeau.uint8))[1:4].tolist() == list(b"PNG")
     True
     """
@@ -204,6 +216,8 @@ def encode_jpeg(input: Tensor, quality: int = 75) -> Tensor:
 
     `quality` is 1 to 100. Raises ValueError for other qualities, RuntimeError for other tensors.
 
+    >>> import flambeau
+    >>> from flambeau_vision.io import encode_jpeg
     >>> encode_jpeg(flambeau.zeros(3, 8, 8, dtype=flambeau.uint8))[:2].tolist()
     [255, 216]
     """
@@ -229,6 +243,8 @@ def decode_png(
 ) -> Tensor:
     """The bytes of a PNG (1-d uint8) as a tensor: `decode_image`, for torchvision's name.
 
+    >>> import flambeau
+    >>> from flambeau_vision.io import decode_png, encode_png
     >>> decode_png(encode_png(flambeau.zeros(1, 2, 4, dtype=flambeau.uint8))).shape
     flambeau.Size([1, 2, 4])
     """
@@ -242,6 +258,8 @@ def decode_jpeg(
 ) -> Tensor:
     """The bytes of a JPEG (1-d uint8) as a tensor: `decode_image`, for torchvision's name.
 
+    >>> import flambeau
+    >>> from flambeau_vision.io import decode_jpeg, encode_jpeg
     >>> decode_jpeg(encode_jpeg(flambeau.zeros(1, 2, 4, dtype=flambeau.uint8))).shape
     flambeau.Size([1, 2, 4])
     """

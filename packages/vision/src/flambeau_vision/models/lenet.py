@@ -13,6 +13,7 @@ class LeNet(nn.Module):
 
     Takes `[batch, in_channels, 28, 28]`, returns `[batch, num_classes]`.
 
+    >>> from flambeau_vision.models import LeNet
     >>> import flambeau
     >>> LeNet()(flambeau.zeros(2, 1, 28, 28)).shape
     flambeau.Size([2, 10])
@@ -36,6 +37,7 @@ class LeNet(nn.Module):
 def lenet(num_classes: int = 10, in_channels: int = 1) -> LeNet:
     """LeNet-5, untrained.
 
+    >>> from flambeau_vision.models import lenet
     >>> sum(parameter.numel() for parameter in lenet().parameters())
     61706
     """

@@ -36,6 +36,7 @@ def _make_divisible(value: float, divisor: int) -> int:
 class InvertedResidual(nn.Module):
     """Widen by 1×1, filter each channel by 3×3, narrow by 1×1; the input is carried where it fits.
 
+    >>> from flambeau_vision.models.mobilenetv2 import InvertedResidual
     >>> import flambeau
     >>> InvertedResidual(8, 8, stride=1, expand_ratio=2)(flambeau.zeros(1, 8, 4, 4)).shape
     flambeau.Size([1, 8, 4, 4])
@@ -76,6 +77,7 @@ class MobileNetV2(nn.Module):
     Takes `[batch, 3, height, width]`, returns `[batch, num_classes]`. Raises ValueError where
     `inverted_residual_setting` is not rows of (expansion, channels, repeats, stride).
 
+    >>> from flambeau_vision.models import MobileNetV2
     >>> import flambeau
     >>> MobileNetV2(num_classes=5, width_mult=0.25).last_channel
     1280

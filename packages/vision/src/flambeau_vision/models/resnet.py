@@ -50,6 +50,7 @@ def _conv1x1(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
 class BasicBlock(nn.Module):
     """Two 3×3 convolutions around which the input is carried unchanged.
 
+    >>> from flambeau_vision.models.resnet import BasicBlock
     >>> import flambeau
     >>> BasicBlock(8, 8)(flambeau.zeros(1, 8, 4, 4)).shape
     flambeau.Size([1, 8, 4, 4])
@@ -97,6 +98,7 @@ class BasicBlock(nn.Module):
 class Bottleneck(nn.Module):
     """A 3×3 convolution between two 1×1 ones that narrow and widen; the stride is on the 3×3.
 
+    >>> from flambeau_vision.models.resnet import Bottleneck
     >>> import flambeau
     >>> Bottleneck(32, 8)(flambeau.zeros(1, 32, 4, 4)).shape
     flambeau.Size([1, 32, 4, 4])
@@ -146,6 +148,8 @@ class ResNet(nn.Module):
     every block as the identity. Raises ValueError where `replace_stride_with_dilation` has not
     three entries.
 
+    >>> from flambeau_vision.models import ResNet
+    >>> from flambeau_vision.models.resnet import BasicBlock
     >>> import flambeau
     >>> ResNet(BasicBlock, [1, 1, 1, 1], num_classes=7)(flambeau.zeros(2, 3, 32, 32)).shape
     flambeau.Size([2, 7])
@@ -238,6 +242,7 @@ class ResNet(nn.Module):
 def resnet18(*, weights: None = None, progress: bool = True, **kwargs: Any) -> ResNet:
     """ResNet-18, untrained; further arguments are `ResNet`'s.
 
+    >>> from flambeau_vision.models import resnet18
     >>> len(resnet18(num_classes=10).state_dict())
     122
     """

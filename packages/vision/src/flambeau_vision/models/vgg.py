@@ -48,6 +48,7 @@ class VGG(nn.Module):
 
     Takes `[batch, 3, height, width]` of at least 32×32, returns `[batch, num_classes]`.
 
+    >>> from flambeau_vision.models import vgg11
     >>> import flambeau
     >>> with flambeau.device("meta"):  # shapes only: the parameters take half a gigabyte
     ...     vgg11(num_classes=5)(flambeau.zeros(1, 3, 64, 64)).shape

@@ -13,6 +13,7 @@ class Conv2dNormActivation(nn.Sequential):
     Without `padding` the size is kept (at stride 1); without `bias` there is one only where nothing
     normalises after it.
 
+    >>> from flambeau_vision.ops import Conv2dNormActivation
     >>> import flambeau
     >>> Conv2dNormActivation(3, 8, stride=2)(flambeau.zeros(1, 3, 8, 8)).shape
     flambeau.Size([1, 8, 4, 4])

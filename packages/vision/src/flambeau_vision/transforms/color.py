@@ -54,6 +54,8 @@ class ColorJitter(Module):
 
     A number b means factors of 1 - b to 1 + b; for `hue` a turn of -b to b (b up to 0.5).
 
+    >>> import flambeau
+    >>> from flambeau_vision.transforms import ColorJitter
     >>> ColorJitter(brightness=0.2)(flambeau.zeros(3, 4, 4)).shape
     flambeau.Size([3, 4, 4])
     """
@@ -105,6 +107,8 @@ class ColorJitter(Module):
 class Grayscale(Module):
     """The image's gray, in one channel or in three equal ones.
 
+    >>> import flambeau
+    >>> from flambeau_vision.transforms import Grayscale
     >>> Grayscale()(flambeau.zeros(3, 4, 4)).shape
     flambeau.Size([1, 4, 4])
     """
@@ -123,6 +127,8 @@ class Grayscale(Module):
 class RandomGrayscale(Module):
     """The image's gray with probability `p`, in as many channels as it had.
 
+    >>> import flambeau
+    >>> from flambeau_vision.transforms import RandomGrayscale
     >>> RandomGrayscale(p=1.0)(flambeau.zeros(3, 4, 4)).shape
     flambeau.Size([3, 4, 4])
     """

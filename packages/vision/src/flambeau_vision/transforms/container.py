@@ -20,6 +20,7 @@ def _listing(name: str, lines: Sequence[object]) -> str:
 class Compose:
     """Several transforms, one after the other.
 
+    >>> from flambeau_vision.transforms import Compose
     >>> import flambeau
     >>> from flambeau_vision.transforms import CenterCrop, Normalize
     >>> Compose([CenterCrop(2), Normalize([0.5], [0.5])])(flambeau.ones(1, 4, 4))
@@ -42,6 +43,7 @@ class Compose:
 class Lambda:
     """Any function as a transform.
 
+    >>> from flambeau_vision.transforms import Lambda
     >>> Lambda(lambda image: image * 2)(3)
     6
     """
@@ -61,6 +63,7 @@ class Lambda:
 class RandomApply(Module):
     """All of the transforms with probability `p`, else none.
 
+    >>> from flambeau_vision.transforms import Lambda, RandomApply
     >>> RandomApply([Lambda(lambda image: image * 2)], p=1.0)(3)
     6
     """
@@ -98,6 +101,7 @@ class _RandomTransforms:
 class RandomOrder(_RandomTransforms):
     """All transforms, in an order drawn from Python's `random`, as torchvision does.
 
+    >>> from flambeau_vision.transforms import Lambda, RandomOrder
     >>> RandomOrder([Lambda(lambda image: image + 1), Lambda(lambda image: image + 2)])(0)
     3
     """
@@ -113,6 +117,7 @@ class RandomOrder(_RandomTransforms):
 class RandomChoice(_RandomTransforms):
     """One of the transforms, drawn from Python's `random` with weights `p`, as torchvision does.
 
+    >>> from flambeau_vision.transforms import Lambda, RandomChoice
     >>> RandomChoice([Lambda(lambda image: image + 1)])(0)
     1
     """

@@ -17,6 +17,8 @@ from . import functional
 class ToTensor:
     """A Pillow image or `[height, width, channels]` array as a tensor of 0 to 1, channels first.
 
+    >>> from PIL import Image
+    >>> from flambeau_vision.transforms import ToTensor
     >>> ToTensor()(Image.new("RGB", (4, 2))).shape
     flambeau.Size([3, 2, 4])
     """
@@ -31,6 +33,8 @@ class ToTensor:
 class PILToTensor:
     """A Pillow image as a tensor of the same values, channels first.
 
+    >>> from PIL import Image
+    >>> from flambeau_vision.transforms import PILToTensor
     >>> PILToTensor()(Image.new("RGB", (4, 2))).dtype
     flambeau.uint8
     """
@@ -45,6 +49,8 @@ class PILToTensor:
 class ToPILImage:
     """A tensor or array as a Pillow image; `mode` where more than one fits the channels.
 
+    >>> import flambeau
+    >>> from flambeau_vision.transforms import ToPILImage
     >>> ToPILImage()(flambeau.zeros(3, 2, 4)).mode
     'RGB'
     """
@@ -63,6 +69,8 @@ class ToPILImage:
 class ConvertImageDtype(Module):
     """A tensor image in another dtype, black and white kept.
 
+    >>> import flambeau
+    >>> from flambeau_vision.transforms import ConvertImageDtype
     >>> ConvertImageDtype(flambeau.uint8)(flambeau.ones(1)).item()
     255
     """
@@ -78,6 +86,8 @@ class ConvertImageDtype(Module):
 class Normalize(Module):
     """Each channel less its `mean`, divided by its `std`.
 
+    >>> import flambeau
+    >>> from flambeau_vision.transforms import Normalize
     >>> Normalize([0.5], [0.25])(flambeau.ones(1, 1, 2))
     tensor([[[2., 2.]]])
     """

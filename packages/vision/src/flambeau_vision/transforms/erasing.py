@@ -21,6 +21,8 @@ class RandomErasing(Module):
     `scale` bounds the rectangle's share of the area, `ratio` its height over its width. If ten draws
     do not fit, the image stays whole.
 
+    >>> import flambeau
+    >>> from flambeau_vision.transforms import RandomErasing
     >>> RandomErasing(p=1.0)(flambeau.ones(3, 8, 8)).shape
     flambeau.Size([3, 8, 8])
     """

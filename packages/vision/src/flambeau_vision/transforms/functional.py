@@ -83,6 +83,8 @@ def _pillow_only(image: Picture, name: str) -> None:
 def get_dimensions(img: Picture) -> list[int]:
     """Channels, height and width.
 
+    >>> import flambeau
+    >>> from flambeau_vision.transforms.functional import get_dimensions
     >>> get_dimensions(flambeau.zeros(3, 20, 30))
     [3, 20, 30]
     """
@@ -92,6 +94,8 @@ def get_dimensions(img: Picture) -> list[int]:
 def get_image_size(img: Picture) -> list[int]:
     """Width and height.
 
+    >>> import flambeau
+    >>> from flambeau_vision.transforms.functional import get_image_size
     >>> get_image_size(flambeau.zeros(3, 20, 30))
     [30, 20]
     """
@@ -102,6 +106,8 @@ def get_image_size(img: Picture) -> list[int]:
 def get_image_num_channels(img: Picture) -> int:
     """Number of channels.
 
+    >>> import flambeau
+    >>> from flambeau_vision.transforms.functional import get_image_num_channels
     >>> get_image_num_channels(flambeau.zeros(3, 20, 30))
     3
     """
@@ -117,6 +123,8 @@ def to_tensor(pic: Image.Image | numpy.ndarray) -> Tensor:
     Bytes are scaled to 0 .. 1; other dtypes keep their values. Raises TypeError for anything else,
     OSError where the image's file is cut short.
 
+    >>> from PIL import Image
+    >>> from flambeau_vision.transforms.functional import to_tensor
     >>> to_tensor(Image.new("L", (2, 1), color=255))
     tensor([[[1., 1.]]])
     """
@@ -126,6 +134,8 @@ def to_tensor(pic: Image.Image | numpy.ndarray) -> Tensor:
 def pil_to_tensor(pic: Image.Image) -> Tensor:
     """A Pillow image as a tensor `[channels, height, width]` of the same values, not scaled.
 
+    >>> from PIL import Image
+    >>> from flambeau_vision.transforms.functional import pil_to_tensor
     >>> pil_to_tensor(Image.new("L", (2, 1), color=7))
     tensor([[[7, 7]]], dtype=flambeau.uint8)
     """
@@ -138,6 +148,8 @@ def to_pil_image(pic: Tensor | numpy.ndarray, mode: str | None = None) -> Image.
     Floating tensors are taken to lie in 0 .. 1. `mode` names Pillow's mode where more than one fits
     the channels. Raises TypeError for other dtypes, ValueError for other shapes and modes.
 
+    >>> import flambeau
+    >>> from flambeau_vision.transforms.functional import to_pil_image
     >>> to_pil_image(flambeau.ones(3, 2, 4)).size
     (4, 2)
     """
@@ -149,6 +161,8 @@ def convert_image_dtype(image: Tensor, dtype: flambeau.dtype = flambeau.float32)
 
     Raises RuntimeError where the floating dtype cannot hold the integer one's white.
 
+    >>> import flambeau
+    >>> from flambeau_vision.transforms.functional import convert_image_dtype
     >>> convert_image_dtype(flambeau.tensor([0, 255], dtype=flambeau.uint8))
     tensor([0., 1.])
     """
@@ -165,6 +179,8 @@ def normalize(
     `mean` and `std` hold one value a channel. Raises TypeError for integer images, RuntimeError for
     another number of values, ValueError for a zero deviation.
 
+    >>> import flambeau
+    >>> from flambeau_vision.transforms.functional import normalize
     >>> normalize(flambeau.ones(1, 1, 2), [0.5], [0.25])
     tensor([[[2., 2.]]])
     """
@@ -182,6 +198,8 @@ def normalize(
 def hflip(img: Picture) -> Picture:
     """The image mirrored left to right.
 
+    >>> import flambeau
+    >>> from flambeau_vision.transforms.functional import hflip
     >>> hflip(flambeau.tensor([[1, 2, 3]]))
     tensor([[3, 2, 1]])
     """
@@ -191,6 +209,8 @@ def hflip(img: Picture) -> Picture:
 def vflip(img: Picture) -> Picture:
     """The image upside down.
 
+    >>> import flambeau
+    >>> from flambeau_vision.transforms.functional import vflip
     >>> vflip(flambeau.tensor([[1], [2]]))
     tensor([[2],
             [1]])
@@ -201,6 +221,8 @@ def vflip(img: Picture) -> Picture:
 def crop(img: Picture, top: int, left: int, height: int, width: int) -> Picture:
     """The window of `height` by `width` whose corner is (`top`, `left`); black outside the image.
 
+    >>> import flambeau
+    >>> from flambeau_vision.transforms.functional import crop
     >>> crop(flambeau.arange(12).reshape(3, 4), 1, 1, 1, 2)
     tensor([[5, 6]])
     """
@@ -223,6 +245,8 @@ def _pair(output_size: int | Sequence[int], name: str) -> tuple[int, int]:
 def center_crop(img: Picture, output_size: int | Sequence[int]) -> Picture:
     """The middle of the image; a smaller image is set on black first.
 
+    >>> import flambeau
+    >>> from flambeau_vision.transforms.functional import center_crop
     >>> center_crop(flambeau.arange(16).reshape(4, 4), 2)
     tensor([[ 5,  6],
             [ 9, 10]])
@@ -269,6 +293,8 @@ def resize(
     bicubic equal PyTorch's `interpolate`, with `antialias` its antialiased form; Pillow images
     always antialias. Raises ValueError for filters that tensors do not have.
 
+    >>> import flambeau
+    >>> from flambeau_vision.transforms.functional import resize
     >>> resize(flambeau.zeros(3, 20, 40), 10).shape
     flambeau.Size([3, 10, 20])
     """
@@ -301,6 +327,8 @@ def resized_crop(
 ) -> Picture:
     """A window of the image, resized.
 
+    >>> import flambeau
+    >>> from flambeau_vision.transforms.functional import resized_crop
     >>> resized_crop(flambeau.zeros(3, 20, 40), 0, 0, 10, 10, [5, 5]).shape
     flambeau.Size([3, 5, 5])
     """
@@ -331,6 +359,8 @@ def pad(
     `padding_mode` is `constant` (of `fill`), `edge` (the border repeated), `reflect` (mirrored
     without the border) or `symmetric` (mirrored with it).
 
+    >>> import flambeau
+    >>> from flambeau_vision.transforms.functional import pad
     >>> pad(flambeau.tensor([[1, 2]]), [1, 0])
     tensor([[0, 1, 2, 0]])
     >>> pad(flambeau.tensor([[1, 2, 3]]), [1, 0], padding_mode="reflect")
@@ -347,6 +377,8 @@ def pad(
 def five_crop(img: Picture, size: int | Sequence[int]) -> tuple[Picture, ...]:
     """The four corners (top left, top right, bottom left, bottom right) and the middle.
 
+    >>> import flambeau
+    >>> from flambeau_vision.transforms.functional import five_crop
     >>> len(five_crop(flambeau.zeros(3, 8, 8), 4))
     5
     """
@@ -367,6 +399,8 @@ def ten_crop(
 ) -> tuple[Picture, ...]:
     """`five_crop` of the image, then of its mirror image.
 
+    >>> import flambeau
+    >>> from flambeau_vision.transforms.functional import ten_crop
     >>> len(ten_crop(flambeau.zeros(3, 8, 8), 4))
     10
     """
@@ -413,6 +447,8 @@ def rotate(
     `expand` enlarges the canvas until all corners fit; `fill` colors what the image does not reach
     (black if None). Tensors offer nearest and bilinear.
 
+    >>> import flambeau
+    >>> from flambeau_vision.transforms.functional import rotate
     >>> rotate(flambeau.tensor([[[1, 2], [3, 4]]], dtype=flambeau.uint8), 90)
     tensor([[[2, 4],
              [1, 3]]], dtype=flambeau.uint8)
@@ -444,6 +480,8 @@ def affine(
 
     `translate` is in pixels (x, y), `shear` in degrees (x, or x and y).
 
+    >>> import flambeau
+    >>> from flambeau_vision.transforms.functional import affine
     >>> affine(flambeau.tensor([[[1, 2, 3]]]), 0, [1, 0], 1.0, 0.0)
     tensor([[[0, 1, 2]]])
     """
@@ -474,6 +512,8 @@ def erase(
 ) -> Tensor:
     """A tensor image with the window of `h` by `w` at row `i`, column `j` set to `v`.
 
+    >>> import flambeau
+    >>> from flambeau_vision.transforms.functional import erase
     >>> erase(flambeau.ones(1, 2, 2), 0, 0, 1, 2, 0.0)
     tensor([[[0., 0.],
              [1., 1.]]])
@@ -496,6 +536,8 @@ def _not_negative(name: str, factor: float) -> None:
 def adjust_brightness(img: Picture, brightness_factor: float) -> Picture:
     """The image `brightness_factor` times as bright (0 black, 1 unchanged).
 
+    >>> import flambeau
+    >>> from flambeau_vision.transforms.functional import adjust_brightness
     >>> adjust_brightness(flambeau.full((1, 1, 2), 0.25), 2.0)
     tensor([[[0.5000, 0.5000]]])
     """
@@ -506,6 +548,8 @@ def adjust_brightness(img: Picture, brightness_factor: float) -> Picture:
 def adjust_contrast(img: Picture, contrast_factor: float) -> Picture:
     """The image with its distance from the mean gray scaled (0 gray, 1 unchanged).
 
+    >>> import flambeau
+    >>> from flambeau_vision.transforms.functional import adjust_contrast
     >>> adjust_contrast(flambeau.tensor([[[0.0, 1.0]]]), 0.5)
     tensor([[[0.2500, 0.7500]]])
     """
@@ -516,6 +560,8 @@ def adjust_contrast(img: Picture, contrast_factor: float) -> Picture:
 def adjust_saturation(img: Picture, saturation_factor: float) -> Picture:
     """The image with its distance from its own gray scaled (0 gray, 1 unchanged).
 
+    >>> import flambeau
+    >>> from flambeau_vision.transforms.functional import adjust_saturation
     >>> adjust_saturation(flambeau.full((3, 1, 1), 0.5), 0.0).shape
     flambeau.Size([3, 1, 1])
     """
@@ -526,6 +572,8 @@ def adjust_saturation(img: Picture, saturation_factor: float) -> Picture:
 def adjust_hue(img: Picture, hue_factor: float) -> Picture:
     """The image with every hue turned by `hue_factor` of the circle (-0.5 to 0.5).
 
+    >>> import flambeau
+    >>> from flambeau_vision.transforms.functional import adjust_hue
     >>> adjust_hue(flambeau.tensor([1.0, 0.0, 0.0]).reshape(3, 1, 1), 0.5).flatten()
     tensor([0., 1., 1.])
     """
@@ -537,6 +585,8 @@ def adjust_hue(img: Picture, hue_factor: float) -> Picture:
 def adjust_gamma(img: Picture, gamma: float, gain: float = 1) -> Picture:
     """`gain * image ** gamma`, on values of 0 to 1.
 
+    >>> import flambeau
+    >>> from flambeau_vision.transforms.functional import adjust_gamma
     >>> adjust_gamma(flambeau.full((1, 1, 2), 0.5), 2.0)
     tensor([[[0.2500, 0.2500]]])
     """
@@ -547,6 +597,8 @@ def adjust_gamma(img: Picture, gamma: float, gain: float = 1) -> Picture:
 def adjust_sharpness(img: Image.Image, sharpness_factor: float) -> Image.Image:
     """A Pillow image blurred (0), unchanged (1) or sharpened (above).
 
+    >>> from PIL import Image
+    >>> from flambeau_vision.transforms.functional import adjust_sharpness
     >>> adjust_sharpness(Image.new("L", (3, 3)), 2.0).size
     (3, 3)
     """
@@ -558,6 +610,8 @@ def adjust_sharpness(img: Image.Image, sharpness_factor: float) -> Image.Image:
 def rgb_to_grayscale(img: Picture, num_output_channels: int = 1) -> Picture:
     """The image's gray, in one channel or in three equal ones.
 
+    >>> import flambeau
+    >>> from flambeau_vision.transforms.functional import rgb_to_grayscale
     >>> rgb_to_grayscale(flambeau.ones(3, 2, 2)).shape
     flambeau.Size([1, 2, 2])
     """
@@ -571,6 +625,8 @@ def rgb_to_grayscale(img: Picture, num_output_channels: int = 1) -> Picture:
 def to_grayscale(img: Image.Image, num_output_channels: int = 1) -> Image.Image:
     """A Pillow image's gray, in one channel or in three equal ones.
 
+    >>> from PIL import Image
+    >>> from flambeau_vision.transforms.functional import to_grayscale
     >>> to_grayscale(Image.new("RGB", (3, 2))).mode
     'L'
     """
@@ -581,6 +637,8 @@ def to_grayscale(img: Image.Image, num_output_channels: int = 1) -> Image.Image:
 def invert(img: Picture) -> Picture:
     """The negative of an image.
 
+    >>> import flambeau
+    >>> from flambeau_vision.transforms.functional import invert
     >>> invert(flambeau.tensor([[0, 255]], dtype=flambeau.uint8))
     tensor([[255,   0]], dtype=flambeau.uint8)
     """
@@ -590,6 +648,8 @@ def invert(img: Picture) -> Picture:
 def posterize(img: Picture, bits: int) -> Picture:
     """The image with only the highest `bits` (0 to 8) of each byte kept.
 
+    >>> import flambeau
+    >>> from flambeau_vision.transforms.functional import posterize
     >>> posterize(flambeau.tensor([[200]], dtype=flambeau.uint8), 1)
     tensor([[128]], dtype=flambeau.uint8)
     """
@@ -601,6 +661,8 @@ def posterize(img: Picture, bits: int) -> Picture:
 def solarize(img: Picture, threshold: float) -> Picture:
     """The image with every value at or above `threshold` inverted.
 
+    >>> import flambeau
+    >>> from flambeau_vision.transforms.functional import solarize
     >>> solarize(flambeau.tensor([[100, 200]], dtype=flambeau.uint8), 128)
     tensor([[100,  55]], dtype=flambeau.uint8)
     """
@@ -610,6 +672,8 @@ def solarize(img: Picture, threshold: float) -> Picture:
 def autocontrast(img: Image.Image) -> Image.Image:
     """A Pillow image with each band stretched from black to white.
 
+    >>> from PIL import Image
+    >>> from flambeau_vision.transforms.functional import autocontrast
     >>> autocontrast(Image.new("L", (2, 2))).size
     (2, 2)
     """
@@ -620,6 +684,8 @@ def autocontrast(img: Image.Image) -> Image.Image:
 def equalize(img: Image.Image) -> Image.Image:
     """A Pillow image with each band's histogram made even.
 
+    >>> from PIL import Image
+    >>> from flambeau_vision.transforms.functional import equalize
     >>> equalize(Image.new("L", (2, 2))).size
     (2, 2)
     """

@@ -26,6 +26,8 @@ _SIZE = "Please provide only two dimensions (h, w) for size."
 class Resize(Module):
     """The image at another size: `(height, width)`, or one number for the shorter side.
 
+    >>> import flambeau
+    >>> from flambeau_vision.transforms import Resize
     >>> Resize(10)(flambeau.zeros(3, 20, 40)).shape
     flambeau.Size([3, 10, 20])
     """
@@ -60,6 +62,8 @@ class Resize(Module):
 class CenterCrop(Module):
     """The middle of the image; a smaller image is set on black first.
 
+    >>> import flambeau
+    >>> from flambeau_vision.transforms import CenterCrop
     >>> CenterCrop(10)(flambeau.zeros(3, 20, 40)).shape
     flambeau.Size([3, 10, 10])
     """
@@ -78,6 +82,8 @@ class CenterCrop(Module):
 class Pad(Module):
     """The image with a border.
 
+    >>> import flambeau
+    >>> from flambeau_vision.transforms import Pad
     >>> Pad(2)(flambeau.zeros(3, 20, 40)).shape
     flambeau.Size([3, 24, 44])
     """
@@ -113,6 +119,8 @@ class Pad(Module):
 class RandomCrop(Module):
     """A window of `size` at a random place, of the image padded first where asked.
 
+    >>> import flambeau
+    >>> from flambeau_vision.transforms import RandomCrop
     >>> RandomCrop(10, padding=2)(flambeau.zeros(3, 20, 40)).shape
     flambeau.Size([3, 10, 10])
     """
@@ -174,6 +182,8 @@ class _RandomFlip(Module):
 class RandomHorizontalFlip(_RandomFlip):
     """The image mirrored left to right with probability `p`.
 
+    >>> import flambeau
+    >>> from flambeau_vision.transforms import RandomHorizontalFlip
     >>> RandomHorizontalFlip(p=1.0)(flambeau.tensor([[1, 2]]))
     tensor([[2, 1]])
     """
@@ -185,6 +195,8 @@ class RandomHorizontalFlip(_RandomFlip):
 class RandomVerticalFlip(_RandomFlip):
     """The image turned upside down with probability `p`.
 
+    >>> import flambeau
+    >>> from flambeau_vision.transforms import RandomVerticalFlip
     >>> RandomVerticalFlip(p=0.0)(flambeau.tensor([[1, 2]]))
     tensor([[1, 2]])
     """
@@ -198,6 +210,8 @@ class RandomResizedCrop(Module):
 
     `scale` bounds the window's share of the area, `ratio` its width over its height.
 
+    >>> import flambeau
+    >>> from flambeau_vision.transforms import RandomResizedCrop
     >>> RandomResizedCrop(8)(flambeau.zeros(3, 20, 40)).shape
     flambeau.Size([3, 8, 8])
     """
@@ -261,6 +275,8 @@ class RandomResizedCrop(Module):
 class FiveCrop(Module):
     """The four corners and the middle, as a tuple.
 
+    >>> import flambeau
+    >>> from flambeau_vision.transforms import FiveCrop
     >>> len(FiveCrop(4)(flambeau.zeros(3, 8, 8)))
     5
     """
@@ -279,6 +295,8 @@ class FiveCrop(Module):
 class TenCrop(Module):
     """Five crops of the image and five of its mirror image, as a tuple.
 
+    >>> import flambeau
+    >>> from flambeau_vision.transforms import TenCrop
     >>> len(TenCrop(4)(flambeau.zeros(3, 8, 8)))
     10
     """
@@ -307,6 +325,8 @@ def _tensor_fill(img: object, fill: Fill) -> Fill:
 class RandomRotation(Module):
     """The image turned by a random angle of `degrees` (a number d means -d to d).
 
+    >>> import flambeau
+    >>> from flambeau_vision.transforms import RandomRotation
     >>> RandomRotation(10)(flambeau.zeros(3, 20, 40)).shape
     flambeau.Size([3, 20, 40])
     """
@@ -355,6 +375,8 @@ class RandomAffine(Module):
     `translate` bounds the move as shares of width and height, `scale` the factor, `shear` the
     angles in degrees (x, or x and y).
 
+    >>> import flambeau
+    >>> from flambeau_vision.transforms import RandomAffine
     >>> RandomAffine(10, translate=(0.1, 0.1))(flambeau.zeros(3, 20, 40)).shape
     flambeau.Size([3, 20, 40])
     """

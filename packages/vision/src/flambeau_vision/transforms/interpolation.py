@@ -13,6 +13,7 @@ class InterpolationMode(Enum):
     `NEAREST`, `NEAREST_EXACT`, `BILINEAR` and `BICUBIC` work on tensors and Pillow images, `BOX`,
     `HAMMING` and `LANCZOS` on Pillow images only.
 
+    >>> from flambeau_vision.transforms import InterpolationMode
     >>> InterpolationMode.BILINEAR.value
     'bilinear'
     """
