@@ -53,7 +53,8 @@ def docstrings(
 def examples() -> list[doctest.DocTest]:
     parser = doctest.DocTestParser()
     return [
-        parser.get_doctest(text, {}, name, module.__file__, 0)
+        # The names of the module are there, as doctest has it.
+        parser.get_doctest(text, dict(vars(module)), name, module.__file__, 0)
         for module in modules()
         for name, text in docstrings(module.__name__, module, module, set())
     ]
@@ -68,7 +69,7 @@ def test_docstring(
     monkeypatch.chdir(tmp_path)
     flambeau.manual_seed(0)
     common = {"nn": flambeau.nn, "F": flambeau.nn.functional, "optim": flambeau.optim}
-    example.globs.update(flambeau=flambeau, **common)
+    example.globs |= {"flambeau": flambeau} | common
     report: list[str] = []
     doctest.DocTestRunner(optionflags=OPTIONS).run(example, out=report.append)
     assert not report, "".join(report)

@@ -28,6 +28,27 @@ def examples_of(page: pathlib.Path) -> list[tuple[int, str]]:
     return [(text.count("\n", 0, found.start(1)) + 1, found[1]) for found in FENCE.finditer(text)]
 
 
+def write_speech(folder: pathlib.Path) -> None:
+    import flambeau
+    import flambeau_audio
+
+    second = flambeau.linspace(0, 1, 22050)
+    flambeau_audio.save(folder / "speech.flac", (second * 3000).sin().unsqueeze(0) / 2, 22050)
+
+
+def write_book(folder: pathlib.Path) -> None:
+    from pydoc_data.topics import topics
+
+    (folder / "book.txt").write_text("\n".join(topics.values()), encoding="utf-8")
+
+
+# The files that a page takes for granted, as "your" speech or book.
+FILES = {
+    "packages/audio/README.md": write_speech,
+    "packages/text/README.md": write_book,
+}
+
+
 def run_block(page: pathlib.Path, line: int, code: str, names: dict[str, object]) -> None:
     if ">>>" not in code:
         # Blank lines in front make a traceback name the line of the page.
@@ -41,11 +62,13 @@ def run_block(page: pathlib.Path, line: int, code: str, names: dict[str, object]
     assert not report, "".join(report)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_examples_of_page(
     page: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    FILES.get(str(page.relative_to(ROOT)), lambda folder: None)(tmp_path)
     names: dict[str, object] = {"__name__": "__page__"}
     for line, code in examples_of(page):
         run_block(page, line, code, names)
