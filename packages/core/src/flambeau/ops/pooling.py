@@ -14,7 +14,6 @@ from ..runtime.meta import Meta
 from ..runtime.tensor import Tensor
 from .convolution import expanded, inside, padded, taps, windows
 from .creation import tensor, zeros
-from .indexing import gather
 from .joining import stack
 
 Sizes = int | tuple[int, ...]
@@ -61,6 +60,35 @@ def _padded_low(xp, x, pairs):
     return y
 
 
+def _largest(xp, x, kernel, stride, padding, dilation, out):
+    """The largest value of every window of an array that is padded already."""
+    best = None
+    for _place, slices in taps(kernel, out, stride, dilation):
+        part = x[(..., *slices)]
+        best = part.copy() if best is None else xp.maximum(best, part, out=best)
+    return best
+
+
+def _claims(xp, x, best, size, kernel, stride, padding, dilation, out):
+    """For every place of the window: which windows have their largest value there, the first wins."""
+    broken = best != best  # nan equals nothing, but is the largest where there is one
+    any_broken = bool(broken.any())
+    free = None
+    for place, slices in taps(kernel, out, stride, dilation):
+        part = x[(..., *slices)]
+        mask = part == best
+        if any_broken:
+            mask |= broken & (part != part)
+        if any(padding):
+            mask &= _is_inside(xp, place, size, stride, padding, dilation, out)
+        if free is None:
+            free = ~mask
+        else:
+            mask &= free
+            free ^= mask
+        yield place, slices, mask
+
+
 @primitive(method=False)
 def max_pool(
     input: Meta,
@@ -84,30 +112,17 @@ def max_pool(
 def _(xp, x, *, kernel, stride, padding, dilation, out):
     size = x.shape[-len(kernel) :]
     x = _padded_low(xp, x, _pairs(size, kernel, stride, padding, dilation, out))
-    best = None
-    for _place, slices in taps(kernel, out, stride, dilation):
-        part = x[(..., *slices)]
-        best = part.copy() if best is None else xp.maximum(best, part, out=best)
-    return best
+    return _largest(xp, x, kernel, stride, padding, dilation, out)
 
 
 @max_pool.vjp
-def _(g, _out, input, *, kernel, stride, padding, dilation, out):
-    places = max_pool_places(input, kernel, stride, padding, dilation, out)
-    count = len(kernel)
-    flat = zeros(
-        (*input.shape[:-count], prod(input.shape[-count:])), dtype=g.dtype, device=g.device
-    )
-    flat = flat.scatter_add(-1, places.flatten(-count), g.flatten(-count))
-    return flat.reshape(input.shape)
+def _(g, made, input, **attrs):
+    return max_pool_spread(g, input, made.detach(), *attrs.values())
 
 
 @max_pool.jvp
-def _(tangents, _out, input, **attrs):
-    count = len(attrs["kernel"])
-    places = max_pool_places(input, *attrs.values())
-    taken = gather(tangents[0].flatten(-count), -1, places.flatten(-count))
-    return taken.reshape(places.shape)
+def _(tangents, made, input, **attrs):
+    return max_pool_pick(tangents[0], input, made, *attrs.values())
 
 
 @max_pool.batch
@@ -127,6 +142,123 @@ def _(builder, x, *, kernel, stride, padding, dilation, out):
         dilations=list(dilation),
         pads=pairs,
     )
+
+
+@primitive(method=False)
+def max_pool_spread(
+    g: Meta,
+    input: Meta,
+    output: Meta,
+    kernel: tuple[int, ...],
+    stride: tuple[int, ...],
+    padding: tuple[int, ...],
+    dilation: tuple[int, ...],
+    out: tuple[int, ...],
+):
+    """The gradient of `max_pool`: each value added where its window's largest value was.
+
+    >>> import flambeau
+    >>> x, y = flambeau.tensor([1.0, 3.0]), flambeau.tensor([3.0])
+    >>> flambeau.ops.pooling.max_pool_spread(flambeau.ones(1), x, y, (2,), (2,), (0,), (1,), (1,))
+    tensor([0., 1.])
+    """
+    return input.like(dtype=g.dtype)
+
+
+@max_pool_spread.kernel
+def _(xp, g, x, best, *, kernel, stride, padding, dilation, out):
+    options = (kernel, stride, padding, dilation, out)
+    size = x.shape[-len(kernel) :]
+    pairs = _pairs(size, *options)
+    x = _padded_low(xp, x, pairs)
+    total = xp.zeros(x.shape, g.dtype)
+    apart = all(s > d * (k - 1) for s, d, k in zip(stride, dilation, kernel))
+    for _place, slices, mask in _claims(xp, x, best, size, *options):
+        target = total[(..., *slices)]
+        if apart:
+            xp.copyto(target, g, where=mask)
+        else:
+            target += xp.where(mask, g, 0)
+    return total[(..., *inside(size, pairs))]
+
+
+@max_pool_spread.vjp
+def _(g, _made, _g, input, output, **attrs):
+    return lambda: max_pool_pick(g, input, output, *attrs.values()), None, None
+
+
+@max_pool_spread.jvp
+def _(tangents, made, _g, input, output, **attrs):
+    if tangents[0] is None:
+        return zeros(made.shape, dtype=made.dtype, device=made.device)
+    return max_pool_spread(tangents[0], input, output, *attrs.values())
+
+
+@max_pool_spread.batch
+def _(size, batched, *arrays, **attrs):
+    return max_pool_spread(*_all_batched(size, batched, arrays), *attrs.values())
+
+
+max_pool_spread.refuse("onnx", "a gradient: exported graphs do not train")
+
+
+@primitive(method=False)
+def max_pool_pick(
+    values: Meta,
+    input: Meta,
+    output: Meta,
+    kernel: tuple[int, ...],
+    stride: tuple[int, ...],
+    padding: tuple[int, ...],
+    dilation: tuple[int, ...],
+    out: tuple[int, ...],
+):
+    """The transpose of `max_pool_spread`: of `values`, those where `input` has its largest ones.
+
+    >>> import flambeau
+    >>> x, y = flambeau.tensor([1.0, 3.0]), flambeau.tensor([3.0])
+    >>> t = flambeau.tensor([7.0, 8.0])
+    >>> flambeau.ops.pooling.max_pool_pick(t, x, y, (2,), (2,), (0,), (1,), (1,))
+    tensor([8.])
+    """
+    return output.like(dtype=values.dtype)
+
+
+@max_pool_pick.kernel
+def _(xp, values, x, best, *, kernel, stride, padding, dilation, out):
+    options = (kernel, stride, padding, dilation, out)
+    size = x.shape[-len(kernel) :]
+    pairs = _pairs(size, *options)
+    x, values = _padded_low(xp, x, pairs), padded(xp, values, pairs)
+    picked = xp.zeros(best.shape, values.dtype)
+    for _place, slices, mask in _claims(xp, x, best, size, *options):
+        xp.copyto(picked, values[(..., *slices)], where=mask)
+    return picked
+
+
+@max_pool_pick.vjp
+def _(g, _made, _values, input, output, **attrs):
+    return lambda: max_pool_spread(g, input, output, *attrs.values()), None, None
+
+
+@max_pool_pick.jvp
+def _(tangents, made, _values, input, output, **attrs):
+    if tangents[0] is None:
+        return zeros(made.shape, dtype=made.dtype, device=made.device)
+    return max_pool_pick(tangents[0], input, output, *attrs.values())
+
+
+@max_pool_pick.batch
+def _(size, batched, *arrays, **attrs):
+    return max_pool_pick(*_all_batched(size, batched, arrays), *attrs.values())
+
+
+max_pool_pick.refuse("onnx", "a derivative: exported graphs do not train")
+
+
+def _all_batched(size: int, batched: tuple[bool, ...], arrays: tuple[Tensor, ...]) -> list[Tensor]:
+    """Every array with the batch in front."""
+    return [a if b else a.unsqueeze(0).expand(size, *a.shape) for a, b in zip(arrays, batched)]
 
 
 @primitive(method=False)
@@ -152,32 +284,20 @@ def max_pool_places(
 
 @max_pool_places.kernel
 def _(xp, x, *, kernel, stride, padding, dilation, out):
+    options = (kernel, stride, padding, dilation, out)
     size = x.shape[-len(kernel) :]
-    pairs = _pairs(size, kernel, stride, padding, dilation, out)
-    x = _padded_low(xp, x, pairs)
-    best = where = None
-    for place, slices in taps(kernel, out, stride, dilation):
-        part = x[(..., *slices)]
+    x = _padded_low(xp, x, _pairs(size, *options))
+    places = xp.zeros((*x.shape[: -len(kernel)], *out), "i8")
+    for place, _slices, mask in _claims(xp, x, _largest(xp, x, *options), size, *options):
         index = _flat_index(xp, place, size, stride, padding, dilation, out)
-        if best is None:
-            best = part.copy()
-            where = xp.empty(best.shape, "i8")
-            where[...] = index
-            started = xp.broadcast_to(
-                _is_inside(xp, place, size, stride, padding, dilation, out), best.shape
-            )
-        else:
-            valid = _is_inside(xp, place, size, stride, padding, dilation, out)
-            better = (part > best) | (part != part) | ~started
-            better &= valid
-            xp.copyto(best, part, where=better)
-            xp.copyto(where, xp.broadcast_to(index, where.shape), where=better)
-            started = started | valid
-    return where
+        xp.copyto(places, xp.broadcast_to(index, places.shape), where=mask)
+    return places
 
 
 max_pool_places.no_vjp("integer output")
-max_pool_places.refuse("onnx", "ONNX counts the places over the whole tensor, not over each channel")
+max_pool_places.refuse(
+    "onnx", "ONNX counts the places over the whole tensor, not over each channel"
+)
 
 
 @max_pool_places.batch

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ... import ops
 from . import Make, Sample
 
 
@@ -16,6 +17,23 @@ def max_pool(make: Make) -> Iterator[Sample]:
 def max_pool_places(make: Make) -> Iterator[Sample]:
     """As `max_pool`."""
     yield from max_pool(make)
+
+
+def max_pool_spread(make: Make) -> Iterator[Sample]:
+    """Gradients of `max_pool`'s samples."""
+    for sample in max_pool(make):
+        x, *options = sample.args
+        x = x.detach()
+        best = ops.pooling.max_pool(x, *options)
+        yield Sample(make(*best.shape), x, best, *options)
+
+
+def max_pool_pick(make: Make) -> Iterator[Sample]:
+    """Values picked where `max_pool`'s samples are largest."""
+    for sample in max_pool(make):
+        x, *options = sample.args
+        x = x.detach()
+        yield Sample(make(*x.shape), x, ops.pooling.max_pool(x, *options), *options)
 
 
 def window_sum(make: Make) -> Iterator[Sample]:
