@@ -16,7 +16,7 @@ class GradcheckError(RuntimeError):
 
 def _outputs(x: Any) -> list[Tensor]:
     xs = [x] if isinstance(x, Tensor) else list(x)
-    return [o for o in xs if isinstance(o, Tensor) and o.dtype.is_floating_point]
+    return [o for o in xs if isinstance(o, Tensor) and (o.dtype.is_floating_point or o.dtype.is_complex)]
 
 
 def gradcheck(
@@ -61,25 +61,23 @@ def _compare(func: Any, args: tuple, outs: list[Tensor], number: int, x: Tensor,
     import numpy as np
 
     out = outs[number]
-    n, m = x.numel(), out.numel()  # type: ignore[attr-defined]
-    analytical = np.zeros((n, m))
-    for j in range(m):
-        seed = np.zeros(m)
-        seed[j] = 1
-        g = out.new_tensor(seed).reshape(out.shape)  # type: ignore[attr-defined]
+    analytical = np.zeros((_parts(x).size, _parts(out).size))
+    for j in range(analytical.shape[1]):
+        g = out.new_tensor(_seed(out, j)).reshape(out.shape)  # type: ignore[attr-defined]
         got = grad(out, x, g, retain_graph=True, allow_unused=True)[0]
         if got is not None:
-            analytical[:, j] = got.detach().numpy().reshape(-1)  # type: ignore[attr-defined]
-    numerical = np.zeros((n, m))
-    array = x._array
+            analytical[:, j] = _parts(got)
+    numerical = np.zeros_like(analytical)
+    array, wide = x._array, 2 if x.dtype.is_complex else 1
     with no_grad():
-        for i in range(n):
-            where = np.unravel_index(i, array.shape)
+        for i in range(len(numerical)):
+            where = np.unravel_index(i // wide, array.shape)
+            step = eps * 1j if i % wide else eps
             old = array[where].copy()
-            array[where] = old + eps
-            up = _outputs(func(*args))[number].numpy().reshape(-1).astype("float64").copy()  # type: ignore[attr-defined]
-            array[where] = old - eps
-            down = _outputs(func(*args))[number].numpy().reshape(-1).astype("float64").copy()  # type: ignore[attr-defined]
+            array[where] = old + step
+            up = _parts(_outputs(func(*args))[number])
+            array[where] = old - step
+            down = _parts(_outputs(func(*args))[number])
             array[where] = old
             numerical[i] = (up - down) / (2 * eps)
     if not np.allclose(analytical, numerical, rtol, atol, equal_nan=True):
@@ -87,6 +85,24 @@ def _compare(func: Any, args: tuple, outs: list[Tensor], number: int, x: Tensor,
             f"Jacobian mismatch for output {number} with respect to input {which},\n"
             f"numerical:{numerical}\nanalytical:{analytical}\n"
         )
+
+
+def _parts(t: Tensor) -> Any:
+    """All numbers of a tensor in a row, complex ones as two: a gradient is then one more real number each."""
+    import numpy as np
+
+    flat = np.ascontiguousarray(t.detach()._array).reshape(-1)  # type: ignore[attr-defined]
+    return flat.view(flat.real.dtype).astype("float64")
+
+
+def _seed(out: Tensor, j: int) -> Any:
+    """The cotangent that picks the j-th of `_parts(out)`."""
+    import numpy as np
+
+    seed = np.zeros(out.numel(), dtype=out._array.dtype)  # type: ignore[attr-defined]
+    wide = 2 if out.dtype.is_complex else 1
+    seed[j // wide] = 1j if j % wide else 1
+    return seed
 
 
 def gradgradcheck(

@@ -66,6 +66,17 @@ class Make:
         """A tensor that is not contiguous."""
         return self(*shape[::-1], **options).detach().permute(tuple(range(len(shape)))[::-1]).requires_grad_()  # type: ignore[attr-defined]
 
+    def complex(self, *shape: int, grad: bool = True) -> Tensor:
+        """Complex numbers in a ring around zero, on whose axes no absolute value has a kink."""
+        from ...ops.complex import complex as joined
+
+        made = joined(self(*shape, low=0.2, grad=False), self(*shape, low=-2, high=-0.2, grad=False))
+        return made.requires_grad_(grad)
+
+    def order(self, n: int) -> Tensor:
+        """0 to n - 1 in an order by chance: indices no two of which are equal."""
+        return draws.randperm(n, generator=self._generator)
+
     def ints(self, *shape: int, below: int = 5, above: int = 0) -> Tensor:
         """Integers in [above, below)."""
         return draws.randint(above, below, shape, generator=self._generator)

@@ -1,0 +1,27 @@
+"""Samples of elementwise compositions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from . import Make, Sample
+
+
+def isclose(make: Make) -> Iterator[Sample]:
+    """Equal, near, far."""
+    x = make(2, 3, grad=False)
+    yield Sample(x, x + 1e-9)  # type: ignore[operator]
+    yield Sample(x, make(3, grad=False), rtol=0.5, atol=0.1)
+
+
+def masked_fill(make: Make) -> Iterator[Sample]:
+    """A number and a tensor, the mask broadcast."""
+    yield Sample(make(2, 3), make.bools(2, 3), 1.5)
+    yield Sample(make(2, 3), make.bools(3), make())
+    yield Sample(make(), make.bools(), 2)
+
+
+def nan_to_num(make: Make) -> Iterator[Sample]:
+    """Finite numbers pass; others are replaced."""
+    yield Sample(make(2, 3))
+    yield Sample(make(2, 3, grad=False) / 0, 1.0, 2.0, -2.0)  # type: ignore[operator]

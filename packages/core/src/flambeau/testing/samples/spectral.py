@@ -1,0 +1,66 @@
+"""Samples of Fourier transforms. Gradients that arrive complex are tested in tests/ops/test_spectral.py."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...ops.creation import ones
+from . import Make, Sample
+from .complex import numbers
+
+
+def _fft_c2c(make: Make) -> Iterator[Sample]:
+    """Both directions."""
+    yield Sample(numbers(make, 2, 5), 1, True)
+    yield Sample(numbers(make, 4, 2), 0, False)
+
+
+def _fft_r2c(make: Make) -> Iterator[Sample]:
+    """Even and odd lengths."""
+    yield Sample(make(2, 6), 1, grad=False)
+    yield Sample(make(5, 2), 0, grad=False)
+
+
+def _fft_c2r(make: Make) -> Iterator[Sample]:
+    """Even and odd lengths."""
+    yield Sample(numbers(make, 2, 4), 1, 6)
+    yield Sample(numbers(make, 3, 2), 0, 5)
+
+
+def fft_fft(make: Make) -> Iterator[Sample]:
+    """Real and complex, cut and filled up, every norm."""
+    yield Sample(make(2, 6), grad=False)
+    yield Sample(numbers(make, 2, 6), 4, -1, "ortho")
+    yield Sample(numbers(make, 6, 2), 7, 0, "forward")
+
+
+fft_ifft = fft_irfft = fft_fft
+
+
+def fft_rfft(make: Make) -> Iterator[Sample]:
+    """Whole, cut and filled up."""
+    yield Sample(make(2, 6), grad=False)
+    yield Sample(make(2, 6), 5, -1, "ortho", grad=False)
+    yield Sample(make(6, 2), 7, 0, "forward", grad=False)
+
+
+def _length(make: Make) -> Iterator[Sample]:
+    yield Sample(4)
+    yield Sample(5)
+
+
+fft_fftfreq = fft_rfftfreq = hann_window = hamming_window = _length
+
+
+def stft(make: Make) -> Iterator[Sample]:
+    """One signal and several, one side and both."""
+    window = ones(8)
+    yield Sample(make(20), 8, 4, window=window, return_complex=True, grad=False, batch=False)
+    yield Sample(make(2, 20), 8, window=window, center=False, onesided=False, return_complex=True, grad=False, batch=False)
+
+
+def istft(make: Make) -> Iterator[Sample]:
+    """One side and both."""
+    window = ones(8)
+    yield Sample(numbers(make, 5, 6), 8, window=window, batch=False)
+    yield Sample(numbers(make, 2, 8, 6), 8, window=window, onesided=False, batch=False)
