@@ -168,3 +168,12 @@ def test_impossible_settings_of_stft(settings, message):
 def test_no_window_is_warned_about():
     with pytest.warns(UserWarning, match="A window was not provided"):
         flambeau.stft(flambeau.zeros(40), 16, return_complex=True)
+
+
+def test_every_operator_is_complete():
+    from flambeau.runtime.operator import registry
+    from flambeau.testing import missing_rules
+
+    here = [op for op in registry.values() if op.body.__module__ == "flambeau.ops.spectral"]
+    assert len(here) == 13
+    assert {op.name: missing_rules(op) for op in here if missing_rules(op)} == {}

@@ -229,8 +229,11 @@ def view_as_complex(input: Meta):
 
 @view_as_complex.kernel
 def _(xp, x):
+    kind = "complex128" if x.dtype == "float64" else "complex64"
+    if not x.size:
+        return xp.empty(x.shape[:-1], dtype=kind)
     check(x.strides[-1] == x.itemsize, lambda: "Tensor must have a last dimension with stride 1")
-    return x.view("complex128" if x.dtype == "float64" else "complex64")[..., 0]
+    return x.view(kind)[..., 0]
 
 
 @view_as_complex.vjp

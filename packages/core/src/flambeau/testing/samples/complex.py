@@ -11,7 +11,9 @@ from . import Make, Sample
 
 def numbers(make: Make, *shape: int) -> Tensor:
     """Complex numbers away from 0."""
-    return to_complex(make(*shape, low=0.3, grad=False), make(*shape, low=-2.0, high=-0.3, grad=False))
+    return to_complex(
+        make(*shape, low=0.3, grad=False), make(*shape, low=-2.0, high=-0.3, grad=False)
+    )
 
 
 def _one(make: Make) -> Iterator[Sample]:
