@@ -202,8 +202,12 @@ def _collapse(shape: Shape, rows: Sequence[Shape], reduced: Sequence[int], input
         _Loop(n, tuple(r[d] for r in rows), d in reduced) for d, n in enumerate(shape) if n != 1
     ]
     loops.sort(key=lambda loop: _reach(loop, inputs, bool(reduced)), reverse=True)
-    if loops and any(loop.reduced for loop in loops):
-        loops = _reduced_in_order(loops)
+    merged = _merge(_reduced_in_order(_merge(loops)))
+    return merged or [_Loop(1, (0,) * len(rows), bool(reduced))]
+
+
+def _merge(loops: list[_Loop]) -> list[_Loop]:
+    """Neighbours made one loop where every array steps evenly through both."""
     merged: list[_Loop] = []
     for loop in loops:
         last = merged[-1] if merged else None
@@ -213,7 +217,7 @@ def _collapse(shape: Shape, rows: Sequence[Shape], reduced: Sequence[int], input
             merged[-1] = _Loop(last.size * loop.size, loop.strides, loop.reduced)
         else:
             merged.append(loop)
-    return merged or [_Loop(1, (0,) * len(rows), bool(reduced))]
+    return merged
 
 
 def _reach(loop: _Loop, inputs: int, reduces: bool) -> tuple[int, ...]:
@@ -227,7 +231,7 @@ def _reduced_in_order(loops: list[_Loop]) -> list[_Loop]:
     """Kept loops outside, reduced ones inside; but a kept loop that steps nearest in memory stays innermost."""
     kept = [loop for loop in loops if not loop.reduced]
     inside = [loop for loop in loops if loop.reduced]
-    if loops[-1].reduced or not inside:
+    if not inside or loops[-1].reduced:
         return [*kept, *inside]
     return [*kept[:-1], *inside, kept[-1]]
 

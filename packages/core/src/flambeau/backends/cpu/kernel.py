@@ -89,6 +89,7 @@ class Kernel:
 
     def __call__(self, *arrays: np.ndarray, **params: float) -> tuple[np.ndarray, ...]:
         """The results for `arrays`, in the order of `inputs`; they must have the dtypes that `inputs` names."""
+        arrays = tuple([a if isinstance(a, np.ndarray) else np.asarray(a) for a in arrays])  # scalars own no memory
         for (name, dtype), a in zip(self.inputs.items(), arrays, strict=True):
             if a.dtype.name != dtype:
                 raise TypeError(f"kernel argument {name}: expected an array of {dtype}, but got {a.dtype.name}")

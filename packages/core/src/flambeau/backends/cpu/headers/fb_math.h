@@ -55,12 +55,12 @@ static inline double fb_remainder(double a, double b) {
 }
 static inline float fb_floor_dividef(float a, float b) {
   if (b == 0) return a / b;
-  const float m = fb_remainderf(a, b), q = (a - m) / b, whole = floorf(q);
+  const float m = fmodf(a, b), q = (a - m) / b - (float)((m != 0) & ((b < 0) != (m < 0))), whole = floorf(q);
   return q == 0 ? copysignf(0.0f, a / b) : q - whole > 0.5f ? whole + 1 : whole;
 }
 static inline double fb_floor_divide(double a, double b) {
   if (b == 0) return a / b;
-  const double m = fb_remainder(a, b), q = (a - m) / b, whole = floor(q);
+  const double m = fmod(a, b), q = (a - m) / b - (double)((m != 0) & ((b < 0) != (m < 0))), whole = floor(q);
   return q == 0 ? copysign(0.0, a / b) : q - whole > 0.5 ? whole + 1 : whole;
 }
 
