@@ -46,6 +46,7 @@ WHEEL_SHA256 = "71b9500d9cb506642588995783d681a30c99a3b35abfbeb7b4e800d217fc12a5
 GOAL = 0.97
 SHIFT = 2  # pixels by which training images are moved about
 SHOWN = 6
+SHADES = " ░▒▓█"
 
 console = Console()
 
@@ -284,12 +285,16 @@ def as_inference_request(image: Tensor) -> bytes:
 
 
 def drawn(image: Tensor) -> Text:
-    """The image in characters: each holds two pixels, one above the other, as foreground and background."""
-    grey = (F.avg_pool2d(image.unsqueeze(0), 2)[0, 0].numpy() * 255).astype(int)
+    """The image in characters, each for two pixels, one above the other; in shades where there are no colours."""
+    grey = F.avg_pool2d(image.unsqueeze(0), 2)[0, 0].numpy()
     text = Text()
     for above, below in zip(grey[0::2], grey[1::2], strict=True):
-        for top, bottom in zip(above, below, strict=True):
-            text.append("▀", f"rgb({top},{top},{top}) on rgb({bottom},{bottom},{bottom})")
+        for pair in zip(above, below, strict=True):
+            if console.color_system is None:
+                text.append(SHADES[round(float(sum(pair)) / 2 * (len(SHADES) - 1))])
+            else:
+                top, bottom = (round(float(value) * 255) for value in pair)
+                text.append("▀", f"rgb({top},{top},{top}) on rgb({bottom},{bottom},{bottom})")
         text.append("\n")
     return text
 
@@ -360,7 +365,7 @@ def run(options: argparse.Namespace) -> None:
         if sys.stdin.isatty() and sys.stdout.isatty() and not options.once:
             stay(url)
         else:
-            say(f"{url} has a page to draw on; in a terminal the server stays up until Ctrl-C")
+            say(f"{url} has a page to draw on; in a terminal it stays up")
     say("the server drained and ended")
 
 
