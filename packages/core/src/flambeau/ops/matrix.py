@@ -267,10 +267,14 @@ def _(tangents, out, x, w, b):
 def _(size, batched, x, w, b):
     if not batched[1] and not (b is not None and batched[2]):
         return linear(x, w, b)
-    out = x @ w.mT if batched[1] and x.ndim - batched[0] > 1 else (x.unsqueeze(-2) @ w.mT).squeeze(-2)
-    if b is None:
-        return out
-    return out + (b.reshape(size, *[1] * (out.ndim - 2), -1) if batched[2] else b)
+    inner = x.shape[1:-1] if batched[0] else x.shape[:-1]
+    rows = x.reshape(size, -1, x.shape[-1]) if batched[0] else x.reshape(1, -1, x.shape[-1])
+    vector = w.ndim - batched[1] == 1
+    columns = w.unsqueeze(-1) if vector else w.mT
+    out = matmul(rows, columns).expand(size, -1, -1)
+    if b is not None:
+        out = out + (b.reshape(size, 1, -1) if batched[2] else b)
+    return out.reshape(size, *inner) if vector else out.reshape(size, *inner, out.shape[-1])
 
 
 @linear.onnx
