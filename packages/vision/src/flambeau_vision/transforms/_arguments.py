@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import cast
 
 
-def as_pair(size: int | Sequence[int], message: str) -> tuple[int, int]:
+def as_pair(size: int | Sequence[int], name: str) -> tuple[int, int]:
     """Height and width, of one number or two."""
     if isinstance(size, numbers.Number):
         return int(cast(int, size)), int(cast(int, size))
@@ -15,7 +15,9 @@ def as_pair(size: int | Sequence[int], message: str) -> tuple[int, int]:
     if len(sizes) == 1:
         return sizes[0], sizes[0]
     if len(sizes) != 2:
-        raise ValueError(message)
+        raise ValueError(
+            f"{name}: size {list(sizes)}; expected one number or two (height and width)"
+        )
     return sizes[0], sizes[1]
 
 

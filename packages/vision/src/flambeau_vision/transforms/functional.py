@@ -7,7 +7,6 @@ Arguments and results are torchvision's. Each function asks once which of the tw
 from __future__ import annotations
 
 import math
-import numbers
 from collections.abc import Sequence
 from types import ModuleType
 from typing import TypeVar, cast
@@ -19,6 +18,7 @@ import flambeau
 from flambeau import Tensor
 
 from . import _convert, _pillow, _tensor
+from ._arguments import as_pair
 from .interpolation import InterpolationMode, as_interpolation
 
 __all__ = [
@@ -229,19 +229,6 @@ def crop(img: Picture, top: int, left: int, height: int, width: int) -> Picture:
     return cast(Picture, _arithmetic(img).crop(img, top, left, height, width))
 
 
-def _pair(output_size: int | Sequence[int], name: str) -> tuple[int, int]:
-    if isinstance(output_size, numbers.Number):
-        return int(cast(int, output_size)), int(cast(int, output_size))
-    sizes = cast("Sequence[int]", output_size)
-    if len(sizes) == 1:
-        return sizes[0], sizes[0]
-    if len(sizes) != 2:
-        raise ValueError(
-            f"{name}: size {list(sizes)}; expected one number or two (height and width)"
-        )
-    return sizes[0], sizes[1]
-
-
 def center_crop(img: Picture, output_size: int | Sequence[int]) -> Picture:
     """The middle of the image; a smaller image is set on black first.
 
@@ -251,7 +238,7 @@ def center_crop(img: Picture, output_size: int | Sequence[int]) -> Picture:
     tensor([[ 5,  6],
             [ 9, 10]])
     """
-    height, width = _pair(output_size, "center_crop")
+    height, width = as_pair(output_size, "center_crop")
     _, rows, columns = get_dimensions(img)
     wider, higher = max(width - columns, 0), max(height - rows, 0)
     if wider or higher:
@@ -382,7 +369,7 @@ def five_crop(img: Picture, size: int | Sequence[int]) -> tuple[Picture, ...]:
     >>> len(five_crop(flambeau.zeros(3, 8, 8), 4))
     5
     """
-    height, width = _pair(size, "five_crop")
+    height, width = as_pair(size, "five_crop")
     _, rows, columns = get_dimensions(img)
     if width > columns or height > rows:
         raise ValueError(

@@ -20,8 +20,6 @@ from ._random import below, coin, log_uniform, uniform
 from .functional import Fill, Picture
 from .interpolation import InterpolationMode, as_interpolation
 
-_SIZE = "Please provide only two dimensions (h, w) for size."
-
 
 class Resize(Module):
     """The image at another size: `(height, width)`, or one number for the shorter side.
@@ -70,7 +68,7 @@ class CenterCrop(Module):
 
     def __init__(self, size: int | Sequence[int]) -> None:
         super().__init__()
-        self.size = as_pair(size, _SIZE)
+        self.size = as_pair(size, type(self).__name__)
 
     def forward(self, img: Picture) -> Picture:
         return functional.center_crop(img, self.size)
@@ -134,7 +132,7 @@ class RandomCrop(Module):
         padding_mode: str = "constant",
     ) -> None:
         super().__init__()
-        self.size = as_pair(size, _SIZE)
+        self.size = as_pair(size, type(self).__name__)
         self.padding = padding
         self.pad_if_needed = pad_if_needed
         self.fill = fill
@@ -225,7 +223,7 @@ class RandomResizedCrop(Module):
         antialias: bool | None = True,
     ) -> None:
         super().__init__()
-        self.size = as_pair(size, _SIZE)
+        self.size = as_pair(size, type(self).__name__)
         for name, bounds in (("scale", scale), ("ratio", ratio)):
             if not isinstance(bounds, Sequence):
                 raise TypeError(f"RandomResizedCrop: {name} {bounds!r}; expected two numbers")
@@ -283,7 +281,7 @@ class FiveCrop(Module):
 
     def __init__(self, size: int | Sequence[int]) -> None:
         super().__init__()
-        self.size = as_pair(size, _SIZE)
+        self.size = as_pair(size, type(self).__name__)
 
     def forward(self, img: Picture) -> tuple[Picture, ...]:
         return functional.five_crop(img, self.size)
@@ -303,7 +301,7 @@ class TenCrop(Module):
 
     def __init__(self, size: int | Sequence[int], vertical_flip: bool = False) -> None:
         super().__init__()
-        self.size = as_pair(size, _SIZE)
+        self.size = as_pair(size, type(self).__name__)
         self.vertical_flip = vertical_flip
 
     def forward(self, img: Picture) -> tuple[Picture, ...]:
