@@ -30,10 +30,13 @@ class Net(nn.Module):
         return self.linear(self.dropout(x))
 
 
-def test_a_module_runs_in_eval_mode_without_gradients() -> None:
+@pytest.mark.parametrize("wrap", [lambda net: net, flambeau.compile], ids=["eager", "compiled"])
+def test_a_module_runs_in_eval_mode_without_gradients(wrap: Callable[..., object]) -> None:
     net = Net()
     x = np.ones((4, 3), np.float32)
-    (answer,) = load(net, inputs=[TensorSpec("x", "FP32", (-1, 3))]).predict({"x": x}).values()
+    (answer,) = (
+        load(wrap(net), inputs=[TensorSpec("x", "FP32", (-1, 3))]).predict({"x": x}).values()
+    )
     want = x @ net.linear.weight.detach().numpy().T + net.linear.bias.detach().numpy()
     np.testing.assert_allclose(answer, want, rtol=1e-5)
     assert not net.training

@@ -19,16 +19,17 @@ from .model import Model, Predict, TensorSpec
 def from_callable(function: Callable[..., Any], outputs: Sequence[str] = ()) -> Predict:
     """Call `function` with one tensor per input, in order, without recording gradients.
 
-    A module is put in eval mode and fed on the device of its parameters. What comes back is a tensor, a sequence of
-    them or a dict; without names in `outputs` (or keys) they are called `output`, or `output_0`, `output_1`, ...
-    BYTES inputs stay object arrays.
+    A module, compiled or not, is put in eval mode and fed on the device of its parameters. What comes back is a
+    tensor, a sequence of them or a dict; without names in `outputs` (or keys) they are called `output`, or
+    `output_0`, `output_1`, ... BYTES inputs stay object arrays.
     """
     import flambeau
 
-    device: Any = "cpu"
-    if isinstance(function, flambeau.nn.Module):
-        function.eval()
-        device = next((parameter.device for parameter in function.parameters()), device)
+    # A compiled module is no nn.Module, but passes on what it is asked for.
+    if callable(to_eval := getattr(function, "eval", None)):
+        to_eval()
+    parameters = getattr(function, "parameters", tuple)
+    device: Any = next((parameter.device for parameter in parameters()), "cpu")
 
     def to_tensor(array: Array) -> Any:
         if array.dtype == np.object_:
