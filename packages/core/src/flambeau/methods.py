@@ -342,6 +342,9 @@ def _become(self: Tensor, made: Tensor) -> Tensor:
         raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
     self._array = made._array
     self._node = made._node
+    if self._base is not None:
+        self._replay = made._replay
+    self._bump()
     return self
 
 

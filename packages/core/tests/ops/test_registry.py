@@ -125,6 +125,8 @@ def test_forward_mode_is_the_transpose_of_reverse_mode(op):
             continue
         call, inputs = with_leaves(op, sample), tuple(t.detach() for t in leaves(sample))
         tangents = tuple(flambeau.cos(x * 3 + 1) for x in inputs)
+        if not call(*inputs):
+            continue  # integer outputs do not move
         out, moved = jvp(call, inputs, tangents)
         cotangents = tuple(flambeau.sin(o.detach() * 2 + 1) for o in out)
         pulled = vjp(call, *inputs)[1](cotangents)

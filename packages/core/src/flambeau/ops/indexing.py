@@ -521,7 +521,9 @@ def _(g, _out, x: Meta, index, *, dim):
 @gather.batch
 def _(size, batched, x, index, *, dim, sparse_grad):
     x, index = _both(size, batched, x, index)
-    return gather(x, dim % max(x.ndim - 1, 1) + 1, index)
+    if x.ndim == 1:  # the elements are numbers: each is a row of one
+        return gather(x.unsqueeze(1), 1, index.reshape(size, -1)).reshape(index.shape)
+    return gather(x, dim % (x.ndim - 1) + 1, index)
 
 
 def _both(size: int, batched: Sequence[bool], *tensors: Tensor) -> list[Tensor]:

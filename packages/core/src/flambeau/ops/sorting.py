@@ -48,7 +48,9 @@ def _(tangents, out, x, *, dim, descending, stable):
 
 @sort.batch
 def _(size, batched, x, *, dim, descending, stable):
-    return sort(x, wrap_dim(dim, x.ndim - 1) + 1 if x.ndim > 1 else 1, descending, stable)
+    if x.ndim == 1:  # the elements are numbers, each in order by itself
+        return tuple(part.squeeze(1) for part in sort(x.unsqueeze(1), 1))
+    return sort(x, wrap_dim(dim, x.ndim - 1) + 1, descending, stable)
 
 
 sort.refuse("onnx", "ONNX has TopK only; export topk instead")

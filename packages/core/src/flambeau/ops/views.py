@@ -684,7 +684,7 @@ def _(g, _out, x: Meta, *, dims):
 
 @flip.batch
 def _(size, batched, x, *, dims):
-    return x.flip(tuple(d + 1 for d in wrap_dims(dims, x.ndim - 1)))
+    return x.flip(tuple(d + 1 for d in wrap_dims(dims, x.ndim - 1)) if dims != () else ())
 
 
 @flip.onnx

@@ -171,6 +171,8 @@ class ElementwiseRule:
             factor = ir.evaluate(p, values, call)
             if isinstance(factor, Tensor) and factor.dtype.is_complex:
                 factor = factor.conj()  # type: ignore[attr-defined]
+            elif isinstance(factor, complex):
+                factor = factor.conjugate()
             gi = g if _is_one(factor) else g * factor  # type: ignore[operator]
             result.append(gi if node.same else sum_to(gi, a))
         return result
