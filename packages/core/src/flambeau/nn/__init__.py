@@ -20,3 +20,11 @@ __all__ = [
     "utils",
     *_module_names,
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name == "parallel":  # it needs `distributed`, which few programs do
+        from importlib import import_module
+
+        return import_module("flambeau.nn.parallel")
+    raise AttributeError(f"module 'flambeau.nn' has no attribute {name!r}")
