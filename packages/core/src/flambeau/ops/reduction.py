@@ -162,7 +162,7 @@ any.no_vjp("the result is boolean")
 def _count(shape: tuple[int, ...], dim: object) -> int:
     n = 1
     for d in wrap_dims(dim, len(shape)):  # type: ignore[arg-type]
-        n *= shape[d]
+        n *= shape[d] if shape else 1
     return n
 
 

@@ -248,6 +248,8 @@ def accumulate(leaf: Leaf, g: Tensor, owned: bool) -> Tensor | None:
     tensor = leaf._tensor()
     if tensor is None:
         return None
+    for mode in state.local.modes:
+        mode.leaves(tensor, "backward(): gradients are kept in .grad")
     with _lock:
         before = tensor.grad
         if before is not None:

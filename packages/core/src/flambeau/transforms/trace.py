@@ -69,7 +69,7 @@ class Tracer:
 
     def leaves(self, tensor: Tensor, how: str) -> None:
         """A value left the program (`.item()`, `.numpy()`): a trace would freeze it."""
-        if id(tensor._array) in self._values:
+        if id(tensor._array) in self._values or how.startswith("backward"):
             self.breaks.append(how)
 
     # -- values ---------------------------------------------------------------------------------------------------------

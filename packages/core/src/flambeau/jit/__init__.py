@@ -1,0 +1,10 @@
+"""`flambeau.compile`: a function or module as one program, its elementwise chains and reductions fused into C.
+
+    compile     guards, the cache of programs, what runs eagerly and why
+    fusion      calls of a graph -> groups that become one loop nest
+    program     a fused graph as steps on raw arrays
+"""
+
+from .compile import Compiled, compile, explain, reset
+
+__all__ = ["Compiled", "compile", "explain", "reset"]

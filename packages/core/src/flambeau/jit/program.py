@@ -1,0 +1,179 @@
+"""A fused graph as a list of steps on raw arrays: what a call of a compiled function runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..graph import Call, Graph, Value
+from ..ir.text import NoText
+from ..runtime import state
+from ..runtime.backend import of_device
+from ..runtime.operator import registry
+from ..runtime.tensor import Tensor, wrap
+from .fusion import Group, Step, fuse, reads, writes
+
+Run = Callable[[list], Any]
+
+
+class Program:
+    """The executable form of a graph. `kernels` are the fused groups, for printing."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.steps = fuse(graph)
+        self.kernels: list[tuple[Group, Any]] = []
+        self._slots: dict[int, int] = {}
+        for v in (*graph.inputs, *graph.captured, *graph.constants):
+            self._slot(v)
+        self._runs = [self._compiled(s) for s in self.steps]
+        self._outputs = [self._slot(v) for v in graph.outputs]
+        self._writes = [(self._slot(t), self._slot(v)) for t, v in graph.writes]
+        self._forget = self._last_reads()
+        self._captured = [(self._slot(v), v.tensor, tuple(v.meta.shape), v.meta.dtype.numpy) for v in graph.captured]
+        self._constants = [(self._slot(v), v.tensor._array) for v in graph.constants]
+
+    def _slot(self, v: Value) -> int:
+        return self._slots.setdefault(id(v), len(self._slots))
+
+    def fits(self) -> bool:
+        """Whether the captured tensors still have the shapes and dtypes the program was made for."""
+        return all(t._array.shape == shape and t._array.dtype == dtype for _, t, shape, dtype in self._captured)
+
+    def __call__(self, inputs: Sequence[Tensor]) -> list[Tensor]:
+        """Runs the program; writes go to the memory of the tensors they belong to."""
+        env: list[Any] = [None] * len(self._slots)
+        for i, t in enumerate(inputs):
+            env[i] = t._array
+        for slot, t, _, _ in self._captured:
+            env[slot] = t._array
+        for slot, array in self._constants:
+            env[slot] = array
+        token = state.error_state.set(state.quiet)
+        try:
+            for run, done in zip(self._runs, self._forget):
+                run(env)
+                for slot in done:
+                    env[slot] = None
+        finally:
+            state.error_state.reset(token)
+        results = [wrap(env[i]) for i in self._outputs]
+        if self._writes:
+            self._write_back(env, inputs)
+        return results
+
+    def _write_back(self, env: list, inputs: Sequence[Tensor]) -> None:
+        owners = {i: t for i, t in enumerate(inputs)} | {slot: t for slot, t, _, _ in self._captured}
+        for target, source in self._writes:
+            owners[target]._array[...] = env[source]
+            owners[target]._bump()
+
+    def _last_reads(self) -> list[list[int]]:
+        """After each step, the slots that nobody reads any more."""
+        kept = {*self._outputs, *(s for pair in self._writes for s in pair)}
+        kept |= {self._slot(v) for v in (*self.graph.inputs, *self.graph.captured, *self.graph.constants)}
+        last: dict[int, int] = {}
+        for i, s in enumerate(self.steps):
+            for v in (*reads(s), *writes(s)):
+                last[self._slot(v)] = i
+        found: list[list[int]] = [[] for _ in self.steps]
+        for slot, i in last.items():
+            if slot not in kept:
+                found[i].append(slot)
+        return found
+
+    # -- steps ----------------------------------------------------------------------------------------------------------
+
+    def _compiled(self, step: Step) -> Run:
+        if isinstance(step, Group):
+            return self._fused(step)
+        return self._call(step)
+
+    def _call(self, call: Call) -> Run:
+        op = registry[call.op]
+        backend = of_device("cpu")
+        attrs = call.attrs
+        places = [(self._slot(v), None) if isinstance(v, Value) else (None, v) for v in call.inputs]
+        outs = [self._slot(v) for v in call.outputs]
+        metas = [v.meta if isinstance(v, Value) else v for v in call.inputs]
+        kernel = next((k for accepts, k in op.providers.get("cpu", ()) if op.family != "composite" and accepts(metas, attrs)),
+                      op.kernels[None])  # fmt: skip
+        xp = backend.xp
+        several = call.several
+
+        def run(env: list) -> None:
+            made = kernel(xp, *[value if slot is None else env[slot] for slot, value in places], **attrs)
+            if several:
+                for o, m in zip(outs, made):
+                    env[o] = m
+            else:
+                env[outs[0]] = made if hasattr(made, "ctypes") and hasattr(made, "base") else xp.asarray(made)
+
+        return run
+
+    def _fused(self, group: Group) -> Run:
+        """One kernel for a group; without a compiler its calls one by one."""
+        kernel = self._kernel(group)
+        if kernel is None:
+            runs = [self._call(c) for c in group.calls]
+
+            def loop(env: list) -> None:
+                for r in runs:
+                    r(env)
+
+            return loop
+        inputs = [self._slot(v) for v, _ in group.expressions()[1].values()]
+        outs = [(self._slot(v), tuple(v.meta.shape)) for v in group.outputs]
+        self.kernels.append((group, kernel))
+
+        def run(env: list) -> None:
+            made = kernel(*[env[i] for i in inputs])
+            for (slot, shape), m in zip(outs, made):
+                env[slot] = m if m.shape == shape else m.reshape(shape)
+
+        return run
+
+    def _kernel(self, group: Group) -> Any:
+        """The group's kernel; None where there is no compiler, or no input of the whole shape to run over."""
+        from ..backends import cpu
+
+        made, inputs, folds = group.expressions()
+        shapes = [tuple(v.meta.shape) for v, _ in inputs.values()]
+        if group.shape not in shapes or not cpu.available():
+            return None
+        from ..backends.cpu.kernel import Kernel, Output
+
+        kinds = {name: v.meta.dtype.name for v, name in inputs.values()}
+        outputs = [
+            Output(f"y{i}", made[id(v)], v.meta.dtype.name, folds.get(id(v))) for i, v in enumerate(group.outputs)
+        ]
+        kernel = Kernel(outputs, kinds, (), group.reduced or (), group.keepdim)
+        try:
+            kernel.nest([np.empty(s, d) for s, d in zip(shapes, kinds.values())])
+        except NoText:  # a function that C has no spelling for
+            return None
+        return kernel
+
+    # -- shown ----------------------------------------------------------------------------------------------------------
+
+    def fused_text(self) -> str:
+        """The steps after fusion."""
+        lines = []
+        for s in self.steps:
+            if isinstance(s, Group):
+                lines.append(f"fused {tuple(s.shape)} -> {', '.join(v.name for v in s.outputs)}")
+                lines.extend(f"    {c}" for c in s.calls)
+            else:
+                lines.append(str(s))
+        return "\n".join(lines)
+
+    def c_text(self, inputs: Sequence[Tensor]) -> str:
+        """The C functions of the fused groups, for arrays laid out as the program's values are."""
+        texts = []
+        for group, kernel in self.kernels:
+            values = group.expressions()[1].values()
+            arrays = [np.empty(tuple(v.meta.shape), v.meta.dtype.numpy) for v, _ in values]
+            texts.append(kernel.nest(arrays).text)
+        return "\n".join(texts)

@@ -1,0 +1,209 @@
+"""flambeau.compile: compiled = eager, guards that hold, and what runs eagerly with its reason."""
+
+from __future__ import annotations
+
+import warnings
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import flambeau
+from flambeau import nn
+from flambeau.testing import assert_close
+
+UNARY = ("tanh", "exp", "sigmoid", "neg", "abs", "square", "relu", "floor")
+BINARY = ("add", "sub", "mul", "maximum", "minimum")
+
+
+def quiet(f):
+    """The compiled function; a warning about eager running is a failure."""
+    compiled = flambeau.compile(f)
+
+    def call(*args):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            return compiled(*args)
+
+    call.compiled = compiled
+    return call
+
+
+@st.composite
+def programs(draw):
+    """A random program over two inputs: a list of (operator, indices of earlier values)."""
+    steps = []
+    for i in range(draw(st.integers(1, 12))):
+        if draw(st.booleans()):
+            steps.append((draw(st.sampled_from(UNARY)), (draw(st.integers(0, i + 1)),)))
+        else:
+            pair = (draw(st.integers(0, i + 1)), draw(st.integers(0, i + 1)))
+            steps.append((draw(st.sampled_from(BINARY)), pair))
+    end = draw(st.sampled_from(("none", "sum", "amax", "mean", "softmax", "two")))
+    return steps, end
+
+
+def run(steps, end, x, y):
+    values = [x, y]
+    for name, places in steps:
+        made = getattr(flambeau, name)(*(values[p] for p in places))
+        values.append(made.clamp(-3, 3))
+    last = values[-1]
+    if end == "two":
+        return last.sum(0), last * 2, values[2]
+    return last if end == "none" else flambeau.softmax(last, -1) if end == "softmax" else getattr(last, end)(-1)
+
+
+@settings(max_examples=40, deadline=None)
+@given(programs(), st.sampled_from([((3, 5), (3, 5)), ((2, 3, 4), (4,)), ((7,), ()), ((2, 1), (1, 3))]))
+def test_random_programs_equal_eager(program, shapes):
+    flambeau.manual_seed(0)
+    x, y = (flambeau.randn(s, dtype=flambeau.float64) for s in shapes)
+
+    def f(x, y):
+        return run(*program, x, y)
+
+    compiled = quiet(f)
+    expected = f(x, y)
+    for _ in range(2):
+        assert_close(compiled(x, y), expected, rtol=1e-9, atol=1e-9)
+    assert_close(compiled(x + 1, y), f(x + 1, y), rtol=1e-9, atol=1e-9)
+
+
+def test_a_chain_is_one_kernel():
+    f = quiet(lambda x, w: ((x * w + 1).tanh() * x.sigmoid() - x.exp()).sum(1))
+    f(flambeau.randn(4, 5), flambeau.randn(5))
+    text = flambeau.jit.explain(f.compiled)
+    assert text.count("fused") == 1 and "v9 = sum" in text.replace("v8 = sum", "v9 = sum")
+
+
+def test_a_cycle_is_not_fused():
+    def f(x):
+        y = x.exp()
+        return y * flambeau.softmax(y, -1) + y
+
+    x = flambeau.randn(3, 4)
+    assert_close(quiet(f)(x), f(x))
+    g = quiet(f)
+    g(x)
+    assert_close(g(x), f(x))
+
+
+def test_shapes_dtypes_and_numbers_are_guarded():
+    f = quiet(lambda x, k: x * k + 1)
+    for x in (flambeau.ones(2), flambeau.ones(3), flambeau.ones(2, dtype=flambeau.float64)):
+        for k in (2.0, 3.0):
+            for _ in range(2):
+                assert_close(f(x, k), x * k + 1)
+
+
+def test_captured_numbers_and_tensors_are_guarded():
+    scale, weight = 2.0, flambeau.ones(3)
+
+    def f(x):
+        return (x * scale + weight).sum()
+
+    compiled = quiet(f)
+    x = flambeau.arange(3.0)
+    assert compiled(x) == f(x) and compiled(x) == f(x)
+    scale = 5.0
+    assert compiled(x) == f(x)
+    weight.mul_(3)
+    assert compiled(x) == f(x)
+    weight = flambeau.zeros(3)
+    assert compiled(x) == f(x)
+
+
+def test_a_module_sees_new_weights_and_its_mode():
+    model = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3), nn.ReLU(), nn.Dropout(0.5))
+    compiled = flambeau.compile(model)
+    x = flambeau.randn(5, 4)
+    with flambeau.no_grad():
+        model.train()
+        assert_close(compiled(x).shape, (5, 3))
+        before = model[1].running_mean.clone()
+        compiled(x)
+        assert not flambeau.equal(before, model[1].running_mean), "statistics are written at every call"
+        model.eval()
+        for _ in range(2):
+            assert_close(compiled(x), model(x))
+        model[0].weight.mul_(-2)
+        assert_close(compiled(x), model(x))
+        model.load_state_dict({k: v * 0.5 if v.dtype.is_floating_point else v for k, v in model.state_dict().items()})
+        assert_close(compiled(x), model(x))
+    assert compiled.training is False
+
+
+def test_written_arguments_are_written():
+    def f(x):
+        x[1:3] = x[1:3] * 2
+        x.add_(1)
+        return x.sum()
+
+    compiled = quiet(f)
+    for _ in range(2):
+        a, b = flambeau.arange(5.0), flambeau.arange(5.0)
+        assert compiled(a) == f(b)
+        assert_close(a, b)
+        assert a._version > 0
+
+
+@pytest.mark.parametrize(
+    ("f", "reason"),
+    [
+        (lambda x: x if x.sum() > 0 else -x, "item()"),
+        (lambda x: flambeau.from_numpy(x.numpy() * 2), "numpy()"),
+        (lambda x: x.reshape(-1), "shares memory"),
+        (lambda x: x * flambeau.ones(2, requires_grad=True), "require gradients"),
+    ],
+)
+def test_what_cannot_be_captured_runs_right_and_says_so_once(f, reason):
+    compiled = flambeau.compile(f)
+    for x in (flambeau.ones(2), -flambeau.ones(2)):
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            assert_close(compiled(x), f(x))
+        assert (len(said) == 1 and reason in str(said[0].message)) == bool(x[0] > 0)
+    with pytest.raises(RuntimeError, match="fullgraph"):
+        flambeau.compile(f, fullgraph=True)(flambeau.ones(2))
+
+
+def test_a_training_step_inside_is_not_frozen():
+    w = flambeau.ones(2, requires_grad=True)
+
+    def step(x):
+        (w * x).sum().backward()
+        return x * 2
+
+    compiled = flambeau.compile(step)
+    with pytest.warns(UserWarning, match="backward"):
+        compiled(flambeau.ones(2))
+    compiled(flambeau.ones(2))
+    assert_close(w.grad, flambeau.tensor([2.0, 2.0]))
+
+
+def test_without_a_compiler_the_same_answers(monkeypatch):
+    from flambeau.backends import cpu
+
+    monkeypatch.setattr(cpu, "available", lambda: False)
+    f = quiet(lambda x: (x.exp() + 1).log().sum(0))
+    x = flambeau.randn(4, 3)
+    expected = (x.exp() + 1).log().sum(0)
+    assert_close(f(x), expected)
+    assert_close(f(x), expected)
+    assert not next(iter(f.compiled._programs.values())).kernels
+
+
+def test_random_draws_go_on():
+    f = quiet(lambda x: x + flambeau.rand(3))
+    flambeau.manual_seed(0)
+    made = [f(flambeau.zeros(3)) for _ in range(3)]
+    flambeau.manual_seed(0)
+    assert_close(made, [flambeau.rand(3) for _ in range(3)])
+
+
+def test_wrong_arguments_are_refused():
+    with pytest.raises(TypeError, match="function or module"):
+        flambeau.compile(3)
+    with pytest.raises(ValueError, match="unknown backend"):
+        flambeau.compile(lambda x: x, backend="tensorrt")

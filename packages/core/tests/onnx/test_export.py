@@ -1,0 +1,121 @@
+"""ONNX: exported models run in onnxruntime with our answers, and come back by `load`."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("onnx", reason="the onnx extra is not installed")
+onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime, which checks exports, is not installed")
+
+import flambeau  # noqa: E402
+from flambeau import nn  # noqa: E402
+from flambeau.testing import assert_close  # noqa: E402
+
+
+class Transformer(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embed = nn.Embedding(20, 16)
+        self.layer = nn.TransformerEncoderLayer(16, 4, 32, batch_first=True)
+        self.head = nn.Linear(16, 20)
+
+    def forward(self, x):
+        return self.head(self.layer(self.embed(x) + flambeau.arange(x.shape[1])[None, :, None] * 0.01))
+
+
+def cnn():
+    return nn.Sequential(
+        nn.Conv2d(1, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(3, 2, ceil_mode=True), nn.Conv2d(8, 4, 3),
+        nn.ReLU(), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(4 * 6 * 6, 10), nn.LogSoftmax(1),
+    )  # fmt: skip
+
+
+def mlp():
+    return nn.Sequential(
+        nn.Linear(4, 8), nn.GELU(), nn.Linear(8, 8), nn.SiLU(), nn.Dropout(), nn.LayerNorm(8), nn.Softplus(),
+        nn.Linear(8, 3), nn.Softmax(-1),
+    )  # fmt: skip
+
+
+MODELS = {
+    "cnn": (cnn, lambda n: (flambeau.randn(n, 1, 28, 28),), {"x": {0: "batch"}}),
+    "mlp": (mlp, lambda n: (flambeau.randn(n, 4),), {"x": [0]}),
+    "transformer": (Transformer, lambda n: (flambeau.randint(20, (n, n + 5)),), {"x": {0: "batch", 1: "time"}}),
+}
+
+
+def ask(proto, *inputs):
+    session = onnxruntime.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
+    names = [i.name for i in session.get_inputs()]
+    return [flambeau.from_numpy(o) for o in session.run(None, {n: x.numpy() for n, x in zip(names, inputs)})]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_exported_and_loaded_models_answer_as_eager_at_every_size(name):
+    flambeau.manual_seed(0)
+    make, inputs, axes = MODELS[name]
+    model = make()
+    proto = flambeau.onnx.export(model, inputs(2), input_names=["x"], output_names=["y"], dynamic_axes=axes)
+    assert model.training, "the module's mode is as it was"
+    model.eval()
+    loaded = flambeau.onnx.load(proto.SerializeToString())
+    assert loaded.input_names == ["x"] and loaded.output_names == ["y"] and loaded.input_shapes[0][0] is None
+    for n in (1, 2, 5):
+        given = inputs(n)
+        with flambeau.no_grad():
+            expected = model(*given)
+            assert_close(ask(proto, *given)[0], expected, rtol=1e-4, atol=1e-5)
+            assert_close(loaded(*given), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_weights_keep_their_names():
+    proto = flambeau.onnx.export(nn.Sequential(nn.Linear(2, 3)), (flambeau.zeros(1, 2),))
+    assert {"0.weight", "0.bias"} <= {t.name for t in proto.graph.initializer}
+
+
+def test_a_size_that_rounds_is_refused():
+    with pytest.raises(RuntimeError, match="open axes"):
+        flambeau.onnx.export(lambda x: x.reshape(-1)[: x.shape[0] // 2].sum(), (flambeau.ones(6),), input_names=["x"], dynamic_axes={"x": [0]})
+
+
+def test_a_branch_on_a_value_is_refused():
+    with pytest.raises(RuntimeError, match="reads values"):
+        flambeau.onnx.export(lambda x: x if x.sum() > 0 else -x, (flambeau.ones(2),))
+
+
+def test_an_operator_without_a_form_is_named():
+    with pytest.raises(NotImplementedError, match=r"sort\(float32\[3\]\) has no ONNX form"):
+        flambeau.onnx.export(lambda x: x.sort().values, (flambeau.ones(3),))
+
+
+def test_files_are_written_whole_and_read_back(tmp_path):
+    path = tmp_path / "model.onnx"
+    flambeau.onnx.export(nn.ReLU(), (flambeau.zeros(2),), path)
+    assert_close(flambeau.onnx.load(path)(flambeau.tensor([-1.0, 1.0])), flambeau.tensor([0.0, 1.0]))
+    assert [p.name for p in tmp_path.iterdir()] == ["model.onnx"]
+
+
+@pytest.mark.parametrize("content", [b"", b"not onnx", b"PK\x03\x04 a zip", b"\x08\x08\x12\x04"])
+def test_files_of_another_kind_give_one_clear_error(tmp_path, content):
+    path = tmp_path / "broken.onnx"
+    path.write_bytes(content)
+    with pytest.raises(RuntimeError, match="broken.onnx is not a valid ONNX model"):
+        flambeau.onnx.load(path)
+
+
+def test_a_truncated_file_gives_one_clear_error(tmp_path):
+    path = tmp_path / "cut.onnx"
+    flambeau.onnx.export(nn.Linear(50, 50), (flambeau.zeros(1, 50),), path)
+    path.write_bytes(path.read_bytes()[:-500])
+    with pytest.raises(RuntimeError, match="not a valid ONNX model"):
+        flambeau.onnx.load(path)
+
+
+def test_wrong_inputs_are_named():
+    model = flambeau.onnx.load(flambeau.onnx.export(nn.Linear(2, 1), (flambeau.zeros(1, 2),), input_names=["x"]).SerializeToString())
+    with pytest.raises(ValueError, match=r"input 'x' must have shape \[1, 2\], but got \[1, 3\]"):
+        model(flambeau.zeros(1, 3))
+    with pytest.raises(TypeError, match="must be float32, but got int64"):
+        model(flambeau.zeros(1, 2, dtype=flambeau.int64))
+    with pytest.raises(TypeError, match="takes 1 inputs"):
+        model()
