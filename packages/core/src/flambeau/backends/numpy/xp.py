@@ -5,10 +5,24 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy import *  # noqa: F403  (this module *is* NumPy for kernels)
-from numpy import fft, linalg, lib  # noqa: F401
 
-max, min, sum, all, any, abs, round, pow = np.max, np.min, np.sum, np.all, np.any, np.abs, np.round, np.pow
+
+def __getattr__(name: str) -> Any:
+    """NumPy's, kept from then on. Not `from numpy import *`: that loads numpy.f2py, numpy.testing and 170 more."""
+    found = globals()[name] = getattr(np, name)
+    return found
+
+
+max, min, sum, all, any, abs, round, pow = (
+    np.max,
+    np.min,
+    np.sum,
+    np.all,
+    np.any,
+    np.abs,
+    np.round,
+    np.pow,
+)
 
 
 def rsqrt(x: Any) -> Any:
@@ -51,13 +65,20 @@ def erfc(x: Any) -> Any:
     x = np.asarray(x)
     y = np.abs(x).astype(np.float64)
     far = _erfc_positive(np.maximum(y, _BIG))
-    out = np.where(y <= _BIG, 1 - np.sign(x) * _small_erf(np.minimum(y, _BIG)), np.where(x < 0, 2 - far, far))
+    out = np.where(
+        y <= _BIG, 1 - np.sign(x) * _small_erf(np.minimum(y, _BIG)), np.where(x < 0, 2 - far, far)
+    )
     return out.astype(x.dtype) if x.dtype.kind == "f" else out
 
 
 _A = (3.16112374387056560e00, 1.13864154151050156e02, 3.77485237685302021e02, 3.20937758913846947e03,
       1.85777706184603153e-1)  # fmt: skip
-_B = (2.36012909523441209e01, 2.44024637934444173e02, 1.28261652607737228e03, 2.84423683343917062e03)
+_B = (
+    2.36012909523441209e01,
+    2.44024637934444173e02,
+    1.28261652607737228e03,
+    2.84423683343917062e03,
+)
 _C = (5.64188496988670089e-1, 8.88314979438837594e0, 6.61191906371416295e01, 2.98635138197400131e02,
       8.81952221241769090e02, 1.71204761263407058e03, 2.05107837782607147e03, 1.23033935479799725e03,
       2.15311535474403846e-8)  # fmt: skip

@@ -1,0 +1,102 @@
+"""Eager mode's compiled kernels: used from the threshold on, equal to the reference, differentiable, free at import."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import flambeau
+from flambeau.backends.cpu import available, providers
+from flambeau.runtime.dispatch import backends, choose
+from flambeau.runtime.operator import registry
+
+needs_compiler = pytest.mark.skipif(not available(), reason="no C compiler on this machine")
+POSITIVE = {"log", "log2", "log10", "log1p"}
+
+
+def test_every_operator_of_the_table_is_registered():
+    backends.of_device("cpu")
+    for name in providers.OPERATORS:
+        assert "cpu" in registry[name].providers, name
+
+
+@needs_compiler
+@pytest.mark.parametrize("dtype", [flambeau.float32, flambeau.float64], ids=str)
+@pytest.mark.parametrize("name", providers.OPERATORS)
+def test_large_arrays_are_compiled_and_equal_the_reference(name, dtype):
+    op = registry[name]
+    n = max(providers.OPERATORS[name], 1000)
+    x = flambeau.linspace(0.01 if name in POSITIVE else -6, 6, n).to(dtype)
+    attrs = {p: op.defaults[i] for i, p in op.attrs}
+    cpu = backends.of_device("cpu")
+    assert isinstance(choose(op, cpu, (x,), attrs), providers._Provider)
+    assert not isinstance(choose(op, cpu, (x[:8],), attrs), providers._Provider)
+    got = op.public(x).numpy()
+    want = op.kernels[None](cpu.xp, x.numpy(), **attrs)
+    assert got.dtype == want.dtype
+    eps = np.finfo(want.dtype).eps
+    np.testing.assert_allclose(got, want, rtol=16 * eps, atol=8 * eps)
+
+
+@needs_compiler
+def test_gradients_flow_through_compiled_kernels():
+    x = flambeau.linspace(-3, 3, 1 << 14, dtype=flambeau.float64).requires_grad_()
+    flambeau.nn.functional.gelu(x).sum().backward()
+    small = x.detach()[::1000].clone().requires_grad_()
+    flambeau.nn.functional.gelu(small).sum().backward()
+    np.testing.assert_allclose(x.grad[::1000].numpy(), small.grad.numpy(), rtol=1e-12)
+
+
+@needs_compiler
+def test_static_arguments_reach_the_kernel():
+    x = flambeau.linspace(-4, 4, 1 << 14)
+    soft = flambeau.nn.functional.softplus
+    for beta, threshold in ((1.0, 20.0), (3.0, 2.0)):
+        got = soft(x, beta, threshold)
+        np.testing.assert_allclose(got[::999].numpy(), soft(x[::999].clone(), beta, threshold).numpy(), rtol=1e-5)
+    gelu = flambeau.nn.functional.gelu
+    assert not np.array_equal(gelu(x).numpy(), gelu(x, approximate="tanh").numpy())
+
+
+@needs_compiler
+def test_transposed_and_strided_tensors_keep_their_values():
+    x = flambeau.randn(300, 200)
+    for view in (x.t(), x[::2, 1::3], x.expand(3, 300, 200)):
+        np.testing.assert_allclose(
+            flambeau.sigmoid(view).numpy(), 1 / (1 + np.exp(-view.numpy().astype("f8"))), rtol=1e-6
+        )
+
+
+@pytest.mark.slow
+def test_importing_compiles_and_starts_nothing():
+    code = (
+        "import sys, threading, flambeau\n"
+        "flambeau.ones(3) + 1\n"
+        "assert 'flambeau.backends.cpu.library' not in sys.modules\n"
+        "assert 'hashlib' not in sys.modules and 'subprocess' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_show_config_names_what_matters(capsys):
+    config = flambeau.show_config()
+    printed = capsys.readouterr().out
+    for entry in ("flambeau", "python", "numpy", "kernels", "threads", "gpu"):
+        assert entry in config
+        assert config[entry] in printed
+
+
+def test_show_config_says_why_there_are_no_kernels(monkeypatch, capsys):
+    from flambeau.backends.cpu import library, threads
+
+    before = library._state, threads._pool
+    library.reset()
+    monkeypatch.setenv("CC", "/nonexistent")
+    monkeypatch.delenv("FLAMBEAU_KERNELS", raising=False)
+    try:
+        assert flambeau.show_config()["kernels"].startswith("NumPy only: /nonexistent does not start")
+    finally:
+        library._state, threads._pool = before
