@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import re
 import wave
 
 import numpy
@@ -216,6 +217,18 @@ def test_a_file_cut_short(tmp_path, kind, share):
     assert one_line(raised)
     with pytest.raises(RuntimeError, match="is cut short"):
         flambeau_audio.load(io.BytesIO(path.read_bytes()))
+
+
+def test_an_mp3_without_a_length_is_read(tmp_path):
+    """Its first frame, called Xing or Info, is left out; libsndfile then guesses from the size."""
+    path = tmp_path / "x.mp3"
+    flambeau_audio.save(path, tone(RATE * 2), RATE)
+    data = path.read_bytes()
+    second = data.index(data[:2], 4)
+    assert re.search(b"Xing|Info", data[:second])
+    path.write_bytes(data[second:] + b"TAG" + bytes(125))  # and an ID3 tag at the end
+    waveform, _ = flambeau_audio.load(path)
+    assert waveform.shape[1] > RATE
 
 
 def test_a_wav_from_a_pipe_has_no_length_and_is_read(tmp_path):

@@ -8,6 +8,7 @@ left of the last without a word, which is how training data rots, so this is loo
 from __future__ import annotations
 
 import io
+import math
 import os
 import re
 from collections.abc import Iterator
@@ -139,7 +140,7 @@ def load(
         if wanted:
             file.seek(frame_offset)
         samples = file.read(wanted, dtype=dtype, always_2d=True)
-        if len(samples) < wanted or _is_cut_short(file, uri):
+        if wanted - len(samples) > _uncertainty(file, uri) or _is_cut_short(file, uri):
             raise RuntimeError(
                 f"load: {_name(uri)} is cut short: {_length(file, len(samples), wanted)}; "
                 "expected a whole file"
@@ -261,6 +262,17 @@ def _why_unreadable(
     )
 
 
+def _uncertainty(file: soundfile.SoundFile, uri: Source) -> float:
+    """By how many frames the number of frames that libsndfile tells may be wrong.
+
+    An MP3 file tells its length in a first frame called Xing or Info, to within the one frame of
+    1,152 samples that encoders count or not. Without it libsndfile guesses from the file's size.
+    """
+    if file.format != "MP3":
+        return 0
+    return 1152 if re.search(rb"Xing|Info", _head(uri, 4096)) else math.inf
+
+
 def _is_cut_short(file: soundfile.SoundFile, uri: Source) -> bool:
     """Whether the file ends before its container says so. FLAC and MP3 show it on reading."""
     if file.format == "OGG":
@@ -279,6 +291,23 @@ def _ends_with_last_page(uri: Source) -> bool:
     header_end = start + 27 + segments
     body = sum(tail[start + 27 : header_end])
     return bool(flags & _OGG_END_OF_STREAM) and len(tail) >= header_end + body
+
+
+def _head(uri: Source, size: int) -> bytes:
+    """The first bytes behind an ID3 tag."""
+    if isinstance(uri, str | os.PathLike):
+        with open(uri, "rb") as file:
+            return _head(file, size)
+    place = uri.tell()
+    uri.seek(0)
+    start = uri.read(10)
+    skip = 0
+    if start.startswith(b"ID3"):  # its length in four bytes of seven bits each
+        skip = 10 + sum(byte << 7 * (3 - i) for i, byte in enumerate(start[6:10]))
+    uri.seek(skip)
+    data = uri.read(size)
+    uri.seek(place)
+    return data
 
 
 def _tail(uri: Source, size: int) -> bytes:

@@ -13,7 +13,7 @@ from ..runtime.families import composite
 from ..runtime.tensor import Tensor
 from .creation import tensor
 from .indexing import index_select
-from .joining import pad_constant
+from .joining import cat, pad_constant
 from .matrix import matmul
 
 _DIMS = {"linear": 1, "bilinear": 2, "trilinear": 3, "bicubic": 2}
@@ -273,13 +273,26 @@ def pad(input: Tensor, pad: tuple[int, ...], mode: str = "constant", value: floa
     for k in range(len(pad) // 2):
         before, after = pad[2 * k], pad[2 * k + 1]
         if before or after:
-            dim = input.ndim - 1 - k
-            index = _BORDERS[mode](input.shape[dim], before, after)
-            input = index_select(input, dim, tensor(index, device=input.device))
+            input = _continued(input, input.ndim - 1 - k, before, after, mode)
     return input
 
 
-def _reflect(n: int, before: int, after: int) -> list[int]:
+def _continued(input: Tensor, dim: int, before: int, after: int, mode: str) -> Tensor:
+    """`input` with a border along one dimension; a negative border cuts. Only the border is gathered element by
+    element: the index of ten seconds of sound would cost 40 times its spectrum."""
+    n = input.shape[dim]
+    edges = range(-before, 0), range(n, n + after)
+    left, right = (_BORDERS[mode](n, before, after, places) for places in edges)
+    start, stop = max(-before, 0), min(n, n + after)
+    parts = [input.narrow(dim, start, stop - start)]
+    if left:
+        parts.insert(0, index_select(input, dim, tensor(left, device=input.device)))
+    if right:
+        parts.append(index_select(input, dim, tensor(right, device=input.device)))
+    return cat(parts, dim)
+
+
+def _reflect(n: int, before: int, after: int, places: range) -> list[int]:
     check(
         before < n and after < n,
         lambda: (
@@ -287,19 +300,19 @@ def _reflect(n: int, before: int, after: int) -> list[int]:
             f"({before}, {after}) at a dimension of size {n}"
         ),
     )
-    return [abs(i) if i < n else 2 * n - 2 - i for i in range(-before, n + after)]
+    return [abs(i) if i < n else 2 * n - 2 - i for i in places]
 
 
-def _replicate(n: int, before: int, after: int) -> list[int]:
-    return [min(max(i, 0), n - 1) for i in range(-before, n + after)]
+def _replicate(n: int, before: int, after: int, places: range) -> list[int]:
+    return [min(max(i, 0), n - 1) for i in places]
 
 
-def _circular(n: int, before: int, after: int) -> list[int]:
+def _circular(n: int, before: int, after: int, places: range) -> list[int]:
     check(
         before <= n and after <= n,
         lambda: "Padding value causes wrapping around more than once.",
     )
-    return [i % n for i in range(-before, n + after)]
+    return [i % n for i in places]
 
 
 _BORDERS = {"reflect": _reflect, "replicate": _replicate, "circular": _circular}
@@ -308,7 +321,7 @@ _BORDERS = {"reflect": _reflect, "replicate": _replicate, "circular": _circular}
 # -- moving elements between channels and space ----------------------------------------------------------
 
 
-@composite
+@composite(method=False)
 def pixel_shuffle(input: Tensor, upscale_factor: int):
     """Channels moved into space: (*, C r², H, W) to (*, C, H r, W r).
 
@@ -342,7 +355,7 @@ def pixel_shuffle(input: Tensor, upscale_factor: int):
     return x.reshape(*outer, channels // (r * r), height * r, width * r)
 
 
-@composite
+@composite(method=False)
 def pixel_unshuffle(input: Tensor, downscale_factor: int):
     """Space moved into channels: (*, C, H r, W r) to (*, C r², H, W).
 
@@ -372,7 +385,7 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int):
     return x.reshape(*outer, channels * r * r, height // r, width // r)
 
 
-@composite
+@composite(method=False)
 def channel_shuffle(input: Tensor, groups: int):
     """The channels of (N, C, ...) taken in turn from each group.
 

@@ -643,11 +643,17 @@ def unfold_grad(input: Meta, shape: tuple[int, ...], dimension: int, size: int, 
 @unfold_grad.kernel
 def _(xp, g, *, shape, dimension, size, step):
     d = dimension % len(shape)
-    out = xp.zeros(shape, dtype=g.dtype)
-    n = g.shape[d]
-    for k in range(size):
-        out[(slice(None),) * d + (slice(k, k + (n - 1) * step + 1, step),)] += g[..., k]
-    return out
+    windows = xp.moveaxis(g, d, -2)
+    n, depth = windows.shape[-2], -(-size // step)
+    # In rows of `step` elements, each window is `depth` rows long: so many sums of whole arrays, instead of `size`.
+    rows = xp.zeros((*windows.shape[:-2], n + depth - 1, step), dtype=g.dtype)
+    for k in range(depth):
+        part = windows[..., k * step : (k + 1) * step]
+        rows[..., k : k + n, : part.shape[-1]] += part
+    flat = rows.reshape(*windows.shape[:-2], -1)[..., : shape[d]]
+    out = xp.zeros((*flat.shape[:-1], shape[d]), dtype=g.dtype)
+    out[..., : flat.shape[-1]] = flat
+    return xp.moveaxis(out, -1, d)
 
 
 @unfold_grad.vjp
