@@ -93,6 +93,13 @@ _ELSEWHERE = {
     "get_num_threads": "config", "set_num_threads": "config", "autocast": "amp", "stft": "ops.spectral",
     "istft": "ops.spectral", "hann_window": "ops.spectral", "hamming_window": "ops.spectral",
 }  # fmt: skip
+# Functions of networks that PyTorch has at the top too.
+_ELSEWHERE |= dict.fromkeys((
+    "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "max_pool1d",
+    "max_pool2d", "max_pool3d", "avg_pool1d", "adaptive_avg_pool1d", "dropout", "alpha_dropout", "layer_norm",
+    "group_norm", "rms_norm", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "pairwise_distance",
+    "cosine_similarity", "celu", "selu", "prelu", "rrelu", "bilinear", "hardshrink",
+), "nn.functional") | {"qr": "ops.decomposition"}  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

@@ -7,7 +7,7 @@ from ..runtime.families import primitive
 from ..runtime.meta import Meta
 
 
-@primitive(outputs=("Q", "R"))
+@primitive(method=False, outputs=("Q", "R"))
 def qr(input: Meta, some: bool = True):
     """A matrix (..., m, n) as an orthogonal times an upper triangular one.
 

@@ -12,6 +12,7 @@ from .arithmetic import maximum
 from .comparison import where
 from .creation import ones_like, zeros_like
 from .indexing import scatter_src
+from .pointwise import xlogy
 from .softmax import log_softmax
 
 
@@ -260,20 +261,6 @@ def kl_div(input: Tensor, target: Tensor, reduction: str = "mean", *, log_target
     if reduction == "batchmean":
         return loss.sum() / input.shape[0] if input.ndim else loss
     return reduce(loss, reduction)
-
-
-@composite
-def xlogy(input: Tensor, other: Tensor):
-    """input * log(other), 0 where input is 0.
-
-    >>> import flambeau
-    >>> flambeau.xlogy(flambeau.tensor([0.0, 1.0]), flambeau.tensor([0.0, 1.0]))
-    tensor([0., 0.])
-    """
-    zero = (input == 0) & ~other.isnan() if isinstance(other, Tensor) else input == 0
-    if not isinstance(other, Tensor):
-        return input * math.log(other)
-    return where(zero, zeros_like(input), input * where(zero, ones_like(other), other).log())
 
 
 # -- yes or no ---------------------------------------------------------------------------------------

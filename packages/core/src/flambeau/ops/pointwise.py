@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 from ..runtime.families import composite
 from ..runtime.tensor import Tensor
 from .comparison import isfinite, isnan, where
+from .creation import ones_like, zeros_like
 
 
 @composite
@@ -57,3 +60,17 @@ def isclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-
             close = close | (isnan(input) & isnan(other))
         return close
     return close | ((input - other).abs() <= atol + rtol * other.abs())
+
+
+@composite
+def xlogy(input: Tensor, other: Tensor):
+    """input * log(other), 0 where input is 0.
+
+    >>> import flambeau
+    >>> flambeau.xlogy(flambeau.tensor([0.0, 1.0]), flambeau.tensor([0.0, 1.0]))
+    tensor([0., 0.])
+    """
+    zero = (input == 0) & ~other.isnan() if isinstance(other, Tensor) else input == 0
+    if not isinstance(other, Tensor):
+        return input * math.log(other)
+    return where(zero, zeros_like(input), input * where(zero, ones_like(other), other).log())

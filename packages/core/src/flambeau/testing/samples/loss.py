@@ -42,11 +42,6 @@ def kl_div(make: Make) -> Iterator[Sample]:
     yield Sample(make(2, 3), make(2, 3), log_target=True)
 
 
-def xlogy(make: Make) -> Iterator[Sample]:
-    """Away from zero."""
-    yield Sample(make(2, 3, low=0.2), make(3, low=0.2))
-
-
 def binary_cross_entropy(make: Make) -> Iterator[Sample]:
     """Probabilities away from 0 and 1."""
     yield Sample(make(2, 3, low=0.1, high=0.9), make(2, 3, low=0, high=1, grad=False), batch=False)

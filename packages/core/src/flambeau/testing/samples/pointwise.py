@@ -25,3 +25,8 @@ def nan_to_num(make: Make) -> Iterator[Sample]:
     """Finite numbers pass; others are replaced."""
     yield Sample(make(2, 3))
     yield Sample(make(2, 3, grad=False) / 0, 1.0, 2.0, -2.0)  # type: ignore[operator]
+
+
+def xlogy(make: Make) -> Iterator[Sample]:
+    """Away from zero."""
+    yield Sample(make(2, 3, low=0.2), make(3, low=0.2))
