@@ -29,9 +29,9 @@ class LBFGS(Optimizer):
     ...     loss = ((w - 3) ** 2).sum()
     ...     loss.backward()
     ...     return loss
-    >>> optimizer.step(closure); w.detach()
-    tensor(29., grad_fn=<SumBackward0>)
-    tensor([3., 3.])
+    >>> before = optimizer.step(closure)
+    >>> w.detach()
+    tensor([3.0000, 3.0000])
     """
 
     def __init__(

@@ -26,7 +26,7 @@ class NAdam(Elementwise):
     >>> optimizer = flambeau.optim.NAdam([w], lr=0.1)
     >>> (w ** 2).sum().backward()
     >>> optimizer.step(); w.detach()
-    tensor([ 0.8501, -1.8501])
+    tensor([ 0.8944, -1.8944])
     """
 
     def __init__(

@@ -24,10 +24,10 @@ class RMSprop(Elementwise):
 
     >>> import flambeau
     >>> w = flambeau.nn.Parameter(flambeau.tensor([1.0, -2.0]))
-    >>> optimizer = flambeau.optim.RMSprop([w], lr=0.1)
+    >>> optimizer = flambeau.optim.RMSprop([w], lr=0.05)
     >>> (w ** 2).sum().backward()
     >>> optimizer.step(); w.detach()
-    tensor([ 0.0000, -1.0000])
+    tensor([ 0.5000, -1.5000])
     """
 
     def __init__(

@@ -84,7 +84,7 @@ class AveragedModel(Module):
     >>> average = AveragedModel(model, avg_fn=get_ema_avg_fn(0.9))
     >>> average.update_parameters(model)
     >>> average(flambeau.ones(1, 2)).shape, average.n_averaged
-    (torch.Size([1, 1]), tensor(1))
+    (flambeau.Size([1, 1]), tensor(1))
     """
 
     n_averaged: Tensor
