@@ -75,6 +75,8 @@ def spectrogram(
         spec = spec / window.pow(2.0).sum().sqrt()
     if power is None:
         return spec
+    if power == 2.0:  # without a root in between, whose gradient would divide by the magnitude
+        return spec.real.square() + spec.imag.square()
     magnitude = spec.abs()
     return magnitude if power == 1.0 else magnitude.pow(power)
 
