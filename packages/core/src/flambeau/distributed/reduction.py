@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -28,7 +27,7 @@ class ReduceOp(enum.Enum):
     BXOR = 7
 
 
-_FUNCTIONS: dict[ReduceOp, Callable[[Any, Any], Any]] = {
+_FUNCTIONS: dict[ReduceOp, np.ufunc] = {
     ReduceOp.SUM: np.add,
     ReduceOp.AVG: np.add,
     ReduceOp.PRODUCT: np.multiply,

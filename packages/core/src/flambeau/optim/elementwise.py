@@ -109,7 +109,8 @@ class Elementwise(Optimizer):
                 if type(array) is not ndarray or type(g) is not ndarray:
                     rest.append(p)
                     continue
-                numbers, buffers = None, ()
+                numbers: Any = None
+                buffers: Sequence[ndarray] = ()
                 if self._counts_steps or names:
                     numbers, buffers = self._state_arrays(options, p, names)
                 if array.size > 2 * PIECE or array.dtype.kind == "c":

@@ -100,7 +100,7 @@ class DistributedDataParallel(Module):
         static_graph: bool = False,
     ) -> None:
         super().__init__()
-        trained = [p for p in module.parameters() if p.requires_grad]
+        trained: list[Tensor] = [p for p in module.parameters() if p.requires_grad]
         if not trained:
             raise RuntimeError(
                 "DistributedDataParallel is not needed when a module doesn't have any parameters that "
@@ -112,11 +112,12 @@ class DistributedDataParallel(Module):
         self.dim = dim
         self.broadcast_buffers = broadcast_buffers
         self.find_unused_parameters = find_unused_parameters
-        self.process_group = process_group or distributed.group.WORLD
-        if self.process_group is None:
+        group = process_group or distributed.group.WORLD
+        if group is None:
             raise ValueError(
                 "Default process group has not been initialized, please make sure to call init_process_group."
             )
+        self.process_group: distributed.ProcessGroup = group
         self.require_backward_grad_sync = True
         self._check_shapes()
         if init_sync:
@@ -198,7 +199,7 @@ class DistributedDataParallel(Module):
 
     def _check_finished(self) -> None:
         if self._ready and self._launched < len(self._buckets):
-            names = {p: name for name, p in self.module.named_parameters()}
+            names: dict[Tensor, str] = {p: name for name, p in self.module.named_parameters()}
             missing = [names[p] for p in self._home if p not in self._ready]
             self._reset()
             raise RuntimeError(

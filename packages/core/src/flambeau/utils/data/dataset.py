@@ -267,7 +267,7 @@ def random_split(
         raise ValueError("Sum of input lengths does not equal the length of the input dataset!")
     indices = flambeau.randperm(len(dataset), generator=generator).tolist()
     ends = accumulate(lengths)
-    return [Subset(dataset, indices[end - n : end]) for end, n in zip(ends, lengths, strict=True)]  # type: ignore[misc]
+    return [Subset(dataset, indices[end - n : end]) for end, n in zip(ends, lengths, strict=True)]
 
 
 def _counts(total: int, fractions: Sequence[float]) -> list[int]:

@@ -162,7 +162,7 @@ class Receiver:
         memory = self._leased(offset, capacity)
         if body is None:
             start, size = sizes
-            body, sizes = pickle.loads(memory[start : start + size])
+            body, sizes = pickle.loads(memory[start : start + size].tobytes())
         buffers, at = [], 0
         for size in sizes:
             buffers.append(memory[at : at + size])
@@ -180,7 +180,7 @@ class Receiver:
         """A slot's memory, as an array whose end tells that the slot is free."""
         if offset not in self.slots:
             self.slots[offset] = self.file.mapped(offset, capacity)
-        lease = _Lease(capacity, np.uint8, self.slots[offset])  # type: ignore[arg-type]
+        lease = _Lease(capacity, np.uint8, self.slots[offset])
         self._leases[offset] = weakref.ref(lease, _returns(offset, self.returned, self._leases))
         return lease
 
@@ -252,7 +252,8 @@ def _reduced_tensor(tensor: Tensor) -> tuple[Any, ...]:
 def _parts(array: np.ndarray) -> tuple[Any, ...]:
     """Memory, dtype and shape of an array."""
     dense = np.ascontiguousarray(array)
-    return pickle.PickleBuffer(dense.reshape(-1).view(np.uint8)), array.dtype, array.shape
+    memory: Any = dense.reshape(-1).view(np.uint8)
+    return pickle.PickleBuffer(memory), array.dtype, array.shape
 
 
 def _array(memory: Any, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:

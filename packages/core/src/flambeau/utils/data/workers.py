@@ -258,7 +258,8 @@ class MultiProcessIterator:
         worker.waiting -= 1
         self._deal()
         if kind == ERROR:
-            _reraise(*content, worker=self._workers.index(worker))
+            cls, name, text = content
+            _reraise(cls, name, text, self._workers.index(worker))
         assert kind == RESULT
         return content
 
