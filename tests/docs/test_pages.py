@@ -1,4 +1,7 @@
-"""Every Python example of a page runs, in the page's order, as a reader would type it."""
+"""Every Python example of a page runs, in the page's order, as a reader would type it.
+
+A block below `<!-- from FILE -->` is not run: it shows a piece of that file, and must be it, word for word.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ import re
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[2]
-FENCE = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^(?:<!-- from (\S+) -->\n)?```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 PAGES = sorted(
     path
     for path in [
@@ -22,10 +25,13 @@ PAGES = sorted(
 )
 
 
-def examples_of(page: pathlib.Path) -> list[tuple[int, str]]:
-    """The fenced blocks with the line each starts at."""
+def examples_of(page: pathlib.Path) -> list[tuple[int, str | None, str]]:
+    """The fenced blocks: the line each starts at, the file it shows if any, its text."""
     text = page.read_text()
-    return [(text.count("\n", 0, found.start(1)) + 1, found[1]) for found in FENCE.finditer(text)]
+    return [
+        (text.count("\n", 0, found.start(2)) + 1, found[1], found[2])
+        for found in FENCE.finditer(text)
+    ]
 
 
 def write_speech(folder: pathlib.Path) -> None:
@@ -70,5 +76,8 @@ def test_examples_of_page(
     monkeypatch.chdir(tmp_path)
     FILES.get(str(page.relative_to(ROOT)), lambda folder: None)(tmp_path)
     names: dict[str, object] = {"__name__": "__page__"}
-    for line, code in examples_of(page):
-        run_block(page, line, code, names)
+    for line, shown, code in examples_of(page):
+        if shown is None:
+            run_block(page, line, code, names)
+        else:
+            assert code in (ROOT / shown).read_text(), f"{page.name}:{line} is not in {shown}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from .. import ir
 from ..runtime.families import elementwise
 from ..runtime.promotion import INT_TO_FLOAT
@@ -126,3 +128,24 @@ def erfc(input):
     tensor([1.0000, 0.1573])
     """
     return ir.erfc(input)
+
+
+@elementwise(promote=INT_TO_FLOAT)
+def logit(input, eps: float | None = None):
+    """Log-odds of each element, log(x / (1 - x)); with `eps`, x is first kept within [eps, 1 - eps].
+
+    >>> import flambeau
+    >>> flambeau.logit(flambeau.tensor([0.5, 0.9]))
+    tensor([0.0000, 2.1972])
+    """
+    if eps is not None:
+        input = ir.where(input < eps, eps, ir.where(input > 1 - eps, 1 - eps, input))
+    return ir.log(input / (1 - input))
+
+
+@logit.partials
+def _(out, input, eps):
+    # Derived through the quotient it would be inf * 0 at 0 and 1, and finite where logit itself is NaN.
+    slope = 1 / (input * (1 - input))
+    low, high, outside = (0, 1, math.nan) if eps is None else (eps, 1 - eps, 0.0)
+    return (ir.where(input < low, outside, ir.where(input > high, outside, slope)),)
