@@ -359,3 +359,20 @@ def test_a_truncated_picture_says_so(photo: Image.Image) -> None:
     cut = Image.open(io.BytesIO(file.getvalue()[:-2000]))
     with pytest.raises(OSError, match="cut short or damaged"):
         transforms.ToTensor()(cut)
+
+
+def test_filters_by_hand() -> None:
+    dot = flambeau.zeros(1, 3, 3)
+    dot[0, 1, 1] = 13.0
+    smooth = functional.adjust_sharpness(dot / 13.0, 0.0)
+    numpy.testing.assert_allclose(smooth[0, 1].numpy(), [0.0, 5 / 13, 0.0], rtol=1e-6)
+    blurred = functional.gaussian_blur(dot, [3, 1], [0.5, 1.0])
+    side = numpy.exp(-2.0)
+    # The mirror of the border shows the dot a second time to the pixels beside it.
+    expected = 13.0 * numpy.array([2.0 * side, 1.0, 2.0 * side]) / (1.0 + 2.0 * side)
+    numpy.testing.assert_allclose(blurred[0, 1].numpy(), expected, rtol=1e-6)
+    assert blurred[0, 0].tolist() == [0.0, 0.0, 0.0]
+    stretched = functional.autocontrast(flambeau.tensor([[[10, 20]]], dtype=flambeau.uint8))
+    assert stretched.tolist() == [[[0, 255]]]
+    flat = flambeau.full((1, 2, 2), 7, dtype=flambeau.uint8)
+    assert flambeau.equal(functional.autocontrast(flat), flat)

@@ -6,6 +6,14 @@ from . import functional
 from .color import ColorJitter, Grayscale, RandomGrayscale
 from .container import Compose, Lambda, RandomApply, RandomChoice, RandomOrder
 from .conversion import ConvertImageDtype, Normalize, PILToTensor, ToPILImage, ToTensor
+from .effects import (
+    GaussianBlur,
+    RandomAdjustSharpness,
+    RandomAutocontrast,
+    RandomInvert,
+    RandomPosterize,
+    RandomSolarize,
+)
 from .erasing import RandomErasing
 from .geometry import (
     CenterCrop,
@@ -28,22 +36,28 @@ __all__ = [
     "Compose",
     "ConvertImageDtype",
     "FiveCrop",
+    "GaussianBlur",
     "Grayscale",
     "InterpolationMode",
     "Lambda",
     "Normalize",
     "PILToTensor",
     "Pad",
+    "RandomAdjustSharpness",
     "RandomAffine",
     "RandomApply",
+    "RandomAutocontrast",
     "RandomChoice",
     "RandomCrop",
     "RandomErasing",
     "RandomGrayscale",
     "RandomHorizontalFlip",
+    "RandomInvert",
     "RandomOrder",
+    "RandomPosterize",
     "RandomResizedCrop",
     "RandomRotation",
+    "RandomSolarize",
     "RandomVerticalFlip",
     "Resize",
     "TenCrop",

@@ -367,6 +367,61 @@ def solarize(image: Tensor, threshold: float) -> Tensor:
     return flambeau.where(image >= threshold, invert(image), image)
 
 
+def autocontrast(image: Tensor) -> Tensor:
+    _check_channels(image, "autocontrast", (1, 3))
+    exact = image if image.is_floating_point() else image.to(flambeau.float32)
+    low, high = exact.amin(dim=(-2, -1), keepdim=True), exact.amax(dim=(-2, -1), keepdim=True)
+    flat = high == low
+    # PyTorch divides a number by a tensor in these two steps, which decides what is cut off below.
+    scale = flambeau.where(flat, 1.0, high - low).reciprocal() * largest(image.dtype)
+    stretched = (exact - low) * scale
+    # A channel of one value has nothing to stretch and stays.
+    out = flambeau.where(flat, exact, stretched)
+    return out.clamp(0, largest(image.dtype)).to(image.dtype)
+
+
+def _filter(image: Tensor, kernel: Tensor) -> Tensor:
+    """Each channel of a floating image convolved with a 2-d kernel; only whole windows."""
+    *batch, height, width = image.shape
+    planes = image.reshape(-1, 1, height, width)
+    out = flambeau.nn.functional.conv2d(planes, kernel.reshape(1, 1, *kernel.shape))
+    return out.reshape(*batch, *out.shape[-2:])
+
+
+def adjust_sharpness(image: Tensor, factor: float) -> Tensor:
+    _check_channels(image, "adjust_sharpness", (1, 3))
+    if min(image.shape[-2:]) <= 2:
+        return image
+
+    def smooth(pixels: Tensor) -> Tensor:
+        kernel = flambeau.ones(3, 3, dtype=pixels.dtype, device=pixels.device)
+        kernel[1, 1] = 5.0
+        out = pixels.clone()  # the border has no whole window and stays
+        out[..., 1:-1, 1:-1] = _filter(pixels, kernel / 13.0)
+        return out
+
+    return _blend(image, _in_float(image, smooth), factor)
+
+
+def _bell(size: int, sigma: float, image: Tensor) -> Tensor:
+    reach = (size - 1) * 0.5
+    x = flambeau.linspace(-reach, reach, size, dtype=image.dtype, device=image.device)
+    bell = flambeau.exp(-0.5 * (x / sigma) ** 2)
+    return bell / bell.sum()
+
+
+def gaussian_blur(image: Tensor, size: tuple[int, int], sigma: tuple[float, float]) -> Tensor:
+    """`size` and `sigma` of the bell along x and y; the border is mirrored."""
+    check_image(image)
+
+    def blur(pixels: Tensor) -> Tensor:
+        kernel = _bell(size[1], sigma[1], pixels)[:, None] * _bell(size[0], sigma[0], pixels)
+        x, y = size[0] // 2, size[1] // 2
+        return _filter(pad(pixels, (x, y, x, y), None, "reflect"), kernel)
+
+    return _in_float(image, blur)
+
+
 # Numbers ----------------------------------------------------------------------------------------
 
 

@@ -37,6 +37,7 @@ __all__ = [
     "equalize",
     "erase",
     "five_crop",
+    "gaussian_blur",
     "get_dimensions",
     "get_image_num_channels",
     "get_image_size",
@@ -581,8 +582,8 @@ def adjust_gamma(img: Picture, gamma: float, gain: float = 1) -> Picture:
     return cast(Picture, _arithmetic(img).adjust_gamma(img, gamma, gain))
 
 
-def adjust_sharpness(img: Image.Image, sharpness_factor: float) -> Image.Image:
-    """A Pillow image blurred (0), unchanged (1) or sharpened (above).
+def adjust_sharpness(img: Picture, sharpness_factor: float) -> Picture:
+    """The image blurred (0), unchanged (1) or sharpened (above).
 
     >>> from PIL import Image
     >>> from flambeau_vision.transforms.functional import adjust_sharpness
@@ -590,8 +591,37 @@ def adjust_sharpness(img: Image.Image, sharpness_factor: float) -> Image.Image:
     (3, 3)
     """
     _not_negative("adjust_sharpness", sharpness_factor)
-    _pillow_only(img, "adjust_sharpness")
-    return _pillow.adjust_sharpness(img, sharpness_factor)
+    return cast(Picture, _arithmetic(img).adjust_sharpness(img, sharpness_factor))
+
+
+def gaussian_blur(
+    img: Picture, kernel_size: int | Sequence[int], sigma: float | Sequence[float] | None = None
+) -> Picture:
+    """The image averaged under a bell of `kernel_size` (x, y; odd) pixels and width `sigma`.
+
+    Without `sigma` the width follows from the size: `0.3 * ((size - 1) / 2 - 1) + 0.8`. Raises
+    ValueError for even sizes and widths that are not positive.
+
+    >>> import flambeau
+    >>> from flambeau_vision.transforms.functional import gaussian_blur
+    >>> gaussian_blur(flambeau.ones(1, 5, 5), 3).shape
+    flambeau.Size([1, 5, 5])
+    """
+    sizes = as_pair(kernel_size, "gaussian_blur")
+    if min(sizes) <= 0 or any(size % 2 == 0 for size in sizes):
+        raise ValueError(f"gaussian_blur: kernel_size {list(sizes)}; expected odd positive numbers")
+    if sigma is None:
+        widths = [size * 0.15 + 0.35 for size in sizes]
+    else:
+        widths = [float(sigma)] if isinstance(sigma, (int, float)) else list(sigma)
+    if len(widths) not in (1, 2) or min(widths) <= 0.0:
+        raise ValueError(f"gaussian_blur: sigma {sigma}; expected one or two positive numbers")
+    bell = (widths[0], widths[-1])
+    if isinstance(img, Image.Image):
+        blurred = _tensor.gaussian_blur(pil_to_tensor(img), sizes, bell)
+        return cast(Picture, to_pil_image(blurred, mode=img.mode))
+    _arithmetic(img)
+    return cast(Picture, _tensor.gaussian_blur(img, sizes, bell))
 
 
 def rgb_to_grayscale(img: Picture, num_output_channels: int = 1) -> Picture:
@@ -656,16 +686,15 @@ def solarize(img: Picture, threshold: float) -> Picture:
     return cast(Picture, _arithmetic(img).solarize(img, threshold))
 
 
-def autocontrast(img: Image.Image) -> Image.Image:
-    """A Pillow image with each band stretched from black to white.
+def autocontrast(img: Picture) -> Picture:
+    """The image with each channel stretched from black to white.
 
     >>> from PIL import Image
     >>> from flambeau_vision.transforms.functional import autocontrast
     >>> autocontrast(Image.new("L", (2, 2))).size
     (2, 2)
     """
-    _pillow_only(img, "autocontrast")
-    return _pillow.autocontrast(img)
+    return cast(Picture, _arithmetic(img).autocontrast(img))
 
 
 def equalize(img: Image.Image) -> Image.Image:
