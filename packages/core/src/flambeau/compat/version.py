@@ -1,0 +1,9 @@
+"""`torch.version`: which PyTorch this answers for, and that no CUDA toolkit was compiled in."""
+
+from .finder import VERSION as __version__
+
+cuda = None
+hip = None
+debug = False
+git_version = "flambeau"
+__all__ = ["__version__", "cuda", "debug", "git_version", "hip"]
