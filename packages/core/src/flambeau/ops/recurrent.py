@@ -9,8 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .._base.checks import check
+from ..runtime import state
+from ..runtime.families import primitive
+from ..runtime.meta import Meta
 from ..runtime.tensor import Tensor
-from .activation import relu, sigmoid
+from .activation import relu
 from .dropout import dropout
 from .joining import cat, stack
 from .matrix import linear, matmul
@@ -19,20 +22,226 @@ from .trigonometry import tanh
 State = tuple[Tensor, ...]
 
 
+@primitive(method=False, outputs=("h", "c", "gates"))
+def lstm_step(gates: Meta, c: Meta):
+    """One step behind the products: gates (N, 4H) and cell (N, H) to the next h and c.
+
+    The activated gates are a third result, because the gradient reads them. A primitive, because the
+    dozen small operators it stands for cost ten times the arithmetic.
+
+    >>> import flambeau
+    >>> h, c, _ = flambeau.ops.recurrent.lstm_step(flambeau.zeros(1, 4), flambeau.ones(1, 1))
+    >>> c
+    tensor([[0.5000]])
+    """
+    check(
+        gates.shape == (*c.shape[:-1], 4 * c.shape[-1]),
+        lambda: f"lstm_step: expected gates (N, 4H) and a cell (N, H), got {gates} and {c}",
+    )
+    return c, c, gates
+
+
+@lstm_step.kernel
+def _(xp, gates, c):
+    size = c.shape[-1]
+    act = _activated(xp, gates, 2 * size, 3 * size)
+    i, f, g, o = (act[..., k * size : (k + 1) * size] for k in range(4))
+    new = f * c
+    new += i * g
+    h = xp.tanh(new)
+    h *= o
+    return h, new, act
+
+
+def _activated(xp, gates, begin, end):
+    """Sigmoid of all columns but those from `begin` to `end`, which get tanh."""
+    act = gates * 0.5  # sigmoid(x) is (1 + tanh(x / 2)) / 2: one call for all of them
+    act[..., begin:end] *= 2
+    xp.tanh(act, out=act)
+    for part in (act[..., :begin], act[..., end:]):
+        part += 1
+        part *= 0.5
+    return act
+
+
+@lstm_step.vjp
+def _(g, out, gates: Meta, c):
+    g_h, g_c, g_act = g
+    _h, new, act = out
+    if not state.local.grad and not new._level:
+        return tuple(lstm_step_grad(g_h, g_c, g_act, new, act, c))
+    i, f, new_gate, o = act.chunk(4, -1)
+    t = tanh(new)
+    g_new = g_c + g_h * o * (1 - t * t)
+    g_act = g_act + cat([g_new * new_gate, g_new * c, g_new * i, g_h * t], -1)
+    slope = cat([i * (1 - i), f * (1 - f), 1 - new_gate * new_gate, o * (1 - o)], -1)
+    return g_act * slope, g_new * f
+
+
+@primitive(method=False, outputs=("gates", "c"))
+def lstm_step_grad(g_h: Meta, g_c: Meta, g_act: Meta, new: Meta, act: Meta, c: Meta):
+    """What `lstm_step`'s gradient rule computes, in one call; used where it is not recorded itself.
+
+    >>> import flambeau
+    >>> one, four = flambeau.ones(1, 1), flambeau.zeros(1, 4)
+    >>> flambeau.ops.recurrent.lstm_step_grad(one, one, four, one, four, one).c
+    tensor([[0.]])
+    """
+    return act, c
+
+
+@lstm_step_grad.kernel
+def _(xp, g_h, g_c, g_act, new, act, c):
+    size = c.shape[-1]
+    i, f, g, o = (act[..., k * size : (k + 1) * size] for k in range(4))
+    t = xp.tanh(new)
+    g_new = g_c + g_h * o * (1 - t * t)
+    made = act * (1 - act)
+    made[..., 2 * size : 3 * size] = 1 - g * g
+    for k, factor in enumerate((g_new * g, g_new * c, g_new * i, g_h * t)):
+        factor += g_act[..., k * size : (k + 1) * size]
+        made[..., k * size : (k + 1) * size] *= factor
+    return made, g_new * f
+
+
+lstm_step_grad.no_vjp("where it is to be differentiated, lstm_step's rule is written out instead")
+lstm_step_grad.refuse("vmap", "as its gradient: the rule is written out under vmap")
+lstm_step_grad.refuse("onnx", "a gradient: exported graphs do not train")
+
+
+@lstm_step.batch
+def _(size, batched, gates, c):
+    gates, c = (
+        x if b else x.unsqueeze(0).expand(size, *x.shape)
+        for x, b in zip((gates, c), batched, strict=True)
+    )
+    return lstm_step(gates, c)
+
+
+@lstm_step.onnx
+def _(builder, gates, c):
+    i, f, g, o = builder.nodes("Split", [gates], 4, axis=-1, num_outputs=4)
+    i, f, o = (builder.node("Sigmoid", [x]) for x in (i, f, o))
+    g = builder.node("Tanh", [g])
+    kept, added = builder.node("Mul", [f, c]), builder.node("Mul", [i, g])
+    new = builder.node("Add", [kept, added])
+    h = builder.node("Mul", [o, builder.node("Tanh", [new])])
+    return h, new, builder.node("Concat", [i, f, g, o], axis=-1)
+
+
 def _lstm_step(fed: Tensor, state: State, recur, project) -> State:
-    h, c = state
-    i, f, g, o = (fed + recur(h)).chunk(4, 1)
-    c = sigmoid(f) * c + sigmoid(i) * tanh(g)
-    return project(sigmoid(o) * tanh(c)), c
+    h, c, _ = lstm_step(fed + recur(state[0]), state[1])
+    return project(h), c
+
+
+@primitive(method=False, outputs=("h", "gates"))
+def gru_step(fed: Meta, recurrent: Meta, h: Meta):
+    """One step behind the products: both (N, 3H) and the state (N, H) to the next state.
+
+    The activated gates (reset, update, new) are a second result, because the gradient reads them.
+
+    >>> import flambeau
+    >>> three, h = flambeau.zeros(1, 3), flambeau.ones(1, 1)
+    >>> flambeau.ops.recurrent.gru_step(three, three, h).h
+    tensor([[0.5000]])
+    """
+    check(
+        fed.shape == recurrent.shape == (*h.shape[:-1], 3 * h.shape[-1]),
+        lambda: (
+            f"gru_step: expected two (N, 3H) and a state (N, H), got {fed}, {recurrent} and {h}"
+        ),
+    )
+    return h, fed
+
+
+@gru_step.kernel
+def _(xp, fed, recurrent, h):
+    size = h.shape[-1]
+    act = fed + recurrent
+    both = act[..., : 2 * size]
+    both *= 0.5
+    xp.tanh(both, out=both)
+    both += 1
+    both *= 0.5
+    new = fed[..., 2 * size :] + act[..., :size] * recurrent[..., 2 * size :]
+    xp.tanh(new, out=new)
+    act[..., 2 * size :] = new
+    made = h - new
+    made *= act[..., size : 2 * size]
+    made += new
+    return made, act
+
+
+@gru_step.vjp
+def _(g, out, fed: Meta, recurrent, h):
+    g_h, g_act = g
+    _made, act = out
+    if not state.local.grad and not act._level:
+        return tuple(gru_step_grad(g_h, g_act, act, recurrent, h))
+    reset, update, new = act.chunk(3, -1)
+    g_reset, g_update, g_new = g_act.chunk(3, -1)
+    other = recurrent.chunk(3, -1)[2]
+    d_new = (g_new + g_h * (1 - update)) * (1 - new * new)
+    d_update = (g_update + g_h * (h - new)) * update * (1 - update)
+    d_reset = (g_reset + d_new * other) * reset * (1 - reset)
+    both = [d_reset, d_update]
+    return cat([*both, d_new], -1), cat([*both, d_new * reset], -1), g_h * update
+
+
+@primitive(method=False, outputs=("fed", "recurrent", "h"))
+def gru_step_grad(g_h: Meta, g_act: Meta, act: Meta, recurrent: Meta, h: Meta):
+    """What `gru_step`'s gradient rule computes, in one call; used where it is not recorded itself.
+
+    >>> import flambeau
+    >>> one, three = flambeau.ones(1, 1), flambeau.zeros(1, 3)
+    >>> flambeau.ops.recurrent.gru_step_grad(one, three, three, three, one).h
+    tensor([[0.]])
+    """
+    return act, act, h
+
+
+@gru_step_grad.kernel
+def _(xp, g_h, g_act, act, recurrent, h):
+    size = h.shape[-1]
+    reset, update, new = (act[..., k * size : (k + 1) * size] for k in range(3))
+    made = act * (1 - act)
+    d_new = (g_act[..., 2 * size :] + g_h * (1 - update)) * (1 - new * new)
+    made[..., :size] *= g_act[..., :size] + d_new * recurrent[..., 2 * size :]
+    made[..., size : 2 * size] *= g_act[..., size : 2 * size] + g_h * (h - new)
+    made[..., 2 * size :] = d_new
+    other = made.copy()
+    other[..., 2 * size :] = d_new * reset
+    return made, other, g_h * update
+
+
+gru_step_grad.no_vjp("where it is to be differentiated, gru_step's rule is written out instead")
+gru_step_grad.refuse("vmap", "as its gradient: the rule is written out under vmap")
+gru_step_grad.refuse("onnx", "a gradient: exported graphs do not train")
+
+
+@gru_step.batch
+def _(size, batched, *arrays):
+    return gru_step(
+        *(
+            x if b else x.unsqueeze(0).expand(size, *x.shape)
+            for x, b in zip(arrays, batched, strict=True)
+        )
+    )
+
+
+@gru_step.onnx
+def _(builder, fed, recurrent, h):
+    a = builder.nodes("Split", [fed], 3, axis=-1, num_outputs=3)
+    b = builder.nodes("Split", [recurrent], 3, axis=-1, num_outputs=3)
+    reset, update = (builder.node("Sigmoid", [builder.node("Add", [a[k], b[k]])]) for k in range(2))
+    new = builder.node("Tanh", [builder.node("Add", [a[2], builder.node("Mul", [reset, b[2]])])])
+    moved = builder.node("Mul", [builder.node("Sub", [h, new]), update])
+    made = builder.node("Add", [moved, new])
+    return made, builder.node("Concat", [reset, update, new], axis=-1)
 
 
 def _gru_step(fed: Tensor, state: State, recur, project) -> State:
-    (h,) = state
-    reset_x, update_x, new_x = fed.chunk(3, 1)
-    reset_h, update_h, new_h = recur(h).chunk(3, 1)
-    update = sigmoid(update_x + update_h)
-    new = tanh(new_x + sigmoid(reset_x + reset_h) * new_h)
-    return ((h - new) * update + new,)
+    return (gru_step(fed, recur(state[0]), state[0])[0],)
 
 
 def _tanh_step(fed: Tensor, state: State, recur, project) -> State:
