@@ -155,7 +155,9 @@ def test_every_kind_of_batch_arrives():
 def test_streams_are_read_by_turns():
     batches = [b.tolist() for b in DataLoader(Share(), 4, num_workers=2)]
     assert batches[:4] == [[0, 2, 4, 6], [1, 3, 5, 7], [8, 10, 12, 14], [9, 11, 13, 15]]
-    assert sorted(i for batch in batches for i in batch) == sorted([*range(0, 20, 2), *range(1, 30, 2)])
+    assert sorted(i for batch in batches for i in batch) == sorted(
+        [*range(0, 20, 2), *range(1, 30, 2)]
+    )
 
 
 def test_persistent_workers_stay_and_begin_anew():

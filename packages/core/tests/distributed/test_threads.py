@@ -68,7 +68,7 @@ def test_a_strided_tensor_is_reduced_in_place():
 
 
 def test_the_mean_of_whole_numbers_is_refused():
-    with pytest.raises(RuntimeError, match="ReduceOp.AVG of int64"):
+    with pytest.raises(RuntimeError, match=r"ReduceOp\.AVG of int64"):
         ranked(lambda: dist.all_reduce(flambeau.ones(1, dtype=flambeau.int64), dist.ReduceOp.AVG))
 
 

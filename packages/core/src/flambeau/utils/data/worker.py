@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import pickle
 import random
-import traceback
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -156,6 +155,8 @@ def described(error: BaseException) -> tuple[bytes | None, str, str]:
 
     The exception itself may hold what cannot be pickled, or refuse to be made again from it.
     """
+    import traceback
+
     cls = type(error)
     try:
         pickled = pickle.dumps(cls)
