@@ -208,9 +208,9 @@ def main(arguments: Sequence[str] | None = None) -> float:
     """Make the clips, train, and return the accuracy on voices that were kept apart."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--voices", choices=["auto", "espeak", "synthetic"], default="auto")
-    parser.add_argument("--speakers", type=int, default=30, help="a fifth is kept for the test")
+    parser.add_argument("--speakers", type=int, default=40, help="a fifth is kept for the test")
     parser.add_argument("--takes", type=int, default=2, help="times each speaker says each word")
-    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--save", type=Path, help="where to keep the trained model")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)

@@ -22,7 +22,7 @@ from flambeau_audio import encodings
 
 if TYPE_CHECKING:
     import numpy
-    import soundfile  # type: ignore[import-untyped]  # it brings none
+    import soundfile
 
 __all__ = ["AudioMetaData", "info", "load", "save"]
 

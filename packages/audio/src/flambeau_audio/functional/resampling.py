@@ -140,7 +140,7 @@ def soxr_resample(waveform: Tensor, orig_freq: int, new_freq: int, method: str) 
             f"resample: {method} has no gradient, and the waveform requires one; use "
             "sinc_interp_hann, or waveform.detach()"
         )
-    import soxr  # type: ignore[import-untyped]  # it brings none
+    import soxr
 
     shape = waveform.shape
     samples = waveform.reshape(-1, shape[-1]).cpu().numpy().T

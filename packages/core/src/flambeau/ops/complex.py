@@ -155,7 +155,7 @@ def _(g, _out, real: Meta, imag: Meta):
 @complex.jvp
 def _(tangents, out, real, imag):
     t_real, t_imag = tangents
-    made = 0.0
+    made: Any = 0.0
     if t_real is not None:
         made = made + t_real.to(out.dtype)
     if t_imag is not None:
