@@ -304,6 +304,8 @@ def _demo(session: nox.Session, *arguments: str) -> None:
     session.install(*group("demo"))
     session.run(
         *("python", "examples/demo.py", *arguments, *session.posargs),
+        # OpenBLAS's threads wait for each other actively: beside other work training took 75 s with two, 11 s with one.
+        env={"OPENBLAS_NUM_THREADS": "1"},
         # The server drains what it has accepted before it goes.
         interrupt_timeout=5.0,
         terminate_timeout=5.0,

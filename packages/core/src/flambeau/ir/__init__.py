@@ -6,6 +6,10 @@
     ir.numpy_text(ir.tanh(x), ["x"]) # "xp.tanh(x)"
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from .derive import derive
 from .expr import Expr, Scalar, apply, as_expr, cast, const, evaluate, param, scalars, var
 from .table import *  # noqa: F403  (the scalar functions: ir.exp, ir.where, ...)
@@ -29,3 +33,8 @@ __all__ = [
     "scalars",
     "var",
 ]
+
+if TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        """The scalar functions, which the table makes."""

@@ -21,7 +21,10 @@ from . import state
 from .meta import Meta
 
 if TYPE_CHECKING:
+    from .attached import Attached
     from .tape import Node
+else:
+    Attached = object
 
 new = object.__new__
 
@@ -65,7 +68,7 @@ class Box:
         self.version = self.generation = 0
 
 
-class Tensor:
+class Tensor(Attached):
     """A multi-dimensional array with automatic differentiation; the API is `torch.Tensor`'s.
 
     >>> import flambeau
