@@ -53,6 +53,8 @@ def _(g, _out, a, b):
         a, b = a.conj(), b.conj()
 
     def to_a():
+        if g.ndim == a.ndim == b.ndim == 2:
+            return linear(g, b)
         if b.ndim == 1:
             return g.unsqueeze(-1) * b if a.ndim > 1 else g * b
         left = g.unsqueeze(-2) if a.ndim == 1 else g
@@ -60,6 +62,8 @@ def _(g, _out, a, b):
         return _fit(out.squeeze(-2) if a.ndim == 1 else out, a)
 
     def to_b():
+        if g.ndim == a.ndim == b.ndim == 2:
+            return matmul_tn(a, g)
         if a.ndim == 1:
             return _fit(a.unsqueeze(-1) * g.unsqueeze(-2) if b.ndim > 1 else g * a, b)
         right = g.unsqueeze(-1) if b.ndim == 1 else g
@@ -192,6 +196,44 @@ def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, a
     return product if beta == 0 else product + (input if beta == 1 else input * beta)
 
 
+@primitive(promote=SAME_REQUIRED, bilinear=("input", "other"), method=False, hot=True)
+def matmul_tn(input: Meta, other: Meta):
+    """input.T @ other of two matrices: what gradients of products are made of, without a view in between.
+
+    >>> import flambeau
+    >>> flambeau.ops.matrix.matmul_tn(flambeau.ones(3, 2), flambeau.ones(3, 1))
+    tensor([[3.],
+            [3.]])
+    """
+    check(
+        input.ndim == other.ndim == 2 and input.shape[0] == other.shape[0],
+        lambda: f"matmul_tn: expected matrices with as many rows each, but got {input} and {other}",
+    )
+    return input.like((input.shape[1], other.shape[1]))
+
+
+@matmul_tn.kernel
+def _(xp, a, b):
+    return _narrowed(xp.matmul(a.T, b), a)
+
+
+@matmul_tn.vjp
+def _(g, _out, a, b):
+    if g.dtype.is_complex:
+        a, b = a.conj(), b.conj()
+    return lambda: linear(b, g), lambda: matmul(a, g)
+
+
+@matmul_tn.batch
+def _(size, batched, a, b):
+    return matmul(a.mT, b)
+
+
+@matmul_tn.onnx
+def _(builder, a, b):
+    return builder.node("MatMul", [builder.node("Transpose", [a], perm=[1, 0]), b])
+
+
 @primitive(promote=SAME_REQUIRED, method=False, hot=True)
 def linear(input: Meta, weight: Meta, bias: Meta | None = None):
     """input @ weight.T + bias: the affine map of `nn.Linear`. weight has shape (out, in), input (..., in).
@@ -244,7 +286,7 @@ def _(g, _out, x, w, b: Meta):
         if x.ndim == 1:
             return g.unsqueeze(-1) * x
         flat = g if g.ndim == 2 else g.reshape(-1, g.shape[-1])
-        return matmul(flat.mT, x if x.ndim == 2 else x.reshape(-1, x.shape[-1]))
+        return matmul_tn(flat, x if x.ndim == 2 else x.reshape(-1, x.shape[-1]))
 
     return lambda: matmul(g, w), to_weight, lambda: g.sum_to_size(b.shape)
 

@@ -36,7 +36,9 @@ class Operator:
         values = [MISSING] * (code.co_argcount - len(defaults)) + defaults
         keyword = body.__kwdefaults__ or {}
         self.defaults: list[Any] = values + [keyword.get(p, MISSING) for p in self.params[self.positional :]]
+        self.required = max((i + 1 for i, v in enumerate(self.defaults) if v is MISSING), default=0)
         self.index = {p: i for i, p in enumerate(self.params)}
+        self.required = max((i + 1 for i, d in enumerate(self.defaults) if d is MISSING), default=0)
         notes = body.__annotations__
         kinds = [_kind(notes.get(p), family) for p in self.params]
         self.variadic = "sequence" in kinds
@@ -126,8 +128,9 @@ class Operator:
             if at < n:
                 raise TypeError(f"{self.name}() got multiple values for argument '{key}'")
             values[at] = value
-        if MISSING in values:
-            missing = self.params[values.index(MISSING)]
+        # Not `MISSING in values`: that would ask every tensor whether it equals MISSING.
+        missing = next((p for p, v in zip(self.params, values) if v is MISSING), None) if n < self.required else None
+        if missing is not None:
             raise TypeError(f"{self.name}() missing 1 required positional argument: '{missing}'")
         attrs = {p: values[i] for i, p in self.attrs}
         if self.variadic:

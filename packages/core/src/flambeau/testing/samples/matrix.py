@@ -61,6 +61,12 @@ def baddbmm(make: Make) -> Iterator[Sample]:
     yield Sample(make(2), make(2, 2, 3), make(2, 3, 2), beta=0.5, alpha=2)
 
 
+def matmul_tn(make: Make) -> Iterator[Sample]:
+    """Matrices, an empty one among them."""
+    yield Sample(make(3, 2), make(3, 4))
+    yield Sample(make(0, 2), make(0, 3))
+
+
 def linear(make: Make) -> Iterator[Sample]:
     """Rows, one row, batches of rows, with and without bias."""
     yield Sample(make(2, 3), make(4, 3), make(4))
