@@ -17,6 +17,11 @@ from flambeau.utils.data import (
     TensorDataset,
 )
 
+# From Python 3.12 on forking beside the threads of a BLAS is warned of; the worker uses none of them.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:This process .* is multi-threaded:DeprecationWarning"
+)
+
 
 class Stream(IterableDataset):
     def __init__(self, n: int, claimed: int | None = None) -> None:

@@ -158,7 +158,8 @@ class Elementwise(Optimizer):
         step = None
         if self._counts_steps:
             state["step"] += 1
-            step = state["step"] if on_device else state["step"].item()
+            # In float32 1 - beta**step would lose four of seven digits at the first steps.
+            step = state["step"].double() if on_device else state["step"].item()
         numbers = self._numbers(group, state, step, fresh)
         tensors = [p, p.grad, *(state[n] for n in names)]
         if p.is_complex():
