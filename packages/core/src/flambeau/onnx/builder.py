@@ -131,9 +131,9 @@ class Builder:
 
     def reduce(self, kind: str, x: str, dim: Any, keepdim: bool) -> str:
         """A reduction; None or () reduces all dimensions."""
+        if not self.metas[x].shape:
+            return self.node("Abs" if kind == "ReduceL2" else "Identity", [x])
         if dim is None or dim == ():
-            if not self.metas[x].shape:
-                return self.node("Identity", [x])
             return self.node(kind, [x], keepdims=int(keepdim))
         return self.node(kind, [x, self.ints([dim] if isinstance(dim, int) else dim)], keepdims=int(keepdim))
 
@@ -195,6 +195,18 @@ class Builder:
             return out
         order = [*range(picked, picked + at), *range(picked), *range(picked + at, picked + len(rest))]
         return self.node("Transpose", [out], perm=order)
+
+    def pool(self, kind: str, x: str, windows: int, **attributes: Any) -> str:
+        """A node that wants (N, C, *size), on an input with any number of dimensions before its `windows` last."""
+        shape = self.metas[x].shape
+        lead, size = shape[: len(shape) - windows], shape[len(shape) - windows :]
+        if len(lead) == 2:
+            return self.node(kind, [x], **attributes)
+        channels = 1
+        for n in lead:
+            channels = channels * n
+        x = self.node("Reshape", [x, self.ints([1, channels, *size])])
+        return self.reshape_to_output(self.node(kind, [x], **attributes))
 
     def pool_padding(
         self, x: str, kernel: Sequence[int], stride: Sequence[int], padding: Sequence[int], dilation: Sequence[int],

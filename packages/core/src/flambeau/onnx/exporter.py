@@ -209,7 +209,8 @@ def _no_form(op: Operator, call: Call) -> MissingRule:
 def _elementwise(builder: Builder, op: Operator, call: Call, names: dict[int, str]) -> str:
     """One node where the operator names one, else its expression, function by function."""
     inputs = [v.meta for v in call.inputs if isinstance(v, Value)]
-    kind = inputs[-1].dtype if inputs else call.outputs[0].meta.dtype
+    # A number beside a mask is no truth value: where(mask, 1.0, 2.0).
+    kind = next((m.dtype for m in reversed(inputs) if m.dtype is not dtypes.bool_), call.outputs[0].meta.dtype)
 
     def operand(v: Any, d: dtypes.dtype = kind) -> str:
         return names[id(v)] if isinstance(v, Value) else builder.number(v, d)

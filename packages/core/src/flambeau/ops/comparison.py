@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from .. import ir
+from .._base import dtypes
+from .._base.devices import CPU
 from ..runtime.families import elementwise
+from ..runtime.operator import registry
 from ..runtime.promotion import SAME, TO_BOOL, only
+from ..runtime.tensor import Tensor
 
 
 @elementwise(promote=SAME, result="bool", onnx="Equal")
@@ -206,7 +210,17 @@ def bitwise_not(input):
 bitwise_not.no_vjp("defined on integers only")
 
 
-@elementwise(promote=only(1, 2), onnx="Where")
+def _choices(op, arrays, attrs):
+    """Both choices in one dtype: of two numbers their own, not the condition's."""
+    condition, *choices = arrays
+    if not any(isinstance(c, Tensor) for c in choices):
+        number = registry["fill_new"].public
+        device = condition.device if isinstance(condition, Tensor) else CPU
+        choices = [number(shape=(), value=c, dtype=dtypes.of_number(c), device=device) for c in choices]
+    return only(1, 2)(op, (condition, *choices), attrs)
+
+
+@elementwise(promote=_choices, onnx="Where")
 def where(condition, input, other):
     """Elements of `input` where `condition` holds, of `other` elsewhere; all three broadcast.
 

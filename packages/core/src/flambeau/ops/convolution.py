@@ -275,8 +275,14 @@ def _(size_, batched, input, weight, bias, *, size, stride, padding, dilation, g
 @convolution_input.onnx
 def _(builder, y, w, b, *, size, stride, padding, dilation, groups):
     inputs = [y, w] if b is None else [y, w, b]
+    # Not output_shape: with it ONNX works out the padding by itself and spreads it evenly.
+    kernel, given = builder.metas[w].shape[2:], builder.metas[y].shape[2:]
+    spare = [
+        n - ((m - 1) * s + (k - 1) * d + 1 - before - after)
+        for n, m, k, s, d, (before, after) in zip(size, given, kernel, stride, dilation, padding)
+    ]
     options = _onnx_attributes(stride, padding, dilation, groups)
-    return builder.node("ConvTranspose", inputs, output_shape=list(size), **options)
+    return builder.node("ConvTranspose", inputs, output_padding=spare, **options)
 
 
 @primitive(promote=SAME_REQUIRED, method=False)

@@ -532,6 +532,8 @@ def _both(size: int, batched: Sequence[bool], *tensors: Tensor) -> list[Tensor]:
 
 @gather.onnx
 def _(builder, x, index, *, dim, sparse_grad):
+    if not builder.metas[x].shape:
+        return builder.node("Expand", [x, builder.ints(builder.output_shape)])
     return builder.node("GatherElements", [x, index], axis=dim)
 
 
@@ -590,8 +592,17 @@ def _(size, batched, x, index, src, *, dim):
     return scatter_add(x, dim % max(x.ndim - 1, 1) + 1, index, src)
 
 
+def _onnx_fit(builder: Any, src: str, index: str) -> str:
+    """`src` cut to the size of the index, as ONNX wants it."""
+    size, wanted = builder.metas[src].shape, builder.metas[index].shape
+    axes = [d for d, (n, m) in enumerate(zip(size, wanted)) if n != m]
+    ends = [wanted[d] for d in axes]
+    return builder.node("Slice", [src, *map(builder.ints, ([0] * len(axes), ends, axes))]) if axes else src
+
+
 @scatter_add.onnx
 def _(builder, x, index, src, *, dim):
+    src = _onnx_fit(builder, src, index)
     return builder.node("ScatterElements", [x, index, src], axis=dim, reduction="add")
 
 
@@ -629,6 +640,7 @@ def _(size, batched, x, index, src, *, dim):
 
 @scatter_src.onnx
 def _(builder, x, index, src, *, dim):
+    src = _onnx_fit(builder, src, index)
     return builder.node("ScatterElements", [x, index, src], axis=dim)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from .._base.checks import check
+from ..runtime import state
 from ..runtime.families import composite
 from ..runtime.tensor import Tensor
 from .activation import logsigmoid, relu
@@ -30,6 +31,11 @@ def reduce(loss: Tensor, reduction: str) -> Tensor:
 
 def _weighted(loss: Tensor, weight: Tensor | None) -> Tensor:
     return loss if weight is None else loss * weight
+
+
+def _values_known(x: Tensor) -> bool:
+    """Whether a check may look at the numbers: not while a program is traced, nor at one element of a batch."""
+    return not x._level and not state.local.modes
 
 
 @composite(method=False)
@@ -284,7 +290,7 @@ def binary_cross_entropy(
         ),
         ValueError,
     )
-    if input.numel():
+    if input.numel() and _values_known(input):
         inside = ((input >= 0) & (input <= 1)).all()
         check(inside, lambda: "all elements of input should be between 0 and 1")
     loss = -(target * input.log().clamp(min=-100) + (1 - target) * (-input).log1p().clamp(min=-100))
@@ -400,7 +406,8 @@ def gaussian_nll_loss(
             and var.shape[-1] == 1
         ):
             raise ValueError("var is of incorrect size")
-    check(not (var < 0).any(), lambda: "var has negative entry/entries", ValueError)
+    if _values_known(var):
+        check(not (var < 0).any(), lambda: "var has negative entry/entries", ValueError)
     # The bound does not stop the gradient: PyTorch clamps under no_grad.
     safe = var + (var.detach().clamp(min=eps) - var.detach())
     loss = (safe.log() + (input - target).square() / safe) * 0.5

@@ -134,9 +134,10 @@ def _(size, batched, input, **attrs):
 def _(builder, x, *, kernel, stride, padding, dilation, out):
     # Whether windows reach over the end is said by the padding behind, which ONNX takes apart.
     pairs = builder.pool_padding(x, kernel, stride, padding, dilation, out)
-    return builder.node(
+    return builder.pool(
         "MaxPool",
-        [x],
+        x,
+        len(kernel),
         kernel_shape=list(kernel),
         strides=list(stride),
         dilations=list(dilation),
@@ -379,9 +380,10 @@ def _(size, batched, input, **attrs):
 def _(builder, x, *, kernel, stride, padding, out):
     # A mean that counts the padding, times the size of the window. ONNX pads with zeros, as we do.
     pairs = builder.pool_padding(x, kernel, stride, padding, (1,) * len(kernel), out)
-    mean = builder.node(
+    mean = builder.pool(
         "AveragePool",
-        [x],
+        x,
+        len(kernel),
         kernel_shape=list(kernel),
         strides=list(stride),
         pads=pairs,

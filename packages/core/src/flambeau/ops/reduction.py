@@ -147,7 +147,7 @@ def _(builder, x, *, dim, keepdim):
 
 @any.onnx
 def _(builder, x, *, dim, keepdim):
-    return _onnx_logical(builder, "ReduceMax", x, dim, keepdim)
+    return _onnx_logical(builder, "ReduceSum", x, dim, keepdim)  # ReduceMax of nothing is the lowest number: true
 
 
 def _onnx_logical(builder, kind, x, dim, keepdim):

@@ -282,6 +282,9 @@ def _(size, batched, x, *, shape):
 
 @expand.onnx
 def _(builder, x, *, shape):
+    if 0 in builder.output_shape:  # onnxruntime does not shrink ones to nothing
+        empty = builder.node("ConstantOfShape", [builder.ints(builder.output_shape)])
+        return builder.cast(empty, builder.output.dtype)
     return builder.node("Expand", [x, builder.ints(builder.output_shape)])
 
 

@@ -90,12 +90,12 @@ def _difference(
             return ""
         bad = int((~close).sum())
         relative = apart / np.abs(e)
-        where = tuple(int(i) for i in np.unravel_index(int(np.nanargmax(np.where(close, -1, apart))), a.shape)) if a.ndim else ()
+        where = tuple(int(i) for i in np.unravel_index(int(np.argmax(np.where(close, -1, np.where(np.isnan(apart), np.inf, apart)))), a.shape)) if a.ndim else ()
         return (
             f"{'Scalars' if not a.ndim else 'Tensor-likes'} are not close!\n\n"
             f"Mismatched elements: {bad} / {a.size} ({100 * bad / a.size:.1f}%)\n"
-            f"Greatest absolute difference: {np.nanmax(np.where(close, 0, apart))} at index {where} (up to {atol} allowed)\n"
-            f"Greatest relative difference: {np.nanmax(np.where(close, 0, relative))} (up to {rtol} allowed)"
+            f"Greatest absolute difference: {np.max(np.where(close, 0, apart))} at index {where} (up to {atol} allowed)\n"
+            f"Greatest relative difference: {np.max(np.where(close, 0, relative))} (up to {rtol} allowed)"
         )
 
 

@@ -140,8 +140,8 @@ def adaptive_max_pool3d(make: Make) -> Iterator[Sample]:
 
 def unfold_windows(make: Make) -> Iterator[Sample]:
     """Batched and single."""
-    yield Sample(make(1, 2, 3, 4), 2)
-    yield Sample(make(2, 4, 3), (2, 1), 1, 1, 2)
+    yield Sample(make(1, 2, 3, 4), 2, onnx=False)
+    yield Sample(make(2, 4, 3), (2, 1), 1, 1, 2, onnx=False)
 
 
 def fold(make: Make) -> Iterator[Sample]:
