@@ -14,6 +14,7 @@ import pickle
 import selectors
 import signal
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -99,8 +100,11 @@ class MultiProcessIterator:
 
     def __init__(self, loader: DataLoader[Any]) -> None:
         self._workers: list[_Worker] = []
-        self._selector: Any = None
-        self._process = os.getpid()
+        self._selector = selectors.DefaultSelector()
+        # Not `__del__`: in a cycle of garbage the pipes would be finalized first, and their numbers be others'.
+        self._shutdown = weakref.finalize(
+            self, _shut_down, self._workers, self._selector, os.getpid()
+        )
         self._num_workers = loader.num_workers
         self._in_order = loader.in_order
         self._timeout = loader.timeout
@@ -119,7 +123,6 @@ class MultiProcessIterator:
         make_fetch = partial(
             _fetcher_of, loader._auto_collation, loader.collate_fn, loader.drop_last
         )
-        self._selector = selectors.DefaultSelector()
         forked: list[Any] = []
         try:
             for i in range(self._num_workers):
@@ -269,26 +272,20 @@ class MultiProcessIterator:
     def __getstate__(self) -> NoReturn:
         raise NotImplementedError(f"{type(self).__name__} cannot be pickled")
 
-    # -- the end
 
-    def _shutdown(self) -> None:
-        """Ends the workers: they see their pipes close; one that is long in a batch is terminated."""
-        workers, self._workers = self._workers, []
-        if self._selector is not None:
-            self._selector.close()
-            self._selector = None
-        for worker in workers:
-            worker.close()
-        deadline = time.monotonic() + PATIENCE
-        for worker in workers:
-            worker.process.join(max(deadline - time.monotonic(), 0))
-            if worker.process.is_alive():
-                worker.process.terminate()
-                worker.process.join()
-
-    def __del__(self) -> None:
-        if os.getpid() == self._process:  # not in a copy of this process, forked meanwhile
-            self._shutdown()
+def _shut_down(workers: list[_Worker], selector: selectors.BaseSelector, owner: int) -> None:
+    """Ends the workers: they see their pipes close; one that is long in a batch is terminated."""
+    if os.getpid() != owner:
+        return  # in a copy of the process, forked meanwhile
+    selector.close()
+    for worker in workers:
+        worker.close()
+    deadline = time.monotonic() + PATIENCE
+    for worker in workers:
+        worker.process.join(max(deadline - time.monotonic(), 0))
+        if worker.process.is_alive():
+            worker.process.terminate()
+            worker.process.join()
 
 
 def _fetcher_of(batched: bool, collate_fn: Any, drop_last: bool, dataset: Any) -> Any:
