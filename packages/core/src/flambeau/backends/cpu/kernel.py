@@ -21,7 +21,9 @@ from ..._base.checks import wrap_dims
 from ...ir import loops
 from . import library, threads
 
-BLOCK = 1 << 15  # elements that one thread takes at a time: 128 KiB of floats, well inside the second-level cache
+# Elements that one thread takes at a time: an eighth of all, within these bounds. Longer runs are kinder to the memory
+# (0.63 instead of 0.90 ms for silu of 4M floats), shorter ones share small arrays and even out a busy machine.
+LEAST_BLOCK, MOST_BLOCK = 1 << 14, 1 << 18
 REMEMBERED = 1024  # layouts per kernel; forgotten all at once beyond that
 
 Layout = tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]
@@ -44,7 +46,8 @@ class Launch:
         self.sizes = (ctypes.c_int64 * len(nest.sizes))(*nest.sizes)
         self.strides = (ctypes.c_int64 * max(1, len(nest.strides)))(*nest.strides)
         self.count, self.partials = nest.count, nest.partials
-        step = max(1, BLOCK // max(1, nest.inner))
+        block = min(max(nest.count * nest.inner // 8, LEAST_BLOCK), MOST_BLOCK)
+        step = max(1, block // max(1, nest.inner))
         # Columns are shared in whole cache blocks of accumulators.
         self.grain = max(step, loops.BLOCK) if nest.kind == "columns" else step
 

@@ -1,9 +1,9 @@
 """Which elementwise operators run compiled in eager mode, and from how many elements on.
 
 NumPy's exp is as vectorised as ours; a compiled kernel wins by its threads, and for chains such as GELU by making one
-pass where NumPy makes six. The thresholds were measured (`benchmarks/elementwise.py --thresholds`): a call of a compiled
-kernel costs 10 us where a ufunc costs 1. Operators that a single memory-bound ufunc serves (add, mul, maximum) are not
-here: they gain nothing.
+pass where NumPy makes six. The thresholds were measured (`benchmarks/elementwise.py --thresholds`, on two cores with
+AVX-512): a call of a compiled kernel costs 10 us where a ufunc costs 1, and waking a thread 15. Operators that a single
+memory-bound ufunc serves (add, mul, maximum) are not here, and tanh only where NumPy has no vector loop for it.
 
 Registering costs microseconds and compiles nothing. A kernel is compiled when an operator first meets a large array; if
 there is no compiler, the reference serves, and `flambeau.show_config()` says why.
@@ -14,17 +14,36 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from ..._base import dtypes
 from ...runtime.operator import Operator, registry
+from . import rows
 
-PASSES = 1 << 13  # from here on for chains, for which NumPy makes several passes
-UFUNCS = 1 << 16  # from here on for what is one ufunc in NumPy too
+CHAINS = 1 << 15  # from here on for what NumPy does in several passes
+SERIES = 1 << 11  # for the error function, which NumPy lacks: its reference takes twenty passes
+UFUNCS = 1 << 18  # for one ufunc that NumPy vectorises as well: only threads win
+SCALAR = 1 << 15  # for one ufunc that NumPy vectorises with AVX-512 alone, where there is none
 
-OPERATORS = {
-    "exp": UFUNCS, "exp2": UFUNCS, "expm1": PASSES, "log": UFUNCS, "log2": UFUNCS, "log10": PASSES, "log1p": PASSES,
-    "tanh": UFUNCS, "sinh": PASSES, "cosh": PASSES, "erf": 1 << 11, "erfc": 1 << 11, "sigmoid": PASSES,
-    "gelu": 1 << 11, "silu": PASSES, "softplus": PASSES, "elu": PASSES, "logsigmoid": PASSES,
-}  # fmt: skip
+CHAIN_OPERATORS = ("sigmoid", "silu", "softplus", "elu", "logsigmoid")
+SERIES_OPERATORS = ("erf", "erfc", "gelu")
+UFUNC_OPERATORS = ("exp", "log", "exp2", "expm1")
+SCALAR_OPERATORS = ("tanh", "sinh", "cosh", "log1p", "log2", "log10")
+
+
+def numpy_has_avx512() -> bool:
+    """Whether NumPy runs its AVX-512 loops, which cover tanh and its like; elsewhere these are scalar in NumPy."""
+    return bool(getattr(np._core._multiarray_umath, "__cpu_features__", {}).get("AVX512_SKX"))
+
+
+def table() -> dict[str, int]:
+    """Operators and the number of elements from which they run compiled."""
+    found = dict.fromkeys(CHAIN_OPERATORS, CHAINS) | dict.fromkeys(SERIES_OPERATORS, SERIES)
+    found |= dict.fromkeys(UFUNC_OPERATORS, UFUNCS)
+    return found if numpy_has_avx512() else found | dict.fromkeys(SCALAR_OPERATORS, SCALAR)
+
+
+OPERATORS = table()
 
 
 def register() -> None:
@@ -33,6 +52,7 @@ def register() -> None:
         op = registry.get(name)
         if op is not None and "cpu" not in op.providers:
             op.provide("cpu", _checker(least))(_Provider(op))
+    rows.register()
 
 
 def _checker(least: int) -> Callable[[list, dict], bool]:
@@ -82,8 +102,6 @@ class _Provider:
 
 def sources() -> list[tuple[str, str]]:
     """(name, C text) of all that eager mode uses: what is built ahead of time."""
-    import numpy as np
-
     from . import library
     from .kernel import source_of
 
@@ -94,4 +112,7 @@ def sources() -> list[tuple[str, str]]:
         for dtype in ("float32", "float64"):
             kernel, _ = _Provider(op).kernel(dtype, attrs)
             made.append((f"{name} {dtype}", source_of(kernel.nest([np.empty(8, dtype)]))))
+    for name in ("softmax", "log_softmax"):
+        for dtype in ("float32", "float64"):
+            made.append((f"{name} {dtype}", source_of(rows.nest(name, dtype, 1, 1))))
     return made

@@ -366,8 +366,10 @@ static inline float fb_erff(float x) {
   q = FB_FMAF(q, b, 0.63182026f);
   q = FB_FMAF(q, b, 1.1302367f);
   q = FB_FMAF(q, b, -3.2091438e-04f);
+  float n; int32_t k; /* exp(-q) for 0 <= q < 17 needs no bounds and one scaling */
+  const float r = fb_reducef(-q, &n, &k), e = (fb_tailf(r) + 1.0f) * fb_floatf((uint32_t)(k + 127) << 23);
   const float near = FB_FMAF(x, fb_erfnearf(x * x), x);
-  return a < 1.0f ? near : copysignf(1.0f - fb_expf(-q), x);
+  return a < 1.0f ? near : copysignf(1.0f - e, x);
 }
 static inline double fb_erf(double x) {
   const double a = fabs(x), near = FB_FMA(x, fb_erfnear(x * x), x);
