@@ -240,14 +240,24 @@ def numel(self: Tensor) -> int:
     return self.shape.numel()
 
 
+def _with_ones(shape: tuple[int, ...], strides: tuple[int, ...]) -> tuple[int, ...]:
+    """Strides in which an inserted dimension, to which NumPy gives 0, steps over all that is inside it."""
+    out = list(strides)
+    for d in reversed(range(len(shape))):
+        if shape[d] == 1 and out[d] == 0:
+            out[d] = shape[d + 1] * out[d + 1] if d + 1 < len(shape) else 1
+    return tuple(out)
+
+
 @method
 def stride(self: Tensor, dim: int | None = None) -> Any:
     """Distances in memory between neighbours along each dimension, in elements."""
     array = self._array
     strides = tuple(s // array.itemsize for s in array.strides)
-    if 0 in array.shape or 1 in array.shape:  # NumPy leaves these strides open; PyTorch's are those of a dense array
-        if array.flags.c_contiguous:
-            strides = contiguous_strides(array.shape)
+    if 0 in array.shape:  # NumPy leaves these strides open; PyTorch's are those of a dense array
+        strides = contiguous_strides(array.shape)
+    elif 1 in array.shape and 0 in strides:
+        strides = _with_ones(array.shape, strides)
     return strides if dim is None else strides[wrap_dim(dim, self.ndim)]
 
 

@@ -180,7 +180,8 @@ def index_grad(tensors: Sequence[Meta], shape: tuple[int, ...], positions: tuple
 def _(xp, g, *indices, shape, positions):
     out = xp.zeros(shape, dtype=g.dtype)
     if positions == (0,) and indices[0].dtype.kind != "b":
-        return _add_rows(xp, out, indices[0].reshape(-1), g.reshape(-1, *shape[1:]))
+        rows = indices[0].reshape(-1)
+        return _add_rows(xp, out, rows % shape[0] if shape[0] else rows, g.reshape(rows.size, *shape[1:]))
     xp.add.at(out, _key(indices, positions, len(shape)), g)
     return out
 
@@ -368,13 +369,18 @@ def _count_dims(input: Tensor, parts: tuple) -> None:
     check(sum(k is Ellipsis for k in parts) <= 1, lambda: "an index can only have a single ellipsis ('...')", IndexError)
 
 
+_USE_ITEM = "Use `tensor.item()` in Python to convert a 0-dim tensor to a number"
+
+
 def getitem(input: Tensor, key: Any) -> Tensor:
     """input[key]: a view for basic keys, a copy where index tensors or masks pick."""
     if type(key) is int or type(key) is slice:
         found = hot.select(basic_index.op, input, key)
         if found is not None:
             return found
-    if type(key) is int and input.ndim:
+    if type(key) is int:
+        if not input.ndim:
+            raise IndexError("invalid index of a 0-dim tensor. " + _USE_ITEM)
         n = input.shape[0]
         if not -n <= key < n:
             raise IndexError(f"index {key} is out of bounds for dimension 0 with size {n}")
@@ -383,7 +389,7 @@ def getitem(input: Tensor, key: Any) -> Tensor:
         key = int(key)
     basic, tensors, positions = split_key(input, key)
     if not input.ndim and not tensors and any(isinstance(k, (int, slice)) for k in basic):
-        raise IndexError("invalid index of a 0-dim tensor. Use `tensor.item()` in Python to convert a 0-dim tensor to a number")
+        raise IndexError("invalid index of a 0-dim tensor. " + _USE_ITEM)
     if tensors and builtin_all(isinstance(k, slice) and k == slice(None) for k in basic):
         return index([input, *tensors], positions)
     out = basic_index(input, basic)

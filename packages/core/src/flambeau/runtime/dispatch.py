@@ -196,7 +196,9 @@ def shares(made: Any, source: Any) -> bool:
     """Whether `made`, which a view's kernel returned, is over `source`'s memory (a reshape may have copied)."""
     if type(made) is ndarray:
         base = made.base
-        return base is source or base is not None and base is source.base
+        if base is None or base is source or base is source.base:
+            return base is not None
+        return np.may_share_memory(made, source)  # a strided window has a base of its own; a copy never overlaps
     return backends.of_array(made).shares(made, source)  # type: ignore[attr-defined]
 
 
@@ -294,6 +296,8 @@ def whole(op: Operator, args: tuple, kwargs: dict[str, Any]) -> Any:
         return op.body(*args, **kwargs)
     out = None if "out" in op.index else kwargs.pop("out", None)
     arrays, attrs = op.bind(args, kwargs)
+    if state.local.promotion is not None:
+        arrays = state.local.promotion(op, arrays, attrs)
     modes = state.local.modes
     for depth in range(len(modes), 0, -1):
         if modes[depth - 1].wants(op, arrays, attrs):
