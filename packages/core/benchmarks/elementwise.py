@@ -1,11 +1,11 @@
-"""Elementwise loops and reductions at 4M floats: flambeau's compiled kernels, NumPy and PyTorch (if installed), in turns.
+"""Elementwise loops and reductions at 4M floats: flambeau's compiled kernels, NumPy and PyTorch, in turns.
 
     python packages/core/benchmarks/elementwise.py               prints the table
     python packages/core/benchmarks/elementwise.py --write       writes it into docs/performance.md too
     python packages/core/benchmarks/elementwise.py --thresholds  from which size on a compiled kernel beats NumPy
 
-The best of `--rounds` counts, all in one process and on `--threads` threads, so that other work on the machine disturbs all
-alike. Times include making the result's memory.
+The best of `--rounds` counts, all in one process and on `--threads` threads, so that other work on the machine disturbs
+all alike. Times include making the result's memory. Without PyTorch its column is left out.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -71,7 +72,9 @@ def cases(array: np.ndarray, torch) -> dict[str, dict[str, Callable[[], object]]
         "flambeau": lambda: flambeau.softmax(wide, -1),
         "NumPy": lambda: reference(of_device("cpu").xp, rows, dim=-1, dtype=None),
     }
-    fused = kernel.compile_elementwise({"out": (x + b) * ir.sigmoid(x + b) * 0.5 + x}, {"x": "float32", "b": "float32"})
+    fused = kernel.compile_elementwise(
+        {"out": (x + b) * ir.sigmoid(x + b) * 0.5 + x}, {"x": "float32", "b": "float32"}
+    )
     bias = rows[0].copy()
 
     def chain(sigmoid, x, b):
@@ -81,7 +84,9 @@ def cases(array: np.ndarray, torch) -> dict[str, dict[str, Callable[[], object]]
         "flambeau": lambda: fused(rows, bias),
         "NumPy": lambda: chain(of_device("cpu").xp.sigmoid, rows, bias),
     }
-    squares = kernel.compile_reduction({"out": ("sum", ir.square(x - b))}, {"x": "float32", "b": "float32"})
+    squares = kernel.compile_reduction(
+        {"out": ("sum", ir.square(x - b))}, {"x": "float32", "b": "float32"}
+    )
     made["sum((x - b)²)"] = {
         "flambeau": lambda: squares(rows, bias),
         "NumPy": lambda: np.square(rows - bias).sum(),
@@ -89,7 +94,9 @@ def cases(array: np.ndarray, torch) -> dict[str, dict[str, Callable[[], object]]
     if torch is not None:
         wide_theirs, bias_theirs = theirs.reshape(4096, -1), torch.from_numpy(bias)
         made["softmax, 4096 rows"]["PyTorch"] = lambda: torch.softmax(wide_theirs, -1)
-        made["(x + b) * sigmoid(x + b) * 0.5 + x"]["PyTorch"] = lambda: chain(torch.sigmoid, wide_theirs, bias_theirs)
+        made["(x + b) * sigmoid(x + b) * 0.5 + x"]["PyTorch"] = lambda: chain(
+            torch.sigmoid, wide_theirs, bias_theirs
+        )
         made["sum((x - b)²)"]["PyTorch"] = lambda: torch.square(wide_theirs - bias_theirs).sum()
     return made
 
@@ -117,9 +124,11 @@ def thresholds(rounds: int) -> str:
         shown = []
         for power in range(10, 21, 2):
             array = np.random.default_rng(0).uniform(0.1, 3, 1 << power).astype("f4")
-            found = milliseconds(
-                {"c": lambda: compiled(xp, array, **attrs), "n": lambda: reference(xp, array, **attrs)}, rounds
-            )
+            calls = {
+                "c": partial(compiled, xp, array, **attrs),
+                "n": partial(reference, xp, array, **attrs),
+            }
+            found = milliseconds(calls, rounds)
             shown.append(f"2^{power} {found['c'] * 1e3:.0f}:{found['n'] * 1e3:.0f}")
         lines.append(f"{name:<12}" + "  ".join(shown))
     return "compiled:NumPy in us\n" + "\n".join(lines)
@@ -140,7 +149,9 @@ def main() -> None:
     parser.add_argument("--thresholds", action="store_true")
     options = parser.parse_args()
     flambeau.set_num_threads(options.threads)
-    text = thresholds(options.rounds) if options.thresholds else table(options.rounds, options.threads)
+    text = (
+        thresholds(options.rounds) if options.thresholds else table(options.rounds, options.threads)
+    )
     print(text)
     if options.write:
         write(text)

@@ -67,8 +67,12 @@ def show_config() -> Config:
 
 def _gpu() -> str:
     """The first CUDA device, or why there is none."""
+    import importlib.util
+
+    if importlib.util.find_spec("cupy") is None:
+        return "none: CuPy is not installed (pip install 'flambeau[cuda12]' or 'flambeau[cuda13]')"
     from . import cuda
 
-    if cuda.is_available():
-        return f"{cuda.get_device_name(0)} ({cuda.device_count()} in all)"
-    return "none (no CuPy or no CUDA device; see flambeau[cuda12], flambeau[cuda13])"
+    if not cuda.is_available():
+        return "none: CuPy finds no CUDA device"
+    return f"{cuda.get_device_name(0)} ({cuda.device_count()} in all)"

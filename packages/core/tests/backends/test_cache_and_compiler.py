@@ -115,7 +115,11 @@ def test_processes_that_build_the_same_at_once_all_succeed(tmp_path):
     environment = {**os.environ, "FLAMBEAU_CACHE": str(tmp_path / "cache")}
     running = [
         subprocess.Popen(
-            [sys.executable, "-c", code], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", code],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         for _ in range(3)
     ]
@@ -178,7 +182,9 @@ def test_a_folder_that_others_may_write_is_passed_over(fresh):
 
 def test_noexec_file_systems_are_told_from_others():
     lines = [line.split() for line in Path("/proc/mounts").read_text().splitlines()]
-    mounts = {m[1]: m[3].split(",") for m in lines if os.path.isdir(m[1])}  # the last one on a folder counts
+    mounts = {
+        m[1]: m[3].split(",") for m in lines if os.path.isdir(m[1])
+    }  # the last one on a folder counts
     assert mounts
     for place, options in mounts.items():
         assert cache._is_noexec(place) == ("noexec" in options), place
@@ -240,7 +246,9 @@ def test_a_compiler_that_writes_nothing_is_refused(fresh, monkeypatch, tmp_path)
 @pytest.mark.parametrize("when", ["--version", "compiling"])
 def test_a_compiler_that_hangs_is_ended_with_its_children(fresh, monkeypatch, tmp_path, when):
     hang = f"sh -c 'echo $$ > {tmp_path}/child; sleep 60'; true"
-    body = hang if when == "--version" else f'case "$*" in *--version*) echo fake;; *) {hang};; esac'
+    body = (
+        hang if when == "--version" else f'case "$*" in *--version*) echo fake;; *) {hang};; esac'
+    )
     monkeypatch.setenv("CC", str(script(tmp_path / "hangs", body)))
     monkeypatch.setattr(compiler, "VERSION_SECONDS", 0.2)
     monkeypatch.setattr(compiler, "COMPILE_SECONDS", 0.2)

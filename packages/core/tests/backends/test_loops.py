@@ -30,7 +30,11 @@ def result(name, expr, shape, fold=None, dtype="float32", kept=None):
 def gelu_bias():
     v = x + b
     out = v * 0.5 * (1 + ir.erf(v * 0.5**0.5))
-    return loops.nest([array("x", (32, 100)), array("b", (100,))], [result("out", out, (32, 100))], name="gelu_bias")
+    return loops.nest(
+        [array("x", (32, 100)), array("b", (100,))],
+        [result("out", out, (32, 100))],
+        name="gelu_bias",
+    )
 
 
 def scaled_mask():
@@ -41,7 +45,10 @@ def scaled_mask():
 
 
 def softmax_sums():
-    outs = [result("top", x, (8, 50), "max", kept=(8, 1)), result("total", ir.exp(x), (8, 50), "sum", kept=(8, 1))]
+    outs = [
+        result("top", x, (8, 50), "max", kept=(8, 1)),
+        result("total", ir.exp(x), (8, 50), "sum", kept=(8, 1)),
+    ]
     return loops.nest([array("x", (8, 50))], outs, reduced=(1,), name="softmax_sums")
 
 
@@ -58,12 +65,16 @@ def channel_sum():
 
 def loss():
     out = result("loss", ir.square(x - y), (10, 10), "mean", kept=(1, 1))
-    return loops.nest([array("x", (10, 10)), array("y", (10, 10))], [out], reduced=(0, 1), name="loss")
+    return loops.nest(
+        [array("x", (10, 10)), array("y", (10, 10))], [out], reduced=(0, 1), name="loss"
+    )
 
 
 def count_integers():
     n = ir.var("n")
-    out = result("out", ir.remainder(n, 3) + ir.cast(ir.eq(n, 0), "int64"), (7,), "sum", "int64", (1,))
+    out = result(
+        "out", ir.remainder(n, 3) + ir.cast(ir.eq(n, 0), "int64"), (7,), "sum", "int64", (1,)
+    )
     return loops.nest([array("n", (7,), dtype="int64")], [out], reduced=(0,), name="count_integers")
 
 
@@ -74,7 +85,9 @@ def same_as_golden(name: str, text: str) -> None:
     file = GOLDEN / name
     if os.environ.get("FLAMBEAU_REWRITE_GOLDEN"):
         file.write_text(text, "utf-8")
-    assert text == file.read_text("utf-8"), f"{name} changed; see this file's docstring if that was meant"
+    assert text == file.read_text("utf-8"), (
+        f"{name} changed; see this file's docstring if that was meant"
+    )
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda p: p.__name__)
@@ -136,7 +149,9 @@ def test_one_text_serves_many_sizes():
 )
 def test_reductions_keep_the_nearest_loop_inside(reduced, kind, sizes):
     kept = tuple(1 if d in reduced else n for d, n in enumerate((3, 4, 5)))
-    nest = loops.nest([array("x", (3, 4, 5))], [result("s", x, (3, 4, 5), "sum", kept=kept)], reduced=reduced)
+    nest = loops.nest(
+        [array("x", (3, 4, 5))], [result("s", x, (3, 4, 5), "sum", kept=kept)], reduced=reduced
+    )
     assert (nest.kind, nest.sizes[:-1]) == (kind, sizes)
 
 
@@ -147,4 +162,6 @@ def test_names_must_differ():
 
 def test_dtypes_without_a_c_type_are_refused():
     with pytest.raises(ir.NoText, match="no C type for complex64"):
-        loops.nest([array("x", (2,), dtype="complex64")], [Result("y", ir.const(1), "float32", (1,))])
+        loops.nest(
+            [array("x", (2,), dtype="complex64")], [Result("y", ir.const(1), "float32", (1,))]
+        )

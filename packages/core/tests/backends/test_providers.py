@@ -64,7 +64,9 @@ def test_rows_are_compiled_and_equal_the_reference(name, dtype):
         want = op.kernels[None](cpu.xp, x.numpy().astype("f8"), **attrs)
         np.testing.assert_allclose(op.public(x, -1).numpy(), want, rtol=32 * eps, atol=8 * eps)
     strided = (flambeau.randn(200, 300) * 5).to(dtype).t()
-    np.testing.assert_allclose(op.public(strided, 1).numpy(), op.public(strided.contiguous(), 1).numpy())
+    np.testing.assert_allclose(
+        op.public(strided, 1).numpy(), op.public(strided.contiguous(), 1).numpy()
+    )
     assert choose(op, cpu, (strided,), {"dim": 0, "dtype": None}) is op.kernels[None]
 
 
@@ -95,7 +97,9 @@ def test_static_arguments_reach_the_kernel():
     soft = flambeau.nn.functional.softplus
     for beta, threshold in ((1.0, 20.0), (3.0, 2.0)):
         got = soft(x, beta, threshold)
-        np.testing.assert_allclose(got[::999].numpy(), soft(x[::999].clone(), beta, threshold).numpy(), rtol=1e-5)
+        np.testing.assert_allclose(
+            got[::999].numpy(), soft(x[::999].clone(), beta, threshold).numpy(), rtol=1e-5
+        )
     gelu = flambeau.nn.functional.gelu
     assert not np.array_equal(gelu(x).numpy(), gelu(x, approximate="tanh").numpy())
 
@@ -136,6 +140,8 @@ def test_show_config_says_why_there_are_no_kernels(monkeypatch, capsys):
     monkeypatch.setenv("CC", "/nonexistent")
     monkeypatch.delenv("FLAMBEAU_KERNELS", raising=False)
     try:
-        assert flambeau.show_config()["kernels"].startswith("NumPy only: /nonexistent does not start")
+        assert flambeau.show_config()["kernels"].startswith(
+            "NumPy only: /nonexistent does not start"
+        )
     finally:
         library._state, threads._pool = before

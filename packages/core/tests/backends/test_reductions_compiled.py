@@ -38,7 +38,9 @@ def test_every_dimension_and_layout(fold, dtype):
                 want = FOLDS[fold](view.astype("float64"), axis=dim)
                 assert got.shape == want.shape
                 assert got.dtype == dtype
-                np.testing.assert_allclose(got, want, rtol=2e-6 if dtype == "float32" else 1e-12, atol=1e-6)
+                np.testing.assert_allclose(
+                    got, want, rtol=2e-6 if dtype == "float32" else 1e-12, atol=1e-6
+                )
 
 
 @pytest.mark.parametrize("dim", [0, 1, None])
@@ -68,7 +70,9 @@ def test_nan_wins_in_max_and_min():
     a[0, 17] = a[1, 99] = np.nan
     for fold in ("max", "min"):
         for dim in (0, 1, None):
-            np.testing.assert_array_equal(compiled(fold, x, "float32", dim)(a)[0], FOLDS[fold](a, axis=dim))
+            np.testing.assert_array_equal(
+                compiled(fold, x, "float32", dim)(a)[0], FOLDS[fold](a, axis=dim)
+            )
 
 
 def test_integers_and_bools():
@@ -78,14 +82,18 @@ def test_integers_and_bools():
     low = compile_reduction({"out": ("min", x * x)}, {"x": "int64"}, 0)
     np.testing.assert_array_equal(low(a)[0], (a * a).min(0))
     for fold, reference in (("any", np.any), ("all", np.all)):
-        found = compile_reduction({"out": (fold, x > 58)}, {"x": "int64"}, 1, dtypes={"out": "bool"})
+        found = compile_reduction(
+            {"out": (fold, x > 58)}, {"x": "int64"}, 1, dtypes={"out": "bool"}
+        )
         np.testing.assert_array_equal(found(a)[0], reference(a > 58, 1))
 
 
 def test_a_long_float32_sum_is_accurate():
     a = np.full(3_000_001, 0.1, "f4")
     (got,) = compiled("sum", x, "float32", None)(a)
-    assert abs(float(got) - a.astype("f8").sum()) < 0.05  # naive float32 summation is off by thousands
+    assert (
+        abs(float(got) - a.astype("f8").sum()) < 0.05
+    )  # naive float32 summation is off by thousands
 
 
 def test_in_place_results_may_share_an_inputs_memory():
@@ -105,5 +113,7 @@ def test_results_keep_the_memory_order_of_their_input():
 
 def test_wrong_dtypes_are_named():
     kernel = compile_elementwise({"out": ir.exp(x)}, {"x": "float32"})
-    with pytest.raises(TypeError, match="kernel argument x: expected an array of float32, but got float64"):
+    with pytest.raises(
+        TypeError, match="kernel argument x: expected an array of float32, but got float64"
+    ):
         kernel(np.ones(3))

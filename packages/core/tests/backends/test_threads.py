@@ -91,7 +91,9 @@ def test_the_environment_sets_the_count(monkeypatch):
     monkeypatch.setenv("FLAMBEAU_NUM_THREADS", "5")
     assert threads.default() == 5
     monkeypatch.setenv("FLAMBEAU_NUM_THREADS", "many")
-    with pytest.raises(ValueError, match="FLAMBEAU_NUM_THREADS must be a positive whole number, but is 'many'"):
+    with pytest.raises(
+        ValueError, match="FLAMBEAU_NUM_THREADS must be a positive whole number, but is 'many'"
+    ):
         threads.default()
 
 

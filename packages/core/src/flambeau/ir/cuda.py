@@ -2,8 +2,8 @@
 
     source = PRELUDE + elementwise_kernel("gelu", [x], [y])
 
-The prelude spells the scalar functions of the C header (`fb_expf`, ...) by CUDA's own, and needs no include: NVRTC compiles
-the text as it is, without CUDA's header files at hand. Pure text: this module compiles nothing.
+The prelude spells the scalar functions of the C header (`fb_expf`, ...) by CUDA's own, and needs no include: NVRTC
+compiles the text as it is, without CUDA's header files at hand. Pure text: this module compiles nothing.
 """
 
 from __future__ import annotations
@@ -25,7 +25,21 @@ def _both(name: str, body: str) -> str:
     )
 
 
-_OWN = ("exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sinh", "cosh", "tanh", "erf", "erfc", "rsqrt")
+_OWN = (
+    "exp",
+    "exp2",
+    "expm1",
+    "log",
+    "log2",
+    "log10",
+    "log1p",
+    "sinh",
+    "cosh",
+    "tanh",
+    "erf",
+    "erfc",
+    "rsqrt",
+)
 
 PRELUDE = (
     """\
@@ -82,15 +96,24 @@ def elementwise_kernel(
     thread takes every grid-th element, numbered in row-major order of the shape that the inputs broadcast to.
     """
     shape = broadcast_shapes(*(i.shape for i in inputs))
-    names = {i.name: f"v{k}" for k, i in enumerate(inputs)} | {p: f"q{k}" for k, p in enumerate(params)}
-    default = "float64" if any(a.dtype == "float64" for a in [*inputs, *results]) else "float32"
-    made = c_statements([r.expr for r in results], names, {i.name: i.dtype for i in inputs}, default)
+    names = {i.name: f"v{k}" for k, i in enumerate(inputs)} | {
+        p: f"q{k}" for k, p in enumerate(params)
+    }
+    default = (
+        "float64"
+        if "float64" in [a.dtype for a in inputs] + [r.dtype for r in results]
+        else "float32"
+    )
+    made = c_statements(
+        [r.expr for r in results], names, {i.name: i.dtype for i in inputs}, default
+    )
     arguments = [f"const {C_TYPES[i.dtype]} *__restrict__ a{k}" for k, i in enumerate(inputs)]
     arguments += [f"{C_TYPES[r.dtype]} *__restrict__ b{k}" for k, r in enumerate(results)]
     arguments += [f"const double q{k}" for k in range(len(params))]
     lines = [
         f'extern "C" __global__ void {name}({", ".join([*arguments, "const int64_t count"])}) {{',
-        "  const int64_t first = (int64_t)blockIdx.x * blockDim.x + threadIdx.x, step = (int64_t)gridDim.x * blockDim.x;",
+        "  const int64_t first = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;",
+        "  const int64_t step = (int64_t)gridDim.x * blockDim.x;",
         "  for (int64_t i = first; i < count; i += step) {",
     ]
     for k, i in enumerate(inputs):

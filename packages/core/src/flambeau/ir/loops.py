@@ -1,4 +1,4 @@
-"""C text of a loop nest: a fused elementwise chain over strided, broadcast arrays, with or without reductions at its end.
+"""C text of a loop nest: a fused elementwise chain over strided, broadcast arrays, maybe with reductions at its end.
 
     x = Array("x", "float32", (64, 1000), (1000, 1))
     y = Result("y", ir.exp(ir.var("x")), "float32", (1000, 1))
@@ -11,11 +11,12 @@ strides are arguments, so that one compiled function serves many shapes. Every f
 
     void NAME(void *const *a, const double *p, const int64_t *n, const int64_t *s, int64_t begin, int64_t end)
 
-`a` are the arrays, inputs then results; `p` the parameters; `n` the size of each loop, outermost first; `s` the strides in
-elements, `loops` numbers per array. `begin` and `end` bound the outermost loop, so that threads can share it
-(`nest.count` is its length). When everything is reduced there is no loop to share: then the outermost range is cut into
-pieces of `nest.piece` whatever the number of threads, `begin` and `end` count pieces, each writes its partial result into
-the workspaces that follow the results in `a` (one per reduction, `nest.count` elements of `Fold.partial`), and
+`a` are the arrays, inputs then results; `p` the parameters; `n` the size of each loop, outermost first, then `piece`;
+`s` the strides in elements, as many per array as there are loops. `begin` and `end` bound the outermost loop, so that
+threads can share it (`nest.count` is its length). Where columns are reduced and no loop is kept outside, they bound the
+innermost. When everything is reduced there is no loop to share: then the outermost range is cut into pieces of
+`nest.piece` whatever the number of threads, `begin` and `end` count pieces, each writes its partial result into the
+workspaces that follow the results in `a` (one per reduction, `nest.count` elements of `nest.partials`), and
 `NAME_finish`, of the same signature, folds these in order. So results never depend on the number of threads.
 
 Pure text: this module compiles nothing, and refuses (`NoText`) what C has no spelling for.
@@ -34,14 +35,15 @@ BLOCK = 256  # columns reduced together: their accumulators stay in the first-le
 PIECE = 1 << 16  # elements of a piece where everything is reduced
 
 SIGNATURE = (
-    "void {name}(void *const *a, const double *p, const int64_t *n, const int64_t *s, int64_t begin, int64_t end)"
+    "void {name}(void *const *a, const double *p, const int64_t *n, const int64_t *s, "
+    "int64_t begin, int64_t end)"
 )
 
 
 class Array:
     """An input: its name in the expressions, dtype, shape, and strides in elements (0 where it is broadcast)."""
 
-    __slots__ = ("name", "dtype", "shape", "strides")
+    __slots__ = ("dtype", "name", "shape", "strides")
 
     def __init__(self, name: str, dtype: str, shape: Shape, strides: Shape) -> None:
         self.name, self.dtype, self.shape, self.strides = name, dtype, shape, strides
@@ -50,13 +52,15 @@ class Array:
 class Result:
     """An output: the expression of its elements, and how they are stored.
 
-    `strides` has one entry per dimension of the loops, reduced ones included (their entry is ignored). `fold` is None or
-    the name of a reduction of `FOLDS`, over the dimensions that the nest reduces.
+    `strides` has one entry per dimension of the loops, reduced ones included (their entry is ignored). `fold` is None
+    or the name of a reduction of `FOLDS`, over the dimensions that the nest reduces.
     """
 
-    __slots__ = ("name", "expr", "dtype", "strides", "fold")
+    __slots__ = ("dtype", "expr", "fold", "name", "strides")
 
-    def __init__(self, name: str, expr: Expr, dtype: str, strides: Shape, fold: str | None = None) -> None:
+    def __init__(
+        self, name: str, expr: Expr, dtype: str, strides: Shape, fold: str | None = None
+    ) -> None:
         self.name, self.expr, self.dtype, self.strides, self.fold = name, expr, dtype, strides, fold
 
 
@@ -66,7 +70,7 @@ class Fold:
     float32 sums and products are accumulated in double: on par with memory's speed, and as accurate as pairwise sums.
     """
 
-    __slots__ = ("start", "combine", "mean")
+    __slots__ = ("combine", "mean", "start")
 
     def __init__(self, start: str, combine: str, mean: bool = False) -> None:
         self.start, self.combine, self.mean = start, combine, mean
@@ -129,13 +133,13 @@ class Nest:
     `inner` is the number of elements per step of the outermost loop, `partials` the dtypes of the workspaces.
     """
 
-    __slots__ = ("name", "kind", "text", "sizes", "strides", "count", "inner", "piece", "partials")
+    __slots__ = ("count", "inner", "kind", "name", "partials", "piece", "sizes", "strides", "text")
 
-    def __init__(
-        self, name: str, kind: str, text: str, sizes: Shape, strides: Shape, count: int, inner: int, piece: int, partials: Sequence[str]
-    ) -> None:  # fmt: skip
-        self.name, self.kind, self.text, self.sizes, self.strides = name, kind, text, sizes, strides
-        self.count, self.inner, self.piece, self.partials = count, inner, piece, tuple(partials)
+    def __init__(self, name: str, kind: str, text: str, loops: tuple[Shape, Shape]) -> None:
+        self.name, self.kind, self.text = name, kind, text
+        self.sizes, self.strides = loops
+        self.count, self.inner, self.piece = 1, 1, 0
+        self.partials: tuple[str, ...] = ()
 
 
 def nest(
@@ -153,7 +157,9 @@ def nest(
     """
     shape = broadcast_shapes(*(i.shape for i in inputs)) if shape is None else shape
     rows = [_aligned(i, len(shape)) for i in inputs]
-    rows += [tuple(0 if r.fold and d in reduced else s for d, s in enumerate(r.strides)) for r in results]
+    rows += [
+        tuple(0 if r.fold and d in reduced else s for d, s in enumerate(r.strides)) for r in results
+    ]
     loops = _collapse(shape, rows, reduced, len(inputs))
     writer = _Writer(inputs, results, params, loops, name)
     if not any(r.fold for r in results):
@@ -163,22 +169,33 @@ def nest(
         text = writer.rows() if kind == "rows" else writer.full()
     else:
         kind, text = "columns", writer.columns()
-    sizes = tuple(loop.size for loop in loops)
-    inner = 1
-    for size in sizes[1:]:
-        inner *= size
-    piece, count, partials = 0, sizes[0], []
-    if kind == "full":
-        piece = max(1, PIECE // max(inner, 1))
-        count = -(-sizes[0] // piece)
-        inner *= piece
-        partials = [FOLDS[r.fold].partial(writer.folded(r)) for r in results if r.fold]
-    elif kind == "columns" and loops[0].reduced:
-        count, inner = sizes[-1], 1  # no kept loop outside: threads share the columns
-        for size in sizes[:-1]:
-            inner *= size
     strides = tuple(loop.strides[k] for k in range(len(rows)) for loop in loops)
-    return Nest(name, kind, text, (*sizes, piece), strides, count, inner, piece, partials)
+    made = Nest(name, kind, text, (tuple(loop.size for loop in loops), strides))
+    return _shared(
+        made, loops, [FOLDS[r.fold].partial(writer.folded(r)) for r in results if r.fold]
+    )
+
+
+def _shared(made: Nest, loops: Sequence[_Loop], partials: Sequence[str]) -> Nest:
+    """`made` with how its outermost range is shared among threads."""
+    sizes = made.sizes
+    made.count, made.inner = sizes[0], _product(sizes[1:])
+    if made.kind == "full":
+        made.piece = max(1, PIECE // max(made.inner, 1))
+        made.count = -(-sizes[0] // made.piece)
+        made.inner *= made.piece
+        made.partials = tuple(partials)
+    elif made.kind == "columns" and loops[0].reduced:
+        made.count, made.inner = sizes[-1], _product(sizes[:-1])
+    made.sizes = (*sizes, made.piece)
+    return made
+
+
+def _product(sizes: Sequence[int]) -> int:
+    total = 1
+    for size in sizes:
+        total *= size
+    return total
 
 
 def _aligned(array: Array, ndim: int) -> Shape:
@@ -190,14 +207,16 @@ def _aligned(array: Array, ndim: int) -> Shape:
 class _Loop:
     """One loop: its size, each array's stride in it, and whether it is reduced."""
 
-    __slots__ = ("size", "strides", "reduced")
+    __slots__ = ("reduced", "size", "strides")
 
     def __init__(self, size: int, strides: Shape, reduced: bool) -> None:
         self.size, self.strides, self.reduced = size, strides, reduced
 
 
-def _collapse(shape: Shape, rows: Sequence[Shape], reduced: Sequence[int], inputs: int) -> list[_Loop]:
-    """The fewest loops over `shape`: dimensions in memory order, of size 1 dropped, neighbours merged where all allow."""
+def _collapse(
+    shape: Shape, rows: Sequence[Shape], reduced: Sequence[int], inputs: int
+) -> list[_Loop]:
+    """The fewest loops over `shape`: in memory order, those of size 1 dropped, neighbours merged where all allow."""
     loops = [
         _Loop(n, tuple(r[d] for r in rows), d in reduced) for d, n in enumerate(shape) if n != 1
     ]
@@ -242,14 +261,24 @@ class _Writer:
     def __init__(
         self, inputs: Sequence[Array], results: Sequence[Result], params: Sequence[str], loops: list[_Loop], name: str
     ) -> None:  # fmt: skip
-        self.inputs, self.results, self.params, self.loops, self.name = inputs, results, params, loops, name
+        self.inputs, self.results, self.params, self.loops, self.name = (
+            inputs,
+            results,
+            params,
+            loops,
+            name,
+        )
         self.arrays: list[Array | Result] = [*inputs, *results]
         used = {i.name for i in inputs} | {r.name for r in results}
         if len(used) != len(self.arrays):
             raise ValueError("every array of a nest needs a name of its own")
         default = "float64" if any(a.dtype == "float64" for a in self.arrays) else "float32"
-        names = {i.name: f"v{k}" for k, i in enumerate(inputs)} | {p: f"q{k}" for k, p in enumerate(params)}
-        made = c_statements([r.expr for r in results], names, {i.name: i.dtype for i in inputs}, default)
+        names = {i.name: f"v{k}" for k, i in enumerate(inputs)} | {
+            p: f"q{k}" for k, p in enumerate(params)
+        }
+        made = c_statements(
+            [r.expr for r in results], names, {i.name: i.dtype for i in inputs}, default
+        )
         self.statements, self.values = made.lines, made.values
 
     def folded(self, result: Result) -> str:
@@ -279,7 +308,9 @@ class _Writer:
         out = self.opening()
         out.add(1, f"const int64_t piece = n[{len(self.loops)}];")
         out.open(1, "for (int64_t c = begin; c < end; ++c) {")
-        out.add(2, "const int64_t from = c * piece, to = from + piece < n[0] ? from + piece : n[0];")
+        out.add(
+            2, "const int64_t from = c * piece, to = from + piece < n[0] ? from + piece : n[0];"
+        )
         self.reduce_rows(out, 2, 0, ("from", "to"))
         for slot, (k, _) in enumerate(self.folds()):
             kind = C_TYPES[self.partial(k)]
@@ -295,7 +326,9 @@ class _Writer:
             fold, kind = FOLDS[r.fold or ""], self.partial(k)
             out.add(1, f"{C_TYPES[kind]} r{k} = {fold.first(kind)};")
             part = f"((const {C_TYPES[kind]} *)a[{len(self.arrays) + slot}])[c]"
-            out.add(1, f"for (int64_t c = begin; c < end; ++c) r{k} = {fold.step(kind, f'r{k}', part)};")
+            out.add(
+                1, f"for (int64_t c = begin; c < end; ++c) r{k} = {fold.step(kind, f'r{k}', part)};"
+            )
             out.add(1, f"(({C_TYPES[r.dtype]} *)a[{k}])[0] = {self.final(r, f'r{k}')};")
         out.add(0, "}")
         return out.text()
@@ -308,18 +341,26 @@ class _Writer:
         last = len(self.loops) - 1
         bounds = ("0", f"n[{last}]") if outer else ("begin", "end")
         out.open(depth, f"for (int64_t b = {bounds[0]}; b < {bounds[1]}; b += {BLOCK}) {{")
-        out.add(depth + 1, f"const int64_t m = {bounds[1]} - b < {BLOCK} ? {bounds[1]} - b : {BLOCK};")
+        out.add(
+            depth + 1, f"const int64_t m = {bounds[1]} - b < {BLOCK} ? {bounds[1]} - b : {BLOCK};"
+        )
         for k, r in self.folds():
             kind = self.partial(k)
             out.add(depth + 1, f"{C_TYPES[kind]} r{k}[{BLOCK}];")
-            out.add(depth + 1, f"for (int64_t i = 0; i < m; ++i) r{k}[i] = {FOLDS[r.fold or ''].first(kind)};")
+            out.add(
+                depth + 1,
+                f"for (int64_t i = 0; i < m; ++i) r{k}[i] = {FOLDS[r.fold or ''].first(kind)};",
+            )
         deeper = self.outer_loops(out, inside, depth + 1, len(outer), own_bounds=True)
         self.accumulate(out, deeper, "b", "m", last)
         for d in range(deeper - 1, depth, -1):
             out.add(d, "}")
         for k, r in self.folds():
             stored = f"{self.pointer(k, len(outer))}[{self.offset('(b + i)', k, last)}]"
-            out.add(depth + 1, f"for (int64_t i = 0; i < m; ++i) {stored} = {self.final(r, f'r{k}[i]')};")
+            out.add(
+                depth + 1,
+                f"for (int64_t i = 0; i < m; ++i) {stored} = {self.final(r, f'r{k}[i]')};",
+            )
         return self.closing(out, depth + 1)
 
     # -- parts ------------------------------------------------------------------------------------------------------
@@ -342,7 +383,12 @@ class _Writer:
         return out.text()
 
     def outer_loops(
-        self, out: _Lines, loops: Sequence[_Loop], depth: int = 1, first: int = 0, own_bounds: bool = False
+        self,
+        out: _Lines,
+        loops: Sequence[_Loop],
+        depth: int = 1,
+        first: int = 0,
+        own_bounds: bool = False,
     ) -> int:
         """Opens `loops`, whose index in `n` and `s` starts at `first`, with pointers moved along; the depth inside."""
         for d, _ in enumerate(loops, first):
@@ -364,13 +410,18 @@ class _Writer:
         self.body(out, depth + 1, "i", last)
         out.add(depth, "}")
 
-    def reduce_rows(self, out: _Lines, depth: int, first: int, bounds: tuple[str, str] | None = None) -> None:
+    def reduce_rows(
+        self, out: _Lines, depth: int, first: int, bounds: tuple[str, str] | None = None
+    ) -> None:
         """Reduced loops from number `first` on, into `LANES` accumulators and these into one number."""
         loops, last = self.loops, len(self.loops) - 1
         for k, r in self.folds():
             kind = self.partial(k)
             out.add(depth, f"{C_TYPES[kind]} l{k}[{LANES}];")
-            out.add(depth, f"for (int i = 0; i < {LANES}; ++i) l{k}[i] = {FOLDS[r.fold or ''].first(kind)};")
+            out.add(
+                depth,
+                f"for (int i = 0; i < {LANES}; ++i) l{k}[i] = {FOLDS[r.fold or ''].first(kind)};",
+            )
         inner, begin, end = depth, *(bounds or ("0", f"n[{last}]"))
         for d in range(first, last):
             low, high = bounds if bounds and d == first else ("0", f"n[{d}]")
@@ -391,10 +442,15 @@ class _Writer:
         for k, r in self.folds():
             kind = self.partial(k)
             step = FOLDS[r.fold or ""].step(kind, f"l{k}[i]", f"l{k}[i + w]")
-            out.add(depth, f"for (int w = {LANES // 2}; w; w >>= 1) for (int i = 0; i < w; ++i) l{k}[i] = {step};")
+            out.add(
+                depth,
+                f"for (int w = {LANES // 2}; w; w >>= 1) for (int i = 0; i < w; ++i) l{k}[i] = {step};",
+            )
             out.add(depth, f"const {C_TYPES[kind]} r{k} = l{k}[0];")
 
-    def accumulate(self, out: _Lines, depth: int, base: str, count: str, last: int, into: str = "r") -> None:
+    def accumulate(
+        self, out: _Lines, depth: int, base: str, count: str, last: int, into: str = "r"
+    ) -> None:
         """A vectorisable loop that folds elements `base` to `base + count` of the innermost loop, one lane each."""
         self.hoisted(out, depth, last)
         out.add(depth, "#pragma omp simd")
@@ -404,7 +460,10 @@ class _Writer:
             text, dtype = self.values[k - len(self.inputs)]
             kind = self.partial(k)
             value = text if dtype == kind else f"({C_TYPES[kind]}){text}"
-            out.add(depth + 1, f"{into}{k}[i] = {FOLDS[r.fold or ''].step(kind, f'{into}{k}[i]', value)};")
+            out.add(
+                depth + 1,
+                f"{into}{k}[i] = {FOLDS[r.fold or ''].step(kind, f'{into}{k}[i]', value)};",
+            )
         out.add(depth, "}")
 
     def hoisted(self, out: _Lines, depth: int, last: int) -> None:
@@ -417,7 +476,10 @@ class _Writer:
         """Loads, the chain, and stores of what is not folded."""
         for k in range(len(self.inputs)):
             if self.loops[last].strides[k]:
-                out.add(depth, f"const {self.kind(k)} v{k} = {self.pointer(k)}[{self.offset(index, k, last)}];")
+                out.add(
+                    depth,
+                    f"const {self.kind(k)} v{k} = {self.pointer(k)}[{self.offset(index, k, last)}];",
+                )
         for line in self.statements:
             out.add(depth, line)
         for k, r in enumerate(self.results, len(self.inputs)):
@@ -428,7 +490,13 @@ class _Writer:
 
     def offset(self, index: str, k: int, d: int) -> str:
         stride = self.loops[d].strides[k]
-        return "0" if not stride else index if stride == 1 else f"{index} * s[{k * len(self.loops) + d}]"
+        return (
+            "0"
+            if not stride
+            else index
+            if stride == 1
+            else f"{index} * s[{k * len(self.loops) + d}]"
+        )
 
     def pointer(self, k: int, level: int | None = None) -> str:
         return f"a{k}_{self.level if level is None else level}"
@@ -452,7 +520,9 @@ class _Writer:
     def final(self, r: Result, value: str) -> str:
         """What is stored of an accumulator."""
         if FOLDS[r.fold or ""].mean:
-            count = " * ".join(f"n[{d}]" for d, loop in enumerate(self.loops) if loop.reduced) or "1"
+            count = (
+                " * ".join(f"n[{d}]" for d, loop in enumerate(self.loops) if loop.reduced) or "1"
+            )
             value = f"{value} / (double)({count})"
         return f"({C_TYPES[r.dtype]})({value})"
 

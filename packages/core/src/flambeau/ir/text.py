@@ -12,14 +12,20 @@ from typing import Any
 from .expr import Expr, scalars
 
 
-def numpy_text(expr: Expr, names: Sequence[str], function: str = "kernel") -> str:
-    """Source of `function(xp, *names)`, one line per distinct node; parameters are read by name too."""
-    lines, spelled = [], {}
+def numpy_text(
+    expr: Expr, names: Sequence[str], function: str = "kernel", number: Callable[[Any], str] = repr
+) -> str:
+    """Source of `function(xp, *names)`, one line per distinct node; parameters are read by name too.
+
+    `number` spells constants.
+    """
+    lines: list[str] = []
+    spelled: dict[int, str] = {}
     for node in expr.walk():
         if node.op in ("var", "param"):
             spelled[id(node)] = str(node.value)
         elif node.op == "const":
-            spelled[id(node)] = repr(node.value)
+            spelled[id(node)] = number(node.value)
         else:
             name = f"t{len(lines)}"
             args = ", ".join(spelled[id(a)] for a in node.args)
@@ -36,7 +42,7 @@ def numpy_function(expr: Expr, names: Sequence[str]) -> Callable[..., Any]:
     """The function of `numpy_text`, made. Reading the text back is `function.source`."""
     source = numpy_text(expr, names)
     scope: dict[str, Any] = {"inf": float("inf"), "nan": float("nan")}
-    exec(compile(source, f"<kernel {expr!r:.60}>", "exec"), scope)
+    exec(compile(source, f"<kernel {expr!r:.60}>", "exec"), scope)  # noqa: S102  (our own text)
     made = scope["kernel"]
     made.source = source
     return made
@@ -141,7 +147,9 @@ def c_statements(
     return Statements(lines, values)
 
 
-def _operand(node: Expr, dtype: str, spelled: Mapping[int, str], typed: Mapping[int, str | None]) -> str:
+def _operand(
+    node: Expr, dtype: str, spelled: Mapping[int, str], typed: Mapping[int, str | None]
+) -> str:
     """An argument, converted to `dtype` where C would not do so by itself in the same way."""
     if node.op == "const":
         return c_literal(node.value, dtype)
@@ -173,7 +181,9 @@ def _meet(args: Sequence[Expr], typed: Mapping[int, str | None], default: str) -
     if not found:
         return default
     dtype = max(found, key=_RANK.__getitem__)
-    if not dtype.startswith("float") and any(a.op == "const" and isinstance(a.value, float) for a in args):
+    if not dtype.startswith("float") and any(
+        type(a.value) is float for a in args if a.op == "const"
+    ):
         return default
     if dtype == "bool" and any(a.op == "const" and not isinstance(a.value, bool) for a in args):
         return "int64"
@@ -192,7 +202,7 @@ def _spell(node: Expr, dtype: str, args: list[str]) -> str:
     if op == "bitwise_not" and dtype == "bool":
         return f"(!{args[0]})"
     pattern = _INTEGER.get(op, pattern)
-    if op in _FLOATS_ONLY or "{" not in pattern and pattern not in ("true", "false"):
+    if op in _FLOATS_ONLY or ("{" not in pattern and pattern not in ("true", "false")):
         raise NoText(f"{op} has no C text for {dtype}: cast its input to a floating dtype first")
     return pattern.format(*args)
 

@@ -1,5 +1,6 @@
 extern "C" __global__ void silu_bias(const float *__restrict__ a0, const float *__restrict__ a1, float *__restrict__ b0, const double q0, const int64_t count) {
-  const int64_t first = (int64_t)blockIdx.x * blockDim.x + threadIdx.x, step = (int64_t)gridDim.x * blockDim.x;
+  const int64_t first = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
+  const int64_t step = (int64_t)gridDim.x * blockDim.x;
   for (int64_t i = first; i < count; i += step) {
     const float v0 = a0[i];
     const float v1 = a1[i % 100LL];

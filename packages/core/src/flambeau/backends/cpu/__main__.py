@@ -17,11 +17,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m flambeau.backends.cpu")
     commands = parser.add_subparsers(dest="command", required=True)
     build = commands.add_parser("build", help="compile eager mode's kernels ahead of time")
-    build.add_argument("--out", type=Path, help="folder for $FLAMBEAU_KERNELS; the user's cache unless given")
+    build.add_argument(
+        "--out", type=Path, help="folder for $FLAMBEAU_KERNELS; the user's cache unless given"
+    )
     options = parser.parse_args(arguments)
 
-    import flambeau  # noqa: F401  (fills the registry of operators)
-
+    from ... import ops  # noqa: F401  (fills the registry of operators)
     from . import library, providers
 
     try:

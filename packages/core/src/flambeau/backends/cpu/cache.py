@@ -3,9 +3,9 @@
     $FLAMBEAU_CACHE, else $XDG_CACHE_HOME/flambeau, else ~/.cache/flambeau, else a private temporary folder
 
 A folder is passed over when it cannot be written, belongs to somebody else, may be written by others, or lies on a
-file system that executes nothing (noexec). An entry ends with a hash of itself: a library cut short would not fail to load
-but end the process when its missing pages are touched. Entries are written beside their place and moved there, so that
-processes that build the same one at once never see half of it.
+file system that executes nothing (noexec). An entry ends with a hash of itself: a library cut short would not fail to
+load but end the process when its missing pages are touched. Entries are written beside their place and moved there, so
+that processes that build the same one at once never see half of it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def candidates() -> list[Path]:
 
 def folder() -> tuple[Path, list[str]]:
     """The first folder that serves, and why those before it do not."""
-    refused = []
+    refused: list[str] = []
     for path in candidates():
         reason = unfit(path)
         if reason is None:
@@ -45,18 +45,27 @@ def folder() -> tuple[Path, list[str]]:
 def private_folder(refused: list[str]) -> Path:
     """A folder of this process alone, removed at its end; OSError where none can execute what lies in it."""
     import atexit
-    import shutil
 
     for base in (tempfile.gettempdir(), "/dev/shm", os.getcwd()):  # noqa: S108  (mkdtemp below makes it private)
         if not os.path.isdir(base) or not os.access(base, os.W_OK):
             continue
         made = tempfile.mkdtemp(prefix="flambeau-", dir=base)
         if not _is_noexec(made):
-            owner = os.getpid()
-            atexit.register(lambda: os.getpid() == owner and shutil.rmtree(made, ignore_errors=True))
+            atexit.register(_remove, made, os.getpid())
             return Path(made)
         os.rmdir(made)
-    raise OSError("no folder for compiled kernels: " + "; ".join([*refused, "temporary folders do not execute"]))
+    raise OSError(
+        "no folder for compiled kernels: "
+        + "; ".join([*refused, "temporary folders do not execute"])
+    )
+
+
+def _remove(made: str, owner: int) -> None:
+    """Removes a private folder at the end of the process that made it, not of its forked children."""
+    import shutil
+
+    if os.getpid() == owner:
+        shutil.rmtree(made, ignore_errors=True)
 
 
 def unfit(path: Path) -> str | None:

@@ -110,6 +110,14 @@ def cpu() -> str:
             first = file.read(1 << 14).split("\n\n")[0]
     except OSError:
         return " ".join([*words, platform.processor()])
-    wanted = ("vendor_id", "cpu family", "model", "flags", "Features", "CPU part", "CPU implementer")
+    wanted = (
+        "vendor_id",
+        "cpu family",
+        "model",
+        "flags",
+        "Features",
+        "CPU part",
+        "CPU implementer",
+    )
     words += [line for line in first.splitlines() if line.split(":")[0].strip() in wanted]
     return " ".join(words)

@@ -3,8 +3,8 @@
     gelu = compile_elementwise({"out": expression}, {"x": "float32"})
     y, = gelu(x)                                   # any shape, any strides, broadcasting
 
-A `Kernel` plans a loop nest per layout of its arrays (`ir.loops`), compiles the nest's text when it is new, and remembers
-both. Sizes are arguments of the compiled function: another batch size compiles nothing.
+A `Kernel` plans a loop nest per layout of its arrays (`ir.loops`), compiles the nest's text when it is new, and
+remembers both. Sizes are arguments of the compiled function: another batch size compiles nothing.
 """
 
 from __future__ import annotations
@@ -37,7 +37,17 @@ def source_of(nest: loops.Nest) -> str:
 class Launch:
     """A compiled nest with its sizes and strides, ready for a call on raw memory."""
 
-    __slots__ = ("function", "finish", "sizes", "strides", "count", "grain", "partials", "keep", "shapes")
+    __slots__ = (
+        "count",
+        "finish",
+        "function",
+        "grain",
+        "keep",
+        "partials",
+        "shapes",
+        "sizes",
+        "strides",
+    )
 
     def __init__(self, nest: loops.Nest) -> None:
         self.keep = library.load(source_of(nest))
@@ -59,7 +69,13 @@ class Launch:
         numbers = (ctypes.c_double * max(1, len(params)))(*params)
         count = ctypes.c_int64(self.count)
         threads.pool().fb_run(
-            self.function, arrays, numbers, self.sizes, self.strides, count, ctypes.c_int64(self.grain)
+            self.function,
+            arrays,
+            numbers,
+            self.sizes,
+            self.strides,
+            count,
+            ctypes.c_int64(self.grain),
         )
         if self.finish is not None:
             self.finish(arrays, numbers, self.sizes, self.strides, ctypes.c_int64(0), count)
@@ -68,7 +84,7 @@ class Launch:
 class Output:
     """One result of a kernel: its expression, its dtype, and the reduction it ends in (a name of `loops.FOLDS`)."""
 
-    __slots__ = ("name", "expr", "dtype", "fold")
+    __slots__ = ("dtype", "expr", "fold", "name")
 
     def __init__(self, name: str, expr: ir.Expr, dtype: str, fold: str | None = None) -> None:
         self.name, self.expr, self.dtype, self.fold = name, expr, dtype, fold
@@ -87,15 +103,21 @@ class Kernel:
     ) -> None:
         self.outputs, self.inputs, self.params = tuple(outputs), dict(inputs), tuple(params)
         self.dim, self.keepdim = dim, keepdim
-        self._plans: dict[Layout, tuple[Launch, list[Callable[[], tuple[np.ndarray, np.ndarray]]]]] = {}
+        self._plans: dict[
+            Layout, tuple[Launch, list[Callable[[], tuple[np.ndarray, np.ndarray]]]]
+        ] = {}
         self._lock = threading.Lock()
 
     def __call__(self, *arrays: np.ndarray, **params: float) -> tuple[np.ndarray, ...]:
         """The results for `arrays`, in the order of `inputs`; they must have the dtypes that `inputs` names."""
-        arrays = tuple([a if isinstance(a, np.ndarray) else np.asarray(a) for a in arrays])  # scalars own no memory
+        arrays = tuple(
+            [a if isinstance(a, np.ndarray) else np.asarray(a) for a in arrays]
+        )  # scalars own no memory
         for (name, dtype), a in zip(self.inputs.items(), arrays, strict=True):
             if a.dtype.name != dtype:
-                raise TypeError(f"kernel argument {name}: expected an array of {dtype}, but got {a.dtype.name}")
+                raise TypeError(
+                    f"kernel argument {name}: expected an array of {dtype}, but got {a.dtype.name}"
+                )
         layout = tuple([(a.shape, a.strides) for a in arrays])
         plan = self._plans.get(layout)
         if plan is None:
@@ -141,7 +163,9 @@ class Kernel:
 def _described(name: str, a: np.ndarray) -> loops.Array:
     size = a.dtype.itemsize
     if any(s % size for s in a.strides):
-        raise ValueError(f"kernel argument {name}: strides {a.strides} are no multiples of {size} bytes; copy it first")
+        raise ValueError(
+            f"kernel argument {name}: strides {a.strides} are no multiples of {size} bytes; copy it first"
+        )
     return loops.Array(name, a.dtype.name, a.shape, tuple(s // size for s in a.strides))
 
 
@@ -201,7 +225,9 @@ def compile_elementwise(
     'elementwise'
     """
     meet = np.result_type(*inputs.values()).name
-    return Kernel([Output(n, e, (dtypes or {}).get(n, meet)) for n, e in outputs.items()], inputs, params)
+    return Kernel(
+        [Output(n, e, (dtypes or {}).get(n, meet)) for n, e in outputs.items()], inputs, params
+    )
 
 
 def compile_reduction(

@@ -33,7 +33,8 @@ SCALAR_OPERATORS = ("tanh", "sinh", "cosh", "log1p", "log2", "log10")
 
 def numpy_has_avx512() -> bool:
     """Whether NumPy runs its AVX-512 loops, which cover tanh and its like; elsewhere these are scalar in NumPy."""
-    return bool(getattr(np._core._multiarray_umath, "__cpu_features__", {}).get("AVX512_SKX"))
+    loops: Any = np._core._multiarray_umath  # type: ignore[attr-defined]
+    return bool(getattr(loops, "__cpu_features__", {}).get("AVX512_SKX"))
 
 
 def table() -> dict[str, int]:
@@ -95,7 +96,9 @@ class _Provider:
         if found is None:
             from .kernel import compile_elementwise
 
-            kernel = compile_elementwise({"out": program.expr}, {program.arrays[0]: dtype}, program.params)
+            kernel = compile_elementwise(
+                {"out": program.expr}, {program.arrays[0]: dtype}, program.params
+            )
             found = self.made[key] = (kernel, program.params)
         return found
 

@@ -1,7 +1,7 @@
 """softmax and log_softmax along the last dimension: each row is read, exponentiated and scaled while it is in cache.
 
-Three passes over a row of a few kilobytes cost one trip to memory; NumPy makes four trips and five temporaries. Like the
-reference: the maximum is taken out first, NaN and infinite rows give NaN, sums are accumulated in double.
+Three passes over a row of a few kilobytes cost one trip to memory; NumPy makes four trips and five temporaries. Like
+the reference: the maximum is taken out first, NaN and infinite rows give NaN, sums are accumulated in double.
 """
 
 from __future__ import annotations
@@ -76,7 +76,9 @@ def text(name: str, dtype: str) -> str:
 
 def nest(name: str, dtype: str, rows: int, size: int) -> Nest:
     """The function with what a call on `rows` rows of `size` elements needs."""
-    return Nest(name, "rows", text(name, dtype), (rows, size), (), rows, size, 0, ())
+    made = Nest(name, "rows", text(name, dtype), ((rows, size), ()))
+    made.count, made.inner = rows, size
+    return made
 
 
 def _accepts(metas: list, attrs: dict) -> bool:

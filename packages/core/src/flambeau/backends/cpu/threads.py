@@ -40,9 +40,13 @@ def default() -> int:
     given = os.environ.get("FLAMBEAU_NUM_THREADS")
     if given:
         if not given.strip().isdigit() or int(given) < 1:
-            raise ValueError(f"FLAMBEAU_NUM_THREADS must be a positive whole number, but is {given!r}")
+            raise ValueError(
+                f"FLAMBEAU_NUM_THREADS must be a positive whole number, but is {given!r}"
+            )
         return int(given)
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    allowed = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
     return max(1, min(allowed, cgroup_share()))
 
 
