@@ -15,6 +15,7 @@ from ..runtime.families import composite, primitive
 from ..runtime.meta import Meta
 from ..runtime.tensor import Tensor
 from .arithmetic import addcmul
+from .casting import to_dtype
 from .joining import pad_constant
 from .pooling import window_sum
 
@@ -87,8 +88,13 @@ def _(builder, x, *, dims, eps):
 def _affine(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
     """weight * x + bias, each where there is one."""
     if weight is None:
-        return x if bias is None else x + bias
-    return x * weight if bias is None else addcmul(bias, x, weight)
+        return x if bias is None else _like(x + bias, x)
+    return _like(x * weight if bias is None else addcmul(bias, x, weight), x)
+
+
+def _like(out: Tensor, x: Tensor) -> Tensor:
+    """`out` in the dtype of `x`: weights of float32 beside inputs of 16 bits (autocast) do not widen the result."""
+    return out if out.dtype is x.dtype else to_dtype(out, x.dtype)
 
 
 def _by_channel(values: Tensor | None, ndim: int) -> Tensor | None:
@@ -167,7 +173,7 @@ def _by_running(input, mean, var, scale, shift, eps) -> Tensor:
     offset = -_by_channel(mean, input.ndim) * factor
     if shift is not None:
         offset = offset + shift
-    return addcmul(offset, input, factor)
+    return _like(addcmul(offset, input, factor), input)
 
 
 def _update(running_mean, running_var, mean, rstd, count, momentum, eps) -> None:
@@ -314,7 +320,7 @@ def rms_norm(
     dims = _last_dims("rms_norm", input, normalized_shape, weight)
     small = _EPSILON[input.dtype.name] if eps is None else eps
     y = input * (input.square().mean(dims, True) + small).rsqrt()
-    return y if weight is None else y * weight
+    return y if weight is None else _like(y * weight, input)
 
 
 @composite(method=False)

@@ -296,17 +296,21 @@ def whole(op: Operator, args: tuple, kwargs: dict[str, Any]) -> Any:
         return op.body(*args, **kwargs)
     out = None if "out" in op.index else kwargs.pop("out", None)
     arrays, attrs = op.bind(args, kwargs)
-    if state.local.promotion is not None:
-        arrays = state.local.promotion(op, arrays, attrs)
+    hook = state.local.promotion
+    if hook is None:
+        made = _opened(op, arrays, attrs)
+    else:
+        made = hook.whole(op, arrays, attrs, _opened)
+    return made if out is None else write_out(op, out, made)
+
+
+def _opened(op: Operator, arrays: tuple, attrs: dict[str, Any]) -> Any:
     modes = state.local.modes
     for depth in range(len(modes), 0, -1):
         if modes[depth - 1].wants(op, arrays, attrs):
-            made = _keep_whole(op, arrays, attrs, modes, depth)
-            break
-    else:
-        kernel = None if modes else _claimed(op, arrays, attrs)
-        made = op.call_body(arrays, attrs) if kernel is None else kernel(arrays, attrs)
-    return made if out is None else write_out(op, out, made)
+            return _keep_whole(op, arrays, attrs, modes, depth)
+    kernel = None if modes else _claimed(op, arrays, attrs)
+    return op.call_body(arrays, attrs) if kernel is None else kernel(arrays, attrs)
 
 
 def _keep_whole(op: Operator, arrays: tuple, attrs: dict[str, Any], modes: tuple, depth: int) -> Any:
