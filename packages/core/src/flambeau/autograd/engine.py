@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..ops.creation import ones_like, zeros_like
+from ..ops.creation import zeros_like
 from ..runtime import tape
 from ..runtime.tensor import Tensor, history
 
@@ -25,9 +25,9 @@ def _start(outputs: list[Tensor], grads: list) -> list[Tensor]:
     begin = []
     for out, g in zip(outputs, grads):
         if g is None:
-            if out.numel() != 1:  # type: ignore[attr-defined]
+            if out.requires_grad and out.numel() != 1:  # type: ignore[attr-defined]
                 raise RuntimeError("grad can be implicitly created only for scalar outputs")
-            g = ones_like(out)
+            g = tape.seed_of(out)
         elif tuple(g.shape) != tuple(out.shape):
             raise RuntimeError(
                 f"Mismatch in shape: grad_output[0] has a shape of {g.shape} and output[0] has a shape of {out.shape}."

@@ -114,7 +114,7 @@ def fmod(input, other):
     return ir.fmod(input, other)
 
 
-@elementwise(promote=SAME, onnx="Neg")
+@elementwise(promote=NO_BOOL, onnx="Neg")
 def neg(input):
     """Each element with its sign changed.
 

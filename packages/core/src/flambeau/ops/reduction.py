@@ -17,6 +17,8 @@ from .exponential import sqrt
 
 def spread(g: Tensor, like: Meta, dim: object, keepdim: bool) -> Tensor:
     """A reduction's gradient back over the reduced dimensions."""
+    if not g.ndim:
+        return g.expand(like.shape)
     if not keepdim and like.ndim:
         for d in sorted(wrap_dims(dim, like.ndim)):  # type: ignore[arg-type]
             g = g.unsqueeze(d)
@@ -365,6 +367,11 @@ def _extreme(f, whole, arg, input: Tensor, dim: object, keepdim: bool):
     if isinstance(dim, Tensor):
         return registry["maximum" if whole is amax else "minimum"].public(input, dim)
     if dim is None:
+        check(
+            input.numel(),
+            lambda: f"{f.__name__}(): Expected reduction dim to be specified for input.numel() == 0. "
+            "Specify the reduction dim with the 'dim' argument.",
+        )
         return whole(input)
     at = arg(input, dim, True)
     values = input.gather(dim, at) if input.ndim else input.clone()

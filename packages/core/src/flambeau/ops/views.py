@@ -262,10 +262,10 @@ def _expanded(shape: tuple[int, ...], to: tuple[int, ...]) -> tuple[int, ...]:
 
 @expand.kernel
 def _(xp, x, *, shape):
-    made = xp.broadcast_to(x, _expanded(x.shape, tuple(shape)))
-    if hasattr(made, "flags") and not made.flags.writeable and x.flags.writeable:
-        made = xp.lib.stride_tricks.as_strided(x, made.shape, made.strides)
-    return made
+    shape = _expanded(x.shape, tuple(shape))
+    extra = len(shape) - x.ndim
+    steps = (0,) * extra + tuple(0 if n == 1 else s for n, s in zip(x.shape, x.strides))
+    return xp.strided(x, shape, steps)
 
 
 @expand.vjp
@@ -609,7 +609,11 @@ def unfold(input: Meta, dimension: int, size: int, step: int):
             [2, 3, 4]])
     """
     d = wrap_dim(dimension, input.ndim)
-    n = input.shape[d] if input.ndim else 1
+    if not input.ndim:
+        check(size <= 1, lambda: f"maximum size for tensor at dimension {d} is 1 but size is {size}")
+        return input.like((size,))
+    n = input.shape[d]
+    check(size >= 0, lambda: f"size is {size} but must be >= 0")
     check(size <= n, lambda: f"maximum size for tensor at dimension {d} is {n} but size is {size}")
     check(step > 0, lambda: f"step is {step} but must be > 0")
     return input.like((*input.shape[:d], (n - size) // step + 1, *input.shape[d + 1 :], size))
@@ -617,6 +621,10 @@ def unfold(input: Meta, dimension: int, size: int, step: int):
 
 @unfold.kernel
 def _(xp, x, *, dimension, size, step):
+    # Checked here too: a window past the end would read memory that is not the tensor's.
+    check(step > 0 and 0 <= size <= (x.shape[dimension] if x.ndim else 1), lambda: f"maximum size for the dimension does not allow windows of {size} every {step}")
+    if not x.ndim:
+        return x.reshape(1)[:size]
     d = dimension % x.ndim
     n = (x.shape[d] - size) // step + 1
     shape = (*x.shape[:d], n, *x.shape[d + 1 :], size)
@@ -626,12 +634,14 @@ def _(xp, x, *, dimension, size, step):
 
 @unfold.vjp
 def _(g, _out, x: Meta, *, dimension, size, step):
+    if not x.shape:
+        return g.sum()
     return unfold_grad(g, x.shape, dimension, size, step)
 
 
 @unfold.batch
 def _(size_, batched, x, *, dimension, size, step):
-    return x.unfold(dimension % (x.ndim - 1) + 1, size, step)
+    return x.unfold(dimension % (x.ndim - 1) + 1, size, step) if x.ndim > 1 else x.unsqueeze(1)[:, :size]
 
 
 unfold.refuse("onnx", "ONNX has no sliding-window view; use a convolution")

@@ -182,6 +182,7 @@ def unfold(make: Make) -> Iterator[Sample]:
     yield Sample(make(5), 0, 3, 1)
     yield Sample(make(2, 5), -1, 2, 3)
     yield Sample(make.transposed(4, 2), 0, 2, 1)
+    yield Sample(make(), 0, 1, 1)
 
 
 def unfold_grad(make: Make) -> Iterator[Sample]:

@@ -1,0 +1,104 @@
+"""Wrong calls: the class PyTorch raises and a text that names what came."""
+
+from __future__ import annotations
+
+import pytest
+
+import flambeau
+from flambeau import ones, tensor, zeros
+
+F = flambeau.nn.functional
+
+WRONG = [
+    # shapes
+    (lambda: ones(2, 3) + ones(2, 4), RuntimeError, r"tensor a \(3\) must match the size of tensor b \(4\)"),
+    (lambda: ones(2, 3) @ ones(2, 3), RuntimeError, r"mat1 and mat2 shapes cannot be multiplied \(2x3 and 2x3\)"),
+    (lambda: ones(2, 3, 4) @ ones(2, 5, 4), RuntimeError, "inner sizes differ"),
+    (lambda: tensor(1.0) @ ones(2), RuntimeError, "at least 1D"),
+    (lambda: flambeau.mm(ones(2), ones(2)), RuntimeError, "must be a matrix"),
+    (lambda: flambeau.bmm(ones(1, 2, 3), ones(2, 3, 1)), RuntimeError, "Expected size"),
+    (lambda: ones(6).view(4), RuntimeError, "invalid for input of size 6"),
+    (lambda: ones(6).reshape(-1, 4), RuntimeError, "invalid for input of size 6"),
+    (lambda: ones(6).reshape(-1, -1), RuntimeError, "only one dimension can be inferred"),
+    (lambda: ones(2, 3).expand(3, 3), RuntimeError, r"expanded size of the tensor \(3\) must match the existing size \(2\)"),
+    (lambda: ones(2, 3).permute(0), RuntimeError, "number of dimensions"),
+    (lambda: ones(2, 3).permute(0, 0), RuntimeError, "."),
+    (lambda: ones(2).split([1, 2]), RuntimeError, "split_with_sizes"),
+    (lambda: ones(2).chunk(0), RuntimeError, "chunk expects `chunks` to be greater than 0"),
+    (lambda: ones(3).narrow(0, 1, 3), RuntimeError, "exceeds dimension size"),
+    (lambda: flambeau.cat([ones(2, 2), ones(3, 3)]), RuntimeError, "Sizes of tensors must match except in dimension 0"),
+    (lambda: flambeau.cat([]), (ValueError, RuntimeError), "non-empty"),
+    (lambda: flambeau.stack([ones(2), ones(3)]), RuntimeError, "equal size"),
+    (lambda: ones(2, 2).unfold(0, 3, 1), RuntimeError, "maximum size"),
+    (lambda: flambeau.einsum("ij,jk->ik", ones(2, 3), ones(2, 3)), RuntimeError, "broadcast"),
+    (lambda: flambeau.einsum("ij->k", ones(2, 3)), RuntimeError, "does not appear"),
+    (lambda: F.linear(ones(2, 3), ones(4, 2)), RuntimeError, "cannot be multiplied"),
+    # dimensions
+    (lambda: ones(2, 3).sum(2), IndexError, r"Dimension out of range \(expected to be in range of \[-2, 1\], but got 2\)"),
+    (lambda: ones(2, 3).softmax(-3), IndexError, "Dimension out of range"),
+    (lambda: ones(2, 3).transpose(0, 2), IndexError, "Dimension out of range"),
+    (lambda: ones(2).squeeze(1), IndexError, "Dimension out of range"),
+    (lambda: ones(2).unsqueeze(3), IndexError, "Dimension out of range"),
+    (lambda: ones(2, 3).sum((0, 0)), RuntimeError, "appears multiple times"),
+    (lambda: ones(2).select(0, 2), IndexError, "out of range"),
+    (lambda: zeros(0).max(), RuntimeError, "."),
+    (lambda: zeros(0).argmax(), (IndexError, RuntimeError), "."),
+    (lambda: zeros(2, 0).max(1), IndexError, "non-zero size"),
+    (lambda: ones(3).topk(4), RuntimeError, "out of range"),
+    (lambda: ones(3).diagonal(), IndexError, "Dimension out of range"),
+    # indices
+    (lambda: ones(3).gather(0, tensor([3])), (IndexError, RuntimeError), "out of bounds"),
+    (lambda: ones(3).gather(0, tensor([0.5])), RuntimeError, "int64"),
+    (lambda: ones(3).index_select(0, tensor([3])), IndexError, "out of"),
+    (lambda: ones(3).index_select(0, tensor([[0]])), IndexError, "vector"),
+    (lambda: F.embedding(tensor([5]), ones(3, 2)), IndexError, "out of"),
+    (lambda: zeros(3).scatter_add(0, tensor([0]), tensor([1])), RuntimeError, "dtype"),
+    # dtypes
+    (lambda: tensor([1, 2]).mean(), RuntimeError, "floating point"),
+    (lambda: ones(2).masked_fill(ones(2), 0), RuntimeError, "boolean masks"),
+    (lambda: tensor([1.5]) & tensor([1.5]), (RuntimeError, TypeError), "."),
+    (lambda: flambeau.tensor([1], requires_grad=True), RuntimeError, "floating point"),
+    (lambda: ones(2).imag, RuntimeError, "non-complex"),
+    # values
+    (lambda: ones(2).item(), RuntimeError, "a Tensor with 2 elements cannot be converted to Scalar"),
+    (lambda: bool(ones(2)), RuntimeError, "more than one value is ambiguous"),
+    (lambda: bool(zeros(0)), RuntimeError, "no values is ambiguous"),
+    (lambda: int(ones(2)), (RuntimeError, TypeError), "."),
+    (lambda: len(tensor(1)), TypeError, "0-d tensor"),
+    (lambda: list(tensor(1)), TypeError, "iteration over a 0-d tensor"),
+    (lambda: range(5)[tensor(1.5)], TypeError, "."),
+    (lambda: ones(2).clamp(), (RuntimeError, ValueError), "At least one"),
+    (lambda: flambeau.div(1.0, ones(1), rounding_mode="up"), RuntimeError, "rounding_mode"),
+    # arguments
+    (lambda: flambeau.sin(), TypeError, "missing"),
+    (lambda: flambeau.sin(ones(1), ones(1)), TypeError, "takes 1 positional"),
+    (lambda: flambeau.sin(ones(1), speed=1), TypeError, "unexpected keyword argument 'speed'"),
+    (lambda: flambeau.sin("a"), TypeError, "must be Tensor, not str"),
+    (lambda: flambeau.sin([1.0]), TypeError, "must be Tensor, not list"),
+    (lambda: flambeau.cat(ones(2)), TypeError, "must be tuple of Tensors"),
+    (lambda: ones(2).no_such_method(), AttributeError, "no_such_method"),
+    (lambda: flambeau.no_such_function, AttributeError, "no_such_function"),
+    (lambda: zeros("a"), TypeError, "."),
+    (lambda: zeros(-1), RuntimeError, "negative"),
+    (lambda: flambeau.arange(0, 1, 0), RuntimeError, "nonzero"),
+    (lambda: flambeau.arange(0, 1, -1), RuntimeError, "."),
+    (lambda: tensor([[1, 2], [3]]), ValueError, "expected sequence of length 2 at dim 1"),
+    (lambda: tensor("a"), (TypeError, ValueError), "."),
+    (lambda: tensor([None]), (TypeError, RuntimeError), "."),
+    # devices
+    (lambda: ones(2, device="nowhere"), RuntimeError, "nowhere"),
+    (lambda: flambeau.device("cpu:x"), RuntimeError, "cpu:x"),
+    (lambda: ones(2).to("cuda:99"), (RuntimeError, ImportError, AssertionError), "."),
+    # gradients
+    (lambda: ones(2).backward(), RuntimeError, "does not require grad"),
+    (lambda: ones(2, requires_grad=True).mul(2).backward(), RuntimeError, "scalar outputs"),
+    (lambda: ones(2, requires_grad=True).numpy(), RuntimeError, r"Use tensor.detach\(\).numpy\(\)"),
+    (lambda: (ones(1, requires_grad=True) * 2).requires_grad_(False), RuntimeError, "leaf"),
+]
+
+
+@pytest.mark.parametrize(("call", "kind", "text"), WRONG, ids=range(len(WRONG)))
+def test_wrong_calls(call, kind, text):
+    with pytest.raises(kind, match=text) as caught:
+        call()
+    assert len(str(caught.value).splitlines()) == 1
