@@ -1,7 +1,9 @@
 """The hot path of primitives that take only arrays, such as matmul: small, plain, of one float dtype.
 
 What `hot` does for elementwise operators: the same steps as `dispatch.apply`, without those that such
-a call does not need. Everything else (numbers, wrappers, modes, other devices, errors) goes there.
+a call does not need. The function is written out for the operator's number of arrays, because loops
+over three arguments would cost more than the product of two 8 x 8 matrices. Everything else (numbers,
+wrappers, modes, other devices, errors) takes the general way.
 """
 
 from __future__ import annotations
@@ -13,77 +15,101 @@ import numpy as np
 
 from . import backend as backends
 from . import dispatch, state, tape
-from .hot import F32, F64
+from .hot import F32, F64, Shape
 from .operator import Operator
 from .tensor import Tensor, new
 
-ndarray = np.ndarray
 LARGE = 1 << 20  # elements from which providers are asked
-local = state.local
-_set, _reset, _QUIET = state.error_state.set, state.error_state.reset, state.quiet
 
 
 def make(op: Operator) -> Callable[..., Any]:
     """The public function of a primitive without static arguments."""
-    general = dispatch.call
-    names = op.params
-    count = len(names)
-    required = count - sum(d is None for d in op.defaults)
-    kernel: Any = None
-    xp: Any = None
+    compiled: Any = None
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        nonlocal kernel, xp
-        given = len(args)
-        if kwargs or state.active or not required <= given <= count or local.promotion is not None:
-            return general(op, args, kwargs)
-        raw = []
-        first = None
-        recorded = False
-        for t in args:
-            if t is None:
-                raw.append(None)
-                continue
-            try:
-                a = t._array
-            except AttributeError:
-                return general(op, args, kwargs)
-            d = a.dtype
-            if type(a) is not ndarray or a.size > LARGE:
-                return general(op, args, kwargs)
-            if first is None:
-                if d is not F32 and d is not F64:
-                    return general(op, args, kwargs)
-                first = d
-            elif d is not first:
-                return general(op, args, kwargs)
-            raw.append(a)
-            if t._node is not None or t._base is not None:
-                recorded = True
-        if given < count:
-            args = (*args, *(None,) * (count - given))
-            raw.extend((None,) * (count - given))
-        if kernel is None:
-            kernel, xp = op.kernels[None], backends.of_device("cpu").xp
-        token = _set(_QUIET)
-        try:
-            made = kernel(xp, *raw)
-        except (ValueError, IndexError, TypeError):
-            return general(op, args, kwargs)  # which explains
-        finally:
-            _reset(token)
-        out = new(Tensor)
-        out._array = made if type(made) is ndarray else np.asarray(made)
-        if recorded and local.grad and any_history(args):
-            tape.record(op, out, args, {})
-        return out
+        nonlocal compiled
+        if kwargs or not least <= len(args) <= most:
+            return dispatch.call(op, args, kwargs)
+        if compiled is None:
+            compiled = compile_call(op)
+        made = compiled(*args)
+        return dispatch.call(op, args, kwargs) if made is None else made
 
+    most, least = len(op.params), op.required
     return call
 
 
-def any_history(tensors: tuple) -> bool:
-    """Whether one of them leads back to a leaf."""
-    return any(
-        t is not None and (t._node if t._base is None else tape.history(t)) is not None
-        for t in tensors
-    )
+def source(op: Operator) -> str:
+    """Python text of the hot path, which gives None where a call is not for it.
+
+    >>> from flambeau.runtime.operator import registry
+    >>> print(source(registry["matmul"]).splitlines()[0])
+    def hot(input, other):
+    """
+    names = op.params
+    optional = [d is None for d in op.defaults]
+    heads = [f"{n}=None" if free else n for n, free in zip(names, optional)]
+    lines = [f"def hot({', '.join(heads)}):", "    if state.active: return None"]
+    for i, (n, free) in enumerate(zip(names, optional)):
+        pad = "    "
+        if free:
+            lines += [f"    if {n} is None: a{i} = n{i} = None", "    else:"]
+            pad = "        "
+        lines += [f"{pad}try: a{i} = {n}._array", f"{pad}except AttributeError: return None"]
+        wrong = f"type(a{i}) is not ndarray or a{i}.size > LARGE"
+        if i == 0:
+            lines.append(f"{pad}d = a0.dtype")
+            wrong += " or d is not F32 and d is not F64"
+        else:
+            wrong += f" or a{i}.dtype is not d"
+        lines.append(f"{pad}if {wrong}: return None")
+        lines.append(f"{pad}n{i} = {n}._node if {n}._base is None else history({n})")
+    raw = ", ".join(f"a{i}" for i in range(len(names)))
+    nodes = [f"n{i}" for i in range(len(names))]
+    lines += [
+        "    token = set_quiet(quiet)",
+        f"    try: made = kernel(xp, {raw})",
+        "    except (ValueError, IndexError, TypeError): return None  # the shape rule explains",
+        "    finally: reset(token)",
+        "    out = new(Tensor)",
+        "    out._array = made if type(made) is ndarray else asarray(made)",
+        f"    if ({' or '.join(f'{n} is not None' for n in nodes)}) and local.grad:",
+        f"        if tape.anomaly: return tape.record(op, out, ({', '.join(names)},), NO_ATTRS)",
+        "        node = new(Node)",
+        "        node.op = op",
+        f"        node.edges = ({', '.join(nodes)},)",
+        f"        node.saved = ({', '.join(_kept(op, i) for i in range(len(names)))},)",
+        f"        node.versions = ({', '.join(_version(op, i) for i in range(len(names)))},)",
+        "        out._node = node",
+        "    return out",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _kept(op: Operator, i: int) -> str:
+    """What is kept of an input for backward: itself, its shape, or nothing."""
+    name, kind = op.params[i], op.vjp_rule.keeps[i]
+    if kind == "tensor":
+        return name
+    return f"None if {name} is None else Shape(a{i}.shape)" if kind else "None"
+
+
+def _version(op: Operator, i: int) -> str:
+    name = op.params[i]
+    if op.vjp_rule.keeps[i] != "tensor":
+        return "0"
+    return f"0 if {name} is None or {name}._box is None else {name}._box.version"
+
+
+def compile_call(op: Operator) -> Callable[..., Any]:
+    """The function of `source`, with what it calls bound."""
+    assert not op.vjp_rule.keep_out, f"{op.name}: the hot path keeps no results"
+    scope = {
+        "LARGE": LARGE, "F32": F32, "F64": F64, "Shape": Shape, "NO_ATTRS": {}, "Node": tape.Node,
+        "Tensor": Tensor, "asarray": np.asarray, "history": tape.history, "kernel": op.kernels[None],
+        "local": state.local, "ndarray": np.ndarray, "new": new, "op": op, "quiet": state.quiet,
+        "reset": state.error_state.reset, "set_quiet": state.error_state.set, "state": state,
+        "tape": tape, "xp": backends.of_device("cpu").xp,
+    }  # fmt: skip
+    exec(compile(source(op), f"<hot path of {op.name}>", "exec"), scope)  # noqa: S102 -- our own text
+    return scope["hot"]
