@@ -70,8 +70,9 @@ class Linear(Module):
     def forward(self, input: Tensor) -> Tensor:
         # Not `self.weight`, where it is a plain parameter: __getattr__ costs 0.4 us each time.
         own = self._parameters
-        weight = own["weight"] if "weight" in own else self.weight
-        return F.linear(input, weight, own["bias"] if "bias" in own else self.bias)
+        weight = own["weight"] if "weight" in own else self.weight  # noqa: SIM401 -- get asks both
+        bias = own["bias"] if "bias" in own else self.bias  # noqa: SIM401
+        return F.linear(input, weight, bias)
 
     def extra_repr(self) -> str:
         return (

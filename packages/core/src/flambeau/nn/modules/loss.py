@@ -398,7 +398,8 @@ class MarginRankingLoss(_Loss):
     """max(0, -y (x1 - x2) + margin).
 
     >>> import flambeau
-    >>> flambeau.nn.MarginRankingLoss()(flambeau.tensor([1.0, 2.0]), flambeau.tensor([1.0, 4.0]), flambeau.tensor([1, 1]))
+    >>> high, low = flambeau.tensor([1.0, 2.0]), flambeau.tensor([1.0, 4.0])
+    >>> flambeau.nn.MarginRankingLoss()(high, low, flambeau.tensor([1, 1]))
     tensor(1.)
     """
 
