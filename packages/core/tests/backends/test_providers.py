@@ -83,12 +83,36 @@ def test_rows_with_infinities_and_nan():
 
 
 @needs_compiler
-def test_gradients_flow_through_compiled_kernels():
-    x = flambeau.linspace(-3, 3, 1 << 16, dtype=flambeau.float64).requires_grad_()
-    flambeau.nn.functional.gelu(x).sum().backward()
-    small = x.detach()[::1000].clone().requires_grad_()
-    flambeau.nn.functional.gelu(small).sum().backward()
-    np.testing.assert_allclose(x.grad[::1000].numpy(), small.grad.numpy(), rtol=1e-12)
+@pytest.mark.parametrize("dtype", [flambeau.float32, flambeau.float64], ids=str)
+@pytest.mark.parametrize("name", providers.OPERATORS)
+def test_large_gradients_are_compiled_and_equal_the_reference(name, dtype, monkeypatch):
+    op = registry[name]
+    values = flambeau.linspace(0.01 if name in POSITIVE else -6, 6, providers.GRADIENTS).to(dtype)
+    g = flambeau.randn(providers.GRADIENTS).to(dtype)
+    compiled = []
+    large = op.vjp_rule.large
+    monkeypatch.setattr(op.vjp_rule, "large", lambda *a: compiled.append(1) or large(*a))
+
+    def gradient():
+        x = values.clone().requires_grad_()
+        op.public(x).backward(g)
+        return x.grad.numpy()
+
+    got = gradient()
+    assert compiled
+    monkeypatch.setattr(op.vjp_rule, "large_from", 1 << 62)
+    eps = np.finfo(got.dtype).eps
+    np.testing.assert_allclose(got, gradient(), rtol=32 * eps, atol=16 * eps)
+
+
+@needs_compiler
+def test_compiled_gradients_notice_inputs_that_were_written():
+    x = flambeau.randn(1 << 16).requires_grad_()
+    y = x * 1
+    out = flambeau.nn.functional.gelu(y)
+    y.add_(1)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        out.sum().backward()
 
 
 @needs_compiler

@@ -18,12 +18,14 @@ import numpy as np
 
 from ..._base import dtypes
 from ...runtime.operator import Operator, registry
-from . import rows
+from . import gradients, rows
 
 CHAINS = 1 << 15  # from here on for what NumPy does in several passes
 SERIES = 1 << 11  # for the error function, which NumPy lacks: its reference takes twenty passes
 UFUNCS = 1 << 18  # for one ufunc that NumPy vectorises as well: only threads win
 SCALAR = 1 << 15  # for one ufunc that NumPy vectorises with AVX-512 alone, where there is none
+
+GRADIENTS = 1 << 14  # for gradients, which are chains
 
 CHAIN_OPERATORS = ("sigmoid", "silu", "softplus", "elu", "logsigmoid")
 SERIES_OPERATORS = ("erf", "erfc", "gelu")
@@ -53,6 +55,7 @@ def register() -> None:
         op = registry.get(name)
         if op is not None and "cpu" not in op.providers:
             op.provide("cpu", _checker(least))(_Provider(op))
+            op.vjp_rule.large, op.vjp_rule.large_from = gradients.gradient_of(op), GRADIENTS
     rows.register()
 
 
