@@ -69,7 +69,7 @@ def collate(batch: Any, *, collate_fn_map: CollateMap | None = None) -> Any:
         made = {k: collate([d[k] for d in batch], collate_fn_map=collate_fn_map) for k in sample}
         return _rebuilt_mapping(sample, made)
     if isinstance(sample, Sequence):
-        if any(len(other) != len(sample) for other in batch):
+        if len(set(map(len, batch))) > 1:
             raise RuntimeError("each element in list of batch should be of equal size")
         columns = [
             collate(column, collate_fn_map=collate_fn_map) for column in zip(*batch, strict=True)
@@ -118,9 +118,12 @@ def _rebuilt_sequence(like: Sequence[Any], items: list[Any]) -> Any:
 
 def _collate_tensors(batch: Sequence[Tensor], **_: Any) -> Tensor:
     arrays = [getattr(t, "_array", None) for t in batch]
-    if any(type(a) is not np.ndarray for a in arrays) or any(_has_history(t) for t in batch):
+    if set(map(type, arrays)) != _NUMPY or any(map(_has_history, batch)):
         return flambeau.stack(tuple(batch), 0)
     return wrap(_stacked(arrays))
+
+
+_NUMPY = {np.ndarray}
 
 
 def _has_history(tensor: Tensor) -> bool:
