@@ -163,11 +163,13 @@ def _operand(x: Any) -> Any:
 
 
 def _dunder(name: str, public: Callable[..., Any]) -> None:
-    def forward(self: Tensor, other: Any) -> Any:
-        if type(other) is Tensor:
-            return public(self, other)
+    def general(self: Any, other: Any) -> Any:
+        if not isinstance(self, Tensor):
+            self = _operand(self)
         other = _operand(other)
-        return NotImplemented if other is NotImplemented else public(self, other)
+        return NotImplemented if other is NotImplemented or self is NotImplemented else public(self, other)
+
+    forward = public.behind(general) if hasattr(public, "behind") else general
 
     def reflected(self: Tensor, other: Any) -> Any:
         other = _operand(other)

@@ -79,6 +79,8 @@ class _CustomRule:
                 )
         return [result[p] for p in places]
 
+    fast = pullback
+
 
 class _CustomNode(tape.Node):
     def name(self) -> str:
@@ -164,7 +166,7 @@ def _attach(cls: type, ctx: FunctionContext, args: tuple, tensors: list, edges: 
     versions[:] = [(t, t._version) for t in kept if isinstance(t, Tensor)]
     ctx._saved = ()
     if several:
-        node.outputs = tuple(o._meta for o in outs)
+        node.outputs, node.simple = tuple(o._meta for o in outs), False
     for i, o in enumerate(outs):
         if isinstance(o, Tensor) and id(o) not in plain and o.dtype.category >= 2:
             o._node = tape.Output(node, i) if several else node

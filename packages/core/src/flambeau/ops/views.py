@@ -552,7 +552,7 @@ def diagonal(input: Meta, offset: int = 0, dim1: int = 0, dim2: int = 1):
 @diagonal.kernel
 def _(xp, x, *, offset, dim1, dim2):
     made = xp.diagonal(x, offset, dim1, dim2)
-    if hasattr(made, "flags") and not made.flags.writeable and x.flags.writeable:
+    if not getattr(getattr(made, "flags", None), "writeable", True) and x.flags.writeable:  # NumPy's alone
         start = x
         if offset and made.size:
             cut = [slice(None)] * x.ndim

@@ -271,6 +271,8 @@ def assign(target: Tensor, value: Any) -> Tensor:
     if tuple(value.shape) != shape:
         value = registry["expand"].public(value, shape)
     write = registry["copy_into"]
+    if not (target._level or value._level) and type(value._array) is not type(target._array):
+        value = registry["to_device"].public(value, target.device)
     if target._level or value._level:
         (target if target._level >= value._level else value).assign(target, value)  # type: ignore[attr-defined]
     else:

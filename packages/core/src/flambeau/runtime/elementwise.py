@@ -93,6 +93,9 @@ def give_partials(op: Operator, given: Callable[..., tuple]) -> Callable[..., tu
 class ElementwiseRule:
     """The operator's programs, its kernel, and its gradient rule."""
 
+    large: Any = None  # a backend's gradient for large arrays: (node, g) -> array or None; unary operators only
+    large_from = 1 << 62  # the number of elements from which it is asked
+
     def __init__(self, op: Operator) -> None:
         self.op = op
         self.names = tuple(op.params[i] for i in op.arrays)
@@ -133,6 +136,8 @@ class ElementwiseRule:
     # -- the tape's side ----------------------------------------------------------------------------------------------
 
     def keep(self, node: tape.Node, out: Any, arrays: tuple) -> None:
+        """Keeps what the partials read, and shapes where inputs were broadcast."""
+        node.same = False
         program = self.program(node.attrs)
         reads = program.reads_where(tuple([edge is not None for edge in node.edges]))
         saved, versions = [], []
@@ -147,18 +152,28 @@ class ElementwiseRule:
         if "out" in reads:
             tape.keep_result(node, out, "tensor")
 
+    def fast(self, node: tape.Node, g: Tensor, needs: tuple) -> Sequence[Any]:
+        """As `pullback` where nothing is recorded or traced: on raw arrays if everything is plain."""
+        ga = getattr(g, "_array", None)
+        if type(ga) is ndarray and node.saved is not tape.FREED and ga.dtype.kind != "c":
+            if ga.size >= self.large_from:
+                made = self.large(node, ga)
+                if made is not None:
+                    t = new(Tensor)
+                    t._array = made
+                    return (t,)
+            program = self.program(node.attrs)
+            raw = program.raw
+            if raw is None:
+                raw = program.raw = compile_raw(program)
+            result = raw(node, g, ga, needs)
+            if result is not None:
+                return result
+        return self.pullback(node, g, needs)
+
     def pullback(self, node: tape.Node, g: Tensor, needs: tuple) -> Sequence[Any]:
-        attrs = node.attrs
-        program = self.program(attrs) if attrs or self._plain is None else self._plain
-        if not local.grad and not state.active and node.saved is not tape.FREED:
-            ga = getattr(g, "_array", None)
-            if type(ga) is ndarray and ga.dtype.kind != "c":
-                raw = program.raw
-                if raw is None:
-                    raw = program.raw = compile_raw(program)
-                result = raw(node, g, ga, needs)
-                if result is not None:
-                    return result
+        """Gradients by the partials, evaluated with operators on tensors."""
+        program = self.program(node.attrs)
         saved = tape.unpack(node)
         out = tape.unpack_result(node)
         values = dict(zip(self.names, saved)) | node.attrs | {"out": out}
@@ -233,35 +248,59 @@ def raw_source(program: Program) -> str:
     """Python text of the raw gradient rule: NumPy calls only, one branch per input, nothing looked up twice."""
     names, count = program.arrays, len(program.arrays)
     reads = program.reads
-    lines = ["def raw(node, g, ga, needs):"]
-    lines.append(f"    {', '.join(f's{i}' for i in range(count))}, = node.saved")
-    if any(n in reads for n in names):
-        lines.append(f"    {', '.join(f'v{i}' for i in range(count))}, = node.versions")
+    lines = ["def raw(node, g, ga, needs):", f"    {', '.join(f's{i}' for i in range(count))}, = node.saved"]
     for i, n in enumerate(names):
         if n in reads:
             lines += [
                 f"    {n} = getattr(s{i}, '_array', s{i})",
-                f"    if isinstance({n}, Tensor): return None",
-                f"    if {n} is not s{i} and s{i}._box is not None and s{i}._box.version != v{i}: "
-                f"modified(s{i}, v{i}, node)",
+                f"    if {n} is s{i}:",
+                f"        if isinstance({n}, Tensor): return None",
+                f"    elif s{i}._box is not None: check(s{i}, {i}, node)",
             ]
     lines += [f"    {p} = node.attrs[{p!r}]" for p in program.params]
     lines.append(f"    {' = '.join(f'r{i}' for i in range(count))} = None")
     for i, p in enumerate(program.partials):
         if p is None:
             continue
-        body = ir.numpy_text(ir.var("ga") * p, ()).splitlines()[1:]
+        body = ir.numpy_text(ir.var("ga") * p, (), number=_constant).splitlines()[1:]
         lines.append(f"    if needs[{i}]:")
-        if "out" in p.variables():
-            lines.append("        out = unpack_result(node)._array")
+        if "out" in p.variables():  # kept only where this partial is wanted
+            lines += [
+                "        (kept,), (version,), _ = node.out",
+                "        if kept._box.version != version: modified(kept, version, node)",
+                "        out = kept._array",
+            ]
         lines += ["    " + line for line in body[:-1]]
         value = body[-1].strip().removeprefix("return ")
         if value == "ga":
             lines.append(f"        r{i} = g if node.same else fit(ga, s{i}, ga, g)")
         else:
-            lines.append(f"        r{i} = fit({value}, None if node.same else s{i}, ga, None)")
+            lines += [
+                f"        if node.same and type({value}) is ndarray and {value}.dtype is ga.dtype:",
+                f"            r{i} = new(Tensor)",
+                f"            r{i}._array = {value}",
+                f"        else: r{i} = fit({value}, None if node.same else s{i}, ga, None)",
+            ]
     lines.append(f"    return {', '.join(f'r{i}' for i in range(count))},")
     return "\n".join(lines).replace("xp.", "xp_") + "\n"
+
+
+_CONSTANTS: dict[str, Any] = {}
+
+
+def _constant(value: Any) -> str:
+    """A number as the name of a 0-d array, where one loses nothing: NumPy takes twice as long over Python's numbers."""
+    if type(value) not in (int, float) or abs(value) > 1 << 20 or float(np.float32(value)) != value:
+        return repr(value)
+    name = "c" + repr(float(value)).replace(".", "_").replace("-", "m").replace("e", "x")
+    _CONSTANTS.setdefault(name, np.asarray(value, dtype=np.float32))
+    return name
+
+
+def _check(tensor: Tensor, position: int, node: tape.Node) -> None:
+    version = 0 if node.versions is None else node.versions[position]
+    if tensor._box.version != version:  # type: ignore[union-attr]
+        tape.modified(tensor, version, node)
 
 
 def compile_raw(program: Program) -> Callable[..., Any]:
@@ -272,11 +311,14 @@ def compile_raw(program: Program) -> Callable[..., Any]:
     xp = of_device("cpu").xp
     scope: dict[str, Any] = {
         "Tensor": Tensor,
-        "modified": tape.modified,
-        "unpack_result": tape.unpack_result,
+        "check": _check,
         "fit": _fit,
         "inf": float("inf"),
+        "modified": tape.modified,
         "nan": float("nan"),
+        "ndarray": ndarray,
+        "new": new,
+        **_CONSTANTS,
     }
     for name in {s.numpy for s in ir.scalars.values()}:
         if f"xp_{name}(" in source:

@@ -16,6 +16,8 @@ from collections import namedtuple
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from . import dispatch, hot, hot_primitive
 from .elementwise import ElementwiseRule, give_partials
 from .operator import Operator, add
@@ -92,7 +94,12 @@ def _reduction(body: Callable[..., Any], **options: Any) -> Public:
     op = Operator(body, "reduction", **options)
     op.tags["reduce"] = kernel = ReductionKernel(op)
     op.kernels[None] = kernel
-    return _block(op, _generic(op))
+    ufunc = _FOLDS.get(kernel.combine.numpy)
+    return _block(op, _generic(op) if ufunc is None else hot.reduction(op, ufunc, _generic(op)))
+
+
+# Reductions that are one ufunc's: NumPy's other forms (np.sum) only add checks.
+_FOLDS = {"sum": np.add, "prod": np.multiply}
 
 
 def view(body: Any = None, /, **options: Any) -> Any:
@@ -110,7 +117,9 @@ def _plain(family: str) -> Callable[..., Public]:
         op = Operator(body, family, **options)
         if op.outputs:
             op.tags["named"] = namedtuple(op.name, op.outputs)
-        return _block(op, hot_primitive.make(op) if op.tags.pop("hot", False) else _generic(op))
+        if op.tags.pop("hot", False):
+            return _block(op, hot_primitive.make(op))
+        return _block(op, hot.view(op) if family == "view" and op.arrays == (0,) else _generic(op))
 
     return make
 

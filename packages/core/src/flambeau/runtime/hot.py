@@ -23,7 +23,9 @@ from .tensor import Box, Tensor, history, new
 ndarray = np.ndarray
 F32, F64, I64 = np.dtype("float32"), np.dtype("float64"), np.dtype("int64")
 LARGE = 1 << 15  # elements from which providers are asked
+_RESULT_ONLY = ("result",)
 local, Node = state.local, tape.Node
+NOTHING_1, NOTHING_2 = tape.NOTHING_1, tape.NOTHING_2
 _set, _reset, _QUIET = state.error_state.set, state.error_state.reset, state.quiet
 
 
@@ -39,7 +41,12 @@ def make(op: Operator, rule: ElementwiseRule) -> Callable[..., Any] | None:
     if not isinstance(ufunc, np.ufunc):
         return None
     floats = op.promote is INT_TO_FLOAT
-    return (binary if len(op.arrays) == 2 else unary)(op, rule, ufunc, None if floats else I64)
+    third = None if floats else I64
+    if len(op.arrays) == 1:
+        return unary(op, rule, ufunc, third)
+    public = binary(op, rule, ufunc, third, slow(op))
+    public.behind = lambda general: binary(op, rule, ufunc, third, general)  # type: ignore[attr-defined]
+    return public
 
 
 def slow(op: Operator) -> Callable[..., Any]:
@@ -49,16 +56,45 @@ def slow(op: Operator) -> Callable[..., Any]:
     return call
 
 
-def binary(op: Operator, rule: ElementwiseRule, ufunc: np.ufunc, third: Any) -> Callable[..., Any]:
-    """`f(input, other, **kw)` for one binary ufunc; `third` is a further dtype besides the two floats."""
-    general = slow(op)
+def binary(
+    op: Operator, rule: ElementwiseRule, ufunc: np.ufunc, third: Any, general: Callable[..., Any]
+) -> Callable[..., Any]:
+    """`f(input, other, **kw)` for one binary ufunc; `third` is a further dtype besides the two floats.
+
+    `general` takes every other call. Python's operators have one of their own, which gives NotImplemented for strangers.
+    """
     attach = recorder(op, rule)
+    attach_number = number_recorder(op, rule)
+
+    def with_number(tensor: Any, number: float, first: bool) -> Any:
+        """The call with a Python number as its second (or first) operand."""
+        a = getattr(tensor, "_array", None)
+        if type(a) is ndarray and not state.active and a.size <= LARGE and ((d := a.dtype) is F32 or d is F64):
+            b = number_array(number, d)
+            token = _set(_QUIET)
+            try:
+                r = ufunc(a, b) if first else ufunc(b, a)
+            finally:
+                _reset(token)
+            if type(r) is not ndarray:
+                r = np.asarray(r)
+            t = new(Tensor)
+            t._array = r
+            if (tensor._node is not None or tensor._base is not None) and local.grad:
+                attach_number(t, tensor, number, first)
+            return t
+        return general(tensor, number) if first else general(number, tensor)
 
     def call(input: Any, other: Any, **kw: Any) -> Any:
         try:
             a = input._array
             b = other._array
         except AttributeError:
+            if not kw:
+                if type(other) is float or type(other) is int:
+                    return with_number(input, other, True)
+                if type(input) is float or type(input) is int:
+                    return with_number(other, input, False)
             return general(input, other, **kw)
         d = a.dtype
         if (
@@ -99,7 +135,7 @@ def recorder(op: Operator, rule: ElementwiseRule) -> Callable[..., None]:
         nonlocal table
         na = input._node if input._base is None else history(input)
         nb = other._node if other._base is None else history(other)
-        if na is None and nb is None or t._array.dtype is I64:
+        if na is None and nb is None:
             return
         if table is None:
             table = [_kept(rule, needs) for needs in ((True, True), (True, False), (False, True))]
@@ -111,22 +147,126 @@ def recorder(op: Operator, rule: ElementwiseRule) -> Callable[..., None]:
         node.op = op
         node.edges = (na, nb)
         a, b = input._array.shape, other._array.shape
-        same = node.same = a == b
+        same = a == b
+        if not same:
+            node.same = False
         ia, ib = input._box, other._box
-        node.saved = (
-            input if keeps[0] else None if same else Shape(a),
-            other if keeps[1] else None if same else Shape(b),
-        )
+        if same and not keeps[0] and not keeps[1]:
+            node.saved = NOTHING_2
+        else:
+            node.saved = (
+                input if keeps[0] else None if same else Shape(a),
+                other if keeps[1] else None if same else Shape(b),
+            )
         if ia is not None or ib is not None:
             node.versions = (
                 ia.version if ia is not None and keeps[0] else 0,
                 ib.version if ib is not None and keeps[1] else 0,
             )
-        else:
-            node.versions = _ZEROS
         t._node = node
 
     return attach
+
+
+_numbers: dict[tuple[float, int], np.ndarray] = {}
+
+
+def number_array(number: float, d: np.dtype) -> np.ndarray:
+    """A Python number as a 0-d array: NumPy takes twice as long over the number itself."""
+    key = (number, d.num)
+    found = _numbers.get(key)
+    if found is None or number == 0:  # 0.0 and -0.0 are one key
+        found = np.asarray(number, dtype=d)
+        if len(_numbers) < 4096:
+            _numbers[key] = found
+    return found
+
+
+def number_recorder(op: Operator, rule: ElementwiseRule) -> Callable[..., None]:
+    """Recording for a call with one tensor and one number."""
+    if "vjp" in op.refusals or op.result == "bool":
+        return lambda *_: None
+    tables: dict[bool, tuple[bool, bool]] = {}  # by place of the tensor: whether it and the result are kept
+
+    def attach(t: Tensor, tensor: Tensor, number: float, first: bool) -> None:
+        node_before = tensor._node if tensor._base is None else history(tensor)
+        if node_before is None:
+            return
+        keeps = tables.get(first)
+        if keeps is None:
+            reads = rule.program({}).reads_where((first, not first))
+            keeps = tables[first] = (rule.names[0 if first else 1] in reads, "out" in reads)
+        if tape.anomaly or keeps[1]:
+            tape.record(op, t, (tensor, number) if first else (number, tensor), {})
+            return
+        node = new(Node)
+        node.op = op
+        kept = tensor if keeps[0] else None
+        box = tensor._box
+        if first:
+            node.edges, node.saved = (node_before, None), (kept, number)
+            if box is not None:
+                node.versions = (box.version, 0)
+        else:
+            node.edges, node.saved = (None, node_before), (number, kept)
+            if box is not None:
+                node.versions = (0, box.version)
+        t._node = node
+
+    return attach
+
+
+def reduction(op: Operator, ufunc: np.ufunc, general: Callable[..., Any]) -> Callable[..., Any]:
+    """`f(input)` over all elements of a small plain float tensor; every other call is `general`'s."""
+    attrs = {p: op.defaults[i] for i, p in op.attrs}
+
+    def call(input: Any, *args: Any, **kw: Any) -> Any:
+        a = getattr(input, "_array", None)
+        if args or kw or state.active or type(a) is not ndarray or a.size > LARGE:
+            return general(input, *args, **kw)
+        d = a.dtype
+        if d is not F32 and d is not F64:
+            return general(input)
+        token = _set(_QUIET)
+        try:
+            r = np.asarray(ufunc.reduce(a, None))
+        finally:
+            _reset(token)
+        t = new(Tensor)
+        t._array = r
+        if (input._node is not None or input._base is not None) and local.grad and history(input) is not None:
+            return tape.record(op, t, (input,), attrs)
+        return t
+
+    return call
+
+
+def view(op: Operator) -> Callable[..., Any]:
+    """A view of a plain CPU tensor: the kernel, one link to the memory's box, and the record."""
+
+    def call(input: Any, *args: Any, **kw: Any) -> Any:
+        a = getattr(input, "_array", None)
+        kernel = op.kernels.get(None)
+        if type(a) is not ndarray or state.active or kernel is None or "out" in kw:
+            return dispatch.call(op, (input, *args), kw)
+        arrays, attrs = op.bind((input, *args), kw)
+        try:
+            made = kernel(dispatch._cpu.xp, a, **attrs)
+        except (ValueError, IndexError, TypeError) as error:
+            dispatch.explain(op, arrays, attrs, error)
+        if type(made) is not ndarray:
+            made = np.asarray(made)
+        t = new(Tensor)
+        t._array = made
+        base = made.base
+        if made is a or base is a or base is not None and (base is a.base or dispatch.shares(made, a)):
+            dispatch.link_view(t, input, op, attrs, None, arrays)
+        if (input._node is not None or input._base is not None) and local.grad and history(input) is not None:
+            if "vjp" not in op.refusals:
+                return tape.record(op, t, arrays, attrs)
+        return t
+
+    return call
 
 
 def _kept(rule: ElementwiseRule, needs: tuple[bool, ...]) -> tuple[bool, bool, bool]:
@@ -136,9 +276,7 @@ def _kept(rule: ElementwiseRule, needs: tuple[bool, ...]) -> tuple[bool, bool, b
     return first in reads, second in reads, "out" in reads
 
 
-_ZEROS = (0, 0)
 _ZERO = (0,)
-_NOTHING = (None,)
 
 
 def unary_recorder(op: Operator, rule: ElementwiseRule) -> Callable[..., None]:
@@ -161,14 +299,13 @@ def unary_recorder(op: Operator, rule: ElementwiseRule) -> Callable[..., None]:
         node = new(Node)
         node.op = op
         node.edges = (na,)
-        node.same = True
         if keeps[0]:
             node.saved = (input,)
             box = input._box
-            node.versions = _ZERO if box is None else (box.version,)
+            if box is not None:
+                node.versions = (box.version,)
         else:
-            node.saved = _NOTHING
-            node.versions = _ZERO
+            node.saved = _RESULT_ONLY if keeps[1] else NOTHING_1
         if keeps[1]:
             o = new(Tensor)
             o._array = t._array
@@ -235,16 +372,22 @@ def select(op: Operator, input: Tensor, key: Any) -> Tensor | None:
     a = getattr(input, "_array", None)
     if type(a) is not ndarray or not a.ndim or state.active or input._node is not None:
         return None
-    base = input._base
-    if base is not None and input._generation != input._box.generation:  # type: ignore[union-attr]
+    base, box = input._base, input._box
+    if base is not None and input._generation != box.generation:  # type: ignore[union-attr]
         return None
     try:
         made = a[key, ...]
     except IndexError:
         return None
+    if box is None:
+        box = input._box = Box()
     t = new(Tensor)
     t._array = made
-    dispatch.link_view(t, input, op, {"key": (key,)}, None, (input,))
+    # `dispatch.link_view`, unrolled
+    t._box = box
+    t._generation = box.generation
+    t._base = input if base is None else base
+    t._replay = (*input._replay, dispatch.Step(op, (), {"key": (key,)}, None))
     return t
 
 

@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from sys import getrefcount
 from typing import Any
 
+import numpy as np
+
 from .._base import dtypes
 from .._base.errors import MissingRule
 from . import state
@@ -30,14 +32,15 @@ class Node:
     attrs: dict[str, Any] = {}
     edges: tuple = ()
     saved: tuple = ()
-    versions: tuple | None = None
+    versions: tuple | None = None  # of the saved tensors; None: all zero
     out: Any = None
     outputs: tuple[Meta, ...] | None = None  # of a call with several results
     hooks: dict[int, Callable] | None = None  # tensor hooks: on the gradient that arrives
     prehooks: dict[int, Callable] | None = None  # node pre-hooks
     posthooks: dict[int, Callable] | None = None  # node hooks
     parent = None
-    same = False  # of elementwise calls: all inputs have the result's shape
+    simple = True  # one result, no hooks: the engine goes straight to the rule
+    same = True  # of elementwise calls: all inputs have the result's shape
     trace: str | None = None  # where the call stood, under anomaly detection
 
     def pullback(self, g: Any, needs: tuple) -> Sequence[Any]:
@@ -58,12 +61,12 @@ class Node:
 
     def register_hook(self, hook: Callable) -> Any:
         """`hook(grad_inputs, grad_outputs)` after the node has run; may return other grad_inputs."""
-        self.posthooks = self.posthooks or {}
+        self.posthooks, self.simple = self.posthooks or {}, False
         return Handle(self.posthooks, hook)
 
     def register_prehook(self, hook: Callable) -> Any:
         """`hook(grad_outputs)` before the node runs; may return other grad_outputs."""
-        self.prehooks = self.prehooks or {}
+        self.prehooks, self.simple = self.prehooks or {}, False
         return Handle(self.prehooks, hook)
 
     def __repr__(self) -> str:
@@ -142,6 +145,7 @@ class Rule:
         keep_result(node, out, self.keep_out)
 
     def pullback(self, node: Node, g: Any, needs: tuple) -> Sequence[Any]:
+        """The gradients of the inputs that `needs` asks for."""
         arrays = unpack(node)
         attrs = node.attrs
         if self.keywords is not None:
@@ -153,6 +157,9 @@ class Rule:
             (r() if callable(r) and not isinstance(r, Tensor) else r) if need else None
             for r, need in zip(result, needs)
         ]
+
+
+Rule.fast = Rule.pullback  # type: ignore[attr-defined]  # nothing to gain where a rule is written with operators
 
 
 def _keep(name: str, notes: dict[str, Any]) -> str:
@@ -181,9 +188,10 @@ def unpack(node: Node) -> tuple:
             "you need to access saved tensors after calling backward."
         )
     versions = node.versions
-    if versions is not None:
-        for s, v in zip(saved, versions):
-            if isinstance(s, Tensor) and (s._box.version if s._box is not None else 0) != v:
+    for i, s in enumerate(saved):
+        if isinstance(s, Tensor) and s._box is not None:
+            v = 0 if versions is None else versions[i]
+            if s._box.version != v:
                 modified(s, v, node)
     return saved
 
@@ -222,7 +230,7 @@ def record(op: Operator, out: Any, arrays: tuple, attrs: dict[str, Any]) -> Any:
     node.op, node.attrs = op, attrs
     node.edges = tuple([history(a) if isinstance(a, Tensor) else None for a in arrays])
     if isinstance(out, tuple):
-        node.outputs = tuple([o._meta for o in out])
+        node.outputs, node.simple = tuple([o._meta for o in out]), False
         op.vjp_rule.keep(node, out, arrays)
         for i, o in enumerate(out):
             if o.dtype.category >= dtypes.FLOAT:
@@ -294,6 +302,14 @@ def dead_end(like: Tensor) -> Node:
     return node
 
 
+def seed_of(out: Tensor) -> Tensor:
+    """The gradient of a scalar by itself."""
+    array = out.__dict__.get("_array")
+    if type(array) is np.ndarray and not state.active:
+        return wrap(np.ones(array.shape, array.dtype))
+    return registry["ones_like"].public(out)
+
+
 class _Write:
     """The rule of a write through a view: the written part of the gradient goes to the value, the rest to the base."""
 
@@ -322,6 +338,8 @@ class _Write:
             assign(part, registry["zeros_like"].public(part))
         return (to_base, to_value)
 
+    fast = pullback
+
 
 WRITE = _Write()
 
@@ -343,13 +361,14 @@ def backward(
     them are filled too when `fill_leaves`. Otherwise every leaf is filled.
     """
     waiting = count_users(roots)
+    wanted = None if inputs is None else dict.fromkeys(inputs)
     needed = None if inputs is None else leading_to(roots, inputs, waiting)
-    wanted = {} if inputs is None else {n: None for n in inputs}
     arrived: dict[Any, Any] = {}
     for root, g in zip(roots, grads):
         deliver(arrived, root, g)
     ready = [r for r in dict.fromkeys(roots) if not waiting.get(r)]
     before, local.grad = local.grad, create_graph
+    fast = not create_graph and not state.active
     token = state.error_state.set(state.quiet)
     try:
         while ready:
@@ -358,51 +377,64 @@ def backward(
             if g is not None:
                 if node.hooks:
                     g = run_hooks(node.hooks, g)
-                if node in wanted:
+                if wanted is not None and node in wanted:
                     wanted[node] = g
                 if type(node) is Leaf:
-                    if fill_leaves and (inputs is None or node in wanted):
+                    if fill_leaves and (wanted is None or node in wanted):
                         fill(node, g)
                     continue
-            elif type(node) is Leaf:
-                continue
             edges = node.edges
-            if type(node) is Output:
-                if g is not None:
+            if g is not None and edges:
+                if type(node) is Output:
                     place(arrived, node.parent, node.index, g)
-            elif g is not None and edges:
-                if needed is None:
-                    needs = _EVERY[len(edges)] if None not in edges and len(edges) < 64 else tuple([e is not None for e in edges])
                 else:
-                    needs = tuple([e is not None and e in needed for e in edges])
-                if True in needs:
-                    if node.outputs is None and not (anomaly or node.prehooks or node.posthooks):
-                        found = node.pullback(g, needs)
+                    if needed is not None:
+                        needs = tuple([e is not None and e in needed for e in edges])
+                    elif len(edges) == 1:
+                        needs = _ONE
+                    elif len(edges) == 2:
+                        needs = (edges[0] is not None, edges[1] is not None)
                     else:
-                        found = step(node, g, needs)
-                    for edge, gi in zip(edges, found):
-                        if gi is not None and edge is not None:
-                            if edge in arrived:
-                                arrived[edge] = add(arrived[edge], gi)
-                            else:
-                                arrived[edge] = gi
-                    gi = found = None
-                if not retain and node.saved:
-                    node.saved = FREED
-                    node.out = None
-            g = None
+                        needs = tuple([e is not None for e in edges])
+                    if needed is None or True in needs:
+                        if node.simple and not anomaly:
+                            rule = node.op.vjp_rule
+                            found = rule.fast(node, g, needs) if fast else rule.pullback(node, g, needs)
+                        else:
+                            found = step(node, g, needs)
+                        for edge, gi in zip(edges, found):
+                            if gi is not None and edge is not None:
+                                if edge in arrived:
+                                    arrived[edge] = add(arrived[edge], gi)
+                                else:
+                                    arrived[edge] = gi
+                        gi = found = None
+                    if not retain:
+                        saved = node.saved
+                        if saved is not NOTHING_1 and saved is not NOTHING_2:
+                            release(node, saved)
+                g = None
             for edge in edges:
                 if edge is not None:
-                    waiting[edge] -= 1
-                    if not waiting[edge]:
+                    left = waiting[edge] = waiting[edge] - 1
+                    if not left:
                         ready.append(edge)
     finally:
         local.grad = before
         state.error_state.reset(token)
-    return [wanted[n] for n in inputs] if inputs is not None else []
+    return [wanted[n] for n in inputs] if wanted is not None and inputs is not None else []
 
 
-_EVERY = tuple((True,) * n for n in range(64))
+_ONE = (True,)
+NOTHING_1, NOTHING_2 = (None,), (None, None)  # what elementwise nodes that keep nothing have as `saved`
+
+
+def release(node: Node, saved: tuple) -> None:
+    """Drops what a node kept. One that kept only shapes may be walked again, as in PyTorch."""
+    if node.out is None and not any([isinstance(x, Tensor) or x == "context" for x in saved]):
+        return
+    node.saved = FREED
+    node.out = None
 
 
 def count_users(roots: Sequence[Any]) -> dict[Any, int]:
