@@ -263,14 +263,23 @@ def sgn(input: Tensor):
     return input / size.masked_fill(size == 0, 1.0)
 
 
+def _of_complex(node: tape.Node) -> bool:
+    """Whether the node's one saved tensor is complex; a node that was freed is nobody's."""
+    return any(isinstance(x, Tensor) and x.dtype.is_complex for x in node.saved)
+
+
 class Modulus(ElementwiseRule):
     """The rule of `abs`. |z| has no complex derivative: its gradient z / |z| is not what the derived rule, the
     conjugate of the real one, would give."""
 
+    def fast(self, node: tape.Node, g: Tensor, needs: tuple) -> Sequence[Any]:
+        """On raw arrays for real numbers only."""
+        rule = self.pullback if _of_complex(node) else super().fast
+        return rule(node, g, needs)
+
     def pullback(self, node: tape.Node, g: Tensor, needs: tuple) -> Sequence[Any]:
         """g times the direction."""
-        (x,) = node.saved or (None,)
-        if isinstance(x, Tensor) and x.dtype.is_complex:
+        if _of_complex(node):
             return (g * sgn(tape.unpack(node)[0]),)
         return super().pullback(node, g, needs)
 
