@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import importlib.util
 import pathlib
 import pkgutil
 from collections.abc import Iterator
@@ -24,8 +25,16 @@ def modules() -> Iterator[ModuleType]:
         package = importlib.import_module(name)
         yield package
         for found in pkgutil.walk_packages(package.__path__, f"{name}."):
-            if found.name.rpartition(".")[2] not in SCRIPTS:
+            if found.name.rpartition(".")[2] not in SCRIPTS and has_what_it_needs(found.name):
                 yield importlib.import_module(found.name)
+
+
+def has_what_it_needs(name: str) -> bool:
+    """Everything but the modules that only work beside CuPy, where there is none: `nox -s gpu` tests these."""
+    return (
+        not name.startswith("flambeau.backends.cuda.")
+        or importlib.util.find_spec("cupy") is not None
+    )
 
 
 def belongs(member: object, module: ModuleType) -> bool:
