@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from .. import ir
+from .._base import dtypes
 from ..runtime.families import composite, elementwise
-from ..runtime.promotion import INT_TO_FLOAT, NO_BOOL, SAME
+from ..runtime.promotion import INT_TO_FLOAT, NO_BOOL, SAME, refusing
 from ..runtime.tensor import Tensor
 from .rounding import floor, trunc
 
@@ -130,7 +131,7 @@ def _real(d):
     return d.type(0).real.dtype if d.kind == "c" else d
 
 
-@elementwise(promote=SAME, onnx="Abs", result=_real)
+@elementwise(promote=refusing("bool"), onnx="Abs", result=_real)
 def abs(input):
     """Absolute value of each element.
 
@@ -141,7 +142,7 @@ def abs(input):
     return ir.abs(input)
 
 
-@elementwise(promote=SAME, onnx="Sign")
+@elementwise(promote=refusing("complex"), onnx="Sign")
 def sign(input):
     """-1, 0 or 1 by the sign of each element.
 
@@ -152,7 +153,13 @@ def sign(input):
     return ir.sign(input)
 
 
-@elementwise(promote=SAME)
+def _bools_counted(op, arrays, attrs):
+    """As SAME, bools as int64."""
+    (x,) = arrays
+    return (x.to(dtypes.int64),) if isinstance(x, Tensor) and x.dtype is dtypes.bool_ else SAME(op, arrays, attrs)
+
+
+@elementwise(promote=_bools_counted)
 def square(input):
     """Each element times itself.
 

@@ -69,8 +69,8 @@ def log10(input):
     """Logarithm to base 10 of each element.
 
     >>> import flambeau
-    >>> flambeau.log10(flambeau.tensor([1.0, 100.0]))
-    tensor([0., 2.])
+    >>> flambeau.log10(flambeau.tensor([1.0, 50.0]))
+    tensor([0.0000, 1.6990])
     """
     return ir.log10(input)
 

@@ -452,7 +452,7 @@ def logsumexp(input: Tensor, dim: int | tuple[int, ...], keepdim: bool = False):
 
     >>> import flambeau
     >>> flambeau.logsumexp(flambeau.tensor([1000.0, 1000.0]), 0)
-    tensor(1000.6931)
+    tensor(1000.6932)
     """
     top = amax(input, dim, True).detach()
     top = top.masked_fill(~top.isfinite(), 0)
