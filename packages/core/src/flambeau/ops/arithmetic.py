@@ -43,7 +43,7 @@ def mul(input, other):
     return ir.mul(input, other)
 
 
-@elementwise(promote=INT_TO_FLOAT, onnx="Div", method=False)
+@elementwise(promote=INT_TO_FLOAT, onnx="Div")
 def true_divide(input, other):
     """Quotient of two tensors; integers give floats.
 
