@@ -499,7 +499,7 @@ def _grid(xp: Any, index: Any, dim: int) -> tuple:
 def _in_bounds(xp: Any, index: Any, n: int) -> None:
     if index.size and (int(index.max()) >= n or int(index.min()) < 0):
         bad = int(index.max()) if int(index.max()) >= n else int(index.min())
-        raise IndexError(f"index {bad} is out of bounds for dimension with size {n}")
+        raise RuntimeError(f"index {bad} is out of bounds for dimension with size {n}")
 
 
 @gather.kernel

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from .. import ir
 from ..runtime.families import elementwise
-from ..runtime.promotion import SAME
+from ..runtime.promotion import refusing
+
+ROUNDED = refusing("bool", "complex")
 
 
-@elementwise(promote=SAME, onnx="Floor")
+@elementwise(promote=ROUNDED, onnx="Floor")
 def floor(input):
     """The largest integer not above each element.
 
@@ -18,7 +20,7 @@ def floor(input):
     return ir.floor(input)
 
 
-@elementwise(promote=SAME, onnx="Ceil")
+@elementwise(promote=ROUNDED, onnx="Ceil")
 def ceil(input):
     """The smallest integer not below each element.
 
@@ -29,7 +31,7 @@ def ceil(input):
     return ir.ceil(input)
 
 
-@elementwise(promote=SAME)
+@elementwise(promote=ROUNDED)
 def trunc(input):
     """Each element without its fraction.
 
@@ -40,7 +42,7 @@ def trunc(input):
     return ir.trunc(input)
 
 
-@elementwise(promote=SAME, onnx="Round")
+@elementwise(promote=ROUNDED, onnx="Round")
 def round(input, *, decimals: int = 0):
     """Each element rounded to `decimals` places, halves to even.
 

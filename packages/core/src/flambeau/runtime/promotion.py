@@ -97,6 +97,18 @@ def NO_BOOL(op: Operator, arrays: tuple, attrs: dict) -> tuple:
     return _cast(arrays, target)
 
 
+def refusing(*kinds: str) -> Promotion:
+    """SAME, with a RuntimeError for dtypes of the kinds named: "bool", "complex"."""
+
+    def rule(op: Operator, arrays: tuple, attrs: dict) -> tuple:
+        target = result_type(*arrays)
+        if "bool" in kinds and target is dtypes.bool_ or "complex" in kinds and target.is_complex:
+            raise RuntimeError(f"{op.name}: not defined for {target.name} tensors; cast the input with .to(dtype) first")
+        return _cast(arrays, target)
+
+    return rule
+
+
 def only(*positions: int) -> Promotion:
     """SAME among the inputs at `positions`, the others left alone."""
 
