@@ -18,6 +18,7 @@ from .ops.joining import stack
 from .runtime import state
 from .runtime.operator import registry
 from .runtime.tensor import Leaf, Tensor, history
+from .stateless import functional_call
 from .transforms.batch import BatchedTensor, batched
 from .transforms.forward import DualTensor, dual_of
 from .transforms.wrapper import histories
@@ -368,16 +369,6 @@ def hessian(func: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Cal
     return jacfwd(jacrev(func, argnums), argnums)
 
 
-def functional_call(module: Any, parameters_and_buffers: Any, args: Any = None, kwargs: dict[str, Any] | None = None, *, tie_weights: bool = True, strict: bool = False) -> Any:
-    """Calls a module with other parameters and buffers (a dict by name, or several) in place of its own."""
-    from .nn.utils.stateless import functional_call as call
-
-    given = parameters_and_buffers
-    if isinstance(given, (tuple, list)):
-        given = {k: v for d in given for k, v in d.items()}
-    return call(module, given, args, kwargs, tie_weights=tie_weights, strict=strict)
-
-
 def stack_module_state(models: Any) -> tuple[dict, dict]:
     """(parameters, buffers) of several modules of one kind, stacked for `vmap` over models."""
     models = list(models)
@@ -386,3 +377,17 @@ def stack_module_state(models: Any) -> tuple[dict, dict]:
     params = {k: stack([dict(m.named_parameters())[k].detach() for m in models]).requires_grad_() for k, _ in models[0].named_parameters()}
     buffers = {k: stack([dict(m.named_buffers())[k] for m in models]) for k, _ in models[0].named_buffers()}
     return params, buffers
+
+
+__all__ = [
+    "functional_call",
+    "grad",
+    "grad_and_value",
+    "hessian",
+    "jacfwd",
+    "jacrev",
+    "jvp",
+    "stack_module_state",
+    "vjp",
+    "vmap",
+]

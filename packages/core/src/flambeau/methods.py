@@ -857,10 +857,22 @@ def equal(self: Tensor, other: Tensor) -> bool:
 
 @method
 def share_memory_(self: Tensor) -> Tensor:
-    """Moves the memory to where other processes can see it."""
-    from .utils.data import shared
+    """Moves the data to memory that processes forked from now on share; in place.
 
-    return shared.share_memory_(self)  # type: ignore[attr-defined]
+    RuntimeError for a view, whose base would stay behind.
+    """
+    if self.device.type != "cpu" or self.__dict__.get("_shared"):
+        return self
+    if self._base is not None:
+        raise RuntimeError("share_memory_: the tensor is a view; share its base, or clone it first")
+    import mmap
+
+    old = self._array
+    memory = mmap.mmap(-1, max(old.nbytes, 1))
+    self._array = np.frombuffer(memory, old.dtype, old.size).reshape(old.shape)
+    self._array[...] = old
+    self._shared = True  # type: ignore[attr-defined]
+    return self
 
 
 @method
