@@ -67,6 +67,9 @@ def cases(array: np.ndarray, torch) -> dict[str, dict[str, Callable[[], object]]
         if torch is not None:
             f = getattr(torch, name, None) or getattr(torch.nn.functional, name)
             made[name]["PyTorch"] = lambda f=f: f(theirs)
+    made["gelu, backward"] = {"flambeau": backward(registry["gelu"].public, ours)}
+    if torch is not None:
+        made["gelu, backward"]["PyTorch"] = backward(torch.nn.functional.gelu, theirs)
     reference = registry["softmax"].kernels[None]
     made["softmax, 4096 rows"] = {
         "flambeau": lambda: flambeau.softmax(wide, -1),
@@ -101,6 +104,18 @@ def cases(array: np.ndarray, torch) -> dict[str, dict[str, Callable[[], object]]
     return made
 
 
+def backward(function: Callable, tensor) -> Callable[[], object]:
+    """The gradient of `function` alone: its forward is run once, here."""
+    leaf = tensor.clone().requires_grad_()
+    out, g = function(leaf), tensor.clone()
+
+    def call() -> None:
+        leaf.grad = None
+        out.backward(g, retain_graph=True)
+
+    return call
+
+
 def table(rounds: int, threads: int) -> str:
     torch = torch_or_none(threads)
     array = np.random.default_rng(0).normal(size=SIZE).astype("f4")
@@ -109,7 +124,11 @@ def table(rounds: int, threads: int) -> str:
     lines.append("| --- |" + " ---: |" * len(libraries))
     for label, calls in cases(array, torch).items():
         found = milliseconds(calls, rounds)
-        lines.append(f"| {label} | " + " | ".join(f"{found[n]:.2f}" for n in libraries) + " |")
+        lines.append(
+            f"| {label} | "
+            + " | ".join(f"{found[n]:.2f}" if n in found else "" for n in libraries)
+            + " |"
+        )
     return "\n".join(lines)
 
 

@@ -1,7 +1,7 @@
 """Compiled gradients of elementwise operators: incoming gradient times partial derivative, in one pass.
 
-GELU's derivative takes NumPy thirty passes, two of them of the error function; compiled it is one. An operator's rule asks
-here first for large arrays (`ElementwiseRule.large`), and goes on by itself where the answer is None.
+GELU's derivative takes NumPy some forty passes, most of them for the error function; compiled it is one. An operator's
+rule asks here first for large arrays (`ElementwiseRule.large`), and goes on by itself where the answer is None.
 """
 
 from __future__ import annotations

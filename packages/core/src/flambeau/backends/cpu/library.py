@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
+from functools import cache as cache_result
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,7 @@ class _State:
         self.loaded: dict[str, ctypes.CDLL] = {}
         self.compiler: Compiler | None = None
         self.failure: str | None = None
+        self.works = False  # asked at every large call: not found out anew each time
         self.folder: Path | None = None
         self.refused: list[str] = []
         self.cpu: str | None = None
@@ -50,19 +52,23 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_unlock_child)
 
 
+@cache_result
 def header(name: str) -> str:
-    """The text of a file of `headers`."""
+    """The text of a file of `headers`, read once."""
     return (HEADERS / name).read_text("utf-8")
 
 
 def available() -> bool:
     """Whether kernels can be had: the pool's library, which every kernel needs, loads. Never raises."""
-    if _state.failure is not None:
+    state = _state
+    if state.failure is not None:
         return False
-    try:
-        load(header("fb_pool.c"))
-    except CompileError:
-        return False
+    if not state.works:
+        try:
+            load(header("fb_pool.c"))
+        except CompileError:
+            return False
+        state.works = True
     return True
 
 
