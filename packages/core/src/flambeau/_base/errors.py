@@ -11,6 +11,10 @@ class MissingExtra(ImportError):
     """An optional dependency is needed and absent; the text says which extra brings it."""
 
 
+class OutOfMemoryError(RuntimeError):
+    """A device has no memory left for a tensor; the text says how much was asked for and how much is there."""
+
+
 def missing_extra(what: str, module: str, extra: str, package: str = "flambeau") -> MissingExtra:
     """The error for `what` needing `module`, which `pip install package[extra]` brings."""
     return MissingExtra(f"{what} needs {module}, which is not installed: pip install '{package}[{extra}]'")

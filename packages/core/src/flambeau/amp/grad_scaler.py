@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .._base import dtypes
 from ..autograd.modes import no_grad
 from ..ops.creation import full
-from ..optim import Optimizer
 from ..runtime.operator import registry
 from ..runtime.tensor import Tensor
+
+if TYPE_CHECKING:
+    from ..optim import Optimizer
 
 READY, UNSCALED, STEPPED = "ready", "unscaled", "stepped"
 _LARGEST = (2 - 2.0**-23) * 2.0**127  # of float32: the scale stays below it

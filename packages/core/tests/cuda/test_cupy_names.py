@@ -1,0 +1,54 @@
+"""CuPy has, under the names our kernels use, what they use. CuPy imports without a GPU, so that this needs none."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("cupy", reason="CuPy is not installed: nox -s cuda-text")
+
+import flambeau.testing  # fills the registry
+from flambeau import ir
+from flambeau.backends.cuda import providers, xp
+from flambeau.runtime.operator import MISSING, registry
+
+SOURCES = Path(flambeau.__file__).parent
+
+
+def has(name):
+    found = xp
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    return found is not None
+
+
+@pytest.mark.parametrize("folder", ["ops", "runtime"])
+def test_every_array_function_of_the_kernels_is_there(folder):
+    texts = [file.read_text("utf-8") for file in (SOURCES / folder).glob("*.py")]
+    names = {name for text in texts for name in re.findall(r"\bxp\.([a-zA-Z_0-9]+(?:\.[a-z_]+)*)", text)}
+    assert names
+    assert [name for name in sorted(names) if not has(name)] == []
+
+
+def test_every_scalar_function_is_there():
+    assert [s.numpy for s in ir.scalars.values() if not has(s.numpy)] == []
+
+
+def test_every_reduction_is_there():
+    reductions = [op.tags["reduce"].combine.numpy for op in registry.values() if "reduce" in op.tags]
+    assert reductions
+    assert [name for name in reductions if not has(name)] == []
+
+
+def test_chains_have_a_kernel_and_single_steps_do_not():
+    def source(name):
+        op = registry[name]
+        return providers.source(op, "float32", {p: op.defaults[i] for i, p in op.attrs if op.defaults[i] is not MISSING})
+
+    assert source("exp") is None
+    text, params = source("gelu")
+    assert params == ()
+    assert "fused(const float *__restrict__ a0, float *__restrict__ b0, const int64_t count)" in text
+    assert "%" not in text.partition("fused(")[2]  # dense: no index arithmetic, one text for every size
