@@ -78,6 +78,25 @@ def test_a_size_that_rounds_is_refused():
         flambeau.onnx.export(lambda x: x.reshape(-1)[: x.shape[0] // 2].sum(), (flambeau.ones(6),), input_names=["x"], dynamic_axes={"x": [0]})
 
 
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: x * x.shape[0],
+        lambda x: x.var(0),
+        lambda x: x * flambeau.tensor(float(x.shape[0])),
+    ],
+)
+def test_a_number_that_depends_on_an_open_size_is_not_frozen(function):
+    with pytest.raises(RuntimeError, match="depends on n; .*export fixed sizes"):
+        flambeau.onnx.export(function, (flambeau.ones(4, 3),), input_names=["x"], dynamic_axes={"x": {0: "n"}})
+
+
+@pytest.mark.parametrize("version", [9, 99])
+def test_versions_of_operators_that_are_not_written_are_refused(version):
+    with pytest.raises(ValueError, match=f"opset_version must be 18 to .*, but got {version}"):
+        flambeau.onnx.export(nn.ReLU(), (flambeau.ones(2),), opset_version=version)
+
+
 def test_a_branch_on_a_value_is_refused():
     with pytest.raises(RuntimeError, match="reads values"):
         flambeau.onnx.export(lambda x: x if x.sum() > 0 else -x, (flambeau.ones(2),))

@@ -54,6 +54,7 @@ def export(
     ['Transpose', 'MatMul', 'Add']
     """
     library = onnx()
+    opset = _opset(library, opset_version)
     args = (args,) if isinstance(args, Tensor) else tuple(args)
     leaves = [x for x in pytree.flatten(args)[0] if isinstance(x, Tensor)]
     names = list(input_names or [])
@@ -66,7 +67,7 @@ def export(
     builder = Builder()
     builder.axes = {label: places[0] for label, places in axes.items()}
     produced = _write(builder, graph, _weight_names(model))
-    proto = _model_proto(builder, graph, produced, output_names, opset_version or OPSET)
+    proto = _model_proto(builder, graph, produced, output_names, opset)
     library.checker.check_model(proto)
     if verbose:
         print(graph)
@@ -78,6 +79,14 @@ def export(
     else:
         _write_file(f, data)
     return None
+
+
+def _opset(library: Any, wanted: int | None) -> int:
+    """The version of ONNX's operators to write: the forms here are those of OPSET and later."""
+    newest = library.defs.onnx_opset_version()
+    if wanted is not None and not OPSET <= wanted <= newest:
+        raise ValueError(f"onnx.export: opset_version must be {OPSET} to {newest}, but got {wanted}")
+    return wanted or OPSET
 
 
 def _write_file(path: Any, data: bytes) -> None:

@@ -11,8 +11,10 @@ from collections.abc import Sequence
 from itertools import combinations
 from typing import Any
 
-from ..graph import Graph
+from ..graph import Graph, Value
+from ..runtime.backend import of_array
 from ..runtime.meta import Meta
+from ..runtime.tensor import Tensor
 
 Terms = dict[tuple[str, ...], int]  # product of axes -> factor; () is the constant
 
@@ -111,10 +113,24 @@ def open_up(traces: dict[frozenset[str], Graph], proof: Graph, sizes: dict[str, 
 
     for values in zip(*((*g.inputs, *g.outputs) for g in others)):
         values[0].meta = merge(*(v.meta for v in values))
+    for values in zip(*((*g.captured, *g.constants) for g in others)):
+        if any(not _equal(v.tensor, values[0].tensor) for v in values):
+            raise RuntimeError(
+                f"onnx.export: a tensor that the model makes from plain numbers depends on {', '.join(sizes)}; make it "
+                "with operators (arange, full, expand), or export fixed sizes"
+            )
     for calls in zip(*(g.calls for g in others)):
         c = calls[0]
         c.attrs = merge(*(x.attrs for x in calls))
-        c.inputs = tuple(merge(*xs) if isinstance(xs[0], int) else xs[0] for xs in zip(*(x.inputs for x in calls)))
+        c.inputs = tuple(xs[0] if isinstance(xs[0], Value) else merge(*xs) for xs in zip(*(x.inputs for x in calls)))
         for outs in zip(*(x.outputs for x in calls)):
             outs[0].meta = merge(*(o.meta for o in outs))
     return first
+
+
+def _equal(a: Tensor, b: Tensor) -> bool:
+    """Whether two tensors hold the same, NaN equal to itself."""
+    if a is b:
+        return True
+    x, y = (of_array(t._array).to_numpy(t._array) for t in (a, b))
+    return x.shape == y.shape and x.dtype == y.dtype and x.tobytes() == y.tobytes()
