@@ -86,7 +86,7 @@ _SUBMODULES = frozenset({
 
 # Names that live in submodules and are reached from the top: imported when first touched.
 _ELSEWHERE = {
-    "OutOfMemoryError": "_base.errors", "finfo": "_base.limits", "iinfo": "_base.limits",
+    "OutOfMemoryError": "_base.errors", "qint8": "quantization", "finfo": "_base.limits", "iinfo": "_base.limits",
     "save": "serialization", "load": "serialization", "Generator": "runtime.generator", "compile": "jit",
     "manual_seed": "random", "seed": "random", "initial_seed": "random", "get_rng_state": "random",
     "set_rng_state": "random", "default_generator": "random", "vmap": "func", "show_config": "config",
