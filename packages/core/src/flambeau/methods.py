@@ -7,7 +7,7 @@ result into the tensor (`dispatch.assign`), which keeps history and versions rig
 from __future__ import annotations
 
 import operator as python
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,13 @@ def method(f: Callable[..., Any], name: str | None = None) -> Callable[..., Any]
     """Makes `f` a Tensor method."""
     setattr(Tensor, name or f.__name__, f)
     return f
+
+
+def attribute(f: Callable[[Tensor], Any]) -> property:
+    """Makes `f` a Tensor property, to be read only."""
+    made = property(f)
+    setattr(Tensor, f.__name__, made)
+    return made
 
 
 def inplace(op: Operator) -> Callable[..., Tensor]:
@@ -196,7 +203,7 @@ for _dunder_name, _op_name in {
 
 @method
 def __itruediv__(self: Tensor, other: Any) -> Any:
-    return self.div_(other)  # type: ignore[attr-defined]
+    return self.div_(other)
 
 
 def _comparison(name: str, public: Callable[..., Any]) -> None:
@@ -209,14 +216,23 @@ def _comparison(name: str, public: Callable[..., Any]) -> None:
 
 for _name in ("eq", "ne", "lt", "le", "gt", "ge"):
     _comparison(_name, _publics[_name])
-Tensor.__hash__ = lambda self: id(self)  # type: ignore[method-assign, assignment]
-Tensor.__neg__ = _publics["neg"]  # type: ignore[attr-defined]
-Tensor.__pos__ = lambda self: self  # type: ignore[attr-defined]
-Tensor.__abs__ = _publics["abs"]  # type: ignore[attr-defined]
-Tensor.__invert__ = _publics["bitwise_not"]  # type: ignore[attr-defined]
-Tensor.__getitem__ = indexing.getitem  # type: ignore[attr-defined]
-Tensor.__setitem__ = indexing.setitem  # type: ignore[attr-defined]
-Tensor.__repr__ = lambda self: tensor_repr(self)  # type: ignore[method-assign, assignment]
+for _name, _op_name in {"neg": "neg", "abs": "abs", "invert": "bitwise_not"}.items():
+    setattr(Tensor, f"__{_name}__", _publics[_op_name])
+method(indexing.getitem, "__getitem__")
+method(indexing.setitem, "__setitem__")
+method(tensor_repr, "__repr__")
+
+
+@method
+def __hash__(self: Tensor) -> int:
+    return id(self)
+
+
+@method
+def __pos__(self: Tensor) -> Tensor:
+    return self
+
+
 for _f in random_ops.INPLACE.values():
     method(_f)
 
@@ -286,7 +302,7 @@ def data_ptr(self: Tensor) -> int:
 def storage_offset(self: Tensor) -> int:
     """Elements between the start of the memory and this view's first element."""
     root = self._base
-    return 0 if root is None else (self.data_ptr() - root.data_ptr()) // self.dtype.itemsize  # type: ignore[attr-defined]
+    return 0 if root is None else (self.data_ptr() - root.data_ptr()) // self.dtype.itemsize
 
 
 @method
@@ -310,43 +326,43 @@ def is_signed(self: Tensor) -> bool:
 @method
 def view_as(self: Tensor, other: Tensor) -> Tensor:
     """`view` in the shape of `other`."""
-    return self.view(other.shape)  # type: ignore[attr-defined]
+    return self.view(other.shape)
 
 
 @method
 def reshape_as(self: Tensor, other: Tensor) -> Tensor:
     """`reshape` to the shape of `other`."""
-    return self.reshape(other.shape)  # type: ignore[attr-defined]
+    return self.reshape(other.shape)
 
 
 @method
 def expand_as(self: Tensor, other: Tensor) -> Tensor:
     """`expand` to the shape of `other`."""
-    return self.expand(other.shape)  # type: ignore[attr-defined]
+    return self.expand(other.shape)
 
 
 @method
 def unsqueeze_(self: Tensor, dim: int) -> Tensor:
     """In-place `unsqueeze`."""
-    return _become(self, self.unsqueeze(dim))  # type: ignore[attr-defined]
+    return _become(self, self.unsqueeze(dim))
 
 
 @method
 def squeeze_(self: Tensor, dim: Any = None) -> Tensor:
     """In-place `squeeze`."""
-    return _become(self, self.squeeze(dim))  # type: ignore[attr-defined]
+    return _become(self, self.squeeze(dim))
 
 
 @method
 def t_(self: Tensor) -> Tensor:
     """In-place `t`."""
-    return _become(self, self.t())  # type: ignore[attr-defined]
+    return _become(self, self.t())
 
 
 @method
 def transpose_(self: Tensor, dim0: int, dim1: int) -> Tensor:
     """In-place `transpose`."""
-    return _become(self, self.transpose(dim0, dim1))  # type: ignore[attr-defined]
+    return _become(self, self.transpose(dim0, dim1))
 
 
 def _become(self: Tensor, made: Tensor) -> Tensor:
@@ -360,29 +376,74 @@ def _become(self: Tensor, made: Tensor) -> Tensor:
     return self
 
 
-def _transposed(self: Tensor) -> Tensor:
+@attribute
+def mT(self: Tensor) -> Tensor:
     """The last two dimensions swapped."""
     if self.ndim < 2:
         raise RuntimeError(
             f"tensor.mT is only supported on matrices or batches of matrices. Got {self.ndim}-D tensor."
         )
-    return self.permute((*range(self.ndim - 2), self.ndim - 1, self.ndim - 2))  # type: ignore[attr-defined]
+    return self.permute((*range(self.ndim - 2), self.ndim - 1, self.ndim - 2))
 
 
-Tensor.mT = property(_transposed)  # type: ignore[attr-defined]
-Tensor.T = property(lambda self: self.permute(tuple(reversed(range(self.ndim)))))  # type: ignore[attr-defined]
-Tensor.H = property(lambda self: self.T)  # type: ignore[attr-defined]
-Tensor.is_cuda = property(lambda self: self.device.type == "cuda")  # type: ignore[attr-defined]
-Tensor.is_cpu = property(lambda self: self.device.type == "cpu")  # type: ignore[attr-defined]
-Tensor.is_meta = property(lambda self: self.device.type == "meta")  # type: ignore[attr-defined]
-Tensor.is_sparse = Tensor.is_quantized = Tensor.is_nested = Tensor.is_mkldnn = False  # type: ignore[attr-defined]
-Tensor.itemsize = property(lambda self: self.dtype.itemsize)  # type: ignore[attr-defined]
-Tensor.nbytes = property(lambda self: self.numel() * self.dtype.itemsize)  # type: ignore[attr-defined]
-Tensor.ndimension, Tensor.nelement = Tensor.dim, Tensor.numel  # type: ignore[attr-defined]
-Tensor.layout = "strided"  # type: ignore[attr-defined]
-Tensor.name = None  # type: ignore[attr-defined]
-Tensor.output_nr = property(lambda self: getattr(self._node, "index", 0))  # type: ignore[attr-defined]
-Tensor.names = property(lambda self: (None,) * self.ndim)  # type: ignore[attr-defined]
+@attribute
+def T(self: Tensor) -> Tensor:
+    """The dimensions in reverse order."""
+    return self.permute(tuple(reversed(range(self.ndim))))
+
+
+@attribute
+def H(self: Tensor) -> Tensor:
+    """A matrix transposed."""
+    return self.T
+
+
+@attribute
+def is_cuda(self: Tensor) -> bool:
+    """Whether the memory is a GPU's."""
+    return self.device.type == "cuda"
+
+
+@attribute
+def is_cpu(self: Tensor) -> bool:
+    """Whether the memory is the host's."""
+    return self.device.type == "cpu"
+
+
+@attribute
+def is_meta(self: Tensor) -> bool:
+    """Whether there is a shape and a dtype, and no memory."""
+    return self.device.type == "meta"
+
+
+@attribute
+def itemsize(self: Tensor) -> int:
+    """Bytes of one element."""
+    return self.dtype.itemsize
+
+
+@attribute
+def nbytes(self: Tensor) -> int:
+    """Bytes of all elements."""
+    return self.numel() * self.dtype.itemsize
+
+
+@attribute
+def output_nr(self: Tensor) -> int:
+    """Which output of the operator that made it this tensor is."""
+    return getattr(self._node, "index", 0)
+
+
+@attribute
+def names(self: Tensor) -> tuple[None, ...]:
+    """The names of the dimensions: they have none."""
+    return (None,) * self.ndim
+
+
+Tensor.is_sparse = Tensor.is_quantized = Tensor.is_nested = Tensor.is_mkldnn = False
+Tensor.ndimension, Tensor.nelement = Tensor.dim, Tensor.numel
+Tensor.layout = "strided"
+Tensor.name = None
 
 
 # -- other dtypes and devices ----------------------------------------------------------------------------------------------
@@ -498,7 +559,7 @@ def item(self: Tensor) -> Any:
 @method
 def tolist(self: Tensor) -> Any:
     """Nested lists of Python numbers."""
-    array = self.cpu().detach()._array  # type: ignore[attr-defined]
+    array = self.cpu().detach()._array
     if array.dtype.kind == "V" or self.dtype.name == "bfloat16":
         array = array.astype("float32")
     return array.tolist()
@@ -508,7 +569,7 @@ def tolist(self: Tensor) -> Any:
 def numpy(self: Tensor, *, force: bool = False) -> np.ndarray:
     """The NumPy array over the same memory; `force` detaches and copies to the CPU where needed."""
     if force:
-        return self.detach().cpu().numpy()  # type: ignore[attr-defined]
+        return self.detach().cpu().numpy()
     if history(self) is not None and state.local.grad:
         raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
     if self.device.type != "cpu":
@@ -526,7 +587,7 @@ def numpy(self: Tensor, *, force: bool = False) -> np.ndarray:
 
 @method
 def __array__(self: Tensor, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-    array = self.numpy()  # type: ignore[attr-defined]
+    array = self.numpy()
     if dtype is not None and np.dtype(dtype) != array.dtype:
         return array.astype(dtype)
     return array.copy() if copy else array
@@ -544,7 +605,7 @@ def __array_ufunc__(self: Tensor, ufunc: Any, how: str, *inputs: Any, **kwargs: 
         reflected = _REFLECTED.get(ufunc.__name__)
         if reflected is not None:
             return getattr(self, reflected)(inputs[0])
-    arrays = [x.detach().numpy() if isinstance(x, Tensor) else x for x in inputs]  # type: ignore[attr-defined]
+    arrays = [x.detach().numpy() if isinstance(x, Tensor) else x for x in inputs]
     made = getattr(ufunc, how)(*arrays, **kwargs)
     return wrap(np.asarray(made)) if isinstance(made, (np.ndarray, np.generic)) else made
 
@@ -577,37 +638,38 @@ def __len__(self: Tensor) -> int:
 
 
 @method
-def __iter__(self: Tensor) -> Any:
+def __iter__(self: Tensor) -> Iterator[Tensor]:
     if not self.ndim:
         raise TypeError("iteration over a 0-d tensor")
-    return iter(self.unbind(0))  # type: ignore[attr-defined]
+    return iter(self.unbind(0))
 
 
 @method
 def __contains__(self: Tensor, element: Any) -> bool:
-    return bool((self == element).any())  # type: ignore[attr-defined]
+    return bool((self == element).any())
 
 
 @method
 def __bool__(self: Tensor) -> bool:
-    n = self.numel()  # type: ignore[attr-defined]
+    n = self.numel()
     if n != 1:
         what = "more than one value" if n > 1 else "no values"
         raise RuntimeError(f"Boolean value of Tensor with {what} is ambiguous")
-    return bool(self.item())  # type: ignore[attr-defined]
+    return bool(self.item())
 
 
-Tensor.is_nonzero = Tensor.__bool__  # type: ignore[attr-defined]
+Tensor.is_nonzero = Tensor.__bool__
 
 
 def _number(name: str, kind: Callable[[Any], Any]) -> None:
     def convert(self: Tensor) -> Any:
-        if self.numel() != 1:  # type: ignore[attr-defined]
+        if self.numel() != 1:
             raise RuntimeError(
-                f"a Tensor with {self.numel()} elements cannot be converted to Scalar"  # type: ignore[attr-defined]
+                f"a Tensor with {self.numel()} elements cannot be converted to Scalar"
             )
-        return kind(self.item())  # type: ignore[attr-defined]
+        return kind(self.item())
 
+    convert.__annotations__["return"] = kind.__name__  # what a type checker is told (tools/stubs.py)
     setattr(Tensor, name, convert)
 
 
@@ -618,21 +680,21 @@ _number("__complex__", complex)
 
 @method
 def __index__(self: Tensor) -> int:
-    if self.dtype.category > dtypes.INT or self.numel() != 1:  # type: ignore[attr-defined]
+    if self.dtype.category > dtypes.INT or self.numel() != 1:
         raise TypeError("only integer tensors of a single element can be converted to an index")
-    return python.index(int(self.item()))  # type: ignore[attr-defined]
+    return python.index(int(self.item()))
 
 
 @method
 def __format__(self: Tensor, spec: str) -> str:
     if self.ndim == 0 and not self._level and self.device.type != "meta":
-        return format(self.item(), spec)  # type: ignore[attr-defined]
+        return format(self.item(), spec)
     return object.__format__(self, spec)
 
 
 @method
 def __reversed__(self: Tensor) -> Tensor:
-    return self.flip(tuple(range(self.ndim))) if self.ndim else self  # type: ignore[attr-defined]
+    return self.flip(tuple(range(self.ndim))) if self.ndim else self
 
 
 @method
@@ -693,10 +755,10 @@ def _new(factory: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return make
 
 
-Tensor.new_zeros = _new(creation.zeros)  # type: ignore[attr-defined]
-Tensor.new_ones = _new(creation.ones)  # type: ignore[attr-defined]
-Tensor.new_empty = _new(creation.empty)  # type: ignore[attr-defined]
-Tensor.new_tensor = _new(creation.tensor)  # type: ignore[attr-defined]
+Tensor.new_zeros = _new(creation.zeros)
+Tensor.new_ones = _new(creation.ones)
+Tensor.new_empty = _new(creation.empty)
+Tensor.new_tensor = _new(creation.tensor)
 
 
 @method
@@ -729,7 +791,7 @@ def fill_(self: Tensor, value: Any) -> Tensor:
 @method
 def zero_(self: Tensor) -> Tensor:
     """Zeros written everywhere."""
-    return self.fill_(0)  # type: ignore[attr-defined]
+    return self.fill_(0)
 
 
 # -- history ---------------------------------------------------------------------------------------------------------------
@@ -761,12 +823,16 @@ def requires_grad_(self: Tensor, requires_grad: bool = True) -> Tensor:
     return self
 
 
+_backward: Any = None  # autograd.engine.backward, once it is needed
+
+
 @method
 def backward(self: Tensor, gradient: Tensor | None = None, retain_graph: bool | None = None, create_graph: bool = False, inputs: Any = None) -> None:
     """Adds the gradient of this tensor to the `.grad` of the leaves it was computed from."""
-    from .autograd import backward as run
-
-    run(self, gradient, retain_graph, create_graph, inputs=inputs)
+    global _backward
+    if _backward is None:
+        from .autograd.engine import backward as _backward
+    _backward(self, gradient, retain_graph, create_graph, inputs=inputs)
 
 
 @method
@@ -806,15 +872,18 @@ def retain_grad(self: Tensor) -> None:
         if tensor is not None:
             tensor.grad = g if tensor.grad is None else tensor.grad + g  # type: ignore[operator]
 
-    self._retains = True  # type: ignore[attr-defined]
-    self.register_hook(keep)  # type: ignore[attr-defined]
+    self._retains = True
+    self.register_hook(keep)
 
 
-Tensor.retains_grad = property(lambda self: bool(self.__dict__.get("_retains")))  # type: ignore[attr-defined]
+@attribute
+def retains_grad(self: Tensor) -> bool:
+    """Whether `retain_grad` was called on a tensor that is no leaf."""
+    return bool(self.__dict__.get("_retains"))
 
 
 def _get_data(self: Tensor) -> Tensor:
-    return self.detach() if state.active or self._level else wrap(self._array)  # type: ignore[attr-defined]
+    return self.detach() if state.active or self._level else wrap(self._array)
 
 
 def _set_data(self: Tensor, value: Tensor) -> None:
@@ -826,9 +895,19 @@ def _set_data(self: Tensor, value: Tensor) -> None:
             mode.leaves(self, ".data = ")
 
 
-Tensor.data = property(_get_data, _set_data)  # type: ignore[attr-defined]
-Tensor.imag = property(lambda self: registry["imag"].public(self))  # type: ignore[attr-defined]
-Tensor.real = property(lambda self: self if not self.dtype.is_complex else registry["real"].public(self))  # type: ignore[attr-defined]
+Tensor.data = property(_get_data, _set_data)
+
+
+@attribute
+def imag(self: Tensor) -> Tensor:
+    """The imaginary parts of a complex tensor, as a view."""
+    return registry["imag"].public(self)
+
+
+@attribute
+def real(self: Tensor) -> Tensor:
+    """The real parts of a complex tensor, as a view; a real tensor itself."""
+    return registry["real"].public(self) if self.dtype.is_complex else self
 
 
 @method
@@ -840,7 +919,7 @@ def conj(self: Tensor) -> Tensor:
 @method
 def is_set_to(self: Tensor, tensor: Tensor) -> bool:
     """Whether both are the same window of the same memory."""
-    return self.data_ptr() == tensor.data_ptr() and self.shape == tensor.shape and self.stride() == tensor.stride()  # type: ignore[attr-defined]
+    return self.data_ptr() == tensor.data_ptr() and self.shape == tensor.shape and self.stride() == tensor.stride()
 
 
 @method
@@ -852,7 +931,7 @@ def allclose(self: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-
 @method
 def equal(self: Tensor, other: Tensor) -> bool:
     """Whether both have one shape and equal elements."""
-    return tuple(self.shape) == tuple(other.shape) and bool((self == other).all())  # type: ignore[attr-defined]
+    return tuple(self.shape) == tuple(other.shape) and bool((self == other).all())
 
 
 @method
@@ -871,7 +950,7 @@ def share_memory_(self: Tensor) -> Tensor:
     memory = mmap.mmap(-1, max(old.nbytes, 1))
     self._array = np.frombuffer(memory, old.dtype, old.size).reshape(old.shape)
     self._array[...] = old
-    self._shared = True  # type: ignore[attr-defined]
+    self._shared = True
     return self
 
 
@@ -881,9 +960,40 @@ def pin_memory(self: Tensor) -> Tensor:
     return self
 
 
-Tensor.is_shared = lambda self: bool(self.__dict__.get("_shared"))  # type: ignore[attr-defined]
-Tensor.is_pinned = lambda self: False  # type: ignore[attr-defined]
-Tensor.is_inference = lambda self: bool(self.__dict__.get("_inference"))  # type: ignore[attr-defined]
-Tensor.is_neg = Tensor.is_conj = lambda self: False  # type: ignore[attr-defined]
-Tensor.get_device = lambda self: -1 if self.device.type == "cpu" else self.device.index or 0  # type: ignore[attr-defined]
+@method
+def is_shared(self: Tensor) -> bool:
+    """Whether other processes can see the memory."""
+    return bool(self.__dict__.get("_shared"))
+
+
+@method
+def is_pinned(self: Tensor) -> bool:
+    """Whether the memory is page-locked."""
+    return False
+
+
+@method
+def is_inference(self: Tensor) -> bool:
+    """Whether the tensor was made in inference mode."""
+    return bool(self.__dict__.get("_inference"))
+
+
+@method
+def is_neg(self: Tensor) -> bool:
+    """Whether a negation is pending: never, it is computed at once."""
+    return False
+
+
+@method
+def is_conj(self: Tensor) -> bool:
+    """Whether a conjugation is pending: never, it is computed at once."""
+    return False
+
+
+@method
+def get_device(self: Tensor) -> int:
+    """The number of the GPU; -1 on the CPU."""
+    return -1 if self.device.type == "cpu" else self.device.index or 0
+
+
 __all__ = ["Size", "inplace", "method", "parse_to"]

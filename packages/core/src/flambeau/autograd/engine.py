@@ -61,9 +61,14 @@ def backward(
     >>> flambeau.autograd.backward(x * x); x.grad
     tensor(6.)
     """
+    retain = create_graph if retain_graph is None else retain_graph
+    if grad_tensors is None and inputs is None and isinstance(tensors, Tensor):  # loss.backward(): nothing to sort out
+        node = history(tensors)
+        if node is not None and (not tensors.ndim or tensors.numel() == 1):  # type: ignore[attr-defined]
+            tape.backward((node,), (tape.seed_of(tensors),), None, retain, create_graph)
+            return
     outputs = _several(tensors)
     begin = _start(outputs, _several(grad_tensors))
-    retain = create_graph if retain_graph is None else retain_graph
     wanted = None
     if inputs is not None:
         wanted = _several(inputs)

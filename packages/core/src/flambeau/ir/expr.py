@@ -5,6 +5,7 @@ Constructors simplify what costs nothing to see (x * 1, x + 0, --x), so that der
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -147,9 +148,18 @@ _SIMPLIFY: dict[str, Callable[..., Expr | None]] = {
 }  # fmt: skip
 
 
+# Constants meet in Python's double precision, whatever the arrays around them are.
+_ARITHMETIC: dict[str, Callable[..., Any]] = {
+    "add": operator.add, "sub": operator.sub, "mul": operator.mul, "div": operator.truediv, "neg": operator.neg,
+}  # fmt: skip
+
+
 def apply(name: str, *args: Any) -> Expr:
     """The call of scalar function `name`, simplified where that is exact."""
     exprs = tuple(map(as_expr, args))
+    if name in _ARITHMETIC and all(e.op == "const" and type(e.value) in (int, float) for e in exprs):
+        if name != "div" or exprs[1].value:
+            return const(_ARITHMETIC[name](*(e.value for e in exprs)))
     rule = _SIMPLIFY.get(name)
     simpler = rule(*exprs) if rule else None
     return Expr(name, exprs) if simpler is None else simpler

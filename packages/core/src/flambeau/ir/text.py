@@ -17,7 +17,7 @@ def numpy_text(
 ) -> str:
     """Source of `function(xp, *names)`, one line per distinct node; parameters are read by name too.
 
-    `number` spells constants.
+    `number` spells constants, but for those a `where` chooses between: these decide no dtype.
     """
     lines: list[str] = []
     spelled: dict[int, str] = {}
@@ -28,7 +28,8 @@ def numpy_text(
             spelled[id(node)] = number(node.value)
         else:
             name = f"t{len(lines)}"
-            args = ", ".join(spelled[id(a)] for a in node.args)
+            parts = [repr(a.value) if a.op == "const" and node.op == "where" else spelled[id(a)] for a in node.args]
+            args = ", ".join(parts)
             if node.op == "cast":
                 lines.append(f"    {name} = xp.asarray({args}).astype({node.value!r})")
             else:

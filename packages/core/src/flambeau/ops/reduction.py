@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from .. import ir  # noqa: F401  (documentation: scalar names in Combine are ir's)
 from .._base import dtypes
 from .._base.checks import check, wrap_dim, wrap_dims
+from ..runtime.backend import of_device
 from ..runtime.families import composite, primitive, reduction
 from ..runtime.meta import Meta
 from ..runtime.promotion import BOOL_TO_INT
@@ -39,6 +42,17 @@ def sum(input, dim: int | tuple[int, ...] | None = None, keepdim: bool = False, 
 @sum.vjp
 def _(g, _out, x: Meta, *, dim, keepdim):
     return spread(g, x, dim, keepdim)
+
+
+@sum.raw_vjp
+def _(g, x, *, dim, keepdim, dtype):
+    shape = g.shape
+    if shape and not keepdim:
+        dims = wrap_dims(dim, x.ndim)
+        shape = tuple(1 if d in dims else n for d, n in enumerate(x.shape))
+        g = g.reshape(shape)
+    steps = tuple(0 if n == 1 else s for n, s in zip(shape, g.strides)) if shape else (0,) * x.ndim
+    return of_device("cpu").xp.strided(g, x.shape, steps)
 
 
 @reduction(promote=BOOL_TO_INT, onnx="ReduceProd", star=None, method=False)
@@ -241,7 +255,7 @@ def var_mean(
     keepdim: bool = False,
     *,
     correction: float | None = None,
-):
+) -> tuple[Tensor, Tensor]:
     """(variance, mean) over `dim`.
 
     >>> import flambeau
@@ -340,7 +354,7 @@ def _arg(f, input: Tensor, dim: int | None, keepdim: bool) -> Tensor:
 
 
 @composite
-def max(input: Tensor, dim: int | Tensor | None = None, keepdim: bool = False):
+def max(input: Tensor, dim: int | Tensor | None = None, keepdim: bool = False) -> Any:
     """The largest element; with `dim` (values, indices) along it; with a tensor the larger of two elements.
 
     >>> import flambeau
@@ -351,7 +365,7 @@ def max(input: Tensor, dim: int | Tensor | None = None, keepdim: bool = False):
 
 
 @composite
-def min(input: Tensor, dim: int | Tensor | None = None, keepdim: bool = False):
+def min(input: Tensor, dim: int | Tensor | None = None, keepdim: bool = False) -> Any:
     """The smallest element; with `dim` (values, indices) along it; with a tensor the smaller of two elements.
 
     >>> import flambeau

@@ -255,9 +255,10 @@ def raw_source(program: Program) -> str:
                 f"    {n} = getattr(s{i}, '_array', s{i})",
                 f"    if {n} is s{i}:",
                 f"        if isinstance({n}, Tensor): return None",
+                f"        if type({n}) in numbers: {n} = asarray({n}, ga.dtype)",
                 f"    elif s{i}._box is not None: check(s{i}, {i}, node)",
             ]
-    lines += [f"    {p} = node.attrs[{p!r}]" for p in program.params]
+    lines += [f"    {p} = asarray(node.attrs[{p!r}], ga.dtype)" for p in program.params]
     lines.append(f"    {' = '.join(f'r{i}' for i in range(count))} = None")
     for i, p in enumerate(program.partials):
         if p is None:
@@ -311,6 +312,8 @@ def compile_raw(program: Program) -> Callable[..., Any]:
     xp = of_device("cpu").xp
     scope: dict[str, Any] = {
         "Tensor": Tensor,
+        "asarray": np.asarray,
+        "numbers": frozenset((bool, int, float)),
         "check": _check,
         "fit": _fit,
         "inf": float("inf"),

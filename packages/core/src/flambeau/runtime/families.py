@@ -41,10 +41,14 @@ def _block(op: Operator, public: Callable[..., Any]) -> Public:
         op.vjp_rule = Rule(op, rule)
         return rule
 
+    def raw_vjp(rule: Callable[..., Any]) -> Callable[..., Any]:
+        op.vjp_rule.raw = rule
+        return rule
+
     def no_vjp(reason: str) -> None:
         op.refuse("vjp", reason)
 
-    public.vjp, public.no_vjp = vjp, no_vjp  # type: ignore[attr-defined]
+    public.vjp, public.raw_vjp, public.no_vjp = vjp, raw_vjp, no_vjp  # type: ignore[attr-defined]
     public.kernel, public.jvp, public.batch = op.kernel, op.jvp, op.batch  # type: ignore[attr-defined]
     public.onnx, public.refuse, public.provide = op.onnx, op.refuse, op.provide  # type: ignore[attr-defined]
     return public
