@@ -114,6 +114,60 @@ def test_captured_numbers_and_tensors_are_guarded():
     assert compiled(x) == f(x)
 
 
+class Settings:
+    scale = 1.0
+
+
+class Scaled(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.scale, self.sizes = 1.0, [1.0]
+
+    def forward(self, x):
+        return x * self.scale * self.sizes[0]
+
+
+FACTOR = 1.0
+by_name, by_place, settings_, module_ = {"a": 1.0}, [1.0], Settings(), Scaled()
+settings_.scale = 1.0
+
+
+def helper(x):
+    return x * FACTOR
+
+
+compiled_helper = flambeau.compile(helper)
+
+
+def write(name, value):
+    globals()[name] = value
+
+
+@pytest.mark.parametrize(
+    ("function", "change"),
+    [
+        (lambda x: x * by_name["a"], lambda: by_name.update(a=3.0)),
+        (lambda x: x * by_place[0], lambda: by_place.__setitem__(0, 3.0)),
+        (lambda x: x * settings_.scale, lambda: setattr(settings_, "scale", 3.0)),
+        (lambda x: helper(x), lambda: write("FACTOR", 3.0)),
+        (lambda x: compiled_helper(x), lambda: write("FACTOR", 4.0)),
+        (lambda x: sum(x * FACTOR for _ in range(2)), lambda: write("FACTOR", 5.0)),
+        (lambda x: module_(x), lambda: setattr(module_, "scale", 3.0)),
+        (Scaled.forward.__get__(module_), lambda: module_.sizes.__setitem__(0, 3.0)),
+    ],
+    ids=("dict", "list", "object", "helper", "compiled helper", "comprehension", "module", "method"),
+)
+def test_what_a_function_reaches_is_guarded(function, change):
+    compiled, x = quiet(function), flambeau.ones(2)
+    before = function(x)
+    for _ in range(2):
+        assert_close(compiled(x), before)
+    change()
+    assert not flambeau.equal(function(x), before)
+    assert_close(compiled(x), function(x))
+    assert_close(compiled(x), function(x))
+
+
 def test_a_module_sees_new_weights_and_its_mode():
     model = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3), nn.ReLU(), nn.Dropout(0.5))
     compiled = flambeau.compile(model)

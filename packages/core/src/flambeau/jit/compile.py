@@ -1,8 +1,7 @@
 """`compile`: runs a function once under the tracer, and its program ever after, as long as the guards hold.
 
 What is guarded: the structure of the arguments; shape, dtype and device of their tensors; their other values; gradient
-mode; and of every module, tensor and number that the function reaches through its closure, its globals or `self`:
-training mode, which tensors they hold, and the numbers' values. What the program cannot express runs eagerly and is said
+mode; and what the function reaches besides them (`guards`). What the program cannot express runs eagerly and is said
 once: numbers read from tensors, gradients, results that share an argument's memory, other devices.
 """
 
@@ -21,6 +20,7 @@ from ..runtime import state
 from ..runtime.operator import registry
 from ..runtime.tensor import Tensor
 from ..transforms.trace import Tracer
+from .guards import frozen, surroundings
 from .program import Program
 
 LIMIT = 16  # programs of one function; beyond that new shapes run eagerly
@@ -41,7 +41,7 @@ class Compiled:
         self._programs: dict[Any, Program | str] = {}
         self._said: set[str] = set()
         self._lock = threading.Lock()
-        self._surroundings = _surroundings(function)
+        self._surroundings = surroundings(function)
         _every.append(self)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -108,66 +108,9 @@ class Compiled:
                 a = x._array
                 parts.append((a.shape, a.dtype.num, a.dtype.itemsize, type(a), x.requires_grad, a.strides))
             else:
-                parts.append(_frozen(x))
+                parts.append(frozen(x))
         parts.extend(read() for read in self._surroundings)
         return tuple(parts)
-
-
-def _frozen(x: Any) -> Any:
-    """A plain argument as part of a key: its value where it can be hashed, with its type; else which object it is."""
-    try:
-        hash(x)
-    except TypeError:
-        return (type(x), id(x))
-    return (type(x), x)
-
-
-def _surroundings(function: Any) -> list[Callable[[], Any]]:
-    """Readers of what the function reaches besides its arguments, one per thing."""
-    found: list[Callable[[], Any]] = []
-    seen: set[int] = set()
-
-    def note(get: Callable[[], Any]) -> None:
-        thing = get()
-        if _is_module(thing):
-            if id(thing) not in seen:
-                seen.add(id(thing))
-                parts = list(thing.modules())
-                found.append(lambda: tuple([_module_state(m) for m in parts]))
-        elif isinstance(thing, (Tensor, int, float, str, bool, type(None))):
-            found.append(lambda: id(get()) if isinstance(get(), Tensor) else _frozen(get()))
-
-    target = function
-    if _is_module(target):
-        note(lambda: target)
-        target = type(target).forward
-    bound = getattr(target, "__self__", None)
-    if bound is not None:
-        note(lambda: bound)
-    target = getattr(target, "__func__", target)
-    for cell in getattr(target, "__closure__", None) or ():
-        note(lambda cell=cell: _cell(cell))  # type: ignore[misc]
-    code, scope = getattr(target, "__code__", None), getattr(target, "__globals__", {})
-    for name in code.co_names if code else ():
-        if name in scope:
-            note(lambda name=name: scope.get(name))  # type: ignore[misc]
-    return found
-
-
-def _cell(cell: Any) -> Any:
-    try:
-        return cell.cell_contents
-    except ValueError:  # not filled yet
-        return None
-
-
-def _is_module(x: Any) -> bool:
-    return hasattr(x, "_parameters") and hasattr(x, "modules") and hasattr(x, "training")
-
-
-def _module_state(m: Any) -> Any:
-    tensors = (*m._parameters.values(), *m._buffers.values())
-    return (m.training, *[id(t) for t in tensors], *[t is not None and t.requires_grad for t in m._parameters.values()])
 
 
 # -- what a program cannot be ----------------------------------------------------------------------------------------------
@@ -211,11 +154,11 @@ def _show(name: str, program: Program, tensors: list[Tensor]) -> None:
     """Prints the stages that FLAMBEAU_PRINT names: trace, fuse, c."""
     wanted = os.environ.get("FLAMBEAU_PRINT", "").split(",")
     if "trace" in wanted:
-        print(f"# {name}: trace\n{program.graph}")
+        print(f"# {name}: trace\n{program.graph}", end="")
     if "fuse" in wanted:
-        print(f"# {name}: fuse\n{program.fused_text()}\n")
+        print(f"# {name}: fuse\n{program.fused_text()}")
     if "c" in wanted:
-        print(f"/* {name}: c */\n{program.c_text(tensors)}")
+        print(f"/* {name}: c */\n{program.c_text(tensors)}".rstrip())
 
 
 # -- the public function ---------------------------------------------------------------------------------------------------

@@ -1,0 +1,162 @@
+"""What a traced function depends on besides its arguments, read again before each call of its program.
+
+Through its closure, its globals, its defaults and `self`, and through the Python functions that it calls: numbers, strings
+and tensors, also in lists, dicts and the attributes of objects; of modules their mode, their tensors and their settings.
+Not looked into: containers of more than MOST items (only whether it is the same one), anything DEEPEST levels down, and
+what is reached in other ways, such as files, clocks and class attributes.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from ..runtime.tensor import Tensor
+
+PLAIN = (int, float, complex, bool, str, bytes, type(None))
+MOST = 1000
+DEEPEST = 4
+Reader = Callable[[], Any]
+
+
+def surroundings(function: Any) -> list[Reader]:
+    """Readers of what the function reaches besides its arguments; their values are part of a program's key.
+
+    >>> scale = [2.0]
+    >>> reader, = surroundings(lambda x: x * scale[0])
+    >>> before = reader(); scale[0] = 3.0
+    >>> before == reader()
+    False
+    """
+    return _Search().of(function)
+
+
+class _Search:
+    """One walk over functions and what they name."""
+
+    def __init__(self) -> None:
+        self.found: list[Reader] = []
+        self.seen: set[int] = set()
+
+    def of(self, function: Any) -> list[Reader]:
+        if is_module(function):
+            self.note(lambda: function)
+        else:
+            bound = getattr(function, "__self__", None)
+            if bound is not None and not isinstance(bound, types.ModuleType):
+                self.note(lambda: bound)
+            self.follow(getattr(function, "__func__", function))
+        return self.found
+
+    def follow(self, function: Any) -> None:
+        """What a Python function names. flambeau's own functions depend on their arguments only."""
+        code = getattr(function, "__code__", None)
+        if code is None or id(function) in self.seen or _is_ours(function):
+            return
+        self.seen.add(id(function))
+        for cell in function.__closure__ or ():
+            self.note(lambda cell=cell: _content(cell))  # type: ignore[misc]
+        if function.__defaults__ or function.__kwdefaults__:
+            self.note(lambda: (function.__defaults__, function.__kwdefaults__))
+        scope, names = function.__globals__, list(dict.fromkeys(_names(code)))
+        for name in names:
+            if name not in scope:
+                continue
+            if isinstance(scope[name], types.ModuleType):
+                self.attributes(scope[name], names)
+            else:
+                self.note(lambda name=name: scope.get(name))  # type: ignore[misc]
+
+    def attributes(self, package: types.ModuleType, names: list[str]) -> None:
+        """Of a Python module: the numbers and tensors in it that the function's names may mean."""
+        if _is_ours(package):
+            return
+        for name in names:
+            if isinstance(getattr(package, name, package), (*PLAIN, Tensor)):
+                self.note(lambda name=name: getattr(package, name, None))  # type: ignore[misc]
+
+    def note(self, get: Reader) -> None:
+        thing = get()
+        if is_module(thing):
+            if id(thing) not in self.seen:
+                self.seen.add(id(thing))
+                parts = list(thing.modules())
+                self.found.append(lambda: tuple([module_state(m) for m in parts]))
+                for kind in {type(m) for m in parts}:
+                    self.follow(kind.forward)
+            self.found.append(lambda: id(get()))
+        elif isinstance(thing, types.FunctionType):
+            self.found.append(lambda: id(get()))
+            self.follow(thing)
+        elif isinstance(thing, Tensor):
+            self.found.append(lambda: id(get()))
+        elif hasattr(thing, "__wrapped__"):  # a compiled helper
+            self.follow(thing.__wrapped__)
+        elif not isinstance(thing, (type, types.BuiltinFunctionType)) and not _is_ours(type(thing)):
+            self.found.append(lambda: described(get()))
+
+
+def _is_ours(thing: Any) -> bool:
+    name = getattr(thing, "__module__", None) or getattr(thing, "__name__", "")
+    return name == "flambeau" or name.startswith("flambeau.")
+
+
+def _names(code: types.CodeType) -> Iterator[str]:
+    """The global names of a function's code and of the functions and comprehensions in it."""
+    yield from code.co_names
+    for inner in code.co_consts:
+        if isinstance(inner, types.CodeType):
+            yield from _names(inner)
+
+
+def _content(cell: Any) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # not filled yet
+        return None
+
+
+def frozen(x: Any) -> Any:
+    """A plain value as part of a key: with its type where it can be hashed, else which object it is."""
+    try:
+        hash(x)
+    except TypeError:
+        return (type(x), id(x))
+    return (type(x), x)
+
+
+def described(x: Any, depth: int = 0) -> Any:
+    """A value as part of a key, through containers and the attributes of objects."""
+    kind = type(x)
+    if kind in PLAIN:
+        return (kind, x)
+    if isinstance(x, Tensor):
+        return id(x)
+    if depth == DEEPEST or isinstance(x, (type, types.ModuleType, types.FunctionType)):
+        return frozen(x)
+    if is_module(x):
+        return (id(x), *[module_state(m) for m in x.modules()])
+    if isinstance(x, dict):
+        return (id(x), len(x), _inside(x.values(), depth) if len(x) <= MOST else None, tuple(map(frozen, x)))
+    if isinstance(x, (list, tuple)):
+        return (id(x) if kind is list else kind, len(x), _inside(x, depth) if len(x) <= MOST else None)
+    attributes = getattr(x, "__dict__", None)
+    return frozen(x) if attributes is None else (id(x), _inside(attributes.values(), depth), tuple(attributes))
+
+
+def _inside(values: Any, depth: int) -> tuple:
+    return tuple([described(v, depth + 1) for v in values])
+
+
+def is_module(x: Any) -> bool:
+    """Whether `x` is an `nn.Module` (which stands in a layer above)."""
+    return hasattr(x, "_parameters") and hasattr(x, "modules") and hasattr(x, "training")
+
+
+def module_state(m: Any) -> Any:
+    """A module's tensors, and its settings: mode, numbers, sizes, and what else was stored on it."""
+    parameters = m._parameters.values()
+    settings = [described(v, DEEPEST - 1) for k, v in m.__dict__.items() if k[0] != "_" and not isinstance(v, Tensor)]
+    tensors = [id(t) for t in (*parameters, *m._buffers.values())]
+    return (*settings, *tensors, *[t is not None and t.requires_grad for t in parameters])
