@@ -431,6 +431,9 @@ def index_put(input: Tensor, indices: tuple, values: Tensor, accumulate: bool = 
     return index_put_at([input, values, *tensors], positions, accumulate)
 
 
+pick = index  # under a name that functions with a parameter `index` can use
+
+
 # -- along one dimension ---------------------------------------------------------------------------------------------
 
 
@@ -452,7 +455,7 @@ def index_select(input: Tensor, dim: int, index: Tensor):
     if not input.ndim:
         return input.clone()
     _check_bounds(index, input.shape[d], d)
-    return globals()["index"]([input, index.reshape(-1)], (d,))
+    return pick([input, index.reshape(-1)], (d,))
 
 
 @primitive
@@ -711,7 +714,7 @@ def _(builder, x):
 
 
 @composite
-def nonzero(input: Tensor, *, as_tuple: bool = False):
+def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
     """Indices of elements that are not zero: an (n, dims) tensor, or a tuple of one index tensor per dimension.
 
     >>> import flambeau

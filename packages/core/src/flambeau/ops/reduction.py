@@ -353,7 +353,7 @@ def _arg(f, input: Tensor, dim: int | None, keepdim: bool) -> Tensor:
     return out.reshape([1] * input.ndim) if keepdim else out
 
 
-@composite
+@composite(outputs=("values", "indices"))
 def max(input: Tensor, dim: int | Tensor | None = None, keepdim: bool = False) -> Any:
     """The largest element; with `dim` (values, indices) along it; with a tensor the larger of two elements.
 
@@ -364,7 +364,7 @@ def max(input: Tensor, dim: int | Tensor | None = None, keepdim: bool = False) -
     return _extreme(max, amax, argmax, input, dim, keepdim)
 
 
-@composite
+@composite(outputs=("values", "indices"))
 def min(input: Tensor, dim: int | Tensor | None = None, keepdim: bool = False) -> Any:
     """The smallest element; with `dim` (values, indices) along it; with a tensor the smaller of two elements.
 
@@ -375,7 +375,7 @@ def min(input: Tensor, dim: int | Tensor | None = None, keepdim: bool = False) -
     return _extreme(min, amin, argmin, input, dim, keepdim)
 
 
-def _extreme(f, whole, arg, input: Tensor, dim: object, keepdim: bool):
+def _extreme(f, whole, arg, input: Tensor, dim: Any, keepdim: bool):
     from ..runtime.operator import registry
 
     if isinstance(dim, Tensor):
@@ -392,12 +392,6 @@ def _extreme(f, whole, arg, input: Tensor, dim: object, keepdim: bool):
     if not keepdim and input.ndim:
         values, at = values.squeeze(dim), at.squeeze(dim)
     return f.op.tags["named"](values, at)
-
-
-for _f in (max, min):
-    from collections import namedtuple
-
-    _f.op.tags["named"] = namedtuple(_f.__name__, ("values", "indices"))
 
 
 @composite
