@@ -14,6 +14,8 @@ from ...runtime.infer import infer
 from ...runtime.meta import Meta
 from ...runtime.operator import Operator
 
+NO_DATA = "Cannot copy out of meta tensor; no data!"
+
 
 class MetaArray:
     """What stands where an array would: shape, dtype, and the strides of a dense array."""
@@ -79,7 +81,7 @@ class MetaBackend:
         return array if isinstance(array, MetaArray) else MetaArray(array.shape, array.dtype)
 
     def to_numpy(self, array: MetaArray) -> np.ndarray:
-        raise NotImplementedError("Cannot copy out of meta tensor; no data!")
+        raise NotImplementedError(NO_DATA)
 
     def shares(self, made: Any, source: Any) -> bool:
         return True
@@ -90,12 +92,14 @@ class MetaBackend:
         def kernel(xp: Any, *raw: Any, **attrs: Any) -> Any:
             from ..._base.dtypes import from_numpy
 
-            metas = tuple(Meta(a.shape, from_numpy(a.dtype), META) if hasattr(a, "shape") else a for a in raw)
+            metas = tuple(
+                Meta(a.shape, from_numpy(a.dtype), META) if hasattr(a, "shape") else a for a in raw
+            )
             made = infer(op, metas, attrs)
             if isinstance(made, tuple):
                 return tuple(MetaArray(m.shape, m.dtype.numpy) for m in made)
             if made.device != META:
-                return protocol.of_device(made.device).xp.empty(made.shape, dtype=made.dtype.numpy)
+                raise NotImplementedError(NO_DATA)
             return MetaArray(made.shape, made.dtype.numpy)
 
         return kernel
