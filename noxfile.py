@@ -358,6 +358,15 @@ def footprint(session: nox.Session) -> None:
     session.run("python", "tools/footprint.py", *session.posargs)
 
 
+@nox.session(name="cuda-text", python=DEVELOPMENT_PYTHON)
+def cuda_text(session: nox.Session) -> None:
+    """What can be known of CUDA without a GPU: the text compiles for sm_90, CuPy has the functions we call. 130 MB."""
+    core = PACKAGES[CORE]
+    install_local(session, [core])
+    session.install(*core.test_tools, *nox.project.dependency_groups(core.project, "gpu-text"))
+    run_pytest(session, f"{core.tests}/cuda")
+
+
 @nox.session(python=DEVELOPMENT_PYTHON)
 def gpu(session: nox.Session) -> None:
     """The tests that need a GPU; ``nox -s gpu -- cuda12`` for a driver of that generation."""

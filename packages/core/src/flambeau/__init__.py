@@ -31,6 +31,7 @@ from .autograd.modes import (
     no_grad,
     set_grad_enabled,
 )
+from . import ops as _ops
 from .ops.complex import complex, conj_physical, imag, real, view_as_complex, view_as_real
 from .ops.creation import (
     arange,
@@ -79,9 +80,9 @@ contiguous_format, preserve_format, channels_last, channels_last_3d = (
 )  # fmt: skip
 
 _SUBMODULES = frozenset({
-    "amp", "autograd", "backends", "compat", "cuda", "distributed", "distributions", "export", "fft", "func", "graph", "hub",
-    "ir", "jit", "linalg", "multiprocessing", "nn", "onnx", "ops", "optim", "profiler", "quantization", "random",
-    "runtime", "serialization", "special", "testing", "utils",
+    "amp", "autograd", "backends", "compat", "cuda", "distributed", "fft", "func", "graph",
+    "ir", "jit", "linalg", "nn", "onnx", "ops", "optim", "quantization", "random",
+    "runtime", "serialization", "testing", "utils",
 })  # fmt: skip
 
 # Names that live in submodules and are reached from the top: imported when first touched.
@@ -102,12 +103,21 @@ _ELSEWHERE |= dict.fromkeys((
     "cosine_similarity", "celu", "selu", "prelu", "rrelu", "bilinear", "hardshrink",
 ), "nn.functional") | {"qr": "ops.decomposition"}  # fmt: skip
 
+for _table in (_ops.LATE_METHODS, _ops.LATE_FUNCTIONS):
+    for _file, _text in _table.items():
+        _ELSEWHERE |= dict.fromkeys(_text.split(), f"ops.{_file}")
+
 
 def __getattr__(name: str) -> Any:
     import importlib
 
     if name in _SUBMODULES:
-        return importlib.import_module(f"{__name__}.{name}")
+        full = f"{__name__}.{name}"
+        try:
+            return importlib.import_module(full)
+        except ModuleNotFoundError as error:
+            if error.name != full:  # what the module imports is missing: that is the caller's business
+                raise
     if name in _ELSEWHERE:
         found = getattr(importlib.import_module(f"{__name__}.{_ELSEWHERE[name]}"), name)
         globals()[name] = found

@@ -10,6 +10,9 @@ import pytest
 import flambeau
 import flambeau.nn.functional as F
 from flambeau.amp import GradScaler, autocast, custom_bwd, custom_fwd
+from flambeau.amp.lists import POLICIES
+from flambeau.runtime.operator import registry
+from flambeau.testing import completeness  # noqa: F401  (fills the registry)
 
 bf16, f16, f32, f64 = flambeau.bfloat16, flambeau.float16, flambeau.float32, flambeau.float64
 
@@ -90,7 +93,10 @@ def test_training_reaches_the_loss_of_full_precision():
         x = flambeau.randn(64, 8)
         y = (x @ flambeau.randn(8, 1)).tanh()
         model = flambeau.nn.Sequential(
-            flambeau.nn.Linear(8, 16), flambeau.nn.LayerNorm(16), flambeau.nn.ReLU(), flambeau.nn.Linear(16, 1)
+            flambeau.nn.Linear(8, 16),
+            flambeau.nn.LayerNorm(16),
+            flambeau.nn.ReLU(),
+            flambeau.nn.Linear(16, 1),
         )
         optimizer = flambeau.optim.Adam(model.parameters(), lr=0.02)
         for _ in range(60):
@@ -136,6 +142,36 @@ def test_without_a_gpu_cuda_autocast_is_off():
         assert lower(flambeau.ones(2, 3), flambeau.ones(4, 3)) is f32
     with pytest.warns(UserWarning, match="GradScaler is enabled, but CUDA is not available"):
         assert not GradScaler().is_enabled()
+
+
+def test_cudas_lists_name_operators_and_do_what_they_say(monkeypatch):
+    names = {name for p in POLICIES.values() for name in p.lower | p.alone | set(p.refused)}
+    assert names <= set(registry)
+    monkeypatch.setitem(POLICIES, "cpu", POLICIES["cuda"])  # the lists depend on no device
+    x, w = flambeau.randn(2, 3), flambeau.randn(4, 3)
+    with autocast("cpu", dtype=f16):
+        h = F.linear(x, w)
+        assert h.dtype is f16
+        wide = [
+            h.softmax(-1),
+            h.exp(),
+            h.sum(),
+            h.norm(),
+            h**2,
+            F.layer_norm(h, (4,)),
+            F.mse_loss(h, h),
+            h.cumsum(0),
+        ]
+        assert {t.dtype for t in wide} == {f32}
+        assert {t.dtype for t in (h + h, h.relu(), h.mean(), h.max(), flambeau.mv(x, w[0]))} == {
+            f16
+        }
+        assert flambeau.dot(h[0], w.flatten()[:4]).dtype is f32
+        assert flambeau.nn.LSTM(3, 4)(x)[0].dtype is f16
+        with pytest.raises(
+            RuntimeError, match="unsafe to autocast: .*binary_cross_entropy_with_logits"
+        ):
+            F.binary_cross_entropy(h.sigmoid(), flambeau.zeros(2, 4))
 
 
 def test_custom_functions_see_full_precision():

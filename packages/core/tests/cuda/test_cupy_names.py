@@ -27,7 +27,9 @@ def has(name):
 @pytest.mark.parametrize("folder", ["ops", "runtime"])
 def test_every_array_function_of_the_kernels_is_there(folder):
     texts = [file.read_text("utf-8") for file in (SOURCES / folder).glob("*.py")]
-    names = {name for text in texts for name in re.findall(r"\bxp\.([a-zA-Z_0-9]+(?:\.[a-z_]+)*)", text)}
+    names = {
+        name for text in texts for name in re.findall(r"\bxp\.([a-zA-Z_0-9]+(?:\.[a-z_]+)*)", text)
+    }
     assert names
     assert [name for name in sorted(names) if not has(name)] == []
 
@@ -37,7 +39,9 @@ def test_every_scalar_function_is_there():
 
 
 def test_every_reduction_is_there():
-    reductions = [op.tags["reduce"].combine.numpy for op in registry.values() if "reduce" in op.tags]
+    reductions = [
+        op.tags["reduce"].combine.numpy for op in registry.values() if "reduce" in op.tags
+    ]
     assert reductions
     assert [name for name in reductions if not has(name)] == []
 
@@ -45,10 +49,16 @@ def test_every_reduction_is_there():
 def test_chains_have_a_kernel_and_single_steps_do_not():
     def source(name):
         op = registry[name]
-        return providers.source(op, "float32", {p: op.defaults[i] for i, p in op.attrs if op.defaults[i] is not MISSING})
+        return providers.source(
+            op, "float32", {p: op.defaults[i] for i, p in op.attrs if op.defaults[i] is not MISSING}
+        )
 
     assert source("exp") is None
     text, params = source("gelu")
     assert params == ()
-    assert "fused(const float *__restrict__ a0, float *__restrict__ b0, const int64_t count)" in text
-    assert "%" not in text.partition("fused(")[2]  # dense: no index arithmetic, one text for every size
+    assert (
+        "fused(const float *__restrict__ a0, float *__restrict__ b0, const int64_t count)" in text
+    )
+    assert (
+        "%" not in text.partition("fused(")[2]
+    )  # dense: no index arithmetic, one text for every size

@@ -33,7 +33,9 @@ x, y, b = ir.var("x"), ir.var("y"), ir.var("b")
 
 def attrs_of(op):
     given = {"clamp_number": {"min": -0.5, "max": 1.0}}
-    return given.get(op.name) or {p: 0.5 if op.defaults[i] is MISSING else op.defaults[i] for i, p in op.attrs}
+    return given.get(op.name) or {
+        p: 0.5 if op.defaults[i] is MISSING else op.defaults[i] for i, p in op.attrs
+    }
 
 
 def input_types(op, dtype):
@@ -57,18 +59,40 @@ def kernel(name, dtype, shape=(1000,)):
 
 def chains():
     """Fused chains over broadcast and transposed arrays, several results, parameters, integers."""
-    dense, row, moved = (32, 100), Array("b", "float32", (100,), (1,)), Array("x", "float32", (32, 100), (1, 32))
+    dense, row, moved = (
+        (32, 100),
+        Array("b", "float32", (100,), (1,)),
+        Array("x", "float32", (32, 100), (1, 32)),
+    )
     plain = Array("x", "float32", dense, (100, 1))
     v = x + b
-    yield "gelu_bias", [plain, row], [Result("out", v * 0.5 * (1 + ir.erf(v * 0.5**0.5)), "float32", (100, 1))], []
-    yield "silu_moved", [moved, row], [Result("out", v * ir.sigmoid(v) * ir.param("s"), "float32", (100, 1))], ["s"]
-    two = [Result("a", ir.exp(x), "float64", (100, 1)), Result("c", ir.abs(x) > 1, "bool", (100, 1))]
+    yield (
+        "gelu_bias",
+        [plain, row],
+        [Result("out", v * 0.5 * (1 + ir.erf(v * 0.5**0.5)), "float32", (100, 1))],
+        [],
+    )
+    yield (
+        "silu_moved",
+        [moved, row],
+        [Result("out", v * ir.sigmoid(v) * ir.param("s"), "float32", (100, 1))],
+        ["s"],
+    )
+    two = [
+        Result("a", ir.exp(x), "float64", (100, 1)),
+        Result("c", ir.abs(x) > 1, "bool", (100, 1)),
+    ]
     yield "two_results", [plain], two, []
     n = ir.var("n")
     counted = [Result("out", ir.remainder(n, 3) + ir.cast(ir.eq(n, 0), "int64"), "int64", (1,))]
     yield "integers", [Array("n", "int64", (7,), (1,))], counted, []
     adam = x - ir.param("lr") * y / (ir.sqrt(b) + 1e-8)
-    yield "adam", [Array(k, "float32", (50,), (1,)) for k in "xyb"], [Result("out", adam, "float32", (1,))], ["lr"]
+    yield (
+        "adam",
+        [Array(k, "float32", (50,), (1,)) for k in "xyb"],
+        [Result("out", adam, "float32", (1,))],
+        ["lr"],
+    )
 
 
 def everything(dtype):
@@ -86,7 +110,12 @@ def nvrtc():
     wheels = importlib.util.find_spec("nvidia")  # a namespace that NVIDIA's wheels share
     folders = [Path(p) for p in wheels.submodule_search_locations] if wheels else []
     folders.append(Path("/usr/local/cuda/lib64"))
-    found = [f for folder in folders for f in sorted(folder.rglob("libnvrtc.so.*")) if "alt" not in f.name]
+    found = [
+        f
+        for folder in folders
+        for f in sorted(folder.rglob("libnvrtc.so.*"))
+        if "alt" not in f.name
+    ]
     return ctypes.CDLL(str(found[-1])) if found else None
 
 
@@ -98,9 +127,14 @@ def compile_cubin():
 
     def compiled(text, *options):
         program, size = ctypes.c_void_p(), ctypes.c_size_t()
-        assert library.nvrtcCreateProgram(ctypes.byref(program), text.encode(), b"k.cu", 0, None, None) == 0
+        assert (
+            library.nvrtcCreateProgram(ctypes.byref(program), text.encode(), b"k.cu", 0, None, None)
+            == 0
+        )
         flags = [b"--gpu-architecture=sm_90", b"-std=c++17", *options]
-        failed = library.nvrtcCompileProgram(program, len(flags), (ctypes.c_char_p * len(flags))(*flags))
+        failed = library.nvrtcCompileProgram(
+            program, len(flags), (ctypes.c_char_p * len(flags))(*flags)
+        )
         library.nvrtcGetProgramLogSize(program, ctypes.byref(size))
         log = ctypes.create_string_buffer(size.value)
         library.nvrtcGetProgramLog(program, log)
@@ -124,7 +158,7 @@ def test_every_operator_compiles_for_sm_90(compile_cubin, dtype):
 
 
 def test_nvrtc_refuses_what_is_wrong(compile_cubin):
-    with pytest.raises(AssertionError, match="identifier \"nonsense\" is undefined"):
+    with pytest.raises(AssertionError, match='identifier "nonsense" is undefined'):
         compile_cubin('extern "C" __global__ void k(float *a) { a[0] = nonsense; }')
 
 
@@ -178,13 +212,21 @@ def values(op, dtype):
     """1000 random numbers, with every pair of special ones in front."""
     rng = np.random.default_rng(5)
     made = [rng.normal(size=1000) * 3 for _ in op.arrays]
-    if op.name not in ("lerp", "addcdiv", "addcmul"):  # what NaN meets first differs there, all is NaN
+    if op.name not in (
+        "lerp",
+        "addcdiv",
+        "addcmul",
+    ):  # what NaN meets first differs there, all is NaN
         n = len(SPECIAL)
         for k, row in enumerate(made):
             row[: n * n] = np.repeat(SPECIAL, n) if k == 0 else np.tile(SPECIAL, n)
     types = input_types(op, dtype)
     return [
-        np.nan_to_num(m, posinf=9, neginf=-9).astype(t) if t == "int64" else (m > 0) if t == "bool" else m.astype(t)
+        np.nan_to_num(m, posinf=9, neginf=-9).astype(t)
+        if t == "int64"
+        else (m > 0)
+        if t == "bool"
+        else m.astype(t)
         for m, t in zip(made, types)
     ]
 

@@ -25,7 +25,9 @@ assert not any(name.split(".")[0] in ("cupy", "cupyx", "cupy_backends") for name
 
 
 def test_is_available_is_false_quickly_silently_and_without_cupy():
-    done = subprocess.run([sys.executable, "-W", "error", "-c", QUICKLY], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", QUICKLY], capture_output=True, text=True
+    )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
@@ -96,7 +98,10 @@ def test_out_of_memory_is_a_runtime_error():
 
 
 def test_older_spellings_of_mixed_precision():
-    with pytest.warns(FutureWarning, match=r"use `flambeau.amp.GradScaler"), pytest.warns(UserWarning):
+    with (
+        pytest.warns(FutureWarning, match=r"use `flambeau.amp.GradScaler"),
+        pytest.warns(UserWarning),
+    ):
         assert not flambeau.cuda.amp.GradScaler().is_enabled()
     with pytest.warns(FutureWarning, match=r"use `flambeau.amp.autocast"):
         flambeau.cuda.amp.autocast(enabled=False)

@@ -12,7 +12,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return
     for item in items:
         if "gpu" in item.path.parts:
-            item.add_marker(pytest.mark.skip(reason="needs a GPU and CuPy: flambeau.cuda.is_available() is False"))
+            item.add_marker(
+                pytest.mark.skip(
+                    reason="needs a GPU and CuPy: flambeau.cuda.is_available() is False"
+                )
+            )
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,9 @@ from flambeau.testing import assert_close
 
 def model_and_data(device):
     flambeau.manual_seed(0)
-    model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 36, 3)).to(device)
+    model = nn.Sequential(
+        nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 36, 3)
+    ).to(device)
     x, y = flambeau.randn(16, 1, 8, 8).to(device), (flambeau.arange(16) % 3).to(device)
     return model, x, y
 
@@ -173,7 +175,10 @@ def test_checkpoints_go_through_files(tmp_path):
 def test_safetensors_go_through_files(tmp_path):
     from flambeau.serialization import safetensors
 
-    state = {"w": flambeau.randn(3, 4, device="cuda"), "h": flambeau.ones(2, dtype=flambeau.float16, device="cuda")}
+    state = {
+        "w": flambeau.randn(3, 4, device="cuda"),
+        "h": flambeau.ones(2, dtype=flambeau.float16, device="cuda"),
+    }
     safetensors.save_file(state, tmp_path / "w.safetensors")
     loaded = safetensors.load_file(tmp_path / "w.safetensors", device="cuda")
     for name, value in state.items():

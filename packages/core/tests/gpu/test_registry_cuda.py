@@ -70,7 +70,9 @@ def test_gradients_equal_the_cpus(op):
         for given in (list(sample.args), args):
             outs = [t for t in tensors(op.public(*given, **sample.kwargs)) if t.requires_grad]
             if outs:
-                total = sum((o * o.conj()).real.sum() if o.is_complex() else (o * o).sum() for o in outs)
+                total = sum(
+                    (o * o.conj()).real.sum() if o.is_complex() else (o * o).sum() for o in outs
+                )
                 found.append(flambeau.autograd.grad(total, leaves(given), allow_unused=True))
         if found:
             for a, b in zip(found[1], found[0], strict=True):
@@ -79,7 +81,9 @@ def test_gradients_equal_the_cpus(op):
                     assert_close(a.cpu(), b, **CLOSE)
 
 
-@pytest.mark.parametrize("name", ["gelu", "silu", "softplus", "mish", "lerp", "clamp", "hardswish", "logit"])
+@pytest.mark.parametrize(
+    "name", ["gelu", "silu", "softplus", "mish", "lerp", "clamp", "hardswish", "logit"]
+)
 @pytest.mark.parametrize("dtype", [flambeau.float32, flambeau.float64], ids=str)
 def test_generated_kernels_equal_the_reference(name, dtype):
     op = registry[name]
@@ -88,6 +92,10 @@ def test_generated_kernels_equal_the_reference(name, dtype):
     else:
         args = [flambeau.rand(3, 5000, dtype=dtype) for _ in op.arrays]
     made = op.public(*[moved(a) for a in args]).cpu()
-    assert_close(made, op.public(*args), rtol=1e-5 if dtype is flambeau.float32 else 1e-12, atol=1e-6)
+    assert_close(
+        made, op.public(*args), rtol=1e-5 if dtype is flambeau.float32 else 1e-12, atol=1e-6
+    )
     turned = [a.mT if isinstance(a, flambeau.Tensor) else a for a in args]
-    assert_close(op.public(*[moved(a) for a in turned]).cpu(), op.public(*turned), rtol=1e-5, atol=1e-6)
+    assert_close(
+        op.public(*[moved(a) for a in turned]).cpu(), op.public(*turned), rtol=1e-5, atol=1e-6
+    )

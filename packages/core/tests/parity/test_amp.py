@@ -36,7 +36,9 @@ def calls(t, f):
         "softmax": lambda: f.softmax(h, -1),
         "softmax_of_float": lambda: f.softmax(x, -1),
         "layer_norm": lambda: f.layer_norm(h, (4,), t.ones(4), t.zeros(4)),
-        "batch_norm": lambda: f.batch_norm(c.bfloat16(), t.zeros(2), t.ones(2), t.ones(2), t.zeros(2), True),
+        "batch_norm": lambda: f.batch_norm(
+            c.bfloat16(), t.zeros(2), t.ones(2), t.ones(2), t.zeros(2), True
+        ),
         "sum": lambda: h.sum(),
         "mean": lambda: h.mean(),
         "prod": lambda: h.prod(),

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import torch
 
 import flambeau
 from flambeau.quantization import per_channel_dynamic_qconfig, quantize_dynamic
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # PyTorch announces that torch.ao.quantization will move
+pytestmark = pytest.mark.filterwarnings(
+    "ignore"
+)  # PyTorch announces that torch.ao.quantization will move
 
 
 def pair(sizes, bias=True):
-    theirs = torch.nn.Sequential(*(torch.nn.Linear(a, b, bias=bias) for a, b in zip(sizes, sizes[1:])))
-    ours = flambeau.nn.Sequential(*(flambeau.nn.Linear(a, b, bias=bias) for a, b in zip(sizes, sizes[1:])))
-    ours.load_state_dict({k: flambeau.from_numpy(v.numpy().copy()) for k, v in theirs.state_dict().items()})
+    theirs = torch.nn.Sequential(*(torch.nn.Linear(a, b, bias=bias) for a, b in pairwise(sizes)))
+    ours = flambeau.nn.Sequential(
+        *(flambeau.nn.Linear(a, b, bias=bias) for a, b in pairwise(sizes))
+    )
+    ours.load_state_dict(
+        {k: flambeau.from_numpy(v.numpy().copy()) for k, v in theirs.state_dict().items()}
+    )
     return theirs, ours
 
 
@@ -29,7 +37,10 @@ def test_one_layer(size, bias, scale):
     assert (weight.int_repr().numpy() == made[0].weight.numpy()).all()
     assert made[0].weight_scale.item() == pytest.approx(weight.q_scale(), rel=1e-6)
     x = torch.randn(50, size) * scale
-    want, got = quantized(x).detach(), torch.from_numpy(made(flambeau.from_numpy(x.numpy())).numpy())
+    want, got = (
+        quantized(x).detach(),
+        torch.from_numpy(made(flambeau.from_numpy(x.numpy())).numpy()),
+    )
     # One activation in thousands lies on the border of two levels and rounds the other way: one level of one input.
     level = (x.max() - x.min()).item() / 127 * theirs[0].weight.abs().max().item()
     assert (want - got).abs().max().item() <= 1.01 * level
@@ -45,7 +56,9 @@ def test_by_channel():
     for i in (0, 1):
         weight = quantized[i].weight()
         assert (weight.int_repr().numpy() == made[i].weight.numpy()).all()
-        assert made[i].weight_scale.tolist() == pytest.approx(weight.q_per_channel_scales().tolist(), rel=1e-6)
+        assert made[i].weight_scale.tolist() == pytest.approx(
+            weight.q_per_channel_scales().tolist(), rel=1e-6
+        )
     x = torch.randn(50, 64)
     got = torch.from_numpy(made(flambeau.from_numpy(x.numpy())).numpy())
     torch.testing.assert_close(got, quantized(x).detach(), rtol=0, atol=0.02)

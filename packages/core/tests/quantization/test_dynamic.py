@@ -7,7 +7,12 @@ import pytest
 
 import flambeau
 from flambeau import nn
-from flambeau.quantization import DynamicLinear, default_dynamic_qconfig, per_channel_dynamic_qconfig, quantize_dynamic
+from flambeau.quantization import (
+    DynamicLinear,
+    default_dynamic_qconfig,
+    per_channel_dynamic_qconfig,
+    quantize_dynamic,
+)
 from flambeau.quantization.numbers import integer_product, quantize_activation
 from flambeau.testing import assert_close
 
@@ -37,7 +42,9 @@ def test_activations_use_all_levels_and_keep_zero():
     assert_close(steps * scale, x, rtol=0, atol=scale.item() / 2)
 
 
-@pytest.mark.parametrize("x", [flambeau.zeros(2, 20), flambeau.full((2, 20), 5.0), flambeau.full((2, 20), -1e-6)])
+@pytest.mark.parametrize(
+    "x", [flambeau.zeros(2, 20), flambeau.full((2, 20), 5.0), flambeau.full((2, 20), -1e-6)]
+)
 def test_inputs_without_spread(x):
     layer = nn.Linear(20, 3)
     made = DynamicLinear.from_float(layer)(x)
@@ -78,7 +85,9 @@ def test_what_is_replaced():
 
 def test_by_name_and_by_channel():
     net = model()
-    made = quantize_dynamic(net, {"2": per_channel_dynamic_qconfig, nn.Linear: default_dynamic_qconfig})
+    made = quantize_dynamic(
+        net, {"2": per_channel_dynamic_qconfig, nn.Linear: default_dynamic_qconfig}
+    )
     assert [made[0].per_channel, made[2].per_channel] == [False, True]
     assert [type(m) for m in quantize_dynamic(net, {"2"})] == [nn.Linear, nn.ReLU, DynamicLinear]
     assert quantize_dynamic(net, inplace=True) is net
@@ -109,7 +118,9 @@ def test_files_hold_int8_and_load_back(tmp_path):
     flambeau.save(made.state_dict(), path)
     loaded = flambeau.load(path, weights_only=True)
     assert loaded["0.weight"].dtype is flambeau.int8
-    assert sorted(loaded) == sorted(f"{i}.{n}" for i in (0, 2) for n in ("weight", "weight_scale", "bias"))
+    assert sorted(loaded) == sorted(
+        f"{i}.{n}" for i in (0, 2) for n in ("weight", "weight_scale", "bias")
+    )
     other = nn.Sequential(nn.Linear(20, 30), nn.ReLU(), nn.Linear(30, 5))
     other = quantize_dynamic(other, {nn.Linear: per_channel_dynamic_qconfig})
     other.load_state_dict(loaded)
@@ -134,7 +145,9 @@ def test_shapes_and_dtypes():
 
 @pytest.mark.parametrize("kind", [nn.LSTM, nn.Conv2d, nn.Embedding], ids=lambda k: k.__name__)
 def test_other_layers_are_refused_by_name(kind):
-    with pytest.raises(ValueError, match=f"{kind.__name__} has no dynamic int8 form here, only nn.Linear"):
+    with pytest.raises(
+        ValueError, match=f"{kind.__name__} has no dynamic int8 form here, only nn.Linear"
+    ):
         quantize_dynamic(model(), {nn.Linear, kind})
 
 

@@ -9,12 +9,15 @@ import flambeau
 from flambeau_serve.adapters import from_callable
 
 pytestmark = pytest.mark.skipif(
-    not flambeau.cuda.is_available(), reason="needs a GPU and CuPy: flambeau.cuda.is_available() is False"
+    not flambeau.cuda.is_available(),
+    reason="needs a GPU and CuPy: flambeau.cuda.is_available() is False",
 )
 
 
 def test_a_model_on_the_gpu_answers_as_on_the_cpu():
-    model = flambeau.nn.Sequential(flambeau.nn.Linear(4, 8), flambeau.nn.ReLU(), flambeau.nn.Linear(8, 3))
+    model = flambeau.nn.Sequential(
+        flambeau.nn.Linear(4, 8), flambeau.nn.ReLU(), flambeau.nn.Linear(8, 3)
+    )
     rows = np.random.default_rng(0).normal(size=(5, 4)).astype("float32")
     want = from_callable(model)({"x": rows})["output"]
     model.to("cuda")

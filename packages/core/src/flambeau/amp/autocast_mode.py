@@ -58,7 +58,9 @@ class _Hook:
             raise RuntimeError(policy.refused[op.name])
         return arrays
 
-    def whole(self, op: Operator, arrays: tuple, attrs: dict[str, Any], proceed: Callable[..., Any]) -> Any:
+    def whole(
+        self, op: Operator, arrays: tuple, attrs: dict[str, Any], proceed: Callable[..., Any]
+    ) -> Any:
         """A composite: opened with autocast off where the lists take it for one operator."""
         arrays = self(op, arrays, attrs)
         where = _device_type(arrays)
@@ -79,11 +81,17 @@ def _device_type(arrays: tuple) -> str | None:
 
 def _eligible(value: Any) -> bool:
     """Floats up to 32 bits take part; float64 was chosen for its precision and stays."""
-    return isinstance(value, Tensor) and value.dtype.is_floating_point and value.dtype is not dtypes.float64
+    return (
+        isinstance(value, Tensor)
+        and value.dtype.is_floating_point
+        and value.dtype is not dtypes.float64
+    )
 
 
 def _cast(arrays: tuple, dtype: dtypes.dtype) -> tuple:
-    return tuple([to_dtype(a, dtype) if _eligible(a) and a.dtype is not dtype else a for a in arrays])
+    return tuple(
+        [to_dtype(a, dtype) if _eligible(a) and a.dtype is not dtype else a for a in arrays]
+    )
 
 
 def _widest(arrays: tuple, lower: dtypes.dtype) -> dtypes.dtype:
@@ -222,7 +230,9 @@ class autocast:
         return inside
 
 
-def custom_fwd(fwd: Any = None, *, device_type: str, cast_inputs: dtypes.dtype | None = None) -> Any:
+def custom_fwd(
+    fwd: Any = None, *, device_type: str, cast_inputs: dtypes.dtype | None = None
+) -> Any:
     """Decorates the `forward` of an `autograd.Function`: remembers autocast's state for `custom_bwd`.
 
     With `cast_inputs`, floating inputs become that dtype and `forward` runs with autocast off.
@@ -265,12 +275,16 @@ def custom_bwd(bwd: Any = None, *, device_type: str) -> Any:
 def _cast_all(value: Any, device_type: str, dtype: dtypes.dtype) -> Any:
     """Floating tensors of the device inside any containers, in `dtype`."""
     if isinstance(value, Tensor):
-        return to_dtype(value, dtype) if _eligible(value) and value.device.type == device_type else value
+        return (
+            to_dtype(value, dtype)
+            if _eligible(value) and value.device.type == device_type
+            else value
+        )
     if isinstance(value, (str, bytes, np.ndarray)):
         return value
     if isinstance(value, Mapping):
         return {k: _cast_all(v, device_type, dtype) for k, v in value.items()}
     if isinstance(value, Iterable):
         moved = (_cast_all(v, device_type, dtype) for v in value)
-        return type(value)(moved) if isinstance(value, (list, tuple)) else moved  # type: ignore[call-arg]
+        return type(value)(moved) if isinstance(value, (list, tuple)) else moved
     return value

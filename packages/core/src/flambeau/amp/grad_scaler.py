@@ -26,7 +26,7 @@ _LARGEST = (2 - 2.0**-23) * 2.0**127  # of float32: the scale stays below it
 class _Stage:
     """How far one optimizer is since the last `update()`, and whether its gradients overflowed (None: not looked)."""
 
-    __slots__ = ("stage", "overflowed")
+    __slots__ = ("overflowed", "stage")
 
     def __init__(self) -> None:
         self.stage = READY
@@ -63,7 +63,8 @@ class GradScaler:
 
             if not is_available():
                 warnings.warn(
-                    "flambeau.cuda.amp.GradScaler is enabled, but CUDA is not available.  Disabling.", stacklevel=2
+                    "flambeau.cuda.amp.GradScaler is enabled, but CUDA is not available.  Disabling.",
+                    stacklevel=2,
                 )
                 self._enabled = False
         if self._enabled and growth_factor <= 1.0:
@@ -83,12 +84,14 @@ class GradScaler:
             return outputs
         if isinstance(outputs, Tensor):
             if self._scale is None:
-                self._scale = full((), self._init_scale, dtype=dtypes.float32, device=outputs.device)
+                self._scale = full(
+                    (), self._init_scale, dtype=dtypes.float32, device=outputs.device
+                )
                 self._growth_tracker = self._init_growth_tracker
-            return outputs * self._scale.to(outputs.device)  # type: ignore[attr-defined, operator]
+            return outputs * self._scale.to(outputs.device)
         if isinstance(outputs, Iterable):
             scaled = map(self.scale, outputs)
-            return type(outputs)(scaled) if isinstance(outputs, (list, tuple)) else scaled  # type: ignore[call-arg]
+            return type(outputs)(scaled) if isinstance(outputs, (list, tuple)) else scaled
         raise ValueError("outputs must be a Tensor or an iterable of Tensors")
 
     def unscale_(self, optimizer: Optimizer) -> None:
@@ -98,10 +101,12 @@ class GradScaler:
         scale = self._started("unscale_")
         stage = self._stage(optimizer)
         if stage.stage == UNSCALED:
-            raise RuntimeError("unscale_() has already been called on this optimizer since the last update().")
+            raise RuntimeError(
+                "unscale_() has already been called on this optimizer since the last update()."
+            )
         if stage.stage == STEPPED:
             raise RuntimeError("unscale_() is being called after step().")
-        stage.overflowed = _unscale(optimizer, 1.0 / scale.item())  # type: ignore[attr-defined]
+        stage.overflowed = _unscale(optimizer, 1.0 / scale.item())
         stage.stage = UNSCALED
 
     def step(self, optimizer: Optimizer, *args: Any, **kwargs: Any) -> Any:
@@ -138,24 +143,28 @@ class GradScaler:
         if not looked:
             raise AssertionError("No inf checks were recorded prior to update.")
         if any(looked):
-            scale.mul_(self._backoff_factor)  # type: ignore[attr-defined]
+            scale.mul_(self._backoff_factor)
             self._growth_tracker = 0
             return
         self._growth_tracker += 1
         if self._growth_tracker == self._growth_interval:
-            grown = scale.item() * self._growth_factor  # type: ignore[attr-defined]
+            grown = scale.item() * self._growth_factor
             if grown < _LARGEST:  # stays where the next one would be infinite
-                scale.fill_(grown)  # type: ignore[attr-defined]
+                scale.fill_(grown)
             self._growth_tracker = 0
 
     def _set(self, scale: Tensor, new_scale: float | Tensor) -> None:
         if isinstance(new_scale, Tensor):
-            if new_scale.device.type != self._device or new_scale.numel() != 1 or new_scale.requires_grad:  # type: ignore[attr-defined]
+            if (
+                new_scale.device.type != self._device
+                or new_scale.numel() != 1
+                or new_scale.requires_grad
+            ):
                 raise AssertionError(
                     "new_scale should be a float or a 1-element tensor on the scaler's device with requires_grad=False."
                 )
-            new_scale = new_scale.item()  # type: ignore[attr-defined]
-        scale.fill_(float(new_scale))  # type: ignore[attr-defined]
+            new_scale = new_scale.item()
+        scale.fill_(float(new_scale))
 
     def _started(self, function: str) -> Tensor:
         if self._scale is None:
@@ -172,7 +181,7 @@ class GradScaler:
         """The scale as a number; 1.0 where disabled."""
         if not self._enabled:
             return 1.0
-        return self._init_scale if self._scale is None else self._scale.item()  # type: ignore[attr-defined]
+        return self._init_scale if self._scale is None else self._scale.item()
 
     def get_growth_factor(self) -> float:
         """What the scale grows by."""
@@ -211,7 +220,9 @@ class GradScaler:
             "growth_factor": self._growth_factor,
             "backoff_factor": self._backoff_factor,
             "growth_interval": self._growth_interval,
-            "_growth_tracker": self._init_growth_tracker if self._scale is None else self._growth_tracker,
+            "_growth_tracker": self._init_growth_tracker
+            if self._scale is None
+            else self._growth_tracker,
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -223,11 +234,14 @@ class GradScaler:
                 "The source state dict is empty, possibly because it was saved from a disabled instance of GradScaler."
             )
         self._init_scale = state_dict["scale"]
-        self._growth_factor, self._backoff_factor = state_dict["growth_factor"], state_dict["backoff_factor"]
+        self._growth_factor, self._backoff_factor = (
+            state_dict["growth_factor"],
+            state_dict["backoff_factor"],
+        )
         self._growth_interval = state_dict["growth_interval"]
         self._init_growth_tracker = self._growth_tracker = state_dict["_growth_tracker"]
         if self._scale is not None:
-            self._scale.fill_(self._init_scale)  # type: ignore[attr-defined]
+            self._scale.fill_(self._init_scale)
 
     def __getstate__(self) -> dict[str, Any]:
         if self._stages:
@@ -236,7 +250,11 @@ class GradScaler:
                 "scaler.update()."
             )
         tracker = self.state_dict().get("_growth_tracker", 0)
-        return self.__dict__ | {"_init_scale": self.get_scale(), "_init_growth_tracker": tracker, "_scale": None}
+        return self.__dict__ | {
+            "_init_scale": self.get_scale(),
+            "_init_growth_tracker": tracker,
+            "_scale": None,
+        }
 
 
 def _unscale(optimizer: Optimizer, factor: float) -> bool | None:

@@ -59,5 +59,3 @@ def mem_get_info(device: Any = None) -> tuple[int, int]:
     with cp.cuda.Device(index_of(device)):
         free, total = cp.cuda.runtime.memGetInfo()
         return int(free), int(total)
-
-

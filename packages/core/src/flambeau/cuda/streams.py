@@ -20,7 +20,9 @@ class Event:
         self, enable_timing: bool = False, blocking: bool = False, interprocess: bool = False, external: bool = False
     ) -> None:  # fmt: skip
         self._timed = enable_timing
-        self._event = runtime().cuda.Event(block=blocking, disable_timing=not enable_timing, interprocess=interprocess)
+        self._event = runtime().cuda.Event(
+            block=blocking, disable_timing=not enable_timing, interprocess=interprocess
+        )
         self._recorded = False
 
     def record(self, stream: Stream | None = None) -> None:
@@ -67,7 +69,9 @@ class Stream:
         cp = runtime()
         self._index = index_of(device)
         with cp.cuda.Device(self._index):
-            self._stream = cp.cuda.Stream(non_blocking=True, priority=priority) if _stream is None else _stream
+            self._stream = (
+                cp.cuda.Stream(non_blocking=True, priority=priority) if _stream is None else _stream
+            )
 
     @property
     def device(self) -> Device:
@@ -108,7 +112,10 @@ class Stream:
         self._stream.__exit__(*error)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Stream) and (self._index, self.cuda_stream) == (other._index, other.cuda_stream)
+        return isinstance(other, Stream) and (self._index, self.cuda_stream) == (
+            other._index,
+            other.cuda_stream,
+        )
 
     def __hash__(self) -> int:
         return hash((self._index, self.cuda_stream))

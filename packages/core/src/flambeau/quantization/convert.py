@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from .._base import dtypes
 from ..nn import Linear, Module
@@ -48,19 +48,26 @@ def quantize_dynamic(
     )
     """
     if dtype is not qint8:
-        raise ValueError(f"quantize_dynamic: dtype must be {qint8!r}, the only one there is, but got {dtype!r}")
+        raise ValueError(
+            f"quantize_dynamic: dtype must be {qint8!r}, the only one there is, but got {dtype!r}"
+        )
     if mapping is not None:
-        raise ValueError("quantize_dynamic: mapping is not supported: nn.Linear becomes quantization.DynamicLinear")
+        raise ValueError(
+            "quantize_dynamic: mapping is not supported: nn.Linear becomes quantization.DynamicLinear"
+        )
     wanted = _wanted(model, qconfig_spec)
     if "" in wanted:
         if inplace:
-            raise ValueError("quantize_dynamic: the model is itself a Linear, which cannot be replaced in place")
-        return DynamicLinear.from_float(model, wanted[""].per_channel)  # type: ignore[arg-type]
+            raise ValueError(
+                "quantize_dynamic: the model is itself a Linear, which cannot be replaced in place"
+            )
+        return DynamicLinear.from_float(cast(Linear, model), wanted[""].per_channel)
     out = model if inplace else copy.deepcopy(model)
     for name, config in wanted.items():
         parent, _, last = name.rpartition(".")
         owner = out.get_submodule(parent)
-        setattr(owner, last, DynamicLinear.from_float(out.get_submodule(name), config.per_channel))  # type: ignore[arg-type]
+        layer = cast(Linear, out.get_submodule(name))
+        setattr(owner, last, DynamicLinear.from_float(layer, config.per_channel))
     return out
 
 

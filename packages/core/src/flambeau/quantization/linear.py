@@ -27,27 +27,35 @@ class DynamicLinear(Module):
     weight_scale: Tensor
     bias: Tensor | None
 
-    def __init__(self, in_features: int, out_features: int, bias: bool = True, per_channel: bool = False) -> None:
+    def __init__(
+        self, in_features: int, out_features: int, bias: bool = True, per_channel: bool = False
+    ) -> None:
         super().__init__()
         if in_features > LONGEST:
             raise ValueError(
                 f"DynamicLinear: in_features must be at most {LONGEST}, so that int32 holds the sums, but got {in_features}"
             )
-        self.in_features, self.out_features, self.per_channel = in_features, out_features, per_channel
+        self.in_features, self.out_features, self.per_channel = (
+            in_features,
+            out_features,
+            per_channel,
+        )
         self.register_buffer("weight", zeros(out_features, in_features, dtype=dtypes.int8))
-        self.register_buffer("weight_scale", zeros(*([out_features] if per_channel else [])) + 1)  # type: ignore[arg-type]
+        self.register_buffer("weight_scale", zeros(*([out_features] if per_channel else [])) + 1)
         self.register_buffer("bias", zeros(out_features) if bias else None)
 
     @classmethod
     def from_float(cls, mod: Linear, per_channel: bool = False) -> DynamicLinear:
         """The quantized form of a float32 `nn.Linear`, which is left as it is."""
         if mod.weight.dtype is not dtypes.float32:
-            raise TypeError(f"DynamicLinear.from_float: expected float32 weights, but got {mod.weight.dtype}")
+            raise TypeError(
+                f"DynamicLinear.from_float: expected float32 weights, but got {mod.weight.dtype}"
+            )
         made = cls(mod.in_features, mod.out_features, mod.bias is not None, per_channel)
         with no_grad():
-            made.weight, made.weight_scale = quantize_weight(mod.weight.detach(), per_channel)  # type: ignore[attr-defined]
+            made.weight, made.weight_scale = quantize_weight(mod.weight.detach(), per_channel)
             if mod.bias is not None:
-                made.bias = mod.bias.detach().clone()  # type: ignore[attr-defined]
+                made.bias = mod.bias.detach().clone()
         return made.train(mod.training)
 
     def dequantize(self) -> Tensor:
@@ -59,21 +67,23 @@ class DynamicLinear(Module):
         >>> bool(((quantized.dequantize() - layer.weight).abs() <= quantized.weight_scale).all())
         True
         """
-        scale = self.weight_scale.unsqueeze(1) if self.per_channel else self.weight_scale  # type: ignore[attr-defined]
-        return self.weight.to(dtypes.float32) * scale  # type: ignore[attr-defined]
+        scale = self.weight_scale.unsqueeze(1) if self.per_channel else self.weight_scale
+        return self.weight.to(dtypes.float32) * scale
 
     def forward(self, input: Tensor) -> Tensor:
         if not input.dtype.is_floating_point:
-            raise RuntimeError(f"DynamicLinear: expected a floating point input, but got {input.dtype}")
+            raise RuntimeError(
+                f"DynamicLinear: expected a floating point input, but got {input.dtype}"
+            )
         if not input.ndim or input.shape[-1] != self.in_features:
             raise RuntimeError(
                 f"DynamicLinear: expected input (..., {self.in_features}), but got shape {list(input.shape)}"
             )
         with no_grad():
-            if input.numel() == 0:  # type: ignore[attr-defined]
-                return input.new_zeros((*input.shape[:-1], self.out_features))  # type: ignore[attr-defined]
-            steps, scale = quantize_activation(input.to(dtypes.float32))  # type: ignore[attr-defined]
-            out = integer_product(steps, self.weight) * (scale * self.weight_scale)  # type: ignore[operator]
+            if input.numel() == 0:
+                return input.new_zeros((*input.shape[:-1], self.out_features))
+            steps, scale = quantize_activation(input.to(dtypes.float32))
+            out = integer_product(steps, self.weight) * (scale * self.weight_scale)
             if self.bias is not None:
                 out = out + self.bias
             return out.to(input.dtype)
@@ -82,7 +92,10 @@ class DynamicLinear(Module):
         return "DynamicQuantizedLinear"
 
     def extra_repr(self) -> str:
-        prefix, scheme = dtypes.dtype.prefix, "per_channel_affine" if self.per_channel else "per_tensor_affine"
+        prefix, scheme = (
+            dtypes.dtype.prefix,
+            "per_channel_affine" if self.per_channel else "per_tensor_affine",
+        )
         return (
             f"in_features={self.in_features}, out_features={self.out_features}, dtype={prefix}qint8, "
             f"qscheme={prefix}{scheme}"

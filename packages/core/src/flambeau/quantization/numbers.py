@@ -14,6 +14,7 @@ from __future__ import annotations
 from .._base import dtypes
 from ..nn.functional import linear
 from ..ops.comparison import where
+from ..ops.creation import zeros
 from ..runtime.tensor import Tensor
 
 qint8 = dtypes.dtype("qint8", dtypes.INT, 1, 1)  # names a request; what is stored is int8
@@ -26,31 +27,34 @@ SMALLEST = 6.1e-5  # PyTorch's bound on an activation's scale: below it 1 / scal
 
 def quantize_weight(weight: Tensor, per_channel: bool) -> tuple[Tensor, Tensor]:
     """(int8 weight, float32 scale): one scale in all, or one for each row."""
-    largest = weight.abs().amax(1) if per_channel else weight.abs().amax()  # type: ignore[attr-defined]
+    largest = weight.abs().amax(1) if per_channel else weight.abs().amax()
     scale = (largest / 127.5).clamp(min=2.0**-23)  # a row of zeros has no scale of its own
-    inverse = 1 / scale  # as PyTorch rounds: not the same as dividing where a weight lies between two steps
+    inverse = (
+        1 / scale
+    )  # as PyTorch rounds: not the same as dividing where a weight lies between two steps
     steps = (weight * (inverse.unsqueeze(1) if per_channel else inverse)).round().clamp(-128, 127)
     return steps.to(dtypes.int8), scale
 
 
 def quantize_activation(x: Tensor) -> tuple[Tensor, Tensor]:
     """(q - zero as float32, scale) of a call's input; 0 is always one of the levels."""
-    low, high = x.amin().clamp(max=0.0), x.amax().clamp(min=0.0)  # type: ignore[attr-defined]
+    low, high = x.amin().clamp(max=0.0), x.amax().clamp(min=0.0)
     span = (high - low) / LEVELS
     scale = where(span == 0, 0.1, span)
     zero = (-low / scale).round()
     scale = scale.clamp(min=SMALLEST)
-    return (x / scale).round().add(zero).clamp(0, LEVELS) - zero, scale  # type: ignore[operator]
+    return (x / scale).round().add(zero).clamp(0, LEVELS) - zero, scale
 
 
 def integer_product(steps: Tensor, weight: Tensor) -> Tensor:
     """steps @ weight.T of integers, exact as in int32; `steps` are integers in float32, `weight` is int8."""
     size = weight.shape[1]
     if size <= PIECE:
-        return linear(steps, weight.to(dtypes.float32))  # type: ignore[attr-defined]
-    total: Tensor | None = None
-    for begin in range(0, size, PIECE):
-        piece = slice(begin, begin + PIECE)
-        part = linear(steps[..., piece], weight[:, piece].to(dtypes.float32)).to(dtypes.int32)  # type: ignore[attr-defined, index]
-        total = part if total is None else total + part  # type: ignore[operator]
-    return total.to(dtypes.float32)  # type: ignore[union-attr, attr-defined]
+        return linear(steps, weight.to(dtypes.float32))
+    parts = (slice(begin, begin + PIECE) for begin in range(0, size, PIECE))
+    total = zeros(*steps.shape[:-1], weight.shape[0], dtype=dtypes.int32, device=steps.device)
+    for part in parts:
+        total = total + linear(steps[..., part], weight[:, part].to(dtypes.float32)).to(
+            dtypes.int32
+        )
+    return total.to(dtypes.float32)

@@ -1,10 +1,10 @@
 """CUDA through CuPy: the only folder that imports it, and only when a CUDA device is first used.
 
-    driver     is there a GPU, is there CuPy, and the errors that say what is missing
-    backend    the backend object: arrays in and out, one or several GPUs
-    xp         CuPy's namespace with what operators need and CuPy lacks
-    memory     the allocator that counts, and says what is wrong when memory runs out
-    providers  elementwise chains as one generated kernel each
+driver     is there a GPU, is there CuPy, and the errors that say what is missing
+backend    the backend object: arrays in and out, one or several GPUs
+xp         CuPy's namespace with what operators need and CuPy lacks
+memory     the allocator that counts, and says what is wrong when memory runs out
+providers  elementwise chains as one generated kernel each
 """
 
 from __future__ import annotations

@@ -81,14 +81,18 @@ class _Provider:
         key = (dtype, id(self.op.vjp_rule.program(attrs)))
         if key not in self.made:
             found = source(self.op, dtype, attrs)
-            self.made[key] = None if found is None else (cupy.RawKernel(found[0], "fused", OPTIONS), found[1])
+            self.made[key] = (
+                None if found is None else (cupy.RawKernel(found[0], "fused", OPTIONS), found[1])
+            )
         kernel = self.made[key]
         if kernel is None:
             return self.op.kernels[None](xp, *arrays, **attrs)
         return _launch(*kernel, arrays, attrs, self.op.result == "bool")
 
 
-def _launch(kernel: Any, params: tuple[str, ...], arrays: tuple, attrs: dict[str, Any], predicate: bool) -> Any:
+def _launch(
+    kernel: Any, params: tuple[str, ...], arrays: tuple, attrs: dict[str, Any], predicate: bool
+) -> Any:
     dense = [cupy.ascontiguousarray(a) for a in arrays]
     out = cupy.empty(dense[0].shape, bool if predicate else dense[0].dtype)
     count = dense[0].size
