@@ -37,7 +37,7 @@ def _fresh(x: Any) -> Any:
     if not isinstance(x, Tensor) or not (x.dtype.is_floating_point or x.dtype.is_complex):
         return x
     if not x.requires_grad:
-        made = x.detach()  # type: ignore[attr-defined]
+        made = x.detach()
         made._node = Leaf(made)
         return made
     before, state.local.grad = state.local.grad, True
@@ -91,11 +91,22 @@ def vjp(func: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple
         pairs = [(o, g) for o, g in zip(outs, gs) if o.requires_grad]
         wanted = [x for x in flat_in if isinstance(x, Tensor) and x.requires_grad]
         found = iter(
-            tape_grad([o for o, _ in pairs], wanted, [g for _, g in pairs], True, again, True, True, materialize_grads=True)
+            tape_grad(
+                [o for o, _ in pairs],
+                wanted,
+                [g for _, g in pairs],
+                True,
+                again,
+                True,
+                True,
+                materialize_grads=True,
+            )
             if pairs
             else [zeros_like(w) for w in wanted]
         )
-        leaves = [next(found) if isinstance(x, Tensor) and x.requires_grad else _zero(x) for x in flat_in]
+        leaves = [
+            next(found) if isinstance(x, Tensor) and x.requires_grad else _zero(x) for x in flat_in
+        ]
         return pytree.unflatten(leaves, spec)
 
     shown = out if before and _leads_outside(_tensors(out), flat_in) else pytree.map_(_strip, out)
@@ -107,10 +118,12 @@ def _zero(x: Any) -> Any:
 
 
 def _strip(x: Any) -> Any:
-    return x.detach() if isinstance(x, Tensor) else x  # type: ignore[attr-defined]
+    return x.detach() if isinstance(x, Tensor) else x
 
 
-def grad(func: Callable[..., Any], argnums: int | tuple[int, ...] = 0, has_aux: bool = False) -> Callable[..., Any]:
+def grad(
+    func: Callable[..., Any], argnums: int | tuple[int, ...] = 0, has_aux: bool = False
+) -> Callable[..., Any]:
     """The function that gives the gradient of a scalar function by its arguments `argnums`.
 
     >>> import flambeau
@@ -126,7 +139,9 @@ def grad(func: Callable[..., Any], argnums: int | tuple[int, ...] = 0, has_aux: 
     return run
 
 
-def grad_and_value(func: Callable[..., Any], argnums: int | tuple[int, ...] = 0, has_aux: bool = False) -> Callable[..., Any]:
+def grad_and_value(
+    func: Callable[..., Any], argnums: int | tuple[int, ...] = 0, has_aux: bool = False
+) -> Callable[..., Any]:
     """As `grad`, giving (gradient, value); with `has_aux` (gradient, (value, aux)).
 
     >>> import flambeau
@@ -147,19 +162,27 @@ def grad_and_value(func: Callable[..., Any], argnums: int | tuple[int, ...] = 0,
             made = func(*full, **kwargs)
             value, aux = made if has_aux else (made, None)
             if not isinstance(value, Tensor):
-                raise RuntimeError(f"grad_and_value(f)(*args): Expected f(*args) to return tensor, got type {type(value)}")
+                raise RuntimeError(
+                    f"grad_and_value(f)(*args): Expected f(*args) to return tensor, got type {type(value)}"
+                )
             if value.ndim:
-                raise RuntimeError(f"grad_and_value(f)(*args): Expected f(*args) to return a scalar tensor, got tensor with {value.ndim} dims. Maybe you wanted to use the vjp or jacrev APIs instead?")
+                raise RuntimeError(
+                    f"grad_and_value(f)(*args): Expected f(*args) to return a scalar tensor, got tensor with {value.ndim} dims. Maybe you wanted to use the vjp or jacrev APIs instead?"
+                )
             leaves, spec = pytree.flatten(inner)
             wanted = [x for x in leaves if isinstance(x, Tensor) and x.requires_grad]
             create = before and _leads_outside([value], leaves)
             if value.requires_grad:
-                found = iter(tape_grad(value, wanted, None, True, create, True, True, materialize_grads=True))
+                found = iter(
+                    tape_grad(value, wanted, None, True, create, True, True, materialize_grads=True)
+                )
             else:
                 found = iter([zeros_like(w) for w in wanted])
         finally:
             state.local.grad = before
-        gs = pytree.unflatten([next(found) if isinstance(x, Tensor) and x.requires_grad else x for x in leaves], spec)
+        gs = pytree.unflatten(
+            [next(found) if isinstance(x, Tensor) and x.requires_grad else x for x in leaves], spec
+        )
         g = gs[0] if isinstance(argnums, int) else gs
         if not create:
             value, aux = _strip(value), pytree.map_(_strip, aux)
@@ -168,7 +191,14 @@ def grad_and_value(func: Callable[..., Any], argnums: int | tuple[int, ...] = 0,
     return run
 
 
-def jvp(func: Callable[..., Any], primals: tuple, tangents: tuple, *, strict: bool = False, has_aux: bool = False) -> tuple:
+def jvp(
+    func: Callable[..., Any],
+    primals: tuple,
+    tangents: tuple,
+    *,
+    strict: bool = False,
+    has_aux: bool = False,
+) -> tuple:
     """(func(*primals), its derivative in the direction `tangents`), by forward mode.
 
     >>> import flambeau
@@ -176,16 +206,23 @@ def jvp(func: Callable[..., Any], primals: tuple, tangents: tuple, *, strict: bo
     (tensor(0.), tensor(2.))
     """
     if not isinstance(primals, tuple) or not isinstance(tangents, tuple):
-        raise RuntimeError(f"jvp(f, primals, tangents): Expected primals and tangents to be tuples, got {type(primals)} and {type(tangents)}")
+        raise RuntimeError(
+            f"jvp(f, primals, tangents): Expected primals and tangents to be tuples, got {type(primals)} and {type(tangents)}"
+        )
     flat, spec = pytree.flatten(primals)
     moved, other = pytree.flatten(tangents)
     if spec != other:
-        raise RuntimeError("jvp(f, primals, tangents): Expected primals and tangents to have the same python structure.")
+        raise RuntimeError(
+            "jvp(f, primals, tangents): Expected primals and tangents to have the same python structure."
+        )
     level = _new_level()
     duals = [dual_of(p, t, level) for p, t in zip(flat, moved)]
     made = func(*pytree.unflatten(duals, spec))
     out, aux = made if has_aux else (made, None)
-    result = pytree.map_(lambda x: _primal(x, level), out), pytree.map_(lambda x: _tangent(x, level), out)
+    result = (
+        pytree.map_(lambda x: _primal(x, level), out),
+        pytree.map_(lambda x: _tangent(x, level), out),
+    )
     return (*result, pytree.map_(lambda x: _primal(x, level), aux)) if has_aux else result
 
 
@@ -207,7 +244,14 @@ class _Batch:
         return batched(value, self.size, self.level)
 
 
-def vmap(func: Callable[..., Any], in_dims: Any = 0, out_dims: Any = 0, randomness: str = "error", *, chunk_size: int | None = None) -> Callable[..., Any]:
+def vmap(
+    func: Callable[..., Any],
+    in_dims: Any = 0,
+    out_dims: Any = 0,
+    randomness: str = "error",
+    *,
+    chunk_size: int | None = None,
+) -> Callable[..., Any]:
     """The function that maps `func` over a dimension of its inputs, in one pass.
 
     >>> import flambeau
@@ -215,25 +259,38 @@ def vmap(func: Callable[..., Any], in_dims: Any = 0, out_dims: Any = 0, randomne
     tensor([3., 3.])
     """
     if randomness not in ("error", "same", "different"):
-        raise RuntimeError(f"Only allowed values for randomness are 'error', 'different', or 'same'. Got {randomness}")
+        raise RuntimeError(
+            f"Only allowed values for randomness are 'error', 'different', or 'same'. Got {randomness}"
+        )
 
     @functools.wraps(func)
     def run(*args: Any, **kwargs: Any) -> Any:
         flat, spec = pytree.flatten(args)
         dims = _spread(in_dims, args)
         if len(dims) != len(flat):
-            raise ValueError(f"vmap: in_dims is not compatible with the structure of inputs: {in_dims!r}")
+            raise ValueError(
+                f"vmap: in_dims is not compatible with the structure of inputs: {in_dims!r}"
+            )
         sizes = {x.shape[d] for x, d in zip(flat, dims) if d is not None}
         if not sizes:
-            raise ValueError("vmap: at least one input must have a dimension to map over; all in_dims are None")
+            raise ValueError(
+                "vmap: at least one input must have a dimension to map over; all in_dims are None"
+            )
         if len(sizes) > 1:
-            raise ValueError(f"vmap: Expected all tensors to have the same size in the mapped dimension, got sizes {sorted(sizes)} for the mapped dimension")
+            raise ValueError(
+                f"vmap: Expected all tensors to have the same size in the mapped dimension, got sizes {sorted(sizes)} for the mapped dimension"
+            )
         size = sizes.pop()
         step = chunk_size or size
         parts = []
         for at in range(0, max(size, 1), max(step, 1)):
             n = min(step, size - at)
-            moved = [x if d is None else (x.movedim(d, 0) if n == size else x.movedim(d, 0).narrow(0, at, n)) for x, d in zip(flat, dims)]
+            moved = [
+                x
+                if d is None
+                else (x.movedim(d, 0) if n == size else x.movedim(d, 0).narrow(0, at, n))
+                for x, d in zip(flat, dims)
+            ]
             parts.append(_mapped(func, moved, dims, spec, n, kwargs, randomness))
         return _gather_parts(parts, out_dims)
 
@@ -245,7 +302,9 @@ def _spread(in_dims: Any, args: tuple) -> list:
     if isinstance(in_dims, int):
         return [in_dims if isinstance(x, Tensor) else None for x in pytree.flatten(args)[0]]
     if not isinstance(in_dims, (tuple, list)) or len(in_dims) != len(args):
-        raise ValueError(f"vmap: in_dims must have one entry per argument; got {in_dims!r} for {len(args)} arguments")
+        raise ValueError(
+            f"vmap: in_dims must have one entry per argument; got {in_dims!r} for {len(args)} arguments"
+        )
     out: list = []
     for d, a in zip(in_dims, args):
         leaves = pytree.flatten(a)[0]
@@ -256,7 +315,15 @@ def _spread(in_dims: Any, args: tuple) -> list:
     return out
 
 
-def _mapped(func: Callable[..., Any], flat: list, dims: list, spec: Any, size: int, kwargs: dict, randomness: str) -> Any:
+def _mapped(
+    func: Callable[..., Any],
+    flat: list,
+    dims: list,
+    spec: Any,
+    size: int,
+    kwargs: dict,
+    randomness: str,
+) -> Any:
     level = _new_level()
     wrapped = [x if d is None else batched(x, size, level) for x, d in zip(flat, dims)]
     outer = state.local.batch
@@ -273,7 +340,7 @@ def _unwrapped(x: Any, size: int, level: int) -> Tensor:
         return x.value
     if not isinstance(x, Tensor):
         raise ValueError(f"vmap: the function must only return Tensors, got type {type(x)}")
-    return x.unsqueeze(0).expand((size, *x.shape))  # type: ignore[attr-defined]
+    return x.unsqueeze(0).expand((size, *x.shape))
 
 
 def _gather_parts(parts: list, out_dims: Any) -> Any:
@@ -281,12 +348,22 @@ def _gather_parts(parts: list, out_dims: Any) -> Any:
 
     flats = [pytree.flatten(p)[0] for p in parts]
     spec = pytree.flatten(parts[0])[1]
-    dims = [out_dims] * len(flats[0]) if isinstance(out_dims, int) else list(pytree.flatten(out_dims)[0])
+    dims = (
+        [out_dims] * len(flats[0])
+        if isinstance(out_dims, int)
+        else list(pytree.flatten(out_dims)[0])
+    )
     joined = [rows[0] if len(rows) == 1 else cat(list(rows), 0) for rows in zip(*flats)]
     return pytree.unflatten([x if d == 0 else x.movedim(0, d) for x, d in zip(joined, dims)], spec)
 
 
-def jacrev(func: Callable[..., Any], argnums: int | tuple[int, ...] = 0, *, has_aux: bool = False, chunk_size: int | None = None) -> Callable[..., Any]:
+def jacrev(
+    func: Callable[..., Any],
+    argnums: int | tuple[int, ...] = 0,
+    *,
+    has_aux: bool = False,
+    chunk_size: int | None = None,
+) -> Callable[..., Any]:
     """The Jacobian, row by row through reverse mode (vmapped).
 
     >>> import flambeau
@@ -316,7 +393,10 @@ def jacrev(func: Callable[..., Any], argnums: int | tuple[int, ...] = 0, *, has_
                 return pull(pytree.unflatten(cotangents, spec))
 
             found = vmap(one, chunk_size=chunk_size)(basis)
-            shaped = tuple(pytree.map_(lambda g, o=o: g.reshape((*o.shape, *tuple(g.shape)[1:])), f) for f in found)
+            shaped = tuple(
+                pytree.map_(lambda g, o=o: g.reshape((*o.shape, *tuple(g.shape)[1:])), f)
+                for f in found
+            )
             rows.append(shaped[0] if isinstance(argnums, int) else shaped)
         jacobian = pytree.unflatten(rows, spec)
         return (jacobian, got[2]) if has_aux else jacobian
@@ -324,7 +404,13 @@ def jacrev(func: Callable[..., Any], argnums: int | tuple[int, ...] = 0, *, has_
     return run
 
 
-def jacfwd(func: Callable[..., Any], argnums: int | tuple[int, ...] = 0, has_aux: bool = False, *, randomness: str = "error") -> Callable[..., Any]:
+def jacfwd(
+    func: Callable[..., Any],
+    argnums: int | tuple[int, ...] = 0,
+    has_aux: bool = False,
+    *,
+    randomness: str = "error",
+) -> Callable[..., Any]:
     """The Jacobian, column by column through forward mode (vmapped).
 
     >>> import flambeau
@@ -351,7 +437,12 @@ def jacfwd(func: Callable[..., Any], argnums: int | tuple[int, ...] = 0, has_aux
             made = vmap(one, randomness=randomness)(basis)
             if has_aux:
                 aux = pytree.map_(lambda t: t.select(0, 0), made[1])
-            columns.append(pytree.map_(lambda t, x=x: t.movedim(0, -1).reshape((*tuple(t.shape)[1:], *x.shape)), made[0]))
+            columns.append(
+                pytree.map_(
+                    lambda t, x=x: t.movedim(0, -1).reshape((*tuple(t.shape)[1:], *x.shape)),
+                    made[0],
+                )
+            )
         jacobian = columns[0] if isinstance(argnums, int) else tuple(columns)
         return (jacobian, aux) if has_aux else jacobian
 
@@ -374,8 +465,13 @@ def stack_module_state(models: Any) -> tuple[dict, dict]:
     models = list(models)
     if not models:
         raise RuntimeError("stack_module_state: Expected at least one model, got 0.")
-    params = {k: stack([dict(m.named_parameters())[k].detach() for m in models]).requires_grad_() for k, _ in models[0].named_parameters()}
-    buffers = {k: stack([dict(m.named_buffers())[k] for m in models]) for k, _ in models[0].named_buffers()}
+    params = {
+        k: stack([dict(m.named_parameters())[k].detach() for m in models]).requires_grad_()
+        for k, _ in models[0].named_parameters()
+    }
+    buffers = {
+        k: stack([dict(m.named_buffers())[k] for m in models]) for k, _ in models[0].named_buffers()
+    }
     return params, buffers
 
 

@@ -26,10 +26,21 @@ def set_printoptions(precision: int | None = None, threshold: int | None = None,
 
     >>> set_printoptions(precision=4)
     """
-    presets = {"default": (4, 1000, 3, 80), "short": (2, 1000, 2, 80), "full": (4, math.inf, 3, 80)}
+    presets: dict[str, tuple[Any, ...]] = {
+        "default": (4, 1000, 3, 80),
+        "short": (2, 1000, 2, 80),
+        "full": (4, math.inf, 3, 80),
+    }
     if profile is not None:
-        Options.precision, Options.threshold, Options.edgeitems, Options.linewidth = presets[profile]
-    given = {"precision": precision, "threshold": threshold, "edgeitems": edgeitems, "linewidth": linewidth}
+        Options.precision, Options.threshold, Options.edgeitems, Options.linewidth = presets[
+            profile
+        ]
+    given = {
+        "precision": precision,
+        "threshold": threshold,
+        "edgeitems": edgeitems,
+        "linewidth": linewidth,
+    }
     for name, value in given.items():
         if value is not None:
             setattr(Options, name, value)
@@ -118,7 +129,9 @@ def _shown(array: Any) -> list:
             ahead = (slice(None),) * d
             import numpy as np
 
-            array = np.concatenate([array[(*ahead, slice(0, edge))], array[(*ahead, slice(n - edge, n))]], d)
+            array = np.concatenate(
+                [array[(*ahead, slice(0, edge))], array[(*ahead, slice(n - edge, n))]], d
+            )
     return array.reshape(-1).tolist()
 
 
@@ -144,7 +157,9 @@ def tensor_repr(tensor: Tensor, prefix: str = "tensor(") -> str:
         suffixes.insert(0, f"device='{tensor.device}'")
     default = dtypes.get_default_dtype()
     usual = (default, default.to_complex(), dtypes.int64, dtypes.bool_)
-    if kind not in usual or (tensor.device.type != "meta" and not tensor._array.size and kind is not default):
+    if kind not in usual or (
+        tensor.device.type != "meta" and not tensor._array.size and kind is not default
+    ):
         suffixes.append(f"dtype={kind}")
     node = history(tensor)
     if node is not None:

@@ -27,7 +27,7 @@ def get_rng_state() -> Tensor:
 
 def set_rng_state(new_state: Tensor) -> None:
     """Goes back to a state of `get_rng_state`."""
-    _numbers.set_rng_state(new_state.numpy())  # type: ignore[attr-defined]
+    _numbers.set_rng_state(new_state.numpy())
 
 
 class fork_rng:

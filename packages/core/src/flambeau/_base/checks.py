@@ -24,7 +24,9 @@ def wrap_dim(dim: int, ndim: int, scalar: bool = True) -> int:
     """`dim` counted from the front. A 0-d tensor counts as having one dimension, as in PyTorch."""
     n = ndim or (1 if scalar else 0)
     if not -n <= dim < n:
-        raise IndexError(f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {dim})")
+        raise IndexError(
+            f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {dim})"
+        )
     return dim + n if dim < 0 else dim
 
 
@@ -66,7 +68,9 @@ def as_size(values: Iterable[Any], what: str = "size") -> Shape:
         try:
             out.append(as_index(v))
         except TypeError:
-            raise TypeError(f"{what}: expected a tuple of ints, but found element of type {type(v).__name__}") from None
+            raise TypeError(
+                f"{what}: expected a tuple of ints, but found element of type {type(v).__name__}"
+            ) from None
     return tuple(out)
 
 
@@ -96,6 +100,8 @@ def infer_size(shape: Sequence[int], numel: int) -> Shape:
         return tuple(shape)
     if known == 0:
         check(numel == 0, lambda: text)
-        fail(f"cannot reshape tensor of 0 elements into shape {list(shape)} because the unspecified dimension size -1 can be any value and is ambiguous")
+        fail(
+            f"cannot reshape tensor of 0 elements into shape {list(shape)} because the unspecified dimension size -1 can be any value and is ambiguous"
+        )
     check(numel % known == 0, lambda: text)
     return tuple(numel // known if n == -1 else n for n in shape)

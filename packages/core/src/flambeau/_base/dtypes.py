@@ -22,10 +22,12 @@ class dtype:
     (4, False)
     """
 
-    __slots__ = ("name", "category", "itemsize", "is_signed", "_numpy", "rank")
+    __slots__ = ("_numpy", "category", "is_signed", "itemsize", "name", "rank")
     prefix = "flambeau."
 
-    def __init__(self, name: str, category: int, itemsize: int, rank: int, signed: bool = True) -> None:
+    def __init__(
+        self, name: str, category: int, itemsize: int, rank: int, signed: bool = True
+    ) -> None:
         self.name, self.category, self.itemsize, self.rank = name, category, itemsize, rank
         self.is_signed = signed
         self._numpy: np.dtype | None = None
@@ -48,13 +50,18 @@ class dtype:
 
     def to_real(self) -> dtype:
         """complex64 to float32 and so on; others unchanged."""
-        return {"complex128": float64, "complex64": float32, "complex32": float16}.get(self.name, self)
+        return {"complex128": float64, "complex64": float32, "complex32": float16}.get(
+            self.name, self
+        )
 
     def to_complex(self) -> dtype:
         """float32 to complex64 and so on; complex types unchanged."""
-        return {"float64": complex128, "float32": complex64, "float16": complex64, "bfloat16": complex64}.get(
-            self.name, self
-        )
+        return {
+            "float64": complex128,
+            "float32": complex64,
+            "float16": complex64,
+            "bfloat16": complex64,
+        }.get(self.name, self)
 
     def __repr__(self) -> str:
         return dtype.prefix + self.name
@@ -124,7 +131,9 @@ def _lookup(numpy_dtype: np.dtype) -> dtype:
     found = next((d for d in ALL if d.name == native.name), None)
     if found is None:
         names = ", ".join(d.name for d in ALL)
-        raise TypeError(f"can't convert np.ndarray of type {numpy_dtype}. The only supported types are: {names}.")
+        raise TypeError(
+            f"can't convert np.ndarray of type {numpy_dtype}. The only supported types are: {names}."
+        )
     return found
 
 
@@ -171,7 +180,9 @@ def promote_types(a: dtype, b: dtype) -> dtype:
 def _mixed_signs(a: dtype, b: dtype) -> dtype:
     unsigned, signed = (b, a) if a.is_signed else (a, b)
     if unsigned is not uint8:
-        raise RuntimeError(f"Promotion for uint16, uint32, uint64 types is not supported, attempted to promote {a} and {b}")
+        raise RuntimeError(
+            f"Promotion for uint16, uint32, uint64 types is not supported, attempted to promote {a} and {b}"
+        )
     return int16 if signed is int8 else signed
 
 
@@ -201,7 +212,11 @@ def _over(high: dtype | None, low: dtype | None) -> dtype | None:
         return high
     if high.category == FLOAT:
         return high.to_complex()
-    return low if high.category < FLOAT <= low.category or high.category == BOOL else promote_types(high, low)
+    return (
+        low
+        if high.category < FLOAT <= low.category or high.category == BOOL
+        else promote_types(high, low)
+    )
 
 
 def can_cast(from_: dtype, to: dtype) -> bool:

@@ -17,4 +17,6 @@ class OutOfMemoryError(RuntimeError):
 
 def missing_extra(what: str, module: str, extra: str, package: str = "flambeau") -> MissingExtra:
     """The error for `what` needing `module`, which `pip install package[extra]` brings."""
-    return MissingExtra(f"{what} needs {module}, which is not installed: pip install '{package}[{extra}]'")
+    return MissingExtra(
+        f"{what} needs {module}, which is not installed: pip install '{package}[{extra}]'"
+    )

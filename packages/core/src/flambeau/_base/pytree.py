@@ -13,7 +13,10 @@ _nodes: dict[type, tuple[Flatten, Unflatten]] = {
     list: (lambda x: (x, None), lambda leaves, _: list(leaves)),
     tuple: (lambda x: (list(x), None), lambda leaves, _: tuple(leaves)),
     dict: (lambda x: (list(x.values()), tuple(x)), lambda leaves, keys: dict(zip(keys, leaves))),
-    OrderedDict: (lambda x: (list(x.values()), tuple(x)), lambda leaves, keys: OrderedDict(zip(keys, leaves))),
+    OrderedDict: (
+        lambda x: (list(x.values()), tuple(x)),
+        lambda leaves, keys: OrderedDict(zip(keys, leaves)),
+    ),
 }
 _namedtuple = (lambda x: (list(x), type(x)), lambda leaves, cls: cls(*leaves))
 
@@ -33,9 +36,11 @@ def _rule(x: Any) -> tuple[Flatten, Unflatten] | None:
 class Spec:
     """The structure left when the leaves are taken out; equal specs have equal structure."""
 
-    __slots__ = ("cls", "context", "children")
+    __slots__ = ("children", "cls", "context")
 
-    def __init__(self, cls: type | None, context: Any = None, children: tuple[Spec, ...] = ()) -> None:
+    def __init__(
+        self, cls: type | None, context: Any = None, children: tuple[Spec, ...] = ()
+    ) -> None:
         self.cls, self.context, self.children = cls, context, children
 
     def _key(self) -> tuple:

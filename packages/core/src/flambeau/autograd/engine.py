@@ -25,7 +25,7 @@ def _start(outputs: list[Tensor], grads: list) -> list[Tensor]:
     begin = []
     for out, g in zip(outputs, grads):
         if g is None:
-            if out.requires_grad and out.numel() != 1:  # type: ignore[attr-defined]
+            if out.requires_grad and out.numel() != 1:
                 raise RuntimeError("grad can be implicitly created only for scalar outputs")
             g = tape.seed_of(out)
         elif tuple(g.shape) != tuple(out.shape):
@@ -41,7 +41,9 @@ def _roots(outputs: list[Tensor]) -> list[Any]:
     for i, out in enumerate(outputs):
         node = history(out)
         if node is None:
-            raise RuntimeError(f"element {i} of tensors does not require grad and does not have a grad_fn")
+            raise RuntimeError(
+                f"element {i} of tensors does not require grad and does not have a grad_fn"
+            )
         roots.append(node)
     return roots
 
@@ -62,9 +64,11 @@ def backward(
     tensor(6.)
     """
     retain = create_graph if retain_graph is None else retain_graph
-    if grad_tensors is None and inputs is None and isinstance(tensors, Tensor):  # loss.backward(): nothing to sort out
+    if (
+        grad_tensors is None and inputs is None and isinstance(tensors, Tensor)
+    ):  # loss.backward(): nothing to sort out
         node = history(tensors)
-        if node is not None and (not tensors.ndim or tensors.numel() == 1):  # type: ignore[attr-defined]
+        if node is not None and (not tensors.ndim or tensors.numel() == 1):
             tape.backward((node,), (tape.seed_of(tensors),), None, retain, create_graph)
             return
     outputs = _several(tensors)
@@ -78,7 +82,7 @@ def backward(
         found = tape.backward(_roots(outputs), begin, nodes, retain, create_graph, fill_leaves=True)
         for t, g in zip(wanted, found):
             if not t.is_leaf and g is not None:
-                t.grad = g if t.grad is None else t.grad + g  # type: ignore[operator]
+                t.grad = g if t.grad is None else t.grad + g
         return
     tape.backward(_roots(outputs), begin, None, retain, create_graph)
 
@@ -106,7 +110,9 @@ def grad(
     if is_grads_batched:
         from ..func import vmap
 
-        return vmap(lambda g: grad(outs, ins, g, True, create_graph, True, allow_unused))(grad_outputs)
+        return vmap(lambda g: grad(outs, ins, g, True, create_graph, True, allow_unused))(
+            grad_outputs
+        )
     nodes = []
     for t in ins:
         node = history(t)
@@ -114,7 +120,12 @@ def grad(
             raise RuntimeError("One of the differentiated Tensors does not require grad")
         nodes.append(node)
     found = tape.backward(
-        _roots(outs), _start(outs, _several(grad_outputs)), nodes, retain, create_graph, fill_leaves=False
+        _roots(outs),
+        _start(outs, _several(grad_outputs)),
+        nodes,
+        retain,
+        create_graph,
+        fill_leaves=False,
     )
     result: list[Tensor | None] = []
     for t, g in zip(ins, found):

@@ -70,7 +70,9 @@ class _CustomRule:
         places = node.attrs["places"]
         total = node.attrs["count"]
         if len(result) < total and any(r is not None for r in result[total:]):
-            raise RuntimeError(f"{self.name}.backward returned {len(result)} gradients for {total} inputs")
+            raise RuntimeError(
+                f"{self.name}.backward returned {len(result)} gradients for {total} inputs"
+            )
         if len(result) != total:
             if len(result) < total or any(r is not None for r in result[total:]):
                 raise RuntimeError(
@@ -105,11 +107,15 @@ class Function:
 
     @staticmethod
     def forward(*args: Any, **kwargs: Any) -> Any:
-        raise NotImplementedError("You must implement the forward function for custom autograd.Function.")
+        raise NotImplementedError(
+            "You must implement the forward function for custom autograd.Function."
+        )
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Any) -> Any:
-        raise NotImplementedError("You must implement either the backward or vjp method for your custom autograd.Function to use it with backward mode AD.")
+        raise NotImplementedError(
+            "You must implement either the backward or vjp method for your custom autograd.Function to use it with backward mode AD."
+        )
 
     @classmethod
     def apply(cls, *args: Any, **kwargs: Any) -> Any:
@@ -119,7 +125,9 @@ class Function:
         edges = [history(a) for _, a in tensors]
         ctx.needs_input_grad = tuple(isinstance(a, Tensor) and history(a) is not None for a in args)
         recorded = state.local.grad and any(e is not None for e in edges)
-        split = "setup_context" in {k for c in cls.__mro__[:-1] for k in c.__dict__ if c is not Function}
+        split = "setup_context" in {
+            k for c in cls.__mro__[:-1] for k in c.__dict__ if c is not Function
+        }
         with no_grad():
             if split:
                 out = cls.forward(*args, **kwargs)
@@ -131,7 +139,9 @@ class Function:
         return out
 
 
-def _attach(cls: type, ctx: FunctionContext, args: tuple, tensors: list, edges: list, out: Any) -> Any:
+def _attach(
+    cls: type, ctx: FunctionContext, args: tuple, tensors: list, edges: list, out: Any
+) -> Any:
     node = new(_CustomNode)
     node.op = _CustomRule(cls)
     node.attrs = {"ctx": ctx, "places": [i for i, _ in tensors], "count": len(args)}

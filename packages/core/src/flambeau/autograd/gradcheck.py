@@ -16,7 +16,9 @@ class GradcheckError(RuntimeError):
 
 def _outputs(x: Any) -> list[Tensor]:
     xs = [x] if isinstance(x, Tensor) else list(x)
-    return [o for o in xs if isinstance(o, Tensor) and (o.dtype.is_floating_point or o.dtype.is_complex)]
+    return [
+        o for o in xs if isinstance(o, Tensor) and (o.dtype.is_floating_point or o.dtype.is_complex)
+    ]
 
 
 def gradcheck(
@@ -57,13 +59,23 @@ def gradcheck(
     return True
 
 
-def _compare(func: Any, args: tuple, outs: list[Tensor], number: int, x: Tensor, which: int, eps: float, atol: float, rtol: float) -> None:
+def _compare(
+    func: Any,
+    args: tuple,
+    outs: list[Tensor],
+    number: int,
+    x: Tensor,
+    which: int,
+    eps: float,
+    atol: float,
+    rtol: float,
+) -> None:
     import numpy as np
 
     out = outs[number]
     analytical = np.zeros((_parts(x).size, _parts(out).size))
     for j in range(analytical.shape[1]):
-        g = out.new_tensor(_seed(out, j)).reshape(out.shape)  # type: ignore[attr-defined]
+        g = out.new_tensor(_seed(out, j)).reshape(out.shape)
         got = grad(out, x, g, retain_graph=True, allow_unused=True)[0]
         if got is not None:
             analytical[:, j] = _parts(got)
@@ -91,7 +103,7 @@ def _parts(t: Tensor) -> Any:
     """All numbers of a tensor in a row, complex ones as two: a gradient is then one more real number each."""
     import numpy as np
 
-    flat = np.ascontiguousarray(t.detach()._array).reshape(-1)  # type: ignore[attr-defined]
+    flat = np.ascontiguousarray(t.detach()._array).reshape(-1)
     return flat.view(flat.real.dtype).astype("float64")
 
 
@@ -99,7 +111,7 @@ def _seed(out: Tensor, j: int) -> Any:
     """The cotangent that picks the j-th of `_parts(out)`."""
     import numpy as np
 
-    seed = np.zeros(out.numel(), dtype=out._array.dtype)  # type: ignore[attr-defined]
+    seed = np.zeros(out.numel(), dtype=out._array.dtype)
     wide = 2 if out.dtype.is_complex else 1
     seed[j // wide] = 1j if j % wide else 1
     return seed
@@ -121,7 +133,11 @@ def gradgradcheck(
 
     args = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
     outs = [o for o in _outputs(func(*args)) if o.requires_grad]
-    given = list(grad_outputs) if grad_outputs is not None else [randn_like(o).requires_grad_() for o in outs]  # type: ignore[attr-defined]
+    given = (
+        list(grad_outputs)
+        if grad_outputs is not None
+        else [randn_like(o).requires_grad_() for o in outs]
+    )
     count = len(args)
 
     def first(*both: Any) -> tuple:
@@ -132,4 +148,6 @@ def gradgradcheck(
             found = grad(made, moved, gs, create_graph=True, allow_unused=True)
         return tuple(f for f in found if f is not None)
 
-    return gradcheck(first, (*args, *given), eps=eps, atol=atol, rtol=rtol, raise_exception=raise_exception)
+    return gradcheck(
+        first, (*args, *given), eps=eps, atol=atol, rtol=rtol, raise_exception=raise_exception
+    )

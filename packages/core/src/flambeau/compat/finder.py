@@ -47,13 +47,17 @@ class Facade(types.ModuleType):
 
     def __getattr__(self, name: str) -> Any:
         inner = self.__dict__["_inner"]
-        if inner is not None and not (name.startswith("__") and name not in ("__all__", "__version__")):
+        if inner is not None and not (
+            name.startswith("__") and name not in ("__all__", "__version__")
+        ):
             try:
                 found = getattr(inner, name)
             except AttributeError:
                 found = None
             else:
-                if not isinstance(found, types.ModuleType) or not found.__name__.startswith("flambeau."):
+                if not isinstance(found, types.ModuleType) or not found.__name__.startswith(
+                    "flambeau."
+                ):
                     return found
         if name.startswith("__"):
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
@@ -81,7 +85,9 @@ def _inner_module(name: str) -> types.ModuleType | None:
 class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Finds `torch` and everything below it; what flambeau lacks becomes an empty module whose names are Missing."""
 
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> importlib.machinery.ModuleSpec | None:
+    def find_spec(
+        self, name: str, path: Any = None, target: Any = None
+    ) -> importlib.machinery.ModuleSpec | None:
         if name == "torch" or name.startswith("torch."):
             return importlib.machinery.ModuleSpec(name, self, is_package=True)
         return None

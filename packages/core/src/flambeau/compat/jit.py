@@ -10,7 +10,7 @@ from .missing import Missing
 
 ScriptModule = Module
 ScriptFunction = Missing("torch.jit.ScriptFunction")
-Final = Final  # noqa: PLW0127  (re-exported under its own name)
+Final = Final
 
 
 def script(obj: Any = None, *args: Any, **kwargs: Any) -> Any:

@@ -17,10 +17,14 @@ class Missing:
 
     def _refuse(self, *_: Any, **__: Any) -> NoReturn:
         name = self._name
-        raise MissingName(f"{name} is not available in flambeau (code that does not use it runs; see docs/compat.md)")
+        raise MissingName(
+            f"{name} is not available in flambeau (code that does not use it runs; see docs/compat.md)"
+        )
 
     __call__ = __setattr__ = __getitem__ = __setitem__ = __iter__ = __len__ = __enter__ = _refuse
-    __add__ = __radd__ = __mul__ = __rmul__ = __or__ = __ror__ = __lt__ = __gt__ = __le__ = __ge__ = _refuse
+    __add__ = __radd__ = __mul__ = __rmul__ = __or__ = __ror__ = __lt__ = __gt__ = __le__ = (
+        __ge__
+    ) = _refuse
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
@@ -33,7 +37,9 @@ class Missing:
 
         class Absent:
             def __new__(cls, *_: Any, **__: Any) -> Any:
-                raise MissingName(f"{name}, the base of {cls.__name__}, is not available in flambeau")
+                raise MissingName(
+                    f"{name}, the base of {cls.__name__}, is not available in flambeau"
+                )
 
         return (Absent,)
 

@@ -1,11 +1,11 @@
 """`torch.types`: names for annotations."""
 
-from typing import Any, Union
+from typing import Any
 
 from ..runtime.tensor import Size, Tensor
 
-Number = Union[int, float, bool]
+Number = int | float | bool
 Device = Any
 _TensorOrTensors = Any
-_size = Union[Size, list, tuple]
+_size = Size | list | tuple
 __all__ = ["Device", "Number", "Size", "Tensor"]

@@ -1,7 +1,8 @@
 """`torch.version`: which PyTorch this answers for, and that no CUDA toolkit was compiled in."""
 
-from .finder import VERSION as __version__
+from . import finder
 
+__version__ = finder.VERSION
 cuda = None
 hip = None
 debug = False

@@ -17,7 +17,7 @@ from typing import Any
 class Value:
     """One tensor of the program: an input, a captured tensor, a constant, or a call's result."""
 
-    __slots__ = ("name", "meta", "kind", "tensor")
+    __slots__ = ("kind", "meta", "name", "tensor")
 
     def __init__(self, name: str, meta: Any, kind: str = "result", tensor: Any = None) -> None:
         self.name, self.meta = name, meta
@@ -31,13 +31,28 @@ class Value:
 class Call:
     """One operator call. `inputs` are Values, numbers or None; `outputs` are Values."""
 
-    __slots__ = ("op", "inputs", "attrs", "outputs", "several")
+    __slots__ = ("attrs", "inputs", "op", "outputs", "several")
 
-    def __init__(self, op: str, inputs: tuple, attrs: dict[str, Any], outputs: tuple[Value, ...], several: bool) -> None:
-        self.op, self.inputs, self.attrs, self.outputs, self.several = op, inputs, attrs, outputs, several
+    def __init__(
+        self,
+        op: str,
+        inputs: tuple,
+        attrs: dict[str, Any],
+        outputs: tuple[Value, ...],
+        several: bool,
+    ) -> None:
+        self.op, self.inputs, self.attrs, self.outputs, self.several = (
+            op,
+            inputs,
+            attrs,
+            outputs,
+            several,
+        )
 
     def __repr__(self) -> str:
-        return f"{', '.join(map(str, self.outputs))} = {self.op}({', '.join(map(str, self.inputs))})"
+        return (
+            f"{', '.join(map(str, self.outputs))} = {self.op}({', '.join(map(str, self.inputs))})"
+        )
 
 
 class Graph:
@@ -57,7 +72,9 @@ class Graph:
         self._names += 1
         return f"{prefix}{self._names - 1}"
 
-    def add(self, op: str, inputs: tuple, attrs: dict[str, Any], metas: tuple, several: bool = False) -> tuple[Value, ...]:
+    def add(
+        self, op: str, inputs: tuple, attrs: dict[str, Any], metas: tuple, several: bool = False
+    ) -> tuple[Value, ...]:
         """Appends a call and returns its results."""
         outputs = tuple(Value(self.name(), m) for m in metas)
         self.calls.append(Call(op, inputs, attrs, outputs, several))
@@ -83,7 +100,9 @@ class Graph:
         for v in (*self.captured, *self.constants):
             env[id(v)] = v.tensor
         for c in self.calls:
-            made = call(c.op, [env[id(v)] if isinstance(v, Value) else v for v in c.inputs], c.attrs)
+            made = call(
+                c.op, [env[id(v)] if isinstance(v, Value) else v for v in c.inputs], c.attrs
+            )
             for v, m in zip(c.outputs, made if c.several else (made,)):
                 env[id(v)] = m
         return [env[id(v)] for v in (*self.outputs, *(new for _, new in self.writes))]
@@ -94,9 +113,15 @@ class Graph:
         lines = [f"def program({params}):"]
         for c in self.calls:
             args = [repr(v) for v in c.inputs] + [f"{k}={v!r}" for k, v in c.attrs.items()]
-            left = ", ".join(v.name for v in c.outputs) + ("," if c.several and len(c.outputs) == 1 else "")
-            lines.append(f"    {left} = ops.{c.op}({', '.join(args)})  # {', '.join(str(v.meta) for v in c.outputs)}")
-        lines.extend(f"    # write: {target.name} becomes {new.name}" for target, new in self.writes)
+            left = ", ".join(v.name for v in c.outputs) + (
+                "," if c.several and len(c.outputs) == 1 else ""
+            )
+            lines.append(
+                f"    {left} = ops.{c.op}({', '.join(args)})  # {', '.join(str(v.meta) for v in c.outputs)}"
+            )
+        lines.extend(
+            f"    # write: {target.name} becomes {new.name}" for target, new in self.writes
+        )
         results = ", ".join(v.name for v in (*self.outputs, *(new for _, new in self.writes)))
         lines.append(f"    return {results}")
         return "\n".join(lines) + "\n"

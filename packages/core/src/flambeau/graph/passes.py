@@ -19,7 +19,9 @@ def dead_code(graph: Graph) -> Graph:
             kept.append(call)
             live.update(id(v) for v in call.inputs if isinstance(v, Value))
     graph.calls = kept[::-1]
-    graph.captured = [v for v in graph.captured if id(v) in live or any(t is v for t, _ in graph.writes)]
+    graph.captured = [
+        v for v in graph.captured if id(v) in live or any(t is v for t, _ in graph.writes)
+    ]
     graph.constants = [v for v in graph.constants if id(v) in live]
     return graph
 
@@ -30,7 +32,9 @@ def common_subexpressions(graph: Graph) -> Graph:
     renamed: dict[int, Value] = {}
     kept: list[Call] = []
     for call in graph.calls:
-        call.inputs = tuple(renamed.get(id(v), v) if isinstance(v, Value) else v for v in call.inputs)
+        call.inputs = tuple(
+            renamed.get(id(v), v) if isinstance(v, Value) else v for v in call.inputs
+        )
         key = None if call.op in EFFECTS else _key(call)
         before = seen.get(key) if key is not None else None
         if before is None:
@@ -46,7 +50,10 @@ def common_subexpressions(graph: Graph) -> Graph:
 
 
 def _key(call: Call) -> Any:
-    inputs = tuple(("v", id(v)) if isinstance(v, Value) else ("c", type(v).__name__, repr(v)) for v in call.inputs)
+    inputs = tuple(
+        ("v", id(v)) if isinstance(v, Value) else ("c", type(v).__name__, repr(v))
+        for v in call.inputs
+    )
     return (call.op, inputs, repr(sorted(call.attrs.items(), key=lambda kv: kv[0])))
 
 
@@ -55,7 +62,9 @@ def forward_copies(graph: Graph) -> Graph:
     renamed: dict[int, Value] = {}
     kept = []
     for call in graph.calls:
-        call.inputs = tuple(renamed.get(id(v), v) if isinstance(v, Value) else v for v in call.inputs)
+        call.inputs = tuple(
+            renamed.get(id(v), v) if isinstance(v, Value) else v for v in call.inputs
+        )
         if call.op == "stop_gradient" and isinstance(call.inputs[0], Value):
             renamed[id(call.outputs[0])] = call.inputs[0]
         else:

@@ -1,9 +1,9 @@
 """Layer 1: scalar expressions. An elementwise operator is one; derivatives, NumPy, C and CUDA text are read off it.
 
-    from flambeau import ir
-    x = ir.var("x")
-    ir.derive(ir.tanh(x), ["x"])     # {"x": 1 - out * out}
-    ir.numpy_text(ir.tanh(x), ["x"]) # "xp.tanh(x)"
+from flambeau import ir
+x = ir.var("x")
+ir.derive(ir.tanh(x), ["x"])     # {"x": 1 - out * out}
+ir.numpy_text(ir.tanh(x), ["x"]) # "xp.tanh(x)"
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ typedef signed char int8_t; typedef unsigned char uint8_t; typedef short int16_t
 #ifndef INT64_MIN
 #define INT64_MIN (-9223372036854775807LL - 1)
 #endif
-"""  # noqa: E501
+"""
     + "".join(_both(n, "{T} {name}({T} x) { return " + n + "{f}(x); }") for n in _OWN)
     + _both("sigmoid", "{T} {name}({T} x) { return 1 / (1 + exp{f}(-x)); }")
     + _both("max", "{T} {name}({T} a, {T} b) { return (a > b) | (a != a) ? a : b; }")

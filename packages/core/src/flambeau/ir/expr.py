@@ -18,10 +18,15 @@ class Scalar:
     whose derivative is zero or undefined everywhere.
     """
 
-    __slots__ = ("name", "numpy", "c", "result", "partials")
+    __slots__ = ("c", "name", "numpy", "partials", "result")
 
     def __init__(
-        self, name: str, numpy: str, c: str, result: str = "same", partials: Callable[..., tuple] | None = None
+        self,
+        name: str,
+        numpy: str,
+        c: str,
+        result: str = "same",
+        partials: Callable[..., tuple] | None = None,
     ) -> None:
         self.name, self.numpy, self.c, self.result, self.partials = name, numpy, c, result, partials
 
@@ -32,7 +37,7 @@ scalars: dict[str, Scalar] = {}
 class Expr:
     """A node of an expression: `op` is "var", "param", "const" or the name of a Scalar."""
 
-    __slots__ = ("op", "args", "value")
+    __slots__ = ("args", "op", "value")
 
     def __init__(self, op: str, args: tuple[Expr, ...] = (), value: Any = None) -> None:
         self.op, self.args, self.value = op, args, value
@@ -129,6 +134,7 @@ def as_expr(x: Any) -> Expr:
 
 
 def is_const(x: Expr, value: Any) -> bool:
+    """Whether `x` is the constant `value`; True is no 1 here."""
     return x.op == "const" and not isinstance(x.value, bool) and x.value == value
 
 
@@ -157,7 +163,9 @@ _ARITHMETIC: dict[str, Callable[..., Any]] = {
 def apply(name: str, *args: Any) -> Expr:
     """The call of scalar function `name`, simplified where that is exact."""
     exprs = tuple(map(as_expr, args))
-    if name in _ARITHMETIC and all(e.op == "const" and type(e.value) in (int, float) for e in exprs):
+    if name in _ARITHMETIC and all(
+        e.op == "const" and type(e.value) in (int, float) for e in exprs
+    ):
         if name != "div" or exprs[1].value:
             return const(_ARITHMETIC[name](*(e.value for e in exprs)))
     rule = _SIMPLIFY.get(name)

@@ -15,7 +15,13 @@ from .expr import Expr, Scalar, apply, const, scalars
 __all__: list[str] = []
 
 
-def _scalar(name: str, numpy: str, c: str, result: str = "same", partials: Callable[..., tuple] | None = None) -> None:
+def _scalar(
+    name: str,
+    numpy: str,
+    c: str,
+    result: str = "same",
+    partials: Callable[..., tuple] | None = None,
+) -> None:
     scalars[name] = Scalar(name, numpy, c, result, partials)
 
     def function(*args: Any) -> Expr:
@@ -58,10 +64,22 @@ _scalar(
     ),
 )  # fmt: skip
 _scalar("floor_divide", "floor_divide", "fb_floor_divide")
-_scalar("remainder", "remainder", "fb_remainder", partials=lambda out, a, b: (1, -apply("floor", a / b)))
+_scalar(
+    "remainder", "remainder", "fb_remainder", partials=lambda out, a, b: (1, -apply("floor", a / b))
+)
 _scalar("fmod", "fmod", "fmod", partials=lambda out, a, b: (1, -apply("trunc", a / b)))
-_scalar("maximum", "maximum", "fb_max", partials=lambda out, a, b: (_share(a > b, _eq(a, b)), _share(b > a, _eq(a, b))))
-_scalar("minimum", "minimum", "fb_min", partials=lambda out, a, b: (_share(a < b, _eq(a, b)), _share(b < a, _eq(a, b))))
+_scalar(
+    "maximum",
+    "maximum",
+    "fb_max",
+    partials=lambda out, a, b: (_share(a > b, _eq(a, b)), _share(b > a, _eq(a, b))),
+)
+_scalar(
+    "minimum",
+    "minimum",
+    "fb_min",
+    partials=lambda out, a, b: (_share(a < b, _eq(a, b)), _share(b < a, _eq(a, b))),
+)
 
 # exponents and logarithms
 _scalar("exp", "exp", "fb_exp", partials=lambda out, a: (out,))
@@ -81,7 +99,12 @@ _scalar("tan", "tan", "tan", partials=lambda out, a: (1 + out * out,))
 _scalar("asin", "arcsin", "asin", partials=lambda out, a: (1 / _sqrt(1 - a * a),))
 _scalar("acos", "arccos", "acos", partials=lambda out, a: (-1 / _sqrt(1 - a * a),))
 _scalar("atan", "arctan", "atan", partials=lambda out, a: (1 / (1 + a * a),))
-_scalar("atan2", "arctan2", "atan2", partials=lambda out, a, b: (b / (a * a + b * b), -a / (a * a + b * b)))
+_scalar(
+    "atan2",
+    "arctan2",
+    "atan2",
+    partials=lambda out, a, b: (b / (a * a + b * b), -a / (a * a + b * b)),
+)
 _scalar("sinh", "sinh", "fb_sinh", partials=lambda out, a: (_cosh(a),))
 _scalar("cosh", "cosh", "fb_cosh", partials=lambda out, a: (_sinh(a),))
 _scalar("tanh", "tanh", "fb_tanh", partials=lambda out, a: (1 - out * out,))
@@ -101,7 +124,12 @@ _scalar("trunc", "trunc", "trunc", partials=lambda out, a: (0,))
 _scalar("round", "rint", "rint", partials=lambda out, a: (0,))
 
 # choice, comparison, logic
-_scalar("where", "where", "({0} ? {1} : {2})", partials=lambda out, c, a, b: (None, _where(c, 1.0, 0.0), _where(c, 0.0, 1.0)))
+_scalar(
+    "where",
+    "where",
+    "({0} ? {1} : {2})",
+    partials=lambda out, c, a, b: (None, _where(c, 1.0, 0.0), _where(c, 0.0, 1.0)),
+)
 _scalar("eq", "equal", "({0} == {1})", "bool")
 _scalar("ne", "not_equal", "({0} != {1})", "bool")
 _scalar("lt", "less", "({0} < {1})", "bool")

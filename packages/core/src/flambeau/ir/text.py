@@ -28,7 +28,10 @@ def numpy_text(
             spelled[id(node)] = number(node.value)
         else:
             name = f"t{len(lines)}"
-            parts = [repr(a.value) if a.op == "const" and node.op == "where" else spelled[id(a)] for a in node.args]
+            parts = [
+                repr(a.value) if a.op == "const" and node.op == "where" else spelled[id(a)]
+                for a in node.args
+            ]
             args = ", ".join(parts)
             if node.op == "cast":
                 lines.append(f"    {name} = xp.asarray({args}).astype({node.value!r})")

@@ -34,10 +34,12 @@ class Broken(RuntimeError):
 class Compiled:
     """A function with its compiled programs. Attributes and methods of a module are reached through it."""
 
-    def __init__(self, function: Callable[..., Any], fullgraph: bool = False, name: str | None = None) -> None:
+    def __init__(
+        self, function: Callable[..., Any], fullgraph: bool = False, name: str | None = None
+    ) -> None:
         functools.update_wrapper(self, function, updated=())
         self._function, self._fullgraph = function, fullgraph
-        self._shown = name or getattr(function, "__qualname__", type(function).__name__)
+        self._shown = name or str(getattr(function, "__qualname__", type(function).__name__))
         self._programs: dict[Any, Program | str] = {}
         self._said: set[str] = set()
         self._lock = threading.Lock()
@@ -46,7 +48,9 @@ class Compiled:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if state.active or state.local.batch:
-            return self._function(*args, **kwargs)  # an outer tracer or transform sees the function itself
+            return self._function(
+                *args, **kwargs
+            )  # an outer tracer or transform sees the function itself
         leaves, spec = pytree.flatten((args, kwargs))
         tensors = [x for x in leaves if isinstance(x, Tensor)]
         if any(t._level for t in tensors):
@@ -106,7 +110,9 @@ class Compiled:
         for x in leaves:
             if isinstance(x, Tensor):
                 a = x._array
-                parts.append((a.shape, a.dtype.num, a.dtype.itemsize, type(a), x.requires_grad, a.strides))
+                parts.append(
+                    (a.shape, a.dtype.num, a.dtype.itemsize, type(a), x.requires_grad, a.strides)
+                )
             else:
                 parts.append(frozen(x))
         parts.extend(read() for read in self._surroundings)
@@ -187,14 +193,22 @@ def compile(
     """
     if model is None:
         return lambda model: compile(
-            model, fullgraph=fullgraph, dynamic=dynamic, backend=backend, mode=mode, options=options, disable=disable
+            model,
+            fullgraph=fullgraph,
+            dynamic=dynamic,
+            backend=backend,
+            mode=mode,
+            options=options,
+            disable=disable,
         )
     if not callable(model):
         raise TypeError(f"compile() expects a function or module, but got {type(model).__name__}")
     if disable or backend == "eager":
         return model
     if callable(backend):
-        raise TypeError("compile(): backend must be 'flambeau' or 'eager'; backends of one's own are not supported")
+        raise TypeError(
+            "compile(): backend must be 'flambeau' or 'eager'; backends of one's own are not supported"
+        )
     if backend not in ("flambeau", "inductor"):
         raise ValueError(f"compile(): unknown backend {backend!r}; expected 'flambeau' or 'eager'")
     return Compiled(model, fullgraph)
@@ -213,7 +227,11 @@ def explain(compiled: Compiled) -> str:
     """
     parts = []
     for i, p in enumerate(compiled._programs.values()):
-        parts.append(f"program {i}:\n{p.fused_text()}" if isinstance(p, Program) else f"program {i}: eager, because {p}")
+        parts.append(
+            f"program {i}:\n{p.fused_text()}"
+            if isinstance(p, Program)
+            else f"program {i}: eager, because {p}"
+        )
     return "\n".join(parts)
 
 

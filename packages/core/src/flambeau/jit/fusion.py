@@ -43,9 +43,14 @@ class Group:
             return False
         if call.op not in FOLDS or self.reduced is None:
             return True
-        return (self.reduced, self.keepdim) == (wrap_dims(call.attrs["dim"], len(shape)), bool(call.attrs["keepdim"]))
+        return (self.reduced, self.keepdim) == (
+            wrap_dims(call.attrs["dim"], len(shape)),
+            bool(call.attrs["keepdim"]),
+        )
 
-    def expressions(self) -> tuple[dict[int, ir.Expr], dict[int, tuple[Value, str]], dict[int, str]]:
+    def expressions(
+        self,
+    ) -> tuple[dict[int, ir.Expr], dict[int, tuple[Value, str]], dict[int, str]]:
         """By id of a value: its expression; the values read from outside with their names; the folds."""
         made: dict[int, ir.Expr] = {}
         inputs: dict[int, tuple[Value, str]] = {}
@@ -84,7 +89,11 @@ def fusible(call: Call) -> bool:
     op = registry[call.op]
     values = [v for v in call.inputs if isinstance(v, Value)]
     kinds = {v.meta.dtype.name for v in (*values, *call.outputs)} - {"bool"}
-    if len(kinds) != 1 or not kinds <= set(DTYPES) or any(v.meta.device.type != "cpu" for v in values):
+    if (
+        len(kinds) != 1
+        or not kinds <= set(DTYPES)
+        or any(v.meta.device.type != "cpu" for v in values)
+    ):
         return False
     if op.family == "elementwise":
         return bool(values)
@@ -98,8 +107,12 @@ Step = Call | Group
 
 def fuse(graph: Graph) -> list[Step]:
     """The program's calls in an order that can run, chains of fusible ones as groups of two or more."""
-    home: dict[int, Group] = {}  # by id of a value: the group that makes it, reductions' results left out
-    below: dict[int, set[Group]] = {}  # by id of a value: the groups it depends on, its own included
+    home: dict[
+        int, Group
+    ] = {}  # by id of a value: the group that makes it, reductions' results left out
+    below: dict[
+        int, set[Group]
+    ] = {}  # by id of a value: the groups it depends on, its own included
     steps: list[Step] = []
     for call in graph.calls:
         values = [v for v in call.inputs if isinstance(v, Value)]
@@ -130,7 +143,9 @@ def root(group: Group) -> Group:
     return group
 
 
-def _group_for(call: Call, values: list[Value], home: dict[int, Group], below: dict[int, set[Group]]) -> Group | None:
+def _group_for(
+    call: Call, values: list[Value], home: dict[int, Group], below: dict[int, set[Group]]
+) -> Group | None:
     """The group that `call` joins, a new one for an elementwise call that joins none, None for a lone reduction."""
     reduction = call.op in FOLDS
     shape = tuple((call.inputs[0] if reduction else call.outputs[0]).meta.shape)
@@ -141,8 +156,12 @@ def _group_for(call: Call, values: list[Value], home: dict[int, Group], below: d
         if group is None or group is found or not group.fits(call, shape, kind):
             continue
         others = [w for w in values if id(w) not in home or root(home[id(w)]) is not group]
-        others = [w for w in others if found is None or id(w) not in home or root(home[id(w)]) is not found]
-        if _depend(others, group, below) or found is not None and _depend(others, found, below):
+        others = [
+            w
+            for w in others
+            if found is None or id(w) not in home or root(home[id(w)]) is not found
+        ]
+        if _depend(others, group, below) or (found is not None and _depend(others, found, below)):
             continue
         if found is None:
             found = group
@@ -160,7 +179,9 @@ def _depend(values: Iterable[Value], group: Group, below: dict[int, set[Group]])
 
 def _mergeable(a: Group, b: Group, below: dict[int, set[Group]]) -> bool:
     """Whether two groups can be one: no way leads from one to the other through other calls."""
-    if len(a.calls) + len(b.calls) > MOST or a.reduced is not None and b.reduced is not None and a.reduced != b.reduced:
+    if len(a.calls) + len(b.calls) > MOST or (
+        a.reduced is not None and b.reduced is not None and a.reduced != b.reduced
+    ):
         return False
     made_a, made_b = ({id(v) for c in g.calls for v in c.outputs} for g in (a, b))
     into_a = [v for v in _outside(a) if id(v) not in made_b]
@@ -180,7 +201,13 @@ def _merge(into: Group, other: Group) -> None:
     every = {id(v) for c in calls for v in c.outputs}
     into.calls = []
     while calls:
-        ready = [c for c in calls if all(not isinstance(v, Value) or id(v) not in every or id(v) in made for v in c.inputs)]
+        ready = [
+            c
+            for c in calls
+            if all(
+                not isinstance(v, Value) or id(v) not in every or id(v) in made for v in c.inputs
+            )
+        ]
         into.calls += ready
         made.update(id(v) for c in ready for v in c.outputs)
         calls = [c for c in calls if c not in ready]
@@ -220,7 +247,11 @@ def _ordered(graph: Graph, steps: list[Step]) -> list[Step]:
         stack = [start]
         while stack:
             i = stack[-1]
-            waiting = [maker[id(v)] for v in reads(steps[i]) if id(v) in maker and maker[id(v)] not in done and maker[id(v)] != i]
+            waiting = [
+                maker[id(v)]
+                for v in reads(steps[i])
+                if id(v) in maker and maker[id(v)] not in done and maker[id(v)] != i
+            ]
             if i in done:
                 stack.pop()
             elif waiting:

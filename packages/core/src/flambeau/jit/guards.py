@@ -98,7 +98,7 @@ class _Search:
 
 
 def _is_ours(thing: Any) -> bool:
-    name = getattr(thing, "__module__", None) or getattr(thing, "__name__", "")
+    name = str(getattr(thing, "__module__", None) or getattr(thing, "__name__", ""))
     return name == "flambeau" or name.startswith("flambeau.")
 
 
@@ -138,11 +138,24 @@ def described(x: Any, depth: int = 0) -> Any:
     if is_module(x):
         return (id(x), *[module_state(m) for m in x.modules()])
     if isinstance(x, dict):
-        return (id(x), len(x), _inside(x.values(), depth) if len(x) <= MOST else None, tuple(map(frozen, x)))
+        return (
+            id(x),
+            len(x),
+            _inside(x.values(), depth) if len(x) <= MOST else None,
+            tuple(map(frozen, x)),
+        )
     if isinstance(x, (list, tuple)):
-        return (id(x) if kind is list else kind, len(x), _inside(x, depth) if len(x) <= MOST else None)
+        return (
+            id(x) if kind is list else kind,
+            len(x),
+            _inside(x, depth) if len(x) <= MOST else None,
+        )
     attributes = getattr(x, "__dict__", None)
-    return frozen(x) if attributes is None else (id(x), _inside(attributes.values(), depth), tuple(attributes))
+    return (
+        frozen(x)
+        if attributes is None
+        else (id(x), _inside(attributes.values(), depth), tuple(attributes))
+    )
 
 
 def _inside(values: Any, depth: int) -> tuple:
@@ -157,6 +170,10 @@ def is_module(x: Any) -> bool:
 def module_state(m: Any) -> Any:
     """A module's tensors, and its settings: mode, numbers, sizes, and what else was stored on it."""
     parameters = m._parameters.values()
-    settings = [described(v, DEEPEST - 1) for k, v in m.__dict__.items() if k[0] != "_" and not isinstance(v, Tensor)]
+    settings = [
+        described(v, DEEPEST - 1)
+        for k, v in m.__dict__.items()
+        if k[0] != "_" and not isinstance(v, Tensor)
+    ]
     tensors = [id(t) for t in (*parameters, *m._buffers.values())]
     return (*settings, *tensors, *[t is not None and t.requires_grad for t in parameters])

@@ -32,7 +32,10 @@ class Program:
         self._outputs = [self._slot(v) for v in graph.outputs]
         self._writes = [(self._slot(t), self._slot(v)) for t, v in graph.writes]
         self._forget = self._last_reads()
-        self._captured = [(self._slot(v), v.tensor, tuple(v.meta.shape), v.meta.dtype.numpy) for v in graph.captured]
+        self._captured = [
+            (self._slot(v), v.tensor, tuple(v.meta.shape), v.meta.dtype.numpy)
+            for v in graph.captured
+        ]
         self._constants = [(self._slot(v), v.tensor._array) for v in graph.constants]
 
     def _slot(self, v: Value) -> int:
@@ -40,7 +43,10 @@ class Program:
 
     def fits(self) -> bool:
         """Whether the captured tensors still have the shapes and dtypes the program was made for."""
-        return all(t._array.shape == shape and t._array.dtype == dtype for _, t, shape, dtype in self._captured)
+        return all(
+            t._array.shape == shape and t._array.dtype == dtype
+            for _, t, shape, dtype in self._captured
+        )
 
     def __call__(self, inputs: Sequence[Tensor]) -> list[Tensor]:
         """Runs the program; writes go to the memory of the tensors they belong to."""
@@ -65,7 +71,7 @@ class Program:
         return results
 
     def _write_back(self, env: list, inputs: Sequence[Tensor]) -> None:
-        owners = {i: t for i, t in enumerate(inputs)} | {slot: t for slot, t, _, _ in self._captured}
+        owners = dict(enumerate(inputs)) | {slot: t for slot, t, _, _ in self._captured}
         for target, source in self._writes:
             owners[target]._array[...] = env[source]
             owners[target]._bump()
@@ -73,7 +79,9 @@ class Program:
     def _last_reads(self) -> list[list[int]]:
         """After each step, the slots that nobody reads any more."""
         kept = {*self._outputs, *(s for pair in self._writes for s in pair)}
-        kept |= {self._slot(v) for v in (*self.graph.inputs, *self.graph.captured, *self.graph.constants)}
+        kept |= {
+            self._slot(v) for v in (*self.graph.inputs, *self.graph.captured, *self.graph.constants)
+        }
         last: dict[int, int] = {}
         for i, s in enumerate(self.steps):
             for v in (*reads(s), *writes(s)):
@@ -104,12 +112,16 @@ class Program:
         several = call.several
 
         def run(env: list) -> None:
-            made = kernel(xp, *[value if slot is None else env[slot] for slot, value in places], **attrs)
+            made = kernel(
+                xp, *[value if slot is None else env[slot] for slot, value in places], **attrs
+            )
             if several:
                 for o, m in zip(outs, made):
                     env[o] = m
             else:
-                env[outs[0]] = made if hasattr(made, "ctypes") and hasattr(made, "base") else xp.asarray(made)
+                env[outs[0]] = (
+                    made if hasattr(made, "ctypes") and hasattr(made, "base") else xp.asarray(made)
+                )
 
         return run
 
@@ -147,7 +159,8 @@ class Program:
 
         kinds = {name: v.meta.dtype.name for v, name in inputs.values()}
         outputs = [
-            Output(f"y{i}", made[id(v)], v.meta.dtype.name, folds.get(id(v))) for i, v in enumerate(group.outputs)
+            Output(f"y{i}", made[id(v)], v.meta.dtype.name, folds.get(id(v)))
+            for i, v in enumerate(group.outputs)
         ]
         kernel = Kernel(outputs, kinds, (), group.reduced or (), group.keepdim)
         try:

@@ -41,7 +41,9 @@ class Builder:
         """Adds a node with one result and returns its name."""
         return self.nodes(kind, inputs, 1, **attributes)[0]
 
-    def nodes(self, kind: str, inputs: Sequence[str | None], count: int, **attributes: Any) -> tuple[str, ...]:
+    def nodes(
+        self, kind: str, inputs: Sequence[str | None], count: int, **attributes: Any
+    ) -> tuple[str, ...]:
         """Adds a node with `count` results."""
         names = tuple(self.fresh(kind.lower()) for _ in range(count))
         given = {}
@@ -50,9 +52,13 @@ class Builder:
                 continue
             parts = v if isinstance(v, (list, tuple)) else [v]
             if any(isinstance(p, OpenSize) for p in parts):
-                raise RuntimeError(f"onnx.export: attribute {k} of {kind} must be fixed, but it depends on an open axis: {v}")
+                raise RuntimeError(
+                    f"onnx.export: attribute {k} of {kind} must be fixed, but it depends on an open axis: {v}"
+                )
             given[k] = list(v) if isinstance(v, tuple) else v
-        self.nodes_made.append(onnx().helper.make_node(kind, [i or "" for i in inputs], list(names), **given))
+        self.nodes_made.append(
+            onnx().helper.make_node(kind, [i or "" for i in inputs], list(names), **given)
+        )
         if names:
             self.metas.setdefault(names[0], self.output)
         return names
@@ -61,14 +67,22 @@ class Builder:
 
     def array(self, array: np.ndarray, name: str | None = None) -> str:
         """An initializer; equal small ones are shared."""
-        key = (array.dtype.str, array.shape, array.tobytes()) if array.size <= 16 and name is None else None
+        key = (
+            (array.dtype.str, array.shape, array.tobytes())
+            if array.size <= 16 and name is None
+            else None
+        )
         if key in self._constants:
             return self._constants[key]
         name = name or self.fresh("const")
         if array.dtype.name == "bfloat16":
-            raw = onnx().helper.make_tensor(name, onnx().TensorProto.BFLOAT16, array.shape, array.tobytes(), raw=True)
+            raw = onnx().helper.make_tensor(
+                name, onnx().TensorProto.BFLOAT16, array.shape, array.tobytes(), raw=True
+            )
         else:
-            raw = onnx().numpy_helper.from_array(np.ascontiguousarray(array).reshape(array.shape), name)
+            raw = onnx().numpy_helper.from_array(
+                np.ascontiguousarray(array).reshape(array.shape), name
+            )
         self.initializers.append(raw)
         self.metas[name] = Meta(array.shape, dtypes.from_numpy(array.dtype))
         if key is not None:
@@ -80,7 +94,10 @@ class Builder:
         values = list(values)
         if not any(isinstance(v, OpenSize) for v in values):
             return self.array(np.array(values, dtype=np.int64).reshape(-1))
-        parts = [self._open(v) if isinstance(v, OpenSize) else self.array(np.array([v], np.int64)) for v in values]
+        parts = [
+            self._open(v) if isinstance(v, OpenSize) else self.array(np.array([v], np.int64))
+            for v in values
+        ]
         return parts[0] if len(parts) == 1 else self.node("Concat", parts, axis=0)
 
     def _open(self, size: OpenSize) -> str:
@@ -135,17 +152,26 @@ class Builder:
             return self.node("Abs" if kind == "ReduceL2" else "Identity", [x])
         if dim is None or dim == ():
             return self.node(kind, [x], keepdims=int(keepdim))
-        return self.node(kind, [x, self.ints([dim] if isinstance(dim, int) else dim)], keepdims=int(keepdim))
+        return self.node(
+            kind, [x, self.ints([dim] if isinstance(dim, int) else dim)], keepdims=int(keepdim)
+        )
 
     def reshape_to_output(self, x: str) -> str:
         """`x` in the shape of the current result."""
-        return self.node("Reshape", [x, self.ints(self.output_shape)], allowzero=int(0 in self.output_shape) or None)
+        return self.node(
+            "Reshape",
+            [x, self.ints(self.output_shape)],
+            allowzero=int(0 in self.output_shape) or None,
+        )
 
     def flip(self, x: str, dims: int | Sequence[int]) -> str:
         """Reversed along `dims`."""
         axes = [dims] if isinstance(dims, int) else list(dims)
         n = len(axes)
-        return self.node("Slice", [x, self.ints([-1] * n), self.ints([-_LAST] * n), self.ints(axes), self.ints([-1] * n)])
+        return self.node(
+            "Slice",
+            [x, self.ints([-1] * n), self.ints([-_LAST] * n), self.ints(axes), self.ints([-1] * n)],
+        )
 
     def basic_index(self, x: str, key: tuple) -> str:
         """x[key] for ints, slices, None and an ellipsis: one Slice, then a Reshape where dimensions come or go."""
@@ -162,9 +188,17 @@ class Builder:
                 if isinstance(k, slice):
                     if k != slice(None):
                         start, stop, step = k.indices(int(shape[d]))
-                        open_end = k.stop is None or isinstance(shape[d], OpenSize) and k.stop is None
+                        open_end = k.stop is None or (
+                            isinstance(shape[d], OpenSize) and k.stop is None
+                        )
                         starts.append(k.start if isinstance(k.start, OpenSize) else start)
-                        ends.append(_LAST if open_end else k.stop if isinstance(k.stop, OpenSize) or k.stop < 0 else stop)
+                        ends.append(
+                            _LAST
+                            if open_end
+                            else k.stop
+                            if isinstance(k.stop, OpenSize) or k.stop < 0
+                            else stop
+                        )
                         axes.append(d)
                         steps.append(step)
                 else:
@@ -189,11 +223,18 @@ class Builder:
         adjacent = positions[-1] - positions[0] == len(positions) - 1
         at = positions[0] if adjacent else 0
         shape = [*self.output_shape[at : at + picked], 1]
-        columns = [self.node("Expand", [self.node("Unsqueeze", [i, self.ints([-1])]), self.ints(shape)]) for i in indices]
+        columns = [
+            self.node("Expand", [self.node("Unsqueeze", [i, self.ints([-1])]), self.ints(shape)])
+            for i in indices
+        ]
         out = self.node("GatherND", [moved, self.node("Concat", columns, axis=-1)])
         if not at:
             return out
-        order = [*range(picked, picked + at), *range(picked), *range(picked + at, picked + len(rest))]
+        order = [
+            *range(picked, picked + at),
+            *range(picked),
+            *range(picked + at, picked + len(rest)),
+        ]
         return self.node("Transpose", [out], perm=order)
 
     def pool(self, kind: str, x: str, windows: int, **attributes: Any) -> str:

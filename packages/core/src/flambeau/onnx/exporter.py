@@ -59,11 +59,17 @@ def export(
     leaves = [x for x in pytree.flatten(args)[0] if isinstance(x, Tensor)]
     names = list(input_names or [])
     if len(names) > len(leaves):
-        raise ValueError(f"onnx.export: {len(names)} input names were given for {len(leaves)} tensor inputs")
+        raise ValueError(
+            f"onnx.export: {len(names)} input names were given for {len(leaves)} tensor inputs"
+        )
     names += [f"input_{i}" if i else "input" for i in range(len(names), len(leaves))]
     axes = _open_axes(dynamic_axes, names, leaves)
     with _evaluating(model), no_grad():
-        graph = _program(model, args, names) if not axes else _open_program(model, args, names, leaves, axes)
+        graph = (
+            _program(model, args, names)
+            if not axes
+            else _open_program(model, args, names, leaves, axes)
+        )
     builder = Builder()
     builder.axes = {label: places[0] for label, places in axes.items()}
     produced = _write(builder, graph, _weight_names(model))
@@ -85,7 +91,9 @@ def _opset(library: Any, wanted: int | None) -> int:
     """The version of ONNX's operators to write: the forms here are those of OPSET and later."""
     newest = library.defs.onnx_opset_version()
     if wanted is not None and not OPSET <= wanted <= newest:
-        raise ValueError(f"onnx.export: opset_version must be {OPSET} to {newest}, but got {wanted}")
+        raise ValueError(
+            f"onnx.export: opset_version must be {OPSET} to {newest}, but got {wanted}"
+        )
     return wanted or OPSET
 
 
@@ -114,14 +122,21 @@ def _open_axes(
         rank = leaves[names.index(name)].ndim
         for d, label in labels.items():
             if not -rank <= d < rank:
-                raise ValueError(f"onnx.export: dynamic_axes names dimension {d} of input {name!r}, which has {rank}")
+                raise ValueError(
+                    f"onnx.export: dynamic_axes names dimension {d} of input {name!r}, which has {rank}"
+                )
             found.setdefault(str(label), []).append((name, d % rank))
     return found
 
 
-def _open_program(model: Any, args: tuple, names: list[str], leaves: list[Tensor], axes: dict) -> Graph:
+def _open_program(
+    model: Any, args: tuple, names: list[str], leaves: list[Tensor], axes: dict
+) -> Graph:
     """The program with its open sizes marked, from traces at several sizes."""
-    sizes = {label: int(leaves[names.index(places[0][0])].shape[places[0][1]]) for label, places in axes.items()}
+    sizes = {
+        label: int(leaves[names.index(places[0][0])].shape[places[0][1]])
+        for label, places in axes.items()
+    }
 
     def at(wanted: dict[str, int]) -> Graph:
         swapped: dict[int, Tensor] = {}
@@ -219,7 +234,10 @@ def _elementwise(builder: Builder, op: Operator, call: Call, names: dict[int, st
     """One node where the operator names one, else its expression, function by function."""
     inputs = [v.meta for v in call.inputs if isinstance(v, Value)]
     # A number beside a mask is no truth value: where(mask, 1.0, 2.0).
-    kind = next((m.dtype for m in reversed(inputs) if m.dtype is not dtypes.bool_), call.outputs[0].meta.dtype)
+    kind = next(
+        (m.dtype for m in reversed(inputs) if m.dtype is not dtypes.bool_),
+        call.outputs[0].meta.dtype,
+    )
 
     def operand(v: Any, d: dtypes.dtype = kind) -> str:
         return names[id(v)] if isinstance(v, Value) else builder.number(v, d)
@@ -236,10 +254,19 @@ def _elementwise(builder: Builder, op: Operator, call: Call, names: dict[int, st
     def apply(name: str, args: list) -> Any:
         if not any(isinstance(a, str) for a in args):
             return ir_number(name, args)
-        strings = [a if isinstance(a, str) else builder.number(a, _kind_beside(builder, args, kind)) for a in args]
-        row = registry.get(name)
-        made = SCALARS[name](builder, *strings) if name in SCALARS else builder.node(row.onnx_rule, strings)  # type: ignore[union-attr, arg-type]
-        result = dtypes.bool_ if ir.scalars[name].result == "bool" else builder.metas[strings[-1]].dtype
+        strings = [
+            a if isinstance(a, str) else builder.number(a, _kind_beside(builder, args, kind))
+            for a in args
+        ]
+        row: Any = registry.get(name)  # of a scalar function without an operator: in SCALARS
+        made = (
+            SCALARS[name](builder, *strings)
+            if name in SCALARS
+            else builder.node(row.onnx_rule, strings)
+        )
+        result = (
+            dtypes.bool_ if ir.scalars[name].result == "bool" else builder.metas[strings[-1]].dtype
+        )
         builder.metas[made] = Meta(call.outputs[0].meta.shape, result)
         return made
 
@@ -264,12 +291,18 @@ def ir_number(name: str, args: list) -> Any:
 
 
 def _model_proto(
-    builder: Builder, graph: Graph, names: dict[int, str], output_names: Sequence[str] | None, opset: int
+    builder: Builder,
+    graph: Graph,
+    names: dict[int, str],
+    output_names: Sequence[str] | None,
+    opset: int,
 ) -> Any:
     helper = onnx().helper
     wanted = list(output_names or [])
     if len(wanted) > len(graph.outputs):
-        raise ValueError(f"onnx.export: {len(wanted)} output names were given for {len(graph.outputs)} outputs")
+        raise ValueError(
+            f"onnx.export: {len(wanted)} output names were given for {len(graph.outputs)} outputs"
+        )
     wanted += [f"output_{i}" if i else "output" for i in range(len(wanted), len(graph.outputs))]
     outputs = []
     for value, name in zip(graph.outputs, wanted):

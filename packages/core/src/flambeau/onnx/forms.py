@@ -18,7 +18,9 @@ def _reduce(kind: str) -> Form:
 
 def _transpose(b: Builder, x: str, *, dims: Any) -> str:
     rank = len(dims)
-    return b.node("Transpose", [x], perm=[d % rank for d in dims]) if rank else b.node("Identity", [x])
+    return (
+        b.node("Transpose", [x], perm=[d % rank for d in dims]) if rank else b.node("Identity", [x])
+    )
 
 
 def _reshape(b: Builder, x: str, *, shape: Any) -> str:
@@ -45,13 +47,19 @@ SCALARS: dict[str, Form] = {
     "log2": lambda b, x: b.node("Div", [b.node("Log", [x]), b.scalar_like(x, math.log(2))]),
     "log10": lambda b, x: b.node("Div", [b.node("Log", [x]), b.scalar_like(x, math.log(10))]),
     "erfc": lambda b, x: b.node("Sub", [b.scalar_like(x, 1), b.node("Erf", [x])]),
-    "trunc": lambda b, x: b.node("Mul", [b.node("Sign", [x]), b.node("Floor", [b.node("Abs", [x])])]),
+    "trunc": lambda b, x: b.node(
+        "Mul", [b.node("Sign", [x]), b.node("Floor", [b.node("Abs", [x])])]
+    ),
     "ne": lambda b, x, y: b.node("Not", [b.node("Equal", [x, y])]),
-    "remainder": lambda b, x, y: b.node("Sub", [x, b.node("Mul", [y, b.node("Floor", [b.node("Div", [x, y])])])]),
+    "remainder": lambda b, x, y: b.node(
+        "Sub", [x, b.node("Mul", [y, b.node("Floor", [b.node("Div", [x, y])])])]
+    ),
     "fmod": lambda b, x, y: b.node("Mod", [x, y], fmod=1),
     "floor_divide": lambda b, x, y: b.node("Floor", [b.node("Div", [x, y])]),
     "atan2": lambda b, y, x: _atan2(b, y, x),
-    "isfinite": lambda b, x: b.node("Not", [b.node("Or", [b.node("IsInf", [x]), b.node("IsNaN", [x])])]),
+    "isfinite": lambda b, x: b.node(
+        "Not", [b.node("Or", [b.node("IsInf", [x]), b.node("IsNaN", [x])])]
+    ),
     "bitwise_and": lambda b, x, y: b.node("And" if _is_bool(b, x) else "BitwiseAnd", [x, y]),
     "bitwise_or": lambda b, x, y: b.node("Or" if _is_bool(b, x) else "BitwiseOr", [x, y]),
     "bitwise_xor": lambda b, x, y: b.node("Xor" if _is_bool(b, x) else "BitwiseXor", [x, y]),

@@ -25,14 +25,20 @@ class Model:
     def __init__(self, proto: Any) -> None:
         library = onnx()
         graph = proto.graph
-        self.weights: dict[str, Tensor] = {t.name: from_numpy(_array(library, t)) for t in graph.initializer}
+        self.weights: dict[str, Tensor] = {
+            t.name: from_numpy(_array(library, t)) for t in graph.initializer
+        }
         inputs = [i for i in graph.input if i.name not in self.weights]
         self.input_names = [i.name for i in inputs]
         self.input_shapes = [_shape(i) for i in inputs]
-        self.input_dtypes: list[dtypes.dtype] = [dtype_of(i.type.tensor_type.elem_type) for i in inputs]
+        self.input_dtypes: list[dtypes.dtype] = [
+            dtype_of(i.type.tensor_type.elem_type) for i in inputs
+        ]
         self.output_names = [o.name for o in graph.output]
         self.output_shapes = [_shape(o) for o in graph.output]
-        self.output_dtypes: list[dtypes.dtype] = [dtype_of(o.type.tensor_type.elem_type) for o in graph.output]
+        self.output_dtypes: list[dtypes.dtype] = [
+            dtype_of(o.type.tensor_type.elem_type) for o in graph.output
+        ]
         self._steps = [_step(library, n) for n in graph.node]
         self._last_use = _last_uses(self._steps, self.output_names)
 
@@ -45,7 +51,9 @@ class Model:
             try:
                 made = function(attributes, *[env[name] for name in ins])
             except KeyError as error:
-                raise RuntimeError(f"onnx.load: node {kind} reads {error.args[0]!r}, which nothing wrote") from None
+                raise RuntimeError(
+                    f"onnx.load: node {kind} reads {error.args[0]!r}, which nothing wrote"
+                ) from None
             for name, value in zip(outs, made if isinstance(made, tuple) else (made,)):
                 env[name] = value
             for name in self._last_use.get(i, ()):
@@ -63,14 +71,22 @@ class Model:
         out = {}
         for name, shape, d in zip(self.input_names, self.input_shapes, self.input_dtypes):
             if name not in given:
-                raise TypeError(f"onnx model has no value for its input {name!r}; it takes {self.input_names}")
+                raise TypeError(
+                    f"onnx model has no value for its input {name!r}; it takes {self.input_names}"
+                )
             x = given[name]
             x = x if isinstance(x, Tensor) else from_numpy(np.asarray(x))
             if x.dtype is not d:
-                raise TypeError(f"onnx model: input {name!r} must be {d.name}, but got {x.dtype.name}")
-            fits = shape is None or len(shape) == x.ndim and all(n in (None, m) for n, m in zip(shape, x.shape))
+                raise TypeError(
+                    f"onnx model: input {name!r} must be {d.name}, but got {x.dtype.name}"
+                )
+            fits = shape is None or (
+                len(shape) == x.ndim and all(n in (None, m) for n, m in zip(shape, x.shape))
+            )
             if not fits:
-                raise ValueError(f"onnx model: input {name!r} must have shape {shape}, but got {list(x.shape)}")
+                raise ValueError(
+                    f"onnx model: input {name!r} must have shape {shape}, but got {list(x.shape)}"
+                )
             out[name] = x
         return out
 
@@ -79,13 +95,18 @@ class Model:
         return self
 
     def __repr__(self) -> str:
-        ins = ", ".join(f"{n}: {d.name}{s}" for n, d, s in zip(self.input_names, self.input_dtypes, self.input_shapes))
+        ins = ", ".join(
+            f"{n}: {d.name}{s}"
+            for n, d, s in zip(self.input_names, self.input_dtypes, self.input_shapes)
+        )
         return f"<onnx model ({ins}) -> {', '.join(self.output_names)}, {len(self._steps)} nodes>"
 
 
 def _array(library: Any, tensor: Any) -> np.ndarray:
     if tensor.HasField("data_location") and tensor.data_location == library.TensorProto.EXTERNAL:
-        raise RuntimeError(f"onnx.load: weight {tensor.name!r} is kept in another file; save the model with its data inside")
+        raise RuntimeError(
+            f"onnx.load: weight {tensor.name!r} is kept in another file; save the model with its data inside"
+        )
     return np.array(library.numpy_helper.to_array(tensor))
 
 
@@ -100,7 +121,9 @@ def _step(library: Any, node: Any) -> tuple:
     function = OPERATORS.get(node.op_type)
     if function is None or node.domain not in ("", "ai.onnx"):
         known = ", ".join(sorted(OPERATORS))
-        raise RuntimeError(f"onnx.load: operator {node.domain or 'ai.onnx'}::{node.op_type} is not known; known are {known}")
+        raise RuntimeError(
+            f"onnx.load: operator {node.domain or 'ai.onnx'}::{node.op_type} is not known; known are {known}"
+        )
     values = {a.name: library.helper.get_attribute_value(a) for a in node.attribute}
     for name, value in values.items():
         if isinstance(value, bytes):
@@ -108,8 +131,16 @@ def _step(library: Any, node: Any) -> tuple:
         elif isinstance(value, library.TensorProto):
             values[name] = from_numpy(_array(library, value))
         elif isinstance(value, library.GraphProto):
-            raise RuntimeError(f"onnx.load: {node.op_type} holds a program of its own, which is not supported")
-    return node.op_type, function, tuple(node.input), tuple(node.output), Attributes(node.op_type, values)
+            raise RuntimeError(
+                f"onnx.load: {node.op_type} holds a program of its own, which is not supported"
+            )
+    return (
+        node.op_type,
+        function,
+        tuple(node.input),
+        tuple(node.output),
+        Attributes(node.op_type, values),
+    )
 
 
 def _last_uses(steps: list[tuple], outputs: list[str]) -> dict[int, list[str]]:
@@ -152,5 +183,7 @@ def load(f: Any) -> Model:
         library.checker.check_model(proto)
     except Exception as error:  # protobuf's, checker's and our own: all mean the same to the reader
         name = f if isinstance(f, (str, os.PathLike)) else "the data"
-        raise RuntimeError(f"onnx.load: {name} is not a valid ONNX model: {str(error).splitlines()[0]}") from None
+        raise RuntimeError(
+            f"onnx.load: {name} is not a valid ONNX model: {str(error).splitlines()[0]}"
+        ) from None
     return Model(proto)

@@ -39,7 +39,9 @@ class Attributes(dict):
     def refuse(self, name: str, *usual: Any) -> None:
         """RuntimeError where an attribute has a value that we do not do."""
         if name in self and self[name] not in usual:
-            raise RuntimeError(f"onnx.load: {self.kind} with {name}={self[name]!r} is not supported")
+            raise RuntimeError(
+                f"onnx.load: {self.kind} with {name}={self[name]!r} is not supported"
+            )
 
 
 Function = Callable[..., Any]
@@ -88,7 +90,7 @@ def _operator(f: Function) -> Function:
 
 
 def _ints(x: Tensor | None) -> list[int] | None:
-    return None if x is None else [int(v) for v in x.reshape(-1).tolist()]  # type: ignore[attr-defined]
+    return None if x is None else [int(v) for v in x.reshape(-1).tolist()]
 
 
 @_operator
@@ -130,7 +132,7 @@ def ConstantOfShape(a: Attributes, shape: Tensor) -> Tensor:
 
 @_operator
 def Cast(a: Attributes, x: Tensor) -> Tensor:
-    return x.to(dtype_of(a["to"]))  # type: ignore[attr-defined]
+    return x.to(dtype_of(a["to"]))
 
 
 @_operator
@@ -143,7 +145,7 @@ def Reshape(a: Attributes, x: Tensor, shape: Tensor) -> Tensor:
     sizes = _ints(shape) or []
     if not a.get("allowzero"):
         sizes = [x.shape[i] if n == 0 else n for i, n in enumerate(sizes)]
-    return x.reshape(sizes)  # type: ignore[attr-defined]
+    return x.reshape(sizes)
 
 
 @_operator
@@ -152,12 +154,12 @@ def Flatten(a: Attributes, x: Tensor) -> Tensor:
     rows = 1
     for n in x.shape[: axis if axis >= 0 else axis + x.ndim]:
         rows *= n
-    return x.reshape((rows, -1))  # type: ignore[attr-defined]
+    return x.reshape((rows, -1))
 
 
 @_operator
 def Transpose(a: Attributes, x: Tensor) -> Tensor:
-    return x.permute(a.get("perm", list(range(x.ndim))[::-1]))  # type: ignore[attr-defined]
+    return x.permute(a.get("perm", list(range(x.ndim))[::-1]))
 
 
 @_operator
@@ -165,21 +167,21 @@ def Unsqueeze(a: Attributes, x: Tensor, axes: Tensor | None = None) -> Tensor:
     dims = _ints(axes) if axes is not None else list(a["axes"])
     rank = x.ndim + len(dims or ())
     for d in sorted(d % rank for d in dims or ()):
-        x = x.unsqueeze(d)  # type: ignore[attr-defined]
+        x = x.unsqueeze(d)
     return x
 
 
 @_operator
 def Squeeze(a: Attributes, x: Tensor, axes: Tensor | None = None) -> Tensor:
     dims = _ints(axes) if axes is not None else a.get("axes")
-    return x.squeeze(None if dims is None else tuple(dims))  # type: ignore[attr-defined]
+    return x.squeeze(None if dims is None else tuple(dims))
 
 
 @_operator
 def Expand(a: Attributes, x: Tensor, shape: Tensor) -> Tensor:
     from .._base.checks import broadcast_shapes
 
-    return x.expand(broadcast_shapes(tuple(x.shape), tuple(_ints(shape) or ())))  # type: ignore[attr-defined]
+    return x.expand(broadcast_shapes(tuple(x.shape), tuple(_ints(shape) or ())))
 
 
 @_operator
@@ -190,29 +192,36 @@ def Concat(a: Attributes, *xs: Tensor) -> Tensor:
 @_operator
 def Split(a: Attributes, x: Tensor, sizes: Tensor | None = None) -> tuple:
     axis = a.get("axis", 0)
-    if sizes is not None:
-        return x.split(_ints(sizes), axis)  # type: ignore[attr-defined]
+    if (given := _ints(sizes)) is not None:
+        return x.split(given, axis)
     count = a.get("num_outputs")
     if count is None:
         raise RuntimeError("onnx.load: Split without sizes or num_outputs is not supported")
-    return x.chunk(count, axis)  # type: ignore[attr-defined]
+    return x.chunk(count, axis)
 
 
 @_operator
-def Slice(a: Attributes, x: Tensor, starts: Any = None, ends: Any = None, axes: Any = None, steps: Any = None) -> Tensor:
+def Slice(
+    a: Attributes,
+    x: Tensor,
+    starts: Any = None,
+    ends: Any = None,
+    axes: Any = None,
+    steps: Any = None,
+) -> Tensor:
     begin, end = _ints(starts) or list(a.get("starts", [])), _ints(ends) or list(a.get("ends", []))
     dims = _ints(axes) or list(a.get("axes", range(len(begin))))
     strides = _ints(steps) or [1] * len(begin)
     for d, s, e, k in zip(dims, begin, end, strides):
         n = x.shape[d]
         if k < 0:
-            x = x.flip(d)  # type: ignore[attr-defined]
+            x = x.flip(d)
             s = n - 1 - min(s if s >= 0 else max(s + n, -1), n - 1)
             e = n - 1 - (e if e >= 0 else max(e + n, -1))
             k = -k
         low, high, _ = slice(s, e, k).indices(n)
         key = (slice(None),) * (d % x.ndim) + (slice(low, max(high, low), k),)
-        x = x[key]  # type: ignore[index]
+        x = x[key]
     return x
 
 
@@ -224,13 +233,15 @@ def Gather(a: Attributes, x: Tensor, index: Tensor) -> Tensor:
 
 @_operator
 def GatherElements(a: Attributes, x: Tensor, index: Tensor) -> Tensor:
-    return indexing.gather(x, a.get("axis", 0), comparison.where(index < 0, index + x.shape[a.get("axis", 0)], index))  # type: ignore[operator]
+    return indexing.gather(
+        x, a.get("axis", 0), comparison.where(index < 0, index + x.shape[a.get("axis", 0)], index)
+    )
 
 
 @_operator
 def GatherND(a: Attributes, x: Tensor, index: Tensor) -> Tensor:
     a.refuse("batch_dims", 0)
-    return indexing.getitem(x, tuple(index.unbind(-1)))  # type: ignore[attr-defined]
+    return indexing.getitem(x, tuple(index.unbind(-1)))
 
 
 @_operator
@@ -241,20 +252,22 @@ def ScatterElements(a: Attributes, x: Tensor, index: Tensor, updates: Tensor) ->
 
 
 @_operator
-def Pad(a: Attributes, x: Tensor, pads: Tensor, value: Tensor | None = None, axes: Tensor | None = None) -> Tensor:
+def Pad(
+    a: Attributes, x: Tensor, pads: Tensor, value: Tensor | None = None, axes: Tensor | None = None
+) -> Tensor:
     a.refuse("mode", "constant")
     flat = _ints(pads) or []
     dims = [d % x.ndim for d in _ints(axes) or range(x.ndim)]
     n = len(dims)
     pairs = {d: (flat[i], flat[i + n]) for i, d in enumerate(dims)}
-    fill = 0.0 if value is None else value.item()  # type: ignore[attr-defined]
+    fill = 0.0 if value is None else value.item()
     return joining.pad_constant(x, tuple(pairs.get(d, (0, 0)) for d in range(x.ndim)), fill)
 
 
 @_operator
 def Gemm(a: Attributes, x: Tensor, y: Tensor, c: Tensor | None = None) -> Tensor:
-    x = x.t() if a.get("transA") else x  # type: ignore[attr-defined]
-    y = y.t() if a.get("transB") else y  # type: ignore[attr-defined]
+    x = x.t() if a.get("transA") else x
+    y = y.t() if a.get("transB") else y
     out = matrix.matmul(x, y)
     alpha, beta = a.get("alpha", 1.0), a.get("beta", 1.0)
     out = out if alpha == 1 else out * alpha
@@ -268,7 +281,13 @@ def Conv(a: Attributes, x: Tensor, w: Tensor, b: Tensor | None = None) -> Tensor
     pads = a.get("pads", [0] * 2 * n)
     pairs = tuple(zip(pads[:n], pads[n:]))
     return convolution.convolution(
-        x, w, b, tuple(a.get("strides", [1] * n)), pairs, tuple(a.get("dilations", [1] * n)), a.get("group", 1)
+        x,
+        w,
+        b,
+        tuple(a.get("strides", [1] * n)),
+        pairs,
+        tuple(a.get("dilations", [1] * n)),
+        a.get("group", 1),
     )
 
 
@@ -279,13 +298,18 @@ def ConvTranspose(a: Attributes, x: Tensor, w: Tensor, b: Tensor | None = None) 
     stride, dilation = a.get("strides", [1] * n), a.get("dilations", [1] * n)
     pads, extra = list(a.get("pads", [0] * 2 * n)), a.get("output_padding", [0] * n)
     kernel = tuple(w.shape)[2:]
-    full = [(m - 1) * s + d * (k - 1) + 1 + e for m, s, d, k, e in zip(tuple(x.shape)[2:], stride, dilation, kernel, extra)]
+    full = [
+        (m - 1) * s + d * (k - 1) + 1 + e
+        for m, s, d, k, e in zip(tuple(x.shape)[2:], stride, dilation, kernel, extra)
+    ]
     if "output_shape" in a:
         size = list(a["output_shape"])
     else:
         size = [m - pads[i] - pads[i + n] for i, m in enumerate(full)]
     pairs = tuple((pads[i], full[i] - size[i] - pads[i]) for i in range(n))
-    return convolution.convolution_input(x, w, b, tuple(size), tuple(stride), pairs, tuple(dilation), a.get("group", 1))
+    return convolution.convolution_input(
+        x, w, b, tuple(size), tuple(stride), pairs, tuple(dilation), a.get("group", 1)
+    )
 
 
 def _windows(a: Attributes, x: Tensor) -> tuple:
@@ -323,7 +347,7 @@ def AveragePool(a: Attributes, x: Tensor) -> Tensor:
 
 @_operator
 def GlobalAveragePool(a: Attributes, x: Tensor) -> Tensor:
-    return x.mean(tuple(range(2, x.ndim)), True)  # type: ignore[attr-defined]
+    return x.mean(tuple(range(2, x.ndim)), True)
 
 
 @_operator
@@ -332,13 +356,17 @@ def GlobalMaxPool(a: Attributes, x: Tensor) -> Tensor:
 
 
 @_operator
-def BatchNormalization(a: Attributes, x: Tensor, scale: Tensor, bias: Tensor, mean: Tensor, var: Tensor) -> Tensor:
+def BatchNormalization(
+    a: Attributes, x: Tensor, scale: Tensor, bias: Tensor, mean: Tensor, var: Tensor
+) -> Tensor:
     a.refuse("training_mode", 0)
     return normalization.batch_norm(x, mean, var, scale, bias, False, 0.0, a.get("epsilon", 1e-5))
 
 
 @_operator
-def LayerNormalization(a: Attributes, x: Tensor, scale: Tensor, bias: Tensor | None = None) -> Tensor:
+def LayerNormalization(
+    a: Attributes, x: Tensor, scale: Tensor, bias: Tensor | None = None
+) -> Tensor:
     axis = a.get("axis", -1) % x.ndim
     return normalization.layer_norm(x, tuple(x.shape)[axis:], scale, bias, a.get("epsilon", 1e-5))
 
@@ -370,7 +398,7 @@ def LeakyRelu(a: Attributes, x: Tensor) -> Tensor:
 
 @_operator
 def PRelu(a: Attributes, x: Tensor, slope: Tensor) -> Tensor:
-    return comparison.where(x > 0, x, slope * x)  # type: ignore[operator]
+    return comparison.where(x > 0, x, slope * x)
 
 
 @_operator
@@ -381,14 +409,14 @@ def Clip(a: Attributes, x: Tensor, low: Tensor | None = None, high: Tensor | Non
 
 @_operator
 def Range(a: Attributes, start: Tensor, limit: Tensor, delta: Tensor) -> Tensor:
-    return creation.arange(start.item(), limit.item(), delta.item(), dtype=start.dtype)  # type: ignore[attr-defined]
+    return creation.arange(start.item(), limit.item(), delta.item(), dtype=start.dtype)
 
 
 @_operator
 def CumSum(a: Attributes, x: Tensor, axis: Tensor) -> Tensor:
     a.refuse("exclusive", 0)
     a.refuse("reverse", 0)
-    return scan.cumsum(x, int(axis.item()))  # type: ignore[attr-defined]
+    return scan.cumsum(x, int(axis.item()))
 
 
 @_operator
@@ -403,12 +431,12 @@ def ArgMin(a: Attributes, x: Tensor) -> Tensor:
 
 @_operator
 def TopK(a: Attributes, x: Tensor, k: Tensor) -> tuple:
-    return tuple(sorting.topk(x, int(k.item()), a.get("axis", -1), bool(a.get("largest", 1))))  # type: ignore[attr-defined]
+    return tuple(sorting.topk(x, int(k.item()), a.get("axis", -1), bool(a.get("largest", 1))))
 
 
 @_operator
 def Trilu(a: Attributes, x: Tensor, k: Tensor | None = None) -> Tensor:
-    by = 0 if k is None else int(k.item())  # type: ignore[attr-defined]
+    by = 0 if k is None else int(k.item())
     return creation.triu(x, by) if a.get("upper", 1) else creation.tril(x, by)
 
 

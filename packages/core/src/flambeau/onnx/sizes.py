@@ -33,7 +33,9 @@ class OpenSize(int):
         parts = []
         for axes, factor in self.terms.items():
             product = " * ".join(axes)
-            parts.append(str(factor) if not axes else product if factor == 1 else f"{factor} * {product}")
+            parts.append(
+                str(factor) if not axes else product if factor == 1 else f"{factor} * {product}"
+            )
         return " + ".join(parts)
 
     __str__ = __repr__
@@ -70,7 +72,9 @@ def polynomial(values: dict[frozenset[str], int], sizes: dict[str, int]) -> Term
     return {axes: f for axes, f in terms.items() if f}
 
 
-def open_up(traces: dict[frozenset[str], Graph], proof: Graph, sizes: dict[str, int], longer: dict[str, int]) -> Graph:
+def open_up(
+    traces: dict[frozenset[str], Graph], proof: Graph, sizes: dict[str, int], longer: dict[str, int]
+) -> Graph:
     """The first trace with every number that depends on the axes marked. `proof` was traced at the sizes `longer`."""
     first = traces[frozenset()]
     others = [*traces.values(), proof]
@@ -99,7 +103,9 @@ def open_up(traces: dict[frozenset[str], Graph], proof: Graph, sizes: dict[str, 
             return Meta(merge(*(x.shape for x in xs)), a.dtype, a.device)
         if isinstance(a, (tuple, list)) and not hasattr(a, "_fields"):
             if len({len(x) for x in xs}) > 1:
-                raise RuntimeError(f"onnx.export: a rank depends on {', '.join(sizes)}; export fixed sizes")
+                raise RuntimeError(
+                    f"onnx.export: a rank depends on {', '.join(sizes)}; export fixed sizes"
+                )
             return type(a)(merge(*parts) for parts in zip(*xs))
         if isinstance(a, dict):
             return {k: merge(*(x[k] for x in xs)) for k in a}
@@ -108,7 +114,9 @@ def open_up(traces: dict[frozenset[str], Graph], proof: Graph, sizes: dict[str, 
         if isinstance(a, int) and not isinstance(a, bool):
             return number(xs)
         if isinstance(a, float) and len(set(xs)) > 1 and a == a:
-            raise RuntimeError(f"onnx.export: a number ({a}) depends on {', '.join(sizes)}; export fixed sizes")
+            raise RuntimeError(
+                f"onnx.export: a number ({a}) depends on {', '.join(sizes)}; export fixed sizes"
+            )
         return a
 
     for values in zip(*((*g.inputs, *g.outputs) for g in others)):
@@ -122,7 +130,10 @@ def open_up(traces: dict[frozenset[str], Graph], proof: Graph, sizes: dict[str, 
     for calls in zip(*(g.calls for g in others)):
         c = calls[0]
         c.attrs = merge(*(x.attrs for x in calls))
-        c.inputs = tuple(xs[0] if isinstance(xs[0], Value) else merge(*xs) for xs in zip(*(x.inputs for x in calls)))
+        c.inputs = tuple(
+            xs[0] if isinstance(xs[0], Value) else merge(*xs)
+            for xs in zip(*(x.inputs for x in calls))
+        )
         for outs in zip(*(x.outputs for x in calls)):
             outs[0].meta = merge(*(o.meta for o in outs))
     return first

@@ -69,7 +69,7 @@ floor_divide.no_vjp("rounds down: the derivative is zero almost everywhere and P
 
 
 @composite
-def div(input: Tensor, other: Tensor, *, rounding_mode: str | None = None):
+def div(input: Tensor, other: Tensor | float, *, rounding_mode: str | None = None):
     """Quotient of two tensors, rounded towards zero ("trunc"), down ("floor") or not at all (None).
 
     >>> import flambeau

@@ -120,7 +120,7 @@ def full(size: Any, fill_value: Any, *, out: Any = None, dtype: Any = None, layo
     tensor([7, 7])
     """
     if isinstance(fill_value, Tensor):
-        fill_value = fill_value.item()  # type: ignore[attr-defined]
+        fill_value = fill_value.item()
     fallback = dtypes.of_number(fill_value)
     return _into(out, _filled(size_of((size,)), fill_value, dtype, device, requires_grad, fallback))
 
@@ -222,7 +222,7 @@ def arange(start: Any, end: Any = None, step: Any = 1, *, out: Any = None, dtype
     """
     if end is None:
         start, end = 0, start
-    start, end, step = (v.item() if isinstance(v, Tensor) else v for v in (start, end, step))  # type: ignore[attr-defined]
+    start, end, step = (v.item() if isinstance(v, Tensor) else v for v in (start, end, step))
     check(step != 0, lambda: "step must be nonzero")
     check((end - start) * step >= 0, lambda: "upper bound and lower bound inconsistent with step sign")
     whole = all(isinstance(v, int) for v in (start, end, step))
@@ -270,7 +270,7 @@ def eye(n: int, m: int | None = None, *, out: Any = None, dtype: Any = None, lay
             [0., 1.]])
     """
     made = zeros(n, n if m is None else m, dtype=dtype, device=device)
-    made.diagonal().fill_(1)  # type: ignore[attr-defined]
+    made.diagonal().fill_(1)
     if requires_grad:
         set_requires_grad(made, True)
     return _into(out, made)
@@ -289,7 +289,7 @@ def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: b
     if isinstance(data, Tensor):
         from .casting import convert
 
-        made = convert(data.detach(), kind, None if device is None else as_device(device), copy=True)  # type: ignore[attr-defined]
+        made = convert(data.detach(), kind, None if device is None else as_device(device), copy=True)
     else:
         where = as_device(device)
         made = wrap(_array_of(data, kind))
@@ -354,7 +354,7 @@ def _holds_tensor(data: Sequence[Any]) -> bool:
 
 def _unpack(data: Any) -> Any:
     if isinstance(data, Tensor):
-        return data.tolist()  # type: ignore[attr-defined]
+        return data.tolist()
     return [_unpack(d) for d in data] if isinstance(data, (list, tuple)) else data
 
 
@@ -507,11 +507,7 @@ def one_hot(input: Tensor, num_classes: int = -1):
     """
     check(input.dtype is dtypes.int64, lambda: f"one_hot is only applicable to index tensor of type LongTensor, got {input.dtype}")
     if num_classes == -1:
-        num_classes = int(input.max()) + 1 if input.numel() else 0  # type: ignore[attr-defined]
+        num_classes = int(input.max()) + 1 if input.numel() else 0
     else:
-        check(not input.numel() or int(input.max()) < num_classes, lambda: "Class values must be smaller than num_classes.")  # type: ignore[attr-defined]
-    return (input.unsqueeze(-1) == arange(num_classes, device=input.device)).to(dtypes.int64)  # type: ignore[attr-defined]
-
-
-def is_meta(device: Device) -> bool:
-    return device == META
+        check(not input.numel() or int(input.max()) < num_classes, lambda: "Class values must be smaller than num_classes.")
+    return (input.unsqueeze(-1) == arange(num_classes, device=input.device)).to(dtypes.int64)

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from .._base import dtypes
-from .._base.devices import CPU
 from . import backend as backends
 from . import state, tape
 from .meta import Meta
@@ -41,7 +40,8 @@ def apply(op: Operator, arrays: tuple, attrs: dict[str, Any]) -> Any:
     for t in arrays:
         if isinstance(t, Tensor):
             if t._base is not None:
-                if (t._node if t._generation == t._box.generation else tape.history(t)) is not None:
+                # A view has a box.
+                if (t._node if t._generation == t._box.generation else tape.history(t)) is not None:  # type: ignore[union-attr]
                     recorded = True
             elif t._node is not None:
                 recorded = True
@@ -94,7 +94,13 @@ def execute(op: Operator, arrays: tuple, attrs: dict[str, Any]) -> Any:
     token = _set(_QUIET)
     try:
         made = kernel(backend.xp, *raw, **attrs)
-    except (ValueError, IndexError, TypeError, np.exceptions.AxisError, np.linalg.LinAlgError) as error:
+    except (
+        ValueError,
+        IndexError,
+        TypeError,
+        np.exceptions.AxisError,
+        np.linalg.LinAlgError,
+    ) as error:
         explain(op, arrays, attrs, error)
     finally:
         _reset(token)
@@ -118,7 +124,9 @@ def backend_of(op: Operator, raw: list, arrays: tuple, attrs: dict[str, Any]) ->
                 if hasattr(raw[j], "ndim"):
                     raw[j] = b.asarray(raw[j], b.device_of(a))
         else:
-            devices = ", ".join(dict.fromkeys(str(t.device) for t in arrays if isinstance(t, Tensor)))
+            devices = ", ".join(
+                dict.fromkeys(str(t.device) for t in arrays if isinstance(t, Tensor))
+            )
             raise RuntimeError(
                 f"{op.name}: Expected all tensors to be on the same device, but found at least two devices, {devices}!"
             )
@@ -135,7 +143,9 @@ def set_cpu(backend: Any) -> None:
 
 
 def _first_device(arrays: tuple, backend: Any) -> Any:
-    return next(t.device for t in arrays if isinstance(t, Tensor) and backends.of_array(t._array) is backend)
+    return next(
+        t.device for t in arrays if isinstance(t, Tensor) and backends.of_array(t._array) is backend
+    )
 
 
 def choose(op: Operator, backend: Any, arrays: tuple, attrs: dict[str, Any]) -> Callable[..., Any]:
@@ -180,7 +190,9 @@ def finish(op: Operator, made: Any, arrays: tuple, raw: list, attrs: dict[str, A
     return _finish_one(op, made, arrays, raw, attrs, None)
 
 
-def _finish_one(op: Operator, made: Any, arrays: tuple, raw: list, attrs: dict[str, Any], index: int | None) -> Tensor:
+def _finish_one(
+    op: Operator, made: Any, arrays: tuple, raw: list, attrs: dict[str, Any], index: int | None
+) -> Tensor:
     if isinstance(made, (np.generic, int, float, bool, complex)):
         made = np.asarray(made)
     t = new(Tensor)
@@ -198,11 +210,15 @@ def shares(made: Any, source: Any) -> bool:
         base = made.base
         if base is None or base is source or base is source.base:
             return base is not None
-        return np.may_share_memory(made, source)  # a strided window has a base of its own; a copy never overlaps
+        return np.may_share_memory(
+            made, source
+        )  # a strided window has a base of its own; a copy never overlaps
     return backends.of_array(made).shares(made, source)  # type: ignore[attr-defined]
 
 
-def link_view(t: Tensor, of: Tensor, op: Operator, attrs: dict[str, Any], index: int | None, arrays: tuple) -> None:
+def link_view(
+    t: Tensor, of: Tensor, op: Operator, attrs: dict[str, Any], index: int | None, arrays: tuple
+) -> None:
     """Makes `t` a view of `of`: one version box for both, and how to remake `t` from the root."""
     box = of._box
     if box is None:
@@ -216,7 +232,7 @@ def link_view(t: Tensor, of: Tensor, op: Operator, attrs: dict[str, Any], index:
 class Step:
     """One view operator on the way from a root tensor to a view; calling it takes that step from another root."""
 
-    __slots__ = ("op", "rest", "attrs", "index")
+    __slots__ = ("attrs", "index", "op", "rest")
 
     def __init__(self, op: Operator, rest: tuple, attrs: dict[str, Any], index: int | None) -> None:
         self.op, self.rest, self.attrs, self.index = op, rest, attrs, index
@@ -240,9 +256,13 @@ def write_out(op: Operator, out: Any, made: Any) -> Any:
             "but one of the arguments requires grad."
         )
     if not dtypes.can_cast(made.dtype, out.dtype):
-        raise RuntimeError(f"result type {made.dtype.name} can't be cast to the desired output type {out.dtype.name}")
+        raise RuntimeError(
+            f"result type {made.dtype.name} can't be cast to the desired output type {out.dtype.name}"
+        )
     if out.device != made.device:
-        raise RuntimeError(f"{op.name}(): expected out tensor on {made.device}, but got {out.device}")
+        raise RuntimeError(
+            f"{op.name}(): expected out tensor on {made.device}, but got {out.device}"
+        )
     if tuple(out.shape) != tuple(made.shape):
         if out._array.size != 0:
             raise RuntimeError(
@@ -274,7 +294,8 @@ def assign(target: Tensor, value: Any) -> Tensor:
     if not (target._level or value._level) and type(value._array) is not type(target._array):
         value = registry["to_device"].public(value, target.device)
     if target._level or value._level:
-        (target if target._level >= value._level else value).assign(target, value)  # type: ignore[attr-defined]
+        top: Any = target if target._level >= value._level else value  # a wrapper
+        top.assign(target, value)
     else:
         run(write, (target, value), {})
         target._bump()
@@ -284,12 +305,13 @@ def assign(target: Tensor, value: Any) -> Tensor:
 
 
 def _class_name(d: dtypes.dtype) -> str:
-    return {"float32": "Float", "float64": "Double", "int64": "Long", "int32": "Int", "bool": "Bool"}.get(d.name, d.name)
-
-
-def same_device(arrays: tuple) -> Any:
-    """The device of the first tensor; the CPU where there is none."""
-    return next((t.device for t in arrays if isinstance(t, Tensor)), CPU)
+    return {
+        "float32": "Float",
+        "float64": "Double",
+        "int64": "Long",
+        "int32": "Int",
+        "bool": "Bool",
+    }.get(d.name, d.name)
 
 
 def whole(op: Operator, args: tuple, kwargs: dict[str, Any]) -> Any:
@@ -315,7 +337,9 @@ def _opened(op: Operator, arrays: tuple, attrs: dict[str, Any]) -> Any:
     return op.call_body(arrays, attrs) if kernel is None else kernel(arrays, attrs)
 
 
-def _keep_whole(op: Operator, arrays: tuple, attrs: dict[str, Any], modes: tuple, depth: int) -> Any:
+def _keep_whole(
+    op: Operator, arrays: tuple, attrs: dict[str, Any], modes: tuple, depth: int
+) -> Any:
     def proceed() -> Any:
         state.local.modes = modes[: depth - 1]
         try:

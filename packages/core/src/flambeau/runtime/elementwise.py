@@ -13,7 +13,6 @@ import numpy as np
 from .. import ir
 from .._base import dtypes
 from . import state, tape
-from .meta import Meta
 from .operator import Operator, registry
 from .tensor import Tensor, alias, new
 
@@ -37,7 +36,9 @@ class Program:
         self._kernel: Callable[..., Any] | None = None
         self._partials: tuple[ir.Expr | None, ...] | None = None
         self._reads: dict[tuple[bool, ...], set[str]] = {}
-        self.raw: Callable[..., Any] | None = None  # the gradient rule on raw arrays, compiled when first needed
+        self.raw: Callable[..., Any] | None = (
+            None  # the gradient rule on raw arrays, compiled when first needed
+        )
 
     @property
     def kernel(self) -> Callable[..., Any]:
@@ -54,7 +55,11 @@ class Program:
                 found = ir.derive(self.expr, self.arrays)
                 self._partials = tuple(found[n] for n in self.arrays)
             else:
-                values = {n: ir.var(n) for n in self.arrays} | {n: ir.param(n) for n in self.params} | self.fixed
+                values = (
+                    {n: ir.var(n) for n in self.arrays}
+                    | {n: ir.param(n) for n in self.params}
+                    | self.fixed
+                )
                 rows = given(ir.var("out"), **values)
                 self._partials = tuple(None if r is None else ir.as_expr(r) for r in rows)
         return self._partials
@@ -80,7 +85,9 @@ def symbolic(value: Any) -> bool:
 
 def give_partials(op: Operator, given: Callable[..., tuple]) -> Callable[..., tuple]:
     """`@f.partials`: a better form than the derived one. Called as `given(out, **arrays_and_attrs)`."""
-    names = given.__code__.co_varnames[1 : given.__code__.co_argcount + given.__code__.co_kwonlyargcount]
+    names = given.__code__.co_varnames[
+        1 : given.__code__.co_argcount + given.__code__.co_kwonlyargcount
+    ]
     takes_all = bool(given.__code__.co_flags & 8)
 
     def call(out: Any, **values: Any) -> tuple:
@@ -179,16 +186,16 @@ class ElementwiseRule:
         values = dict(zip(self.names, saved)) | node.attrs | {"out": out}
         result: list[Any] = []
         call = operators_like(g)
-        for p, name, a, need in zip(program.partials, self.names, saved, needs):
+        for p, a, need in zip(program.partials, saved, needs):
             if not need or p is None:
                 result.append(None)
                 continue
             factor = ir.evaluate(p, values, call)
             if isinstance(factor, Tensor) and factor.dtype.is_complex:
-                factor = factor.conj()  # type: ignore[attr-defined]
+                factor = factor.conj()
             elif isinstance(factor, complex):
                 factor = factor.conjugate()
-            gi = g if _is_one(factor) else g * factor  # type: ignore[operator]
+            gi = g if _is_one(factor) else g * factor
             result.append(gi if node.same else sum_to(gi, a))
         return result
 
@@ -221,7 +228,13 @@ def operators_like(like: Tensor) -> Callable[[str, list], Any]:
     def call(name: str, args: list) -> Any:
         if name == "where" and not any(isinstance(a, Tensor) for a in args[1:]):
             number = registry["fill_new"].public
-            args = [args[0], *(number(shape=(), value=a, dtype=like.dtype, device=like.device) for a in args[1:])]
+            args = [
+                args[0],
+                *(
+                    number(shape=(), value=a, dtype=like.dtype, device=like.device)
+                    for a in args[1:]
+                ),
+            ]
         return call_operator(name, args)
 
     return call
@@ -248,7 +261,10 @@ def raw_source(program: Program) -> str:
     """Python text of the raw gradient rule: NumPy calls only, one branch per input, nothing looked up twice."""
     names, count = program.arrays, len(program.arrays)
     reads = program.reads
-    lines = ["def raw(node, g, ga, needs):", f"    {', '.join(f's{i}' for i in range(count))}, = node.saved"]
+    lines = [
+        "def raw(node, g, ga, needs):",
+        f"    {', '.join(f's{i}' for i in range(count))}, = node.saved",
+    ]
     for i, n in enumerate(names):
         if n in reads:
             lines += [
@@ -326,7 +342,7 @@ def compile_raw(program: Program) -> Callable[..., Any]:
     for name in {s.numpy for s in ir.scalars.values()}:
         if f"xp_{name}(" in source:
             scope[f"xp_{name}"] = getattr(xp, name)
-    exec(compile(source, f"<gradient of {program.op.name}>", "exec"), scope)
+    exec(compile(source, f"<gradient of {program.op.name}>", "exec"), scope)  # noqa: S102  (text we just made)
     made = scope["raw"]
     made.source = source
     return made

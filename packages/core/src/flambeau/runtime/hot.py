@@ -50,6 +50,8 @@ def make(op: Operator, rule: ElementwiseRule) -> Callable[..., Any] | None:
 
 
 def slow(op: Operator) -> Callable[..., Any]:
+    """The general path of an operator, as a function."""
+
     def call(*args: Any, **kwargs: Any) -> Any:
         return dispatch.call(op, args, kwargs)
 
@@ -69,7 +71,12 @@ def binary(
     def with_number(tensor: Any, number: float, first: bool) -> Any:
         """The call with a Python number as its second (or first) operand."""
         a = getattr(tensor, "_array", None)
-        if type(a) is ndarray and not state.active and a.size <= LARGE and ((d := a.dtype) is F32 or d is F64):
+        if (
+            type(a) is ndarray
+            and not state.active
+            and a.size <= LARGE
+            and ((d := a.dtype) is F32 or d is F64)
+        ):
             b = number_array(number, d)
             token = _set(_QUIET)
             try:
@@ -118,7 +125,9 @@ def binary(
             r = np.asarray(r)
         t = new(Tensor)
         t._array = r
-        if (input._node is not None or other._node is not None or input._base is not other._base) and local.grad:
+        if (
+            input._node is not None or other._node is not None or input._base is not other._base
+        ) and local.grad:
             attach(t, input, other)
         return t
 
@@ -129,7 +138,9 @@ def recorder(op: Operator, rule: ElementwiseRule) -> Callable[..., None]:
     """Recording for a binary call: what `tape.record` does, unrolled."""
     if "vjp" in op.refusals or op.result == "bool":
         return lambda *_: None
-    table: Any = None  # what is kept: where both inputs have a gradient, the first only, the second only
+    table: Any = (
+        None  # what is kept: where both inputs have a gradient, the first only, the second only
+    )
 
     def attach(t: Tensor, input: Tensor, other: Tensor) -> None:
         nonlocal table
@@ -186,7 +197,9 @@ def number_recorder(op: Operator, rule: ElementwiseRule) -> Callable[..., None]:
     """Recording for a call with one tensor and one number."""
     if "vjp" in op.refusals or op.result == "bool":
         return lambda *_: None
-    tables: dict[bool, tuple[bool, bool]] = {}  # by place of the tensor: whether it and the result are kept
+    tables: dict[
+        bool, tuple[bool, bool]
+    ] = {}  # by place of the tensor: whether it and the result are kept
 
     def attach(t: Tensor, tensor: Tensor, number: float, first: bool) -> None:
         node_before = tensor._node if tensor._base is None else history(tensor)
@@ -234,7 +247,11 @@ def reduction(op: Operator, ufunc: np.ufunc, general: Callable[..., Any]) -> Cal
             _reset(token)
         t = new(Tensor)
         t._array = r
-        if (input._node is not None or input._base is not None) and local.grad and history(input) is not None:
+        if (
+            (input._node is not None or input._base is not None)
+            and local.grad
+            and history(input) is not None
+        ):
             return tape.record(op, t, (input,), attrs)
         return t
 
@@ -259,9 +276,17 @@ def view(op: Operator) -> Callable[..., Any]:
         t = new(Tensor)
         t._array = made
         base = made.base
-        if made is a or base is a or base is not None and (base is a.base or dispatch.shares(made, a)):
+        if (
+            made is a
+            or base is a
+            or (base is not None and (base is a.base or dispatch.shares(made, a)))
+        ):
             dispatch.link_view(t, input, op, attrs, None, arrays)
-        if (input._node is not None or input._base is not None) and local.grad and history(input) is not None:
+        if (
+            (input._node is not None or input._base is not None)
+            and local.grad
+            and history(input) is not None
+        ):
             if "vjp" not in op.refusals:
                 return tape.record(op, t, arrays, attrs)
         return t

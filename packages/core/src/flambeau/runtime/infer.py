@@ -20,10 +20,15 @@ def infer(op: Operator, arrays: tuple, attrs: dict[str, Any]) -> Any:
     metas = [a for a in arrays if isinstance(a, Meta)]
     if op.family == "elementwise":
         shape = broadcast_shapes(*(m.shape for m in metas))
-        return Meta(shape, dtypes.bool_ if op.result == "bool" else _kept(op, metas), _device(metas))
+        return Meta(
+            shape, dtypes.bool_ if op.result == "bool" else _kept(op, metas), _device(metas)
+        )
     if op.family == "reduction":
         first = metas[0]
-        return first.like(reduced_shape(first.shape, attrs.get("dim"), attrs.get("keepdim", False)), _kept(op, metas))
+        return first.like(
+            reduced_shape(first.shape, attrs.get("dim"), attrs.get("keepdim", False)),
+            _kept(op, metas),
+        )
     return op.call_body(arrays, attrs)
 
 

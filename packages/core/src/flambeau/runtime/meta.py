@@ -17,7 +17,7 @@ class Meta:
     float32[2, 3]
     """
 
-    __slots__ = ("shape", "dtype", "device")
+    __slots__ = ("device", "dtype", "shape")
 
     def __init__(self, shape: Sequence[int], dtype: dtype, device: device = CPU) -> None:
         self.shape: Shape = tuple(shape)

@@ -13,7 +13,14 @@ MISSING: Any = type("Missing", (), {"__repr__": lambda self: "<required>"})()
 Checker = Callable[[list, dict], bool]
 
 # How PyTorch's NumPy-flavoured spellings of keyword arguments map to its own.
-ALIASES = {"axis": "dim", "keepdims": "keepdim", "x": "input", "a": "input", "x1": "input", "x2": "other"}
+ALIASES = {
+    "axis": "dim",
+    "keepdims": "keepdim",
+    "x": "input",
+    "a": "input",
+    "x1": "input",
+    "x2": "other",
+}
 
 
 class Operator:
@@ -24,7 +31,9 @@ class Operator:
     into a tuple (`x.permute(1, 0)`).
     """
 
-    def __init__(self, body: Callable[..., Any], family: str, name: str | None = None, **options: Any) -> None:
+    def __init__(
+        self, body: Callable[..., Any], family: str, name: str | None = None, **options: Any
+    ) -> None:
         code = body.__code__
         self.body = body
         self.name: str = name or body.__name__
@@ -35,7 +44,9 @@ class Operator:
         defaults = list(body.__defaults__ or ())
         values = [MISSING] * (code.co_argcount - len(defaults)) + defaults
         keyword = body.__kwdefaults__ or {}
-        self.defaults: list[Any] = values + [keyword.get(p, MISSING) for p in self.params[self.positional :]]
+        self.defaults: list[Any] = values + [
+            keyword.get(p, MISSING) for p in self.params[self.positional :]
+        ]
         self.required = max((i + 1 for i, v in enumerate(self.defaults) if v is MISSING), default=0)
         self.index = {p: i for i, p in enumerate(self.params)}
         self.required = max((i + 1 for i, d in enumerate(self.defaults) if d is MISSING), default=0)
@@ -76,7 +87,9 @@ class Operator:
         self.kernels[None] = rule
         return rule
 
-    def provide(self, backend: str, checker: Checker) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    def provide(
+        self, backend: str, checker: Checker
+    ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """A faster kernel of `backend` for the calls that `checker(metas, attrs)` accepts."""
 
         def add(kernel: Callable[..., Any]) -> Callable[..., Any]:
@@ -112,12 +125,14 @@ class Operator:
         star = self.star
         if star is not None and n > star:
             first = args[star]
-            if type(first) is int or n > star + 1 and not isinstance(first, (tuple, list)):
+            if type(first) is int or (n > star + 1 and not isinstance(first, (tuple, list))):
                 if n > self.positional or self.positional == star + 1:
                     args = (*args[:star], args[star:])
                     n = star + 1
         if n > self.positional:
-            raise TypeError(f"{self.name}() takes {self.positional} positional arguments but {n} were given")
+            raise TypeError(
+                f"{self.name}() takes {self.positional} positional arguments but {n} were given"
+            )
         values = [*args, *self.defaults[n:]]
         for key, value in kwargs.items():
             at = self.index.get(key)
@@ -129,7 +144,11 @@ class Operator:
                 raise TypeError(f"{self.name}() got multiple values for argument '{key}'")
             values[at] = value
         # Not `MISSING in values`: that would ask every tensor whether it equals MISSING.
-        missing = next((p for p, v in zip(self.params, values) if v is MISSING), None) if n < self.required else None
+        missing = (
+            next((p for p, v in zip(self.params, values) if v is MISSING), None)
+            if n < self.required
+            else None
+        )
         if missing is not None:
             raise TypeError(f"{self.name}() missing 1 required positional argument: '{missing}'")
         attrs = {p: values[i] for i, p in self.attrs}

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .._base import dtypes
-from .._base.dtypes import COMPLEX, FLOAT, combine, dtype, of_number, promote_types
+from .._base.dtypes import FLOAT, combine, dtype, of_number, promote_types
 from .operator import Operator, registry
 from .tensor import Tensor
 
@@ -102,8 +102,12 @@ def refusing(*kinds: str) -> Promotion:
 
     def rule(op: Operator, arrays: tuple, attrs: dict) -> tuple:
         target = result_type(*arrays)
-        if "bool" in kinds and target is dtypes.bool_ or "complex" in kinds and target.is_complex:
-            raise RuntimeError(f"{op.name}: not defined for {target.name} tensors; cast the input with .to(dtype) first")
+        if ("bool" in kinds and target is dtypes.bool_) or (
+            "complex" in kinds and target.is_complex
+        ):
+            raise RuntimeError(
+                f"{op.name}: not defined for {target.name} tensors; cast the input with .to(dtype) first"
+            )
         return _cast(arrays, target)
 
     return rule
@@ -131,7 +135,3 @@ def SAME_REQUIRED(op: Operator, arrays: tuple, attrs: dict) -> tuple:
                     f"{', '.join(str(x.dtype) for x in arrays if isinstance(x, Tensor))}"
                 )
     return arrays
-
-
-def real_of(d: dtype) -> dtype:
-    return d.to_real() if d.category == COMPLEX else d

@@ -12,7 +12,7 @@ class Combine:
     """How a reduction folds: `numpy` is the array function, `scalar` the binary scalar function that C folds with,
     `init` its neutral element (None: there is none, and reducing nothing is an error)."""
 
-    __slots__ = ("numpy", "scalar", "init")
+    __slots__ = ("init", "numpy", "scalar")
 
     def __init__(self, numpy: str, scalar: str, init: float | bool | None) -> None:
         self.numpy, self.scalar, self.init = numpy, scalar, init
@@ -23,7 +23,7 @@ class ReductionKernel:
 
     def __init__(self, op: Operator) -> None:
         self.op = op
-        self.combine: Combine = op.body(**{p: None for p in op.params})
+        self.combine: Combine = op.body(**dict.fromkeys(op.params))
 
     def __call__(self, xp: Any, x: Any, *, dim: Any = None, keepdim: bool = False, **_: Any) -> Any:
         dims = wrap_dims(dim, x.ndim)
@@ -31,7 +31,9 @@ class ReductionKernel:
         if combine.init is None and x.size == 0:
             empty = [d for d in dims if x.ndim and x.shape[d] == 0]
             if empty or not x.ndim:
-                raise IndexError(f"{self.op.name}(): Expected reduction dim {empty[0]} to have non-zero size.")
+                raise IndexError(
+                    f"{self.op.name}(): Expected reduction dim {empty[0]} to have non-zero size."
+                )
         if x.ndim == 0:
             dims = ()
         result = self.op.result

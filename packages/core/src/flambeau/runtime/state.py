@@ -18,8 +18,12 @@ class Local(threading.local):
 
     grad = True  # whether calls are recorded on the tape
     inference = False
-    modes: tuple[Any, ...] = ()  # tracers, profilers, ...: objects with run(op, arrays, attrs, proceed)
-    batch: tuple[Any, ...] = ()  # vmaps in force, outermost first: objects with randomness, size, wrap(tensor)
+    modes: tuple[
+        Any, ...
+    ] = ()  # tracers, profilers, ...: objects with run(op, arrays, attrs, proceed)
+    batch: tuple[
+        Any, ...
+    ] = ()  # vmaps in force, outermost first: objects with randomness, size, wrap(tensor)
     promotion: Any = None  # autocast's hook: (op, arrays, attrs) -> arrays
 
 

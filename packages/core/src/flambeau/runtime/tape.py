@@ -76,7 +76,7 @@ class Node:
 class Output:
     """One result of a node with several: hands its gradient to the node at its own place."""
 
-    __slots__ = ("parent", "index", "hooks")
+    __slots__ = ("hooks", "index", "parent")
     prehooks = posthooks = None
 
     def __init__(self, parent: Node, index: int) -> None:
@@ -130,7 +130,9 @@ class Rule:
         self.keeps = tuple(_keep(n, notes) for n in names[2:])
         self.keep_out = _keep(names[1], notes)
         if code.co_flags & 4:  # *arrays
-            self.keeps_all = _keep(code.co_varnames[code.co_argcount + code.co_kwonlyargcount], notes)
+            self.keeps_all = _keep(
+                code.co_varnames[code.co_argcount + code.co_kwonlyargcount], notes
+            )
         else:
             self.keeps_all = ""
         keywords = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
@@ -163,10 +165,13 @@ class Rule:
             for r, need in zip(result, needs)
         ]
 
-
     def fast(self, node: Node, g: Any, needs: tuple) -> Sequence[Any]:
         """As `pullback` where nothing is recorded or traced: by the rule on raw arrays, if there is one."""
-        if self.raw is not None and type(g.__dict__.get("_array")) is np.ndarray and node.saved is not FREED:
+        if (
+            self.raw is not None
+            and type(g.__dict__.get("_array")) is np.ndarray
+            and node.saved is not FREED
+        ):
             return (wrap(self.raw(g._array, *node.saved, **node.attrs)),)
         return self.pullback(node, g, needs)
 
@@ -234,7 +239,9 @@ def modified(tensor: Tensor, expected: int, node: Node) -> None:
 def record(op: Operator, out: Any, arrays: tuple, attrs: dict[str, Any]) -> Any:
     """Attaches a node to `out`, in place; integer results carry no history."""
     if op.vjp_rule is None:
-        raise MissingRule(f"{op.name}: no gradient rule, and none was refused; this is a bug in flambeau")
+        raise MissingRule(
+            f"{op.name}: no gradient rule, and none was refused; this is a bug in flambeau"
+        )
     node = new(Node)
     node.op, node.attrs = op, attrs
     node.edges = tuple([history(a) if isinstance(a, Tensor) else None for a in arrays])
@@ -274,9 +281,13 @@ def check_writable(target: Tensor) -> None:
     if not local.grad:
         return
     if type(history(target)) is Leaf:
-        raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
+        raise RuntimeError(
+            "a leaf Variable that requires grad is being used in an in-place operation."
+        )
     if target._base is not None and type(target._base._node) is Leaf:
-        raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
+        raise RuntimeError(
+            "a view of a leaf Variable that requires grad is being used in an in-place operation."
+        )
 
 
 def rebase(target: Tensor, value: Tensor) -> None:
@@ -370,7 +381,8 @@ def backward(
     them are filled too when `fill_leaves`. Otherwise every leaf is filled.
     """
     waiting = count_users(roots)
-    wanted = None if inputs is None else dict.fromkeys(inputs)
+    g: Any
+    wanted: dict[Any, Any] | None = None if inputs is None else dict.fromkeys(inputs)
     needed = None if inputs is None else leading_to(roots, inputs, waiting)
     arrived: dict[Any, Any] = {}
     for root, g in zip(roots, grads):
@@ -408,7 +420,9 @@ def backward(
                     if needed is None or True in needs:
                         if node.simple and not anomaly:
                             rule = node.op.vjp_rule
-                            found = rule.fast(node, g, needs) if fast else rule.pullback(node, g, needs)
+                            found = (
+                                rule.fast(node, g, needs) if fast else rule.pullback(node, g, needs)
+                            )
                         else:
                             found = step(node, g, needs)
                         for edge, gi in zip(edges, found):
@@ -435,12 +449,15 @@ def backward(
 
 
 _ONE = (True,)
-NOTHING_1, NOTHING_2 = (None,), (None, None)  # what elementwise nodes that keep nothing have as `saved`
+NOTHING_1, NOTHING_2 = (
+    (None,),
+    (None, None),
+)  # what elementwise nodes that keep nothing have as `saved`
 
 
 def release(node: Node, saved: tuple) -> None:
     """Drops what a node kept. One that kept only shapes may be walked again, as in PyTorch."""
-    if node.out is None and not any([isinstance(x, Tensor) or x == "context" for x in saved]):
+    if node.out is None and not any(isinstance(x, Tensor) or x == "context" for x in saved):
         return
     node.saved = FREED
     node.out = None
@@ -510,7 +527,13 @@ def step(node: Node, g: Any, needs: tuple) -> Sequence[Any]:
         for hook in list(node.prehooks.values()):
             changed = hook(g if isinstance(g, tuple) else (g,))
             if changed is not None:
-                g = changed if isinstance(g, tuple) else changed[0] if isinstance(changed, tuple) else changed
+                g = (
+                    changed
+                    if isinstance(g, tuple)
+                    else changed[0]
+                    if isinstance(changed, tuple)
+                    else changed
+                )
     if not anomaly:
         result = node.pullback(g, needs)
     else:
@@ -568,7 +591,18 @@ def fill(leaf: Leaf, g: Tensor) -> None:
 
 
 def add(a: Tensor, b: Tensor) -> Tensor:
-    return a + b  # type: ignore[operator]
+    return a + b
 
 
-__all__ = ["Box", "Handle", "Leaf", "Node", "Output", "Rule", "backward", "record", "rebase", "wrap"]
+__all__ = [
+    "Box",
+    "Handle",
+    "Leaf",
+    "Node",
+    "Output",
+    "Rule",
+    "backward",
+    "rebase",
+    "record",
+    "wrap",
+]

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .._base import dtypes
-from .._base.checks import Shape
 from .._base.devices import device
 from . import backend as backends
 from . import state
@@ -22,7 +21,7 @@ from .meta import Meta
 
 if TYPE_CHECKING:
     from .attached import Attached
-    from .tape import Node
+    from .tape import Node, Output
 else:
     Attached = object
 
@@ -49,7 +48,7 @@ class Size(tuple):
         got = tuple.__getitem__(self, key)
         return Size(got) if type(got) is tuple else got
 
-    def __add__(self, other: Any) -> Size:  # type: ignore[override]
+    def __add__(self, other: Any) -> Size:
         return Size(tuple.__add__(self, tuple(other)))
 
     def __repr__(self) -> str:
@@ -62,7 +61,7 @@ class Size(tuple):
 class Box:
     """What all views of one memory share: how often it was written, and how often its history was rebased."""
 
-    __slots__ = ("version", "generation")
+    __slots__ = ("generation", "version")
 
     def __init__(self) -> None:
         self.version = self.generation = 0
@@ -79,7 +78,7 @@ class Tensor(Attached):
     """
 
     _array: Any
-    _node: Node | Leaf | None = None
+    _node: Node | Output | Leaf | None = None
     _box: Box | None = None
     _base: Tensor | None = None
     _replay: tuple[Callable[[Tensor], Tensor], ...] = ()
@@ -146,7 +145,7 @@ class Tensor(Attached):
 class Leaf:
     """The end of the tape at a tensor made by the user: gradients that arrive are added to its `.grad`."""
 
-    __slots__ = ("_tensor", "hooks", "post_hooks", "prehooks", "metadata", "__weakref__")
+    __slots__ = ("__weakref__", "_tensor", "hooks", "metadata", "post_hooks", "prehooks")
     edges = ()
     parent = None
 
@@ -218,6 +217,7 @@ def refresh(tensor: Tensor, base: Tensor) -> None:
 
 
 def set_requires_grad(tensor: Tensor, value: bool) -> None:
+    """Makes a leaf of `tensor`, or takes that back; RuntimeError for computed and for integer tensors."""
     node = history(tensor)
     if type(node) is not Leaf and node is not None:
         if not value:
@@ -231,16 +231,10 @@ def set_requires_grad(tensor: Tensor, value: bool) -> None:
     elif node is None:
         d = tensor.dtype
         if d.category < dtypes.FLOAT:
-            raise RuntimeError("only Tensors of floating point and complex dtype can require gradients")
+            raise RuntimeError(
+                "only Tensors of floating point and complex dtype can require gradients"
+            )
         tensor._node = Leaf(tensor)
-
-
-def is_float_array(array: Any) -> bool:
-    return array.dtype.kind in "fc"
-
-
-def as_shape(shape: Any) -> Shape:
-    return tuple(shape)
 
 
 _lock = threading.Lock()
@@ -271,8 +265,14 @@ def own(g: Tensor) -> Tensor:
 
 
 def add_into(into: Tensor, g: Tensor) -> None:
+    """Adds a gradient in place."""
     a, b = into._array, g._array
-    if type(a) is np.ndarray and type(b) is np.ndarray and a.dtype is b.dtype and a.shape == b.shape:
+    if (
+        type(a) is np.ndarray
+        and type(b) is np.ndarray
+        and a.dtype is b.dtype
+        and a.shape == b.shape
+    ):
         np.add(a, b, out=a)
     else:
         a += b

@@ -46,11 +46,11 @@ class BatchedTensor(Wrapper):
     def batched_like(self, made: Tensor) -> Tensor:
         """`made`, which has this element's shape, as a batch with memory of its own."""
         size = self.size_of_batch
-        grown = registry["clone"].public(made.unsqueeze(0).expand((size, *made.shape)))  # type: ignore[attr-defined]
+        grown = registry["clone"].public(made.unsqueeze(0).expand((size, *made.shape)))
         return batched(grown, size, self._level)
 
     def wrapper_repr(self) -> str:
-        from ..printing import tensor_repr  # noqa: PLC0415  (printing stands above; only needed to show)
+        from ..printing import tensor_repr
 
         return f"BatchedTensor(lvl={self._level}, bdim=0, value=\n    {tensor_repr(self.value)}\n)"
 
@@ -62,7 +62,9 @@ def batched(value: Tensor, size: int, level: int) -> BatchedTensor:
     return b
 
 
-def batch_of(op: Operator, size: int, flags: Sequence[bool], values: Sequence[Any], attrs: dict[str, Any]) -> Any:
+def batch_of(
+    op: Operator, size: int, flags: Sequence[bool], values: Sequence[Any], attrs: dict[str, Any]
+) -> Any:
     """One call on the whole batch."""
     if op.family == "elementwise":
         return dispatch.apply(op, align(flags, values), attrs)
@@ -90,12 +92,14 @@ def align(flags: Sequence[bool], values: Sequence[Any]) -> tuple:
 def _reduce(op: Operator, value: Tensor, attrs: dict[str, Any]) -> Tensor:
     rank = value.ndim - 1
     if rank == 0:  # the element is a number: reduce over a dimension of one
-        return dispatch.apply(op, (value.unsqueeze(1),), {**attrs, "dim": (1,), "keepdim": False})  # type: ignore[attr-defined]
+        return dispatch.apply(op, (value.unsqueeze(1),), {**attrs, "dim": (1,), "keepdim": False})
     dims = tuple(d + 1 for d in wrap_dims(attrs.get("dim"), rank))
     return dispatch.apply(op, (value,), {**attrs, "dim": dims})
 
 
-def _loop(op: Operator, size: int, flags: Sequence[bool], values: Sequence[Any], attrs: dict[str, Any]) -> Any:
+def _loop(
+    op: Operator, size: int, flags: Sequence[bool], values: Sequence[Any], attrs: dict[str, Any]
+) -> Any:
     warnings.warn(
         f"There is a performance drop because we have not yet implemented the batching rule for {op.name}; "
         "it runs in a loop over the batch.",
@@ -103,7 +107,8 @@ def _loop(op: Operator, size: int, flags: Sequence[bool], values: Sequence[Any],
     )
     stack = registry["stack"].public
     rows = [
-        dispatch.apply(op, tuple(v.select(0, i) if f else v for v, f in zip(values, flags)), attrs) for i in range(size)
+        dispatch.apply(op, tuple(v.select(0, i) if f else v for v, f in zip(values, flags)), attrs)
+        for i in range(size)
     ]
     if isinstance(rows[0], tuple):
         return tuple(stack([r[k] for r in rows]) for k in range(len(rows[0])))

@@ -37,7 +37,9 @@ class DualTensor(Wrapper):
 
     def assign(self, target: Tensor, value: Tensor) -> None:
         if not (isinstance(target, DualTensor) and target._level == self._level):
-            raise RuntimeError("in-place write of a value with a tangent into a tensor without one; copy the tensor first")
+            raise RuntimeError(
+                "in-place write of a value with a tangent into a tensor without one; copy the tensor first"
+            )
         dual = isinstance(value, DualTensor) and value._level == self._level
         dispatch.assign(target.value, value.value if dual else value)  # type: ignore[attr-defined]
         zero = registry["zeros_like"].public
@@ -47,7 +49,7 @@ class DualTensor(Wrapper):
         return made
 
     def wrapper_repr(self) -> str:
-        from ..printing import tensor_repr  # noqa: PLC0415  (printing stands above; only needed to show)
+        from ..printing import tensor_repr
 
         return f"{tensor_repr(self.value)[:-1]}, tangent={tensor_repr(self.tangent)})"
 
@@ -59,7 +61,9 @@ def dual_of(primal: Tensor, tangent: Tensor, level: int) -> DualTensor:
     return d
 
 
-def jvp_of(op: Operator, tangents: Sequence[Any], out: Any, primals: tuple, attrs: dict[str, Any]) -> Any:
+def jvp_of(
+    op: Operator, tangents: Sequence[Any], out: Any, primals: tuple, attrs: dict[str, Any]
+) -> Any:
     """The tangent of one call."""
     if op.family == "elementwise":
         return op.vjp_rule.jvp(tangents, out, primals, attrs)
@@ -77,10 +81,14 @@ def jvp_of(op: Operator, tangents: Sequence[Any], out: Any, primals: tuple, attr
     return from_vjp(op, tangents, out, primals, attrs)
 
 
-def from_vjp(op: Operator, tangents: Sequence[Any], out: Any, primals: tuple, attrs: dict[str, Any]) -> Any:
+def from_vjp(
+    op: Operator, tangents: Sequence[Any], out: Any, primals: tuple, attrs: dict[str, Any]
+) -> Any:
     """The JVP derived from the VJP by transposing it."""
     if op.vjp_rule is None:
-        raise MissingRule(f"{op.name}: no forward rule, and no VJP to derive it from; use reverse mode")
+        raise MissingRule(
+            f"{op.name}: no forward rule, and no VJP to derive it from; use reverse mode"
+        )
     zeros = registry["zeros_like"].public
     several = isinstance(out, tuple)
     outs = out if several else (out,)
@@ -102,7 +110,12 @@ def from_vjp(op: Operator, tangents: Sequence[Any], out: Any, primals: tuple, at
         wanted = [s._node for s in seeds if s is not None]
         roots = [(p, t) for p, t in pairs if p._node is not None]
         found = tape.backward(
-            [p._node for p, _ in roots], [t for _, t in roots], wanted, True, before and outer, fill_leaves=False
+            [p._node for p, _ in roots],
+            [t for _, t in roots],
+            wanted,
+            True,
+            before and outer,
+            fill_leaves=False,
         )
     finally:
         state.local.grad = before

@@ -27,7 +27,9 @@ class Tracer:
         self.graph = Graph()
         self.breaks: list[str] = []
         self._keep = keep
-        self._values: dict[int, tuple[Value, int]] = {}  # by id of the raw array: value, version of its root
+        self._values: dict[
+            int, tuple[Value, int]
+        ] = {}  # by id of the raw array: value, version of its root
         self._versions: dict[int, int] = {}  # by id of a root array: writes seen
         self._alive: list[Any] = []  # arrays whose ids are in use
 
@@ -44,9 +46,14 @@ class Tracer:
         """Whether a composite is kept whole: where the user of the trace knows it, and no gradient runs through."""
         if self._keep is None or not self._keep(op):
             return False
-        return not (state.local.grad and any(isinstance(a, Tensor) and history(a) is not None for a in arrays))
+        return not (
+            state.local.grad
+            and any(isinstance(a, Tensor) and history(a) is not None for a in arrays)
+        )
 
-    def run(self, op: Operator, arrays: tuple, attrs: dict[str, Any], proceed: Callable[[], Any]) -> Any:
+    def run(
+        self, op: Operator, arrays: tuple, attrs: dict[str, Any], proceed: Callable[[], Any]
+    ) -> Any:
         if op.name == "copy_into":
             source = self.read(arrays[1])
             made = proceed()
