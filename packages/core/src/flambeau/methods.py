@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import operator as python
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 
-from . import ops  # noqa: F401  (fills the registry)
+from . import ops  # fills the registry
 from ._base import dtypes
 from ._base.checks import check, contiguous_strides, wrap_dim
 from ._base.devices import CPU
@@ -35,9 +35,9 @@ def method(f: Callable[..., Any], name: str | None = None) -> Callable[..., Any]
     return f
 
 
-def attribute(f: Callable[[Tensor], Any]) -> property:
-    """Makes `f` a Tensor property, to be read only."""
-    made = property(f)
+def attribute(f: Callable[[Tensor], Any], write: Callable[[Tensor, Any], None] | None = None) -> property:
+    """Makes `f` a Tensor property, to be read only unless there is `write`."""
+    made = property(f, write)
     setattr(Tensor, f.__name__, made)
     return made
 
@@ -102,10 +102,10 @@ def _plain_inplace(op: Operator) -> Callable[[Tensor, Any], bool] | None:
         except AttributeError:
             return False
         d = a.dtype
-        if state.active or (d is not f32 and d is not f64) or type(a) is not ndarray:
+        if 0 in a.strides or state.active or (d is not f32 and d is not f64) or type(a) is not ndarray:
             return False
         if isinstance(other, Tensor):
-            b = getattr(other, "_array", None)
+            b: Any = getattr(other, "_array", None)
             if type(b) is not ndarray or b.dtype is not d or b.ndim > a.ndim:
                 return False
             if other._node is not None and local.grad:
@@ -144,6 +144,36 @@ for _op in list(registry.values()):
         setattr(Tensor, _op.name, _op.public)
         if _op.inplace or _op.name in _INPLACE_TOO:
             setattr(Tensor, _op.name + "_", inplace(_op))
+
+
+
+def _late(name: str, file: str) -> Callable[..., Any]:
+    """A method whose operator is imported by its first call, and takes this one's place then. With `_`, its twin."""
+
+    def call(self: Tensor, *args: Any, **kwargs: Any) -> Any:
+        import importlib
+
+        public = getattr(importlib.import_module(f"{ops.__name__}.{file}"), name.removesuffix("_"))
+        made = inplace(public.op) if name.endswith("_") else public
+        setattr(Tensor, name, made)
+        return made(self, *args, **kwargs)
+
+    call.__name__ = name
+    call.__doc__ = f"The operator of `flambeau.ops.{file}`, on this tensor."
+    return call
+
+
+_LATE_INPLACE = frozenset(
+    """
+    clamp_min clamp_max copysign deg2rad rad2deg frac hypot ldexp heaviside float_power bitwise_left_shift
+    bitwise_right_shift sinc addmv addbmm addr renorm index_add index_copy index_fill masked_scatter put
+    """.split()
+)
+for _file, _text in ops.LATE_METHODS.items():
+    for _name in _text.split():
+        setattr(Tensor, _name, _late(_name, _file))
+        if _name in _LATE_INPLACE:
+            setattr(Tensor, _name + "_", _late(_name + "_", _file))
 
 NAMES = {
     "subtract": "sub", "multiply": "mul", "divide": "div", "absolute": "abs", "negative": "neg", "clip": "clamp",
@@ -188,7 +218,7 @@ def _dunder(name: str, public: Callable[..., Any]) -> None:
 
     setattr(Tensor, f"__{name}__", forward)
     setattr(Tensor, f"__r{name}__", reflected)
-    twin = getattr(Tensor, public.__name__ + "_", None)
+    twin: Any = getattr(Tensor, public.__name__ + "_", None)
     if twin is not None:
         setattr(Tensor, f"__i{name}__", augmented)
 
@@ -220,7 +250,11 @@ for _name, _op_name in {"neg": "neg", "abs": "abs", "invert": "bitwise_not"}.ite
     setattr(Tensor, f"__{_name}__", _publics[_op_name])
 method(indexing.getitem, "__getitem__")
 method(indexing.setitem, "__setitem__")
-method(tensor_repr, "__repr__")
+
+
+@method
+def __repr__(self: Tensor) -> str:
+    return tensor_repr(self)
 
 
 @method
@@ -664,9 +698,7 @@ Tensor.is_nonzero = Tensor.__bool__
 def _number(name: str, kind: Callable[[Any], Any]) -> None:
     def convert(self: Tensor) -> Any:
         if self.numel() != 1:
-            raise RuntimeError(
-                f"a Tensor with {self.numel()} elements cannot be converted to Scalar"
-            )
+            raise ValueError("only one element tensors can be converted to Python scalars")
         return kind(self.item())
 
     convert.__annotations__["return"] = kind.__name__  # what a type checker is told (tools/stubs.py)
@@ -698,7 +730,7 @@ def __reversed__(self: Tensor) -> Tensor:
 
 
 @method
-def __deepcopy__(self: Tensor, memo: dict) -> Tensor:
+def __deepcopy__(self: Tensor, memo: dict[Any, Any]) -> Tensor:
     if id(self) in memo:
         return memo[id(self)]
     node = history(self)
@@ -734,7 +766,7 @@ def _rebuild(cls: Any, array: np.ndarray, requires_grad: bool, device: str, stat
 
 
 @method
-def __reduce_ex__(self: Tensor, protocol: int) -> tuple:
+def __reduce_ex__(self: Tensor, protocol: SupportsIndex) -> tuple:
     node = history(self)
     if node is not None and not isinstance(node, Leaf):
         raise RuntimeError(
@@ -755,10 +787,8 @@ def _new(factory: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return make
 
 
-Tensor.new_zeros = _new(creation.zeros)
-Tensor.new_ones = _new(creation.ones)
-Tensor.new_empty = _new(creation.empty)
-Tensor.new_tensor = _new(creation.tensor)
+for _name in ("zeros", "ones", "empty", "tensor"):
+    method(_new(getattr(creation, _name)), f"new_{_name}")
 
 
 @method
@@ -870,9 +900,9 @@ def retain_grad(self: Tensor) -> None:
     def keep(g: Tensor) -> None:
         tensor = target()
         if tensor is not None:
-            tensor.grad = g if tensor.grad is None else tensor.grad + g  # type: ignore[operator]
+            tensor.grad = g if tensor.grad is None else tensor.grad + g
 
-    self._retains = True
+    self.__dict__["_retains"] = True
     self.register_hook(keep)
 
 
@@ -882,7 +912,7 @@ def retains_grad(self: Tensor) -> bool:
     return bool(self.__dict__.get("_retains"))
 
 
-def _get_data(self: Tensor) -> Tensor:
+def data(self: Tensor) -> Tensor:
     return self.detach() if state.active or self._level else wrap(self._array)
 
 
@@ -895,7 +925,7 @@ def _set_data(self: Tensor, value: Tensor) -> None:
             mode.leaves(self, ".data = ")
 
 
-Tensor.data = property(_get_data, _set_data)
+attribute(data, _set_data)
 
 
 @attribute
@@ -950,7 +980,7 @@ def share_memory_(self: Tensor) -> Tensor:
     memory = mmap.mmap(-1, max(old.nbytes, 1))
     self._array = np.frombuffer(memory, old.dtype, old.size).reshape(old.shape)
     self._array[...] = old
-    self._shared = True
+    self.__dict__["_shared"] = True
     return self
 
 

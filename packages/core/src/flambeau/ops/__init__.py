@@ -29,17 +29,69 @@ from . import (
 )
 
 LATE = (
+    "arranging",
     "attention",
     "convolution",
     "decomposition",
     "dropout",
+    "elementary",
     "embedding",
     "interpolate",
+    "linalg",
     "loss",
     "normalization",
     "pooling",
+    "products",
     "recurrent",
+    "selecting",
+    "statistics",
 )
+
+# Operators of the files in LATE that are Tensor methods and functions of the package, and those that are functions only.
+LATE_METHODS = {
+    "elementary": """
+        clamp_min clamp_max positive signbit copysign deg2rad rad2deg frac fmax fmin hypot ldexp logaddexp
+        logaddexp2 heaviside isposinf isneginf isreal float_power rsub bitwise_left_shift
+        bitwise_right_shift sinc angle
+    """,
+    "products": """
+        addmv addbmm addr vdot inner kron trace cross dist renorm cov corrcoef
+    """,
+    "arranging": """
+        ravel fliplr flipud rot90 tensor_split vsplit hsplit dsplit split_with_sizes diag_embed diag
+        diagflat combinations argwhere select_scatter slice_scatter diagonal_scatter
+    """,
+    "statistics": """
+        aminmax count_nonzero nansum nanmean std_mean quantile nanquantile kthvalue cummax cummin
+        logcumsumexp diff msort
+    """,
+    "selecting": """
+        index_add index_copy index_fill masked_scatter take put bincount histc
+    """,
+    "linalg": """
+        logdet matrix_power
+    """,
+}
+LATE_FUNCTIONS = {
+    "elementary": """
+        polar
+    """,
+    "products": """
+        tensordot cdist vander
+    """,
+    "arranging": """
+        atleast_1d atleast_2d atleast_3d column_stack dstack block_diag cartesian_prod unravel_index
+        expand_copy permute_copy transpose_copy t_copy view_copy squeeze_copy unsqueeze_copy unbind_copy
+        unfold_copy diagonal_copy select_copy narrow_copy split_copy split_with_sizes_copy alias_copy
+        detach_copy unsafe_chunk unsafe_split tril_indices triu_indices
+    """,
+    "statistics": """
+        trapezoid cumulative_trapezoid nanmedian
+    """,
+    "selecting": """
+        isin searchsorted bucketize
+    """,
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -59,12 +59,12 @@ class Make:
     def __call__(self, *shape: int, low: float = -2.0, high: float = 2.0, grad: bool = True) -> Tensor:
         from ..._base.dtypes import float64
 
-        made = draws.rand(shape, dtype=float64, generator=self._generator) * (high - low) + low  # type: ignore[operator]
-        return made.requires_grad_(grad)  # type: ignore[attr-defined]
+        made = draws.rand(shape, dtype=float64, generator=self._generator) * (high - low) + low
+        return made.requires_grad_(grad)
 
     def transposed(self, *shape: int, **options: Any) -> Tensor:
         """A tensor that is not contiguous."""
-        return self(*shape[::-1], **options).detach().permute(tuple(range(len(shape)))[::-1]).requires_grad_()  # type: ignore[attr-defined]
+        return self(*shape[::-1], **options).detach().permute(tuple(range(len(shape)))[::-1]).requires_grad_()
 
     def complex(self, *shape: int, grad: bool = True) -> Tensor:
         """Complex numbers in a ring around zero, on whose axes no absolute value has a kink."""
@@ -83,7 +83,7 @@ class Make:
 
     def bools(self, *shape: int) -> Tensor:
         """Truth values."""
-        return self.ints(*shape, below=2) > 0  # type: ignore[operator]
+        return self.ints(*shape, below=2) > 0
 
     def distinct(self, *shape: int) -> Tensor:
         """Numbers no two of which are near, for operators that choose."""
@@ -92,7 +92,7 @@ class Make:
             n *= s
         from ..._base.dtypes import float64
 
-        order = draws.randperm(n, generator=self._generator).to(float64)  # type: ignore[attr-defined]
+        order = draws.randperm(n, generator=self._generator).to(float64)
         return (order * 0.37 - n * 0.18).reshape(shape).requires_grad_()
 
 

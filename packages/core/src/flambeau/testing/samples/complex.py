@@ -20,7 +20,7 @@ def _one(make: Make) -> Iterator[Sample]:
     yield Sample(numbers(make, 2, 3))
     yield Sample(numbers(make))
     yield Sample(numbers(make, 0, 2))
-    yield Sample(numbers(make, 3, 2).permute(1, 0))  # type: ignore[attr-defined]
+    yield Sample(numbers(make, 3, 2).permute(1, 0))
 
 
 real = imag = conj_physical = view_as_real = _one

@@ -24,7 +24,7 @@ def elementwise(op: Operator, make: Make) -> Iterator[Sample]:
     """Each shape combination for the operator's number of inputs."""
     low, high = DOMAINS.get(op.name, (-2.0, 2.0))
     n = len(op.arrays)
-    extra = {p: 0.7 for i, p in op.attrs if op.defaults[i] is MISSING}
+    extra: dict[str, Any] = {p: 0.7 for i, p in op.attrs if op.defaults[i] is MISSING}
     shapes: dict[int, list[tuple]] = {
         1: [((2, 3),), ((),), ((0, 2),)],
         2: [((2, 3), (2, 3)), ((2, 3), (3,)), ((), (2,)), ((2, 1), (1, 3)), ((0, 2), (2,))],

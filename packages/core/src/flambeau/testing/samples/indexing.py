@@ -39,7 +39,7 @@ def index_grad(make: Make) -> Iterator[Sample]:
 def index_put_at(make: Make) -> Iterator[Sample]:
     """Written and added; values broadcast."""
     once = make.ints(2, below=2)
-    yield Sample([make(3, 2), make(2, 2), (once * 0 + 1).cumsum(0)], (0,), False)  # type: ignore[attr-defined]
+    yield Sample([make(3, 2), make(2, 2), (once * 0 + 1).cumsum(0)], (0,), False)
     yield Sample([make(3, 2), make(2), make.ints(4, below=3)], (0,), True)
     yield Sample([make(2, 3), make(2, 4), make.ints(4, below=3)], (1,), True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from . import Make, Sample
 
@@ -54,7 +55,7 @@ def binary_cross_entropy_with_logits(make: Make) -> Iterator[Sample]:
     yield Sample(make(2, 3), target, make(3, low=0.5, grad=False), "sum", make(3, low=0.5))
 
 
-def _signs(**options: float) -> Callable[[Make], Iterator[Sample]]:
+def _signs(**options: Any) -> Callable[[Make], Iterator[Sample]]:
     def samples(make: Make) -> Iterator[Sample]:
         yield Sample(make.distinct(2, 3), (make.ints(2, 3, below=2) * 2 - 1).double(), **options)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from ...ops.creation import ones
 from . import Make, Sample
@@ -55,7 +56,7 @@ fft_fftfreq = fft_rfftfreq = hann_window = hamming_window = _length
 def stft(make: Make) -> Iterator[Sample]:
     """One signal and several, one side and both."""
     window = ones(8)
-    plain = {"window": window, "return_complex": True, "grad": False, "batch": False}
+    plain: dict[str, Any] = {"window": window, "return_complex": True, "grad": False, "batch": False}
     yield Sample(make(20), 8, 4, **plain)
     yield Sample(make(2, 20), 8, center=False, onesided=False, **plain)
 

@@ -1,0 +1,477 @@
+"""Further ways of joining, splitting, turning and laying out: composites of views, cat and index operators."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from .._base import dtypes
+from .._base.checks import check, wrap_dim
+from ..runtime.families import composite
+from ..runtime.tensor import Tensor
+from .casting import clone
+from .creation import arange, zeros
+from .indexing import setitem
+from .joining import cat, meshgrid, stack
+from .views import chunk, diagonal, expand, narrow, permute, reshape, select, split, squeeze, t, transpose, unbind, unfold, unsqueeze, view
+
+
+@composite
+def ravel(input: Tensor):
+    """All elements in one dimension; a view where strides allow.
+
+    >>> import flambeau
+    >>> flambeau.ravel(flambeau.zeros(2, 3)).shape
+    flambeau.Size([6])
+    """
+    return reshape(input, (-1,)) if input.numel() else reshape(input, (0,))
+
+
+@composite
+def fliplr(input: Tensor):
+    """Columns in reverse order.
+
+    >>> import flambeau
+    >>> flambeau.fliplr(flambeau.tensor([[1, 2]]))
+    tensor([[2, 1]])
+    """
+    check(input.ndim >= 2, lambda: "Input must be >= 2-d.")
+    return input.flip(1)
+
+
+@composite
+def flipud(input: Tensor):
+    """Rows in reverse order.
+
+    >>> import flambeau
+    >>> flambeau.flipud(flambeau.tensor([[1], [2]]))
+    tensor([[2],
+            [1]])
+    """
+    check(input.ndim >= 1, lambda: "Input must be >= 1-d.")
+    return input.flip(0)
+
+
+@composite
+def rot90(input: Tensor, k: int = 1, dims: tuple[int, int] = (0, 1)):
+    """Turned by k quarter turns in the plane of `dims`, from the first towards the second.
+
+    >>> import flambeau
+    >>> flambeau.rot90(flambeau.tensor([[1, 2], [3, 4]]))
+    tensor([[2, 4],
+            [1, 3]])
+    """
+    check(len(dims) == 2, lambda: f"expected total rotation dims == 2, but got dims = {len(dims)}")
+    a, b = wrap_dim(dims[0], input.ndim), wrap_dim(dims[1], input.ndim)
+    check(a != b, lambda: f"expected rotation dims to be different, but got dim0 = {dims[0]} and dim1 = {dims[1]}")
+    k %= 4
+    if k == 0:
+        return clone(input)
+    if k == 2:
+        return input.flip((a, b))
+    return input.flip(b).transpose(a, b) if k == 1 else input.flip(a).transpose(a, b)
+
+
+def _atleast(rank: int, grow: Any) -> Any:
+    def each(*tensors: Any) -> Any:
+        if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)):
+            return tuple(grow(x) if x.ndim < rank else x for x in tensors[0])
+        made = tuple(grow(x) if x.ndim < rank else x for x in tensors)
+        return made[0] if len(made) == 1 else made
+
+    return each
+
+
+_one = _atleast(1, lambda x: x.reshape(1))
+_two = _atleast(2, lambda x: x.reshape(1, -1) if x.numel() else x.reshape(1, 0))
+_three = _atleast(3, lambda x: x.reshape(1, 1, 1) if not x.ndim else x.unsqueeze(0).unsqueeze(-1) if x.ndim == 1 else x.unsqueeze(-1))
+
+
+@composite(method=False)
+def atleast_1d(*tensors: Any):
+    """0-d tensors with one dimension; others as they are.
+
+    >>> import flambeau
+    >>> flambeau.atleast_1d(flambeau.tensor(1))
+    tensor([1])
+    """
+    return _one(*tensors)
+
+
+@composite(method=False)
+def atleast_2d(*tensors: Any):
+    """Tensors of fewer dimensions as a matrix of one row.
+
+    >>> import flambeau
+    >>> flambeau.atleast_2d(flambeau.tensor([1, 2]))
+    tensor([[1, 2]])
+    """
+    return _two(*tensors)
+
+
+@composite(method=False)
+def atleast_3d(*tensors: Any):
+    """Tensors of fewer dimensions with ones put around.
+
+    >>> import flambeau
+    >>> flambeau.atleast_3d(flambeau.tensor([1, 2])).shape
+    flambeau.Size([1, 2, 1])
+    """
+    return _three(*tensors)
+
+
+@composite(method=False)
+def column_stack(tensors: Sequence[Tensor]):
+    """Vectors as columns beside each other, matrices beside each other.
+
+    >>> import flambeau
+    >>> flambeau.column_stack([flambeau.tensor([1, 2]), flambeau.tensor([3, 4])])
+    tensor([[1, 3],
+            [2, 4]])
+    """
+    return cat([x.reshape(x.numel(), 1) if x.ndim < 2 else x for x in tensors], 1)
+
+
+@composite(method=False)
+def dstack(tensors: Sequence[Tensor]):
+    """Joined along the third dimension.
+
+    >>> import flambeau
+    >>> flambeau.dstack([flambeau.ones(2), flambeau.ones(2)]).shape
+    flambeau.Size([1, 2, 2])
+    """
+    return cat([_three(x) for x in tensors], 2)
+
+
+@composite
+def tensor_split(input: Tensor, indices_or_sections: int | Tensor | tuple[int, ...], dim: int = 0):
+    """Views of nearly equal parts along `dim`, or of what lies between the indices given.
+
+    >>> import flambeau
+    >>> [x.tolist() for x in flambeau.arange(5).tensor_split(2)]
+    [[0, 1, 2], [3, 4]]
+    """
+    check(input.ndim, lambda: "tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims")
+    d = wrap_dim(dim, input.ndim)
+    n = input.shape[d]
+    cuts = indices_or_sections.tolist() if isinstance(indices_or_sections, Tensor) else indices_or_sections
+    if isinstance(cuts, int):
+        check(cuts > 0, lambda: f"number of sections must be larger than 0, got {cuts}")
+        sizes = [n // cuts + (i < n % cuts) for i in range(cuts)]
+        return split(input, sizes, d)
+    bounds = [0, *(slice(None, c).indices(n)[1] for c in cuts), n]
+    return tuple(narrow(input, d, a, max(0, b - a)) for a, b in zip(bounds, bounds[1:]))
+
+
+def _splitter(name: str, rank: int, dim: int) -> Any:
+    def run(input: Tensor, how: Any) -> Any:
+        check(
+            input.ndim >= rank,
+            lambda: f"torch.{name} requires a tensor with at least {rank} dimension{'s' * (rank > 1)}, but got a tensor "
+            f"with {input.ndim} dimensions!",
+        )
+        d = 0 if name == "hsplit" and input.ndim == 1 else dim
+        if isinstance(how, int):
+            check(
+                how > 0 and input.shape[d] % how == 0,
+                lambda: f"torch.{name} attempted to split along dimension {d}, but the size of the dimension "
+                f"{input.shape[d]} is not divisible by the split_size {how}!",
+            )
+        return tensor_split(input, how, d)
+
+    return run
+
+
+_rows, _columns, _layers = _splitter("vsplit", 2, 0), _splitter("hsplit", 1, 1), _splitter("dsplit", 3, 2)
+
+
+@composite
+def vsplit(input: Tensor, indices_or_sections: int | tuple[int, ...]):
+    """`tensor_split` along the first dimension, into equal parts.
+
+    >>> import flambeau
+    >>> len(flambeau.zeros(4, 2).vsplit(2))
+    2
+    """
+    return _rows(input, indices_or_sections)
+
+
+@composite
+def hsplit(input: Tensor, indices_or_sections: int | tuple[int, ...]):
+    """`tensor_split` along the second dimension (of vectors the only one), into equal parts.
+
+    >>> import flambeau
+    >>> len(flambeau.zeros(2, 4).hsplit(2))
+    2
+    """
+    return _columns(input, indices_or_sections)
+
+
+@composite
+def dsplit(input: Tensor, indices_or_sections: int | tuple[int, ...]):
+    """`tensor_split` along the third dimension, into equal parts.
+
+    >>> import flambeau
+    >>> len(flambeau.zeros(2, 2, 4).dsplit(2))
+    2
+    """
+    return _layers(input, indices_or_sections)
+
+
+@composite
+def split_with_sizes(input: Tensor, split_sizes: tuple[int, ...], dim: int = 0):
+    """Views of pieces of the sizes listed.
+
+    >>> import flambeau
+    >>> [len(x) for x in flambeau.arange(5).split_with_sizes([2, 3])]
+    [2, 3]
+    """
+    return split(input, list(split_sizes), dim)
+
+
+@composite
+def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1):
+    """Matrices with the last dimension on their diagonals.
+
+    >>> import flambeau
+    >>> flambeau.diag_embed(flambeau.tensor([1, 2]))
+    tensor([[1, 0],
+            [0, 2]])
+    """
+    from .views import diagonal_grad
+
+    rank = input.ndim + 1
+    a, b = wrap_dim(dim1, rank), wrap_dim(dim2, rank)
+    check(a != b, lambda: f"diagonal dimensions cannot be identical {dim1}, {dim2}")
+    n = input.shape[-1] + abs(offset)
+    shape = list(input.shape[:-1])
+    for d in sorted((a, b)):
+        shape.insert(d, n)
+    return diagonal_grad(input, tuple(shape), offset, a, b)
+
+
+@composite
+def diag(input: Tensor, diagonal: int = 0):
+    """A vector as a diagonal matrix; of a matrix its diagonal (a copy).
+
+    >>> import flambeau
+    >>> flambeau.diag(flambeau.tensor([[1, 2], [3, 4]]))
+    tensor([1, 4])
+    """
+    check(input.ndim in (1, 2), lambda: f"diag(): Supports 1D or 2D tensors. Got {input.ndim}D")
+    return diag_embed(input, diagonal) if input.ndim == 1 else clone(input.diagonal(diagonal))
+
+
+@composite
+def diagflat(input: Tensor, offset: int = 0):
+    """All elements as a diagonal matrix.
+
+    >>> import flambeau
+    >>> flambeau.diagflat(flambeau.tensor([1, 2]), 1).shape
+    flambeau.Size([3, 3])
+    """
+    return diag_embed(ravel(input), offset)
+
+
+@composite(method=False)
+def block_diag(*tensors: Any):
+    """Matrices along the diagonal of a larger one, zeros elsewhere.
+
+    >>> import flambeau
+    >>> flambeau.block_diag(flambeau.ones(1, 2), flambeau.ones(2, 1)).shape
+    flambeau.Size([3, 3])
+    """
+    from .joining import pad_constant
+
+    blocks = [_two(x) for x in tensors]
+    for i, b in enumerate(blocks):
+        check(b.ndim == 2, lambda: f"torch.block_diag: Input tensors must have 2 or fewer dimensions. Input {i} has {b.ndim} dimensions")
+    width = sum(b.shape[1] for b in blocks)
+    at, rows = 0, []
+    for b in blocks:
+        rows.append(pad_constant(b, ((0, 0), (at, width - at - b.shape[1]))))
+        at += b.shape[1]
+    return cat(rows, 0) if rows else zeros(1, 0)
+
+
+@composite(method=False)
+def cartesian_prod(*tensors: Any):
+    """All ways to take one element of each vector, as rows.
+
+    >>> import flambeau
+    >>> flambeau.cartesian_prod(flambeau.tensor([1, 2]), flambeau.tensor([3])).tolist()
+    [[1, 3], [2, 3]]
+    """
+    if len(tensors) == 1:
+        return tensors[0]
+    return stack([g.reshape(-1) for g in meshgrid(*tensors)], 1)
+
+
+@composite
+def combinations(input: Tensor, r: int = 2, with_replacement: bool = False):
+    """All ways to take r elements of a vector, as rows.
+
+    >>> import flambeau
+    >>> flambeau.combinations(flambeau.tensor([1, 2, 3])).tolist()
+    [[1, 2], [1, 3], [2, 3]]
+    """
+    from itertools import combinations as once
+    from itertools import combinations_with_replacement as again
+
+    from .creation import tensor
+
+    check(input.ndim == 1, lambda: f"Expect a 1D vector, but got shape {list(input.shape)}")
+    check(r >= 0, lambda: f"Expect a non-negative number, but got {r}")
+    if r == 0:
+        return input.new_zeros((0,))
+    rows = list((again if with_replacement else once)(range(input.shape[0]), r))
+    places = tensor(rows, dtype=dtypes.int64, device=input.device).reshape(len(rows), r)
+    return input.index_select(0, places.reshape(-1)).reshape(len(rows), r)
+
+
+def _indices(row: int, col: int, offset: int, lower: bool, dtype: Any, device: Any) -> Tensor:
+    i, j = arange(row, device=device).unsqueeze(1), arange(col, device=device)
+    inside = (j - i <= offset) if lower else (j - i >= offset)
+    return inside.nonzero().t().contiguous().to(dtype or dtypes.int64)
+
+
+def tril_indices(row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None, layout: Any = None) -> Tensor:
+    """Rows and columns of a lower triangle's elements, as a (2, n) tensor.
+
+    >>> import flambeau
+    >>> flambeau.tril_indices(2, 2).tolist()
+    [[0, 1, 1], [0, 0, 1]]
+    """
+    return _indices(row, col, offset, True, dtype, device)
+
+
+def triu_indices(row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None, layout: Any = None) -> Tensor:
+    """Rows and columns of an upper triangle's elements, as a (2, n) tensor.
+
+    >>> import flambeau
+    >>> flambeau.triu_indices(2, 2).tolist()
+    [[0, 0, 1], [0, 1, 1]]
+    """
+    return _indices(row, col, offset, False, dtype, device)
+
+
+@composite(method=False)
+def unravel_index(indices: Tensor, shape: int | tuple[int, ...]):
+    """Places in a flattened tensor as one index tensor per dimension of `shape`.
+
+    >>> import flambeau
+    >>> [x.item() for x in flambeau.unravel_index(flambeau.tensor(5), (2, 3))]
+    [1, 2]
+    """
+    check(
+        not indices.dtype.is_floating_point and not indices.dtype.is_complex and indices.dtype.name != "bool",
+        lambda: f"expected 'indices' to be integer dtype, but got {indices.dtype}",
+        ValueError,
+    )
+    out = []
+    for n in reversed((shape,) if isinstance(shape, int) else tuple(shape)):
+        out.append(indices % n)
+        indices = indices // n
+    return tuple(reversed(out))
+
+
+@composite
+def argwhere(input: Tensor):
+    """Places of elements that are not zero, one row each.
+
+    >>> import flambeau
+    >>> flambeau.argwhere(flambeau.tensor([0, 3])).tolist()
+    [[1]]
+    """
+    return input.nonzero()
+
+
+# -- copies with a part replaced -------------------------------------------------------------------------------------
+
+
+@composite
+def select_scatter(input: Tensor, src: Tensor, dim: int, index: int):
+    """A copy of `input` with `src` as its slice at `index` along `dim`.
+
+    >>> import flambeau
+    >>> flambeau.select_scatter(flambeau.zeros(2, 2), flambeau.ones(2), 0, 1).tolist()
+    [[0.0, 0.0], [1.0, 1.0]]
+    """
+    d = wrap_dim(dim, input.ndim)
+    return _replaced(input, src, (*[slice(None)] * d, index))
+
+
+@composite
+def slice_scatter(input: Tensor, src: Tensor, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1):
+    """A copy of `input` with `src` as its part start:end:step along `dim`.
+
+    >>> import flambeau
+    >>> flambeau.slice_scatter(flambeau.zeros(3), flambeau.ones(1), 0, 1, 2).tolist()
+    [0.0, 1.0, 0.0]
+    """
+    d = wrap_dim(dim, input.ndim)
+    return _replaced(input, src, (*[slice(None)] * d, slice(start, end, step)))
+
+
+def _replaced(input: Tensor, src: Tensor, key: tuple) -> Tensor:
+    out = clone(input)
+    check(
+        tuple(out[key].shape) == tuple(src.shape),
+        lambda: f"expected src to have a size equal to the slice of self. src size = {list(src.shape)}, "
+        f"slice size = {list(out[key].shape)}",
+    )
+    setitem(out, key, src)
+    return out
+
+
+@composite
+def diagonal_scatter(input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1):
+    """A copy of `input` with `src` on the diagonal.
+
+    >>> import flambeau
+    >>> flambeau.diagonal_scatter(flambeau.zeros(2, 2), flambeau.ones(2)).tolist()
+    [[1.0, 0.0], [0.0, 1.0]]
+    """
+    out = clone(input)
+    place = diagonal(out, offset, dim1, dim2)
+    check(
+        tuple(place.shape) == tuple(src.shape),
+        lambda: f"expected src to have a size equal to the diagonal of the input.Got {list(src.shape)} for a diagonal of shape {list(place.shape)}",
+    )
+    place.copy_(src)
+    return out
+
+
+# -- copying twins of views ------------------------------------------------------------------------------------------
+
+
+def _copied(made: Any) -> Any:
+    return tuple(clone(m, memory_format=0) for m in made) if isinstance(made, tuple) else clone(made, memory_format=0)
+
+
+def _copying(of: Any, name: str) -> Any:
+    def call(input: Tensor, *args: Any, **kwargs: Any) -> Any:
+        return _copied(of(input, *args, **kwargs))
+
+    call.__name__ = call.__qualname__ = name
+    call.__doc__ = f"`{name.removesuffix('_copy')}` as a copy."
+    return call
+
+
+expand_copy = _copying(expand, "expand_copy")
+permute_copy = _copying(permute, "permute_copy")
+transpose_copy = _copying(transpose, "transpose_copy")
+t_copy = _copying(t, "t_copy")
+view_copy = _copying(view, "view_copy")
+squeeze_copy = _copying(squeeze, "squeeze_copy")
+unsqueeze_copy = _copying(unsqueeze, "unsqueeze_copy")
+unbind_copy = _copying(unbind, "unbind_copy")
+unfold_copy = _copying(unfold, "unfold_copy")
+diagonal_copy = _copying(diagonal, "diagonal_copy")
+select_copy = _copying(select, "select_copy")
+narrow_copy = _copying(narrow, "narrow_copy")
+split_copy = _copying(split, "split_copy")
+split_with_sizes_copy = _copying(split_with_sizes, "split_with_sizes_copy")
+alias_copy = _copying(lambda x: x, "alias_copy")
+detach_copy = _copying(lambda x: x.detach(), "detach_copy")
+unsafe_chunk, unsafe_split = chunk, split

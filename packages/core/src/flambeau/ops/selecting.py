@@ -1,0 +1,266 @@
+"""Further reading and writing by index; looking values up in sorted rows; counting into bins."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .._base import dtypes
+from .._base.checks import check, wrap_dim
+from ..runtime.families import composite, primitive
+from ..runtime.meta import Meta
+from ..runtime.tensor import Tensor
+from .creation import as_tensor
+from .indexing import _check_bounds, index_put_at
+
+
+def _along(name: str, input: Tensor, dim: int, index: Tensor) -> tuple[Tensor, int]:
+    check(index.ndim <= 1, lambda: f"{name}(): Index is supposed to be a vector, but got {index.ndim} dimensions", IndexError)
+    check(
+        index.dtype in (dtypes.int64, dtypes.int32),
+        lambda: f"{name}(): Expected dtype int32/int64 for index, but got {index.dtype.name}",
+    )
+    d = wrap_dim(dim, input.ndim)
+    _check_bounds(index, input.shape[d] if input.ndim else 1, d)
+    return index.reshape(-1), d
+
+
+def _put(input: Tensor, dim: int, index: Tensor, values: Tensor, accumulate: bool) -> Tensor:
+    if not input.ndim:
+        return index_put_at([input.reshape(1), values.reshape(-1), index], (0,), accumulate).reshape(())
+    return index_put_at([input, values, index], (dim,), accumulate)
+
+
+@composite
+def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: float = 1):
+    """A copy of `input` to whose slices `index` along `dim` those of alpha * source are added.
+
+    >>> import flambeau
+    >>> flambeau.index_add(flambeau.zeros(3), 0, flambeau.tensor([0, 0]), flambeau.ones(2))
+    tensor([2., 0., 0.])
+    """
+    at, d = _along("index_add", input, dim, index)
+    check(
+        input.dtype is source.dtype,
+        lambda: f"index_add_(): self ({input.dtype.name}) and source ({source.dtype.name}) must have the same scalar type",
+    )
+    return _put(input, d, at, source if alpha == 1 else source * alpha, True)
+
+
+@composite
+def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor):
+    """A copy of `input` with `source` as its slices `index` along `dim`.
+
+    >>> import flambeau
+    >>> flambeau.index_copy(flambeau.zeros(3), 0, flambeau.tensor([2]), flambeau.ones(1))
+    tensor([0., 0., 1.])
+    """
+    at, d = _along("index_copy", input, dim, index)
+    check(
+        input.dtype is source.dtype,
+        lambda: f"index_copy_(): self and source expected to have the same dtype, but got (self) {input.dtype.name} and "
+        f"(source) {source.dtype.name}",
+    )
+    return _put(input, d, at, source, False)
+
+
+@composite
+def index_fill(input: Tensor, dim: int, index: Tensor, value: Tensor | float):
+    """A copy of `input` with one value in its slices `index` along `dim`.
+
+    >>> import flambeau
+    >>> flambeau.index_fill(flambeau.zeros(3), 0, flambeau.tensor([1]), 5.0)
+    tensor([0., 5., 0.])
+    """
+    at, d = _along("index_fill", input, dim, index)
+    if not isinstance(value, Tensor):
+        value = input.new_full((), value)
+    check(
+        value.ndim == 0,
+        lambda: f"index_fill_ only supports a 0-dimensional value tensor, but got tensor with {value.ndim} dimension(s).",
+    )
+    if not input.ndim:
+        return value.to(input.dtype) if at.numel() else input.clone()
+    return index_put_at([input, value.to(input.dtype), at], (d,), False)
+
+
+@composite
+def masked_scatter(input: Tensor, mask: Tensor, source: Tensor):
+    """A copy of `input` whose elements under `mask` are those of `source`, in order.
+
+    >>> import flambeau
+    >>> flambeau.masked_scatter(flambeau.zeros(3), flambeau.tensor([True, False, True]), flambeau.tensor([1.0, 2.0]))
+    tensor([1., 0., 2.])
+    """
+    check(mask.dtype.name == "bool", lambda: f"masked_scatter_ only supports boolean masks, but got mask with dtype {mask.dtype.name}")
+    check(input.dtype is source.dtype, lambda: "masked_scatter: expected self and source to have same dtypes")
+    from .._base.checks import broadcast_shapes
+
+    shape = broadcast_shapes(tuple(input.shape), tuple(mask.shape))
+    flat, under = input.expand(shape).reshape(-1), mask.expand(shape).reshape(-1).nonzero().reshape(-1)
+    n = under.shape[0]
+    check(n <= source.numel(), lambda: "masked_scatter: expected the number of elements in source to be at least the number of ones in mask")
+    return index_put_at([flat, source.reshape(-1)[:n], under], (0,), False).reshape(shape)
+
+
+@composite
+def take(input: Tensor, index: Tensor):
+    """The elements of the flattened input that `index` names, in its shape.
+
+    >>> import flambeau
+    >>> flambeau.take(flambeau.tensor([[4, 3], [2, 1]]), flambeau.tensor([0, 2]))
+    tensor([4, 2])
+    """
+    check(index.dtype is dtypes.int64, lambda: f"take(): Expected a long tensor for index, but got {index.dtype.name}")
+    return input.reshape(-1)[index]
+
+
+@composite
+def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False):
+    """A copy of `input` whose elements at `index`, counted flat, are those of `source` (or grow by them).
+
+    >>> import flambeau
+    >>> flambeau.put(flambeau.zeros(3), flambeau.tensor([2]), flambeau.ones(1))
+    tensor([0., 0., 1.])
+    """
+    check(index.dtype is dtypes.int64, lambda: f"put_(): Expected a long tensor for index, but got {index.dtype.name}")
+    check(input.dtype is source.dtype, lambda: "put_(): self and source expected to have the same dtype")
+    check(index.numel() == source.numel(), lambda: "put_(): Expected source and index to have the same number of elements")
+    _check_bounds(index, input.numel(), 0)
+    return index_put_at([input.reshape(-1), source.reshape(-1), index.reshape(-1)], (0,), accumulate).reshape(input.shape)
+
+
+@composite(method=False)
+def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False):
+    """Whether each element occurs among the others.
+
+    >>> import flambeau
+    >>> flambeau.isin(flambeau.tensor([1, 2, 3]), flambeau.tensor([2]))
+    tensor([False,  True, False])
+    """
+    x, among = as_tensor(elements), as_tensor(test_elements).reshape(-1)
+    hit = (x.unsqueeze(-1) == among).any(-1)
+    return ~hit if invert else hit
+
+
+# -- sorted rows and bins --------------------------------------------------------------------------------------------
+
+
+@primitive(method=False)
+def places_in(sorted_sequence: Meta, input: Meta, right: bool):
+    """For each value where it would go into its sorted row: before equals, or behind them with `right`."""
+    return input.like(dtype=dtypes.int64)
+
+
+@places_in.kernel
+def _(xp, rows, x, *, right):
+    side = "right" if right else "left"
+    if rows.ndim == 1:
+        return xp.searchsorted(rows, x, side=side).astype("int64")
+    out = xp.empty(x.shape, dtype="int64")
+    flat, values, made = rows.reshape(-1, rows.shape[-1]), x.reshape(-1, x.shape[-1]), out.reshape(-1, x.shape[-1])
+    for i in range(len(flat)):
+        made[i] = xp.searchsorted(flat[i], values[i], side=side)
+    return out
+
+
+places_in.no_vjp("integer output")
+places_in.refuse("onnx", "ONNX has no search in sorted rows")
+
+
+@places_in.batch
+def _(size, batched, rows, x, *, right):
+    rows = rows if batched[0] else rows.expand(size, *rows.shape)
+    x = x if batched[1] else x.expand(size, *x.shape)
+    if rows.ndim == 2:
+        return places_in(rows, x.reshape(size, -1), right).reshape(x.shape)
+    return places_in(rows, x, right)
+
+
+@composite(method=False)
+def searchsorted(
+    sorted_sequence: Tensor, input: Tensor | float, *, out_int32: bool = False, right: bool = False,
+    side: str | None = None, sorter: Tensor | None = None,
+):  # fmt: skip
+    """Where values would go into sorted rows: before equals, or behind them with right=True (side="right").
+
+    >>> import flambeau
+    >>> flambeau.searchsorted(flambeau.tensor([1, 3, 5]), flambeau.tensor([3, 4]))
+    tensor([1, 2])
+    """
+    check(
+        side in (None, "left", "right"),
+        lambda: f"torch.searchsorted(): side can only be 'left' or 'right' but got {side}",
+    )
+    check(
+        not (right and side == "left"),
+        lambda: "torch.searchsorted(): side and right can't be set to opposites, got side of left while right was True",
+    )
+    if sorter is not None:
+        sorted_sequence = sorted_sequence.gather(-1, sorter)
+    x = input if isinstance(input, Tensor) else as_tensor(input)
+    check(
+        sorted_sequence.ndim == 1 or tuple(sorted_sequence.shape[:-1]) == tuple(x.shape[:-1]),
+        lambda: "torch.searchsorted(): boundaries tensor should be 1 dimension or the first N-1 dimensions of boundaries "
+        f"tensor and input value tensor must match, but we got boundaries tensor {list(sorted_sequence.shape)} and input "
+        f"value tensor {list(x.shape)}",
+    )
+    made = places_in(sorted_sequence, x, right or side == "right")
+    return made.int() if out_int32 else made
+
+
+@composite(method=False)
+def bucketize(input: Tensor | float, boundaries: Tensor, *, out_int32: bool = False, right: bool = False):
+    """The bucket each value falls into; the boundaries rise.
+
+    >>> import flambeau
+    >>> flambeau.bucketize(flambeau.tensor([0.5, 2.0]), flambeau.tensor([1.0, 2.0, 3.0]))
+    tensor([0, 1])
+    """
+    check(boundaries.ndim == 1, lambda: f"bucketize(): boundaries tensor must be 1 dimension, but got dim({boundaries.ndim})")
+    return searchsorted(boundaries, input, out_int32=out_int32, right=right)
+
+
+@composite
+def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0):
+    """How often each number from 0 up occurs, or the sum of its weights.
+
+    >>> import flambeau
+    >>> flambeau.bincount(flambeau.tensor([0, 2, 2]))
+    tensor([1, 0, 2])
+    """
+    check(
+        input.ndim == 1 and not input.dtype.is_floating_point and (not input.numel() or int(input.min()) >= 0),
+        lambda: "bincount only supports 1-d non-negative integral inputs.",
+    )
+    check(minlength >= 0, lambda: "minlength should be >= 0")
+    n = max(minlength, int(input.max()) + 1 if input.numel() else 0)
+    if weights is None:
+        ones, kind = input.new_ones(input.shape, dtype=dtypes.int64), dtypes.int64
+    else:
+        check(tuple(weights.shape) == tuple(input.shape), lambda: "weights should be 1-d and have the same length as input")
+        kind = weights.dtype if weights.dtype is dtypes.float32 else dtypes.float64
+        ones = weights.to(kind)
+    return input.new_zeros((n,), dtype=kind).scatter_add(0, input.long(), ones.detach())
+
+
+@composite
+def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0):
+    """Counts in `bins` equal bins from min to max (of the data if both are equal); what is outside is left out.
+
+    >>> import flambeau
+    >>> flambeau.histc(flambeau.tensor([1.0, 2.0, 2.5]), 2, 1, 3)
+    tensor([1., 2.])
+    """
+    check(bins > 0, lambda: f"torch.histogram(): bins must be > 0, but got {bins} for dimension 0")
+    x = input.detach().reshape(-1)
+    low, high = float(min), float(max)
+    if low == high and x.numel():
+        low, high = float(x.min()), float(x.max())
+    if low == high:
+        low, high = low - 1, high + 1
+    check(low <= high, lambda: f"torch.histc: max must be larger than min, but got {low} and {high}")
+    x = x[(x >= low) & (x <= high)]
+    at = ((x - low) * (bins / (high - low))).floor().long().clamp(0, bins - 1)
+    return input.new_zeros((bins,)).scatter_add(0, at, input.new_ones(x.shape))
+
+

@@ -1,0 +1,333 @@
+"""Counts, quantiles, running extremes, differences and integrals along a dimension."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .._base import dtypes
+from .._base.checks import check, wrap_dim
+from ..runtime.families import composite, primitive
+from ..runtime.meta import Meta
+from ..runtime.tensor import Tensor
+from .comparison import isnan, where
+from .creation import tensor
+from .exponential import exp, log
+from .joining import cat
+from .reduction import amax, amin, mean, std, sum
+from .sorting import sort
+
+
+def _named(f: Any, *parts: Any) -> Any:
+    return f.op.tags["named"](*parts)
+
+
+@composite(outputs=("min", "max"))
+def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False):
+    """(min, max) of all elements or along `dim`.
+
+    >>> import flambeau
+    >>> flambeau.aminmax(flambeau.tensor([3.0, 1.0])).max
+    tensor(3.)
+    """
+    over = () if dim is None else dim
+    return _named(aminmax, amin(input, over, keepdim), amax(input, over, keepdim))
+
+
+@composite
+def count_nonzero(input: Tensor, dim: int | tuple[int, ...] | None = None):
+    """How many elements are not zero.
+
+    >>> import flambeau
+    >>> flambeau.count_nonzero(flambeau.tensor([0.0, 2.0, 3.0]))
+    tensor(2)
+    """
+    return sum(input != 0, dim)
+
+
+@composite
+def nansum(input: Tensor, dim: int | tuple[int, ...] | None = None, keepdim: bool = False, *, dtype: Any = None):
+    """`sum` with NaN as zero.
+
+    >>> import flambeau
+    >>> flambeau.nansum(flambeau.tensor([1.0, float("nan")]))
+    tensor(1.)
+    """
+    return sum(where(isnan(input), 0, input) if input.dtype.is_floating_point else input, dim, keepdim, dtype=dtype)
+
+
+@composite
+def nanmean(input: Tensor, dim: int | tuple[int, ...] | None = None, keepdim: bool = False, *, dtype: Any = None):
+    """`mean` of the elements that are not NaN.
+
+    >>> import flambeau
+    >>> flambeau.nanmean(flambeau.tensor([1.0, float("nan"), 3.0]))
+    tensor(2.)
+    """
+    check(
+        input.dtype.is_floating_point or input.dtype.is_complex,
+        lambda: f"nanmean(): expected input to have floating point or complex dtype but got {input.dtype.name}",
+    )
+    return nansum(input, dim, keepdim, dtype=dtype) / sum(~isnan(input), dim, keepdim)
+
+
+@composite
+def std_mean(
+    input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: float | None = None
+):
+    """(standard deviation, mean) over `dim`.
+
+    >>> import flambeau
+    >>> flambeau.std_mean(flambeau.tensor([1.0, 2.0, 3.0]))
+    (tensor(1.), tensor(2.))
+    """
+    if isinstance(dim, bool):
+        dim, unbiased = None, dim
+    return std(input, dim, unbiased, keepdim, correction=correction), mean(input, dim, keepdim)
+
+
+_INTERPOLATIONS = ("linear", "lower", "higher", "midpoint", "nearest")
+
+
+@composite
+def quantile(
+    input: Tensor, q: Tensor | float, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear"
+):
+    """The q-quantiles (0 to 1) along `dim`, or of all elements; NaN where an element is NaN.
+
+    >>> import flambeau
+    >>> flambeau.quantile(flambeau.tensor([0.0, 1.0, 2.0]), 0.25)
+    tensor(0.5000)
+    """
+    return _quantile("quantile", input, q, dim, keepdim, interpolation, False)
+
+
+@composite
+def nanquantile(
+    input: Tensor, q: Tensor | float, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear"
+):
+    """`quantile` of the elements that are not NaN.
+
+    >>> import flambeau
+    >>> flambeau.nanquantile(flambeau.tensor([0.0, float("nan"), 2.0]), 0.5)
+    tensor(1.)
+    """
+    return _quantile("nanquantile", input, q, dim, keepdim, interpolation, True)
+
+
+def _quantile(name: str, input: Tensor, q: Any, dim: int | None, keepdim: bool, how: str, skip: bool) -> Tensor:
+    check(input.numel(), lambda: f"{name}() input tensor must be non-empty")
+    check(input.dtype.name in ("float32", "float64"), lambda: f"{name}() input tensor must be either float or double dtype")
+    check(how in _INTERPOLATIONS, lambda: f"{name}() interpolation must be one of {', '.join(_INTERPOLATIONS)}, but got {how}")
+    q = q if isinstance(q, Tensor) else tensor(q, dtype=input.dtype, device=input.device)
+    check(q.ndim <= 1, lambda: f"{name}() q must be a scalar or 1D tensor")
+    check(q.dtype is input.dtype, lambda: f"{name}() q tensor must be same dtype as the input tensor")
+    check(bool(((q >= 0) & (q <= 1)).all()), lambda: f"{name}() q values must be in the range [0, 1]")
+    rank = input.ndim
+    x = input.reshape(-1) if dim is None else input.movedim(dim, -1)
+    ordered = sort(x, -1).values
+    n = x.shape[-1]
+    count = (~isnan(x)).sum(-1, True) if skip else (where(isnan(x).any(-1, True), 0, n))
+    at = q.reshape(*[1] * (ordered.ndim - 1), -1) * (count - 1).clamp(min=0).to(q.dtype)
+    low, high = at.floor(), at.ceil()
+    if how == "lower":
+        high = low
+    elif how == "higher":
+        low = high
+    elif how == "nearest":
+        low = high = at.round()
+    part = 0.5 * (high != low).to(q.dtype) if how == "midpoint" else at - low
+    below, above = ordered.gather(-1, low.long()), ordered.gather(-1, high.long())
+    out = below + part * (above - below) if how in ("linear", "midpoint") else below
+    out = out.masked_fill((count == 0).expand(out.shape), float("nan"))
+    out = out.movedim(-1, 0)
+    if keepdim:
+        out = out.reshape(-1, *[1] * rank) if dim is None else out.unsqueeze(wrap_dim(dim, rank) + 1)
+    return out if q.ndim else out.squeeze(0)
+
+
+@composite(outputs=("values", "indices"))
+def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False):
+    """(values, indices) of the k-th smallest elements along `dim`, counted from one.
+
+    >>> import flambeau
+    >>> flambeau.kthvalue(flambeau.tensor([3.0, 1.0, 2.0]), 2).values
+    tensor(2.)
+    """
+    d = wrap_dim(dim, input.ndim)
+    n = input.shape[d] if input.ndim else 1
+    check(1 <= k <= n, lambda: f"kthvalue(): selected number k out of range for dimension {d}")
+    values, places = sort(input, dim)
+    if not input.ndim:
+        return _named(kthvalue, values, places)
+    parts = [p.narrow(d, k - 1, 1) for p in (values, places)]
+    return _named(kthvalue, *(parts if keepdim else [p.squeeze(d) for p in parts]))
+
+
+@primitive(method=False)
+def extreme_places(input: Meta, dim: int, largest: bool):
+    """Where the running largest (or smallest) element along `dim` stands; the last of equals, NaN from where it appears."""
+    wrap_dim(dim, input.ndim)
+    return input.like(dtype=dtypes.int64)
+
+
+@extreme_places.kernel
+def _(xp, x, *, dim, largest):
+    if not x.ndim:
+        return xp.zeros((), dtype="int64")
+    running = (xp.maximum if largest else xp.minimum).accumulate(x, axis=dim)
+    hit = (x == running) | (x != x)
+    shape = [1] * x.ndim
+    shape[dim] = -1
+    places = xp.where(hit, xp.arange(x.shape[dim]).reshape(shape), 0)
+    return xp.maximum.accumulate(places, axis=dim).astype("int64")
+
+
+extreme_places.no_vjp("integer output")
+extreme_places.refuse("onnx", "ONNX has no running extremes")
+
+
+@extreme_places.batch
+def _(size, batched, x, *, dim, largest):
+    if x.ndim == 1:
+        return extreme_places(x.unsqueeze(1), 1, largest).squeeze(1)
+    return extreme_places(x, wrap_dim(dim, x.ndim - 1) + 1, largest)
+
+
+def _running(f: Any, input: Tensor, dim: int, largest: bool) -> Any:
+    at = extreme_places(input, dim, largest)
+    return _named(f, input.gather(dim, at) if input.ndim else input.clone(), at)
+
+
+@composite(outputs=("values", "indices"))
+def cummax(input: Tensor, dim: int):
+    """(values, indices) of the largest element so far along `dim`.
+
+    >>> import flambeau
+    >>> flambeau.cummax(flambeau.tensor([1.0, 3.0, 2.0]), 0).values
+    tensor([1., 3., 3.])
+    """
+    return _running(cummax, input, dim, True)
+
+
+@composite(outputs=("values", "indices"))
+def cummin(input: Tensor, dim: int):
+    """(values, indices) of the smallest element so far along `dim`.
+
+    >>> import flambeau
+    >>> flambeau.cummin(flambeau.tensor([2.0, 3.0, 1.0]), 0).values
+    tensor([2., 2., 1.])
+    """
+    return _running(cummin, input, dim, False)
+
+
+@composite
+def logcumsumexp(input: Tensor, dim: int):
+    """log of the running sum of exp(input) along `dim`, without overflow.
+
+    >>> import flambeau
+    >>> flambeau.logcumsumexp(flambeau.tensor([0.0, 0.0]), 0)
+    tensor([0.0000, 0.6931])
+    """
+    if not input.ndim or not input.numel():
+        wrap_dim(dim, input.ndim)
+        return input.clone()
+    # Each result is scaled by its own largest element, so that none of them vanishes beside a later, larger one.
+    d = wrap_dim(dim, input.ndim)
+    x = input.movedim(d, -1)
+    n = x.shape[-1]
+    top = cummax(x, -1).values.detach()
+    top = where(top.isfinite(), top, 0.0).unsqueeze(-1)
+    table = exp(where(tensor([[j <= i for j in range(n)] for i in range(n)]), x.unsqueeze(-2) - top, float("-inf")))
+    return (log(table.sum(-1)) + top.squeeze(-1)).movedim(-1, d)
+
+
+@composite
+def diff(input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None, append: Tensor | None = None):
+    """Differences of neighbours along `dim`, n times over.
+
+    >>> import flambeau
+    >>> flambeau.diff(flambeau.tensor([1, 4, 9]))
+    tensor([3, 5])
+    """
+    check(input.ndim, lambda: "diff expects input to be at least one-dimensional")
+    check(n >= 0, lambda: f"order must be non-negative but got {n}")
+    d = wrap_dim(dim, input.ndim)
+    x = cat([p for p in (prepend, input, append) if p is not None], d) if prepend is not None or append is not None else input
+    for _ in range(n):
+        m = x.shape[d]
+        if not m:
+            break
+        after, before = x.narrow(d, 1, m - 1), x.narrow(d, 0, m - 1)
+        x = after ^ before if x.dtype.name == "bool" else after - before
+    return x.clone() if x is input else x
+
+
+def _strips(y: Tensor, x: Tensor | None, dx: float | None, dim: int) -> tuple[Tensor, int]:
+    d = wrap_dim(dim, y.ndim)
+    n = y.shape[d]
+    if not n:
+        return y * 1.0, d
+    pairs = y.narrow(d, 1, n - 1) + y.narrow(d, 0, n - 1)
+    if x is None:
+        return pairs * ((1.0 if dx is None else dx) / 2), d
+    if x.ndim == 1:
+        check(x.shape[0] == n, lambda: "trapezoid: There must be one `x` value for each sample point")
+        step = diff(x).reshape([-1 if i == d else 1 for i in range(y.ndim)])
+    else:
+        step = diff(x, dim=d - y.ndim)
+    return pairs * step / 2, d
+
+
+@composite(method=False)
+def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: float | None = None, dim: int = -1):
+    """The integral of y over x (or steps of dx) along `dim`, by trapezoids.
+
+    >>> import flambeau
+    >>> flambeau.trapezoid(flambeau.tensor([1.0, 2.0, 3.0]))
+    tensor(4.)
+    """
+    strips, d = _strips(y, x, dx, dim)
+    return sum(strips, d if strips.ndim == y.ndim else dim)
+
+
+@composite(method=False)
+def cumulative_trapezoid(y: Tensor, x: Tensor | None = None, *, dx: float | None = None, dim: int = -1):
+    """The running integral of y over x (or steps of dx) along `dim`, by trapezoids.
+
+    >>> import flambeau
+    >>> flambeau.cumulative_trapezoid(flambeau.tensor([1.0, 2.0, 3.0]))
+    tensor([1.5000, 4.0000])
+    """
+    strips, d = _strips(y, x, dx, dim)
+    return strips.cumsum(d - y.ndim)
+
+
+@composite
+def msort(input: Tensor):
+    """Sorted along the first dimension.
+
+    >>> import flambeau
+    >>> flambeau.msort(flambeau.tensor([3, 1]))
+    tensor([1, 3])
+    """
+    return sort(input, 0).values
+
+
+@composite(method=False)
+def nanmedian(input: Tensor, dim: int | None = None, keepdim: bool = False):
+    """`median` of the elements that are not NaN.
+
+    >>> import flambeau
+    >>> flambeau.nanmedian(flambeau.tensor([3.0, float("nan"), 1.0]))
+    tensor(1.)
+    """
+    x = input.reshape(-1) if dim is None else input
+    ordered = sort(x, -1 if dim is None else dim)
+    if not x.ndim:
+        return ordered
+    d = -1 if dim is None else dim
+    at = ((~isnan(x)).sum(d, True) - 1).clamp(min=0) // 2
+    values, places = ordered.values.gather(d, at), ordered.indices.gather(d, at)
+    if dim is None:
+        return values.squeeze(0)
+    return sort.op.tags["named"](*((values, places) if keepdim else (values.squeeze(d), places.squeeze(d))))
