@@ -52,12 +52,11 @@ def test_core_needs_two_distributions() -> None:
     assert needed == {"numpy", "ml-dtypes"}
 
 
-# Where a distribution is imported by another name than its own.
+# Where a distribution is imported by other names than its own.
 IMPORT_NAMES = {
-    "cupy-cuda12x": "cupy",
-    "cupy-cuda13x": "cupy",
-    "pillow": "PIL",
-    "python-multipart": "python_multipart",
+    "cupy-cuda12x": {"cupy", "cupyx"},
+    "cupy-cuda13x": {"cupy", "cupyx"},
+    "pillow": {"PIL"},
 }
 
 
@@ -68,7 +67,7 @@ def declared_imports(package: pathlib.Path) -> set[str]:
     names = [
         re.match(r"[\w-]+", requirement)[0] for requirement in [project["name"], *requirements]
     ]
-    return {IMPORT_NAMES.get(name, name.replace("-", "_")) for name in names}
+    return set().union(*(IMPORT_NAMES.get(name, {name.replace("-", "_")}) for name in names))
 
 
 def imports_of(file: pathlib.Path) -> Iterator[str]:
