@@ -9,12 +9,14 @@ from __future__ import annotations
 from math import e, inf, nan, pi
 from typing import Any
 
-from . import backends as _backends  # noqa: F401  (announces the devices)
+from . import backends as _backends
 from . import methods as _methods
+from . import ops as _ops
 from ._base.devices import device
 from ._base.dtypes import (
     ALIASES as _ALIASES,
 )
+from ._base.dtypes import ALL as _DTYPES
 from ._base.dtypes import (
     can_cast,
     dtype,
@@ -22,7 +24,6 @@ from ._base.dtypes import (
     promote_types,
     set_default_dtype,
 )
-from ._base.dtypes import ALL as _DTYPES
 from .autograd.modes import (
     enable_grad,
     inference_mode,
@@ -31,7 +32,6 @@ from .autograd.modes import (
     no_grad,
     set_grad_enabled,
 )
-from . import ops as _ops
 from .ops.complex import complex, conj_physical, imag, real, view_as_complex, view_as_real
 from .ops.creation import (
     arange,
@@ -68,7 +68,9 @@ for _name, _op in _registry.items():
     if _op.method:
         globals().setdefault(_name, _op.public)
 for _name, _target in _methods.NAMES.items():
-    globals().setdefault(_name, _registry[_target].public if _target in _registry else globals()[_target])
+    globals().setdefault(
+        _name, _registry[_target].public if _target in _registry else globals()[_target]
+    )
 
 newaxis = None
 concat = concatenate = cat
@@ -116,7 +118,9 @@ def __getattr__(name: str) -> Any:
         try:
             return importlib.import_module(full)
         except ModuleNotFoundError as error:
-            if error.name != full:  # what the module imports is missing: that is the caller's business
+            if (
+                error.name != full
+            ):  # what the module imports is missing: that is the caller's business
                 raise
     if name in _ELSEWHERE:
         found = getattr(importlib.import_module(f"{__name__}.{_ELSEWHERE[name]}"), name)
@@ -149,7 +153,9 @@ def numel(input: Tensor) -> int:
     return input.numel()  # type: ignore[attr-defined]
 
 
-def allclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> bool:
+def allclose(
+    input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
+) -> bool:
     """Whether all elements are close; see `isclose`."""
     return input.allclose(other, rtol, atol, equal_nan)  # type: ignore[attr-defined]
 

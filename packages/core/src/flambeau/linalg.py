@@ -19,9 +19,8 @@ from .ops.linalg import linalg_svdvals as svdvals
 from .ops.linalg import linalg_vector_norm as vector_norm
 from .ops.linalg import matrix_power
 from .ops.matrix import matmul
-from .ops.products import _cross
+from .ops.products import _cross, vander
 from .ops.products import sum_of_products as _sum_of_products
-from .ops.products import vander
 from .runtime.tensor import Tensor
 
 

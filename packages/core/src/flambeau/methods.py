@@ -35,7 +35,9 @@ def method(f: Callable[..., Any], name: str | None = None) -> Callable[..., Any]
     return f
 
 
-def attribute(f: Callable[[Tensor], Any], write: Callable[[Tensor, Any], None] | None = None) -> property:
+def attribute(
+    f: Callable[[Tensor], Any], write: Callable[[Tensor, Any], None] | None = None
+) -> property:
     """Makes `f` a Tensor property, to be read only unless there is `write`."""
     made = property(f, write)
     setattr(Tensor, f.__name__, made)
@@ -55,13 +57,15 @@ def inplace(op: Operator) -> Callable[..., Tensor]:
                 return self
         tape.check_writable(self)
         source = self
-        if state.local.grad and history(self) is not None or any(
+        if (state.local.grad and history(self) is not None) or any(
             isinstance(a, Tensor) and history(a) is not None for a in args
         ):
             if keeps_input is None:
                 keeps_input = _keeps_input(op)
             if keeps_input:
-                source = casting.clone(self)  # the rule needs the values that are about to be overwritten
+                source = casting.clone(
+                    self
+                )  # the rule needs the values that are about to be overwritten
         made = public(source, *args, **kwargs)
         if tuple(made.shape) != tuple(self.shape):
             raise RuntimeError(
@@ -78,8 +82,8 @@ def _keeps_input(op: Operator) -> bool:
     rule = op.vjp_rule
     if op.family == "elementwise":
         first = op.params[op.arrays[0]]
-        return not op.attrs and first in rule.program({}).reads or bool(op.attrs)
-    return op.family == "composite" or rule is not None and "tensor" in rule.keeps[:1]
+        return (not op.attrs and first in rule.program({}).reads) or bool(op.attrs)
+    return op.family == "composite" or (rule is not None and "tensor" in rule.keeps[:1])
 
 
 def _plain_inplace(op: Operator) -> Callable[[Tensor, Any], bool] | None:
@@ -102,7 +106,12 @@ def _plain_inplace(op: Operator) -> Callable[[Tensor, Any], bool] | None:
         except AttributeError:
             return False
         d = a.dtype
-        if 0 in a.strides or state.active or (d is not f32 and d is not f64) or type(a) is not ndarray:
+        if (
+            0 in a.strides
+            or state.active
+            or (d is not f32 and d is not f64)
+            or type(a) is not ndarray
+        ):
             return False
         if isinstance(other, Tensor):
             b: Any = getattr(other, "_array", None)
@@ -146,7 +155,6 @@ for _op in list(registry.values()):
             setattr(Tensor, _op.name + "_", inplace(_op))
 
 
-
 def _late(name: str, file: str) -> Callable[..., Any]:
     """A method whose operator is imported by its first call, and takes this one's place then. With `_`, its twin."""
 
@@ -164,10 +172,30 @@ def _late(name: str, file: str) -> Callable[..., Any]:
 
 
 _LATE_INPLACE = frozenset(
-    """
-    clamp_min clamp_max copysign deg2rad rad2deg frac hypot ldexp heaviside float_power bitwise_left_shift
-    bitwise_right_shift sinc addmv addbmm addr renorm index_add index_copy index_fill masked_scatter put
-    """.split()
+    [
+        "clamp_min",
+        "clamp_max",
+        "copysign",
+        "deg2rad",
+        "rad2deg",
+        "frac",
+        "hypot",
+        "ldexp",
+        "heaviside",
+        "float_power",
+        "bitwise_left_shift",
+        "bitwise_right_shift",
+        "sinc",
+        "addmv",
+        "addbmm",
+        "addr",
+        "renorm",
+        "index_add",
+        "index_copy",
+        "index_fill",
+        "masked_scatter",
+        "put",
+    ]
 )
 for _file, _text in ops.LATE_METHODS.items():
     for _name in _text.split():
@@ -204,7 +232,11 @@ def _dunder(name: str, public: Callable[..., Any]) -> None:
         if not isinstance(self, Tensor):
             self = _operand(self)
         other = _operand(other)
-        return NotImplemented if other is NotImplemented or self is NotImplemented else public(self, other)
+        return (
+            NotImplemented
+            if other is NotImplemented or self is NotImplemented
+            else public(self, other)
+        )
 
     forward = public.behind(general) if hasattr(public, "behind") else general
 
@@ -401,7 +433,9 @@ def transpose_(self: Tensor, dim0: int, dim1: int) -> Tensor:
 
 def _become(self: Tensor, made: Tensor) -> Tensor:
     if type(history(self)) is Leaf and state.local.grad:
-        raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
+        raise RuntimeError(
+            "a leaf Variable that requires grad is being used in an in-place operation."
+        )
     self._array = made._array
     self._node = made._node
     if self._base is not None:
@@ -490,7 +524,9 @@ def to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     return casting.convert(self, dtype, device, copy)
 
 
-def parse_to(args: tuple, kwargs: dict[str, Any]) -> tuple[Device | None, dtypes.dtype | None, bool]:
+def parse_to(
+    args: tuple, kwargs: dict[str, Any]
+) -> tuple[Device | None, dtypes.dtype | None, bool]:
     """(device, dtype, copy) of the arguments of `to`."""
     device, dtype = kwargs.get("device"), kwargs.get("dtype")
     copy = kwargs.get("copy", False)
@@ -565,9 +601,13 @@ def cpu(self: Tensor, memory_format: Any = None) -> Tensor:
 
 
 @method
-def cuda(self: Tensor, device: Any = None, non_blocking: bool = False, memory_format: Any = None) -> Tensor:
+def cuda(
+    self: Tensor, device: Any = None, non_blocking: bool = False, memory_format: Any = None
+) -> Tensor:
     """The tensor on a CUDA device (the current one unless given)."""
-    return casting.convert(self, None, Device("cuda") if device is None else creation.as_device(device))
+    return casting.convert(
+        self, None, Device("cuda") if device is None else creation.as_device(device)
+    )
 
 
 # -- to Python and NumPy ---------------------------------------------------------------------------------------------------
@@ -605,7 +645,9 @@ def numpy(self: Tensor, *, force: bool = False) -> np.ndarray:
     if force:
         return self.detach().cpu().numpy()
     if history(self) is not None and state.local.grad:
-        raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
+        raise RuntimeError(
+            "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
+        )
     if self.device.type != "cpu":
         raise TypeError(
             f"can't convert {self.device} device type tensor to numpy. "
@@ -628,7 +670,9 @@ def __array__(self: Tensor, dtype: Any = None, copy: bool | None = None) -> np.n
 
 
 @method
-def __array_wrap__(self: Tensor, array: Any, context: Any = None, return_scalar: bool = False) -> Tensor:
+def __array_wrap__(
+    self: Tensor, array: Any, context: Any = None, return_scalar: bool = False
+) -> Tensor:
     return wrap(np.asarray(array))
 
 
@@ -701,7 +745,9 @@ def _number(name: str, kind: Callable[[Any], Any]) -> None:
             raise ValueError("only one element tensors can be converted to Python scalars")
         return kind(self.item())
 
-    convert.__annotations__["return"] = kind.__name__  # what a type checker is told (tools/stubs.py)
+    convert.__annotations__["return"] = (
+        kind.__name__
+    )  # what a type checker is told (tools/stubs.py)
     setattr(Tensor, name, convert)
 
 
@@ -773,16 +819,41 @@ def __reduce_ex__(self: Tensor, protocol: SupportsIndex) -> tuple:
             "pickling a tensor that was computed under autograd is not possible; pickle tensor.detach() instead"
         )
     array = of_array(self._array).to_numpy(self._array)
-    extra = {k: v for k, v in self.__dict__.items() if k not in ("_array", "_node", "_box", "_base", "_replay", "_generation")}
-    return (_rebuild, (self.__class__, np.ascontiguousarray(array).reshape(array.shape), node is not None, str(self.device), extra))
+    extra = {
+        k: v
+        for k, v in self.__dict__.items()
+        if k not in ("_array", "_node", "_box", "_base", "_replay", "_generation")
+    }
+    return (
+        _rebuild,
+        (
+            self.__class__,
+            np.ascontiguousarray(array).reshape(array.shape),
+            node is not None,
+            str(self.device),
+            extra,
+        ),
+    )
 
 
 # -- new tensors of the same kind ------------------------------------------------------------------------------------------
 
 
 def _new(factory: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    def make(self: Tensor, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, **_: Any) -> Tensor:
-        return factory(*size, dtype=dtype or self.dtype, device=device or self.device, requires_grad=requires_grad)
+    def make(
+        self: Tensor,
+        *size: Any,
+        dtype: Any = None,
+        device: Any = None,
+        requires_grad: bool = False,
+        **_: Any,
+    ) -> Tensor:
+        return factory(
+            *size,
+            dtype=dtype or self.dtype,
+            device=device or self.device,
+            requires_grad=requires_grad,
+        )
 
     return make
 
@@ -792,9 +863,23 @@ for _name in ("zeros", "ones", "empty", "tensor"):
 
 
 @method
-def new_full(self: Tensor, size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def new_full(
+    self: Tensor,
+    size: Any,
+    fill_value: Any,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
     """A tensor full of one number, of this dtype and device."""
-    return creation.full(size, fill_value, dtype=dtype or self.dtype, device=device or self.device, requires_grad=requires_grad)
+    return creation.full(
+        size,
+        fill_value,
+        dtype=dtype or self.dtype,
+        device=device or self.device,
+        requires_grad=requires_grad,
+    )
 
 
 # -- writing ---------------------------------------------------------------------------------------------------------------
@@ -805,7 +890,9 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
     """The elements of `src`, broadcast and cast, written into this tensor."""
     tape.check_writable(self)
     src = src if isinstance(src, Tensor) else creation.tensor(src)
-    return assign(self, casting.convert(src, self.dtype, None if src.device == self.device else self.device))
+    return assign(
+        self, casting.convert(src, self.dtype, None if src.device == self.device else self.device)
+    )
 
 
 @method
@@ -813,7 +900,12 @@ def fill_(self: Tensor, value: Any) -> Tensor:
     """One number written everywhere."""
     tape.check_writable(self)
     if isinstance(value, Tensor):
-        check(value.ndim == 0, lambda: f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions.")
+        check(
+            value.ndim == 0,
+            lambda: (
+                f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions."
+            ),
+        )
         return assign(self, casting.convert(value, self.dtype, None))
     return assign(self, creation.full((), value, dtype=self.dtype, device=self.device))
 
@@ -857,7 +949,13 @@ _backward: Any = None  # autograd.engine.backward, once it is needed
 
 
 @method
-def backward(self: Tensor, gradient: Tensor | None = None, retain_graph: bool | None = None, create_graph: bool = False, inputs: Any = None) -> None:
+def backward(
+    self: Tensor,
+    gradient: Tensor | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    inputs: Any = None,
+) -> None:
     """Adds the gradient of this tensor to the `.grad` of the leaves it was computed from."""
     global _backward
     if _backward is None:
@@ -949,11 +1047,17 @@ def conj(self: Tensor) -> Tensor:
 @method
 def is_set_to(self: Tensor, tensor: Tensor) -> bool:
     """Whether both are the same window of the same memory."""
-    return self.data_ptr() == tensor.data_ptr() and self.shape == tensor.shape and self.stride() == tensor.stride()
+    return (
+        self.data_ptr() == tensor.data_ptr()
+        and self.shape == tensor.shape
+        and self.stride() == tensor.stride()
+    )
 
 
 @method
-def allclose(self: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> bool:
+def allclose(
+    self: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
+) -> bool:
     """Whether all elements are close; see `isclose`."""
     return bool(registry["isclose"].public(self, other, rtol, atol, equal_nan).all())
 

@@ -31,7 +31,10 @@ def test_errors_end_contexts_too():
     assert is_grad_enabled()
 
 
-@pytest.mark.parametrize("decorate", [flambeau.no_grad, flambeau.no_grad(), flambeau.inference_mode, flambeau.inference_mode()])
+@pytest.mark.parametrize(
+    "decorate",
+    [flambeau.no_grad, flambeau.no_grad(), flambeau.inference_mode, flambeau.inference_mode()],
+)
 def test_decorators_with_and_without_parentheses(decorate):
     run = decorate(product)
     assert run.__name__ == "product"
@@ -79,6 +82,9 @@ def test_inference_mode():
 
 def test_anomaly_mode_names_where_the_nan_came_from():
     x = tensor([-1.0], requires_grad=True)
-    with pytest.warns(UserWarning, match="Error detected in"), pytest.raises(RuntimeError, match="returned nan values"):
+    with (
+        pytest.warns(UserWarning, match="Error detected in"),
+        pytest.raises(RuntimeError, match="returned nan values"),
+    ):
         with flambeau.autograd.detect_anomaly(check_nan=True):
             (x.sqrt() * 2).sum().backward()

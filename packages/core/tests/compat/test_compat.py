@@ -17,9 +17,17 @@ def run(*arguments, cwd):
     env = {k: v for k, v in os.environ.items() if not k.startswith("COV")}
     import flambeau
 
-    env["PYTHONPATH"] = os.pathsep.join([str(pathlib.Path(flambeau.__file__).parents[1]), env.get("PYTHONPATH", "")])
+    env["PYTHONPATH"] = os.pathsep.join(
+        [str(pathlib.Path(flambeau.__file__).parents[1]), env.get("PYTHONPATH", "")]
+    )
     return subprocess.run(
-        [sys.executable, *arguments], cwd=cwd, env=env, capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, *arguments],
+        cwd=cwd,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
 
 
@@ -32,7 +40,12 @@ def test_a_training_script_runs_unmodified(tmp_path):
     done = ours(SCRIPTS / "train.py", "--epochs", "15", "--save", "weights.pt", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     words = done.stdout.split()
-    assert words[0] == "loss" and float(words[1]) < 0.3 and float(words[3]) >= 0.9 and words[5] == "1218"
+    assert (
+        words[0] == "loss"
+        and float(words[1]) < 0.3
+        and float(words[3]) >= 0.9
+        and words[5] == "1218"
+    )
     assert (tmp_path / "weights.pt").exists()
 
 
@@ -74,11 +87,16 @@ def test_what_is_missing_fails_where_it_is_used_with_its_name(tmp_path):
         tmp_path,
     )
     assert done.stdout == "imported True\n"
-    assert done.returncode == 1 and "torch.fx.symbolic_trace is not available in flambeau" in done.stderr
+    assert (
+        done.returncode == 1
+        and "torch.fx.symbolic_trace is not available in flambeau" in done.stderr
+    )
 
 
 def test_a_module_runs_with_its_arguments(tmp_path):
-    (tmp_path / "tool.py").write_text("import sys, torch\nprint(sys.argv[1:], torch.ones(1).item())\n")
+    (tmp_path / "tool.py").write_text(
+        "import sys, torch\nprint(sys.argv[1:], torch.ones(1).item())\n"
+    )
     assert ours("-m", "tool", "a", "b", cwd=tmp_path).stdout == "['a', 'b'] 1.0\n"
 
 

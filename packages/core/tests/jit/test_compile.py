@@ -51,11 +51,19 @@ def run(steps, end, x, y):
     last = values[-1]
     if end == "two":
         return last.sum(0), last * 2, values[2]
-    return last if end == "none" else flambeau.softmax(last, -1) if end == "softmax" else getattr(last, end)(-1)
+    return (
+        last
+        if end == "none"
+        else flambeau.softmax(last, -1)
+        if end == "softmax"
+        else getattr(last, end)(-1)
+    )
 
 
 @settings(max_examples=40, deadline=None)
-@given(programs(), st.sampled_from([((3, 5), (3, 5)), ((2, 3, 4), (4,)), ((7,), ()), ((2, 1), (1, 3))]))
+@given(
+    programs(), st.sampled_from([((3, 5), (3, 5)), ((2, 3, 4), (4,)), ((7,), ()), ((2, 1), (1, 3))])
+)
 def test_random_programs_equal_eager(program, shapes):
     flambeau.manual_seed(0)
     x, y = (flambeau.randn(s, dtype=flambeau.float64) for s in shapes)
@@ -155,7 +163,16 @@ def write(name, value):
         (lambda x: module_(x), lambda: setattr(module_, "scale", 3.0)),
         (Scaled.forward.__get__(module_), lambda: module_.sizes.__setitem__(0, 3.0)),
     ],
-    ids=("dict", "list", "object", "helper", "compiled helper", "comprehension", "module", "method"),
+    ids=(
+        "dict",
+        "list",
+        "object",
+        "helper",
+        "compiled helper",
+        "comprehension",
+        "module",
+        "method",
+    ),
 )
 def test_what_a_function_reaches_is_guarded(function, change):
     compiled, x = quiet(function), flambeau.ones(2)
@@ -177,13 +194,17 @@ def test_a_module_sees_new_weights_and_its_mode():
         assert_close(compiled(x).shape, (5, 3))
         before = model[1].running_mean.clone()
         compiled(x)
-        assert not flambeau.equal(before, model[1].running_mean), "statistics are written at every call"
+        assert not flambeau.equal(before, model[1].running_mean), (
+            "statistics are written at every call"
+        )
         model.eval()
         for _ in range(2):
             assert_close(compiled(x), model(x))
         model[0].weight.mul_(-2)
         assert_close(compiled(x), model(x))
-        model.load_state_dict({k: v * 0.5 if v.dtype.is_floating_point else v for k, v in model.state_dict().items()})
+        model.load_state_dict(
+            {k: v * 0.5 if v.dtype.is_floating_point else v for k, v in model.state_dict().items()}
+        )
         assert_close(compiled(x), model(x))
     assert compiled.training is False
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 pytest.importorskip("onnx", reason="the onnx extra is not installed")
-onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime, which checks exports, is not installed")
+onnxruntime = pytest.importorskip(
+    "onnxruntime", reason="onnxruntime, which checks exports, is not installed"
+)
 
 import flambeau  # noqa: E402
 from flambeau import nn  # noqa: E402
@@ -20,7 +22,9 @@ class Transformer(nn.Module):
         self.head = nn.Linear(16, 20)
 
     def forward(self, x):
-        return self.head(self.layer(self.embed(x) + flambeau.arange(x.shape[1])[None, :, None] * 0.01))
+        return self.head(
+            self.layer(self.embed(x) + flambeau.arange(x.shape[1])[None, :, None] * 0.01)
+        )
 
 
 def cnn():
@@ -40,14 +44,23 @@ def mlp():
 MODELS = {
     "cnn": (cnn, lambda n: (flambeau.randn(n, 1, 28, 28),), {"x": {0: "batch"}}),
     "mlp": (mlp, lambda n: (flambeau.randn(n, 4),), {"x": [0]}),
-    "transformer": (Transformer, lambda n: (flambeau.randint(20, (n, n + 5)),), {"x": {0: "batch", 1: "time"}}),
+    "transformer": (
+        Transformer,
+        lambda n: (flambeau.randint(20, (n, n + 5)),),
+        {"x": {0: "batch", 1: "time"}},
+    ),
 }
 
 
 def ask(proto, *inputs):
-    session = onnxruntime.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        proto.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
     names = [i.name for i in session.get_inputs()]
-    return [flambeau.from_numpy(o) for o in session.run(None, {n: x.numpy() for n, x in zip(names, inputs)})]
+    return [
+        flambeau.from_numpy(o)
+        for o in session.run(None, {n: x.numpy() for n, x in zip(names, inputs)})
+    ]
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -55,11 +68,17 @@ def test_exported_and_loaded_models_answer_as_eager_at_every_size(name):
     flambeau.manual_seed(0)
     make, inputs, axes = MODELS[name]
     model = make()
-    proto = flambeau.onnx.export(model, inputs(2), input_names=["x"], output_names=["y"], dynamic_axes=axes)
+    proto = flambeau.onnx.export(
+        model, inputs(2), input_names=["x"], output_names=["y"], dynamic_axes=axes
+    )
     assert model.training, "the module's mode is as it was"
     model.eval()
     loaded = flambeau.onnx.load(proto.SerializeToString())
-    assert loaded.input_names == ["x"] and loaded.output_names == ["y"] and loaded.input_shapes[0][0] is None
+    assert (
+        loaded.input_names == ["x"]
+        and loaded.output_names == ["y"]
+        and loaded.input_shapes[0][0] is None
+    )
     for n in (1, 2, 5):
         given = inputs(n)
         with flambeau.no_grad():
@@ -75,7 +94,12 @@ def test_weights_keep_their_names():
 
 def test_a_size_that_rounds_is_refused():
     with pytest.raises(RuntimeError, match="open axes"):
-        flambeau.onnx.export(lambda x: x.reshape(-1)[: x.shape[0] // 2].sum(), (flambeau.ones(6),), input_names=["x"], dynamic_axes={"x": [0]})
+        flambeau.onnx.export(
+            lambda x: x.reshape(-1)[: x.shape[0] // 2].sum(),
+            (flambeau.ones(6),),
+            input_names=["x"],
+            dynamic_axes={"x": [0]},
+        )
 
 
 @pytest.mark.parametrize(
@@ -88,7 +112,9 @@ def test_a_size_that_rounds_is_refused():
 )
 def test_a_number_that_depends_on_an_open_size_is_not_frozen(function):
     with pytest.raises(RuntimeError, match=r"depends on n; .*export fixed sizes"):
-        flambeau.onnx.export(function, (flambeau.ones(4, 3),), input_names=["x"], dynamic_axes={"x": {0: "n"}})
+        flambeau.onnx.export(
+            function, (flambeau.ones(4, 3),), input_names=["x"], dynamic_axes={"x": {0: "n"}}
+        )
 
 
 @pytest.mark.parametrize("version", [9, 99])
@@ -110,7 +136,9 @@ def test_an_operator_without_a_form_is_named():
 def test_files_are_written_whole_and_read_back(tmp_path):
     path = tmp_path / "model.onnx"
     flambeau.onnx.export(nn.ReLU(), (flambeau.zeros(2),), path)
-    assert_close(flambeau.onnx.load(path)(flambeau.tensor([-1.0, 1.0])), flambeau.tensor([0.0, 1.0]))
+    assert_close(
+        flambeau.onnx.load(path)(flambeau.tensor([-1.0, 1.0])), flambeau.tensor([0.0, 1.0])
+    )
     assert [p.name for p in tmp_path.iterdir()] == ["model.onnx"]
 
 
@@ -131,7 +159,11 @@ def test_a_truncated_file_gives_one_clear_error(tmp_path):
 
 
 def test_wrong_inputs_are_named():
-    model = flambeau.onnx.load(flambeau.onnx.export(nn.Linear(2, 1), (flambeau.zeros(1, 2),), input_names=["x"]).SerializeToString())
+    model = flambeau.onnx.load(
+        flambeau.onnx.export(
+            nn.Linear(2, 1), (flambeau.zeros(1, 2),), input_names=["x"]
+        ).SerializeToString()
+    )
     with pytest.raises(ValueError, match=r"input 'x' must have shape \[1, 2\], but got \[1, 3\]"):
         model(flambeau.zeros(1, 3))
     with pytest.raises(TypeError, match="must be float32, but got int64"):

@@ -20,7 +20,9 @@ OUTSIDE = {
     "copy_into": "writes memory", "write_view": "writes memory", "to_device": "one device",
     "empty_like": "its values are arbitrary", "window_grad": "gradients are not exported",
 }  # fmt: skip
-EXPORTED = [op for name, op in sorted(registry.items()) if name not in OUTSIDE and "onnx" not in op.refusals]
+EXPORTED = [
+    op for name, op in sorted(registry.items()) if name not in OUTSIDE and "onnx" not in op.refusals
+]
 
 
 def narrowed(x):
@@ -37,10 +39,20 @@ class Call(flambeau.nn.Module):
 
     def __init__(self, op, sample):
         super().__init__()
-        self.op, self.args, self.kwargs = op, [*map(narrowed, sample.args)], {k: narrowed(v) for k, v in sample.kwargs.items()}
+        self.op, self.args, self.kwargs = (
+            op,
+            [*map(narrowed, sample.args)],
+            {k: narrowed(v) for k, v in sample.kwargs.items()},
+        )
         self.inputs = []
         for a in (*self.args, *self.kwargs.values()):
-            self.inputs += [a] if isinstance(a, flambeau.Tensor) else [x for x in a if isinstance(x, flambeau.Tensor)] if isinstance(a, (list, tuple)) else []
+            self.inputs += (
+                [a]
+                if isinstance(a, flambeau.Tensor)
+                else [x for x in a if isinstance(x, flambeau.Tensor)]
+                if isinstance(a, (list, tuple))
+                else []
+            )
 
     def forward(self, *given):
         places = {id(t): g for t, g in zip(self.inputs, given)}
@@ -69,10 +81,23 @@ def test_exported_equals_eager(op):
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.log_severity_level = 3
-        session = onnxruntime.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(
+            proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
         wanted = {i.name for i in session.get_inputs()}
-        feed = {n: np.ascontiguousarray(t.numpy()).reshape(t.shape) for n, t in zip(names, call.inputs) if n in wanted}
+        feed = {
+            n: np.ascontiguousarray(t.numpy()).reshape(t.shape)
+            for n, t in zip(names, call.inputs)
+            if n in wanted
+        }
         made = session.run(None, feed)
         for m, e in zip(made, expected, strict=True):
             assert m.dtype == e.numpy().dtype, (sample, m.dtype)
-            assert_close(flambeau.from_numpy(np.array(m)), e, rtol=1e-4, atol=1e-5, equal_nan=True, msg=lambda m: f"{sample}\n{m}")
+            assert_close(
+                flambeau.from_numpy(np.array(m)),
+                e,
+                rtol=1e-4,
+                atol=1e-5,
+                equal_nan=True,
+                msg=lambda m: f"{sample}\n{m}",
+            )

@@ -29,7 +29,12 @@ def keys(draw, shape, fancy):
     inner = draw(st.lists(st.integers(1, 3), max_size=2).map(tuple))
     while d < len(shape) and draw(st.booleans()):
         n = shape[d]
-        kinds = ["slice", "none"] + ["int"] * (n > 0) + ["..."] * (not ellipsis) + ["index", "mask"] * (fancy and n > 0)
+        kinds = (
+            ["slice", "none"]
+            + ["int"] * (n > 0)
+            + ["..."] * (not ellipsis)
+            + ["index", "mask"] * (fancy and n > 0)
+        )
         kind = draw(st.sampled_from(kinds))
         if kind == "none":
             key.append(None)

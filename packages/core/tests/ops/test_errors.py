@@ -11,8 +11,16 @@ F = flambeau.nn.functional
 
 WRONG = [
     # shapes
-    (lambda: ones(2, 3) + ones(2, 4), RuntimeError, r"tensor a \(3\) must match the size of tensor b \(4\)"),
-    (lambda: ones(2, 3) @ ones(2, 3), RuntimeError, r"mat1 and mat2 shapes cannot be multiplied \(2x3 and 2x3\)"),
+    (
+        lambda: ones(2, 3) + ones(2, 4),
+        RuntimeError,
+        r"tensor a \(3\) must match the size of tensor b \(4\)",
+    ),
+    (
+        lambda: ones(2, 3) @ ones(2, 3),
+        RuntimeError,
+        r"mat1 and mat2 shapes cannot be multiplied \(2x3 and 2x3\)",
+    ),
     (lambda: ones(2, 3, 4) @ ones(2, 5, 4), RuntimeError, "inner sizes differ"),
     (lambda: tensor(1.0) @ ones(2), RuntimeError, "at least 1D"),
     (lambda: flambeau.mm(ones(2), ones(2)), RuntimeError, "must be a matrix"),
@@ -20,13 +28,21 @@ WRONG = [
     (lambda: ones(6).view(4), RuntimeError, "invalid for input of size 6"),
     (lambda: ones(6).reshape(-1, 4), RuntimeError, "invalid for input of size 6"),
     (lambda: ones(6).reshape(-1, -1), RuntimeError, "only one dimension can be inferred"),
-    (lambda: ones(2, 3).expand(3, 3), RuntimeError, r"expanded size of the tensor \(3\) must match the existing size \(2\)"),
+    (
+        lambda: ones(2, 3).expand(3, 3),
+        RuntimeError,
+        r"expanded size of the tensor \(3\) must match the existing size \(2\)",
+    ),
     (lambda: ones(2, 3).permute(0), RuntimeError, "number of dimensions"),
     (lambda: ones(2, 3).permute(0, 0), RuntimeError, "."),
     (lambda: ones(2).split([1, 2]), RuntimeError, "split_with_sizes"),
     (lambda: ones(2).chunk(0), RuntimeError, "chunk expects `chunks` to be greater than 0"),
     (lambda: ones(3).narrow(0, 1, 3), RuntimeError, "exceeds dimension size"),
-    (lambda: flambeau.cat([ones(2, 2), ones(3, 3)]), RuntimeError, "Sizes of tensors must match except in dimension 0"),
+    (
+        lambda: flambeau.cat([ones(2, 2), ones(3, 3)]),
+        RuntimeError,
+        "Sizes of tensors must match except in dimension 0",
+    ),
     (lambda: flambeau.cat([]), (ValueError, RuntimeError), "non-empty"),
     (lambda: flambeau.stack([ones(2), ones(3)]), RuntimeError, "equal size"),
     (lambda: ones(2, 2).unfold(0, 3, 1), RuntimeError, "maximum size"),
@@ -34,7 +50,11 @@ WRONG = [
     (lambda: flambeau.einsum("ij->k", ones(2, 3)), RuntimeError, "does not appear"),
     (lambda: F.linear(ones(2, 3), ones(4, 2)), RuntimeError, "cannot be multiplied"),
     # dimensions
-    (lambda: ones(2, 3).sum(2), IndexError, r"Dimension out of range \(expected to be in range of \[-2, 1\], but got 2\)"),
+    (
+        lambda: ones(2, 3).sum(2),
+        IndexError,
+        r"Dimension out of range \(expected to be in range of \[-2, 1\], but got 2\)",
+    ),
     (lambda: ones(2, 3).softmax(-3), IndexError, "Dimension out of range"),
     (lambda: ones(2, 3).transpose(0, 2), IndexError, "Dimension out of range"),
     (lambda: ones(2).squeeze(1), IndexError, "Dimension out of range"),
@@ -60,7 +80,11 @@ WRONG = [
     (lambda: flambeau.tensor([1], requires_grad=True), RuntimeError, "floating point"),
     (lambda: ones(2).imag, RuntimeError, "non-complex"),
     # values
-    (lambda: ones(2).item(), RuntimeError, "a Tensor with 2 elements cannot be converted to Scalar"),
+    (
+        lambda: ones(2).item(),
+        RuntimeError,
+        "a Tensor with 2 elements cannot be converted to Scalar",
+    ),
     (lambda: bool(ones(2)), RuntimeError, "more than one value is ambiguous"),
     (lambda: bool(zeros(0)), RuntimeError, "no values is ambiguous"),
     (lambda: int(ones(2)), (RuntimeError, TypeError), "."),

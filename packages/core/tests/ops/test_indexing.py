@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import flambeau
 
 sys.path.insert(0, str(Path(__file__).parent))
-from strategies import FULL_SHAPES, SHAPES, keys, numbered  # noqa: E402  (beside this file, in no package)
+from strategies import FULL_SHAPES, SHAPES, keys, numbered
 
 
 def ours(key):
@@ -87,7 +87,10 @@ def test_gradient_counts_how_often_an_element_was_read(data):
 def test_ints_beside_index_tensors_come_first():
     x = flambeau.arange(24).reshape(2, 3, 4)
     index = flambeau.tensor([0, 2])
-    assert x[1, :, index].shape == (3, 2)  # PyTorch: the int makes a view first, then one tensor picks in place
+    assert x[1, :, index].shape == (
+        3,
+        2,
+    )  # PyTorch: the int makes a view first, then one tensor picks in place
     assert flambeau.equal(x[1, :, index], x[1][:, index])
 
 

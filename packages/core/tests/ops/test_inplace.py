@@ -13,10 +13,19 @@ MODIFIED = "modified by an inplace operation"
 
 def test_leaf_that_requires_grad_is_not_written():
     x = flambeau.ones(2, requires_grad=True)
-    for write in (lambda: x.add_(1), lambda: x.zero_(), lambda: x.__setitem__(0, 1.0), lambda: x.mul_(2), lambda: x.t_()):
+    for write in (
+        lambda: x.add_(1),
+        lambda: x.zero_(),
+        lambda: x.__setitem__(0, 1.0),
+        lambda: x.mul_(2),
+        lambda: x.t_(),
+    ):
         with pytest.raises(RuntimeError, match=LEAF):
             write()
-    with pytest.raises(RuntimeError, match="a view of a leaf Variable that requires grad is being used in an in-place operation"):
+    with pytest.raises(
+        RuntimeError,
+        match="a view of a leaf Variable that requires grad is being used in an in-place operation",
+    ):
         x[:1].add_(1)
     with flambeau.no_grad():
         x.add_(1)
@@ -87,19 +96,27 @@ def test_overwriting_through_another_view_is_noticed():
         z.backward()
 
 
-@pytest.mark.parametrize("name", ["exp", "sin", "sqrt", "reciprocal", "square", "sigmoid", "tanh", "abs", "log", "neg", "relu"])
+@pytest.mark.parametrize(
+    "name",
+    ["exp", "sin", "sqrt", "reciprocal", "square", "sigmoid", "tanh", "abs", "log", "neg", "relu"],
+)
 def test_gradients_through_in_place_twins(name):
     x = tensor([0.5, 1.5], dtype=flambeau.float64, requires_grad=True)
     y = x * 2
     getattr(y, name + "_")()
     plain = getattr(flambeau, name)(x * 2)
-    expected, made = flambeau.autograd.grad(plain.sum(), x)[0], flambeau.autograd.grad(y.sum(), x)[0]
+    expected, made = (
+        flambeau.autograd.grad(plain.sum(), x)[0],
+        flambeau.autograd.grad(y.sum(), x)[0],
+    )
     assert flambeau.allclose(made, expected)
 
 
 def test_in_place_keeps_dtype_or_refuses():
     x = tensor([1, 2])
-    with pytest.raises(RuntimeError, match="result type Float can't be cast to the desired output type Long"):
+    with pytest.raises(
+        RuntimeError, match="result type Float can't be cast to the desired output type Long"
+    ):
         x.add_(1.5)
     with pytest.raises(RuntimeError, match="can't be cast"):
         x.div_(2)
@@ -110,7 +127,9 @@ def test_in_place_keeps_dtype_or_refuses():
 
 def test_in_place_never_grows():
     x = flambeau.ones(1, 3)
-    with pytest.raises(RuntimeError, match=r"output with shape \[1, 3\] doesn't match the broadcast shape \[2, 3\]"):
+    with pytest.raises(
+        RuntimeError, match=r"output with shape \[1, 3\] doesn't match the broadcast shape \[2, 3\]"
+    ):
         x.add_(flambeau.ones(2, 3))
 
 

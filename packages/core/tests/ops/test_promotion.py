@@ -28,7 +28,9 @@ def test_promotion_is_a_lattice(a, b, c):
     assert promote_types(a, a) is a
     assert promote_types(a, b) is promote_types(b, a)
     low = [flambeau.float16, flambeau.bfloat16]
-    if not (a in low or b in low or c in low):  # PyTorch's own exception: float16 with bfloat16 gives float32
+    if not (
+        a in low or b in low or c in low
+    ):  # PyTorch's own exception: float16 with bfloat16 gives float32
         assert promote_types(promote_types(a, b), c) is promote_types(a, promote_types(b, c))
 
 
@@ -53,7 +55,9 @@ def test_numbers_are_weak(d):
 
 
 def test_zero_dim_tensors_are_nearly_weak():
-    assert (zeros(2, dtype=flambeau.float16) + tensor(1.0, dtype=flambeau.float64)).dtype is flambeau.float16
+    assert (
+        zeros(2, dtype=flambeau.float16) + tensor(1.0, dtype=flambeau.float64)
+    ).dtype is flambeau.float16
     assert (zeros(2, dtype=flambeau.int8) + tensor(1)).dtype is flambeau.int8
     assert (zeros(2, dtype=flambeau.int8) + tensor(1.0)).dtype is flambeau.float32
     assert (tensor(1, dtype=flambeau.int8) + tensor(1)).dtype is flambeau.int64

@@ -37,7 +37,11 @@ FLOATS = ("float64", "complex128")
 
 def outputs(made):
     """The tensors of a result."""
-    return [made] if isinstance(made, flambeau.Tensor) else [m for m in made if isinstance(m, flambeau.Tensor)]
+    return (
+        [made]
+        if isinstance(made, flambeau.Tensor)
+        else [m for m in made if isinstance(m, flambeau.Tensor)]
+    )
 
 
 def floating(made):
@@ -59,7 +63,11 @@ def with_leaves(op, sample):
                 return given[moved[id(x)]] if id(x) in moved else x
             return type(x)(map(put, x)) if type(x) in (list, tuple) else x
 
-        return tuple(floating(op.public(*map(put, sample.args), **{k: put(v) for k, v in sample.kwargs.items()})))
+        return tuple(
+            floating(
+                op.public(*map(put, sample.args), **{k: put(v) for k, v in sample.kwargs.items()})
+            )
+        )
 
     return call
 
@@ -70,7 +78,12 @@ def inner(a, b):
 
 
 def differentiable(op, sample):
-    return sample.grad and "vjp" not in op.refusals and leaves(sample) and all(t.dtype.name in FLOATS for t in leaves(sample))
+    return (
+        sample.grad
+        and "vjp" not in op.refusals
+        and leaves(sample)
+        and all(t.dtype.name in FLOATS for t in leaves(sample))
+    )
 
 
 @pytest.mark.parametrize("op", registry.values(), ids=lambda op: op.name)
@@ -114,7 +127,9 @@ def test_gradients_equal_finite_differences(op):
 @EACH
 def test_second_derivatives_equal_finite_differences(op):
     for sample in samples_of(op)[:2]:
-        if differentiable(op, sample) and any(o.requires_grad for o in with_leaves(op, sample)(*leaves(sample))):
+        if differentiable(op, sample) and any(
+            o.requires_grad for o in with_leaves(op, sample)(*leaves(sample))
+        ):
             assert gradgradcheck(with_leaves(op, sample), tuple(leaves(sample)))
 
 
@@ -151,15 +166,25 @@ def test_vmap_is_a_loop(op):
                     return given[moved[id(x)]] if id(x) in moved else x
                 return type(x)(map(put, x)) if type(x) in (list, tuple) else x
 
-            return tuple(outputs(op.public(*map(put, sample.args), **{k: put(v) for k, v in sample.kwargs.items()})))
+            return tuple(
+                outputs(
+                    op.public(
+                        *map(put, sample.args), **{k: put(v) for k, v in sample.kwargs.items()}
+                    )
+                )
+            )
 
-        batches = [flambeau.stack([t.detach(), t.detach() * 0.9, t.detach() * 0.8]) for t in tensors]
+        batches = [
+            flambeau.stack([t.detach(), t.detach() * 0.9, t.detach() * 0.8]) for t in tensors
+        ]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore" if op.batch_rule is None else "error")
             made = vmap(call)(*batches)
         rows = [call(*(b[i] for b in batches)) for i in range(3)]
         for k, m in enumerate(made):
-            assert_close(m, flambeau.stack([r[k] for r in rows]), rtol=1e-9, atol=1e-9, equal_nan=True)
+            assert_close(
+                m, flambeau.stack([r[k] for r in rows]), rtol=1e-9, atol=1e-9, equal_nan=True
+            )
 
 
 @EACH
@@ -167,7 +192,10 @@ def test_in_place_and_out_equal_the_functional_form(op):
     twin = getattr(flambeau.Tensor, op.name + "_", None)
     for sample in samples_of(op):
         plain = [a.detach() if isinstance(a, flambeau.Tensor) else a for a in sample.args]
-        if not all(isinstance(a, (flambeau.Tensor, int, float)) for a in plain) or op.name in ("copy_into", "index_put"):
+        if not all(isinstance(a, (flambeau.Tensor, int, float)) for a in plain) or op.name in (
+            "copy_into",
+            "index_put",
+        ):
             continue
         if any(isinstance(v, flambeau.Tensor) for v in sample.kwargs.values()):
             continue

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import flambeau
 
 sys.path.insert(0, str(Path(__file__).parent))
-from strategies import FULL_SHAPES, SHAPES, numbered  # noqa: E402  (beside this file, in no package)
+from strategies import FULL_SHAPES, SHAPES, numbered
 
 # name, call, NumPy's call
 VIEWS = [
@@ -30,13 +30,21 @@ VIEWS = [
     ("flatten", lambda x: x.flatten(1), lambda a: a.reshape(2, 12)),
     ("unflatten", lambda x: x.unflatten(2, (2, 2)), lambda a: a.reshape(2, 3, 2, 2)),
     ("diagonal", lambda x: x.diagonal(1, 1, 2), lambda a: a.diagonal(1, 1, 2)),
-    ("unfold", lambda x: x.unfold(2, 2, 1), lambda a: np.lib.stride_tricks.sliding_window_view(a, 2, 2)),
+    (
+        "unfold",
+        lambda x: x.unfold(2, 2, 1),
+        lambda a: np.lib.stride_tricks.sliding_window_view(a, 2, 2),
+    ),
     ("split", lambda x: x.split(2, 2)[1], lambda a: a[:, :, 2:]),
     ("chunk", lambda x: x.chunk(2, 2)[0], lambda a: a[:, :, :2]),
     ("unbind", lambda x: x.unbind(1)[2], lambda a: a[:, 2]),
     ("T", lambda x: x[0].T, lambda a: a[0].T),
     ("mT", lambda x: x.mT, lambda a: a.swapaxes(1, 2)),
-    ("view_as_real", lambda x: flambeau.view_as_complex(x.view(2, 3, 2, 2)), lambda a: a.view(np.complex128)),
+    (
+        "view_as_real",
+        lambda x: flambeau.view_as_complex(x.view(2, 3, 2, 2)),
+        lambda a: a.view(np.complex128),
+    ),
     ("detach", lambda x: x.detach(), lambda a: a),
 ]
 
@@ -48,7 +56,9 @@ def test_views_look_at_the_same_memory(name, make, numpys):
     view = make(x)
     np.testing.assert_array_equal(view.numpy(), numpys(array))
     strides = tuple(s // view.element_size() for s in numpys(array).strides)
-    assert view.stride() == ((12, 12, 4, 1) if name == "unsqueeze" else strides)  # NumPy's is 0 there
+    assert view.stride() == (
+        (12, 12, 4, 1) if name == "unsqueeze" else strides
+    )  # NumPy's is 0 there
     x.mul_(10)
     np.testing.assert_array_equal(view.numpy(), numpys(array))
     version = x._version

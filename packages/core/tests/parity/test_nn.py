@@ -363,9 +363,7 @@ def loss_inputs(kind):
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
-@pytest.mark.parametrize(
-    "name, k", [(n, k) for n, (_, o) in LOSSES.items() for k in range(len(o))]
-)
+@pytest.mark.parametrize("name, k", [(n, k) for n, (_, o) in LOSSES.items() for k in range(len(o))])
 def test_loss(name, k, reduction):
     kind, options = LOSSES[name]
     x, y = loss_inputs(kind)

@@ -16,10 +16,16 @@ from flambeau.runtime.operator import registry
 from flambeau.testing import samples_of
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "ops"))
-from strategies import FULL_SHAPES, keys, numbered  # noqa: E402  (beside the operator tests, in no package)
+from strategies import FULL_SHAPES, keys, numbered
 
 # Our name -> PyTorch's, where they differ.
-NAMES = {"conj_physical": "conj_physical", "fft_fft": "fft.fft", "fft_ifft": "fft.ifft", "fft_rfft": "fft.rfft", "fft_irfft": "fft.irfft"}
+NAMES = {
+    "conj_physical": "conj_physical",
+    "fft_fft": "fft.fft",
+    "fft_ifft": "fft.ifft",
+    "fft_rfft": "fft.rfft",
+    "fft_irfft": "fft.irfft",
+}
 # Operators whose PyTorch namesake is called otherwise or is something else, and those with random or arbitrary results.
 APART = {
     "window", "index", "convolution", "unfold_windows", "standardize", "embedding_bag", "qr", "bernoulli", "multinomial", "dropout",
@@ -39,7 +45,11 @@ VIEWS = {
 
 def theirs_of(name):
     """PyTorch's function or method of a name; None where it has none."""
-    places = (torch.Tensor,) if name in VIEWS or name == "flip" else (torch.nn.functional, torch, torch.Tensor)
+    places = (
+        (torch.Tensor,)
+        if name in VIEWS or name == "flip"
+        else (torch.nn.functional, torch, torch.Tensor)
+    )
     name = NAMES.get(name, name)
     for place in places:
         found = place
@@ -53,7 +63,9 @@ def theirs_of(name):
 
 
 PAIRS = [
-    (op, theirs_of(name)) for name, op in sorted(registry.items()) if name not in APART and theirs_of(name) and not name.startswith("_")
+    (op, theirs_of(name))
+    for name, op in sorted(registry.items())
+    if name not in APART and theirs_of(name) and not name.startswith("_")
 ]
 
 
@@ -75,7 +87,11 @@ def tensors(x, kind):
 
 
 def value(t):
-    return t.detach().resolve_conj().resolve_neg().numpy() if isinstance(t, torch.Tensor) else t.detach().numpy()
+    return (
+        t.detach().resolve_conj().resolve_neg().numpy()
+        if isinstance(t, torch.Tensor)
+        else t.detach().numpy()
+    )
 
 
 def close(ours, theirs):
@@ -104,24 +120,44 @@ def test_samples(op, theirs):
         ours_out, theirs_out = tensors(got, flambeau.Tensor), tensors(expected, torch.Tensor)
         assert len(ours_out) == len(theirs_out)
         for o, e in zip(ours_out, theirs_out):
-            assert (o.dtype.name, tuple(o.shape)) == (str(e.dtype).removeprefix("torch."), tuple(e.shape)), sample
+            assert (o.dtype.name, tuple(o.shape)) == (
+                str(e.dtype).removeprefix("torch."),
+                tuple(e.shape),
+            ), sample
             close(o, e)
             if op.name in VIEWS and o.numel():  # NumPy has no strides to speak of for nothing
                 assert o.stride() == e.stride(), sample
-                assert np.shares_memory(value(o), made[0][0].detach().numpy()) == (e.data_ptr() == made[0][1].data_ptr() or e._is_view())
+                assert np.shares_memory(value(o), made[0][0].detach().numpy()) == (
+                    e.data_ptr() == made[0][1].data_ptr() or e._is_view()
+                )
         pairs = [
-            (o, e) for o, e in zip(ours_out, theirs_out) if o.requires_grad and e.requires_grad and (e.is_floating_point() or e.is_complex())
+            (o, e)
+            for o, e in zip(ours_out, theirs_out)
+            if o.requires_grad and e.requires_grad and (e.is_floating_point() or e.is_complex())
         ]
         leaves = [(o, e) for o, e in made if o.requires_grad]
         if not pairs or not leaves or not sample.grad or op.name in UNDERIVED:
             continue
-        weights = [flambeau.from_numpy(np.cos(np.arange(o.numel(), dtype=np.float64)).reshape(o.shape)) for o, _ in pairs]
-        ours_loss = sum(((o * w).real if o.is_complex() else o * w).sum() for (o, _), w in zip(pairs, weights))
-        theirs_loss = sum((e * torch.from_numpy(w.numpy())).real.sum() for (_, e), w in zip(pairs, weights))
-        ours_grads = flambeau.autograd.grad(ours_loss, [o for o, _ in leaves], allow_unused=True, materialize_grads=True)
-        theirs_grads = torch.autograd.grad(theirs_loss, [e for _, e in leaves], allow_unused=True, materialize_grads=True)
+        weights = [
+            flambeau.from_numpy(np.cos(np.arange(o.numel(), dtype=np.float64)).reshape(o.shape))
+            for o, _ in pairs
+        ]
+        ours_loss = sum(
+            ((o * w).real if o.is_complex() else o * w).sum() for (o, _), w in zip(pairs, weights)
+        )
+        theirs_loss = sum(
+            (e * torch.from_numpy(w.numpy())).real.sum() for (_, e), w in zip(pairs, weights)
+        )
+        ours_grads = flambeau.autograd.grad(
+            ours_loss, [o for o, _ in leaves], allow_unused=True, materialize_grads=True
+        )
+        theirs_grads = torch.autograd.grad(
+            theirs_loss, [e for _, e in leaves], allow_unused=True, materialize_grads=True
+        )
         for g, h in zip(ours_grads, theirs_grads):
-            np.testing.assert_allclose(value(g), value(h), rtol=1e-6, atol=1e-8, err_msg=repr(sample))
+            np.testing.assert_allclose(
+                value(g), value(h), rtol=1e-6, atol=1e-8, err_msg=repr(sample)
+            )
 
 
 # -- printing ---------------------------------------------------------------------------------------------------------------
@@ -148,15 +184,31 @@ PRINTED = [
 @pytest.mark.parametrize("text", PRINTED)
 def test_printing(text):
     def show(lib):
-        scope = {n: getattr(lib, n) for n in ("tensor", "zeros", "ones", "arange", "eye", "linspace", "full")}
-        return repr(eval(text, scope | {"lib": lib, "inf": inf, "nan": nan, "complex": complex}))  # noqa: S307  (our own texts)
+        scope = {
+            n: getattr(lib, n)
+            for n in ("tensor", "zeros", "ones", "arange", "eye", "linspace", "full")
+        }
+        return repr(eval(text, scope | {"lib": lib, "inf": inf, "nan": nan, "complex": complex}))
 
     assert show(flambeau).replace("flambeau.", "torch.") == show(torch)
 
 
 # -- promotion --------------------------------------------------------------------------------------------------------------
 
-DTYPES = ["bool", "uint8", "int8", "int16", "int32", "int64", "float16", "bfloat16", "float32", "float64", "complex64", "complex128"]
+DTYPES = [
+    "bool",
+    "uint8",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "float16",
+    "bfloat16",
+    "float32",
+    "float64",
+    "complex64",
+    "complex128",
+]
 SCALARS = [True, 2, 2.5, 1j]
 
 
@@ -189,12 +241,18 @@ def test_promotion_of_numbers(name, number):
 
     def found(lib):
         x = lib.ones(2, dtype=getattr(lib, name))
-        calls = [lambda: x * number, lambda: number + x, lambda: x / number, lambda: x**number, lambda: x == number]
+        calls = [
+            lambda: x * number,
+            lambda: number + x,
+            lambda: x / number,
+            lambda: x**number,
+            lambda: x == number,
+        ]
         out = []
         for call in calls:
             try:
                 made = call()
-                out.append((str(made.dtype).split(".")[1]))
+                out.append(str(made.dtype).split(".")[1])
             except (RuntimeError, TypeError) as error:
                 out.append(type(error).__name__)
         return out
@@ -202,7 +260,23 @@ def test_promotion_of_numbers(name, number):
     assert found(flambeau) == found(torch)
 
 
-UNARY = ["sum", "prod", "cumsum", "exp", "sqrt", "abs", "neg", "sign", "floor", "sigmoid", "sin", "reciprocal", "square", "isnan", "logical_not"]
+UNARY = [
+    "sum",
+    "prod",
+    "cumsum",
+    "exp",
+    "sqrt",
+    "abs",
+    "neg",
+    "sign",
+    "floor",
+    "sigmoid",
+    "sin",
+    "reciprocal",
+    "square",
+    "isnan",
+    "logical_not",
+]
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -233,7 +307,9 @@ def test_indexing(data):
 
     def read(lib):
         try:
-            return lib.from_numpy(array)[tuple(lib.from_numpy(k.copy()) if isinstance(k, np.ndarray) else k for k in key)].numpy()
+            return lib.from_numpy(array)[
+                tuple(lib.from_numpy(k.copy()) if isinstance(k, np.ndarray) else k for k in key)
+            ].numpy()
         except (IndexError, RuntimeError):
             return None
 
@@ -271,7 +347,7 @@ def test_errors_have_pytorchs_class(text):
     def raised(lib):
         scope = {"lib": lib, "ones": lib.ones, "zeros": lib.zeros, "tensor": lib.tensor}
         try:
-            eval(text, scope)  # noqa: S307  (our own texts)
+            eval(text, scope)
         except Exception as error:  # the class is what is compared
             return type(error)
         return None

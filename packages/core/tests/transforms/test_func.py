@@ -179,8 +179,13 @@ def test_in_place_on_mapped_tensors():
 
 def test_indices_that_differ_by_sample():
     index = flambeau.tensor([0, 2, 1, 2])
-    assert_close(vmap(lambda x, i: x[i])(ROWS, index), ROWS.gather(1, index.unsqueeze(1)).squeeze(1))
-    assert_close(vmap(lambda x, i: x.index_select(0, i))(ROWS, index.unsqueeze(1)).squeeze(1), ROWS[range(4), index])
+    assert_close(
+        vmap(lambda x, i: x[i])(ROWS, index), ROWS.gather(1, index.unsqueeze(1)).squeeze(1)
+    )
+    assert_close(
+        vmap(lambda x, i: x.index_select(0, i))(ROWS, index.unsqueeze(1)).squeeze(1),
+        ROWS[range(4), index],
+    )
 
 
 def test_a_network_as_a_function():

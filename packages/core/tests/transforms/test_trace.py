@@ -22,14 +22,22 @@ class Operators:
 
 def run_text(graph: Graph, *inputs):
     """What the printed program gives."""
-    scope = {"ops": Operators(), "flambeau": flambeau, "inf": float("inf"), "nan": float("nan"), "device": flambeau.device}
+    scope = {
+        "ops": Operators(),
+        "flambeau": flambeau,
+        "inf": float("inf"),
+        "nan": float("nan"),
+        "device": flambeau.device,
+    }
     exec(graph.text(), scope)
     given = [*inputs, *(v.tensor for v in graph.captured), *(v.tensor for v in graph.constants)]
     made = scope["program"](*given)
     return made if isinstance(made, tuple) else (made,)
 
 
-MODEL = flambeau.nn.Sequential(flambeau.nn.Linear(3, 4), flambeau.nn.ReLU(), flambeau.nn.LayerNorm(4), flambeau.nn.Linear(4, 2))
+MODEL = flambeau.nn.Sequential(
+    flambeau.nn.Linear(3, 4), flambeau.nn.ReLU(), flambeau.nn.LayerNorm(4), flambeau.nn.Linear(4, 2)
+)
 PROGRAMS = {
     "arithmetic": lambda x: (x * 2 + 1) / (x.abs() + 1) ** 2,
     "reduction": lambda x: (x - x.mean(1, keepdim=True)).pow(2).sum() / x.numel(),
@@ -63,7 +71,11 @@ def test_text():
     graph, _, _ = trace(lambda x: (x + 1).sum(0), (flambeau.ones(2, 3),), ["x"])
     lines = graph.text().splitlines()
     assert lines[0] == "def program(x):"
-    assert lines[1].strip().startswith("v") and "ops.add(x, 1" in lines[1] and lines[1].endswith("# float32[2, 3]")
+    assert (
+        lines[1].strip().startswith("v")
+        and "ops.add(x, 1" in lines[1]
+        and lines[1].endswith("# float32[2, 3]")
+    )
     assert "ops.sum(" in lines[2] and lines[2].endswith("# float32[3]")
     assert lines[3].strip().startswith("return v")
 

@@ -118,6 +118,7 @@ __all__ = [
     "exponential",
     "indexing",
     "joining",
+    "load_all",
     "matrix",
     "pointwise",
     "random",
@@ -129,5 +130,4 @@ __all__ = [
     "trigonometry",
     "views",
     "writing",
-    "load_all",
 ]

@@ -248,7 +248,9 @@ def softshrink(input, lambd: float = 0.5):
     >>> flambeau.ops.activation.softshrink(flambeau.tensor([0.2, 1.0]))
     tensor([0.0000, 0.5000])
     """
-    return ir.where(input > lambd, input - lambd, ir.where(input < -lambd, input + lambd, input * 0))
+    return ir.where(
+        input > lambd, input - lambd, ir.where(input < -lambd, input + lambd, input * 0)
+    )
 
 
 @elementwise(promote=INT_TO_FLOAT, method=False)

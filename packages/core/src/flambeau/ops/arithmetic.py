@@ -65,7 +65,9 @@ def floor_divide(input, other):
     return ir.floor_divide(input, other)
 
 
-floor_divide.no_vjp("rounds down: the derivative is zero almost everywhere and PyTorch defines none")
+floor_divide.no_vjp(
+    "rounds down: the derivative is zero almost everywhere and PyTorch defines none"
+)
 
 
 @composite
@@ -79,7 +81,11 @@ def div(input: Tensor, other: Tensor | float, *, rounding_mode: str | None = Non
     if rounding_mode is None:
         return true_divide(input, other)
     if rounding_mode == "floor":
-        return floor(true_divide(input, other)) if _is_float(input, other) else floor_divide(input, other)
+        return (
+            floor(true_divide(input, other))
+            if _is_float(input, other)
+            else floor_divide(input, other)
+        )
     if rounding_mode == "trunc":
         if _is_float(input, other):
             return trunc(true_divide(input, other))
@@ -90,7 +96,10 @@ def div(input: Tensor, other: Tensor | float, *, rounding_mode: str | None = Non
 
 
 def _is_float(*operands: object) -> bool:
-    return any(isinstance(x, float) or isinstance(x, Tensor) and x.dtype.is_floating_point for x in operands)
+    return any(
+        isinstance(x, float) or (isinstance(x, Tensor) and x.dtype.is_floating_point)
+        for x in operands
+    )
 
 
 @elementwise(promote=SAME)
@@ -156,7 +165,11 @@ def sign(input):
 def _bools_counted(op, arrays, attrs):
     """As SAME, bools as int64."""
     (x,) = arrays
-    return (x.to(dtypes.int64),) if isinstance(x, Tensor) and x.dtype is dtypes.bool_ else SAME(op, arrays, attrs)
+    return (
+        (x.to(dtypes.int64),)
+        if isinstance(x, Tensor) and x.dtype is dtypes.bool_
+        else SAME(op, arrays, attrs)
+    )
 
 
 @elementwise(promote=_bools_counted)

@@ -13,7 +13,23 @@ from .casting import clone
 from .creation import arange, zeros
 from .indexing import setitem
 from .joining import cat, meshgrid, stack
-from .views import chunk, diagonal, expand, narrow, permute, reshape, select, split, squeeze, t, transpose, unbind, unfold, unsqueeze, view
+from .views import (
+    chunk,
+    diagonal,
+    expand,
+    narrow,
+    permute,
+    reshape,
+    select,
+    split,
+    squeeze,
+    t,
+    transpose,
+    unbind,
+    unfold,
+    unsqueeze,
+    view,
+)
 
 
 @composite
@@ -63,7 +79,12 @@ def rot90(input: Tensor, k: int = 1, dims: tuple[int, int] = (0, 1)):
     """
     check(len(dims) == 2, lambda: f"expected total rotation dims == 2, but got dims = {len(dims)}")
     a, b = wrap_dim(dims[0], input.ndim), wrap_dim(dims[1], input.ndim)
-    check(a != b, lambda: f"expected rotation dims to be different, but got dim0 = {dims[0]} and dim1 = {dims[1]}")
+    check(
+        a != b,
+        lambda: (
+            f"expected rotation dims to be different, but got dim0 = {dims[0]} and dim1 = {dims[1]}"
+        ),
+    )
     k %= 4
     if k == 0:
         return clone(input)
@@ -84,7 +105,16 @@ def _atleast(rank: int, grow: Any) -> Any:
 
 _one = _atleast(1, lambda x: x.reshape(1))
 _two = _atleast(2, lambda x: x.reshape(1, -1) if x.numel() else x.reshape(1, 0))
-_three = _atleast(3, lambda x: x.reshape(1, 1, 1) if not x.ndim else x.unsqueeze(0).unsqueeze(-1) if x.ndim == 1 else x.unsqueeze(-1))
+_three = _atleast(
+    3,
+    lambda x: (
+        x.reshape(1, 1, 1)
+        if not x.ndim
+        else x.unsqueeze(0).unsqueeze(-1)
+        if x.ndim == 1
+        else x.unsqueeze(-1)
+    ),
+)
 
 
 @composite(method=False)
@@ -151,10 +181,19 @@ def tensor_split(input: Tensor, indices_or_sections: int | Tensor | tuple[int, .
     >>> [x.tolist() for x in flambeau.arange(5).tensor_split(2)]
     [[0, 1, 2], [3, 4]]
     """
-    check(input.ndim, lambda: "tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims")
+    check(
+        input.ndim,
+        lambda: (
+            "tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims"
+        ),
+    )
     d = wrap_dim(dim, input.ndim)
     n = input.shape[d]
-    cuts = indices_or_sections.tolist() if isinstance(indices_or_sections, Tensor) else indices_or_sections
+    cuts = (
+        indices_or_sections.tolist()
+        if isinstance(indices_or_sections, Tensor)
+        else indices_or_sections
+    )
     if isinstance(cuts, int):
         check(cuts > 0, lambda: f"number of sections must be larger than 0, got {cuts}")
         sizes = [n // cuts + (i < n % cuts) for i in range(cuts)]
@@ -167,22 +206,30 @@ def _splitter(name: str, rank: int, dim: int) -> Any:
     def run(input: Tensor, how: Any) -> Any:
         check(
             input.ndim >= rank,
-            lambda: f"torch.{name} requires a tensor with at least {rank} dimension{'s' * (rank > 1)}, but got a tensor "
-            f"with {input.ndim} dimensions!",
+            lambda: (
+                f"torch.{name} requires a tensor with at least {rank} dimension{'s' * (rank > 1)}, but got a tensor "
+                f"with {input.ndim} dimensions!"
+            ),
         )
         d = 0 if name == "hsplit" and input.ndim == 1 else dim
         if isinstance(how, int):
             check(
                 how > 0 and input.shape[d] % how == 0,
-                lambda: f"torch.{name} attempted to split along dimension {d}, but the size of the dimension "
-                f"{input.shape[d]} is not divisible by the split_size {how}!",
+                lambda: (
+                    f"torch.{name} attempted to split along dimension {d}, but the size of the dimension "
+                    f"{input.shape[d]} is not divisible by the split_size {how}!"
+                ),
             )
         return tensor_split(input, how, d)
 
     return run
 
 
-_rows, _columns, _layers = _splitter("vsplit", 2, 0), _splitter("hsplit", 1, 1), _splitter("dsplit", 3, 2)
+_rows, _columns, _layers = (
+    _splitter("vsplit", 2, 0),
+    _splitter("hsplit", 1, 1),
+    _splitter("dsplit", 3, 2),
+)
 
 
 @composite
@@ -285,7 +332,12 @@ def block_diag(*tensors: Any):
 
     blocks = [_two(x) for x in tensors]
     for i, b in enumerate(blocks):
-        check(b.ndim == 2, lambda: f"torch.block_diag: Input tensors must have 2 or fewer dimensions. Input {i} has {b.ndim} dimensions")
+        check(
+            b.ndim == 2,
+            lambda: (
+                f"torch.block_diag: Input tensors must have 2 or fewer dimensions. Input {i} has {b.ndim} dimensions"
+            ),
+        )
     width = sum(b.shape[1] for b in blocks)
     at, rows = 0, []
     for b in blocks:
@@ -335,7 +387,15 @@ def _indices(row: int, col: int, offset: int, lower: bool, dtype: Any, device: A
     return inside.nonzero().t().contiguous().to(dtype or dtypes.int64)
 
 
-def tril_indices(row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None, layout: Any = None) -> Tensor:
+def tril_indices(
+    row: int,
+    col: int,
+    offset: int = 0,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    layout: Any = None,
+) -> Tensor:
     """Rows and columns of a lower triangle's elements, as a (2, n) tensor.
 
     >>> import flambeau
@@ -345,7 +405,15 @@ def tril_indices(row: int, col: int, offset: int = 0, *, dtype: Any = None, devi
     return _indices(row, col, offset, True, dtype, device)
 
 
-def triu_indices(row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None, layout: Any = None) -> Tensor:
+def triu_indices(
+    row: int,
+    col: int,
+    offset: int = 0,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    layout: Any = None,
+) -> Tensor:
     """Rows and columns of an upper triangle's elements, as a (2, n) tensor.
 
     >>> import flambeau
@@ -364,7 +432,9 @@ def unravel_index(indices: Tensor, shape: int | tuple[int, ...]):
     [1, 2]
     """
     check(
-        not indices.dtype.is_floating_point and not indices.dtype.is_complex and indices.dtype.name != "bool",
+        not indices.dtype.is_floating_point
+        and not indices.dtype.is_complex
+        and indices.dtype.name != "bool",
         lambda: f"expected 'indices' to be integer dtype, but got {indices.dtype}",
         ValueError,
     )
@@ -402,7 +472,14 @@ def select_scatter(input: Tensor, src: Tensor, dim: int, index: int):
 
 
 @composite
-def slice_scatter(input: Tensor, src: Tensor, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1):
+def slice_scatter(
+    input: Tensor,
+    src: Tensor,
+    dim: int = 0,
+    start: int | None = None,
+    end: int | None = None,
+    step: int = 1,
+):
     """A copy of `input` with `src` as its part start:end:step along `dim`.
 
     >>> import flambeau
@@ -417,8 +494,10 @@ def _replaced(input: Tensor, src: Tensor, key: tuple) -> Tensor:
     out = clone(input)
     check(
         tuple(out[key].shape) == tuple(src.shape),
-        lambda: f"expected src to have a size equal to the slice of self. src size = {list(src.shape)}, "
-        f"slice size = {list(out[key].shape)}",
+        lambda: (
+            f"expected src to have a size equal to the slice of self. src size = {list(src.shape)}, "
+            f"slice size = {list(out[key].shape)}"
+        ),
     )
     setitem(out, key, src)
     return out
@@ -436,7 +515,9 @@ def diagonal_scatter(input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0,
     place = diagonal(out, offset, dim1, dim2)
     check(
         tuple(place.shape) == tuple(src.shape),
-        lambda: f"expected src to have a size equal to the diagonal of the input.Got {list(src.shape)} for a diagonal of shape {list(place.shape)}",
+        lambda: (
+            f"expected src to have a size equal to the diagonal of the input.Got {list(src.shape)} for a diagonal of shape {list(place.shape)}"
+        ),
     )
     place.copy_(src)
     return out
@@ -446,7 +527,11 @@ def diagonal_scatter(input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0,
 
 
 def _copied(made: Any) -> Any:
-    return tuple(clone(m, memory_format=0) for m in made) if isinstance(made, tuple) else clone(made, memory_format=0)
+    return (
+        tuple(clone(m, memory_format=0) for m in made)
+        if isinstance(made, tuple)
+        else clone(made, memory_format=0)
+    )
 
 
 def _copying(of: Any, name: str) -> Any:

@@ -127,7 +127,9 @@ def _(builder, x):
     return builder.node("Identity", [x])
 
 
-def convert(input: Tensor, dtype: dtypes.dtype | None, device: Device | None, copy: bool = False) -> Tensor:
+def convert(
+    input: Tensor, dtype: dtypes.dtype | None, device: Device | None, copy: bool = False
+) -> Tensor:
     """`input` in `dtype` on `device`; `input` itself where nothing changes and no copy is wanted."""
     out = input
     if device is not None and device != input.device:

@@ -216,7 +216,9 @@ def _choices(op, arrays, attrs):
     if not any(isinstance(c, Tensor) for c in choices):
         number = registry["fill_new"].public
         device = condition.device if isinstance(condition, Tensor) else CPU
-        choices = [number(shape=(), value=c, dtype=dtypes.of_number(c), device=device) for c in choices]
+        choices = [
+            number(shape=(), value=c, dtype=dtypes.of_number(c), device=device) for c in choices
+        ]
     return only(1, 2)(op, (condition, *choices), attrs)
 
 

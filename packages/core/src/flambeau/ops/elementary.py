@@ -46,7 +46,9 @@ def positive(input: Tensor):
     >>> flambeau.positive(flambeau.tensor([-1.0]))
     tensor([-1.])
     """
-    check(input.dtype.name != "bool", lambda: "The `+` operator, on a bool tensor is not supported.")
+    check(
+        input.dtype.name != "bool", lambda: "The `+` operator, on a bool tensor is not supported."
+    )
     return input
 
 

@@ -139,7 +139,9 @@ def _(size, batched, x, *indices, positions):
     k = row.ndim - 1
     adjacent = positions[-1] - positions[0] == len(positions) - 1
     if adjacent and positions[0] > 0:
-        out = out.movedim(tuple(range(1, 1 + k)), tuple(range(1 + positions[0], 1 + positions[0] + k)))
+        out = out.movedim(
+            tuple(range(1, 1 + k)), tuple(range(1 + positions[0], 1 + positions[0] + k))
+        )
     return out
 
 
@@ -160,7 +162,9 @@ def _batch_rows(size: int, indices: Sequence[Tensor], batched: Sequence[bool]) -
     return arange(size, device=indices[0].device).reshape(size, *[1] * rank)
 
 
-def _front_batch(out: Tensor, x: Tensor, indices: Sequence[Tensor], positions: tuple[int, ...]) -> Tensor:
+def _front_batch(
+    out: Tensor, x: Tensor, indices: Sequence[Tensor], positions: tuple[int, ...]
+) -> Tensor:
     adjacent = positions[-1] - positions[0] == len(positions) - 1
     return out.movedim(positions[0], 0) if adjacent and positions[0] else out
 
@@ -181,7 +185,9 @@ def _(xp, g, *indices, shape, positions):
     out = xp.zeros(shape, dtype=g.dtype)
     if positions == (0,) and indices[0].dtype.kind != "b":
         rows = indices[0].reshape(-1)
-        return _add_rows(xp, out, rows % shape[0] if shape[0] else rows, g.reshape(rows.size, *shape[1:]))
+        return _add_rows(
+            xp, out, rows % shape[0] if shape[0] else rows, g.reshape(rows.size, *shape[1:])
+        )
     xp.add.at(out, _key(indices, positions, len(shape)), g)
     return out
 
@@ -193,8 +199,12 @@ def _add_rows(xp: Any, out: Any, rows: Any, g: Any) -> Any:
         return out
     order = xp.argsort(rows, kind="stable")
     sorted_rows = rows[order]
-    starts = xp.concatenate([xp.zeros(1, dtype="int64"), xp.flatnonzero(sorted_rows[1:] != sorted_rows[:-1]) + 1])
-    out[sorted_rows[starts]] = xp.add.reduceat(g[order], starts, axis=0) if hasattr(xp.add, "reduceat") else 0
+    starts = xp.concatenate(
+        [xp.zeros(1, dtype="int64"), xp.flatnonzero(sorted_rows[1:] != sorted_rows[:-1]) + 1]
+    )
+    out[sorted_rows[starts]] = (
+        xp.add.reduceat(g[order], starts, axis=0) if hasattr(xp.add, "reduceat") else 0
+    )
     return out
 
 
@@ -206,10 +216,14 @@ def _(g, _out, *tensors, shape, positions):
 @index_grad.batch
 def _(size, batched, g, *indices, shape, positions):
     row, grown, moved = _batched_key(size, indices, batched, positions)
-    return index_grad([_rows_first(g, size, batched[0], row, positions), row, *grown], (size, *shape), moved)
+    return index_grad(
+        [_rows_first(g, size, batched[0], row, positions), row, *grown], (size, *shape), moved
+    )
 
 
-def _batched_key(size: int, indices: Sequence[Tensor], batched: Sequence[bool], positions: tuple[int, ...]) -> tuple:
+def _batched_key(
+    size: int, indices: Sequence[Tensor], batched: Sequence[bool], positions: tuple[int, ...]
+) -> tuple:
     """Index tensors that address every element of the batch: its own number first, then the given ones."""
     flags = [False, *batched[-len(indices) :]]
     row = _batch_rows(size, indices, flags)
@@ -223,7 +237,9 @@ def _rows_first(g: Tensor, size: int, has: bool, row: Tensor, positions: tuple[i
     k = row.ndim - 1
     adjacent = positions[-1] - positions[0] == len(positions) - 1
     if adjacent and positions[0] > 0:
-        return g.movedim(tuple(range(1 + positions[0], 1 + positions[0] + k)), tuple(range(1, 1 + k)))
+        return g.movedim(
+            tuple(range(1 + positions[0], 1 + positions[0] + k)), tuple(range(1, 1 + k))
+        )
     return g
 
 
@@ -263,28 +279,41 @@ def _(g, _out, *tensors, positions, accumulate):
 @index_put_at.batch
 def _(size, batched, x, value, *indices, positions, accumulate):
     row, grown, moved = _batched_key(size, indices, batched, positions)
-    picked = index([x[0] if batched[0] else x, *(i[0] if b else i for i, b in zip(indices, batched[2:]))], positions)
+    picked = index(
+        [x[0] if batched[0] else x, *(i[0] if b else i for i, b in zip(indices, batched[2:]))],
+        positions,
+    )
     x = x if batched[0] else x.expand(size, *x.shape)
     if isinstance(value, Tensor):
         value = value if batched[1] else value.unsqueeze(0)
-        value = value.reshape(value.shape[0], *[1] * (picked.ndim - value.ndim + 1), *value.shape[1:])
+        value = value.reshape(
+            value.shape[0], *[1] * (picked.ndim - value.ndim + 1), *value.shape[1:]
+        )
         value = _rows_first(value.expand(size, *picked.shape), size, True, row, positions)
     return index_put_at([x, value, row, *grown], moved, accumulate)
 
 
-index_put_at.refuse("onnx", "ScatterND covers only part of it; write the model with where or scatter")
+index_put_at.refuse(
+    "onnx", "ScatterND covers only part of it; write the model with where or scatter"
+)
 
 
 def split_key(input: Tensor, key: Any) -> tuple[tuple, list[Tensor], tuple[int, ...]]:
     """A key as (basic key, index tensors, their dimensions in the view that the basic key makes)."""
-    if type(key) is list and any(isinstance(k, (slice, type(None), list, tuple, Tensor)) for k in key):
+    if type(key) is list and any(
+        isinstance(k, (slice, type(None), list, tuple, Tensor)) for k in key
+    ):
         key = tuple(key)
     parts = key if type(key) is tuple else (key,)
     parts = tuple(_entry(k) for k in parts)
     if not any(isinstance(k, Tensor) for k in parts):
         _count_dims(input, parts)
         return parts, [], ()
-    used = sum(k.ndim if isinstance(k, Tensor) and k.dtype is dtypes.bool_ else k is not None for k in parts if k is not Ellipsis)
+    used = sum(
+        k.ndim if isinstance(k, Tensor) and k.dtype is dtypes.bool_ else k is not None
+        for k in parts
+        if k is not Ellipsis
+    )
     fill = input.ndim - used
     check(fill >= 0, lambda: f"too many indices for tensor of dimension {input.ndim}", IndexError)
     basic: list[Any] = []
@@ -303,8 +332,10 @@ def split_key(input: Tensor, key: Any) -> tuple[tuple, list[Tensor], tuple[int, 
             for j, n in enumerate(k.shape):
                 check(
                     input.shape[d + j] == n,
-                    lambda: f"The shape of the mask {list(k.shape)} at index {j} does not match the shape of the indexed "
-                    f"tensor {list(input.shape)} at index {d + j}",
+                    lambda: (
+                        f"The shape of the mask {list(k.shape)} at index {j} does not match the shape of the indexed "
+                        f"tensor {list(input.shape)} at index {d + j}"
+                    ),
                     IndexError,
                 )
             if not k.ndim:
@@ -319,7 +350,9 @@ def split_key(input: Tensor, key: Any) -> tuple[tuple, list[Tensor], tuple[int, 
             at, d = at + k.ndim, d + k.ndim
         else:
             if k.dtype.category != dtypes.INT:
-                raise IndexError(f"tensors used as indices must be long, int, byte or bool tensors, not {k.dtype}")
+                raise IndexError(
+                    f"tensors used as indices must be long, int, byte or bool tensors, not {k.dtype}"
+                )
             _check_bounds(k, input.shape[d], d)
             basic.append(slice(None))
             tensors.append(k)
@@ -334,7 +367,9 @@ def _check_bounds(k: Tensor, n: int, d: int) -> None:
     array = k._array
     low, high = int(array.min()), int(array.max())
     if low < -n or high >= n:
-        raise IndexError(f"index {high if high >= n else low} is out of bounds for dimension {d} with size {n}")
+        raise IndexError(
+            f"index {high if high >= n else low} is out of bounds for dimension {d} with size {n}"
+        )
 
 
 def _entry(k: Any) -> Any:
@@ -365,8 +400,16 @@ def _entry(k: Any) -> Any:
 
 def _count_dims(input: Tensor, parts: tuple) -> None:
     used = sum(1 for k in parts if k is not None and k is not Ellipsis)
-    check(used <= input.ndim, lambda: f"too many indices for tensor of dimension {input.ndim}", IndexError)
-    check(sum(k is Ellipsis for k in parts) <= 1, lambda: "an index can only have a single ellipsis ('...')", IndexError)
+    check(
+        used <= input.ndim,
+        lambda: f"too many indices for tensor of dimension {input.ndim}",
+        IndexError,
+    )
+    check(
+        sum(k is Ellipsis for k in parts) <= 1,
+        lambda: "an index can only have a single ellipsis ('...')",
+        IndexError,
+    )
 
 
 _USE_ITEM = "Use `tensor.item()` in Python to convert a 0-dim tensor to a number"
@@ -385,7 +428,12 @@ def getitem(input: Tensor, key: Any) -> Tensor:
         if not -n <= key < n:
             raise IndexError(f"index {key} is out of bounds for dimension 0 with size {n}")
         return basic_index(input, (key,))
-    if isinstance(key, Tensor) and key.ndim == 0 and key.dtype.category == dtypes.INT and not key._level:
+    if (
+        isinstance(key, Tensor)
+        and key.ndim == 0
+        and key.dtype.category == dtypes.INT
+        and not key._level
+    ):
         key = int(key)
     basic, tensors, positions = split_key(input, key)
     if not input.ndim and not tensors and any(isinstance(k, (int, slice)) for k in basic):
@@ -427,7 +475,9 @@ def index_put(input: Tensor, indices: tuple, values: Tensor, accumulate: bool = 
     >>> flambeau.index_put(flambeau.zeros(3), (flambeau.tensor([1]),), flambeau.tensor(5.0))
     tensor([0., 5., 0.])
     """
-    basic, tensors, positions = split_key(input, tuple(slice(None) if i is None else i for i in indices))
+    basic, tensors, positions = split_key(
+        input, tuple(slice(None) if i is None else i for i in indices)
+    )
     return index_put_at([input, values, *tensors], positions, accumulate)
 
 
@@ -478,14 +528,18 @@ def _check_gather(name: str, input: Meta, dim: int, index: Meta) -> None:
     )
     check(
         max(input.ndim, 1) == max(index.ndim, 1),
-        lambda: f"Index tensor must have the same number of dimensions as input tensor: {name} got {input} and {index}",
+        lambda: (
+            f"Index tensor must have the same number of dimensions as input tensor: {name} got {input} and {index}"
+        ),
     )
     d = wrap_dim(dim, input.ndim)
     for i, (n, m) in enumerate(zip(input.shape, index.shape)):
         check(
             i == d or m <= n,
-            lambda: f"Size does not match at dimension {i} expected index {list(index.shape)} to be no larger than self "
-            f"{list(input.shape)} apart from dimension {d}",
+            lambda: (
+                f"Size does not match at dimension {i} expected index {list(index.shape)} to be no larger than self "
+                f"{list(input.shape)} apart from dimension {d}"
+            ),
         )
 
 
@@ -513,7 +567,10 @@ def _(xp, x, index, *, dim, sparse_grad):
     _in_bounds(xp, index, x.shape[dim])
     if index.ndim == 0:
         index = index[None]
-    if x.shape[: dim % x.ndim] == index.shape[: dim % x.ndim] and x.shape[dim % x.ndim + 1 :] == index.shape[dim % x.ndim + 1 :]:
+    if (
+        x.shape[: dim % x.ndim] == index.shape[: dim % x.ndim]
+        and x.shape[dim % x.ndim + 1 :] == index.shape[dim % x.ndim + 1 :]
+    ):
         return xp.take_along_axis(x, index, dim)
     return x[_grid(xp, index, dim)]
 
@@ -576,7 +633,9 @@ def _(xp, x, index, src, *, dim):
     out = x.copy().reshape(x.shape or (1,))
     index = index.reshape(index.shape or (1,))
     _in_bounds(xp, index, out.shape[dim])
-    xp.add.at(out, _grid(xp, index, dim), src[tuple(slice(n) for n in index.shape)] if src.ndim else src)
+    xp.add.at(
+        out, _grid(xp, index, dim), src[tuple(slice(n) for n in index.shape)] if src.ndim else src
+    )
     return out.reshape(x.shape)
 
 
@@ -606,7 +665,11 @@ def _onnx_fit(builder: Any, src: str, index: str) -> str:
     size, wanted = builder.metas[src].shape, builder.metas[index].shape
     axes = [d for d, (n, m) in enumerate(zip(size, wanted)) if n != m]
     ends = [wanted[d] for d in axes]
-    return builder.node("Slice", [src, *map(builder.ints, ([0] * len(axes), ends, axes))]) if axes else src
+    return (
+        builder.node("Slice", [src, *map(builder.ints, ([0] * len(axes), ends, axes))])
+        if axes
+        else src
+    )
 
 
 @scatter_add.onnx
@@ -654,7 +717,9 @@ def _(builder, x, index, src, *, dim):
 
 
 @composite
-def scatter(input: Tensor, dim: int, index: Tensor, src: Tensor | float, *, reduce: str | None = None):
+def scatter(
+    input: Tensor, dim: int, index: Tensor, src: Tensor | float, *, reduce: str | None = None
+):
     """A copy of `input` with `src` (a tensor or a number) written at `index` along `dim`.
 
     >>> import flambeau
@@ -684,7 +749,12 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None):
     if dim is None:
         return gather(input.reshape(-1), 0, indices.reshape(-1))
     d = wrap_dim(dim, input.ndim)
-    shape = list(broadcast_shapes((*input.shape[:d], 1, *input.shape[d + 1 :]), (*indices.shape[:d], 1, *indices.shape[d + 1 :])))
+    shape = list(
+        broadcast_shapes(
+            (*input.shape[:d], 1, *input.shape[d + 1 :]),
+            (*indices.shape[:d], 1, *indices.shape[d + 1 :]),
+        )
+    )
     inner, outer = list(shape), list(shape)
     inner[d], outer[d] = input.shape[d], indices.shape[d]
     return gather(input.expand(inner), d, indices.expand(outer))
@@ -696,7 +766,9 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None):
 @primitive(method=False)
 def nonzero_table(input: Meta):
     """Indices of elements that are not zero, one row each."""
-    raise RuntimeError("nonzero: the result's shape depends on values, so that it has no meta; run it on real data")
+    raise RuntimeError(
+        "nonzero: the result's shape depends on values, so that it has no meta; run it on real data"
+    )
 
 
 @nonzero_table.kernel
@@ -723,7 +795,9 @@ def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
             [3]])
     """
     if as_tuple:
-        return (nonzero_table(input.reshape(1)) if not input.ndim else nonzero_table(input)).unbind(1)
+        return (nonzero_table(input.reshape(1)) if not input.ndim else nonzero_table(input)).unbind(
+            1
+        )
     return nonzero_table(input)
 
 
@@ -735,10 +809,16 @@ def masked_select(input: Tensor, mask: Tensor):
     >>> flambeau.masked_select(flambeau.arange(4), flambeau.tensor([True, False, True, False]))
     tensor([0, 2])
     """
-    check(mask.dtype is dtypes.bool_, lambda: f"masked_select: expected BoolTensor for mask, but got {mask.dtype}")
+    check(
+        mask.dtype is dtypes.bool_,
+        lambda: f"masked_select: expected BoolTensor for mask, but got {mask.dtype}",
+    )
     shape = broadcast_shapes(tuple(input.shape), tuple(mask.shape))
     return getitem(input.expand(shape), mask.expand(shape))
 
 
-for _f in (basic_index_grad, index_grad,):
+for _f in (
+    basic_index_grad,
+    index_grad,
+):
     _f.refuse("onnx", "appears in gradients only, which are not exported")

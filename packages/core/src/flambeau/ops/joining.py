@@ -36,8 +36,10 @@ def cat(tensors: Sequence[Meta], dim: int = 0):
         for j, (n, m) in enumerate(zip(first.shape, t.shape)):
             check(
                 j == d or n == m,
-                lambda: f"Sizes of tensors must match except in dimension {d}. Expected size {n} but got size {m} for "
-                f"tensor number {i} in the list.",
+                lambda: (
+                    f"Sizes of tensors must match except in dimension {d}. Expected size {n} but got size {m} for "
+                    f"tensor number {i} in the list."
+                ),
             )
         total += t.shape[d]
     return first.like((*first.shape[:d], total, *first.shape[d + 1 :]))
@@ -60,7 +62,9 @@ def _(g, _out, *tensors: Meta, dim):
     at, out = 0, []
     for t in tensors:
         n = t.shape[d] if t.shape != (0,) else 0
-        out.append((lambda a, b: lambda: window(g, d, a, b, 1))(at, at + n) if t.shape != (0,) else None)
+        out.append(
+            (lambda a, b: lambda: window(g, d, a, b, 1))(at, at + n) if t.shape != (0,) else None
+        )
         at += n
     return tuple(out)
 
@@ -97,8 +101,10 @@ def stack(tensors: Sequence[Tensor], dim: int = 0):
     for i, t in enumerate(tensors):
         check(
             tuple(t.shape) == first,
-            lambda: f"stack expects each tensor to be equal size, but got {list(first)} at entry 0 and {list(t.shape)} "
-            f"at entry {i}",
+            lambda: (
+                f"stack expects each tensor to be equal size, but got {list(first)} at entry 0 and {list(t.shape)} "
+                f"at entry {i}"
+            ),
         )
     d = wrap_dim(dim, len(first) + 1)
     return cat([t.unsqueeze(d) for t in tensors], d)
@@ -147,11 +153,17 @@ def meshgrid(*tensors: Tensor, indexing: str = "ij") -> tuple[Tensor, ...]:
     """
     if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)):
         tensors = tuple(tensors[0])
-    check(indexing in ("ij", "xy"), lambda: f'torch.meshgrid: indexing must be one of "xy" or "ij", but received: {indexing}')
+    check(
+        indexing in ("ij", "xy"),
+        lambda: f'torch.meshgrid: indexing must be one of "xy" or "ij", but received: {indexing}',
+    )
     swap = indexing == "xy" and len(tensors) >= 2
     parts = (tensors[1], tensors[0], *tensors[2:]) if swap else tensors
     shape = [t.numel() for t in parts]
-    grids = [t.reshape([-1 if i == j else 1 for j in range(len(parts))]).expand(shape) for i, t in enumerate(parts)]
+    grids = [
+        t.reshape([-1 if i == j else 1 for j in range(len(parts))]).expand(shape)
+        for i, t in enumerate(parts)
+    ]
     if swap:
         grids = [g.transpose(0, 1) for g in grids]
         grids[0], grids[1] = grids[1], grids[0]
@@ -169,7 +181,9 @@ def repeat(input: Tensor, *sizes: int):
     counts = tuple(sizes[0]) if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)) else sizes
     check(
         len(counts) >= input.ndim,
-        lambda: "Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor",
+        lambda: (
+            "Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor"
+        ),
     )
     shape = [1] * (len(counts) - input.ndim) + list(input.shape)
     parts: list[int] = []
@@ -194,7 +208,9 @@ def tile(input: Tensor, *dims: int):
 
 
 @composite
-def repeat_interleave(input: Tensor, repeats: Tensor | int, dim: int | None = None, *, output_size: int | None = None):
+def repeat_interleave(
+    input: Tensor, repeats: Tensor | int, dim: int | None = None, *, output_size: int | None = None
+):
     """Each element (or slice along `dim`) repeated in place.
 
     >>> import flambeau
@@ -213,7 +229,9 @@ def repeat_interleave(input: Tensor, repeats: Tensor | int, dim: int | None = No
     counts = repeats.tolist()
     counts = counts * input.shape[d] if len(counts) == 1 else counts
     rows = [i for i, c in enumerate(counts) for _ in range(c)]
-    check(len(counts) == input.shape[d], lambda: "repeats must have the same size as input along dim")
+    check(
+        len(counts) == input.shape[d], lambda: "repeats must have the same size as input along dim"
+    )
     return input.index_select(d, tensor(rows, dtype=arange(1).dtype, device=input.device))
 
 
@@ -222,7 +240,9 @@ def pad_constant(input: Meta, pads: tuple[tuple[int, int], ...], value: float = 
     """`input` with `value` around it: (before, after) for each dimension; negative numbers cut."""
     check(len(pads) == input.ndim, lambda: f"pad: expected {input.ndim} pairs, got {len(pads)}")
     shape = [n + a + b for n, (a, b) in zip(input.shape, pads)]
-    check(all(n >= 0 for n in shape), lambda: f"pad: the result would have a negative size: {shape}")
+    check(
+        all(n >= 0 for n in shape), lambda: f"pad: the result would have a negative size: {shape}"
+    )
     return input.like(shape)
 
 

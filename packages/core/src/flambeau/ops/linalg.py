@@ -19,17 +19,24 @@ from .reduction import amax, amin, norm, sum
 def _square(name: str, x: Any) -> None:
     """Also in kernels, whose own errors name NumPy's functions."""
     shape = x.shape
-    check(len(shape) >= 2, lambda: f"linalg.{name}: The input tensor A must have at least 2 dimensions.")
+    check(
+        len(shape) >= 2,
+        lambda: f"linalg.{name}: The input tensor A must have at least 2 dimensions.",
+    )
     check(
         shape[-1] == shape[-2],
-        lambda: f"linalg.{name}: A must be batches of square matrices, but they are {shape[-2]} by {shape[-1]} matrices",
+        lambda: (
+            f"linalg.{name}: A must be batches of square matrices, but they are {shape[-2]} by {shape[-1]} matrices"
+        ),
     )
 
 
 def _floating(name: str, x: Any) -> None:
     check(
         x.dtype.is_floating_point or x.dtype.is_complex,
-        lambda: f"linalg.{name}: Expected a floating point or complex tensor as input. Got {x.dtype.name}",
+        lambda: (
+            f"linalg.{name}: Expected a floating point or complex tensor as input. Got {x.dtype.name}"
+        ),
     )
 
 
@@ -77,8 +84,10 @@ def solve_matrices(A: Meta, B: Meta):
     _floating("solve", A)
     check(
         B.ndim >= 2 and B.shape[-2] == A.shape[-1],
-        lambda: f"linalg.solve: Incompatible shapes of A and B for the equation AX = B ({A.shape[-2]}x{A.shape[-1]} and "
-        f"{'x'.join(map(str, B.shape[-2:]))})",
+        lambda: (
+            f"linalg.solve: Incompatible shapes of A and B for the equation AX = B ({A.shape[-2]}x{A.shape[-1]} and "
+            f"{'x'.join(map(str, B.shape[-2:]))})"
+        ),
     )
     return B.like((*broadcast_shapes(A.shape[:-2], B.shape[:-2]), *B.shape[-2:]))
 
@@ -99,7 +108,8 @@ def _(g, out, a, b: Meta):
 def _(size, batched, a, b):
     rank = max(a.ndim - batched[0], b.ndim - batched[1])
     a, b = (
-        x.reshape(size, *[1] * (rank - x.ndim + 1), *x.shape[1:]) if has else x for x, has in zip((a, b), batched)
+        x.reshape(size, *[1] * (rank - x.ndim + 1), *x.shape[1:]) if has else x
+        for x, has in zip((a, b), batched)
     )
     return solve_matrices(a, b)
 
@@ -118,7 +128,7 @@ def linalg_solve(A: Tensor, B: Tensor, *, left: bool = True):
     _square("solve", A)
     if not left:
         return linalg_solve(A.mT, B.mT).mT
-    vector = B.ndim == 1 or A.ndim - 1 == B.ndim and tuple(B.shape) == tuple(A.shape[:-1])
+    vector = B.ndim == 1 or (A.ndim - 1 == B.ndim and tuple(B.shape) == tuple(A.shape[:-1]))
     return solve_matrices(A, B.unsqueeze(-1)).squeeze(-1) if vector else solve_matrices(A, B)
 
 
@@ -166,7 +176,9 @@ def linalg_slogdet(A: Meta):
     """
     _square("slogdet", A)
     _floating("slogdet", A)
-    return A.like(A.shape[:-2]), A.like(A.shape[:-2], A.dtype.to_real() if A.dtype.is_complex else None)
+    return A.like(A.shape[:-2]), A.like(
+        A.shape[:-2], A.dtype.to_real() if A.dtype.is_complex else None
+    )
 
 
 @linalg_slogdet.kernel
@@ -178,7 +190,10 @@ def _(xp, a):
 
 @linalg_slogdet.vjp
 def _(g, _out, a):
-    check(not a.dtype.is_complex, lambda: "linalg.slogdet: gradients of complex matrices are not supported")
+    check(
+        not a.dtype.is_complex,
+        lambda: "linalg.slogdet: gradients of complex matrices are not supported",
+    )
     return g[1].unsqueeze(-1).unsqueeze(-1) * linalg_inv(a).mT
 
 
@@ -258,7 +273,10 @@ def linalg_eigh(A: Meta, UPLO: str = "L"):
     """
     _square("eigh", A)
     _floating("eigh", A)
-    check(UPLO in ("L", "U", "l", "u"), lambda: f"Expected UPLO argument to be 'L' or 'U', but got {UPLO}")
+    check(
+        UPLO in ("L", "U", "l", "u"),
+        lambda: f"Expected UPLO argument to be 'L' or 'U', but got {UPLO}",
+    )
     return A.like(A.shape[:-1], A.dtype.to_real() if A.dtype.is_complex else None), A
 
 
@@ -301,7 +319,9 @@ def linalg_eigvalsh(A: Tensor, UPLO: str = "L"):
 
 
 @composite(method=False)
-def linalg_vector_norm(x: Tensor, ord: float = 2, dim: Any = None, keepdim: bool = False, *, dtype: Any = None):
+def linalg_vector_norm(
+    x: Tensor, ord: float = 2, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
+):
     """p-norm of all elements or over `dim`, as of one vector.
 
     >>> import flambeau
@@ -313,7 +333,9 @@ def linalg_vector_norm(x: Tensor, ord: float = 2, dim: Any = None, keepdim: bool
 
 
 @composite(method=False)
-def linalg_matrix_norm(A: Tensor, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False, *, dtype: Any = None):
+def linalg_matrix_norm(
+    A: Tensor, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False, *, dtype: Any = None
+):
     """Norm of matrices: "fro", "nuc", inf, -inf, 1, -1, 2, -2.
 
     >>> import flambeau
@@ -321,7 +343,12 @@ def linalg_matrix_norm(A: Tensor, ord: Any = "fro", dim: Any = (-2, -1), keepdim
     tensor(6.)
     """
     _floating("matrix_norm", A)
-    check(A.ndim >= 2, lambda: f"linalg.matrix_norm: The input tensor A must have at least 2 dimensions. Got {A.ndim}")
+    check(
+        A.ndim >= 2,
+        lambda: (
+            f"linalg.matrix_norm: The input tensor A must have at least 2 dimensions. Got {A.ndim}"
+        ),
+    )
     check(len(dim) == 2, lambda: f"linalg.matrix_norm: dim must be a 2-tuple. Got {list(dim)}")
     A = A if dtype is None else A.to(dtype)
     a, b = wrap_dim(dim[0], A.ndim), wrap_dim(dim[1], A.ndim)
@@ -330,7 +357,9 @@ def linalg_matrix_norm(A: Tensor, ord: Any = "fro", dim: Any = (-2, -1), keepdim
         return norm(A, 2, (a, b), keepdim)
     if ord in ("nuc", 2, -2):
         values = _singular_values(A.movedim((a, b), (-2, -1)))
-        out = sum(values, -1) if ord == "nuc" else amax(values, -1) if ord == 2 else amin(values, -1)
+        out = (
+            sum(values, -1) if ord == "nuc" else amax(values, -1) if ord == 2 else amin(values, -1)
+        )
         if keepdim:
             for d in sorted((a, b)):
                 out = out.unsqueeze(d)
@@ -356,7 +385,10 @@ def linalg_svd(A: Meta, full_matrices: bool = True):
     >>> flambeau.linalg.svd(flambeau.tensor([[3.0, 0.0], [0.0, 4.0]])).S
     tensor([4., 3.])
     """
-    check(A.ndim >= 2, lambda: f"linalg.svd: The input tensor A must have at least 2 dimensions. Got {A.ndim}")
+    check(
+        A.ndim >= 2,
+        lambda: f"linalg.svd: The input tensor A must have at least 2 dimensions. Got {A.ndim}",
+    )
     _floating("svd", A)
     *outer, m, n = A.shape
     k = min(m, n)
@@ -419,7 +451,9 @@ def linalg_svdvals(A: Tensor):
 
 
 @composite(method=False)
-def linalg_norm(A: Tensor, ord: Any = None, dim: Any = None, keepdim: bool = False, *, dtype: Any = None):
+def linalg_norm(
+    A: Tensor, ord: Any = None, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
+):
     """Vector norm over one dimension (or of everything, where neither `ord` nor `dim` says otherwise), matrix norm over two.
 
     >>> import flambeau
@@ -433,7 +467,12 @@ def linalg_norm(A: Tensor, ord: Any = None, dim: Any = None, keepdim: bool = Fal
         return linalg_vector_norm(A, 2 if ord is None else ord, dims, keepdim, dtype=dtype)
     if ord is None:
         return linalg_vector_norm(A, 2, None, keepdim, dtype=dtype)
-    check(A.ndim in (1, 2), lambda: f"linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. Got {A.ndim}D.")
+    check(
+        A.ndim in (1, 2),
+        lambda: (
+            f"linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. Got {A.ndim}D."
+        ),
+    )
     if A.ndim == 2:
         return linalg_matrix_norm(A, ord, keepdim=keepdim, dtype=dtype)
     return linalg_vector_norm(A, ord, None, keepdim, dtype=dtype)
@@ -457,7 +496,9 @@ def matrix_power(input: Tensor, n: int):
         n >>= 1
         square = square @ square if n else square
     if out is None:
-        return eye(input.shape[-1], dtype=input.dtype, device=input.device).expand(input.shape).clone()
+        return (
+            eye(input.shape[-1], dtype=input.dtype, device=input.device).expand(input.shape).clone()
+        )
     return out.clone() if out is input else out
 
 
@@ -484,7 +525,9 @@ def _chain(parts: list, sizes: list[int], i: int, j: int, known: dict) -> tuple[
     order = _best(sizes, i, j, known)[1]
     if i == j:
         return 0, parts[i]
-    return 0, matmul(_chain(parts, sizes, i, order, known)[1], _chain(parts, sizes, order + 1, j, known)[1])
+    return 0, matmul(
+        _chain(parts, sizes, i, order, known)[1], _chain(parts, sizes, order + 1, j, known)[1]
+    )
 
 
 def _best(sizes: list[int], i: int, j: int, known: dict) -> tuple[int, int]:
@@ -493,14 +536,21 @@ def _best(sizes: list[int], i: int, j: int, known: dict) -> tuple[int, int]:
         return 0, i
     if (i, j) not in known:
         known[i, j] = min(
-            (_best(sizes, i, k, known)[0] + _best(sizes, k + 1, j, known)[0] + sizes[i] * sizes[k + 1] * sizes[j + 1], k)
+            (
+                _best(sizes, i, k, known)[0]
+                + _best(sizes, k + 1, j, known)[0]
+                + sizes[i] * sizes[k + 1] * sizes[j + 1],
+                k,
+            )
             for k in range(i, j)
         )
     return known[i, j]
 
 
 @composite(method=False)
-def linalg_pinv(A: Tensor, *, atol: float | None = None, rtol: float | None = None, hermitian: bool = False):
+def linalg_pinv(
+    A: Tensor, *, atol: float | None = None, rtol: float | None = None, hermitian: bool = False
+):
     """The pseudo-inverse, by singular values above max(atol, rtol * the largest).
 
     >>> import flambeau
@@ -513,13 +563,17 @@ def linalg_pinv(A: Tensor, *, atol: float | None = None, rtol: float | None = No
         eps = {4: 1.1920929e-07, 8: 2.220446049250313e-16}[A.abs().dtype.itemsize]
         rtol = 0.0 if atol else max(A.shape[-2:]) * eps
     u, s, vh = linalg_svd(A, False)
-    keep = s > amax(s, -1, True) * rtol if not atol else s > (amax(s, -1, True) * rtol).clamp(min=atol)
+    keep = (
+        s > amax(s, -1, True) * rtol if not atol else s > (amax(s, -1, True) * rtol).clamp(min=atol)
+    )
     inverse = (1 / s.masked_fill(~keep, 1.0)).masked_fill(~keep, 0.0)
     return (_h(vh) * inverse.unsqueeze(-2).to(A.dtype)) @ _h(u)
 
 
 @composite(method=False)
-def linalg_matrix_rank(A: Tensor, *, atol: float | None = None, rtol: float | None = None, hermitian: bool = False):
+def linalg_matrix_rank(
+    A: Tensor, *, atol: float | None = None, rtol: float | None = None, hermitian: bool = False
+):
     """How many singular values are above max(atol, rtol * the largest).
 
     >>> import flambeau
@@ -534,5 +588,3 @@ def linalg_matrix_rank(A: Tensor, *, atol: float | None = None, rtol: float | No
         rtol = 0.0 if atol else max(A.shape[-2:]) * eps
     bound = amax(s, -1, True) * rtol
     return sum(s > (bound if not atol else bound.clamp(min=atol)), -1)
-
-

@@ -21,13 +21,22 @@ def matmul(input: Meta, other: Meta):
     tensor([3., 3.])
     """
     a, b = input.shape, other.shape
-    check(a and b, lambda: f"both arguments to matmul need to be at least 1D, but they are {len(a)}D and {len(b)}D")
+    check(
+        a and b,
+        lambda: (
+            f"both arguments to matmul need to be at least 1D, but they are {len(a)}D and {len(b)}D"
+        ),
+    )
     inner = b[-2] if len(b) > 1 else b[0]
     if a[-1] != inner:
         if len(a) == len(b) == 1:
-            raise RuntimeError(f"inconsistent tensor size, expected tensor {list(a)} and src {list(b)} to have the same number of elements, but got {a[0]} and {b[0]} elements respectively")
+            raise RuntimeError(
+                f"inconsistent tensor size, expected tensor {list(a)} and src {list(b)} to have the same number of elements, but got {a[0]} and {b[0]} elements respectively"
+            )
         if len(a) == 2 and len(b) == 2:
-            raise RuntimeError(f"mat1 and mat2 shapes cannot be multiplied ({a[0]}x{a[1]} and {b[0]}x{b[1]})")
+            raise RuntimeError(
+                f"mat1 and mat2 shapes cannot be multiplied ({a[0]}x{a[1]} and {b[0]}x{b[1]})"
+            )
         raise RuntimeError(
             f"matmul: inner sizes differ: {input} @ {other}; expected the last size of a to equal the second-last of b"
         )
@@ -38,7 +47,9 @@ def matmul(input: Meta, other: Meta):
 @matmul.kernel
 def _(xp, a, b):
     if a.ndim > 2 and b.ndim == 2 and a.flags.c_contiguous:  # one large product instead of many
-        return _narrowed(xp.matmul(a.reshape(-1, a.shape[-1]), b), a).reshape(*a.shape[:-1], b.shape[-1])
+        return _narrowed(xp.matmul(a.reshape(-1, a.shape[-1]), b), a).reshape(
+            *a.shape[:-1], b.shape[-1]
+        )
     return _narrowed(xp.matmul(a, b), a)
 
 
@@ -126,8 +137,10 @@ def bmm(input: Tensor, mat2: Tensor):
     check(mat2.ndim == 3, lambda: "batch2 must be a 3D tensor")
     check(
         input.shape[0] == mat2.shape[0] and input.shape[2] == mat2.shape[1],
-        lambda: "Expected size for first two dimensions of batch2 tensor to be: "
-        f"[{input.shape[0]}, {input.shape[2]}] but got: [{mat2.shape[0]}, {mat2.shape[1]}].",
+        lambda: (
+            "Expected size for first two dimensions of batch2 tensor to be: "
+            f"[{input.shape[0]}, {input.shape[2]}] but got: [{mat2.shape[0]}, {mat2.shape[1]}]."
+        ),
     )
     return matmul(input, mat2)
 
@@ -140,7 +153,10 @@ def mv(input: Tensor, vec: Tensor):
     >>> flambeau.mv(flambeau.ones(2, 3), flambeau.ones(3))
     tensor([3., 3.])
     """
-    check(input.ndim == 2 and vec.ndim == 1, lambda: f"vector + matrix @ vector expected, got {vec.ndim}, {input.ndim}, {vec.ndim}")
+    check(
+        input.ndim == 2 and vec.ndim == 1,
+        lambda: f"vector + matrix @ vector expected, got {vec.ndim}, {input.ndim}, {vec.ndim}",
+    )
     return matmul(input, vec)
 
 
@@ -152,7 +168,10 @@ def dot(input: Tensor, tensor: Tensor):
     >>> flambeau.dot(flambeau.tensor([1.0, 2.0]), flambeau.tensor([3.0, 4.0]))
     tensor(11.)
     """
-    check(input.ndim == 1 and tensor.ndim == 1, lambda: f"1D tensors expected, but got {input.ndim}D and {tensor.ndim}D tensors")
+    check(
+        input.ndim == 1 and tensor.ndim == 1,
+        lambda: f"1D tensors expected, but got {input.ndim}D and {tensor.ndim}D tensors",
+    )
     return matmul(input, tensor)
 
 
@@ -246,15 +265,19 @@ def linear(input: Meta, weight: Meta, bias: Meta | None = None):
     """
     check(
         input.ndim and weight.ndim in (1, 2),
-        lambda: f"linear: expected input (..., in) and weight (out, in), but got {input} and {weight}",
+        lambda: (
+            f"linear: expected input (..., in) and weight (out, in), but got {input} and {weight}"
+        ),
     )
     rows = 1
     for n in input.shape[:-1]:
         rows *= n
     check(
         input.shape[-1] == weight.shape[-1],
-        lambda: f"mat1 and mat2 shapes cannot be multiplied ({rows}x{input.shape[-1]} and "
-        f"{'x'.join(map(str, reversed(weight.shape)))})",
+        lambda: (
+            f"mat1 and mat2 shapes cannot be multiplied ({rows}x{input.shape[-1]} and "
+            f"{'x'.join(map(str, reversed(weight.shape)))})"
+        ),
     )
     out = input.like((*input.shape[:-1], *weight.shape[:-1]))
     return out if bias is None else out.like(broadcast_shapes(out.shape, bias.shape))
@@ -280,7 +303,11 @@ def _(g, _out, x, w, b: Meta):
     if g.dtype.is_complex:
         x, w = x.conj(), w.conj()
     if w.ndim == 1:
-        return lambda: g.unsqueeze(-1) * w, lambda: (g.unsqueeze(-1) * x).sum_to_size(w.shape), lambda: g.sum_to_size(b.shape)
+        return (
+            lambda: g.unsqueeze(-1) * w,
+            lambda: (g.unsqueeze(-1) * x).sum_to_size(w.shape),
+            lambda: g.sum_to_size(b.shape),
+        )
 
     def to_weight():
         if x.ndim == 1:
@@ -333,7 +360,11 @@ def einsum(equation: str, *operands: Any):
     >>> flambeau.einsum("ij,ij->", flambeau.ones(2, 3), flambeau.ones(2, 3))
     tensor(6.)
     """
-    tensors = list(operands[0]) if len(operands) == 1 and isinstance(operands[0], (list, tuple)) else list(operands)
+    tensors = (
+        list(operands[0])
+        if len(operands) == 1 and isinstance(operands[0], (list, tuple))
+        else list(operands)
+    )
     names, result = _parse(equation, tensors)
     while len(tensors) > 1:
         b, a = tensors.pop(), tensors.pop()
@@ -352,9 +383,14 @@ def _parse(equation: str, tensors: Sequence[Tensor]) -> tuple[list[list[str]], l
     inputs = left.split(",")
     check(
         len(inputs) == len(tensors),
-        lambda: f"einsum(): {'fewer' if len(inputs) > len(tensors) else 'more'} operands were provided than specified in the equation",
+        lambda: (
+            f"einsum(): {'fewer' if len(inputs) > len(tensors) else 'more'} operands were provided than specified in the equation"
+        ),
     )
-    widest = max((t.ndim - len(s.replace("...", "")) for s, t in zip(inputs, tensors) if "..." in s), default=0)
+    widest = max(
+        (t.ndim - len(s.replace("...", "")) for s, t in zip(inputs, tensors) if "..." in s),
+        default=0,
+    )
     dots = [f"...{i}" for i in range(widest)]
     names = [_labels(s, t.ndim, dots) for s, t in zip(inputs, tensors)]
     if arrow:
@@ -368,12 +404,19 @@ def _parse(equation: str, tensors: Sequence[Tensor]) -> tuple[list[list[str]], l
 def _labels(spec: str, ndim: int | None, dots: list[str]) -> list[str]:
     before, ellipsis, after = spec.partition("...")
     for c in before + after:
-        check(c.isalpha(), lambda: f"einsum(): invalid subscript given, subscripts must be in [a-zA-Z], but got {c!r}")
+        check(
+            c.isalpha(),
+            lambda: (
+                f"einsum(): invalid subscript given, subscripts must be in [a-zA-Z], but got {c!r}"
+            ),
+        )
     if not ellipsis:
         check(
             ndim is None or len(before) == ndim,
-            lambda: f"einsum(): the number of subscripts in the equation ({len(before)}) does not match the number of "
-            f"dimensions ({ndim}) for an operand and no ellipsis was given",
+            lambda: (
+                f"einsum(): the number of subscripts in the equation ({len(before)}) does not match the number of "
+                f"dimensions ({ndim}) for an operand and no ellipsis was given"
+            ),
         )
         return list(before)
     width = len(dots) if ndim is None else ndim - len(before) - len(after)
@@ -397,7 +440,9 @@ def _sum_out(x: Tensor, names: list[str], keep: set[str]) -> tuple[Tensor, list[
     return (x.sum(gone), [n for n in names if n in keep]) if gone else (x, names)
 
 
-def _pair(a: Tensor, na: list[str], b: Tensor, nb: list[str], later: set[str]) -> tuple[Tensor, list[str]]:
+def _pair(
+    a: Tensor, na: list[str], b: Tensor, nb: list[str], later: set[str]
+) -> tuple[Tensor, list[str]]:
     """Two operands contracted into one, as a batched matrix product."""
     a, na = _dedupe(a, na)
     b, nb = _dedupe(b, nb)
@@ -408,7 +453,9 @@ def _pair(a: Tensor, na: list[str], b: Tensor, nb: list[str], later: set[str]) -
         if size.get(n, 1) == 1:
             size[n] = s
         elif s not in (1, size[n]):
-            raise RuntimeError(f"einsum(): subscript {n} has size {s} for operand 1 which does not broadcast with previously seen size {size[n]}")
+            raise RuntimeError(
+                f"einsum(): subscript {n} has size {s} for operand 1 which does not broadcast with previously seen size {size[n]}"
+            )
     shared = [n for n in na if n in nb]
     batch = [n for n in shared if n in later]
     inner = [n for n in shared if n not in later]
@@ -434,5 +481,10 @@ def _to_result(x: Tensor, names: list[str], result: list[str]) -> Tensor:
     x, names = _dedupe(x, names)
     x, names = _sum_out(x, names, set(result))
     for n in result:
-        check(n in names, lambda: f"einsum(): output subscript {n} does not appear in the equation for any input operand")
+        check(
+            n in names,
+            lambda: (
+                f"einsum(): output subscript {n} does not appear in the equation for any input operand"
+            ),
+        )
     return x.permute([names.index(n) for n in result])

@@ -19,14 +19,21 @@ def masked_fill(input: Tensor, mask: Tensor, value: Tensor | float):
     tensor([5., 1.])
     """
     if mask.dtype.name != "bool":
-        raise RuntimeError(f"masked_fill only supports boolean masks, but got mask with dtype {mask.dtype.name}")
+        raise RuntimeError(
+            f"masked_fill only supports boolean masks, but got mask with dtype {mask.dtype.name}"
+        )
     if isinstance(value, (int, float)) and input.dtype.is_floating_point:
         value = float(value)
     return where(mask, value, input)
 
 
 @composite
-def nan_to_num(input: Tensor, nan: float | None = None, posinf: float | None = None, neginf: float | None = None):
+def nan_to_num(
+    input: Tensor,
+    nan: float | None = None,
+    posinf: float | None = None,
+    neginf: float | None = None,
+):
     """NaN and infinities replaced by numbers: 0 and the largest finite values unless given.
 
     >>> import flambeau
@@ -35,7 +42,9 @@ def nan_to_num(input: Tensor, nan: float | None = None, posinf: float | None = N
     """
     if not input.dtype.is_floating_point:
         return input + 0
-    largest = {2: 65504.0, 4: 3.4028234663852886e38, 8: 1.7976931348623157e308}[input.dtype.itemsize]
+    largest = {2: 65504.0, 4: 3.4028234663852886e38, 8: 1.7976931348623157e308}[
+        input.dtype.itemsize
+    ]
     out = where(isnan(input), 0.0 if nan is None else float(nan), input)
     top = largest if posinf is None else float(posinf)
     bottom = -largest if neginf is None else float(neginf)
@@ -43,7 +52,9 @@ def nan_to_num(input: Tensor, nan: float | None = None, posinf: float | None = N
 
 
 @composite
-def isclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False):
+def isclose(
+    input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
+):
     """Whether |input - other| <= atol + rtol * |other|, element by element.
 
     >>> import flambeau

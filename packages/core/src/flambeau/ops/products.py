@@ -73,8 +73,10 @@ def inner(input: Tensor, other: Tensor):
         return input * other
     check(
         input.shape[-1] == other.shape[-1],
-        lambda: f"inner() the last dimension must match on both input tensors but got shapes {list(input.shape)} and "
-        f"{list(other.shape)}",
+        lambda: (
+            f"inner() the last dimension must match on both input tensors but got shapes {list(input.shape)} and "
+            f"{list(other.shape)}"
+        ),
     )
     return tensordot(input, other, dims=([-1], [-1]))
 
@@ -97,8 +99,10 @@ def tensordot(a: Tensor, b: Tensor, dims: int | tuple = 2):
     for i, j in zip(left, right):
         check(
             a.shape[i] == b.shape[j],
-            lambda: f"contracted dimensions need to match, but first has size {a.shape[i]} in dim {i} and second has "
-            f"size {b.shape[j]} in dim {j}",
+            lambda: (
+                f"contracted dimensions need to match, but first has size {a.shape[i]} in dim {i} and second has "
+                f"size {b.shape[j]} in dim {j}"
+            ),
         )
     rows = [d for d in range(a.ndim) if d not in left]
     columns = [d for d in range(b.ndim) if d not in right]
@@ -112,7 +116,9 @@ def tensordot(a: Tensor, b: Tensor, dims: int | tuple = 2):
     m = 1
     for d in columns:
         m *= b.shape[d]
-    return matmul(a.permute([*rows, *left]).reshape(n, count), b.permute([*right, *columns]).reshape(count, m)).reshape(shape)
+    return matmul(
+        a.permute([*rows, *left]).reshape(n, count), b.permute([*right, *columns]).reshape(count, m)
+    ).reshape(shape)
 
 
 @composite
@@ -139,7 +145,9 @@ def trace(input: Tensor):
     >>> flambeau.trace(flambeau.eye(3))
     tensor(3.)
     """
-    check(input.ndim == 2, lambda: f"trace: expected a matrix, but got tensor with dim {input.ndim}")
+    check(
+        input.ndim == 2, lambda: f"trace: expected a matrix, but got tensor with dim {input.ndim}"
+    )
     return input.diagonal().sum()
 
 
@@ -161,11 +169,15 @@ def cross(input: Tensor, other: Tensor, dim: int | None = None):
 def _cross(input: Tensor, other: Tensor, dim: int) -> Tensor:
     check(
         input.ndim == other.ndim,
-        lambda: f"linalg.cross: inputs must have the same number of dimensions, got {input.ndim} and {other.ndim}.",
+        lambda: (
+            f"linalg.cross: inputs must have the same number of dimensions, got {input.ndim} and {other.ndim}."
+        ),
     )
     check(
         input.shape[dim] == 3 and other.shape[dim] == 3,
-        lambda: f"linalg.cross: inputs dimension {dim} must have length 3. Got {input.shape[dim]} and {other.shape[dim]}",
+        lambda: (
+            f"linalg.cross: inputs dimension {dim} must have length 3. Got {input.shape[dim]} and {other.shape[dim]}"
+        ),
     )
     shape = broadcast_shapes(tuple(input.shape), tuple(other.shape))
     (a, b, c), (x, y, z) = input.expand(shape).unbind(dim), other.expand(shape).unbind(dim)
@@ -173,7 +185,12 @@ def _cross(input: Tensor, other: Tensor, dim: int) -> Tensor:
 
 
 @composite(method=False)
-def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = "use_mm_for_euclid_dist_if_necessary"):
+def cdist(
+    x1: Tensor,
+    x2: Tensor,
+    p: float = 2.0,
+    compute_mode: str = "use_mm_for_euclid_dist_if_necessary",
+):
     """p-norm distances between every row of x1 and every row of x2.
 
     >>> import flambeau
@@ -186,7 +203,9 @@ def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = "use_mm_fo
     )
     check(
         x1.shape[-1] == x2.shape[-1],
-        lambda: f"X1 and X2 must have the same number of columns. X1: {x1.shape[-1]} X2: {x2.shape[-1]}",
+        lambda: (
+            f"X1 and X2 must have the same number of columns. X1: {x1.shape[-1]} X2: {x2.shape[-1]}"
+        ),
     )
     return norm(x1.unsqueeze(-2) - x2.unsqueeze(-3), p, -1)
 
@@ -218,7 +237,13 @@ def renorm(input: Tensor, p: float, dim: int, maxnorm: float):
 
 
 @composite
-def cov(input: Tensor, *, correction: int = 1, fweights: Tensor | None = None, aweights: Tensor | None = None):
+def cov(
+    input: Tensor,
+    *,
+    correction: int = 1,
+    fweights: Tensor | None = None,
+    aweights: Tensor | None = None,
+):
     """Covariances of the rows (variables) over the columns (observations), weighted if asked.
 
     >>> import flambeau
@@ -226,7 +251,12 @@ def cov(input: Tensor, *, correction: int = 1, fweights: Tensor | None = None, a
     tensor([[ 1., -1.],
             [-1.,  1.]])
     """
-    check(input.ndim <= 2, lambda: f"cov(): expected input to have two or fewer dimensions but got an input with {input.ndim} dimensions")
+    check(
+        input.ndim <= 2,
+        lambda: (
+            f"cov(): expected input to have two or fewer dimensions but got an input with {input.ndim} dimensions"
+        ),
+    )
     x = input.reshape(1, -1) if input.ndim < 2 else input
     x = x if x.dtype.is_floating_point or x.dtype.is_complex else x * 1.0
     weights = None

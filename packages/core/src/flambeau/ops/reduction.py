@@ -29,7 +29,13 @@ def spread(g: Tensor, like: Meta, dim: object, keepdim: bool) -> Tensor:
 
 
 @reduction(promote=BOOL_TO_INT, onnx="ReduceSum", star="dim", linear=True)
-def sum(input, dim: int | tuple[int, ...] | None = None, keepdim: bool = False, *, dtype: dtypes.dtype | None = None):
+def sum(
+    input,
+    dim: int | tuple[int, ...] | None = None,
+    keepdim: bool = False,
+    *,
+    dtype: dtypes.dtype | None = None,
+):
     """Sum over all elements, or over the dimensions `dim`. bools and integers give int64.
 
     >>> import flambeau
@@ -57,7 +63,11 @@ def _(g, x, *, dim, keepdim, dtype):
 
 @reduction(promote=BOOL_TO_INT, onnx="ReduceProd", star=None, method=False)
 def prod_dims(
-    input, dim: int | tuple[int, ...] | None = None, keepdim: bool = False, *, dtype: dtypes.dtype | None = None
+    input,
+    dim: int | tuple[int, ...] | None = None,
+    keepdim: bool = False,
+    *,
+    dtype: dtypes.dtype | None = None,
 ):
     """Product over all elements or over `dim`."""
     return Combine("prod", "mul", 1)
@@ -88,7 +98,13 @@ def _cat(parts: list) -> Tensor:
 
 
 @composite
-def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: dtypes.dtype | None = None):
+def prod(
+    input: Tensor,
+    dim: int | None = None,
+    keepdim: bool = False,
+    *,
+    dtype: dtypes.dtype | None = None,
+):
     """Product of all elements, or along `dim`.
 
     >>> import flambeau
@@ -101,7 +117,10 @@ def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype:
 def _extreme_vjp(g, out, x, *, dim, keepdim):
     """Equal shares to all elements that reach the extreme."""
     hit = eq(x, spread(out, x._meta, dim, keepdim)).to(g.dtype)
-    return spread(true_divide(g, hit.sum(wrap_dims(dim, x.ndim), keepdim)), x._meta, dim, keepdim) * hit
+    return (
+        spread(true_divide(g, hit.sum(wrap_dims(dim, x.ndim), keepdim)), x._meta, dim, keepdim)
+        * hit
+    )
 
 
 @reduction(promote=None, onnx="ReduceMax", star=None)
@@ -163,12 +182,16 @@ def _(builder, x, *, dim, keepdim):
 
 @any.onnx
 def _(builder, x, *, dim, keepdim):
-    return _onnx_logical(builder, "ReduceSum", x, dim, keepdim)  # ReduceMax of nothing is the lowest number: true
+    return _onnx_logical(
+        builder, "ReduceSum", x, dim, keepdim
+    )  # ReduceMax of nothing is the lowest number: true
 
 
 def _onnx_logical(builder, kind, x, dim, keepdim):
     truth = builder.cast(builder.cast(x, dtypes.bool_), dtypes.uint8)
-    return builder.cast(builder.reduce(kind, builder.cast(truth, dtypes.int32), dim, keepdim), dtypes.bool_)
+    return builder.cast(
+        builder.reduce(kind, builder.cast(truth, dtypes.int32), dim, keepdim), dtypes.bool_
+    )
 
 
 all.no_vjp("the result is boolean")
@@ -184,7 +207,11 @@ def _count(shape: tuple[int, ...], dim: object) -> int:
 
 @composite(onnx="ReduceMean")
 def mean(
-    input: Tensor, dim: int | tuple[int, ...] | None = None, keepdim: bool = False, *, dtype: dtypes.dtype | None = None
+    input: Tensor,
+    dim: int | tuple[int, ...] | None = None,
+    keepdim: bool = False,
+    *,
+    dtype: dtypes.dtype | None = None,
 ):
     """Mean of all elements, or over `dim`. Needs a floating dtype.
 
@@ -383,8 +410,10 @@ def _extreme(f, whole, arg, input: Tensor, dim: Any, keepdim: bool):
     if dim is None:
         check(
             input.numel(),
-            lambda: f"{f.__name__}(): Expected reduction dim to be specified for input.numel() == 0. "
-            "Specify the reduction dim with the 'dim' argument.",
+            lambda: (
+                f"{f.__name__}(): Expected reduction dim to be specified for input.numel() == 0. "
+                "Specify the reduction dim with the 'dim' argument."
+            ),
         )
         return whole(input)
     at = arg(input, dim, True)
@@ -441,7 +470,9 @@ def _(xp, x, *, dim, keepdim):
 @norm2.vjp
 def _(g, out, x, *, dim, keepdim):
     unit = x / spread(out, x._meta, dim, keepdim)
-    return spread(g, x._meta, dim, keepdim) * unit.masked_fill(spread(out, x._meta, dim, keepdim) == 0, 0)
+    return spread(g, x._meta, dim, keepdim) * unit.masked_fill(
+        spread(out, x._meta, dim, keepdim) == 0, 0
+    )
 
 
 @norm2.batch
@@ -472,5 +503,3 @@ def _drop(x: Tensor, dim: object, ndim: int) -> Tensor:
     for d in sorted(wrap_dims(dim, ndim), reverse=True):  # type: ignore[arg-type]
         x = x.squeeze(d)
     return x
-
-

@@ -14,7 +14,11 @@ from .indexing import _check_bounds, index_put_at
 
 
 def _along(name: str, input: Tensor, dim: int, index: Tensor) -> tuple[Tensor, int]:
-    check(index.ndim <= 1, lambda: f"{name}(): Index is supposed to be a vector, but got {index.ndim} dimensions", IndexError)
+    check(
+        index.ndim <= 1,
+        lambda: f"{name}(): Index is supposed to be a vector, but got {index.ndim} dimensions",
+        IndexError,
+    )
     check(
         index.dtype in (dtypes.int64, dtypes.int32),
         lambda: f"{name}(): Expected dtype int32/int64 for index, but got {index.dtype.name}",
@@ -26,7 +30,9 @@ def _along(name: str, input: Tensor, dim: int, index: Tensor) -> tuple[Tensor, i
 
 def _put(input: Tensor, dim: int, index: Tensor, values: Tensor, accumulate: bool) -> Tensor:
     if not input.ndim:
-        return index_put_at([input.reshape(1), values.reshape(-1), index], (0,), accumulate).reshape(())
+        return index_put_at(
+            [input.reshape(1), values.reshape(-1), index], (0,), accumulate
+        ).reshape(())
     return index_put_at([input, values, index], (dim,), accumulate)
 
 
@@ -41,7 +47,9 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
     at, d = _along("index_add", input, dim, index)
     check(
         input.dtype is source.dtype,
-        lambda: f"index_add_(): self ({input.dtype.name}) and source ({source.dtype.name}) must have the same scalar type",
+        lambda: (
+            f"index_add_(): self ({input.dtype.name}) and source ({source.dtype.name}) must have the same scalar type"
+        ),
     )
     return _put(input, d, at, source if alpha == 1 else source * alpha, True)
 
@@ -57,8 +65,10 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor):
     at, d = _along("index_copy", input, dim, index)
     check(
         input.dtype is source.dtype,
-        lambda: f"index_copy_(): self and source expected to have the same dtype, but got (self) {input.dtype.name} and "
-        f"(source) {source.dtype.name}",
+        lambda: (
+            f"index_copy_(): self and source expected to have the same dtype, but got (self) {input.dtype.name} and "
+            f"(source) {source.dtype.name}"
+        ),
     )
     return _put(input, d, at, source, False)
 
@@ -76,7 +86,9 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Tensor | float):
         value = input.new_full((), value)
     check(
         value.ndim == 0,
-        lambda: f"index_fill_ only supports a 0-dimensional value tensor, but got tensor with {value.ndim} dimension(s).",
+        lambda: (
+            f"index_fill_ only supports a 0-dimensional value tensor, but got tensor with {value.ndim} dimension(s)."
+        ),
     )
     if not input.ndim:
         return value.to(input.dtype) if at.numel() else input.clone()
@@ -91,14 +103,30 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor):
     >>> flambeau.masked_scatter(flambeau.zeros(3), flambeau.tensor([True, False, True]), flambeau.tensor([1.0, 2.0]))
     tensor([1., 0., 2.])
     """
-    check(mask.dtype.name == "bool", lambda: f"masked_scatter_ only supports boolean masks, but got mask with dtype {mask.dtype.name}")
-    check(input.dtype is source.dtype, lambda: "masked_scatter: expected self and source to have same dtypes")
+    check(
+        mask.dtype.name == "bool",
+        lambda: (
+            f"masked_scatter_ only supports boolean masks, but got mask with dtype {mask.dtype.name}"
+        ),
+    )
+    check(
+        input.dtype is source.dtype,
+        lambda: "masked_scatter: expected self and source to have same dtypes",
+    )
     from .._base.checks import broadcast_shapes
 
     shape = broadcast_shapes(tuple(input.shape), tuple(mask.shape))
-    flat, under = input.expand(shape).reshape(-1), mask.expand(shape).reshape(-1).nonzero().reshape(-1)
+    flat, under = (
+        input.expand(shape).reshape(-1),
+        mask.expand(shape).reshape(-1).nonzero().reshape(-1),
+    )
     n = under.shape[0]
-    check(n <= source.numel(), lambda: "masked_scatter: expected the number of elements in source to be at least the number of ones in mask")
+    check(
+        n <= source.numel(),
+        lambda: (
+            "masked_scatter: expected the number of elements in source to be at least the number of ones in mask"
+        ),
+    )
     return index_put_at([flat, source.reshape(-1)[:n], under], (0,), False).reshape(shape)
 
 
@@ -110,7 +138,10 @@ def take(input: Tensor, index: Tensor):
     >>> flambeau.take(flambeau.tensor([[4, 3], [2, 1]]), flambeau.tensor([0, 2]))
     tensor([4, 2])
     """
-    check(index.dtype is dtypes.int64, lambda: f"take(): Expected a long tensor for index, but got {index.dtype.name}")
+    check(
+        index.dtype is dtypes.int64,
+        lambda: f"take(): Expected a long tensor for index, but got {index.dtype.name}",
+    )
     return input.reshape(-1)[index]
 
 
@@ -122,11 +153,22 @@ def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False):
     >>> flambeau.put(flambeau.zeros(3), flambeau.tensor([2]), flambeau.ones(1))
     tensor([0., 0., 1.])
     """
-    check(index.dtype is dtypes.int64, lambda: f"put_(): Expected a long tensor for index, but got {index.dtype.name}")
-    check(input.dtype is source.dtype, lambda: "put_(): self and source expected to have the same dtype")
-    check(index.numel() == source.numel(), lambda: "put_(): Expected source and index to have the same number of elements")
+    check(
+        index.dtype is dtypes.int64,
+        lambda: f"put_(): Expected a long tensor for index, but got {index.dtype.name}",
+    )
+    check(
+        input.dtype is source.dtype,
+        lambda: "put_(): self and source expected to have the same dtype",
+    )
+    check(
+        index.numel() == source.numel(),
+        lambda: "put_(): Expected source and index to have the same number of elements",
+    )
     _check_bounds(index, input.numel(), 0)
-    return index_put_at([input.reshape(-1), source.reshape(-1), index.reshape(-1)], (0,), accumulate).reshape(input.shape)
+    return index_put_at(
+        [input.reshape(-1), source.reshape(-1), index.reshape(-1)], (0,), accumulate
+    ).reshape(input.shape)
 
 
 @composite(method=False)
@@ -157,7 +199,11 @@ def _(xp, rows, x, *, right):
     if rows.ndim == 1:
         return xp.searchsorted(rows, x, side=side).astype("int64")
     out = xp.empty(x.shape, dtype="int64")
-    flat, values, made = rows.reshape(-1, rows.shape[-1]), x.reshape(-1, x.shape[-1]), out.reshape(-1, x.shape[-1])
+    flat, values, made = (
+        rows.reshape(-1, rows.shape[-1]),
+        x.reshape(-1, x.shape[-1]),
+        out.reshape(-1, x.shape[-1]),
+    )
     for i in range(len(flat)):
         made[i] = xp.searchsorted(flat[i], values[i], side=side)
     return out
@@ -193,30 +239,41 @@ def searchsorted(
     )
     check(
         not (right and side == "left"),
-        lambda: "torch.searchsorted(): side and right can't be set to opposites, got side of left while right was True",
+        lambda: (
+            "torch.searchsorted(): side and right can't be set to opposites, got side of left while right was True"
+        ),
     )
     if sorter is not None:
         sorted_sequence = sorted_sequence.gather(-1, sorter)
     x = input if isinstance(input, Tensor) else as_tensor(input)
     check(
         sorted_sequence.ndim == 1 or tuple(sorted_sequence.shape[:-1]) == tuple(x.shape[:-1]),
-        lambda: "torch.searchsorted(): boundaries tensor should be 1 dimension or the first N-1 dimensions of boundaries "
-        f"tensor and input value tensor must match, but we got boundaries tensor {list(sorted_sequence.shape)} and input "
-        f"value tensor {list(x.shape)}",
+        lambda: (
+            "torch.searchsorted(): boundaries tensor should be 1 dimension or the first N-1 dimensions of boundaries "
+            f"tensor and input value tensor must match, but we got boundaries tensor {list(sorted_sequence.shape)} and input "
+            f"value tensor {list(x.shape)}"
+        ),
     )
     made = places_in(sorted_sequence, x, right or side == "right")
     return made.int() if out_int32 else made
 
 
 @composite(method=False)
-def bucketize(input: Tensor | float, boundaries: Tensor, *, out_int32: bool = False, right: bool = False):
+def bucketize(
+    input: Tensor | float, boundaries: Tensor, *, out_int32: bool = False, right: bool = False
+):
     """The bucket each value falls into; the boundaries rise.
 
     >>> import flambeau
     >>> flambeau.bucketize(flambeau.tensor([0.5, 2.0]), flambeau.tensor([1.0, 2.0, 3.0]))
     tensor([0, 1])
     """
-    check(boundaries.ndim == 1, lambda: f"bucketize(): boundaries tensor must be 1 dimension, but got dim({boundaries.ndim})")
+    check(
+        boundaries.ndim == 1,
+        lambda: (
+            f"bucketize(): boundaries tensor must be 1 dimension, but got dim({boundaries.ndim})"
+        ),
+    )
     return searchsorted(boundaries, input, out_int32=out_int32, right=right)
 
 
@@ -229,7 +286,9 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0):
     tensor([1, 0, 2])
     """
     check(
-        input.ndim == 1 and not input.dtype.is_floating_point and (not input.numel() or int(input.min()) >= 0),
+        input.ndim == 1
+        and not input.dtype.is_floating_point
+        and (not input.numel() or int(input.min()) >= 0),
         lambda: "bincount only supports 1-d non-negative integral inputs.",
     )
     check(minlength >= 0, lambda: "minlength should be >= 0")
@@ -237,7 +296,10 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0):
     if weights is None:
         ones, kind = input.new_ones(input.shape, dtype=dtypes.int64), dtypes.int64
     else:
-        check(tuple(weights.shape) == tuple(input.shape), lambda: "weights should be 1-d and have the same length as input")
+        check(
+            tuple(weights.shape) == tuple(input.shape),
+            lambda: "weights should be 1-d and have the same length as input",
+        )
         kind = weights.dtype if weights.dtype is dtypes.float32 else dtypes.float64
         ones = weights.to(kind)
     return input.new_zeros((n,), dtype=kind).scatter_add(0, input.long(), ones.detach())
@@ -258,9 +320,9 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0):
         low, high = float(x.min()), float(x.max())
     if low == high:
         low, high = low - 1, high + 1
-    check(low <= high, lambda: f"torch.histc: max must be larger than min, but got {low} and {high}")
+    check(
+        low <= high, lambda: f"torch.histc: max must be larger than min, but got {low} and {high}"
+    )
     x = x[(x >= low) & (x <= high)]
     at = ((x - low) * (bins / (high - low))).floor().long().clamp(0, bins - 1)
     return input.new_zeros((bins,)).scatter_add(0, at, input.new_ones(x.shape))
-
-

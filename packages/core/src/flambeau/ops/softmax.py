@@ -13,7 +13,9 @@ from ..runtime.tensor import Tensor
 def _check(name: str, input: Meta, dim: int) -> Meta:
     wrap_dim(dim, input.ndim)
     if not input.dtype.is_floating_point:
-        raise NotImplementedError(f'"{name}" not implemented for {input.dtype.name}; expected a floating dtype')
+        raise NotImplementedError(
+            f'"{name}" not implemented for {input.dtype.name}; expected a floating dtype'
+        )
     return input
 
 
@@ -43,7 +45,9 @@ def _(xp, x, *, dim, dtype):
 
 def _needs_float(name, x):
     if x.dtype.kind in "iub":
-        raise NotImplementedError(f'"{name}" not implemented for {x.dtype.name}; expected a floating dtype')
+        raise NotImplementedError(
+            f'"{name}" not implemented for {x.dtype.name}; expected a floating dtype'
+        )
 
 
 @softmax.vjp

@@ -45,18 +45,35 @@ def count_nonzero(input: Tensor, dim: int | tuple[int, ...] | None = None):
 
 
 @composite
-def nansum(input: Tensor, dim: int | tuple[int, ...] | None = None, keepdim: bool = False, *, dtype: Any = None):
+def nansum(
+    input: Tensor,
+    dim: int | tuple[int, ...] | None = None,
+    keepdim: bool = False,
+    *,
+    dtype: Any = None,
+):
     """`sum` with NaN as zero.
 
     >>> import flambeau
     >>> flambeau.nansum(flambeau.tensor([1.0, float("nan")]))
     tensor(1.)
     """
-    return sum(where(isnan(input), 0, input) if input.dtype.is_floating_point else input, dim, keepdim, dtype=dtype)
+    return sum(
+        where(isnan(input), 0, input) if input.dtype.is_floating_point else input,
+        dim,
+        keepdim,
+        dtype=dtype,
+    )
 
 
 @composite
-def nanmean(input: Tensor, dim: int | tuple[int, ...] | None = None, keepdim: bool = False, *, dtype: Any = None):
+def nanmean(
+    input: Tensor,
+    dim: int | tuple[int, ...] | None = None,
+    keepdim: bool = False,
+    *,
+    dtype: Any = None,
+):
     """`mean` of the elements that are not NaN.
 
     >>> import flambeau
@@ -65,14 +82,21 @@ def nanmean(input: Tensor, dim: int | tuple[int, ...] | None = None, keepdim: bo
     """
     check(
         input.dtype.is_floating_point or input.dtype.is_complex,
-        lambda: f"nanmean(): expected input to have floating point or complex dtype but got {input.dtype.name}",
+        lambda: (
+            f"nanmean(): expected input to have floating point or complex dtype but got {input.dtype.name}"
+        ),
     )
     return nansum(input, dim, keepdim, dtype=dtype) / sum(~isnan(input), dim, keepdim)
 
 
 @composite
 def std_mean(
-    input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: float | None = None
+    input: Tensor,
+    dim: Any = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
 ):
     """(standard deviation, mean) over `dim`.
 
@@ -90,7 +114,12 @@ _INTERPOLATIONS = ("linear", "lower", "higher", "midpoint", "nearest")
 
 @composite
 def quantile(
-    input: Tensor, q: Tensor | float, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear"
+    input: Tensor,
+    q: Tensor | float,
+    dim: int | None = None,
+    keepdim: bool = False,
+    *,
+    interpolation: str = "linear",
 ):
     """The q-quantiles (0 to 1) along `dim`, or of all elements; NaN where an element is NaN.
 
@@ -103,7 +132,12 @@ def quantile(
 
 @composite
 def nanquantile(
-    input: Tensor, q: Tensor | float, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear"
+    input: Tensor,
+    q: Tensor | float,
+    dim: int | None = None,
+    keepdim: bool = False,
+    *,
+    interpolation: str = "linear",
 ):
     """`quantile` of the elements that are not NaN.
 
@@ -114,14 +148,28 @@ def nanquantile(
     return _quantile("nanquantile", input, q, dim, keepdim, interpolation, True)
 
 
-def _quantile(name: str, input: Tensor, q: Any, dim: int | None, keepdim: bool, how: str, skip: bool) -> Tensor:
+def _quantile(
+    name: str, input: Tensor, q: Any, dim: int | None, keepdim: bool, how: str, skip: bool
+) -> Tensor:
     check(input.numel(), lambda: f"{name}() input tensor must be non-empty")
-    check(input.dtype.name in ("float32", "float64"), lambda: f"{name}() input tensor must be either float or double dtype")
-    check(how in _INTERPOLATIONS, lambda: f"{name}() interpolation must be one of {', '.join(_INTERPOLATIONS)}, but got {how}")
+    check(
+        input.dtype.name in ("float32", "float64"),
+        lambda: f"{name}() input tensor must be either float or double dtype",
+    )
+    check(
+        how in _INTERPOLATIONS,
+        lambda: (
+            f"{name}() interpolation must be one of {', '.join(_INTERPOLATIONS)}, but got {how}"
+        ),
+    )
     q = q if isinstance(q, Tensor) else tensor(q, dtype=input.dtype, device=input.device)
     check(q.ndim <= 1, lambda: f"{name}() q must be a scalar or 1D tensor")
-    check(q.dtype is input.dtype, lambda: f"{name}() q tensor must be same dtype as the input tensor")
-    check(bool(((q >= 0) & (q <= 1)).all()), lambda: f"{name}() q values must be in the range [0, 1]")
+    check(
+        q.dtype is input.dtype, lambda: f"{name}() q tensor must be same dtype as the input tensor"
+    )
+    check(
+        bool(((q >= 0) & (q <= 1)).all()), lambda: f"{name}() q values must be in the range [0, 1]"
+    )
     rank = input.ndim
     x = input.reshape(-1) if dim is None else input.movedim(dim, -1)
     ordered = sort(x, -1).values
@@ -141,7 +189,9 @@ def _quantile(name: str, input: Tensor, q: Any, dim: int | None, keepdim: bool, 
     out = out.masked_fill((count == 0).expand(out.shape), float("nan"))
     out = out.movedim(-1, 0)
     if keepdim:
-        out = out.reshape(-1, *[1] * rank) if dim is None else out.unsqueeze(wrap_dim(dim, rank) + 1)
+        out = (
+            out.reshape(-1, *[1] * rank) if dim is None else out.unsqueeze(wrap_dim(dim, rank) + 1)
+        )
     return out if q.ndim else out.squeeze(0)
 
 
@@ -237,12 +287,24 @@ def logcumsumexp(input: Tensor, dim: int):
     n = x.shape[-1]
     top = cummax(x, -1).values.detach()
     top = where(top.isfinite(), top, 0.0).unsqueeze(-1)
-    table = exp(where(tensor([[j <= i for j in range(n)] for i in range(n)]), x.unsqueeze(-2) - top, float("-inf")))
+    table = exp(
+        where(
+            tensor([[j <= i for j in range(n)] for i in range(n)]),
+            x.unsqueeze(-2) - top,
+            float("-inf"),
+        )
+    )
     return (log(table.sum(-1)) + top.squeeze(-1)).movedim(-1, d)
 
 
 @composite
-def diff(input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None, append: Tensor | None = None):
+def diff(
+    input: Tensor,
+    n: int = 1,
+    dim: int = -1,
+    prepend: Tensor | None = None,
+    append: Tensor | None = None,
+):
     """Differences of neighbours along `dim`, n times over.
 
     >>> import flambeau
@@ -252,7 +314,11 @@ def diff(input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None
     check(input.ndim, lambda: "diff expects input to be at least one-dimensional")
     check(n >= 0, lambda: f"order must be non-negative but got {n}")
     d = wrap_dim(dim, input.ndim)
-    x = cat([p for p in (prepend, input, append) if p is not None], d) if prepend is not None or append is not None else input
+    x = (
+        cat([p for p in (prepend, input, append) if p is not None], d)
+        if prepend is not None or append is not None
+        else input
+    )
     for _ in range(n):
         m = x.shape[d]
         if not m:
@@ -271,7 +337,9 @@ def _strips(y: Tensor, x: Tensor | None, dx: float | None, dim: int) -> tuple[Te
     if x is None:
         return pairs * ((1.0 if dx is None else dx) / 2), d
     if x.ndim == 1:
-        check(x.shape[0] == n, lambda: "trapezoid: There must be one `x` value for each sample point")
+        check(
+            x.shape[0] == n, lambda: "trapezoid: There must be one `x` value for each sample point"
+        )
         step = diff(x).reshape([-1 if i == d else 1 for i in range(y.ndim)])
     else:
         step = diff(x, dim=d - y.ndim)
@@ -291,7 +359,9 @@ def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: float | None = None, di
 
 
 @composite(method=False)
-def cumulative_trapezoid(y: Tensor, x: Tensor | None = None, *, dx: float | None = None, dim: int = -1):
+def cumulative_trapezoid(
+    y: Tensor, x: Tensor | None = None, *, dx: float | None = None, dim: int = -1
+):
     """The running integral of y over x (or steps of dx) along `dim`, by trapezoids.
 
     >>> import flambeau
@@ -330,4 +400,6 @@ def nanmedian(input: Tensor, dim: int | None = None, keepdim: bool = False):
     values, places = ordered.values.gather(d, at), ordered.indices.gather(d, at)
     if dim is None:
         return values.squeeze(0)
-    return sort.op.tags["named"](*((values, places) if keepdim else (values.squeeze(d), places.squeeze(d))))
+    return sort.op.tags["named"](
+        *((values, places) if keepdim else (values.squeeze(d), places.squeeze(d)))
+    )

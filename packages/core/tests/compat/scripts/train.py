@@ -13,7 +13,13 @@ from torch.utils.data import DataLoader, TensorDataset, random_split
 class Net(nn.Module):
     def __init__(self, hidden=32):
         super().__init__()
-        self.body = nn.Sequential(nn.Linear(2, hidden), nn.ReLU(inplace=True), nn.Dropout(0.1), nn.Linear(hidden, hidden), nn.Tanh())
+        self.body = nn.Sequential(
+            nn.Linear(2, hidden),
+            nn.ReLU(inplace=True),
+            nn.Dropout(0.1),
+            nn.Linear(hidden, hidden),
+            nn.Tanh(),
+        )
         self.head = nn.Linear(hidden, 2)
         for m in self.modules():
             if isinstance(m, nn.Linear):
@@ -28,7 +34,9 @@ def two_moons(n):
     angle = torch.rand(n) * torch.pi
     label = torch.randint(0, 2, (n,))
     sign = 1 - 2 * label.float()
-    points = torch.stack([torch.cos(angle) * sign + 0.5 * label, torch.sin(angle) * sign + 0.25 * label], dim=1)
+    points = torch.stack(
+        [torch.cos(angle) * sign + 0.5 * label, torch.sin(angle) * sign + 0.25 * label], dim=1
+    )
     return points + 0.1 * torch.randn(n, 2), label
 
 
@@ -61,7 +69,9 @@ def main():
     torch.save({"model": model.state_dict(), "epoch": epoch}, args.save)
     again = Net()
     again.load_state_dict(torch.load(args.save, weights_only=True)["model"])
-    print(f"loss {total / len(train):.6f} accuracy {accuracy:.3f} params {sum(p.numel() for p in again.parameters())} {os.path.getsize(args.save) > 0}")
+    print(
+        f"loss {total / len(train):.6f} accuracy {accuracy:.3f} params {sum(p.numel() for p in again.parameters())} {os.path.getsize(args.save) > 0}"
+    )
 
 
 if __name__ == "__main__":

@@ -12,7 +12,19 @@ pooled = reduce(x, "b c h w -> b c", "mean")
 wide = repeat(pooled, "b c -> b c k", k=2)
 gram = einsum(patches, patches, "b i d, b j d -> b i j")
 packed, shapes = pack([pooled, wide], "b *")
-model = nn.Sequential(Rearrange("b c h w -> b (c h w)"), nn.Linear(192, 16), Rearrange("b (g d) -> b g d", g=4), Reduce("b g d -> b g", "max"))
+model = nn.Sequential(
+    Rearrange("b c h w -> b (c h w)"),
+    nn.Linear(192, 16),
+    Rearrange("b (g d) -> b g d", g=4),
+    Reduce("b g d -> b g", "max"),
+)
 out = model(x)
 (out.sum() + gram.mean() + packed.sum()).backward()
-print(tuple(patches.shape), tuple(wide.shape), tuple(gram.shape), tuple(packed.shape), tuple(out.shape), f"{x.grad.abs().sum().item():.5f}")
+print(
+    tuple(patches.shape),
+    tuple(wide.shape),
+    tuple(gram.shape),
+    tuple(packed.shape),
+    tuple(out.shape),
+    f"{x.grad.abs().sum().item():.5f}",
+)

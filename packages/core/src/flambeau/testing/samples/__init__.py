@@ -26,7 +26,9 @@ class Sample:
     """One call: `op(*args, **kwargs)`. `grad=False` where finite differences do not apply (kinks, integer inputs),
     `batch=False` where the call is not mapped, `onnx=False` where it has no ONNX form."""
 
-    def __init__(self, *args: Any, grad: bool = True, batch: bool = True, onnx: bool = True, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, grad: bool = True, batch: bool = True, onnx: bool = True, **kwargs: Any
+    ) -> None:
         self.args, self.kwargs = args, kwargs
         self.grad, self.batch, self.onnx = grad, batch, onnx
 
@@ -47,7 +49,9 @@ class Sample:
                 return f"{x.dtype.name}{list(x.shape)}"
             return f"[{', '.join(map(shown, x))}]" if isinstance(x, (list, tuple)) else repr(x)
 
-        return ", ".join([*map(shown, self.args), *(f"{k}={shown(v)}" for k, v in self.kwargs.items())])
+        return ", ".join(
+            [*map(shown, self.args), *(f"{k}={shown(v)}" for k, v in self.kwargs.items())]
+        )
 
 
 class Make:
@@ -56,7 +60,9 @@ class Make:
     def __init__(self, seed: int = 0) -> None:
         self._generator = Generator().manual_seed(seed)
 
-    def __call__(self, *shape: int, low: float = -2.0, high: float = 2.0, grad: bool = True) -> Tensor:
+    def __call__(
+        self, *shape: int, low: float = -2.0, high: float = 2.0, grad: bool = True
+    ) -> Tensor:
         from ..._base.dtypes import float64
 
         made = draws.rand(shape, dtype=float64, generator=self._generator) * (high - low) + low
@@ -64,13 +70,20 @@ class Make:
 
     def transposed(self, *shape: int, **options: Any) -> Tensor:
         """A tensor that is not contiguous."""
-        return self(*shape[::-1], **options).detach().permute(tuple(range(len(shape)))[::-1]).requires_grad_()
+        return (
+            self(*shape[::-1], **options)
+            .detach()
+            .permute(tuple(range(len(shape)))[::-1])
+            .requires_grad_()
+        )
 
     def complex(self, *shape: int, grad: bool = True) -> Tensor:
         """Complex numbers in a ring around zero, on whose axes no absolute value has a kink."""
         from ...ops.complex import complex as joined
 
-        made = joined(self(*shape, low=0.2, grad=False), self(*shape, low=-2, high=-0.2, grad=False))
+        made = joined(
+            self(*shape, low=0.2, grad=False), self(*shape, low=-2, high=-0.2, grad=False)
+        )
         return made.requires_grad_(grad)
 
     def order(self, n: int) -> Tensor:
@@ -108,7 +121,9 @@ def samples_of(op: Operator) -> list[Sample]:
 
         own = generic.FAMILIES.get(op.family)
         if own is None:
-            raise LookupError(f"{op.name}: no samples; add a generator `{op.name}` to testing/samples/{module}.py")
+            raise LookupError(
+                f"{op.name}: no samples; add a generator `{op.name}` to testing/samples/{module}.py"
+            )
         return list(own(op, Make()))
     return list(own(Make()))
 

@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator
 from . import Make, Sample
 
 
-def _one(low: float = 0.1, high: float = 0.9, onnx: bool = True) -> Callable[[Make], Iterator[Sample]]:
+def _one(
+    low: float = 0.1, high: float = 0.9, onnx: bool = True
+) -> Callable[[Make], Iterator[Sample]]:
     def samples(make: Make) -> Iterator[Sample]:
         yield Sample(make(2, 3, low=low, high=high), onnx=onnx)
         yield Sample(make(low=low, high=high), onnx=onnx)
@@ -17,7 +19,9 @@ def _one(low: float = 0.1, high: float = 0.9, onnx: bool = True) -> Callable[[Ma
     return samples
 
 
-def _two(low: float = 0.3, high: float = 2.0, onnx: bool = True) -> Callable[[Make], Iterator[Sample]]:
+def _two(
+    low: float = 0.3, high: float = 2.0, onnx: bool = True
+) -> Callable[[Make], Iterator[Sample]]:
     def samples(make: Make) -> Iterator[Sample]:
         yield Sample(make(2, 3, low=low, high=high), make(3, low=low, high=high), onnx=onnx)
         yield Sample(make(low=low, high=high), make(2, low=low, high=high), onnx=onnx)

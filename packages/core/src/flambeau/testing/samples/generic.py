@@ -38,8 +38,10 @@ def elementwise(op: Operator, make: Make) -> Iterator[Sample]:
         yield Sample(make(2, 3, low=low, high=high), 1.5, **extra)
 
 
-def _input(op: Operator, position: int, make: Make, shape: tuple[int, ...], low: float, high: float) -> Any:
-    if op.name in BOOLEAN or op.name == "where" and position == 0:
+def _input(
+    op: Operator, position: int, make: Make, shape: tuple[int, ...], low: float, high: float
+) -> Any:
+    if op.name in BOOLEAN or (op.name == "where" and position == 0):
         return make.bools(*shape)
     if op.name in INTEGER:
         return make.ints(*shape, below=8)
@@ -51,7 +53,11 @@ def reduction(op: Operator, make: Make) -> Iterator[Sample]:
     low, high = DOMAINS.get(op.name, (-2.0, 2.0))
 
     def x(*shape: int) -> Any:
-        return make.distinct(*shape) if op.name in ("amax", "amin") else make(*shape, low=low, high=high)
+        return (
+            make.distinct(*shape)
+            if op.name in ("amax", "amin")
+            else make(*shape, low=low, high=high)
+        )
 
     yield Sample(x(2, 3))
     yield Sample(x(2, 3), 1)
@@ -63,4 +69,7 @@ def reduction(op: Operator, make: Make) -> Iterator[Sample]:
     yield Sample(x(2, 0), 0)
 
 
-FAMILIES: dict[str, Callable[[Operator, Make], Iterator[Sample]]] = {"elementwise": elementwise, "reduction": reduction}
+FAMILIES: dict[str, Callable[[Operator, Make], Iterator[Sample]]] = {
+    "elementwise": elementwise,
+    "reduction": reduction,
+}

@@ -47,7 +47,9 @@ def index_put_at(make: Make) -> Iterator[Sample]:
 def index_put(make: Make) -> Iterator[Sample]:
     """Written and added; every second dimension."""
     yield Sample(make(3, 2), (make.order(3),), make(3, 2), onnx=False)
-    yield Sample(make(3, 2), (make.ints(4, below=3), make.ints(4, below=2)), make(4), True, onnx=False)
+    yield Sample(
+        make(3, 2), (make.ints(4, below=3), make.ints(4, below=2)), make(4), True, onnx=False
+    )
 
 
 def index_select(make: Make) -> Iterator[Sample]:

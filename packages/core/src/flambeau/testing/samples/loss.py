@@ -86,7 +86,9 @@ def gaussian_nll_loss(make: Make) -> Iterator[Sample]:
 
 def margin_ranking_loss(make: Make) -> Iterator[Sample]:
     """Both signs."""
-    yield Sample(make.distinct(4), make(4, low=-0.1, high=0.1), (make.ints(4, below=2) * 2 - 1), 0.05)
+    yield Sample(
+        make.distinct(4), make(4, low=-0.1, high=0.1), (make.ints(4, below=2) * 2 - 1), 0.05
+    )
 
 
 def cosine_embedding_loss(make: Make) -> Iterator[Sample]:

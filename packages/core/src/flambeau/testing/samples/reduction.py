@@ -46,7 +46,9 @@ def mean(make: Make) -> Iterator[Sample]:
     """All, one, several dimensions, 0-d, over nothing."""
     yield from _spread()(make)
     yield Sample(make())
-    yield Sample(make(0, 2), 0, grad=False, onnx=False)  # NaN, the mean of nothing; ONNX leaves it open
+    yield Sample(
+        make(0, 2), 0, grad=False, onnx=False
+    )  # NaN, the mean of nothing; ONNX leaves it open
 
 
 def logsumexp(make: Make) -> Iterator[Sample]:

@@ -58,7 +58,9 @@ def places_in(make: Make) -> Iterator[Sample]:
 def searchsorted(make: Make) -> Iterator[Sample]:
     """One row and several."""
     yield Sample(make(5, grad=False).sort().values, make(2, 3, grad=False), onnx=False)
-    yield Sample(make(2, 5, grad=False).sort().values, make(2, 3, grad=False), right=True, onnx=False)
+    yield Sample(
+        make(2, 5, grad=False).sort().values, make(2, 3, grad=False), right=True, onnx=False
+    )
 
 
 def bucketize(make: Make) -> Iterator[Sample]:

@@ -56,7 +56,12 @@ fft_fftfreq = fft_rfftfreq = hann_window = hamming_window = _length
 def stft(make: Make) -> Iterator[Sample]:
     """One signal and several, one side and both."""
     window = ones(8)
-    plain: dict[str, Any] = {"window": window, "return_complex": True, "grad": False, "batch": False}
+    plain: dict[str, Any] = {
+        "window": window,
+        "return_complex": True,
+        "grad": False,
+        "batch": False,
+    }
     yield Sample(make(20), 8, 4, **plain)
     yield Sample(make(2, 20), 8, center=False, onesided=False, **plain)
 

@@ -42,7 +42,9 @@ def std_mean(make: Make) -> Iterator[Sample]:
 def quantile(make: Make) -> Iterator[Sample]:
     """One and several, along a dimension, each way between two."""
     yield Sample(make.distinct(5), 0.3, batch=False, onnx=False)
-    yield Sample(make.distinct(4, 2), make(2, low=0.1, high=0.9, grad=False), 0, batch=False, onnx=False)
+    yield Sample(
+        make.distinct(4, 2), make(2, low=0.1, high=0.9, grad=False), 0, batch=False, onnx=False
+    )
     for how in ("lower", "higher", "midpoint", "nearest"):
         yield Sample(make.distinct(2, 4), 0.4, -1, True, interpolation=how, batch=False, onnx=False)
 
