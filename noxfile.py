@@ -118,6 +118,7 @@ nox.options.sessions = [
     "lint",
     "types",
     *(f"tests-{name}" for name in PACKAGES),
+    "cuda-text",
     "integration",
     "docs",
     "demo-once",
