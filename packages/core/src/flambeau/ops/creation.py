@@ -71,7 +71,10 @@ def _(builder, *, shape, value, dtype, device):
 def _filled(shape: tuple[int, ...], value: Any, dt: Any, device: Any, requires_grad: bool, fallback: dtype) -> Tensor:
     kind = fallback if dt is None else as_dtype(dt)
     where = as_device(device)
-    out = fill_new(shape=shape, value=value, dtype=kind, device=where)
+    if where is CPU and not state.active:  # nobody to tell: the kernel itself, at a third of a call's price
+        out = wrap(fill_new.op.kernels[None](of_device("cpu").xp, shape=shape, value=value, dtype=kind, device=where))
+    else:
+        out = fill_new(shape=shape, value=value, dtype=kind, device=where)
     if requires_grad:
         set_requires_grad(out, True)
     return out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .._base import dtypes
 from .._base.checks import check, infer_size, wrap_dim, wrap_dims
 from ..runtime.families import composite, primitive, view as view_op
 from ..runtime.meta import Meta
@@ -21,7 +22,9 @@ def reshape(input: Meta, shape: tuple[int, ...]):
 
 @reshape.kernel
 def _(xp, x, *, shape):
-    return x.reshape(infer_size(shape, x.size))
+    if min(shape, default=0) < -1:  # NumPy takes any negative number for the unknown one
+        infer_size(shape, x.size)
+    return x.reshape(shape)
 
 
 @reshape.vjp
@@ -59,7 +62,7 @@ def view(input: Tensor, *shape: int):
 
 
 @view_op(method=False)
-def view_dtype(input: Meta, dtype: object):
+def view_dtype(input: Meta, dtype: dtypes.dtype):
     """The same bytes read as another dtype."""
     return input.like(dtype=dtype)
 
@@ -480,7 +483,7 @@ def narrow(input: Tensor, dim: int, start: int, length: int):
 
 
 @composite
-def split(tensor: Tensor, split_size_or_sections: int | tuple[int, ...], dim: int = 0):
+def split(tensor: Tensor, split_size_or_sections: int | tuple[int, ...], dim: int = 0) -> tuple[Tensor, ...]:
     """Views of pieces along `dim`: of one size (the last may be smaller), or of the sizes listed.
 
     >>> import flambeau
@@ -509,7 +512,7 @@ def split(tensor: Tensor, split_size_or_sections: int | tuple[int, ...], dim: in
 
 
 @composite
-def chunk(input: Tensor, chunks: int, dim: int = 0):
+def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """At most `chunks` views along `dim`, all of one size but perhaps the last.
 
     >>> import flambeau
@@ -523,7 +526,7 @@ def chunk(input: Tensor, chunks: int, dim: int = 0):
 
 
 @composite
-def unbind(input: Tensor, dim: int = 0):
+def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     """All slices along `dim`, as a tuple of views.
 
     >>> import flambeau
