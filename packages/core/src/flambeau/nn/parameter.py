@@ -6,7 +6,7 @@ parameter whose shape is not known yet; anything but `materialize` refuses to wo
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, SupportsIndex
 
 from flambeau.autograd import no_grad
 from flambeau.ops.creation import empty
@@ -15,7 +15,7 @@ from flambeau.runtime.tensor import Tensor
 
 def _over(cls: type, data: Tensor, requires_grad: bool) -> Any:
     """A tensor of class `cls` over the memory of `data`, without its history."""
-    made = Tensor.__new__(cls)
+    made: Any = Tensor.__new__(cls)
     made.__dict__.update(data.detach().__dict__)
     made.requires_grad_(requires_grad)
     return made
@@ -46,7 +46,7 @@ class Parameter(Tensor):
     def __init__(self, data: Tensor | None = None, requires_grad: bool = True) -> None:
         """All work is done in ``__new__``, which shares the memory of ``data``."""
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Parameter:
+    def __deepcopy__(self, memo: dict[Any, Any]) -> Parameter:
         if id(self) not in memo:
             memo[id(self)] = type(self)(self.data.clone(), self.requires_grad)
         return memo[id(self)]
@@ -54,7 +54,7 @@ class Parameter(Tensor):
     def __repr__(self) -> str:
         return "Parameter containing:\n" + super().__repr__()
 
-    def __reduce_ex__(self, protocol: int) -> tuple[Any, ...]:
+    def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
         return _rebuild_parameter, (type(self), self.data, self.requires_grad)
 
 
@@ -63,7 +63,7 @@ def _rebuild_parameter(cls: type[Parameter], data: Tensor, requires_grad: bool) 
     return cls(data, requires_grad)
 
 
-class _BufferMeta(type(Tensor)):
+class _BufferMeta(type):
     """Makes ``isinstance(tensor, Buffer)`` look at the mark, since a buffer is a plain Tensor."""
 
     def __instancecheck__(cls, instance: Any) -> bool:
@@ -85,7 +85,7 @@ class Buffer(Tensor, metaclass=_BufferMeta):
     def __new__(cls, data: Tensor | None = None, *, persistent: bool = True) -> Any:
         if data is None:
             data = empty(0)
-        buffer = data.detach().requires_grad_(data.requires_grad)
+        buffer: Any = data.detach().requires_grad_(data.requires_grad)
         buffer.persistent = persistent
         buffer._is_buffer = True
         return buffer
@@ -116,14 +116,15 @@ class UninitializedParameter(Parameter):
             self.data = empty(
                 shape, device=device or self.data.device, dtype=dtype or self.data.dtype
             )
-        self.__class__ = Parameter
+        changed: Any = self
+        changed.__class__ = Parameter
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> UninitializedParameter:
+    def __deepcopy__(self, memo: dict[Any, Any]) -> UninitializedParameter:
         if id(self) not in memo:
             memo[id(self)] = type(self)(self.requires_grad, self.data.device, self.data.dtype)
         return memo[id(self)]
 
-    def __reduce_ex__(self, protocol: int) -> tuple[Any, ...]:
+    def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
         return UninitializedParameter, (self.requires_grad,)
 
     def __repr__(self) -> str:

@@ -62,7 +62,7 @@ def inside(size, padding):
 
 def taps(kernel, out, stride, dilation):
     """For every place in the kernel: its index, and the slices of the input that it meets."""
-    places = [()]
+    places: list[tuple[int, ...]] = [()]
     for k in kernel:
         places = [(*p, i) for p in places for i in range(k)]
     for place in places:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from .._base.checks import check
 from .._base.dtypes import int64
 from ..runtime.dispatch import assign
@@ -131,7 +133,7 @@ def embedding_bag(
     return _totals(rows, kept, bags, mode)
 
 
-def _starts(input: Tensor, offsets: Tensor | None, include_last_offset: bool) -> list[int]:
+def _starts(input: Tensor, offsets: Any, include_last_offset: bool) -> list[int]:
     if input.ndim == 2:
         check(
             offsets is None,

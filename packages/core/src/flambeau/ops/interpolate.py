@@ -135,7 +135,8 @@ def interpolate(
         n, out = input.shape[k + 2], target[k]
         if out == n and (factors[k] is None or factors[k] == 1):
             continue
-        scale = n / out if factors[k] is None else 1.0 / factors[k]
+        factor = factors[k]
+        scale = n / out if factor is None else 1.0 / factor
         if mode in ("nearest", "nearest-exact"):
             index = _nearest(n, out, scale, mode == "nearest-exact")
             input = index_select(input, k + 2, tensor(index, device=input.device))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from .._base.checks import check
 from ..runtime import state
@@ -149,7 +150,7 @@ def _explain_target(target: Tensor, classes: int, error: Exception) -> None:
     raise error
 
 
-def _check_classes(name: str, input: Tensor, target: Tensor, weight: Tensor | None) -> None:
+def _check_classes(name: str, input: Tensor, target: Tensor, weight: Any) -> None:
     check(
         not target.dtype.is_floating_point,
         lambda: (
@@ -379,6 +380,20 @@ def poisson_nll_loss(
     return reduce(loss, reduction)
 
 
+def _variances(input: Tensor, var: Any) -> Tensor:
+    """`var` in a shape that fits the input's."""
+    if not isinstance(var, Tensor):
+        check(var >= 0, lambda: "var has negative entry/entries", ValueError)
+        return ones_like(input) * var
+    if tuple(var.shape) == tuple(input.shape):
+        return var
+    if tuple(var.shape) == tuple(input.shape[:-1]):
+        return var.unsqueeze(-1)
+    if var.ndim == input.ndim and tuple(var.shape[:-1]) == tuple(input.shape[:-1]) and var.shape[-1] == 1:
+        return var
+    raise ValueError("var is of incorrect size")
+
+
 @composite(method=False)
 def gaussian_nll_loss(
     input: Tensor,
@@ -394,18 +409,7 @@ def gaussian_nll_loss(
     >>> flambeau.ops.loss.gaussian_nll_loss(flambeau.zeros(2), flambeau.ones(2), flambeau.ones(2))
     tensor(0.5000)
     """
-    if not isinstance(var, Tensor):
-        check(var >= 0, lambda: "var has negative entry/entries", ValueError)
-        var = ones_like(input) * var
-    elif tuple(var.shape) != tuple(input.shape):
-        if tuple(var.shape) == tuple(input.shape[:-1]):
-            var = var.unsqueeze(-1)
-        elif not (
-            var.ndim == input.ndim
-            and tuple(var.shape[:-1]) == tuple(input.shape[:-1])
-            and var.shape[-1] == 1
-        ):
-            raise ValueError("var is of incorrect size")
+    var = _variances(input, var)
     if _values_known(var):
         check(not (var < 0).any(), lambda: "var has negative entry/entries", ValueError)
     # The bound does not stop the gradient: PyTorch clamps under no_grad.

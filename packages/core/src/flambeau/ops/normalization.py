@@ -8,6 +8,7 @@ where the one through mean, variance and quotient would take ten.
 from __future__ import annotations
 
 from math import prod
+from typing import Any
 
 from .._base.checks import Shape, check
 from ..runtime.dispatch import assign
@@ -97,12 +98,12 @@ def _like(out: Tensor, x: Tensor) -> Tensor:
     return out if out.dtype is x.dtype else to_dtype(out, x.dtype)
 
 
-def _by_channel(values: Tensor | None, ndim: int) -> Tensor | None:
+def _by_channel(values: Any, ndim: int) -> Any:
     """(C,) as it broadcasts to (N, C, ...)."""
     return None if values is None else values.reshape(1, -1, *[1] * (ndim - 2))
 
 
-def _check_count(name: str, given: Tensor | None, channels: int) -> None:
+def _check_count(name: str, given: Any, channels: int) -> None:
     check(
         given is None or given.numel() == channels,
         lambda: f"{name} should contain {channels} elements not {given.numel()}",
@@ -207,7 +208,7 @@ def layer_norm(
     return _affine(standardize(input, dims, eps)[0], weight, bias)
 
 
-def _check_shape(what: str, given: Tensor | None, shape: Shape) -> None:
+def _check_shape(what: str, given: Any, shape: Shape) -> None:
     check(
         given is None or tuple(given.shape) == shape,
         lambda: (

@@ -661,7 +661,7 @@ def _adaptive_max(name, count, input, output_size, indices):
 def _adaptive_max_slow(input: Tensor, size: Shape, target: Shape) -> tuple[Tensor, Tensor]:
     """Windows of different sizes: all indices of each window, the last one repeated, looked up."""
     count = len(size)
-    cells = [()]
+    cells: list[tuple] = [()]
     for n, out in zip(size, target):
         cells = [(*cell, window) for cell in cells for window in _bins(n, out)]
     rows = [_cell_indices(cell, size) for cell in cells]

@@ -133,9 +133,9 @@ def randperm(n: int, *, generator: Generator | None = None, out: Any = None, dty
 def _memory_order(like: Tensor) -> tuple[int, ...]:
     """The dimensions from the widest stride to the narrowest, which is how PyTorch goes through a tensor to fill it."""
     natural = tuple(range(like.ndim))
-    if like._level or like.is_contiguous():  # type: ignore[attr-defined]
+    if like._level or like.is_contiguous():
         return natural
-    strides = like.stride()  # type: ignore[attr-defined]
+    strides = like.stride()
     # A stride of 0 is an expanded tensor's, of which PyTorch does not ask in what order it lies.
     return natural if 0 in strides else tuple(sorted(natural, key=lambda dim: -strides[dim]))
 
@@ -149,13 +149,13 @@ def _drawn_like(kind: str, like: Tensor, dtype: Any, device: Any, generator: Any
     if kind == "normal":  # PyTorch makes blocks of normal numbers only for what is contiguous
         options = {"kw": {**options.get("kw", {}), "contiguous": False}}
     made = _drawn(kind, tuple(like.shape[d] for d in order), dtype, device, generator, **options)
-    made = made.permute(sorted(range(like.ndim), key=order.__getitem__)).detach()  # type: ignore[attr-defined]
+    made = made.permute(sorted(range(like.ndim), key=order.__getitem__)).detach()
     if requires_grad:
         set_requires_grad(made, True)
     return made
 
 
-def _like_kind(input: Tensor, dtype: Any, device: Any) -> tuple:
+def _like_kind(input: Tensor, dtype: Any, device: Any) -> tuple[Any, Any]:
     return (dtype or input.dtype, device or input.device)
 
 
@@ -205,8 +205,8 @@ def normal(mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Gene
     """
     if isinstance(mean, Tensor) or isinstance(std, Tensor):
         like = mean if isinstance(mean, Tensor) else std
-        shape = like.shape if not (isinstance(mean, Tensor) and isinstance(std, Tensor)) else (mean + std).shape  # type: ignore[operator]
-        return _into(out, _drawn("normal", shape, like.dtype, like.device, generator) * std + mean)  # type: ignore[operator]
+        shape = like.shape if not (isinstance(mean, Tensor) and isinstance(std, Tensor)) else (mean + std).shape
+        return _into(out, _drawn("normal", shape, like.dtype, like.device, generator) * std + mean)
     check(std >= 0, lambda: f"normal expects std >= 0.0, but found std {std}")
     options = {"kw": {"mean": float(mean), "std": float(std)}}
     return _into(out, _drawn("normal", size_of((size,)), dtype, device, generator, requires_grad, **options))
@@ -259,14 +259,14 @@ def uniform_(self: Tensor, a: float = 0, b: float = 1, *, generator: Any = None)
 def normal_(self: Tensor, mean: float = 0, std: float = 1, *, generator: Any = None) -> Tensor:
     """Fills with normal numbers."""
     check(std >= 0, lambda: f"normal_ expects std >= 0.0, but found std={std}")
-    dense = bool(self._level) or self.is_contiguous()  # type: ignore[attr-defined]
+    dense = bool(self._level) or self.is_contiguous()
     return refill("normal", self, generator, kw={"mean": float(mean), "std": float(std), "contiguous": dense})
 
 
 def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Any = None) -> Tensor:
     """Fills with 1 with probability p, else 0."""
     if isinstance(p, Tensor):
-        p = p.expand(self.shape).permute(_memory_order(self)).cpu().numpy()  # type: ignore[attr-defined]
+        p = p.expand(self.shape).permute(_memory_order(self)).cpu().numpy()
     return refill("bernoulli", self, generator, args=(p,))
 
 

@@ -135,7 +135,7 @@ class LBFGS(Optimizer):
         state["H_diag"] = curvature / change.dot(change)
 
     def _first_size(self, state: dict[str, Any], gradient: Tensor) -> Any:
-        lr = self.param_groups[0]["lr"]
+        lr: Any = self.param_groups[0]["lr"]
         lr = lr.reshape(()) if isinstance(lr, Tensor) else lr
         if state["n_iter"] > 1:
             return lr

@@ -73,8 +73,8 @@ def _difference(
         return f"The values for attribute 'device' do not match: {actual.device} != {expected.device}."
     if check_dtype and actual.dtype is not expected.dtype:
         return f"The values for attribute 'dtype' do not match: {actual.dtype} != {expected.dtype}."
-    if check_stride and actual.stride() != expected.stride():  # type: ignore[attr-defined]
-        return f"The values for attribute 'stride()' do not match: {actual.stride()} != {expected.stride()}."  # type: ignore[attr-defined]
+    if check_stride and actual.stride() != expected.stride():
+        return f"The values for attribute 'stride()' do not match: {actual.stride()} != {expected.stride()}."
     if rtol is None or atol is None:
         pairs = [TOLERANCES.get(t.dtype.name, (0.0, 0.0)) for t in (actual, expected)]
         rtol, atol = max(p[0] for p in pairs), max(p[1] for p in pairs)
@@ -100,5 +100,5 @@ def _difference(
 
 
 def _wide(t: Tensor) -> Any:
-    array = t.detach().cpu()._array  # type: ignore[attr-defined]
+    array = t.detach().cpu()._array
     return array.astype("complex128" if array.dtype.kind == "c" else "float64")

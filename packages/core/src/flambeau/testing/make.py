@@ -28,15 +28,15 @@ def make_tensor(
     """
     size = size_of(shape)
     if dtype is dtypes.bool_:
-        made = draws.randint(0, 2, size, device=device).to(dtype)  # type: ignore[attr-defined]
+        made = draws.randint(0, 2, size, device=device).to(dtype)
     elif dtype.category == dtypes.INT:
         first = (-9 if dtype.is_signed else 0) if low is None else int(low)
         made = draws.randint(first, 10 if high is None else int(high), size, dtype=dtype, device=device)
     else:
         a, b = -9.0 if low is None else low, 9.0 if high is None else high
-        made = draws.rand(size, dtype=dtype, device=device) * (b - a) + a  # type: ignore[operator]
+        made = draws.rand(size, dtype=dtype, device=device) * (b - a) + a
     if exclude_zero:
-        made = made.masked_fill(made == 0, 1)  # type: ignore[attr-defined]
+        made = made.masked_fill(made == 0, 1)
     if noncontiguous and made.ndim:
-        made = made.repeat_interleave(2, -1)[..., ::2]  # type: ignore[attr-defined]
-    return made.requires_grad_(requires_grad)  # type: ignore[attr-defined]
+        made = made.repeat_interleave(2, -1)[..., ::2]
+    return made.requires_grad_(requires_grad)

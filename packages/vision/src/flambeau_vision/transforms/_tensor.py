@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import flambeau
 import flambeau.nn.functional
@@ -193,13 +194,14 @@ def _sample(image: Tensor, x: Tensor, y: Tensor, mode: InterpolationMode) -> tup
         return _look_up(image, flambeau.round(x), flambeau.round(y))
     left, top = flambeau.floor(x), flambeau.floor(y)
     right_part, lower_part = x - left, y - top
-    total, covered = 0.0, 0.0
+    total: Any = 0.0
+    covered: Any = 0.0
     for step_y, part_y in ((0, 1 - lower_part), (1, lower_part)):
         for step_x, part_x in ((0, 1 - right_part), (1, right_part)):
             pixels, inside = _look_up(image, left + step_x, top + step_y)
             total = total + pixels * (part_x * part_y)
             covered = covered + inside * (part_x * part_y)
-    return total, covered  # type: ignore[return-value]  # the loop ran: both are tensors
+    return total, covered
 
 
 def affine(

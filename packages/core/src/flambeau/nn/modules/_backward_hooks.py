@@ -77,7 +77,8 @@ class BackwardHooks:
             )
             return result
         single = isinstance(result, Tensor)
-        replaced = _relayed((result,) if single else result, self._outputs_done)
+        outputs: Any = (result,) if single else result
+        replaced = _relayed(outputs, self._outputs_done)
         if replaced is None:
             return result
         return replaced[0] if single else replaced

@@ -14,9 +14,10 @@ from typing import Any
 from . import _global_hooks as everywhere
 from ._backward_hooks import BackwardHooks, register_plain_backward_hooks
 from ._handles import RemovableHandle, add_hook
+from ._members import Members
 
 
-class HookedCalls:
+class HookedCalls(Members):
     """The part of Module that registers hooks and calls through them."""
 
     def register_forward_pre_hook(
@@ -76,7 +77,8 @@ class HookedCalls:
 
     def _get_backward_hooks(self) -> tuple[list[Any], list[Any]]:
         """All hooks for backward that hold for this module: the full ones, the others."""
-        full, plain = [], []
+        full: list[Any] = []
+        plain: list[Any] = []
         (full if everywhere.backward_hooks_are_full else plain).extend(
             everywhere.backward_hooks.values()
         )

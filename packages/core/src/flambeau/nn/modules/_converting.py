@@ -14,8 +14,10 @@ from flambeau.autograd import no_grad
 from flambeau.ops.creation import empty_like
 from flambeau.runtime.tensor import Tensor
 
+from ._members import Members
 
-class Convertible:
+
+class Convertible(Members):
     """The part of Module that converts its tensors."""
 
     def _apply(self, fn: Callable[[Any], Any], recurse: bool = True) -> Any:

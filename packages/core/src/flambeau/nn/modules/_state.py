@@ -15,8 +15,10 @@ from flambeau.autograd import no_grad
 
 from ..parameter import Parameter, is_lazy
 from ._handles import RemovableHandle, add_hook
+from ._members import Members
 
 _EXTRA_STATE_KEY_SUFFIX = "_extra_state"
+_FROM_PUBLIC_API = "_from_public_api"
 
 
 class _IncompatibleKeys(namedtuple("IncompatibleKeys", ["missing_keys", "unexpected_keys"])):
@@ -38,7 +40,7 @@ class _ModuleHook:
     def __init__(self, hook: Callable[..., Any], module: Any = None) -> None:
         self.hook = hook
         self.with_module = module is not None
-        self.module = weakref.ref(module) if self.with_module else None
+        self.module: Any = weakref.ref(module) if self.with_module else None
 
     def __call__(self, *args: Any) -> Any:
         if not self.with_module:
@@ -58,7 +60,7 @@ class _ModuleHook:
         self.module = weakref.ref(state["module"]) if self.with_module else None
 
 
-class Stateful:
+class Stateful(Members):
     """The part of Module that saves and loads its state."""
 
     _version: int = 1
@@ -103,7 +105,7 @@ class Stateful:
             answer = hook(self, destination, prefix, local_metadata)
             if answer is None:
                 continue
-            if getattr(hook, "_from_public_api", False):
+            if getattr(hook, _FROM_PUBLIC_API, False):
                 raise RuntimeError("state_dict post-hook must return None")
             destination = answer
         return destination
@@ -157,7 +159,7 @@ class Stateful:
         unexpected: list[str] = []
         errors: list[str] = []
         metadata = getattr(state_dict, "_metadata", None)
-        state = OrderedDict(state_dict)  # hooks may change it
+        state: Any = OrderedDict(state_dict)  # hooks may change it
         if metadata is not None:
             state._metadata = metadata
         _load(self, state, "", metadata, assign, (missing, unexpected, errors))
@@ -232,7 +234,7 @@ class Stateful:
 
     def _register_state_dict_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Like `register_state_dict_post_hook`; the root's hook may also return another dictionary."""
-        if getattr(hook, "_from_public_api", False):
+        if getattr(hook, _FROM_PUBLIC_API, False):
             raise RuntimeError(
                 "Cannot register the same function as the state dict post hook that was "
                 "previously registered via register_state_dict_post_hook"
@@ -241,7 +243,7 @@ class Stateful:
 
     def register_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Call ``hook(module, state_dict, prefix, local_metadata)`` after; it changes in place."""
-        hook._from_public_api = True
+        setattr(hook, _FROM_PUBLIC_API, True)
         return add_hook(self._state_dict_hooks, hook)
 
     def _register_load_state_dict_pre_hook(

@@ -96,7 +96,7 @@ class MultiheadAttention(Module):
         if self.in_proj_bias is not None:
             constant_(self.in_proj_bias, 0.0)
             constant_(self.out_proj.bias, 0.0)
-        if self.bias_k is not None:
+        if self.bias_k is not None and self.bias_v is not None:
             xavier_normal_(self.bias_k)
             xavier_normal_(self.bias_v)
 

@@ -152,7 +152,7 @@ def _explicit_padding(
 class _Conv(_ConvNd):
     """A convolution; subclasses name the number of dimensions and the function."""
 
-    _tuple: ClassVar[Callable[[Any], tuple[int, ...]]]
+    _tuple: ClassVar[Any]  # (number or sequence) -> tuple of ints
     _function: ClassVar[Callable[..., Tensor]]
 
     def __init__(
@@ -247,7 +247,7 @@ class Conv3d(_Conv):
 class _ConvTransposeNd(_ConvNd):
     """The gradient of a convolution with respect to its input, as a layer of its own."""
 
-    _tuple: ClassVar[Callable[[Any], tuple[int, ...]]]
+    _tuple: ClassVar[Any]  # (number or sequence) -> tuple of ints
     _function: ClassVar[Callable[..., Tensor]]
 
     def __init__(

@@ -239,7 +239,7 @@ class RNNBase(Module):
             batch_first=self.batch_first,
         )
 
-    def forward(self, input: Any, hx: Tensor | None = None) -> Any:
+    def forward(self, input: Any, hx: Any = None) -> Any:
         output, state = self._run(input, None if hx is None else (hx,))
         return output, state[0]
 

@@ -416,7 +416,7 @@ def _clones(module: Module, count: int) -> ModuleList:
     return ModuleList([copy.deepcopy(module) for _ in range(count)])
 
 
-def _activation(activation: Activation) -> Callable[[Tensor], Tensor]:
+def _activation(activation: Activation) -> Any:
     if not isinstance(activation, str):
         return activation
     if activation not in ("relu", "gelu"):

@@ -58,7 +58,8 @@ class ParametrizationList(ModuleList):
     def _keep(self, name: str, part: Tensor, original: Tensor) -> None:
         if isinstance(original, Parameter):
             kept = part if isinstance(part, Parameter) else Parameter(part.detach())
-            self.register_parameter(name, kept.requires_grad_(original.requires_grad))
+            kept.requires_grad_(original.requires_grad)
+            self.register_parameter(name, kept)
         else:
             self.register_buffer(name, part)
 

@@ -115,13 +115,13 @@ def pack_padded_sequence(
     >>> packed.data, packed.batch_sizes
     (tensor([1, 3, 2]), tensor([2, 1]))
     """
-    lengths = as_tensor(lengths).to(int64)
+    counts = as_tensor(lengths).to(int64)
     batch_dim = 0 if batch_first else 1
     order = None
     if not enforce_sorted:
-        lengths, order = sort(lengths, descending=True)
+        counts, order = sort(counts, descending=True)
         input = input.index_select(batch_dim, order)
-    sizes = lengths.tolist()
+    sizes = counts.tolist()
     _check_lengths(sizes, input.size(batch_dim), input.size(1 - batch_dim))
     steps = input.transpose(0, 1) if batch_first else input
     batch_sizes = [sum(size > step for size in sizes) for step in range(sizes[0])]
