@@ -13,9 +13,17 @@ EXAMPLES = pathlib.Path(__file__).parents[2] / "examples"
 
 # The arguments that make a script small.
 SETTINGS = {
+    "compile_function.py": "--rows 100 --rounds 2",
+    "distributed_ddp.py": "--epochs 3",
+    "export_onnx.py": "--out reader.onnx",
+    "func_transforms.py": "",
+    "unmodified_pytorch.py": "",
     "char_gpt.py": "--steps 20 --width 32 --layers 1 --block-size 32 --length 20",
     "keyword_spotting.py": "--voices synthetic --speakers 5 --takes 1 --epochs 1 --save digits.pt",
 }
+
+# Written for PyTorch, and run as such.
+UNMODIFIED = {"unmodified_pytorch.py"}
 
 # Run elsewhere, on real images.
 ELSEWHERE = {
@@ -32,8 +40,9 @@ def test_every_example_is_run() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SETTINGS)
 def test_example(name: str, tmp_path: pathlib.Path) -> None:
+    through = ["-m", "flambeau.compat"] if name in UNMODIFIED else []
     done = subprocess.run(
-        [sys.executable, "-W", "error", str(EXAMPLES / name), *SETTINGS[name].split()],
+        [sys.executable, "-W", "error", *through, str(EXAMPLES / name), *SETTINGS[name].split()],
         capture_output=True,
         text=True,
         cwd=tmp_path,

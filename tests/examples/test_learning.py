@@ -34,3 +34,9 @@ def test_keyword_spotting_understands_new_speakers(capsys: pytest.CaptureFixture
     accuracy = main(settings.split())
     assert accuracy >= 0.9
     assert "by our synthesizer, 60 of them by 3 speakers" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_gradients_of_each_sample_find_the_wrong_labels() -> None:
+    found = runpy.run_path(str(EXAMPLES / "func_transforms.py"))
+    assert found["main"]() == found["WRONG"]
