@@ -128,6 +128,20 @@ def test_files_hold_int8_and_load_back(tmp_path):
     assert flambeau.equal(other(x), made(x))
 
 
+def test_autocast_leaves_the_integers_alone():
+    made, x = quantize_dynamic(model()), flambeau.randn(4, 20)
+    with flambeau.autocast("cpu"):
+        inside = made(x)
+    assert flambeau.equal(inside, made(x))
+
+
+def test_compiled_and_traced():
+    made, x = quantize_dynamic(model()).eval(), flambeau.randn(4, 20)
+    compiled = flambeau.compile(made)
+    for scale in (1, 3):  # the range is found anew
+        assert_close(compiled(x * scale), made(x * scale))
+
+
 def test_nothing_is_trained():
     made = quantize_dynamic(model())
     assert list(made.parameters()) == []

@@ -120,7 +120,7 @@ def is_autocast_available(device_type: str) -> bool:
 
 def is_autocast_enabled(device_type: str = "cuda") -> bool:
     """Whether autocast is on in this thread for a device type."""
-    return _state.enabled[_known(device_type)]
+    return _state.enabled.get(device_type, False)
 
 
 def get_autocast_dtype(device_type: str) -> dtypes.dtype:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .._base import dtypes
+from ..amp import autocast, is_autocast_enabled
 from ..autograd.modes import no_grad
 from ..nn import Linear, Module
 from ..ops.creation import zeros
@@ -79,14 +80,20 @@ class DynamicLinear(Module):
             raise RuntimeError(
                 f"DynamicLinear: expected input (..., {self.in_features}), but got shape {list(input.shape)}"
             )
+        if input.numel() == 0:
+            return input.new_zeros((*input.shape[:-1], self.out_features))
         with no_grad():
-            if input.numel() == 0:
-                return input.new_zeros((*input.shape[:-1], self.out_features))
-            steps, scale = quantize_activation(input.to(dtypes.float32))
-            out = integer_product(steps, self.weight) * (scale * self.weight_scale)
-            if self.bias is not None:
-                out = out + self.bias
-            return out.to(input.dtype)
+            if not is_autocast_enabled(input.device.type):
+                return self._quantized(input)
+            with autocast(input.device.type, enabled=False):  # 16 bits would not hold the sums
+                return self._quantized(input)
+
+    def _quantized(self, input: Tensor) -> Tensor:
+        steps, scale = quantize_activation(input.to(dtypes.float32))
+        out = integer_product(steps, self.weight) * (scale * self.weight_scale)
+        if self.bias is not None:
+            out = out + self.bias
+        return out.to(input.dtype)
 
     def _get_name(self) -> str:
         return "DynamicQuantizedLinear"
