@@ -32,4 +32,9 @@ def machine() -> str:
     cpuinfo = pathlib.Path("/proc/cpuinfo")
     if cpuinfo.exists() and (found := re.search(r"model name\s*: (.*)", cpuinfo.read_text())):
         processor = found[1]
-    return f"{processor}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    load = os.getloadavg()[
+        0
+    ]  # figures taken beside other work are worth less: the reader should know
+    return (
+        f"{processor}, {os.cpu_count()} cores (load {load:.1f}), Python {platform.python_version()}"
+    )
