@@ -111,7 +111,9 @@ def parameters(signature: inspect.Signature, notes: dict[str, str]) -> list[str]
     return found
 
 
-def operator_notes(op: Operator, signature: inspect.Signature, shadowed: set[str]) -> dict[str, str]:
+def operator_notes(
+    op: Operator, signature: inspect.Signature, shadowed: set[str]
+) -> dict[str, str]:
     """The annotation of each parameter: arrays are tensors, and numbers too where the operator broadcasts."""
     arrays = {op.params[i] for i in op.arrays}
     broadcasts = op.family == "elementwise" and len(arrays) > 1
@@ -148,7 +150,11 @@ def forms(op: Operator, shadowed: set[str]) -> Iterator[tuple[list[str], str]]:
     for name, one in signature.parameters.items():
         if one.kind is KIND.VAR_POSITIONAL and one.annotation == "int":
             notes[name] = f"{integer} | Sequence[{integer}]"
-    if op.outputs and op.family == "composite" and signature.parameters.get("dim", KIND).default is None:
+    if (
+        op.outputs
+        and op.family == "composite"
+        and signature.parameters.get("dim", KIND).default is None
+    ):
         yield from reduced_forms(signature, notes, integer, result)
         return
     yield parameters(signature, notes), result
@@ -175,7 +181,12 @@ def reduced_forms(
 
 
 def function(
-    name: str, params: list[str], result: str, indent: str = "", doc: str | None = None, mark: str = ""
+    name: str,
+    params: list[str],
+    result: str,
+    indent: str = "",
+    doc: str | None = None,
+    mark: str = "",
 ) -> str:
     """One `def` of a stub, in one line if it fits, with the first line of its documentation for editors."""
     body = " ..." if not doc else f"\n{indent}    {doc_line(doc)}"
@@ -204,8 +215,10 @@ def overloads(name: str, found: list[tuple[list[str], str]], indent: str, doc: s
 
 def joined(members: list[str]) -> str:
     """Definitions, then the names that are other spellings of them."""
-    return "\n".join(m for m in members if "def " in m) + "\n" + "".join(
-        sorted((m for m in members if "def " not in m), key=lambda m: (" = " in m, m))
+    return (
+        "\n".join(m for m in members if "def " in m)
+        + "\n"
+        + "".join(sorted((m for m in members if "def " not in m), key=lambda m: (" = " in m, m)))
     )
 
 
@@ -241,7 +254,9 @@ def tensor_stub() -> str:
     shadowed = {n for n in attached if not n.startswith("_")}
     outputs: dict[str, Operator] = {}
     members = []
-    for name, value in sorted(attached.items(), key=lambda item: (item[0].startswith("_"), item[0])):
+    for name, value in sorted(
+        attached.items(), key=lambda item: (item[0].startswith("_"), item[0])
+    ):
         members.append(member(name, value, shadowed))
     for value in (*attached.values(), *(getattr(flambeau, name) for name in shown())):
         op = getattr(value, "op", None)
@@ -249,7 +264,9 @@ def tensor_stub() -> str:
             outputs[named(op)] = op
     body = joined(members)
     tuples = "".join(
-        f"class {name}(NamedTuple):\n" + "".join(f"    {field}: Tensor\n" for field in op.outputs) + "\n\n"
+        f"class {name}(NamedTuple):\n"
+        + "".join(f"    {field}: Tensor\n" for field in op.outputs)
+        + "\n\n"
         for name, op in sorted(outputs.items())
     )
     return (
@@ -287,7 +304,9 @@ def member(name: str, value: Any, shadowed: set[str]) -> str:
         return attribute(name, value, shadowed)
     if isinstance(value, FunctionType):
         return function(name, *plain(value, shadowed, bound=True), indent, value.__doc__)
-    return f"{indent}{name}: {said('None' if value is None else value.__class__.__name__, shadowed)}\n"
+    return (
+        f"{indent}{name}: {said('None' if value is None else value.__class__.__name__, shadowed)}\n"
+    )
 
 
 def is_binary(name: str) -> bool:
@@ -297,9 +316,21 @@ def is_binary(name: str) -> bool:
     return any(n in BINARY for n in names)
 
 
-BINARY = {"add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and", "or", "xor", "eq", "ne"} | {
-    n for n in ("lt", "le", "gt", "ge", "lshift", "rshift") if hasattr(operator, n)
-}
+BINARY = {
+    "add",
+    "sub",
+    "mul",
+    "truediv",
+    "floordiv",
+    "mod",
+    "pow",
+    "matmul",
+    "and",
+    "or",
+    "xor",
+    "eq",
+    "ne",
+} | {n for n in ("lt", "le", "gt", "ge", "lshift", "rshift") if hasattr(operator, n)}
 
 
 def as_method(form: tuple[list[str], str]) -> tuple[list[str], str]:
@@ -315,7 +346,9 @@ def attribute(name: str, value: property, shadowed: set[str]) -> str:
     return text
 
 
-def plain(value: Callable[..., Any], shadowed: set[str], bound: bool = False) -> tuple[list[str], str]:
+def plain(
+    value: Callable[..., Any], shadowed: set[str], bound: bool = False
+) -> tuple[list[str], str]:
     """(parameters, result) of a function as its own text annotates it."""
     signature = inspect.signature(value)
     notes = {n: said(p.annotation, shadowed) for n, p in signature.parameters.items()}
@@ -409,7 +442,9 @@ def outdated() -> list[pathlib.Path]:
 def main() -> None:
     """Writes the stubs, or says which are out of date."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="write nothing; fail if a stub is out of date")
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; fail if a stub is out of date"
+    )
     if parser.parse_args().check:
         if stale := outdated():
             names = ", ".join(str(file.relative_to(PACKAGE.parent)) for file in stale)

@@ -766,12 +766,7 @@ def div(
 def dot(input: Tensor, tensor: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Product of two vectors."""
 
-def dsplit(
-    input: Tensor,
-    indices_or_sections: _int | Sequence[_int],
-    *,
-    out: Tensor | None = None,
-) -> Tensor:
+def dsplit(input: Tensor, indices_or_sections: _int | Sequence[_int]) -> tuple[Tensor, ...]:
     """`tensor_split` along the third dimension, into equal parts."""
 
 def dstack(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor:
@@ -977,12 +972,7 @@ def histc(
 ) -> Tensor:
     """Counts in `bins` equal bins from min to max (of the data if both are equal); what is outside is left out."""
 
-def hsplit(
-    input: Tensor,
-    indices_or_sections: _int | Sequence[_int],
-    *,
-    out: Tensor | None = None,
-) -> Tensor:
+def hsplit(input: Tensor, indices_or_sections: _int | Sequence[_int]) -> tuple[Tensor, ...]:
     """`tensor_split` along the second dimension (of vectors the only one), into equal parts."""
 
 def hypot(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -1396,13 +1386,7 @@ def nanmean(
 ) -> Tensor:
     """`mean` of the elements that are not NaN."""
 
-def nanmedian(
-    input: Tensor,
-    dim: _int | None = None,
-    keepdim: _bool = False,
-    *,
-    out: Tensor | None = None,
-) -> Tensor:
+def nanmedian(input: Tensor, dim: _int | None = None, keepdim: _bool = False) -> Any:
     """`median` of the elements that are not NaN."""
 
 def nanquantile(
@@ -1758,9 +1742,7 @@ def split_with_sizes(
     input: Tensor,
     split_sizes: Sequence[_int],
     dim: _int = 0,
-    *,
-    out: Tensor | None = None,
-) -> Tensor:
+) -> tuple[Tensor, ...]:
     """Views of pieces of the sizes listed."""
 
 def sqrt(input: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -1798,8 +1780,7 @@ def std_mean(
     keepdim: _bool = False,
     *,
     correction: _float | None = None,
-    out: Tensor | None = None,
-) -> Tensor:
+) -> tuple[Tensor, Tensor]:
     """(standard deviation, mean) over `dim`."""
 
 def stft(
@@ -1870,9 +1851,7 @@ def tensor_split(
     input: Tensor,
     indices_or_sections: _int | Tensor | Sequence[_int],
     dim: _int = 0,
-    *,
-    out: Tensor | None = None,
-) -> Tensor:
+) -> tuple[Tensor, ...]:
     """Views of nearly equal parts along `dim`, or of what lies between the indices given."""
 
 def tensordot(
@@ -1960,12 +1939,7 @@ def unique(
 ) -> Any:
     """Distinct elements in rising order; with where each element went and how often each occurs if asked."""
 
-def unravel_index(
-    indices: Tensor,
-    shape: _int | Sequence[_int],
-    *,
-    out: Tensor | None = None,
-) -> Tensor:
+def unravel_index(indices: Tensor, shape: _int | Sequence[_int]) -> tuple[Tensor, ...]:
     """Places in a flattened tensor as one index tensor per dimension of `shape`."""
 
 def unsqueeze(input: Tensor, dim: _int, *, out: Tensor | None = None) -> Tensor:
@@ -2013,12 +1987,7 @@ def view_as_complex(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 def view_as_real(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Complex numbers as pairs: the same memory with a last dimension of real and imaginary part."""
 
-def vsplit(
-    input: Tensor,
-    indices_or_sections: _int | Sequence[_int],
-    *,
-    out: Tensor | None = None,
-) -> Tensor:
+def vsplit(input: Tensor, indices_or_sections: _int | Sequence[_int]) -> tuple[Tensor, ...]:
     """`tensor_split` along the first dimension, into equal parts."""
 
 def where(

@@ -174,7 +174,9 @@ def dstack(tensors: Sequence[Tensor]):
 
 
 @composite
-def tensor_split(input: Tensor, indices_or_sections: int | Tensor | tuple[int, ...], dim: int = 0):
+def tensor_split(
+    input: Tensor, indices_or_sections: int | Tensor | tuple[int, ...], dim: int = 0
+) -> tuple[Tensor, ...]:
     """Views of nearly equal parts along `dim`, or of what lies between the indices given.
 
     >>> import flambeau
@@ -233,7 +235,7 @@ _rows, _columns, _layers = (
 
 
 @composite
-def vsplit(input: Tensor, indices_or_sections: int | tuple[int, ...]):
+def vsplit(input: Tensor, indices_or_sections: int | tuple[int, ...]) -> tuple[Tensor, ...]:
     """`tensor_split` along the first dimension, into equal parts.
 
     >>> import flambeau
@@ -244,7 +246,7 @@ def vsplit(input: Tensor, indices_or_sections: int | tuple[int, ...]):
 
 
 @composite
-def hsplit(input: Tensor, indices_or_sections: int | tuple[int, ...]):
+def hsplit(input: Tensor, indices_or_sections: int | tuple[int, ...]) -> tuple[Tensor, ...]:
     """`tensor_split` along the second dimension (of vectors the only one), into equal parts.
 
     >>> import flambeau
@@ -255,7 +257,7 @@ def hsplit(input: Tensor, indices_or_sections: int | tuple[int, ...]):
 
 
 @composite
-def dsplit(input: Tensor, indices_or_sections: int | tuple[int, ...]):
+def dsplit(input: Tensor, indices_or_sections: int | tuple[int, ...]) -> tuple[Tensor, ...]:
     """`tensor_split` along the third dimension, into equal parts.
 
     >>> import flambeau
@@ -266,7 +268,9 @@ def dsplit(input: Tensor, indices_or_sections: int | tuple[int, ...]):
 
 
 @composite
-def split_with_sizes(input: Tensor, split_sizes: tuple[int, ...], dim: int = 0):
+def split_with_sizes(
+    input: Tensor, split_sizes: tuple[int, ...], dim: int = 0
+) -> tuple[Tensor, ...]:
     """Views of pieces of the sizes listed.
 
     >>> import flambeau
@@ -424,7 +428,7 @@ def triu_indices(
 
 
 @composite(method=False)
-def unravel_index(indices: Tensor, shape: int | tuple[int, ...]):
+def unravel_index(indices: Tensor, shape: int | tuple[int, ...]) -> tuple[Tensor, ...]:
     """Places in a flattened tensor as one index tensor per dimension of `shape`.
 
     >>> import flambeau

@@ -97,7 +97,7 @@ def std_mean(
     keepdim: bool = False,
     *,
     correction: float | None = None,
-):
+) -> tuple[Tensor, Tensor]:
     """(standard deviation, mean) over `dim`.
 
     >>> import flambeau
@@ -384,7 +384,7 @@ def msort(input: Tensor):
 
 
 @composite(method=False)
-def nanmedian(input: Tensor, dim: int | None = None, keepdim: bool = False):
+def nanmedian(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     """`median` of the elements that are not NaN.
 
     >>> import flambeau
