@@ -202,9 +202,7 @@ def _add_rows(xp: Any, out: Any, rows: Any, g: Any) -> Any:
     starts = xp.concatenate(
         [xp.zeros(1, dtype="int64"), xp.flatnonzero(sorted_rows[1:] != sorted_rows[:-1]) + 1]
     )
-    out[sorted_rows[starts]] = (
-        xp.add.reduceat(g[order], starts, axis=0) if hasattr(xp.add, "reduceat") else 0
-    )
+    out[sorted_rows[starts]] = xp.add.reduceat(g[order], starts, axis=0)
     return out
 
 
@@ -392,7 +390,8 @@ def _entry(k: Any) -> Any:
             return int(k)
         made = make_tensor(list(k) if isinstance(k, range) else k)
         return made.long() if made.numel() == 0 and made.dtype.is_floating_point else made
-    raise TypeError(
+    kind = IndexError if isinstance(k, float) else TypeError
+    raise kind(
         "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices (got "
         f"{type(k).__name__})"
     )

@@ -37,10 +37,31 @@ def strided(x: Any, shape: tuple[int, ...], strides: tuple[int, ...]) -> Any:
     return cupy.lib.stride_tricks.as_strided(x, shape, strides)
 
 
-def matmul(a: Any, b: Any) -> Any:
+def matmul(a: Any, b: Any, out: Any = None) -> Any:
     """Matrix product. CuPy's batched product has no bfloat16; that goes through float32, the product's own precision."""
-    if a.dtype.kind in "fc" or (a.ndim <= 2 and b.ndim <= 2):
-        return cupy.matmul(a, b)
-    if a.dtype.name == "bfloat16":
-        return cupy.matmul(a.astype(cupy.float32), b.astype(cupy.float32)).astype(a.dtype)
-    return cupy.matmul(a, b)
+    if a.dtype.name != "bfloat16" or (a.ndim <= 2 and b.ndim <= 2):
+        return cupy.matmul(a, b, out=out)
+    made = cupy.matmul(a.astype(cupy.float32), b.astype(cupy.float32)).astype(a.dtype)
+    if out is None:
+        return made
+    out[...] = made
+    return out
+
+
+class _Maximum:
+    """`cupy.maximum`, with the `accumulate` that CuPy has for sums and products alone."""
+
+    __call__ = staticmethod(cupy.maximum)
+
+    @staticmethod
+    def accumulate(x: Any, axis: int = 0) -> Any:
+        """The running maximum, in log2(n) steps that each reach twice as far back."""
+        rows = cupy.moveaxis(x, axis, 0).copy()
+        reach = 1
+        while reach < rows.shape[0]:
+            rows[reach:] = cupy.maximum(rows[reach:], rows[:-reach].copy())
+            reach *= 2
+        return cupy.moveaxis(rows, 0, axis)
+
+
+maximum = _Maximum()
