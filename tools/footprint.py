@@ -3,7 +3,8 @@
     python tools/footprint.py [--no-torch]
 
 Each library is installed into an empty environment of its own, so that nothing else is counted. Writes
-docs/footprint.md. Import time is the best of several fresh processes: the machine's noise only ever adds.
+docs/footprint.md. Import time is processor time (user and system) of fresh processes that take turns, of which the
+median counts: other work on the machine moves it little, and all libraries alike.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import datetime
 import os
 import pathlib
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -24,13 +26,17 @@ PAGE = ROOT / "docs" / "footprint.md"
 REPEATS = 11
 TORCH = "torch==2.13.0"
 
+# Imports happen in order; only the last is measured, so that what it adds to the others is what is seen.
 PROBE = """
 import resource, time
-started = time.perf_counter()
+{before}
+started = time.process_time()
 import {name}
-seconds = time.perf_counter() - started
-print(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(time.process_time() - started, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
+
+# A BLAS with threads lets them wait actively, which would count as ours.
+ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
 def make_environment(folder: pathlib.Path, requirement: str) -> pathlib.Path:
@@ -54,34 +60,43 @@ def installed_megabytes(folder: pathlib.Path) -> float:
     return blocks / 1e6
 
 
-def import_cost(python: pathlib.Path, name: str) -> tuple[float, float]:
-    """Milliseconds and resident megabytes of importing one module in a fresh process, best of several."""
-    runs = []
-    # Bytecode is part of any real second start; the first run here writes it.
-    environment = {
-        k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
-    }
-    for _ in range(REPEATS + 1):
+class Import:
+    """One library in one environment, imported again and again; `before` names what is there already."""
+
+    def __init__(self, python: pathlib.Path, name: str, before: str = "") -> None:
+        self.python, self.name = python, name
+        self.before = f"import {before}" if before else ""
+        self.milliseconds: list[float] = []
+        self.megabytes: list[float] = []
+
+    def run(self) -> None:
+        """One fresh process. Bytecode is part of any real second start: it is read, and written by the first run."""
+        unwanted = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
         said = subprocess.run(
-            [python, "-c", PROBE.format(name=name)],
-            capture_output=True, text=True, check=True, env=environment, cwd=tempfile.gettempdir(),
-        )  # fmt: skip
+            [self.python, "-c", PROBE.format(name=self.name, before=self.before)],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={k: v for k, v in os.environ.items() if k not in unwanted} | ONE_THREAD,
+            cwd=tempfile.gettempdir(),
+        )
         seconds, kilobytes = said.stdout.split()
-        runs.append((float(seconds) * 1e3, float(kilobytes) / 1024))
-    return min(ms for ms, _ in runs[1:]), min(mb for _, mb in runs[1:])
+        self.milliseconds.append(float(seconds) * 1e3)
+        self.megabytes.append(float(kilobytes) / 1024)
+
+    @property
+    def figures(self) -> list[str]:
+        """Milliseconds and resident megabytes, without the first run, which wrote bytecode."""
+        return [
+            f"{statistics.median(kept[1:]):.0f}" for kept in (self.milliseconds, self.megabytes)
+        ]
 
 
-def measure(names: list[str], requirement: str) -> dict[str, float]:
-    """Size of the requirement's environment, and the cost of importing each name in it."""
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="flambeau-footprint-"))
-    try:
-        python = make_environment(folder, requirement)
-        figures = {"size": installed_megabytes(folder)}
-        for name in names:
-            figures[f"{name} ms"], figures[f"{name} MB"] = import_cost(python, name)
-        return figures
-    finally:
-        shutil.rmtree(folder)
+def in_turns(imports: list[Import]) -> None:
+    """Runs each once, then each again, and so on: what the machine does meanwhile is shared."""
+    for _ in range(REPEATS + 1):
+        for one in imports:
+            one.run()
 
 
 def main() -> None:
@@ -91,35 +106,39 @@ def main() -> None:
         "--no-torch", action="store_true", help="measure flambeau only; the page is not written"
     )
     options = parser.parse_args()
-    ours = measure(["numpy", "flambeau"], str(ROOT / "packages" / "core"))
-    rows = [
-        ["NumPy alone", "", f"{ours['numpy ms']:.0f}", f"{ours['numpy MB']:.0f}"],
-        [
-            "flambeau",
-            f"{ours['size']:.0f}",
-            f"{ours['flambeau ms']:.0f}",
-            f"{ours['flambeau MB']:.0f}",
-        ],
-    ]
-    above = ours["flambeau ms"] - ours["numpy ms"]
-    if not options.no_torch:
-        theirs = measure(["torch"], TORCH)
-        rows.append(
-            [
-                f"PyTorch ({TORCH}, CPU)",
-                f"{theirs['size']:.0f}",
-                f"{theirs['torch ms']:.0f}",
-                f"{theirs['torch MB']:.0f}",
-            ]
-        )
-    table = markdown_table(
-        ["", "installed with dependencies, MB", "import, ms", "resident after import, MB"], rows
-    )
-    text = f"{table}\n\n`import flambeau` takes {above:.0f} ms more than `import numpy`."
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="flambeau-footprint-"))
+    try:
+        text = measured(folder, with_torch=not options.no_torch)
+    finally:
+        shutil.rmtree(folder)
     print(text)
     if not options.no_torch:
         date = datetime.date.today().isoformat()
         write_between_markers(PAGE, "footprint", f"{text}\n\nMeasured on {date}: {machine()}.")
+
+
+def measured(folder: pathlib.Path, with_torch: bool) -> str:
+    """The table, and in a sentence what flambeau adds to NumPy."""
+    ours = make_environment(folder / "flambeau", str(ROOT / "packages" / "core"))
+    size = f"{installed_megabytes(folder / 'flambeau'):.0f}"
+    numpy, core = Import(ours, "numpy"), Import(ours, "flambeau")
+    added, layers = Import(ours, "flambeau", "numpy"), Import(ours, "flambeau.nn", "flambeau")
+    imports = [numpy, core, added, layers]
+    rows = {numpy: ["NumPy alone", ""], core: ["flambeau", size]}
+    if with_torch:
+        theirs = make_environment(folder / "torch", TORCH)
+        torch = Import(theirs, "torch")
+        imports.append(torch)
+        rows[torch] = [f"PyTorch ({TORCH}, CPU)", f"{installed_megabytes(folder / 'torch'):.0f}"]
+    in_turns(imports)
+    table = markdown_table(
+        ["", "installed with dependencies, MB", "import, ms", "resident after import, MB"],
+        [[*start, *one.figures] for one, start in rows.items()],
+    )
+    return (
+        f"{table}\n\n`import flambeau` takes {added.figures[0]} ms after `import numpy`, and "
+        f"`import flambeau.nn` {layers.figures[0]} ms after that."
+    )
 
 
 if __name__ == "__main__":
