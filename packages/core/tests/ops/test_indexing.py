@@ -119,7 +119,7 @@ def test_bool_scalars_add_a_dimension():
         ((3,), (0, 0), IndexError, "too many indices for tensor of dimension 1"),
         ((), 0, IndexError, "invalid index of a 0-dim tensor"),
         ((3,), slice(None, None, -1), ValueError, "step must be greater than zero"),
-        ((3,), 1.5, TypeError, "only integers, slices"),
+        ((3,), 1.5, IndexError, "only integers, slices"),
         ((3,), "a", TypeError, "only integers, slices"),
         ((3, 2), (..., ...), IndexError, "single ellipsis"),
     ],

@@ -35,6 +35,7 @@ APART = {
 }  # fmt: skip
 UNDERIVED = {
     "scatter_add": "PyTorch has no gradient for a source larger than the index", "scatter": "the same",
+    "vander": "PyTorch's own fails in double precision",
     "floor_divide": "PyTorch has none",
 }  # fmt: skip
 VIEWS = {

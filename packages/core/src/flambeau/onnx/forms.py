@@ -51,11 +51,9 @@ SCALARS: dict[str, Form] = {
         "Mul", [b.node("Sign", [x]), b.node("Floor", [b.node("Abs", [x])])]
     ),
     "ne": lambda b, x, y: b.node("Not", [b.node("Equal", [x, y])]),
-    "remainder": lambda b, x, y: b.node(
-        "Sub", [x, b.node("Mul", [y, b.node("Floor", [b.node("Div", [x, y])])])]
-    ),
+    "remainder": lambda b, x, y: _remainder(b, x, y),
     "fmod": lambda b, x, y: b.node("Mod", [x, y], fmod=1),
-    "floor_divide": lambda b, x, y: b.node("Floor", [b.node("Div", [x, y])]),
+    "floor_divide": lambda b, x, y: _floor_divide(b, x, y),
     "atan2": lambda b, y, x: _atan2(b, y, x),
     "isfinite": lambda b, x: b.node(
         "Not", [b.node("Or", [b.node("IsInf", [x]), b.node("IsNaN", [x])])]
@@ -66,6 +64,20 @@ SCALARS: dict[str, Form] = {
     "bitwise_not": lambda b, x: b.node("Not" if _is_bool(b, x) else "BitwiseNot", [x]),
     "div": lambda b, x, y: b.node("Div", [x, y]),
 }
+
+
+def _floor_divide(b: Builder, x: str, y: str) -> str:
+    """x / y rounded down. ONNX divides integers towards zero, so that what would be left is taken off first."""
+    if b.metas[x].dtype.is_floating_point:
+        return b.node("Floor", [b.node("Div", [x, y])])
+    return b.node("Div", [b.node("Sub", [x, b.node("Mod", [x, y])]), y])
+
+
+def _remainder(b: Builder, x: str, y: str) -> str:
+    """What is left of x / y rounded down."""
+    if not b.metas[x].dtype.is_floating_point:
+        return b.node("Mod", [x, y])
+    return b.node("Sub", [x, b.node("Mul", [y, b.node("Floor", [b.node("Div", [x, y])])])])
 
 
 def _is_bool(b: Builder, x: str) -> bool:

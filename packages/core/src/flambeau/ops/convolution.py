@@ -230,11 +230,19 @@ def _(xp, y, w, b, *, size, stride, padding, dilation, groups):
     return xp.ascontiguousarray(x).astype(dtype, copy=False)
 
 
+def _cropped(x: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Without the windows that only an output padding as large as the stride makes room for."""
+    for d in range(2, x.ndim):
+        if x.shape[d] != shape[d]:
+            x = x.narrow(d, 0, shape[d])
+    return x
+
+
 @convolution_input.vjp
 def _(g, _out, input, weight, bias: Meta, *, stride, padding, dilation, groups):
     options = (stride, padding, dilation, groups)
     return (
-        lambda: convolution(g, weight, None, *options),
+        lambda: _cropped(convolution(g, weight, None, *options), input.shape),
         lambda: convolution_weight(g, input, weight.shape[2:], *options),
         lambda: _sum_but_channels(g),
     )

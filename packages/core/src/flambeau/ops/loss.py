@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from .._base import dtypes
 from .._base.checks import check
 from ..runtime import state
 from ..runtime.families import composite
@@ -124,6 +125,7 @@ def nll_loss(
     """
     _check_classes("nll_loss", input, target, weight)
     dim = 1 if input.ndim > 1 else 0
+    target = target.long()
     ignored = target == ignore_index
     safe = where(ignored, zeros_like(target), target)
     try:
@@ -152,9 +154,10 @@ def _explain_target(target: Tensor, classes: int, error: Exception) -> None:
 
 def _check_classes(name: str, input: Tensor, target: Tensor, weight: Any) -> None:
     check(
-        not target.dtype.is_floating_point,
+        target.dtype in (dtypes.int64, dtypes.uint8),
         lambda: (
-            f"expected scalar type Long but found {target.dtype.name}: {name} takes class indices"
+            f"{name}: expected target dtype to be Long or Byte, but got {target.dtype}: "
+            "a target is class indices"
         ),
     )
     if input.ndim == 1:
@@ -435,7 +438,7 @@ def hinge_embedding_loss(
     tensor(0.5000)
     """
     zero = zeros_like(input)
-    loss = where(target == 1, input, zero) + where(target == -1, relu(margin - input), zero)
+    loss = where(target == -1, zero, input) + where(target == 1, zero, relu(margin - input))
     return reduce(loss, reduction)
 
 

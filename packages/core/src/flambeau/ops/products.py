@@ -274,7 +274,7 @@ def cov(
         else:
             left = total - correction * (weights * aweights).sum() / total
         out = (centred * weights) @ centred.mT.conj() / clamp(left.to(x.dtype), min=0)
-    return out.squeeze() if input.ndim < 2 else out
+    return out.squeeze()
 
 
 def clamp_count(n: float) -> float:

@@ -14,7 +14,7 @@ from ..runtime.promotion import BOOL_TO_INT
 from ..runtime.reduce import Combine, reduced_shape
 from ..runtime.tensor import Tensor
 from .arithmetic import true_divide
-from .comparison import eq
+from .comparison import eq, where
 from .exponential import sqrt
 
 
@@ -247,6 +247,10 @@ def var(
     """
     if isinstance(dim, bool):
         dim, unbiased = None, dim
+    if input.is_complex():
+        parts = input.real, input.imag
+        real, imag = (var(p, dim, unbiased, keepdim, correction=correction) for p in parts)
+        return real + imag
     if correction is None:
         correction = 1 if unbiased is None or unbiased else 0
     n = _count(input.shape, dim)
@@ -271,7 +275,9 @@ def std(
     >>> flambeau.std(flambeau.tensor([1.0, 2.0, 3.0]))
     tensor(1.)
     """
-    return sqrt(var(input, dim, unbiased, keepdim, correction=correction))
+    variance = var(input, dim, unbiased, keepdim, correction=correction)
+    constant = variance == 0  # there PyTorch's gradient is zero, the root's infinite
+    return where(constant, variance, sqrt(where(constant, 1, variance)))
 
 
 @composite
@@ -289,6 +295,8 @@ def var_mean(
     >>> flambeau.var_mean(flambeau.tensor([1.0, 2.0, 3.0]))
     (tensor(1.), tensor(2.))
     """
+    if isinstance(dim, bool):
+        dim, unbiased = None, dim
     return var(input, dim, unbiased, keepdim, correction=correction), mean(input, dim, keepdim)
 
 
@@ -462,7 +470,7 @@ def norm2(input: Meta, dim: object, keepdim: bool):
 
 @norm2.kernel
 def _(xp, x, *, dim, keepdim):
-    dims = wrap_dims(dim, x.ndim)
+    dims = wrap_dims(dim, x.ndim) if x.ndim else ()
     a = xp.abs(x) if x.dtype.kind == "c" else x
     return xp.sqrt(xp.sum(a * a, axis=dims, keepdims=keepdim)).astype(a.dtype)
 

@@ -171,7 +171,7 @@ def _quantile(
         bool(((q >= 0) & (q <= 1)).all()), lambda: f"{name}() q values must be in the range [0, 1]"
     )
     rank = input.ndim
-    x = input.reshape(-1) if dim is None else input.movedim(dim, -1)
+    x = input.reshape(-1) if dim is None or not rank else input.movedim(dim, -1)
     ordered = sort(x, -1).values
     n = x.shape[-1]
     count = (~isnan(x)).sum(-1, True) if skip else (where(isnan(x).any(-1, True), 0, n))
@@ -313,6 +313,8 @@ def diff(
     """
     check(input.ndim, lambda: "diff expects input to be at least one-dimensional")
     check(n >= 0, lambda: f"order must be non-negative but got {n}")
+    if n == 0:
+        return input.clone()
     d = wrap_dim(dim, input.ndim)
     x = (
         cat([p for p in (prepend, input, append) if p is not None], d)

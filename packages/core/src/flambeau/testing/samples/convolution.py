@@ -20,6 +20,11 @@ def convolution_input(make: Make) -> Iterator[Sample]:
     yield Sample(make(2, 2, 4), make(2, 2, 2), None, (6,), (2,), ((1, 2),), (2,), 2)
 
 
+def _padded_behind(make: Make) -> Iterator[Sample]:
+    """An output padding as large as the stride: one window more than there are inputs."""
+    yield Sample(make(1, 2, 3), make(2, 2, 2), None, 1, 0, 1, 1, 2, onnx=False)
+
+
 def convolution_weight(make: Make) -> Iterator[Sample]:
     """The gradient for the weight."""
     yield Sample(make(2, 2, 5), make(2, 3, 3), (3,), (1,), ((0, 0),), (1,), 1)
@@ -58,6 +63,7 @@ def _conv_transpose(make: Make, dims: int) -> Iterator[Sample]:
 def conv_transpose1d(make: Make) -> Iterator[Sample]:
     """Batched, single, strided, in groups."""
     yield from _conv_transpose(make, 1)
+    yield from _padded_behind(make)
 
 
 def conv_transpose2d(make: Make) -> Iterator[Sample]:

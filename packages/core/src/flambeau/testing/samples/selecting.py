@@ -11,7 +11,7 @@ def index_add(make: Make) -> Iterator[Sample]:
     """Repeated places, either dimension, a factor, 0-d."""
     yield Sample(make(3, 2), 0, make.ints(4, below=3), make(4, 2), onnx=False)
     yield Sample(make(2, 3), -1, make.ints(2, below=3), make(2, 2), alpha=2, onnx=False)
-    yield Sample(make(), 0, make.ints(1, below=1), make(1), onnx=False)
+    yield Sample(make(), 0, make.ints(1, below=1), make(), onnx=False)
 
 
 def index_copy(make: Make) -> Iterator[Sample]:
