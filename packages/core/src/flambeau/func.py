@@ -271,7 +271,7 @@ def vmap(
             raise ValueError(
                 f"vmap: in_dims is not compatible with the structure of inputs: {in_dims!r}"
             )
-        sizes = {x.shape[d] for x, d in zip(flat, dims) if d is not None}
+        sizes = {_mapped_size(x, d) for x, d in zip(flat, dims) if d is not None}
         if not sizes:
             raise ValueError(
                 "vmap: at least one input must have a dimension to map over; all in_dims are None"
@@ -295,6 +295,16 @@ def vmap(
         return _gather_parts(parts, out_dims)
 
     return run
+
+
+def _mapped_size(x: Tensor, dim: int) -> int:
+    """The size of the dimension to map over."""
+    if not -x.ndim <= dim < x.ndim:
+        raise ValueError(
+            f"vmap: Got in_dim={dim} for an input, but that input is a Tensor of dimensionality {x.ndim} "
+            f"so expected in_dim to satisfy -{x.ndim} <= in_dim < {x.ndim}."
+        )
+    return x.shape[dim]
 
 
 def _spread(in_dims: Any, args: tuple) -> list:

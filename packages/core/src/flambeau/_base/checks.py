@@ -50,7 +50,7 @@ def broadcast_shapes(*shapes: Shape) -> Shape:
     ndim = max(map(len, shapes))
     out = [1] * ndim
     for shape in shapes:
-        for i, n in enumerate(shape, ndim - len(shape)):
+        for i, n in zip(range(ndim - 1, -1, -1), reversed(shape)):
             if n != 1 and out[i] != n:
                 if out[i] != 1:
                     raise RuntimeError(

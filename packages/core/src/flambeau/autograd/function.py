@@ -67,19 +67,29 @@ class _CustomRule:
             tape.unpack(node)
         result = self.cls.backward(ctx, *given)  # type: ignore[attr-defined]
         result = result if isinstance(result, tuple) else (result,)
-        places = node.attrs["places"]
+        shapes = node.attrs["shapes"]
         total = node.attrs["count"]
-        if len(result) < total and any(r is not None for r in result[total:]):
-            raise RuntimeError(
-                f"{self.name}.backward returned {len(result)} gradients for {total} inputs"
-            )
         if len(result) != total:
             if len(result) < total or any(r is not None for r in result[total:]):
                 raise RuntimeError(
                     f"function {self.name}Backward returned an incorrect number of gradients "
                     f"(expected {total}, got {len(result)})"
                 )
-        return [result[p] for p in places]
+        return [self._fitting(result[p], shape, p) for p, shape in shapes.items()]
+
+    def _fitting(self, g: Any, shape: tuple, place: int) -> Tensor | None:
+        """A returned gradient in its input's shape: one that was broadcast is summed, any other refused."""
+        if g is None or isinstance(g, Tensor) and tuple(g.shape) == shape:
+            return g
+        named = f"Function {self.name}Backward returned an invalid gradient at index {place}"
+        if not isinstance(g, Tensor):
+            raise RuntimeError(f"{named} - expected Tensor or None (got {type(g).__name__})")
+        try:
+            return g.sum_to_size(*shape)
+        except RuntimeError as error:
+            raise RuntimeError(
+                f"{named} - got {list(g.shape)} but expected shape compatible with {list(shape)}"
+            ) from error
 
     fast = pullback
 
@@ -144,7 +154,7 @@ def _attach(
 ) -> Any:
     node = new(_CustomNode)
     node.op = _CustomRule(cls)
-    node.attrs = {"ctx": ctx, "places": [i for i, _ in tensors], "count": len(args)}
+    node.attrs = {"ctx": ctx, "shapes": {i: tuple(a.shape) for i, a in tensors}, "count": len(args)}
     node.edges = tuple(edges)
     node.saved = ("context",)
     several = isinstance(out, (tuple, list))
@@ -177,6 +187,7 @@ def _attach(
     ctx._saved = ()
     if several:
         node.outputs, node.simple = tuple(o._meta for o in outs), False
+        node.fills = ctx._materialize
     for i, o in enumerate(outs):
         if isinstance(o, Tensor) and id(o) not in plain and o.dtype.category >= 2:
             o._node = tape.Output(node, i) if several else node

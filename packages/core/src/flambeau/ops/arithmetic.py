@@ -5,7 +5,7 @@ from __future__ import annotations
 from .. import ir
 from .._base import dtypes
 from ..runtime.families import composite, elementwise
-from ..runtime.promotion import INT_TO_FLOAT, NO_BOOL, SAME, refusing
+from ..runtime.promotion import INT_DIVISOR, INT_TO_FLOAT, NO_BOOL, SAME, refusing
 from ..runtime.tensor import Tensor
 from .rounding import floor, trunc
 
@@ -54,7 +54,7 @@ def true_divide(input, other):
     return ir.div(input, other)
 
 
-@elementwise(promote=SAME)
+@elementwise(promote=INT_DIVISOR)
 def floor_divide(input, other):
     """Quotient rounded down.
 
@@ -102,7 +102,7 @@ def _is_float(*operands: object) -> bool:
     )
 
 
-@elementwise(promote=SAME)
+@elementwise(promote=INT_DIVISOR)
 def remainder(input, other):
     """Remainder of the division rounded down; it has the sign of `other`, as Python's %.
 
@@ -113,7 +113,7 @@ def remainder(input, other):
     return ir.remainder(input, other)
 
 
-@elementwise(promote=SAME)
+@elementwise(promote=INT_DIVISOR)
 def fmod(input, other):
     """Remainder of the division rounded towards zero; it has the sign of `input`, as C's fmod.
 

@@ -45,7 +45,9 @@ def size_of(size: tuple) -> tuple[int, ...]:
         size = tuple(size[0])
     shape = as_size(size)
     if any(n < 0 for n in shape):
-        raise RuntimeError(f"Trying to create tensor with negative dimension {min(shape)}: {list(shape)}")
+        raise RuntimeError(
+            f"Trying to create tensor with negative dimension {min(shape)}: {list(shape)}"
+        )
     return shape
 
 
@@ -68,11 +70,19 @@ def _(builder, *, shape, value, dtype, device):
     return builder.node("Expand", [builder.number(value, dtype), builder.ints(shape)])
 
 
-def _filled(shape: tuple[int, ...], value: Any, dt: Any, device: Any, requires_grad: bool, fallback: dtype) -> Tensor:
+def _filled(
+    shape: tuple[int, ...], value: Any, dt: Any, device: Any, requires_grad: bool, fallback: dtype
+) -> Tensor:
     kind = fallback if dt is None else as_dtype(dt)
     where = as_device(device)
-    if where is CPU and not state.active:  # nobody to tell: the kernel itself, at a third of a call's price
-        out = wrap(fill_new.op.kernels[None](of_device("cpu").xp, shape=shape, value=value, dtype=kind, device=where))
+    if (
+        where is CPU and not state.active
+    ):  # nobody to tell: the kernel itself, at a third of a call's price
+        out = wrap(
+            fill_new.op.kernels[None](
+                of_device("cpu").xp, shape=shape, value=value, dtype=kind, device=where
+            )
+        )
     else:
         out = fill_new(shape=shape, value=value, dtype=kind, device=where)
     if requires_grad:
@@ -89,7 +99,9 @@ def zeros(*size: Any, out: Any = None, dtype: Any = None, layout: Any = None, de
     tensor([[0., 0., 0.],
             [0., 0., 0.]])
     """
-    return _into(out, _filled(size_of(size), 0, dtype, device, requires_grad, dtypes.get_default_dtype()))
+    return _into(
+        out, _filled(size_of(size), 0, dtype, device, requires_grad, dtypes.get_default_dtype())
+    )
 
 
 def ones(*size: Any, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None,
@@ -100,7 +112,9 @@ def ones(*size: Any, out: Any = None, dtype: Any = None, layout: Any = None, dev
     >>> flambeau.ones(3)
     tensor([1., 1., 1.])
     """
-    return _into(out, _filled(size_of(size), 1, dtype, device, requires_grad, dtypes.get_default_dtype()))
+    return _into(
+        out, _filled(size_of(size), 1, dtype, device, requires_grad, dtypes.get_default_dtype())
+    )
 
 
 def empty(*size: Any, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None,
@@ -111,7 +125,9 @@ def empty(*size: Any, out: Any = None, dtype: Any = None, layout: Any = None, de
     >>> flambeau.empty(2, 3).shape
     flambeau.Size([2, 3])
     """
-    return _into(out, _filled(size_of(size), 0, dtype, device, requires_grad, dtypes.get_default_dtype()))
+    return _into(
+        out, _filled(size_of(size), 0, dtype, device, requires_grad, dtypes.get_default_dtype())
+    )
 
 
 def full(size: Any, fill_value: Any, *, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None,
@@ -138,7 +154,12 @@ def _into(out: Any, made: Tensor) -> Tensor:
 
 def _like(input: Tensor, value: Any, dtype: Any, device: Any, requires_grad: bool) -> Tensor:
     made = _filled(
-        tuple(input.shape), value, dtype, input.device if device is None else device, requires_grad, input.dtype
+        tuple(input.shape),
+        value,
+        dtype,
+        input.device if device is None else device,
+        requires_grad,
+        input.dtype,
     )
     return input.batched_like(made) if input._level else made  # type: ignore[attr-defined]
 
@@ -227,9 +248,15 @@ def arange(start: Any, end: Any = None, step: Any = 1, *, out: Any = None, dtype
         start, end = 0, start
     start, end, step = (v.item() if isinstance(v, Tensor) else v for v in (start, end, step))
     check(step != 0, lambda: "step must be nonzero")
-    check((end - start) * step >= 0, lambda: "upper bound and lower bound inconsistent with step sign")
+    check(
+        (end - start) * step >= 0, lambda: "upper bound and lower bound inconsistent with step sign"
+    )
     whole = all(isinstance(v, int) for v in (start, end, step))
-    kind = (dtypes.int64 if whole else dtypes.get_default_dtype()) if dtype is None else as_dtype(dtype)
+    kind = (
+        (dtypes.int64 if whole else dtypes.get_default_dtype())
+        if dtype is None
+        else as_dtype(dtype)
+    )
     count = -(-(end - start) // step) if whole else math.ceil((end - start) / step)
     made = range_new(start=start, step=step, count=int(count), dtype=kind, device=as_device(device))
     if requires_grad:
@@ -250,12 +277,20 @@ def linspace(start: Any, end: Any, steps: int, *, out: Any = None, dtype: Any = 
     start, end = float(start), float(end)
     step = (end - start) / (steps - 1) if steps > 1 else 0.0
     half = steps // 2
-    low = range_new(start=start, step=step, count=half if steps > 1 else steps, dtype=kind, device=as_device(device))
+    low = range_new(
+        start=start,
+        step=step,
+        count=half if steps > 1 else steps,
+        dtype=kind,
+        device=as_device(device),
+    )
     if steps > 1:  # counted from both ends, as PyTorch does, so that the last is exact
         from .joining import cat
 
         n = steps - half
-        high = range_new(start=end - step * (n - 1), step=step, count=n - 1, dtype=kind, device=low.device)
+        high = range_new(
+            start=end - step * (n - 1), step=step, count=n - 1, dtype=kind, device=low.device
+        )
         last = _filled((1,), end, kind, low.device, False, kind)
         low = cat([low, high, last])
     if requires_grad:
@@ -292,7 +327,9 @@ def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: b
     if isinstance(data, Tensor):
         from .casting import convert
 
-        made = convert(data.detach(), kind, None if device is None else as_device(device), copy=True)
+        made = convert(
+            data.detach(), kind, None if device is None else as_device(device), copy=True
+        )
     else:
         where = as_device(device)
         made = wrap(_array_of(data, kind))
@@ -352,7 +389,12 @@ def _bad_data(data: Any, error: Exception) -> Exception:
 
 def _holds_tensor(data: Sequence[Any]) -> bool:
     first = data[0]
-    return isinstance(first, Tensor) or isinstance(first, (list, tuple)) and bool(first) and _holds_tensor(first)
+    return (
+        isinstance(first, Tensor)
+        or isinstance(first, (list, tuple))
+        and bool(first)
+        and _holds_tensor(first)
+    )
 
 
 def _unpack(data: Any) -> Any:
@@ -394,7 +436,9 @@ def from_numpy(array: Any) -> Tensor:
     dtypes.from_numpy(array.dtype)
     of_array(array)
     if not array.dtype.isnative:
-        raise ValueError("given numpy array has byte order different from the native byte order. Conversion between byte orders is currently not supported.")
+        raise ValueError(
+            "given numpy array has byte order different from the native byte order. Conversion between byte orders is currently not supported."
+        )
     if any(s < 0 for s in array.strides):
         raise ValueError(
             "At least one stride in the given numpy array is negative, and tensors with negative strides are not "
@@ -418,7 +462,9 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
         return convert(data, kind, where)
     if hasattr(data, "__array_interface__") and hasattr(data, "strides") and data.dtype.isnative:
         if all(s >= 0 for s in data.strides) and hasattr(data, "reshape"):
-            array = data if hasattr(data, "flags") and data.ndim else of_device("cpu").xp.asarray(data)
+            array = (
+                data if hasattr(data, "flags") and data.ndim else of_device("cpu").xp.asarray(data)
+            )
             return convert(from_numpy(array), kind, where)
     return tensor(data, dtype=dtype, device=device)
 
@@ -442,7 +488,9 @@ def tril(input: Meta, diagonal: int = 0):
     tensor([[1., 0.],
             [1., 1.]])
     """
-    check(input.ndim >= 2, lambda: f"tril: input tensor must have at least 2 dimensions, got {input}")
+    check(
+        input.ndim >= 2, lambda: f"tril: input tensor must have at least 2 dimensions, got {input}"
+    )
     return input
 
 
@@ -475,7 +523,9 @@ def triu(input: Meta, diagonal: int = 0):
     tensor([[1., 1.],
             [0., 1.]])
     """
-    check(input.ndim >= 2, lambda: f"triu: input tensor must have at least 2 dimensions, got {input}")
+    check(
+        input.ndim >= 2, lambda: f"triu: input tensor must have at least 2 dimensions, got {input}"
+    )
     return input
 
 
@@ -508,9 +558,16 @@ def one_hot(input: Tensor, num_classes: int = -1):
     tensor([[1, 0, 0],
             [0, 0, 1]])
     """
-    check(input.dtype is dtypes.int64, lambda: f"one_hot is only applicable to index tensor of type LongTensor, got {input.dtype}")
+    check(
+        input.dtype is dtypes.int64,
+        lambda: f"one_hot is only applicable to index tensor of type LongTensor, got {input.dtype}",
+    )
+    check(not input.numel() or int(input.min()) >= 0, lambda: "Class values must be non-negative.")
     if num_classes == -1:
         num_classes = int(input.max()) + 1 if input.numel() else 0
     else:
-        check(not input.numel() or int(input.max()) < num_classes, lambda: "Class values must be smaller than num_classes.")
+        check(
+            not input.numel() or int(input.max()) < num_classes,
+            lambda: "Class values must be smaller than num_classes.",
+        )
     return (input.unsqueeze(-1) == arange(num_classes, device=input.device)).to(dtypes.int64)

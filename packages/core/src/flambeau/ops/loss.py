@@ -392,7 +392,11 @@ def _variances(input: Tensor, var: Any) -> Tensor:
         return var
     if tuple(var.shape) == tuple(input.shape[:-1]):
         return var.unsqueeze(-1)
-    if var.ndim == input.ndim and tuple(var.shape[:-1]) == tuple(input.shape[:-1]) and var.shape[-1] == 1:
+    if (
+        var.ndim == input.ndim
+        and tuple(var.shape[:-1]) == tuple(input.shape[:-1])
+        and var.shape[-1] == 1
+    ):
         return var
     raise ValueError("var is of incorrect size")
 

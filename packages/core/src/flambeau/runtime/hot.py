@@ -17,7 +17,7 @@ from .. import ir
 from . import dispatch, state, tape
 from .elementwise import ElementwiseRule
 from .operator import Operator
-from .promotion import INT_TO_FLOAT
+from .promotion import INT_DIVISOR, INT_TO_FLOAT
 from .tensor import Box, Tensor, history, new
 
 ndarray = np.ndarray
@@ -41,7 +41,7 @@ def make(op: Operator, rule: ElementwiseRule) -> Callable[..., Any] | None:
     if not isinstance(ufunc, np.ufunc):
         return None
     floats = op.promote is INT_TO_FLOAT
-    third = None if floats else I64
+    third = None if floats or op.promote is INT_DIVISOR else I64
     if len(op.arrays) == 1:
         return unary(op, rule, ufunc, third)
     public = binary(op, rule, ufunc, third, slow(op))

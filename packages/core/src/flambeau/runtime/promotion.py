@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from .._base import dtypes
 from .._base.dtypes import FLOAT, combine, dtype, of_number, promote_types
 from .operator import Operator, registry
@@ -89,12 +91,27 @@ def TO_BOOL(op: Operator, arrays: tuple, attrs: dict) -> tuple:
 def NO_BOOL(op: Operator, arrays: tuple, attrs: dict) -> tuple:
     """As SAME, refusing bools, for which PyTorch has no subtraction and no sign change."""
     target = result_type(*arrays)
-    if target is dtypes.bool_:
+    if any(
+        x.dtype is dtypes.bool_ if isinstance(x, Tensor) else isinstance(x, bool) for x in arrays
+    ):
         raise RuntimeError(
             f"{op.name}: the operator is not supported for bool tensors; "
             "use `^` or logical_xor() for a difference, `~` or logical_not() for a negation"
         )
     return _cast(arrays, target)
+
+
+def INT_DIVISOR(op: Operator, arrays: tuple, attrs: dict) -> tuple:
+    """As SAME, refusing a zero among integer divisors: no integer stands for the quotient. (A GPU is not asked.)"""
+    made = _cast(arrays, result_type(*arrays))
+    divisor = made[1]
+    if isinstance(divisor, Tensor):
+        raw = divisor.__dict__.get("_array")
+        if type(raw) is np.ndarray and divisor.dtype.category < FLOAT and not raw.all():
+            raise RuntimeError("ZeroDivisionError")
+    elif type(divisor) is int and divisor == 0:
+        raise RuntimeError("ZeroDivisionError")
+    return made
 
 
 def refusing(*kinds: str) -> Promotion:

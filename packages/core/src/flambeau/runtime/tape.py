@@ -35,6 +35,7 @@ class Node:
     versions: tuple | None = None  # of the saved tensors; None: all zero
     out: Any = None
     outputs: tuple[Meta, ...] | None = None  # of a call with several results
+    fills = True  # of a call with several results: gradients that did not arrive are zeros for its rule, not None
     hooks: dict[int, Callable] | None = None  # tensor hooks: on the gradient that arrives
     prehooks: dict[int, Callable] | None = None  # node pre-hooks
     posthooks: dict[int, Callable] | None = None  # node hooks
@@ -48,7 +49,10 @@ class Node:
 
     def name(self) -> str:
         """PyTorch's name of the node, such as AddBackward0."""
-        words = self.op.name.strip("_").split("_")
+        name = self.op.name.strip("_")
+        if name == "copy_slices":
+            return "CopySlices"
+        words = _NAMED.get(name, name).split("_")
         return "".join(w.capitalize() for w in words) + "Backward0"
 
     @property
@@ -71,6 +75,18 @@ class Node:
 
     def __repr__(self) -> str:
         return f"<{self.name()} object at {id(self):#x}>"
+
+
+# Operators whose nodes PyTorch prints under another name.
+_NAMED = {
+    "true_divide": "div",
+    "reshape": "view",
+    "to_dtype": "to_copy",
+    "norm2": "linalg_vector_norm",
+    "clamp_number": "clamp",
+    "max_pool": "max_pool2_d_with_indices",
+    "pad_constant": "constant_pad_nd",
+}
 
 
 class Output:
@@ -277,7 +293,13 @@ def set_anomaly(on: bool) -> None:
 
 
 def check_writable(target: Tensor) -> None:
-    """Refuses an in-place write that autograd cannot follow."""
+    """Refuses an in-place write into elements that share memory, and one that autograd cannot follow."""
+    array = target.__dict__.get("_array")
+    if array is not None and 0 in array.strides and overlaps(array):
+        raise RuntimeError(
+            "unsupported operation: more than one element of the written-to tensor refers to a single memory "
+            "location. Please clone() the tensor before performing the operation."
+        )
     if not local.grad:
         return
     if type(history(target)) is Leaf:
@@ -288,6 +310,13 @@ def check_writable(target: Tensor) -> None:
         raise RuntimeError(
             "a view of a leaf Variable that requires grad is being used in an in-place operation."
         )
+
+
+def overlaps(array: Any) -> bool:
+    """Whether elements of an expanded array share memory: a dimension of several elements and no stride."""
+    return (
+        any(step == 0 and n > 1 for n, step in zip(array.shape, array.strides)) and array.size > 0
+    )
 
 
 def rebase(target: Tensor, value: Tensor) -> None:
@@ -513,7 +542,9 @@ def place(arrived: dict[Any, Any], node: Node, index: int, g: Tensor) -> None:
 
 def step(node: Node, g: Any, needs: tuple) -> Sequence[Any]:
     """One node's rule, with its hooks."""
-    if node.outputs is not None:
+    if node.outputs is not None and not node.fills:
+        g = tuple(g)
+    elif node.outputs is not None:
         fill = registry["fill_new"].public
         g = tuple(
             [
