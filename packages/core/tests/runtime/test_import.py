@@ -54,9 +54,8 @@ def test_what_networks_need_waits_until_it_is_touched():
 
 
 @pytest.mark.slow
-def test_importing_takes_at_most_50_ms_over_numpy(tmp_path, monkeypatch):
-    monkeypatch.setenv(
-        "PYTHONPYCACHEPREFIX", str(tmp_path)
-    )  # bytecode of its own: the first run writes it
-    run(TIME)
-    assert min(float(run(TIME)) for _ in range(5)) < 0.05
+def test_importing_takes_at_most_50_ms_over_numpy(tmp_path):
+    # Bytecode is read in any real second start: the first run here writes it, to a place of its own.
+    settings = {"PYTHONPYCACHEPREFIX": str(tmp_path), "PYTHONDONTWRITEBYTECODE": ""}
+    run(TIME, **settings)
+    assert min(float(run(TIME, **settings)) for _ in range(5)) < 0.05
