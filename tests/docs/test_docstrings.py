@@ -78,7 +78,8 @@ def test_docstring(
     monkeypatch.chdir(tmp_path)
     flambeau.manual_seed(0)
     common = {"nn": flambeau.nn, "F": flambeau.nn.functional, "optim": flambeau.optim}
-    example.globs |= {"flambeau": flambeau} | common
+    # As at a prompt: a function written in an example is the user's, not the module's.
+    example.globs |= {"flambeau": flambeau, "__name__": "__main__"} | common
     report: list[str] = []
     doctest.DocTestRunner(optionflags=OPTIONS).run(example, out=report.append)
     assert not report, "".join(report)
