@@ -303,7 +303,10 @@ def member(name: str, value: Any, shadowed: set[str]) -> str:
     if isinstance(value, property):
         return attribute(name, value, shadowed)
     if isinstance(value, FunctionType):
-        return function(name, *plain(value, shadowed, bound=True), indent, value.__doc__)
+        params, result = plain(value, shadowed, bound=True)
+        if name.endswith("_") and not name.startswith("_") and result == "Tensor":
+            result = "Self"  # written in place: a Parameter stays one
+        return function(name, params, result, indent, value.__doc__)
     return (
         f"{indent}{name}: {said('None' if value is None else value.__class__.__name__, shadowed)}\n"
     )

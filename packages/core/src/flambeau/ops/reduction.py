@@ -296,7 +296,7 @@ def var_mean(
     (tensor(1.), tensor(2.))
     """
     if isinstance(dim, bool):
-        dim, unbiased = None, dim
+        unbiased, dim = dim, None
     return var(input, dim, unbiased, keepdim, correction=correction), mean(input, dim, keepdim)
 
 

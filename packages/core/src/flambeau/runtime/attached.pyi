@@ -361,7 +361,7 @@ class Attached:
     def contiguous(self, memory_format: object = None) -> Tensor:
         """`input` itself if its memory is in row-major order, else a copy that is."""
 
-    def copy_(self, src: Any, non_blocking: _bool = False) -> Tensor:
+    def copy_(self, src: Any, non_blocking: _bool = False) -> Self:
         """The elements of `src`, broadcast and cast, written into this tensor."""
 
     def copysign(self, *args: Any, **kwargs: Any) -> Any:
@@ -440,7 +440,7 @@ class Attached:
     def detach(self) -> Tensor:
         """The same memory without history."""
 
-    def detach_(self) -> Tensor:
+    def detach_(self) -> Self:
         """Drops this tensor's history."""
 
     def diag(self, *args: Any, **kwargs: Any) -> Any:
@@ -534,10 +534,10 @@ class Attached:
     def expm1_(self) -> Self:
         """In-place version of `expm1`."""
 
-    def exponential_(self, lambd: _float = 1, *, generator: Any = None) -> Tensor:
+    def exponential_(self, lambd: _float = 1, *, generator: Any = None) -> Self:
         """Fills with exponentially distributed numbers of rate lambd."""
 
-    def fill_(self, value: Any) -> Tensor:
+    def fill_(self, value: Any) -> Self:
         """One number written everywhere."""
 
     def flatten(self, start_dim: _int = 0, end_dim: _int = -1) -> Tensor:
@@ -1067,7 +1067,7 @@ class Attached:
     ) -> Tensor:
         """Vector p-norm over all elements or over `dim`; "fro" is p = 2."""
 
-    def normal_(self, mean: _float = 0, std: _float = 1, *, generator: Any = None) -> Tensor:
+    def normal_(self, mean: _float = 0, std: _float = 1, *, generator: Any = None) -> Self:
         """Fills with normal numbers."""
 
     def numel(self) -> _int:
@@ -1132,7 +1132,7 @@ class Attached:
         to: _int | None = None,
         *,
         generator: Any = None,
-    ) -> Tensor:
+    ) -> Self:
         """Fills with integers in [from, to), in [0, to) for one argument, over the dtype's whole range for none."""
 
     def ravel(self, *args: Any, **kwargs: Any) -> Any:
@@ -1184,7 +1184,7 @@ class Attached:
     ) -> Tensor:
         """Each element (or slice along `dim`) repeated in place."""
 
-    def requires_grad_(self, requires_grad: _bool = True) -> Tensor:
+    def requires_grad_(self, requires_grad: _bool = True) -> Self:
         """Says whether gradients are to be kept for this leaf."""
 
     @overload
@@ -1264,7 +1264,7 @@ class Attached:
     def sgn(self) -> Tensor:
         """Each element's direction: x / |x|, and 0 for 0; for real numbers the sign."""
 
-    def share_memory_(self) -> Tensor:
+    def share_memory_(self) -> Self:
         """Moves the data to memory that processes forked from now on share; in place."""
 
     def short(self, memory_format: Any = None) -> Tensor:
@@ -1482,7 +1482,7 @@ class Attached:
     def unfold(self, dimension: _int, size: _int, step: _int) -> Tensor:
         """All windows of `size` along a dimension, every `step`; the window is the last dimension of the view."""
 
-    def uniform_(self, a: _float = 0, b: _float = 1, *, generator: Any = None) -> Tensor:
+    def uniform_(self, a: _float = 0, b: _float = 1, *, generator: Any = None) -> Self:
         """Fills with uniform numbers in [a, b)."""
 
     def unique(
@@ -1541,7 +1541,7 @@ class Attached:
     def xlogy(self, other: Tensor) -> Tensor:
         """input * log(other), 0 where input is 0."""
 
-    def zero_(self) -> Tensor:
+    def zero_(self) -> Self:
         """Zeros written everywhere."""
 
     def __abs__(self) -> Tensor:

@@ -28,7 +28,7 @@ else:
 new = object.__new__
 
 
-class Size(tuple):
+class Size(tuple[int, ...]):
     """A shape: a tuple of ints that prints as PyTorch's.
 
     >>> import flambeau

@@ -88,8 +88,8 @@ def linalg_matrix_norm(make: Make) -> Iterator[Sample]:
     yield Sample(make(2, 3))
     for order in (1, -1, float("inf"), float("-inf")):
         yield Sample(make(2, 3, low=0.2), order)
-    for order in (2, -2, "nuc"):
-        yield Sample(make(3, 2), order, keepdim=True, onnx=False)
+    for kind in (2, -2, "nuc"):
+        yield Sample(make(3, 2), kind, keepdim=True, onnx=False)
 
 
 def linalg_norm(make: Make) -> Iterator[Sample]:
