@@ -72,8 +72,14 @@ def test_inverse_solution_and_determinant_agree():
 @pytest.mark.parametrize(
     ("call", "text"),
     [
-        (lambda: linalg.inv(TALL), "linalg.inv: A must be batches of square matrices, but they are 4 by 3 matrices"),
-        (lambda: linalg.det(X[0, 0]), "linalg.det: The input tensor A must have at least 2 dimensions"),
+        (
+            lambda: linalg.inv(TALL),
+            "linalg.inv: A must be batches of square matrices, but they are 4 by 3 matrices",
+        ),
+        (
+            lambda: linalg.det(X[0, 0]),
+            "linalg.det: The input tensor A must have at least 2 dimensions",
+        ),
         (lambda: linalg.solve(X, TALL), "Incompatible shapes"),
         (lambda: linalg.cholesky(-positive(X)), "linalg_cholesky"),
         (lambda: linalg.inv(flambeau.zeros(2, 2)), "linalg_inv"),

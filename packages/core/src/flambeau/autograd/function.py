@@ -79,7 +79,7 @@ class _CustomRule:
 
     def _fitting(self, g: Any, shape: tuple, place: int) -> Tensor | None:
         """A returned gradient in its input's shape: one that was broadcast is summed, any other refused."""
-        if g is None or isinstance(g, Tensor) and tuple(g.shape) == shape:
+        if g is None or (isinstance(g, Tensor) and tuple(g.shape) == shape):
             return g
         named = f"Function {self.name}Backward returned an invalid gradient at index {place}"
         if not isinstance(g, Tensor):

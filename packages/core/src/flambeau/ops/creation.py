@@ -8,7 +8,7 @@ from typing import Any
 
 from .._base import dtypes
 from .._base.checks import as_size, check
-from .._base.devices import CPU, META, default
+from .._base.devices import CPU, default
 from .._base.devices import device as Device
 from ..runtime import state
 from ..runtime.backend import of_array, of_device
@@ -389,11 +389,8 @@ def _bad_data(data: Any, error: Exception) -> Exception:
 
 def _holds_tensor(data: Sequence[Any]) -> bool:
     first = data[0]
-    return (
-        isinstance(first, Tensor)
-        or isinstance(first, (list, tuple))
-        and bool(first)
-        and _holds_tensor(first)
+    return isinstance(first, Tensor) or (
+        isinstance(first, (list, tuple)) and bool(first) and _holds_tensor(first)
     )
 
 

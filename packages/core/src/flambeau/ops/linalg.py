@@ -36,7 +36,9 @@ def _floating(name: str, x: Any) -> None:
     kind = x.dtype
     check(
         kind.kind in "fc" if hasattr(kind, "kind") else kind.is_floating_point or kind.is_complex,
-        lambda: f"linalg.{name}: Expected a floating point or complex tensor as input. Got {kind.name}",
+        lambda: (
+            f"linalg.{name}: Expected a floating point or complex tensor as input. Got {kind.name}"
+        ),
     )
 
 

@@ -46,7 +46,9 @@ def matmul(input: Meta, other: Meta):
 
 @matmul.kernel
 def _(xp, a, b):
-    if a.ndim > 2 and b.ndim == 2 and a.flags.c_contiguous and a.size:  # one large product instead of many
+    if (
+        a.ndim > 2 and b.ndim == 2 and a.flags.c_contiguous and a.size
+    ):  # one large product instead of many
         return _narrowed(xp.matmul(a.reshape(-1, a.shape[-1]), b), a).reshape(
             *a.shape[:-1], b.shape[-1]
         )

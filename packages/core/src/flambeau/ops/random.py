@@ -21,7 +21,15 @@ from .creation import _into, as_device, as_dtype, size_of
 
 
 @primitive(method=False, random=True)
-def draw(*, kind: str, shape: tuple[int, ...], dtype: dtypes.dtype, device: Device, generator: Any, options: dict):
+def draw(
+    *,
+    kind: str,
+    shape: tuple[int, ...],
+    dtype: dtypes.dtype,
+    device: Device,
+    generator: Any,
+    options: dict,
+):
     """New random numbers of distribution `kind`: the operator behind rand, randn, randint, ..."""
     return Meta(shape, dtype, device)
 
@@ -36,7 +44,9 @@ def _(xp, *, kind, shape, dtype, device, generator, options):
     elif kind == "random":
         made = numbers.random(generator, shape, dtype.numpy, **options)
     else:
-        made = getattr(numbers, kind)(generator, *options.get("args", ()), shape, dtype.numpy, **options.get("kw", {}))
+        made = getattr(numbers, kind)(
+            generator, *options.get("args", ()), shape, dtype.numpy, **options.get("kw", {})
+        )
     return made if device.type == "cpu" else of_device(device).asarray(made, device)
 
 
@@ -49,9 +59,16 @@ def _drawn(kind: str, shape: tuple[int, ...], dtype: Any, device: Any, generator
            **options: Any) -> Tensor:  # fmt: skip
     kind_of = dtypes.get_default_dtype() if dtype is None else as_dtype(dtype)
     if state.local.batch:
-        return _drawn_in_batch(state.local.batch[-1], kind, shape, kind_of, device, generator, options)
+        return _drawn_in_batch(
+            state.local.batch[-1], kind, shape, kind_of, device, generator, options
+        )
     made = draw(
-        kind=kind, shape=tuple(shape), dtype=kind_of, device=as_device(device), generator=generator, options=options
+        kind=kind,
+        shape=tuple(shape),
+        dtype=kind_of,
+        device=as_device(device),
+        generator=generator,
+        options=options,
     )
     if requires_grad:
         set_requires_grad(made, True)
@@ -73,7 +90,9 @@ def _drawn_in_batch(batch: Any, kind: str, shape: tuple[int, ...], dtype: Any, d
         if kind == "randperm":
             from .joining import stack
 
-            rows = [_drawn(kind, shape, dtype, device, generator, **options) for _ in range(batch.size)]
+            rows = [
+                _drawn(kind, shape, dtype, device, generator, **options) for _ in range(batch.size)
+            ]
             return batch.wrap(stack(rows))
         return batch.wrap(_drawn(kind, (batch.size, *shape), dtype, device, generator, **options))
     finally:
@@ -112,9 +131,17 @@ def randint(low: Any = 0, high: Any = None, size: Any = None, *, generator: Gene
     """
     if size is None:
         low, high, size = 0, low, high
-    check(low < high, lambda: f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
+    check(
+        low < high,
+        lambda: f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}",
+    )
     kind = dtypes.int64 if dtype is None else dtype
-    return _into(out, _drawn("randint", size_of((size,)), kind, device, generator, requires_grad, low=low, high=high))
+    return _into(
+        out,
+        _drawn(
+            "randint", size_of((size,)), kind, device, generator, requires_grad, low=low, high=high
+        ),
+    )
 
 
 def randperm(n: int, *, generator: Generator | None = None, out: Any = None, dtype: Any = None, layout: Any = None,
@@ -167,7 +194,9 @@ def rand_like(input: Tensor, *, dtype: Any = None, layout: Any = None, device: A
     >>> flambeau.rand_like(flambeau.zeros(2)).shape
     flambeau.Size([2])
     """
-    return _drawn_like("uniform", input, *_like_kind(input, dtype, device), generator, requires_grad)
+    return _drawn_like(
+        "uniform", input, *_like_kind(input, dtype, device), generator, requires_grad
+    )
 
 
 def randn_like(input: Tensor, *, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False,
@@ -205,11 +234,17 @@ def normal(mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Gene
     """
     if isinstance(mean, Tensor) or isinstance(std, Tensor):
         like = mean if isinstance(mean, Tensor) else std
-        shape = like.shape if not (isinstance(mean, Tensor) and isinstance(std, Tensor)) else (mean + std).shape
+        shape = (
+            like.shape
+            if not (isinstance(mean, Tensor) and isinstance(std, Tensor))
+            else (mean + std).shape
+        )
         return _into(out, _drawn("normal", shape, like.dtype, like.device, generator) * std + mean)
     check(std >= 0, lambda: f"normal expects std >= 0.0, but found std {std}")
     options = {"kw": {"mean": float(mean), "std": float(std)}}
-    return _into(out, _drawn("normal", size_of((size,)), dtype, device, generator, requires_grad, **options))
+    return _into(
+        out, _drawn("normal", size_of((size,)), dtype, device, generator, requires_grad, **options)
+    )
 
 
 @composite
@@ -221,7 +256,10 @@ def bernoulli(input: Tensor, p: float | None = None, *, generator: Any = None):
     tensor([0., 1.])
     """
     if p is None:
-        check(input.dtype.is_floating_point, lambda: f"bernoulli: expected a floating input of probabilities, got {input.dtype}")
+        check(
+            input.dtype.is_floating_point,
+            lambda: f"bernoulli: expected a floating input of probabilities, got {input.dtype}",
+        )
         check(
             not input.numel() or bool((input >= 0).all() and (input <= 1).all()),
             lambda: "Expected p_in >= 0 && p_in <= 1 to be true, but got false.",
@@ -231,7 +269,9 @@ def bernoulli(input: Tensor, p: float | None = None, *, generator: Any = None):
 
 
 @composite
-def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, generator: Any = None):
+def multinomial(
+    input: Tensor, num_samples: int, replacement: bool = False, *, generator: Any = None
+):
     """Indices drawn with the weights in each row of `input`.
 
     >>> import flambeau
@@ -242,17 +282,21 @@ def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, g
     return wrap(numbers.multinomial(generator, weights, num_samples, replacement)).to(input.device)
 
 
-
 def refill(kind: str, target: Tensor, generator: Any, **options: Any) -> Tensor:
     """In-place draws: `target` filled with new numbers."""
     from ..runtime.dispatch import assign
 
-    return assign(target, _drawn_like(kind, target, target.dtype, target.device, generator, **options))
+    return assign(
+        target, _drawn_like(kind, target, target.dtype, target.device, generator, **options)
+    )
 
 
 def uniform_(self: Tensor, a: float = 0, b: float = 1, *, generator: Any = None) -> Tensor:
     """Fills with uniform numbers in [a, b)."""
-    check(a <= b, lambda: f"uniform_ expects to return a [from, to) range, but found from={a} > to={b}")
+    check(
+        a <= b,
+        lambda: f"uniform_ expects to return a [from, to) range, but found from={a} > to={b}",
+    )
     return refill("uniform", self, generator, kw={"low": float(a), "high": float(b)})
 
 
@@ -260,7 +304,9 @@ def normal_(self: Tensor, mean: float = 0, std: float = 1, *, generator: Any = N
     """Fills with normal numbers."""
     check(std >= 0, lambda: f"normal_ expects std >= 0.0, but found std={std}")
     dense = bool(self._level) or self.is_contiguous()
-    return refill("normal", self, generator, kw={"mean": float(mean), "std": float(std), "contiguous": dense})
+    return refill(
+        "normal", self, generator, kw={"mean": float(mean), "std": float(std), "contiguous": dense}
+    )
 
 
 def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Any = None) -> Tensor:
@@ -276,12 +322,17 @@ def exponential_(self: Tensor, lambd: float = 1, *, generator: Any = None) -> Te
     return refill("exponential", self, generator, args=(float(lambd),))
 
 
-def random_(self: Tensor, from_: int | None = None, to: int | None = None, *, generator: Any = None) -> Tensor:
+def random_(
+    self: Tensor, from_: int | None = None, to: int | None = None, *, generator: Any = None
+) -> Tensor:
     """Fills with integers in [from, to), in [0, to) for one argument, over the dtype's whole range for none."""
     if from_ is None:
         return refill("random", self, generator)
     low, high = (0, from_) if to is None else (from_, to)
-    check(low < high, lambda: f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
+    check(
+        low < high,
+        lambda: f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}",
+    )
     return refill("randint", self, generator, low=low, high=high)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from .._base import dtypes
 from .._base.checks import check, infer_size, wrap_dim, wrap_dims
-from ..runtime.families import composite, primitive, view as view_op
+from ..runtime.families import composite, primitive
+from ..runtime.families import view as view_op
 from ..runtime.meta import Meta
 from ..runtime.tensor import Tensor
 
@@ -87,8 +88,10 @@ def permute(input: Meta, dims: tuple[int, ...]):
     """
     check(
         len(dims) == input.ndim,
-        lambda: f"permute(sparse_coo): number of dimensions in the tensor input does not match the length of the "
-        f"desired ordering of dimensions i.e. input.dim() = {input.ndim} is not equal to len(dims) = {len(dims)}",
+        lambda: (
+            f"permute(sparse_coo): number of dimensions in the tensor input does not match the length of the "
+            f"desired ordering of dimensions i.e. input.dim() = {input.ndim} is not equal to len(dims) = {len(dims)}"
+        ),
     )
     order = wrap_dims(dims, input.ndim) if dims else ()
     return input.like([input.shape[d] for d in order])
@@ -133,7 +136,10 @@ def t(input: Tensor):
     >>> flambeau.zeros(2, 3).t().shape
     flambeau.Size([3, 2])
     """
-    check(input.ndim <= 2, lambda: f"t() expects a tensor with <= 2 dimensions, but self is {input.ndim}D")
+    check(
+        input.ndim <= 2,
+        lambda: f"t() expects a tensor with <= 2 dimensions, but self is {input.ndim}D",
+    )
     return permute(input, tuple(reversed(range(input.ndim))))
 
 
@@ -147,7 +153,10 @@ def movedim(input: Tensor, source: int | tuple[int, ...], destination: int | tup
     """
     src = wrap_dims(source, input.ndim) if source != () else ()
     dst = wrap_dims(destination, input.ndim) if destination != () else ()
-    check(len(src) == len(dst), lambda: "movedim: Invalid source or destination dims: they differ in number")
+    check(
+        len(src) == len(dst),
+        lambda: "movedim: Invalid source or destination dims: they differ in number",
+    )
     order = [d for d in range(input.ndim) if d not in src]
     for d, s in sorted(zip(dst, src)):
         order.insert(d, s)
@@ -204,7 +213,9 @@ def _squeezed(shape: tuple[int, ...], dim: object) -> tuple[int, ...]:
 
 @squeeze.kernel
 def _(xp, x, *, dim):
-    return x.reshape(_squeezed(x.shape, dim)) if x.flags.c_contiguous else x[_keep_index(x.shape, dim)]
+    return (
+        x.reshape(_squeezed(x.shape, dim)) if x.flags.c_contiguous else x[_keep_index(x.shape, dim)]
+    )
 
 
 def _keep_index(shape: tuple[int, ...], dim: object) -> tuple:
@@ -245,19 +256,28 @@ def _expanded(shape: tuple[int, ...], to: tuple[int, ...]) -> tuple[int, ...]:
     extra = len(to) - len(shape)
     check(
         extra >= 0,
-        lambda: f"expand({list(shape)}, size={list(to)}): the number of sizes provided ({len(to)}) must be greater or "
-        f"equal to the number of dimensions in the tensor ({len(shape)})",
+        lambda: (
+            f"expand({list(shape)}, size={list(to)}): the number of sizes provided ({len(to)}) must be greater or "
+            f"equal to the number of dimensions in the tensor ({len(shape)})"
+        ),
     )
     out = []
     for i, n in enumerate(to):
         old = shape[i - extra] if i >= extra else 1
         if n == -1:
-            check(i >= extra, lambda: f"expand: The expanded size -1 isn't allowed in a leading, non-existing dimension {i}")
+            check(
+                i >= extra,
+                lambda: (
+                    f"expand: The expanded size -1 isn't allowed in a leading, non-existing dimension {i}"
+                ),
+            )
             n = old
         check(
             old == n or old == 1,
-            lambda: f"The expanded size of the tensor ({n}) must match the existing size ({old}) at non-singleton "
-            f"dimension {i}.  Target sizes: {list(to)}.  Tensor sizes: {list(shape)}",
+            lambda: (
+                f"The expanded size of the tensor ({n}) must match the existing size ({old}) at non-singleton "
+                f"dimension {i}.  Target sizes: {list(to)}.  Tensor sizes: {list(shape)}"
+            ),
         )
         out.append(n)
     return tuple(out)
@@ -306,8 +326,14 @@ def sum_to_size(input: Meta, size: tuple[int, ...]):
 @sum_to_size.kernel
 def _(xp, x, *, size):
     extra = x.ndim - len(size)
-    axes = tuple(range(extra)) + tuple(i + extra for i, n in enumerate(size) if n == 1 and x.shape[i + extra] != 1)
-    return x.sum(axis=axes).reshape(tuple(size)).astype(x.dtype) if axes else x.reshape(tuple(size)).copy()
+    axes = tuple(range(extra)) + tuple(
+        i + extra for i, n in enumerate(size) if n == 1 and x.shape[i + extra] != 1
+    )
+    return (
+        x.sum(axis=axes).reshape(tuple(size)).astype(x.dtype)
+        if axes
+        else x.reshape(tuple(size)).copy()
+    )
 
 
 @sum_to_size.vjp
@@ -327,7 +353,10 @@ def _(size_, batched, x, *, size):
 def _(builder, x, *, size):
     shape = builder.metas[x].shape
     extra = len(shape) - len(size)
-    dims = [*range(extra), *(i + extra for i, n in enumerate(size) if n == 1 and shape[i + extra] != 1)]
+    dims = [
+        *range(extra),
+        *(i + extra for i, n in enumerate(size) if n == 1 and shape[i + extra] != 1),
+    ]
     return builder.reshape_to_output(builder.reduce("ReduceSum", x, dims, True) if dims else x)
 
 
@@ -431,7 +460,9 @@ def select(input: Meta, dim: int, index: int):
     n = input.shape[d]
     check(
         -n <= index < n,
-        lambda: f"select(): index {index} out of range for tensor of size {list(input.shape)} at dimension {d}",
+        lambda: (
+            f"select(): index {index} out of range for tensor of size {list(input.shape)} at dimension {d}"
+        ),
         IndexError,
     )
     return input.like((*input.shape[:d], *input.shape[d + 1 :]))
@@ -478,12 +509,17 @@ def narrow(input: Tensor, dim: int, start: int, length: int):
         IndexError,
     )
     start += n if start < 0 else 0
-    check(start + length <= n, lambda: f"start ({start}) + length ({length}) exceeds dimension size ({n}).")
+    check(
+        start + length <= n,
+        lambda: f"start ({start}) + length ({length}) exceeds dimension size ({n}).",
+    )
     return window(input, d, start, start + length, 1)
 
 
 @composite
-def split(tensor: Tensor, split_size_or_sections: int | tuple[int, ...], dim: int = 0) -> tuple[Tensor, ...]:
+def split(
+    tensor: Tensor, split_size_or_sections: int | tuple[int, ...], dim: int = 0
+) -> tuple[Tensor, ...]:
     """Views of pieces along `dim`: of one size (the last may be smaller), or of the sizes listed.
 
     >>> import flambeau
@@ -494,15 +530,25 @@ def split(tensor: Tensor, split_size_or_sections: int | tuple[int, ...], dim: in
     n = tensor.shape[d]
     if isinstance(split_size_or_sections, int):
         size = split_size_or_sections
-        check(size >= 0, lambda: f"split expects split_size be non-negative, but got split_size={size}")
-        check(size > 0 or n == 0, lambda: f"split_size can only be 0 if dimension size is 0, but got dimension size of {n}")
+        check(
+            size >= 0,
+            lambda: f"split expects split_size be non-negative, but got split_size={size}",
+        )
+        check(
+            size > 0 or n == 0,
+            lambda: (
+                f"split_size can only be 0 if dimension size is 0, but got dimension size of {n}"
+            ),
+        )
         sizes = [min(size, n - i) for i in range(0, n, size)] if n else [0]
     else:
         sizes = [int(s) for s in split_size_or_sections]
         check(
             sum(sizes) == n and all(s >= 0 for s in sizes),
-            lambda: f"split_with_sizes expects split_sizes to sum exactly to {n} (input tensor's size at dimension {d}), "
-            f"but got split_sizes={sizes}",
+            lambda: (
+                f"split_with_sizes expects split_sizes to sum exactly to {n} (input tensor's size at dimension {d}), "
+                f"but got split_sizes={sizes}"
+            ),
         )
     at, out = 0, []
     for s in sizes:
@@ -522,7 +568,11 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     check(chunks > 0, lambda: f"chunk expects `chunks` to be greater than 0, got: {chunks}")
     n = input.shape[wrap_dim(dim, input.ndim)]
     size = -(-n // chunks)
-    return split(input, size, dim) if size else tuple(window(input, dim, 0, 0, 1) for _ in range(chunks))
+    return (
+        split(input, size, dim)
+        if size
+        else tuple(window(input, dim, 0, 0, 1) for _ in range(chunks))
+    )
 
 
 @composite
@@ -555,7 +605,9 @@ def diagonal(input: Meta, offset: int = 0, dim1: int = 0, dim2: int = 1):
 @diagonal.kernel
 def _(xp, x, *, offset, dim1, dim2):
     made = xp.diagonal(x, offset, dim1, dim2)
-    if not getattr(getattr(made, "flags", None), "writeable", True) and x.flags.writeable:  # NumPy's alone
+    if (
+        not getattr(getattr(made, "flags", None), "writeable", True) and x.flags.writeable
+    ):  # NumPy's alone
         start = x
         if offset and made.size:
             cut = [slice(None)] * x.ndim
@@ -613,7 +665,9 @@ def unfold(input: Meta, dimension: int, size: int, step: int):
     """
     d = wrap_dim(dimension, input.ndim)
     if not input.ndim:
-        check(size <= 1, lambda: f"maximum size for tensor at dimension {d} is 1 but size is {size}")
+        check(
+            size <= 1, lambda: f"maximum size for tensor at dimension {d} is 1 but size is {size}"
+        )
         return input.like((size,))
     n = input.shape[d]
     check(size >= 0, lambda: f"size is {size} but must be >= 0")
@@ -625,7 +679,10 @@ def unfold(input: Meta, dimension: int, size: int, step: int):
 @unfold.kernel
 def _(xp, x, *, dimension, size, step):
     # Checked here too: a window past the end would read memory that is not the tensor's.
-    check(step > 0 and 0 <= size <= (x.shape[dimension] if x.ndim else 1), lambda: f"maximum size for the dimension does not allow windows of {size} every {step}")
+    check(
+        step > 0 and 0 <= size <= (x.shape[dimension] if x.ndim else 1),
+        lambda: f"maximum size for the dimension does not allow windows of {size} every {step}",
+    )
     if not x.ndim:
         return x.reshape(1)[:size]
     d = dimension % x.ndim
@@ -644,7 +701,11 @@ def _(g, _out, x: Meta, *, dimension, size, step):
 
 @unfold.batch
 def _(size_, batched, x, *, dimension, size, step):
-    return x.unfold(dimension % (x.ndim - 1) + 1, size, step) if x.ndim > 1 else x.unsqueeze(1)[:, :size]
+    return (
+        x.unfold(dimension % (x.ndim - 1) + 1, size, step)
+        if x.ndim > 1
+        else x.unsqueeze(1)[:, :size]
+    )
 
 
 unfold.refuse("onnx", "ONNX has no sliding-window view; use a convolution")
@@ -731,7 +792,10 @@ def roll(input: Tensor, shifts: int | tuple[int, ...], dims: int | tuple[int, ..
         return roll(input.reshape(-1), shifts, 0).reshape(input.shape)
     shift = (shifts,) if isinstance(shifts, int) else tuple(shifts)
     dim = (dims,) if isinstance(dims, int) else tuple(dims)
-    check(len(shift) == len(dim), lambda: f"shifts and dimensions must align. shifts: {len(shift)}, dims:{len(dim)}")
+    check(
+        len(shift) == len(dim),
+        lambda: f"shifts and dimensions must align. shifts: {len(shift)}, dims:{len(dim)}",
+    )
     for s, d in zip(shift, dim):
         n = input.shape[d]
         k = s % n if n else 0
@@ -753,5 +817,9 @@ def contiguous(input: Tensor, memory_format: object = None):
     return input if input.is_contiguous() else clone(input, memory_format=0)
 
 
-for _f in (window_grad, diagonal_grad, unfold_grad,):
+for _f in (
+    window_grad,
+    diagonal_grad,
+    unfold_grad,
+):
     _f.refuse("onnx", "appears in gradients only, which are not exported")

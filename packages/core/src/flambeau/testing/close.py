@@ -36,22 +36,37 @@ def assert_close(
     >>> flambeau.testing.assert_close(flambeau.tensor(1.0), flambeau.tensor(1.0 + 1e-7))
     """
     if (rtol is None) != (atol is None):
-        raise ValueError(f"Both 'rtol' and 'atol' must be either specified or unspecified, but got rtol={rtol}, atol={atol}")
-    options: dict[str, Any] = {"rtol": rtol, "atol": atol, "equal_nan": equal_nan, "check_dtype": check_dtype}
+        raise ValueError(
+            f"Both 'rtol' and 'atol' must be either specified or unspecified, but got rtol={rtol}, atol={atol}"
+        )
+    options: dict[str, Any] = {
+        "rtol": rtol,
+        "atol": atol,
+        "equal_nan": equal_nan,
+        "check_dtype": check_dtype,
+    }
     options |= {"check_device": check_device, "check_stride": check_stride}
     if isinstance(expected, Mapping):
         if set(actual) != set(expected):
-            raise AssertionError(f"The keys of the mappings do not match: {sorted(actual)} != {sorted(expected)}")
+            raise AssertionError(
+                f"The keys of the mappings do not match: {sorted(actual)} != {sorted(expected)}"
+            )
         for k in expected:
             _named(f"item {k!r}", actual[k], expected[k], options, msg)
     elif isinstance(expected, Sequence) and not isinstance(expected, str):
         if len(actual) != len(expected):
-            raise AssertionError(f"The length of the sequences mismatch: {len(actual)} != {len(expected)}")
+            raise AssertionError(
+                f"The length of the sequences mismatch: {len(actual)} != {len(expected)}"
+            )
         for i, (a, e) in enumerate(zip(actual, expected)):
             _named(f"item {i}", a, e, options, msg)
     else:
         numbers = not isinstance(actual, Tensor) and not isinstance(expected, Tensor)
-        problem = _difference(as_tensor(actual), as_tensor(expected), **{**options, "check_dtype": check_dtype and not numbers})
+        problem = _difference(
+            as_tensor(actual),
+            as_tensor(expected),
+            **{**options, "check_dtype": check_dtype and not numbers},
+        )
         if problem:
             raise AssertionError(msg(problem) if callable(msg) else msg or problem)
 
@@ -70,7 +85,9 @@ def _difference(
     if tuple(actual.shape) != tuple(expected.shape):
         return f"The values for attribute 'shape' do not match: {actual.shape} != {expected.shape}."
     if check_device and actual.device != expected.device:
-        return f"The values for attribute 'device' do not match: {actual.device} != {expected.device}."
+        return (
+            f"The values for attribute 'device' do not match: {actual.device} != {expected.device}."
+        )
     if check_dtype and actual.dtype is not expected.dtype:
         return f"The values for attribute 'dtype' do not match: {actual.dtype} != {expected.dtype}."
     if check_stride and actual.stride() != expected.stride():
@@ -90,7 +107,17 @@ def _difference(
             return ""
         bad = int((~close).sum())
         relative = apart / np.abs(e)
-        where = tuple(int(i) for i in np.unravel_index(int(np.argmax(np.where(close, -1, np.where(np.isnan(apart), np.inf, apart)))), a.shape)) if a.ndim else ()
+        where = (
+            tuple(
+                int(i)
+                for i in np.unravel_index(
+                    int(np.argmax(np.where(close, -1, np.where(np.isnan(apart), np.inf, apart)))),
+                    a.shape,
+                )
+            )
+            if a.ndim
+            else ()
+        )
         return (
             f"{'Scalars' if not a.ndim else 'Tensor-likes'} are not close!\n\n"
             f"Mismatched elements: {bad} / {a.size} ({100 * bad / a.size:.1f}%)\n"

@@ -31,7 +31,9 @@ def make_tensor(
         made = draws.randint(0, 2, size, device=device).to(dtype)
     elif dtype.category == dtypes.INT:
         first = (-9 if dtype.is_signed else 0) if low is None else int(low)
-        made = draws.randint(first, 10 if high is None else int(high), size, dtype=dtype, device=device)
+        made = draws.randint(
+            first, 10 if high is None else int(high), size, dtype=dtype, device=device
+        )
     else:
         a, b = -9.0 if low is None else low, 9.0 if high is None else high
         made = draws.rand(size, dtype=dtype, device=device) * (b - a) + a
