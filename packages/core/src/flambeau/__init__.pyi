@@ -107,17 +107,6 @@ from .printing import set_printoptions as set_printoptions
 from .random import get_rng_state as get_rng_state
 from .random import manual_seed as manual_seed
 from .random import set_rng_state as set_rng_state
-from .runtime.attached import (
-    AminmaxResult,
-    CummaxResult,
-    CumminResult,
-    KthvalueResult,
-    MaxResult,
-    MinResult,
-    QrResult,
-    SortResult,
-    TopkResult,
-)
 from .runtime.generator import Generator as Generator
 from .runtime.promotion import result_type as result_type
 from .runtime.random import initial_seed as initial_seed
@@ -126,6 +115,7 @@ from .runtime.tensor import Size as Size
 from .runtime.tensor import Tensor as Tensor
 from .serialization.checkpoint import load as load
 from .serialization.checkpoint import save as save
+from .runtime.attached import AminmaxResult, CummaxResult, CumminResult, KthvalueResult, MaxResult, MinResult, QrResult, SortResult, TopkResult
 
 __version__: str
 bfloat16: dtype
@@ -295,7 +285,6 @@ def amin(
 @overload
 def aminmax(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """(min, max) of all elements or along `dim`."""
-
 @overload
 def aminmax(input: Tensor, *, dim: _int, keepdim: _bool = False) -> AminmaxResult:
     """(min, max) of all elements or along `dim`."""
@@ -485,7 +474,7 @@ def cdist(
     x1: Tensor,
     x2: Tensor,
     p: _float = 2.0,
-    compute_mode: str = "use_mm_for_euclid_dist_if_necessary",
+    compute_mode: str = 'use_mm_for_euclid_dist_if_necessary',
     *,
     out: Tensor | None = None,
 ) -> Tensor:
@@ -824,7 +813,6 @@ def exp2(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 @overload
 def expand(input: Tensor, shape: Sequence[_int], *, out: Tensor | None = None) -> Tensor:
     """Dimensions of size one repeated without copying; -1 keeps a size; new dimensions go in front."""
-
 @overload
 def expand(input: Tensor, *shape: _int, out: Tensor | None = None) -> Tensor:
     """Dimensions of size one repeated without copying; -1 keeps a size; new dimensions go in front."""
@@ -844,7 +832,6 @@ def flatten(
 @overload
 def flip(input: Tensor, dims: _int | Sequence[_int], *, out: Tensor | None = None) -> Tensor:
     """Elements in reverse order along `dims`; a copy, as in PyTorch."""
-
 @overload
 def flip(input: Tensor, *dims: _int, out: Tensor | None = None) -> Tensor:
     """Elements in reverse order along `dims`; a copy, as in PyTorch."""
@@ -1258,11 +1245,9 @@ def matrix_power(input: Tensor, n: _int, *, out: Tensor | None = None) -> Tensor
 @overload
 def max(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The largest element; with `dim` (values, indices) along it; with a tensor the larger of two elements."""
-
 @overload
 def max(input: Tensor, dim: _int, keepdim: _bool = False) -> MaxResult:
     """The largest element; with `dim` (values, indices) along it; with a tensor the larger of two elements."""
-
 @overload
 def max(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The largest element; with `dim` (values, indices) along it; with a tensor the larger of two elements."""
@@ -1330,11 +1315,9 @@ def median(input: Tensor, dim: _int | None = None, keepdim: _bool = False) -> An
 @overload
 def min(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The smallest element; with `dim` (values, indices) along it; with a tensor the smaller of two elements."""
-
 @overload
 def min(input: Tensor, dim: _int, keepdim: _bool = False) -> MinResult:
     """The smallest element; with `dim` (values, indices) along it; with a tensor the smaller of two elements."""
-
 @overload
 def min(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The smallest element; with `dim` (values, indices) along it; with a tensor the smaller of two elements."""
@@ -1412,7 +1395,7 @@ def nanquantile(
     dim: _int | None = None,
     keepdim: _bool = False,
     *,
-    interpolation: str = "linear",
+    interpolation: str = 'linear',
     out: Tensor | None = None,
 ) -> Tensor:
     """`quantile` of the elements that are not NaN."""
@@ -1453,7 +1436,7 @@ def nonzero(input: Tensor, *, as_tuple: _bool = False) -> Any:
 
 def norm(
     input: Tensor,
-    p: _float | str | None = "fro",
+    p: _float | str | None = 'fro',
     dim: _int | Sequence[_int] | None = None,
     keepdim: _bool = False,
     out: None = None,
@@ -1493,7 +1476,6 @@ def pairwise_distance(
 @overload
 def permute(input: Tensor, dims: Sequence[_int], *, out: Tensor | None = None) -> Tensor:
     """Dimensions in another order."""
-
 @overload
 def permute(input: Tensor, *dims: _int, out: Tensor | None = None) -> Tensor:
     """Dimensions in another order."""
@@ -1552,7 +1534,7 @@ def quantile(
     dim: _int | None = None,
     keepdim: _bool = False,
     *,
-    interpolation: str = "linear",
+    interpolation: str = 'linear',
     out: Tensor | None = None,
 ) -> Tensor:
     """The q-quantiles (0 to 1) along `dim`, or of all elements; NaN where an element is NaN."""
@@ -1606,7 +1588,6 @@ def repeat_interleave(
 @overload
 def reshape(input: Tensor, shape: Sequence[_int], *, out: Tensor | None = None) -> Tensor:
     """The same elements in another shape; a view where strides allow, else a copy. One -1 is worked out."""
-
 @overload
 def reshape(input: Tensor, *shape: _int, out: Tensor | None = None) -> Tensor:
     """The same elements in another shape; a view where strides allow, else a copy. One -1 is worked out."""
@@ -1809,7 +1790,7 @@ def stft(
     win_length: _int | None = None,
     window: Any = None,
     center: _bool = True,
-    pad_mode: str = "reflect",
+    pad_mode: str = 'reflect',
     normalized: _bool = False,
     onesided: _bool | None = None,
     return_complex: _bool | None = None,
@@ -1841,7 +1822,6 @@ def sum(
 @overload
 def sum_to_size(input: Tensor, size: Sequence[_int], *, out: Tensor | None = None) -> Tensor:
     """Summed to a shape that broadcasts to the input's: the inverse of broadcasting."""
-
 @overload
 def sum_to_size(input: Tensor, *size: _int, out: Tensor | None = None) -> Tensor:
     """Summed to a shape that broadcasts to the input's: the inverse of broadcasting."""

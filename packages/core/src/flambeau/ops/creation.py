@@ -375,7 +375,7 @@ def _array_of(data: Any, kind: dtype | None) -> Any:
 def _bad_data(data: Any, error: Exception) -> Exception:
     if "inhomogeneous" in str(error) or "sequence" in str(error):
         n = len(data)
-        for i, d in enumerate(data):
+        for d in data:
             if isinstance(d, (list, tuple)) != isinstance(data[0], (list, tuple)) or (
                 isinstance(d, (list, tuple)) and len(d) != len(data[0])
             ):

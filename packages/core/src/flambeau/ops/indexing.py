@@ -474,7 +474,7 @@ def index_put(input: Tensor, indices: tuple, values: Tensor, accumulate: bool = 
     >>> flambeau.index_put(flambeau.zeros(3), (flambeau.tensor([1]),), flambeau.tensor(5.0))
     tensor([0., 5., 0.])
     """
-    basic, tensors, positions = split_key(
+    _, tensors, positions = split_key(
         input, tuple(slice(None) if i is None else i for i in indices)
     )
     return index_put_at([input, values, *tensors], positions, accumulate)

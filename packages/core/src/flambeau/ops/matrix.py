@@ -450,7 +450,7 @@ def _pair(
     b, nb = _dedupe(b, nb)
     a, na = _sum_out(a, na, later | set(nb))
     b, nb = _sum_out(b, nb, later | set(na))
-    size = {n: s for n, s in zip(na, a.shape)}
+    size = dict(zip(na, a.shape))
     for n, s in zip(nb, b.shape):
         if size.get(n, 1) == 1:
             size[n] = s

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Self, SupportsIndex, overload
 
 import numpy as np
 
+from .._base.devices import device
 from .._base.dtypes import dtype
 from .tape import Handle
 from .tensor import Tensor
@@ -16,37 +17,46 @@ class AminmaxResult(NamedTuple):
     min: Tensor
     max: Tensor
 
+
 class CummaxResult(NamedTuple):
     values: Tensor
     indices: Tensor
+
 
 class CumminResult(NamedTuple):
     values: Tensor
     indices: Tensor
 
+
 class KthvalueResult(NamedTuple):
     values: Tensor
     indices: Tensor
+
 
 class MaxResult(NamedTuple):
     values: Tensor
     indices: Tensor
 
+
 class MinResult(NamedTuple):
     values: Tensor
     indices: Tensor
+
 
 class QrResult(NamedTuple):
     Q: Tensor
     R: Tensor
 
+
 class SortResult(NamedTuple):
     values: Tensor
     indices: Tensor
 
+
 class TopkResult(NamedTuple):
     values: Tensor
     indices: Tensor
+
 
 class Attached:
     @property
@@ -417,6 +427,7 @@ class Attached:
     def data(self) -> Tensor: ...
     @data.setter
     def data(self, value: Tensor) -> None: ...
+
     def data_ptr(self) -> _int:
         """Address of the first element."""
 
@@ -1002,8 +1013,9 @@ class Attached:
         dtype: Any = None,
         device: Any = None,
         requires_grad: _bool = False,
-        **_: Any,
+        **_: Any
     ) -> Tensor: ...
+
     def new_full(
         self,
         size: Any,
@@ -1021,30 +1033,33 @@ class Attached:
         dtype: Any = None,
         device: Any = None,
         requires_grad: _bool = False,
-        **_: Any,
+        **_: Any
     ) -> Tensor: ...
+
     def new_tensor(
         self,
         *size: Any,
         dtype: Any = None,
         device: Any = None,
         requires_grad: _bool = False,
-        **_: Any,
+        **_: Any
     ) -> Tensor: ...
+
     def new_zeros(
         self,
         *size: Any,
         dtype: Any = None,
         device: Any = None,
         requires_grad: _bool = False,
-        **_: Any,
+        **_: Any
     ) -> Tensor: ...
+
     def nonzero(self, *, as_tuple: _bool = False) -> Any:
         """Indices of elements that are not zero: an (n, dims) tensor, or a tuple of one index tensor per dimension."""
 
     def norm(
         self,
-        p: _float | str | None = "fro",
+        p: _float | str | None = 'fro',
         dim: _int | Sequence[_int] | None = None,
         keepdim: _bool = False,
         out: None = None,
@@ -1533,8 +1548,11 @@ class Attached:
         """Absolute value of each element."""
 
     def __add__(self, other: Tensor | complex | np.ndarray | np.generic) -> Tensor: ...
+
     def __and__(self, other: Tensor | complex | np.ndarray | np.generic) -> Tensor: ...
+
     def __array__(self, dtype: Any = None, copy: _bool | None = None) -> np.ndarray: ...
+
     def __array_ufunc__(self, ufunc: Any, how: str, *inputs: Any, **kwargs: Any) -> Any:
         """NumPy's functions on tensors give tensors; ndarray's own operators give way to ours."""
 
@@ -1544,72 +1562,125 @@ class Attached:
         context: Any = None,
         return_scalar: _bool = False,
     ) -> Tensor: ...
+
     def __bool__(self) -> _bool: ...
+
     def __complex__(self) -> complex: ...
+
     def __contains__(self, element: Any) -> _bool: ...
+
     def __deepcopy__(self, memo: dict[Any, Any]) -> Tensor: ...
+
     def __dlpack__(self, **kwargs: Any) -> Any: ...
+
     def __dlpack_device__(self) -> Any: ...
+
     def __eq__(self, other: object) -> Tensor:  # type: ignore[override]
         ...
+
     def __float__(self) -> _float: ...
+
     def __floordiv__(self, other: Tensor | complex | np.ndarray | np.generic) -> Tensor: ...
+
     def __format__(self, spec: str) -> str: ...
+
     def __ge__(self, other: Tensor | complex | np.ndarray | np.generic) -> Tensor: ...
+
     def __getitem__(self, key: Any) -> Tensor:
         """input[key]: a view for basic keys, a copy where index tensors or masks pick."""
 
     def __gt__(self, other: Tensor | complex | np.ndarray | np.generic) -> Tensor: ...
+
     def __hash__(self) -> _int: ...
+
     def __iadd__(self, other: Tensor | complex | np.ndarray | np.generic) -> Tensor: ...
+
     def __iand__(self, other: Tensor | complex | np.ndarray | np.generic) -> Tensor: ...
+
     def __ifloordiv__(self, other: Tensor | complex | np.ndarray | np.generic) -> Tensor: ...
+
     def __imod__(self, other: Tensor | complex | np.ndarray | np.generic) -> Tensor: ...
+
     def __imul__(self, other: Tensor | complex | np.ndarray | np.generic) -> Tensor: ...
+
     def __index__(self) -> _int: ...
+
     def __int__(self) -> _int: ...
+
     def __invert__(self) -> Tensor:
         """Bitwise not of integers; logical not of bools."""
 
     def __ior__(self, other: Tensor | complex | np.ndarray | np.generic) -> Tensor: ...
+
     def __ipow__(self, other: Tensor | complex | np.ndarray | np.generic) -> Tensor: ...
+
     def __isub__(self, other: Tensor | complex | np.ndarray | np.generic) -> Tensor: ...
+
     def __iter__(self) -> Iterator[Tensor]: ...
+
     def __itruediv__(self, other: Tensor | complex | np.ndarray | np.generic) -> Tensor: ...
+
     def __ixor__(self, other: Tensor | complex | np.ndarray | np.generic) -> Tensor: ...
+
     def __le__(self, other: Tensor | complex | np.ndarray | np.generic) -> Tensor: ...
+
     def __len__(self) -> _int: ...
+
     def __lt__(self, other: Tensor | complex | np.ndarray | np.generic) -> Tensor: ...
+
     def __matmul__(self, other: Tensor | complex | np.ndarray | np.generic) -> Tensor: ...
+
     def __mod__(self, other: Tensor | complex | np.ndarray | np.generic) -> Tensor: ...
+
     def __mul__(self, other: Tensor | complex | np.ndarray | np.generic) -> Tensor: ...
+
     def __ne__(self, other: object) -> Tensor:  # type: ignore[override]
         ...
+
     def __neg__(self) -> Tensor:
         """Each element with its sign changed."""
 
     def __or__(self, other: Tensor | complex | np.ndarray | np.generic) -> Tensor: ...
+
     def __pos__(self) -> Tensor: ...
+
     def __pow__(self, other: Tensor | complex | np.ndarray | np.generic) -> Tensor: ...
+
     def __radd__(self, other: Tensor | complex | np.ndarray | np.generic) -> Tensor: ...
+
     def __rand__(self, other: Tensor | complex | np.ndarray | np.generic) -> Tensor: ...
+
     def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]: ...
+
     def __repr__(self) -> str: ...
+
     def __reversed__(self) -> Tensor: ...
+
     def __rfloordiv__(self, other: Tensor | complex | np.ndarray | np.generic) -> Tensor: ...
+
     def __rmatmul__(self, other: Tensor | complex | np.ndarray | np.generic) -> Tensor: ...
+
     def __rmod__(self, other: Tensor | complex | np.ndarray | np.generic) -> Tensor: ...
+
     def __rmul__(self, other: Tensor | complex | np.ndarray | np.generic) -> Tensor: ...
+
     def __ror__(self, other: Tensor | complex | np.ndarray | np.generic) -> Tensor: ...
+
     def __rpow__(self, other: Tensor | complex | np.ndarray | np.generic) -> Tensor: ...
+
     def __rsub__(self, other: Tensor | complex | np.ndarray | np.generic) -> Tensor: ...
+
     def __rtruediv__(self, other: Tensor | complex | np.ndarray | np.generic) -> Tensor: ...
+
     def __rxor__(self, other: Tensor | complex | np.ndarray | np.generic) -> Tensor: ...
+
     def __setitem__(self, key: Any, value: Any) -> None:
         """input[key] = value, the value broadcast."""
 
     def __sub__(self, other: Tensor | complex | np.ndarray | np.generic) -> Tensor: ...
+
     def __truediv__(self, other: Tensor | complex | np.ndarray | np.generic) -> Tensor: ...
+
     def __xor__(self, other: Tensor | complex | np.ndarray | np.generic) -> Tensor: ...
 
     is_mkldnn: _bool
