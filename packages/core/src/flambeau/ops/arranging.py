@@ -201,7 +201,7 @@ def tensor_split(
         sizes = [n // cuts + (i < n % cuts) for i in range(cuts)]
         return split(input, sizes, d)
     bounds = [0, *(slice(None, c).indices(n)[1] for c in cuts), n]
-    return tuple(narrow(input, d, a, max(0, b - a)) for a, b in zip(bounds, bounds[1:]))
+    return tuple(narrow(input, d, a, max(0, b - a)) for a, b in zip(bounds[:-1], bounds[1:]))
 
 
 def _splitter(name: str, rank: int, dim: int) -> Any:

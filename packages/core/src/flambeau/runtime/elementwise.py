@@ -187,8 +187,11 @@ class ElementwiseRule:
         result: list[Any] = []
         call = operators_like(g)
         for p, a, need in zip(program.partials, saved, needs):
-            if not need or p is None:
+            if not need:
                 result.append(None)
+                continue
+            if p is None:  # flat almost everywhere (floor, sign): zero, as PyTorch says, not "no gradient"
+                result.append((g if node.same else sum_to(g, a)) * 0)
                 continue
             factor = ir.evaluate(p, values, call)
             if isinstance(factor, Tensor) and factor.dtype.is_complex:
@@ -278,6 +281,7 @@ def raw_source(program: Program) -> str:
     lines.append(f"    {' = '.join(f'r{i}' for i in range(count))} = None")
     for i, p in enumerate(program.partials):
         if p is None:
+            lines.append(f"    if needs[{i}]: r{i} = fit(ga * 0, None if node.same else s{i}, ga, None)")
             continue
         body = ir.numpy_text(ir.var("ga") * p, (), number=_constant).splitlines()[1:]
         lines.append(f"    if needs[{i}]:")
