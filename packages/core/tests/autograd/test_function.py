@@ -177,3 +177,50 @@ def test_non_differentiable_outputs():
     assert values.requires_grad and not places.requires_grad
     (values * tensor([1.0, 10.0, 100.0])).sum().backward()
     assert x.grad.tolist() == [100, 1, 10]
+
+
+class StraightThrough(flambeau.autograd.Function):
+    """Rounds; its gradient is that of doing nothing, which is not what `forward` is made of."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return x.round()
+
+    @staticmethod
+    def backward(ctx, g):
+        return g
+
+
+class Cubed(flambeau.autograd.Function):
+    @staticmethod
+    def forward(x):
+        return x**3
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.save_for_forward(*inputs)
+
+    @staticmethod
+    def jvp(ctx, t):
+        (x,) = ctx.saved_tensors
+        return 3 * x * x * t
+
+
+def test_forward_mode_never_looks_into_forward():
+    x, one = flambeau.tensor(1.4), flambeau.tensor(1.0)
+    assert flambeau.func.grad(StraightThrough.apply)(x) == 1
+    with pytest.raises(NotImplementedError, match="StraightThrough: You must implement the jvp function"):
+        flambeau.func.jvp(StraightThrough.apply, (x,), (one,))
+    with pytest.raises(NotImplementedError, match="You must implement the jvp function"):
+        flambeau.func.hessian(StraightThrough.apply)(x)
+    with pytest.raises(NotImplementedError, match="You must implement the jvp function"):
+        flambeau.func.jvp(flambeau.func.vmap(StraightThrough.apply), (x.reshape(1),), (one.reshape(1),))
+
+
+def test_forward_mode_calls_jvp():
+    x, t = flambeau.tensor([1.0, 2.0]), flambeau.tensor([1.0, 10.0])
+    out, moved = flambeau.func.jvp(Cubed.apply, (x,), (t,))
+    assert out.tolist() == [1.0, 8.0] and moved.tolist() == [3.0, 120.0]
+    assert flambeau.func.jacfwd(Cubed.apply)(x).tolist() == [[3.0, 0.0], [0.0, 12.0]]
+    with pytest.raises(NotImplementedError, match="the derivative of its jvp is not available"):
+        flambeau.func.jacfwd(flambeau.func.jacfwd(Cubed.apply))(x)

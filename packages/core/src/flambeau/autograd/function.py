@@ -8,6 +8,7 @@ from typing import Any
 
 from ..runtime import state, tape
 from ..runtime.tensor import Tensor, alias, history, new
+from ..transforms.forward import DualTensor, dual_of
 from .modes import no_grad
 
 
@@ -16,6 +17,7 @@ class FunctionContext:
 
     def __init__(self) -> None:
         self._saved: tuple = ()
+        self._forward_saved: tuple = ()
         self._dirty: tuple = ()
         self._plain: tuple = ()
         self._materialize = True
@@ -102,7 +104,8 @@ class _CustomNode(tape.Node):
 class Function:
     """Base of custom functions: static `forward(ctx, *args)` and `backward(ctx, *grads)`; call by `apply`.
 
-    `forward(*args)` with a separate `setup_context(ctx, inputs, output)` works too.
+    `forward(*args)` with a separate `setup_context(ctx, inputs, output)` works too. Forward mode wants a static
+    `jvp(ctx, *tangents)`; without one it is refused.
 
     >>> import flambeau
     >>> class Double(flambeau.autograd.Function):
@@ -135,18 +138,60 @@ class Function:
         edges = [history(a) for _, a in tensors]
         ctx.needs_input_grad = tuple(isinstance(a, Tensor) and history(a) is not None for a in args)
         recorded = state.local.grad and any(e is not None for e in edges)
-        split = "setup_context" in {
-            k for c in cls.__mro__[:-1] for k in c.__dict__ if c is not Function
-        }
-        with no_grad():
-            if split:
-                out = cls.forward(*args, **kwargs)
-                cls.setup_context(ctx, args, out)  # type: ignore[attr-defined]
-            else:
-                out = cls.forward(ctx, *args, **kwargs)
+        if any(_has_tangent(a) for _, a in tensors):
+            return _push(cls, args, kwargs, recorded)
+        out = _run(cls, ctx, args, kwargs)
         if recorded:
             out = _attach(cls, ctx, args, tensors, edges, out)
         return out
+
+
+def _run(cls: type[Function], ctx: FunctionContext, args: tuple, kwargs: dict[str, Any]) -> Any:
+    """`forward`, unrecorded, in either of its two styles."""
+    split = "setup_context" in {
+        k for c in cls.__mro__[:-1] for k in c.__dict__ if c is not Function
+    }
+    with no_grad():
+        if not split:
+            return cls.forward(ctx, *args, **kwargs)
+        out = cls.forward(*args, **kwargs)
+        cls.setup_context(ctx, args, out)  # type: ignore[attr-defined]
+        return out
+
+
+def _has_tangent(x: Any) -> bool:
+    """Whether forward mode runs through `x`, at any level."""
+    while isinstance(x, Tensor) and x._level:
+        if isinstance(x, DualTensor):
+            return True
+        x = x.value  # type: ignore[attr-defined]
+    return False
+
+
+def _push(cls: type[Function], args: tuple, kwargs: dict[str, Any], recorded: bool) -> Any:
+    """Forward mode: the class's own `jvp`. What `forward` is made of may have another derivative than `backward`."""
+    if not hasattr(cls, "jvp"):
+        raise NotImplementedError(
+            f"{cls.__name__}: You must implement the jvp function for custom autograd.Function to use it with forward "
+            "mode AD; or use reverse mode (grad, vjp, jacrev)"
+        )
+    level = max(a._level for a in args if isinstance(a, Tensor))
+    dual = [isinstance(a, DualTensor) and a._level == level for a in args]
+    primals = tuple(a.value if d else a for a, d in zip(args, dual))
+    tangents = tuple(a.tangent if d else None for a, d in zip(args, dual))
+    if recorded or any(map(_has_tangent, (*primals, *tangents))):
+        raise NotImplementedError(
+            f"{cls.__name__}: the derivative of its jvp is not available; use reverse mode twice (grad of grad, jacrev "
+            "of jacrev)"
+        )
+    ctx = FunctionContext()
+    ctx.needs_input_grad = tuple(dual)
+    out = _run(cls, ctx, primals, kwargs)
+    ctx._saved = ctx._forward_saved or ctx._saved
+    moved = cls.jvp(ctx, *tangents)  # type: ignore[attr-defined]
+    if not isinstance(out, tuple):
+        return out if moved is None else dual_of(out, moved, level)
+    return tuple(o if t is None else dual_of(o, t, level) for o, t in zip(out, moved))
 
 
 def _attach(
