@@ -273,7 +273,8 @@ def integration(session: nox.Session) -> None:
         session.install("build[uv]")
         wheels = _build_wheels(session, folder)
         session.run("python", "tests/integration/check_wheels.py", *wheels)
-        session.run("uv", "venv", "--quiet", "--python", "python", f"{folder}/empty")
+        # By its path: a "python" that is itself in an environment is no interpreter to uv, and Debian has no other.
+        session.run("uv", "venv", "--quiet", "--python", f"{session.bin}/python", f"{folder}/empty")
         inside = f"{folder}/empty/bin"
         session.run("uv", "pip", "install", "--quiet", "--python", f"{inside}/python", *wheels)
         (pathlib.Path(folder) / "cwd").mkdir()
