@@ -73,6 +73,7 @@ for _name, _target in _methods.NAMES.items():
     )
 
 newaxis = None
+_where = _registry["where"].public
 concat = concatenate = cat
 median = _registry["median"].public
 
@@ -133,6 +134,18 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *_SUBMODULES, *_ELSEWHERE})
 
 
+def where(condition: Tensor, *choices: Any, **named: Any) -> Any:
+    """`where(condition, input, other)`: see `ops.comparison.where`; `where(condition)` alone: where it holds.
+
+    >>> import flambeau
+    >>> flambeau.where(flambeau.tensor([[0, 1], [1, 0]]))
+    (tensor([0, 1]), tensor([1, 0]))
+    """
+    if not choices and not named:
+        return _registry["nonzero"].public(condition, as_tuple=True)
+    return _where(condition, *choices, **named)
+
+
 def is_tensor(obj: Any) -> bool:
     """Whether `obj` is a Tensor."""
     return isinstance(obj, Tensor)
@@ -150,29 +163,35 @@ def is_complex(input: Tensor) -> bool:
 
 def numel(input: Tensor) -> int:
     """The number of elements."""
-    return input.numel()  # type: ignore[attr-defined]
+    return input.numel()
 
 
 def allclose(
     input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
 ) -> bool:
     """Whether all elements are close; see `isclose`."""
-    return input.allclose(other, rtol, atol, equal_nan)  # type: ignore[attr-defined]
+    return input.allclose(other, rtol, atol, equal_nan)
 
 
 def equal(input: Tensor, other: Tensor) -> bool:
     """Whether both have one shape and equal elements."""
-    return input.equal(other)  # type: ignore[attr-defined]
+    return input.equal(other)
 
 
 def broadcast_to(input: Tensor, size: Any) -> Tensor:
     """`expand` to a shape."""
-    return input.expand(size)  # type: ignore[attr-defined]
+    return input.expand(size)
 
 
 def detach(input: Tensor) -> Tensor:
     """The same memory without history."""
-    return input.detach()  # type: ignore[attr-defined]
+    return input.detach()
 
 
-__all__ = [n for n in globals() if not n.startswith("_") and n not in ("annotations", "Any")]
+# Not the modules that this file happens to import: submodules are reached by their own names.
+_Module = type(_methods)
+__all__ = [
+    n
+    for n, v in globals().items()
+    if not n.startswith("_") and n not in ("annotations", "Any") and not isinstance(v, _Module)
+]
