@@ -44,6 +44,7 @@ LATE = (
     "products",
     "recurrent",
     "selecting",
+    "spectral",
     "statistics",
 )
 

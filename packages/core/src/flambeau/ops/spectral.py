@@ -521,3 +521,148 @@ def _check_stft(input: Tensor, n_fft: int, hop: int, width: int, window: Any) ->
 
 
 __all__ = ["hamming_window", "hann_window", "istft", "stft"]
+
+
+# -- over several dimensions -----------------------------------------------------------------------------------------
+
+
+def _places(name: str, input: Tensor, s: Any, dim: Any) -> list[tuple[int, int | None]]:
+    """(dimension, length or None) of each one-dimensional transform: the last dimensions that `s` has sizes for, or all."""
+    sizes = None if s is None else ([s] if isinstance(s, int) else list(s))
+    if dim is None:
+        count = input.ndim if sizes is None else len(sizes)
+        check(count <= input.ndim, lambda: f"{name}: got shape with {count} values but input tensor only has {input.ndim} dimensions.")
+        dims = list(range(input.ndim - count, input.ndim))
+    else:
+        dims = [wrap_dim(d, input.ndim) for d in ((dim,) if isinstance(dim, int) else dim)]
+        check(len(set(dims)) == len(dims), lambda: f"{name}: FFT dims must be unique")
+    if sizes is None:
+        sizes = [None] * len(dims)
+    check(len(sizes) == len(dims), lambda: f"{name}: When given, dim and shape arguments must have the same length")
+    return [(d, None if n == -1 else n) for d, n in zip(dims, sizes)]
+
+
+@composite(method=False)
+def fft_fftn(input: Tensor, s: Any = None, dim: Any = None, norm: str | None = None):
+    """Discrete Fourier transform over the dimensions `dim` (all unless given), cut or filled up to the sizes `s`.
+
+    >>> import flambeau
+    >>> flambeau.fft.fftn(flambeau.ones(2, 2)).real.tolist()
+    [[4.0, 0.0], [0.0, 0.0]]
+    """
+    for d, n in _places("fftn", input, s, dim):
+        input = fft_fft(input, n, d, norm)
+    return input
+
+
+@composite(method=False)
+def fft_ifftn(input: Tensor, s: Any = None, dim: Any = None, norm: str | None = None):
+    """Inverse of `fftn`.
+
+    >>> import flambeau
+    >>> flambeau.fft.ifftn(flambeau.fft.fftn(flambeau.eye(2))).real.tolist()
+    [[1.0, 0.0], [0.0, 1.0]]
+    """
+    for d, n in _places("ifftn", input, s, dim):
+        input = fft_ifft(input, n, d, norm)
+    return input
+
+
+@composite(method=False)
+def fft_rfftn(input: Tensor, s: Any = None, dim: Any = None, norm: str | None = None):
+    """`fftn` of real numbers, without the last dimension's negative frequencies, which mirror the positive ones.
+
+    >>> import flambeau
+    >>> flambeau.fft.rfftn(flambeau.ones(2, 4)).shape
+    flambeau.Size([2, 3])
+    """
+    *others, (last, n) = _places("rfftn", input, s, dim)
+    input = fft_rfft(input, n, last, norm)
+    for d, m in others:
+        input = fft_fft(input, m, d, norm)
+    return input
+
+
+@composite(method=False)
+def fft_irfftn(input: Tensor, s: Any = None, dim: Any = None, norm: str | None = None):
+    """Inverse of `rfftn`; the last dimension's length is `2 * (terms - 1)` unless `s` says otherwise.
+
+    >>> import flambeau
+    >>> flambeau.fft.irfftn(flambeau.fft.rfftn(flambeau.ones(2, 4))).shape
+    flambeau.Size([2, 4])
+    """
+    *others, (last, n) = _places("irfftn", input, s, dim)
+    for d, m in others:
+        input = fft_ifft(input, m, d, norm)
+    return fft_irfft(input, n, last, norm)
+
+
+@composite(method=False)
+def fft_fft2(input: Tensor, s: Any = None, dim: Any = (-2, -1), norm: str | None = None):
+    """`fftn` over the last two dimensions.
+
+    >>> import flambeau
+    >>> flambeau.fft.fft2(flambeau.ones(2, 2)).real.tolist()
+    [[4.0, 0.0], [0.0, 0.0]]
+    """
+    return fft_fftn(input, s, dim, norm)
+
+
+@composite(method=False)
+def fft_ifft2(input: Tensor, s: Any = None, dim: Any = (-2, -1), norm: str | None = None):
+    """`ifftn` over the last two dimensions.
+
+    >>> import flambeau
+    >>> flambeau.fft.ifft2(flambeau.ones(2, 2)).real.tolist()
+    [[1.0, 0.0], [0.0, 0.0]]
+    """
+    return fft_ifftn(input, s, dim, norm)
+
+
+@composite(method=False)
+def fft_rfft2(input: Tensor, s: Any = None, dim: Any = (-2, -1), norm: str | None = None):
+    """`rfftn` over the last two dimensions.
+
+    >>> import flambeau
+    >>> flambeau.fft.rfft2(flambeau.ones(2, 4)).shape
+    flambeau.Size([2, 3])
+    """
+    return fft_rfftn(input, s, dim, norm)
+
+
+@composite(method=False)
+def fft_irfft2(input: Tensor, s: Any = None, dim: Any = (-2, -1), norm: str | None = None):
+    """`irfftn` over the last two dimensions.
+
+    >>> import flambeau
+    >>> flambeau.fft.irfft2(flambeau.ones(2, 3)).shape
+    flambeau.Size([2, 4])
+    """
+    return fft_irfftn(input, s, dim, norm)
+
+
+def _shifted(input: Tensor, dim: Any, share: Any) -> Tensor:
+    dims = list(range(input.ndim)) if dim is None else [dim] if isinstance(dim, int) else list(dim)
+    return input.roll([share(input.shape[d]) for d in dims], dims)
+
+
+@composite(method=False)
+def fft_fftshift(input: Tensor, dim: Any = None):
+    """The frequency zero moved from the front to the middle.
+
+    >>> import flambeau
+    >>> flambeau.fft.fftshift(flambeau.arange(4))
+    tensor([2, 3, 0, 1])
+    """
+    return _shifted(input, dim, lambda n: n // 2)
+
+
+@composite(method=False)
+def fft_ifftshift(input: Tensor, dim: Any = None):
+    """Inverse of `fftshift`.
+
+    >>> import flambeau
+    >>> flambeau.fft.ifftshift(flambeau.arange(3))
+    tensor([1, 2, 0])
+    """
+    return _shifted(input, dim, lambda n: (n + 1) // 2)

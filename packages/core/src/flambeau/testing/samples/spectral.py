@@ -71,3 +71,49 @@ def istft(make: Make) -> Iterator[Sample]:
     window = ones(8)
     yield Sample(numbers(make, 5, 6), 8, window=window, batch=False)
     yield Sample(numbers(make, 2, 8, 6), 8, window=window, onesided=False, batch=False)
+
+
+def fft_fftn(make: Make) -> Iterator[Sample]:
+    """All dimensions, some, of other sizes."""
+    yield Sample(numbers(make, 2, 3))
+    yield Sample(numbers(make, 3, 2), (4,), norm="ortho")
+    yield Sample(numbers(make, 2, 2, 3), (2, 2), (0, -1), "forward")
+
+
+fft_ifftn = fft_fftn
+
+
+def fft_fft2(make: Make) -> Iterator[Sample]:
+    """The last two dimensions, and of other sizes."""
+    yield Sample(numbers(make, 2, 2, 3))
+    yield Sample(numbers(make, 2, 3), (3, 2), norm="ortho")
+
+
+fft_ifft2 = fft_fft2
+
+
+def fft_rfftn(make: Make) -> Iterator[Sample]:
+    """As `rfft`, over two dimensions."""
+    yield Sample(make(2, 4), grad=False)
+    yield Sample(make(2, 3, 2), (4, 3), norm="ortho", grad=False)
+
+
+fft_rfft2 = fft_rfftn
+
+
+def fft_irfftn(make: Make) -> Iterator[Sample]:
+    """As `irfft`, over two dimensions."""
+    yield Sample(numbers(make, 2, 3))
+    yield Sample(numbers(make, 2, 2, 3), (2, 5), norm="forward")
+
+
+fft_irfft2 = fft_irfftn
+
+
+def fft_fftshift(make: Make) -> Iterator[Sample]:
+    """All dimensions, and one."""
+    yield Sample(make(2, 3), onnx=False)
+    yield Sample(make(4, 2), 0, onnx=False)
+
+
+fft_ifftshift = fft_fftshift
