@@ -1990,14 +1990,8 @@ def view_as_real(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 def vsplit(input: Tensor, indices_or_sections: _int | Sequence[_int]) -> tuple[Tensor, ...]:
     """`tensor_split` along the first dimension, into equal parts."""
 
-def where(
-    condition: Tensor | _complex,
-    input: Tensor | _complex,
-    other: Tensor | _complex,
-    *,
-    out: Tensor | None = None,
-) -> Tensor:
-    """Elements of `input` where `condition` holds, of `other` elsewhere; all three broadcast."""
+def where(condition: Tensor, *choices: Any, **named: Any) -> Any:
+    """`where(condition, input, other)`: see `ops.comparison.where`; `where(condition)` alone: where it holds."""
 
 def xlogy(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """input * log(other), 0 where input is 0."""

@@ -268,6 +268,29 @@ def __itruediv__(self: Tensor, other: Any) -> Any:
     return self.div_(other)
 
 
+def _shift(name: str, word: str) -> None:
+    """The operator of bits moved; imported when first used, as the operator behind it is."""
+
+    def forward(self: Tensor, other: Any) -> Any:
+        other = _operand(other)
+        return NotImplemented if other is NotImplemented else getattr(self, word)(other)
+
+    def reflected(self: Tensor, other: Any) -> Any:
+        return getattr(creation.full_like(self, other), word)(self)
+
+    def augmented(self: Tensor, other: Any) -> Any:
+        other = _operand(other)
+        return NotImplemented if other is NotImplemented else getattr(self, word + "_")(other)
+
+    setattr(Tensor, f"__{name}__", forward)
+    setattr(Tensor, f"__r{name}__", reflected)
+    setattr(Tensor, f"__i{name}__", augmented)
+
+
+_shift("lshift", "bitwise_left_shift")
+_shift("rshift", "bitwise_right_shift")
+
+
 def _comparison(name: str, public: Callable[..., Any]) -> None:
     def compare(self: Tensor, other: Any) -> Any:
         other = _operand(other)

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from .._base.dtypes import dtype
 from . import dispatch, hot, hot_primitive
 from .elementwise import ElementwiseRule, give_partials
 from .operator import Operator, add
@@ -116,11 +117,23 @@ def primitive(body: Any = None, /, **options: Any) -> Any:
     return _decorator(_plain("primitive"), body, options)
 
 
+def _named(op: Operator) -> type:
+    """The class of an operator's several results: a tuple with names, printed as PyTorch's are."""
+
+    def text(self: Any) -> str:
+        parts = ",\n".join(f"{name}={value!r}" for name, value in zip(self._fields, self))
+        return f"{dtype.prefix}return_types.{op.name}(\n{parts})"
+
+    made: Any = namedtuple(op.name, op.outputs)
+    made.__repr__ = text
+    return made
+
+
 def _plain(family: str) -> Callable[..., Public]:
     def make(body: Callable[..., Any], **options: Any) -> Public:
         op = Operator(body, family, **options)
         if op.outputs:
-            op.tags["named"] = namedtuple(op.name, op.outputs)
+            op.tags["named"] = _named(op)
         if op.tags.pop("hot", False):
             return _block(op, hot_primitive.make(op))
         return _block(op, hot.view(op) if family == "view" and op.arrays == (0,) else _generic(op))
@@ -136,7 +149,7 @@ def composite(body: Any = None, /, **options: Any) -> Any:
 def _composite(body: Callable[..., Any], **options: Any) -> Public:
     op = Operator(body, "composite", **options)
     if op.outputs:
-        op.tags["named"] = namedtuple(op.name, op.outputs)
+        op.tags["named"] = _named(op)
     state, whole = dispatch.state, dispatch.whole
 
     def public(*args: Any, **kwargs: Any) -> Any:
