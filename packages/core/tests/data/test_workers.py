@@ -344,8 +344,8 @@ def test_workers_end_with_the_main_process(with_signal):
     workers = [int(pid) for pid in main.stdout.readline().split()]
     assert len(workers) == 2
     os.kill(main.pid, with_signal)
-    _, errors = main.communicate(timeout=10)
-    deadline = time.monotonic() + 8
+    _, errors = main.communicate(timeout=30)
+    deadline = time.monotonic() + 30
     while any(map(alive, workers)) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not any(map(alive, workers))
