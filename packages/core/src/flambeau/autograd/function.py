@@ -188,7 +188,7 @@ def _push(cls: type[Function], args: tuple, kwargs: dict[str, Any], recorded: bo
     ctx.needs_input_grad = tuple(dual)
     out = _run(cls, ctx, primals, kwargs)
     ctx._saved = ctx._forward_saved or ctx._saved
-    moved = cls.jvp(ctx, *tangents)  # type: ignore[attr-defined]
+    moved = cls.jvp(ctx, *tangents)
     if not isinstance(out, tuple):
         return out if moved is None else dual_of(out, moved, level)
     return tuple(o if t is None else dual_of(o, t, level) for o, t in zip(out, moved))

@@ -117,6 +117,10 @@ def primitive(body: Any = None, /, **options: Any) -> Any:
     return _decorator(_plain("primitive"), body, options)
 
 
+# Under its own name a type checker wants literals.
+_tuple_class: Callable[..., Any] = namedtuple
+
+
 def _named(op: Operator) -> type:
     """The class of an operator's several results: a tuple with names, printed as PyTorch's are."""
 
@@ -124,7 +128,7 @@ def _named(op: Operator) -> type:
         parts = ",\n".join(f"{name}={value!r}" for name, value in zip(self._fields, self))
         return f"{dtype.prefix}return_types.{op.name}(\n{parts})"
 
-    made: Any = namedtuple(op.name, op.outputs)
+    made = _tuple_class(op.name, op.outputs)
     made.__repr__ = text
     return made
 
