@@ -376,7 +376,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--once", action="store_true", help="end after the table also in a terminal"
     )
     parser.add_argument(
-        "--epochs", type=int, default=6, help="passes over the images (%(default)s)"
+        "--epochs", type=int, default=8, help="passes over the images (%(default)s)"
     )
     parser.add_argument("--goal", type=float, default=GOAL, help="accuracy to reach (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of all random numbers (%(default)s)")
