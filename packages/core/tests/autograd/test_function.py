@@ -209,12 +209,16 @@ class Cubed(flambeau.autograd.Function):
 def test_forward_mode_never_looks_into_forward():
     x, one = flambeau.tensor(1.4), flambeau.tensor(1.0)
     assert flambeau.func.grad(StraightThrough.apply)(x) == 1
-    with pytest.raises(NotImplementedError, match="StraightThrough: You must implement the jvp function"):
+    with pytest.raises(
+        NotImplementedError, match="StraightThrough: You must implement the jvp function"
+    ):
         flambeau.func.jvp(StraightThrough.apply, (x,), (one,))
     with pytest.raises(NotImplementedError, match="You must implement the jvp function"):
         flambeau.func.hessian(StraightThrough.apply)(x)
     with pytest.raises(NotImplementedError, match="You must implement the jvp function"):
-        flambeau.func.jvp(flambeau.func.vmap(StraightThrough.apply), (x.reshape(1),), (one.reshape(1),))
+        flambeau.func.jvp(
+            flambeau.func.vmap(StraightThrough.apply), (x.reshape(1),), (one.reshape(1),)
+        )
 
 
 def test_forward_mode_calls_jvp():

@@ -531,14 +531,22 @@ def _places(name: str, input: Tensor, s: Any, dim: Any) -> list[tuple[int, int |
     sizes = None if s is None else ([s] if isinstance(s, int) else list(s))
     if dim is None:
         count = input.ndim if sizes is None else len(sizes)
-        check(count <= input.ndim, lambda: f"{name}: got shape with {count} values but input tensor only has {input.ndim} dimensions.")
+        check(
+            count <= input.ndim,
+            lambda: (
+                f"{name}: got shape with {count} values but input tensor only has {input.ndim} dimensions."
+            ),
+        )
         dims = list(range(input.ndim - count, input.ndim))
     else:
         dims = [wrap_dim(d, input.ndim) for d in ((dim,) if isinstance(dim, int) else dim)]
         check(len(set(dims)) == len(dims), lambda: f"{name}: FFT dims must be unique")
     if sizes is None:
         sizes = [None] * len(dims)
-    check(len(sizes) == len(dims), lambda: f"{name}: When given, dim and shape arguments must have the same length")
+    check(
+        len(sizes) == len(dims),
+        lambda: f"{name}: When given, dim and shape arguments must have the same length",
+    )
     return [(d, None if n == -1 else n) for d, n in zip(dims, sizes)]
 
 

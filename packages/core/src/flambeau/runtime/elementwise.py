@@ -190,7 +190,9 @@ class ElementwiseRule:
             if not need:
                 result.append(None)
                 continue
-            if p is None:  # flat almost everywhere (floor, sign): zero, as PyTorch says, not "no gradient"
+            if (
+                p is None
+            ):  # flat almost everywhere (floor, sign): zero, as PyTorch says, not "no gradient"
                 result.append((g if node.same else sum_to(g, a)) * 0)
                 continue
             factor = ir.evaluate(p, values, call)
@@ -281,7 +283,9 @@ def raw_source(program: Program) -> str:
     lines.append(f"    {' = '.join(f'r{i}' for i in range(count))} = None")
     for i, p in enumerate(program.partials):
         if p is None:
-            lines.append(f"    if needs[{i}]: r{i} = fit(ga * 0, None if node.same else s{i}, ga, None)")
+            lines.append(
+                f"    if needs[{i}]: r{i} = fit(ga * 0, None if node.same else s{i}, ga, None)"
+            )
             continue
         body = ir.numpy_text(ir.var("ga") * p, (), number=_constant).splitlines()[1:]
         lines.append(f"    if needs[{i}]:")
