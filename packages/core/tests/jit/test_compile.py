@@ -209,6 +209,53 @@ def test_a_module_sees_new_weights_and_its_mode():
     assert compiled.training is False
 
 
+def test_replaced_parts_and_new_hooks_are_seen():
+    model = nn.Sequential(nn.Linear(2, 2), nn.ReLU())
+    compiled, x = flambeau.compile(model), flambeau.ones(1, 2)
+    with flambeau.no_grad():
+        assert_close(compiled(x), model(x))
+        model[0] = nn.Linear(2, 3)
+        assert_close(compiled(x), model(x))
+        model[0].bias = nn.Parameter(flambeau.full((3,), 7.0))
+        assert_close(compiled(x), model(x))
+        with model[1].register_forward_hook(lambda module, args, out: out * 10):
+            assert_close(compiled(x), model(x))
+        assert_close(compiled(x), model(x))
+        model[0].register_forward_pre_hook(lambda module, args: (args[0] * 3,))
+        assert_close(compiled(x), model(x))
+
+
+def test_results_given_as_out_are_seen():
+    def f(x):
+        whole, empty = flambeau.zeros(3), flambeau.empty(0)
+        flambeau.mul(x, 2, out=whole)
+        return whole + flambeau.add(x, 1, out=empty) + empty
+
+    compiled = quiet(f)
+    for x in (flambeau.ones(3), flambeau.arange(3.0)):
+        assert_close(compiled(x), f(x))
+
+
+def test_writes_into_memory_that_arguments_share_run_eagerly():
+    def f(a, b):
+        a.add_(1)
+        return a * b
+
+    def arguments():
+        x, y = flambeau.arange(4.0), flambeau.arange(5.0)
+        yield "distinct", flambeau.arange(4.0), flambeau.ones(4)
+        yield "one tensor", x, x
+        yield "overlapping", y[:4], y[1:]
+        yield "one array", x, flambeau.from_numpy(x.numpy())
+
+    for first in range(4):
+        compiled = flambeau.compile(f)
+        for turn in range(4):
+            i = (first + turn) % 4
+            (name, *given), (_, *fresh) = list(arguments())[i], list(arguments())[i]
+            assert_close(compiled(*given), f(*fresh), msg=lambda m, name=name: f"{name}: {m}")
+
+
 def test_written_arguments_are_written():
     def f(x):
         x[1:3] = x[1:3] * 2

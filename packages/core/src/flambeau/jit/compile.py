@@ -58,6 +58,8 @@ class Compiled:
         key = self._key(leaves, spec)
         found = self._programs.get(key)
         if isinstance(found, Program) and found.fits():
+            if found.shared(tensors):
+                return self._function(*args, **kwargs)
             made = found(tensors)
             return _rebuild(found.result, made)  # type: ignore[attr-defined]
         if isinstance(found, str):
@@ -88,6 +90,8 @@ class Compiled:
             reason = _obstacle(tracer, outs, tensors)
             if reason is None:
                 program = Program(simplify(tracer.graph))
+                if program.shared(tensors):
+                    return result  # of this call only: others may come with memory of their own
                 program.result = ([None if isinstance(x, Tensor) else (x,) for x in outs], spec)  # type: ignore[attr-defined]
                 self._programs[key] = program
                 _show(self._shown, program, tensors)

@@ -81,11 +81,9 @@ class _Search:
         if is_module(thing):
             if id(thing) not in self.seen:
                 self.seen.add(id(thing))
-                parts = list(thing.modules())
-                self.found.append(lambda: tuple([module_state(m) for m in parts]))
-                for kind in {type(m) for m in parts}:
+                for kind in {type(m) for m in thing.modules()}:
                     self.follow(kind.forward)
-            self.found.append(lambda: id(get()))
+            self.found.append(lambda: described(get()))
         elif isinstance(thing, types.FunctionType):
             self.found.append(lambda: id(get()))
             self.follow(thing)
@@ -136,7 +134,7 @@ def described(x: Any, depth: int = 0) -> Any:
     if depth == DEEPEST or isinstance(x, (type, types.ModuleType, types.FunctionType)):
         return frozen(x)
     if is_module(x):
-        return (id(x), *[module_state(m) for m in x.modules()])
+        return (id(x), *tree_state(x, set()))
     if isinstance(x, dict):
         return (
             id(x),
@@ -167,8 +165,20 @@ def is_module(x: Any) -> bool:
     return hasattr(x, "_parameters") and hasattr(x, "modules") and hasattr(x, "training")
 
 
-def module_state(m: Any) -> Any:
-    """A module's tensors, and its settings: mode, numbers, sizes, and what else was stored on it."""
+def tree_state(m: Any, seen: set[int]) -> list:
+    """The states of a module and of all modules in it, whichever these are now."""
+    if id(m) in seen:
+        return []
+    seen.add(id(m))
+    states = [module_state(m)]
+    for child in m._modules.values():
+        if child is not None:
+            states += tree_state(child, seen)
+    return states
+
+
+def module_state(m: Any) -> tuple:
+    """A module's class, tensors, hooks, and settings: mode, numbers, sizes, and what else was stored on it."""
     parameters = m._parameters.values()
     settings = [
         described(v, DEEPEST - 1)
@@ -176,4 +186,12 @@ def module_state(m: Any) -> Any:
         if k[0] != "_" and not isinstance(v, Tensor)
     ]
     tensors = [id(t) for t in (*parameters, *m._buffers.values())]
-    return (*settings, *tensors, *[t is not None and t.requires_grad for t in parameters])
+    hooks = (*m._forward_hooks, None, *m._forward_pre_hooks)
+    return (
+        type(m),
+        id(m),
+        *hooks,
+        *settings,
+        *tensors,
+        *[t is not None and t.requires_grad for t in parameters],
+    )

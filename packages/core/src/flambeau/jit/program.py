@@ -48,6 +48,13 @@ class Program:
             for _, t, shape, dtype in self._captured
         )
 
+    def shared(self, inputs: Sequence[Tensor]) -> bool:
+        """Whether what the program writes may be seen through another of its tensors: it does not know of that."""
+        if not self._writes:
+            return False
+        roots = [_root(t._array) for t in (*inputs, *(t for _, t, _, _ in self._captured))]
+        return len(set(roots)) < len(roots)
+
     def __call__(self, inputs: Sequence[Tensor]) -> list[Tensor]:
         """Runs the program; writes go to the memory of the tensors they belong to."""
         env: list[Any] = [None] * len(self._slots)
@@ -190,3 +197,10 @@ class Program:
             arrays = [np.empty(tuple(v.meta.shape), v.meta.dtype.numpy) for v, _ in values]
             texts.append(kernel.nest(arrays).text)
         return "\n".join(texts)
+
+
+def _root(array: np.ndarray) -> int:
+    """Whose memory an array looks at."""
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return id(array)

@@ -269,9 +269,10 @@ def write_out(op: Operator, out: Any, made: Any) -> Any:
                 f"{op.name}(): out has shape {list(out.shape)} but the result has shape {list(made.shape)}; "
                 "pass a tensor of that shape or an empty one"
             )
-        out._array = made._array.astype(out._array.dtype)
+        made = made if made.dtype is out.dtype else registry["to_dtype"].public(made, out.dtype)
+        out._array = registry["clone"].public(made)._array
     else:
-        out._array[...] = made._array
+        run(registry["copy_into"], (out, made), {})  # a call like any other: a trace must see it
     out._bump()
     return out
 
