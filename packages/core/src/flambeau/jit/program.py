@@ -126,9 +126,7 @@ class Program:
                 for o, m in zip(outs, made):
                     env[o] = m
             else:
-                env[outs[0]] = (
-                    made if hasattr(made, "ctypes") and hasattr(made, "base") else xp.asarray(made)
-                )
+                env[outs[0]] = made if isinstance(made, np.ndarray) else np.asarray(made)
 
         return run
 
