@@ -74,8 +74,8 @@ def test_exported_equals_eager(op):
         call = Call(op, sample)
         expected = call(*call.inputs)
         expected = [expected] if isinstance(expected, flambeau.Tensor) else list(expected)
-        if any(e.dtype.is_complex for e in expected):
-            continue
+        if any(t.dtype.is_complex for t in (*call.inputs, *expected)):
+            continue  # ONNX has no complex numbers
         names = [f"x{i}" for i in range(len(call.inputs))]
         proto = flambeau.onnx.export(call, tuple(call.inputs), input_names=names)
         options = onnxruntime.SessionOptions()

@@ -175,5 +175,5 @@ def test_every_operator_is_complete():
     from flambeau.testing import missing_rules
 
     here = [op for op in registry.values() if op.body.__module__ == "flambeau.ops.spectral"]
-    assert len(here) == 13
+    assert len(here) == 23
     assert {op.name: missing_rules(op) for op in here if missing_rules(op)} == {}
