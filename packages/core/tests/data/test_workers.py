@@ -312,9 +312,13 @@ def alive(pid: int) -> bool:
 
 SCRIPT = textwrap.dedent(
     """
+    import signal
     import time
     import numpy as np
     from flambeau.utils.data import DataLoader, Dataset
+
+    # A shell's background jobs are started with Ctrl-C ignored, and hand that on.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
     class Slow(Dataset):
         def __len__(self): return 1000
