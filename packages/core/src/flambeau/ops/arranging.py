@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -201,7 +202,7 @@ def tensor_split(
         sizes = [n // cuts + (i < n % cuts) for i in range(cuts)]
         return split(input, sizes, d)
     bounds = [0, *(slice(None, c).indices(n)[1] for c in cuts), n]
-    return tuple(narrow(input, d, a, max(0, b - a)) for a, b in zip(bounds[:-1], bounds[1:]))
+    return tuple(narrow(input, d, a, max(0, b - a)) for a, b in itertools.pairwise(bounds))
 
 
 def _splitter(name: str, rank: int, dim: int) -> Any:
