@@ -225,6 +225,16 @@ def test_replaced_parts_and_new_hooks_are_seen():
         assert_close(compiled(x), model(x))
 
 
+def test_the_default_dtype_is_guarded():
+    compiled = quiet(lambda n: flambeau.ones(3) * n)
+    assert compiled(flambeau.tensor(2)).dtype is flambeau.float32
+    flambeau.set_default_dtype(flambeau.float64)
+    try:
+        assert compiled(flambeau.tensor(2)).dtype is flambeau.float64
+    finally:
+        flambeau.set_default_dtype(flambeau.float32)
+
+
 def test_results_given_as_out_are_seen():
     def f(x):
         whole, empty = flambeau.zeros(3), flambeau.empty(0)

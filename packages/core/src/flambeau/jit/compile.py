@@ -1,7 +1,7 @@
 """`compile`: runs a function once under the tracer, and its program ever after, as long as the guards hold.
 
 What is guarded: the structure of the arguments; shape, dtype and device of their tensors; their other values; gradient
-mode; and what the function reaches besides them (`guards`). What the program cannot express runs eagerly and is said
+mode, default dtype and device; and what the function reaches besides them (`guards`). What the program cannot express runs eagerly and is said
 once: numbers read from tensors, gradients, results that share an argument's memory, other devices.
 """
 
@@ -14,7 +14,8 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from .._base import pytree
+from .._base import dtypes, pytree
+from .._base.devices import default
 from ..graph.passes import simplify
 from ..runtime import state
 from ..runtime.operator import registry
@@ -110,7 +111,7 @@ class Compiled:
     # -- guards ---------------------------------------------------------------------------------------------------------
 
     def _key(self, leaves: list, spec: Any) -> Any:
-        parts: list[Any] = [spec, state.local.grad]
+        parts: list[Any] = [spec, state.local.grad, dtypes.get_default_dtype(), default.device]
         for x in leaves:
             if isinstance(x, Tensor):
                 a = x._array
