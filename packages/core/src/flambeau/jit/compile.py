@@ -1,8 +1,9 @@
 """`compile`: runs a function once under the tracer, and its program ever after, as long as the guards hold.
 
 What is guarded: the structure of the arguments; shape, dtype and device of their tensors; their other values; gradient
-mode, default dtype and device; and what the function reaches besides them (`guards`). What the program cannot express runs eagerly and is said
-once: numbers read from tensors, gradients, results that share an argument's memory, other devices.
+mode, default dtype and device; and what the function reaches besides them (`guards`). What the program cannot express
+runs eagerly and is said once: numbers read from tensors, gradients, results that share an argument's memory, other
+devices.
 """
 
 from __future__ import annotations
