@@ -113,7 +113,7 @@ def _(builder, x, *, k, dim, largest, sorted):
 
 
 @composite(method=False)
-def median(input: Tensor, dim: int | None = None, keepdim: bool = False):
+def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     """The lower median of all elements, or (values, indices) along `dim`.
 
     >>> import flambeau
@@ -130,15 +130,17 @@ def median(input: Tensor, dim: int | None = None, keepdim: bool = False):
 
 
 @primitive(method=False)
-def unique_parts(input: Meta):
-    """Sorted distinct elements, the place of each element among them, and counts."""
+def unique_parts(input: Meta, rows: bool = False):
+    """Sorted distinct elements (or rows of a matrix), the place of each among them, and counts."""
     raise RuntimeError("unique: the result's shape depends on values, so that it has no meta; run it on real data")
 
 
 @unique_parts.kernel
-def _(xp, x):
-    values, inverse, counts = xp.unique(x, return_inverse=True, return_counts=True)
-    return values, inverse.reshape(x.shape).astype("int64"), counts.astype("int64")
+def _(xp, x, *, rows):
+    axis = 0 if rows else None
+    values, inverse, counts = xp.unique(x, return_inverse=True, return_counts=True, axis=axis)
+    inverse = inverse.reshape(x.shape[:1] if rows else x.shape)
+    return values, inverse.astype("int64"), counts.astype("int64")
 
 
 unique_parts.no_vjp("the result's shape depends on values; PyTorch defines no gradient")
@@ -149,14 +151,21 @@ unique_parts.refuse("onnx", "the result's shape depends on values")
 @composite
 def unique(
     input: Tensor, sorted: bool = True, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
-):
+) -> Any:
     """Distinct elements in rising order; with where each element went and how often each occurs if asked.
+
+    With `dim` the distinct slices along it, in lexicographic order.
 
     >>> import flambeau
     >>> flambeau.unique(flambeau.tensor([3, 1, 3]))
     tensor([1, 3])
     """
-    check(dim is None, lambda: "unique: dim is not supported here; flatten rows into keys first", NotImplementedError)
-    values, inverse, counts = unique_parts(input)
+    if dim is None:
+        values, inverse, counts = unique_parts(input)
+    else:
+        front = input.movedim(dim, 0)
+        width = input.numel() // max(front.shape[0], 1)
+        values, inverse, counts = unique_parts(front.reshape(front.shape[0], width), True)
+        values = values.reshape(values.shape[0], *front.shape[1:]).movedim(0, dim)
     out = (values, *((inverse,) if return_inverse else ()), *((counts,) if return_counts else ()))
     return out if len(out) > 1 else values

@@ -47,3 +47,5 @@ def unique(make: Make) -> Iterator[Sample]:
     """Alone, and with where and how often."""
     yield Sample(make.ints(2, 3, below=4), onnx=False)
     yield Sample(make.ints(5, below=3), return_inverse=True, return_counts=True, onnx=False)
+    yield Sample(make.ints(6, 2, below=2), return_inverse=True, dim=0, onnx=False)
+    yield Sample(make.ints(2, 6, below=2), dim=-1, onnx=False)
