@@ -235,6 +235,12 @@ def words(text: str) -> set[str]:
 # -- Tensor's methods --------------------------------------------------------------------------------------------------
 
 
+class _Plain:
+    """What Python itself puts into every class, which grows from version to version."""
+
+    attribute: int
+
+
 def own_names() -> set[str]:
     """What the text of the class itself defines, which a checker sees there."""
     tree = ast.parse((PACKAGE / "runtime/tensor.py").read_text())
@@ -244,7 +250,7 @@ def own_names() -> set[str]:
         if isinstance(n, (ast.Assign, ast.AnnAssign)):
             targets = n.targets if isinstance(n, ast.Assign) else [n.target]
             names |= {t.id for t in targets if isinstance(t, ast.Name)}
-    return names | {"__module__", "__doc__", "__dict__", "__weakref__", "__annotations__"}
+    return names | set(vars(_Plain))
 
 
 def tensor_stub() -> str:
