@@ -77,7 +77,10 @@ def topk(input: Meta, k: int, dim: int = -1, largest: bool = True, sorted: bool 
     """
     d = wrap_dim(dim, input.ndim)
     n = input.shape[d] if input.ndim else 1
-    check(0 <= k <= n, lambda: f"selected index k out of range: k = {k}, but dimension {d} has size {n}")
+    check(
+        0 <= k <= n,
+        lambda: f"selected index k out of range: k = {k}, but dimension {d} has size {n}",
+    )
     shape = (*input.shape[:d], k, *input.shape[d + 1 :]) if input.ndim else ()
     return input.like(shape), input.like(shape, dtypes.int64)
 
@@ -109,7 +112,9 @@ def _(size, batched, x, *, k, dim, largest, sorted):
 
 @topk.onnx
 def _(builder, x, *, k, dim, largest, sorted):
-    return builder.nodes("TopK", [x, builder.ints([k])], 2, axis=dim, largest=int(largest), sorted=int(sorted))
+    return builder.nodes(
+        "TopK", [x, builder.ints([k])], 2, axis=dim, largest=int(largest), sorted=int(sorted)
+    )
 
 
 @composite(method=False)
@@ -125,14 +130,20 @@ def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
         return sort(flat).values.select(0, (flat.shape[0] - 1) // 2)
     ordered = sort(input, dim)
     at = (input.shape[dim] - 1) // 2 if input.ndim else 0
-    pick: Any = (lambda x: x.narrow(dim, at, 1)) if keepdim and input.ndim else (lambda x: x.select(dim, at) if input.ndim else x)
+    pick: Any = (
+        (lambda x: x.narrow(dim, at, 1))
+        if keepdim and input.ndim
+        else (lambda x: x.select(dim, at) if input.ndim else x)
+    )
     return sort.op.tags["named"](pick(ordered.values), pick(ordered.indices))
 
 
 @primitive(method=False)
 def unique_parts(input: Meta, rows: bool = False):
     """Sorted distinct elements (or rows of a matrix), the place of each among them, and counts."""
-    raise RuntimeError("unique: the result's shape depends on values, so that it has no meta; run it on real data")
+    raise RuntimeError(
+        "unique: the result's shape depends on values, so that it has no meta; run it on real data"
+    )
 
 
 @unique_parts.kernel
@@ -150,7 +161,11 @@ unique_parts.refuse("onnx", "the result's shape depends on values")
 
 @composite
 def unique(
-    input: Tensor, sorted: bool = True, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
+    input: Tensor,
+    sorted: bool = True,
+    return_inverse: bool = False,
+    return_counts: bool = False,
+    dim: int | None = None,
 ) -> Any:
     """Distinct elements in rising order; with where each element went and how often each occurs if asked.
 
