@@ -81,7 +81,7 @@ def test_help_imports_nothing_heavy() -> None:
         ([], "required: command"),
         (["run"], "required: MODEL"),
         (["run", "x", "--port", "70000"], "must be from 0 to 65535"),
-        (["run", "x", "--port", "http"], "invalid _port value"),
+        (["run", "x", "--port", "http"], "expected a whole number, got 'http'"),
         (["run", "x", "--workers", "0"], "must be from 1 up"),
         (["run", "x", "--input", "x:FP31:1"], "datatype 'FP31' is unknown"),
     ],
