@@ -94,6 +94,8 @@ _ELSEWHERE = {
     "save": "serialization", "load": "serialization", "Generator": "runtime.generator", "compile": "jit",
     "manual_seed": "random", "seed": "random", "initial_seed": "random", "get_rng_state": "random",
     "set_rng_state": "random", "default_generator": "random", "vmap": "func", "show_config": "config",
+    "use_deterministic_algorithms": "config", "are_deterministic_algorithms_enabled": "config",
+    "set_float32_matmul_precision": "config", "get_float32_matmul_precision": "config",
     "get_num_threads": "config", "set_num_threads": "config", "autocast": "amp", "is_autocast_enabled": "amp",
     "get_autocast_dtype": "amp", "set_autocast_dtype": "amp", "set_autocast_enabled": "amp", "stft": "ops.spectral",
     "istft": "ops.spectral", "hann_window": "ops.spectral", "hamming_window": "ops.spectral",

@@ -49,9 +49,13 @@ from .autograd.modes import is_grad_enabled as is_grad_enabled
 from .autograd.modes import is_inference_mode_enabled as is_inference_mode_enabled
 from .autograd.modes import no_grad as no_grad
 from .autograd.modes import set_grad_enabled as set_grad_enabled
+from .config import are_deterministic_algorithms_enabled as are_deterministic_algorithms_enabled
+from .config import get_float32_matmul_precision as get_float32_matmul_precision
 from .config import get_num_threads as get_num_threads
+from .config import set_float32_matmul_precision as set_float32_matmul_precision
 from .config import set_num_threads as set_num_threads
 from .config import show_config as show_config
+from .config import use_deterministic_algorithms as use_deterministic_algorithms
 from .func import vmap as vmap
 from .jit.compile import compile as compile
 from .nn.functional import alpha_dropout as alpha_dropout

@@ -31,6 +31,51 @@ def set_num_threads(num: int) -> None:
     threads.set_count(num)
 
 
+class _Switches:
+    deterministic = False
+    precision = "highest"
+
+
+def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
+    """Asks for equal results in equal runs. They are so anyway, for a given number of threads; the wish is remembered.
+
+    >>> import flambeau
+    >>> flambeau.use_deterministic_algorithms(True)
+    >>> flambeau.are_deterministic_algorithms_enabled()
+    True
+    >>> flambeau.use_deterministic_algorithms(False)
+    """
+    _Switches.deterministic = bool(mode)
+
+
+def are_deterministic_algorithms_enabled() -> bool:
+    """Whether `use_deterministic_algorithms(True)` was called last."""
+    return _Switches.deterministic
+
+
+def set_float32_matmul_precision(precision: str) -> None:
+    """Says how exact float32 products must be. They are always computed in float32 here; the wish is remembered.
+
+    RuntimeError for anything but "highest", "high" and "medium".
+
+    >>> import flambeau
+    >>> flambeau.set_float32_matmul_precision("high")
+    >>> flambeau.get_float32_matmul_precision()
+    'high'
+    >>> flambeau.set_float32_matmul_precision("highest")
+    """
+    if precision not in ("highest", "high", "medium"):
+        raise RuntimeError(
+            f"set_float32_matmul_precision: expected 'highest', 'high' or 'medium', but got {precision!r}"
+        )
+    _Switches.precision = precision
+
+
+def get_float32_matmul_precision() -> str:
+    """The precision that `set_float32_matmul_precision` was given last; "highest" at first."""
+    return _Switches.precision
+
+
 class Config(dict):
     """The configuration as a mapping; printing it shows one line per entry."""
 

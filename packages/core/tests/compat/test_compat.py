@@ -93,6 +93,23 @@ def test_what_is_missing_fails_where_it_is_used_with_its_name(tmp_path):
     )
 
 
+def test_whether_a_name_is_there_is_answered_truly(tmp_path):
+    done = code(
+        "import torch\n"
+        "print(hasattr(torch, 'no_such_name'), getattr(torch, 'no_such_name', 7), hasattr(torch, 'compile'))\n"
+        "print(hasattr(torch.nn, 'NoSuchLayer'), hasattr(torch.nn, 'Linear'))\n"
+        "kept = torch.no_such_name\n"
+        "def f(x: torch.no_such_class): return x\n"
+        "from torch.no_such_module import anything\n"
+        "print(repr(kept), f(3))\n",
+        tmp_path,
+    )
+    assert (
+        done.stdout
+        == "False 7 True\nFalse True\n<torch.no_such_name: not available in flambeau> 3\n"
+    ), done.stderr
+
+
 def test_a_module_runs_with_its_arguments(tmp_path):
     (tmp_path / "tool.py").write_text(
         "import sys, torch\nprint(sys.argv[1:], torch.ones(1).item())\n"

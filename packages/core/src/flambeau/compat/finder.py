@@ -9,6 +9,7 @@ import importlib.metadata
 import sys
 import types
 from collections.abc import Iterable, Sequence
+from opcode import opmap
 from typing import Any
 
 from .._base import dtypes
@@ -35,6 +36,18 @@ RENAMED = {
     "torch._dynamo": "flambeau.compat.compiler",
     "torch.backends": "flambeau.compat.backends",
 }
+
+
+# Code that mentions a name: `torch.name`, `from torch import name`. Others (hasattr, getattr) ask whether it is there.
+_MENTIONS = {opmap[n] for n in ("LOAD_ATTR", "LOAD_METHOD", "IMPORT_FROM") if n in opmap}
+
+
+def _is_asked_for() -> bool:
+    """Whether a module's missing name is looked up by a question, such as hasattr(torch, name), and not by a mention."""
+    frame = sys._getframe(2)
+    if "importlib" in frame.f_code.co_filename:  # a from-import asks through the import system
+        return False
+    return frame.f_code.co_code[frame.f_lasti] not in _MENTIONS
 
 
 class Facade(types.ModuleType):
@@ -64,6 +77,8 @@ class Facade(types.ModuleType):
         full = f"{self.__name__}.{name}"
         if _inner_module(full) is not None:
             return importlib.import_module(full)
+        if _is_asked_for():
+            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
         return Missing(full)
 
     def __dir__(self) -> list[str]:
