@@ -38,3 +38,27 @@ def test_bits_moved():
     assert same is t and t.tolist() == [2, 2, -4]
     with pytest.raises(TypeError):
         t << "a"
+
+
+@pytest.mark.parametrize(
+    ("made", "name"),
+    [
+        (lambda x: x[0], "SelectBackward0"),
+        (lambda x: x[:, 1:], "SliceBackward0"),
+        (lambda x: x[:, None], "UnsqueezeBackward0"),
+        (lambda x: x[...], "AliasBackward0"),
+        (lambda x: x[[0, 1]], "IndexBackward0"),
+        (lambda x: x / 2, "DivBackward0"),
+        (lambda x: x.view(4), "ViewBackward0"),
+        (lambda x: x.double(), "ToCopyBackward0"),
+    ],
+)
+def test_nodes_have_pytorchs_names(made, name):
+    x = flambeau.ones(2, 2, requires_grad=True)
+    assert made(x).grad_fn.name() == name
+
+
+def test_the_node_of_a_write_through_a_view():
+    y = flambeau.ones(2, requires_grad=True) * 1
+    y[0] = 5
+    assert repr(y) == "tensor([5., 1.], grad_fn=<CopySlices>)"

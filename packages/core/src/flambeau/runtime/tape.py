@@ -52,7 +52,8 @@ class Node:
         name = self.op.name.strip("_")
         if name == "copy_slices":
             return "CopySlices"
-        words = _NAMED.get(name, name).split("_")
+        name = _indexed(self.attrs["key"]) if name == "basic_index" else _NAMED.get(name, name)
+        words = name.split("_")
         return "".join(w.capitalize() for w in words) + "Backward0"
 
     @property
@@ -87,6 +88,18 @@ _NAMED = {
     "max_pool": "max_pool2_d_with_indices",
     "pad_constant": "constant_pad_nd",
 }
+
+
+def _indexed(key: tuple) -> str:
+    """PyTorch's name of the last step of an index, which it takes one by one."""
+    for k in reversed(key):
+        if isinstance(k, int):
+            return "select"
+        if k is None:
+            return "unsqueeze"
+        if k is not Ellipsis and k != slice(None):
+            return "slice"
+    return "alias"
 
 
 class Output:
