@@ -109,6 +109,23 @@ def test_a_pickle_that_tries_to_run_code(program: bytes, kind: str) -> None:
         flambeau.load(file)
 
 
+@pytest.mark.parametrize(
+    ("program", "text"),
+    [
+        (b"\x80\x02]N\x61K\x00K\x01s.", "a dict to fill, found a list"),  # would write list[0]
+        (b"\x80\x02](K\x00K\x01u.", "a dict to fill, found a list"),
+        (b"\x80\x02}N\x61.", "a list to fill, found a dict"),
+        (b"\x80\x04\x8f(K\x01e.", "a list to fill, found a set"),
+        (b"\x80\x04}(K\x01\x90.", "a set to fill, found a dict"),
+        (b"\x80\x02ctorch\nTensor\nN\x61.", "a list to fill, found a"),  # a class's own append
+    ],
+)
+def test_only_plain_containers_are_filled(program: bytes, text: str) -> None:
+    """What a file names is not asked for its `append`, `update` or `__setitem__`."""
+    with pytest.raises(pickle.UnpicklingError, match=text):
+        flambeau.load(archive(program))
+
+
 class Evil:
     def __reduce__(self) -> tuple:
         return os.mkdir, (os.environ["FLAMBEAU_EVIL"],)
