@@ -162,14 +162,20 @@ class ElementwiseRule:
     def fast(self, node: tape.Node, g: Tensor, needs: tuple) -> Sequence[Any]:
         """As `pullback` where nothing is recorded or traced: on raw arrays if everything is plain."""
         ga = getattr(g, "_array", None)
-        if type(ga) is ndarray and node.saved is not tape.FREED and ga.dtype.kind != "c":
+        if (
+            type(ga) is ndarray
+            and node.saved is not tape.FREED
+            and ((d := ga.dtype) is _F32 or d is _F64 or d.kind != "c")
+        ):
             if ga.size >= self.large_from:
                 made = self.large(node, ga)
                 if made is not None:
                     t = new(Tensor)
                     t._array = made
                     return (t,)
-            program = self.program(node.attrs)
+            program = self._plain if not node.attrs else self.program(node.attrs)
+            if program is None:
+                program = self.program({})
             raw = program.raw
             if raw is None:
                 raw = program.raw = compile_raw(program)
@@ -220,7 +226,7 @@ class ElementwiseRule:
         return total if total.shape == out.shape else total.expand(out.shape)
 
 
-_BOOL = np.dtype(bool)
+_BOOL, _F32, _F64 = np.dtype(bool), np.dtype("float32"), np.dtype("float64")
 
 
 def _is_one(x: Any) -> bool:

@@ -423,50 +423,61 @@ def backward(
     them are filled too when `fill_leaves`. Otherwise every leaf is filled.
     """
     waiting = count_users(roots)
-    g: Any
-    wanted: dict[Any, Any] | None = None if inputs is None else dict.fromkeys(inputs)
+    wanted = None if inputs is None else dict.fromkeys(inputs)
     needed = None if inputs is None else leading_to(roots, inputs, waiting)
     arrived: dict[Any, Any] = {}
     for root, g in zip(roots, grads):
         deliver(arrived, root, g)
-    ready = [r for r in dict.fromkeys(roots) if not waiting.get(r)]
+    ready = [r for r in dict.fromkeys(roots) if not waiting[r]]
     before, local.grad = local.grad, create_graph
     fast = not create_graph and not state.active
+    straight = needed is None and not anomaly  # nothing to look up between one node and the next
     token = state.error_state.set(state.quiet)
     try:
         while ready:
             node = ready.pop()
             g = arrived.pop(node, None)
-            if g is not None:
-                if node.hooks:
-                    g = run_hooks(node.hooks, g)
-                if wanted is not None and node in wanted:
-                    wanted[node] = g
-                if type(node) is Leaf:
-                    if fill_leaves and (wanted is None or node in wanted):
-                        fill(node, g)
-                    continue
-            edges = node.edges
-            if g is not None and edges:
-                if type(node) is Output:
-                    place(arrived, node.parent, node.index, g)
-                else:
-                    if needed is not None:
-                        needs = tuple([e is not None and e in needed for e in edges])
-                    elif len(edges) == 1:
-                        needs = _ONE
-                    elif len(edges) == 2:
-                        needs = (edges[0] is not None, edges[1] is not None)
+            while True:
+                if g is not None:
+                    if node.hooks:
+                        g = run_hooks(node.hooks, g)
+                    if wanted is not None and node in wanted:
+                        wanted[node] = g
+                    if type(node) is Leaf:
+                        if fill_leaves and (wanted is None or node in wanted):
+                            fill(node, g)
+                        break
+                edges = node.edges
+                if g is not None and edges:
+                    if type(node) is Output:
+                        place(arrived, node.parent, node.index, g)
                     else:
-                        needs = tuple([e is not None for e in edges])
-                    if needed is None or True in needs:
-                        if node.simple and not anomaly:
-                            rule = node.op.vjp_rule
-                            found = (
-                                rule.fast(node, g, needs) if fast else rule.pullback(node, g, needs)
-                            )
+                        needs = _needs(edges, needed)
+                        if needed is None or True in needs:
+                            if node.simple and not anomaly:
+                                rule = node.op.vjp_rule
+                                found = (
+                                    rule.fast(node, g, needs)
+                                    if fast
+                                    else rule.pullback(node, g, needs)
+                                )
+                            else:
+                                found = step(node, g, needs)
                         else:
-                            found = step(node, g, needs)
+                            found = ()
+                        if not retain:
+                            saved = node.saved
+                            if saved is not NOTHING_1 and saved is not NOTHING_2:
+                                release(node, saved)
+                        if straight and (at := _ONLY.get(needs)) is not None:
+                            edge = edges[at]
+                            if waiting[edge] == 1 and edge not in arrived and found[at] is not None:
+                                node, g = (
+                                    edge,
+                                    found[at],
+                                )  # a chain: on to the next without touching the tables
+                                edge = found = None
+                                continue
                         for edge, gi in zip(edges, found):
                             if gi is not None and edge is not None:
                                 if edge in arrived:
@@ -474,16 +485,13 @@ def backward(
                                 else:
                                     arrived[edge] = gi
                         gi = found = None
-                    if not retain:
-                        saved = node.saved
-                        if saved is not NOTHING_1 and saved is not NOTHING_2:
-                            release(node, saved)
                 g = None
-            for edge in edges:
-                if edge is not None:
-                    left = waiting[edge] = waiting[edge] - 1
-                    if not left:
-                        ready.append(edge)
+                for edge in edges:
+                    if edge is not None:
+                        left = waiting[edge] = waiting[edge] - 1
+                        if not left:
+                            ready.append(edge)
+                break
     finally:
         local.grad = before
         state.error_state.reset(token)
@@ -491,6 +499,24 @@ def backward(
 
 
 _ONE = (True,)
+_ONLY = {
+    (True,): 0,
+    (True, False): 0,
+    (False, True): 1,
+}  # where the one gradient that is needed stands
+
+
+def _needs(edges: tuple, needed: set | None) -> tuple[bool, ...]:
+    """Which inputs want a gradient."""
+    if needed is not None:
+        return tuple([e is not None and e in needed for e in edges])
+    if len(edges) == 1:
+        return _ONE
+    if len(edges) == 2:
+        return (edges[0] is not None, edges[1] is not None)
+    return tuple([e is not None for e in edges])
+
+
 NOTHING_1, NOTHING_2 = (
     (None,),
     (None, None),
@@ -506,18 +532,16 @@ def release(node: Node, saved: tuple) -> None:
 
 
 def count_users(roots: Sequence[Any]) -> dict[Any, int]:
-    """How many edges lead to each node below the roots."""
-    users: dict[Any, int] = {}
-    stack = list(dict.fromkeys(roots))
-    seen = set(stack)
+    """How many edges lead to each node from the roots on down."""
+    users: dict[Any, int] = dict.fromkeys(roots, 0)
+    stack = list(users)
     while stack:
         for edge in stack.pop().edges:
             if edge is not None:
-                if edge in seen:
-                    users[edge] = users.get(edge, 0) + 1
+                if edge in users:
+                    users[edge] += 1
                 else:
                     users[edge] = 1
-                    seen.add(edge)
                     stack.append(edge)
     return users
 
@@ -623,13 +647,21 @@ def run_hooks(hooks: dict[int, Callable], g: Tensor) -> Tensor:
 
 def fill(leaf: Leaf, g: Tensor) -> None:
     """Adds `g` to the leaf's `.grad`. Memory is kept, not copied, when nobody else can hold it."""
-    owned = not g._level and g._base is None and getattr(g._array, "base", g) is None
+    tensor = leaf.variable
+    if tensor is None:
+        return
+    owned = (
+        tensor.grad is None
+        and not g._level
+        and g._base is None
+        and getattr(g._array, "base", g) is None
+    )
     # Held by `g` here, by the engine's frame, and by getrefcount itself: one more means somebody else.
     owned = owned and getrefcount(g) <= 3 and getrefcount(g._array) <= 2
     if owned and not g._array.flags.c_contiguous:
         owned = False
-    tensor = accumulate(leaf, g, owned)
-    if tensor is not None and leaf.post_hooks:
+    accumulate(tensor, g, owned)
+    if leaf.post_hooks:
         for hook in list(leaf.post_hooks.values()):
             hook(tensor)
 

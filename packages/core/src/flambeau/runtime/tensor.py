@@ -240,11 +240,8 @@ def set_requires_grad(tensor: Tensor, value: bool) -> None:
 _lock = threading.Lock()
 
 
-def accumulate(leaf: Leaf, g: Tensor, owned: bool) -> Tensor | None:
-    """Adds `g` to the leaf's gradient; `owned` says that nobody else holds `g`'s memory, so that it may be kept."""
-    tensor = leaf._tensor()
-    if tensor is None:
-        return None
+def accumulate(tensor: Tensor, g: Tensor, owned: bool) -> None:
+    """Adds `g` to a leaf's gradient; `owned` says that nobody else holds `g`'s memory, so that it may be kept."""
     for mode in state.local.modes:
         mode.leaves(tensor, "backward(): gradients are kept in .grad")
     with _lock:
@@ -256,7 +253,6 @@ def accumulate(leaf: Leaf, g: Tensor, owned: bool) -> Tensor | None:
                 add_into(before, g)
         else:
             tensor.grad = g if owned or state.local.grad or state.active or g._level else own(g)
-    return tensor
 
 
 def own(g: Tensor) -> Tensor:
