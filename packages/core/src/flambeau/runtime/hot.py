@@ -20,7 +20,7 @@ from .operator import Operator
 from .promotion import INT_DIVISOR, INT_TO_FLOAT
 from .tensor import Box, Tensor, history, new
 
-ndarray = np.ndarray
+ndarray, Step = np.ndarray, dispatch.Step
 F32, F64, I64 = np.dtype("float32"), np.dtype("float64"), np.dtype("int64")
 LARGE = 1 << 15  # elements from which providers are asked
 _RESULT_ONLY = ("result",)
@@ -412,7 +412,9 @@ def select(op: Operator, input: Tensor, key: Any) -> Tensor | None:
     t._box = box
     t._generation = box.generation
     t._base = input if base is None else base
-    t._replay = (*input._replay, dispatch.Step(op, (), {"key": (key,)}, None))
+    step = new(Step)
+    step.op, step.rest, step.attrs, step.index = op, (), {"key": (key,)}, None
+    t._replay = (step,) if base is None else (*input._replay, step)
     return t
 
 

@@ -426,8 +426,8 @@ def backward(
     wanted = None if inputs is None else dict.fromkeys(inputs)
     needed = None if inputs is None else leading_to(roots, inputs, waiting)
     arrived: dict[Any, Any] = {}
-    for root, g in zip(roots, grads):
-        deliver(arrived, root, g)
+    for root, first in zip(roots, grads):
+        deliver(arrived, root, first)
     ready = [r for r in dict.fromkeys(roots) if not waiting[r]]
     before, local.grad = local.grad, create_graph
     fast = not create_graph and not state.active
