@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -50,7 +51,7 @@ def annotate(the_type: Any, the_value: Any) -> Any:
 
 def isinstance(obj: Any, target: Any) -> bool:
     """Python's isinstance."""
-    return __builtins__["isinstance"](obj, target)  # type: ignore[index]
+    return builtins.isinstance(obj, target)
 
 
 trace = Missing("torch.jit.trace")
