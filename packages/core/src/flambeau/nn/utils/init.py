@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 from ..modules.module import Module
@@ -15,6 +14,8 @@ def skip_init(module_cls: type[Module], *args: Any, **kwargs: Any) -> Module:
     >>> nn.utils.skip_init(nn.Linear, 2, 3).weight.shape
     flambeau.Size([3, 2])
     """
+    import inspect  # here: it is slow to import, and few need this function
+
     if not issubclass(module_cls, Module):
         raise RuntimeError(f"Expected a Module; got {module_cls}")
     if "device" not in inspect.signature(module_cls).parameters:
