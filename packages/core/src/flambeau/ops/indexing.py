@@ -414,10 +414,13 @@ def _count_dims(input: Tensor, parts: tuple) -> None:
 _USE_ITEM = "Use `tensor.item()` in Python to convert a 0-dim tensor to a number"
 
 
+_select, _BASIC = hot.select, basic_index.op
+
+
 def getitem(input: Tensor, key: Any) -> Tensor:
     """input[key]: a view for basic keys, a copy where index tensors or masks pick."""
     if type(key) is int or type(key) is slice:
-        found = hot.select(basic_index.op, input, key)
+        found = _select(_BASIC, input, key)
         if found is not None:
             return found
     if type(key) is int:
