@@ -410,7 +410,8 @@ def select(op: Operator, input: Tensor, key: Any) -> Tensor | None:
     t._array = made
     # `dispatch.link_view`, unrolled
     t._box = box
-    t._generation = box.generation
+    if box.generation:
+        t._generation = box.generation
     t._base = input if base is None else base
     step = new(Step)
     step.op, step.rest, step.attrs, step.index = op, (), {"key": (key,)}, None
