@@ -93,3 +93,11 @@ def test_an_error_in_a_hook_reaches_the_caller():
     y.register_hook(lambda g: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         y.sum().backward()
+
+
+def test_a_node_hook_that_returns_another_number_of_gradients_is_refused():
+    x = flambeau.ones(2, requires_grad=True)
+    y = flambeau.ones(2) * x  # the second input is the one with a gradient
+    y.grad_fn.register_hook(lambda inputs, outputs: (inputs[1],))
+    with pytest.raises(RuntimeError, match="MulBackward0 returned 1 gradients, expected 2"):
+        y.sum().backward()

@@ -611,6 +611,11 @@ def step(node: Node, g: Any, needs: tuple) -> Sequence[Any]:
             changed = hook(tuple(result), g if isinstance(g, tuple) else (g,))
             if changed is not None:
                 result = changed if isinstance(changed, tuple) else (changed,)
+                if len(result) != len(node.edges):
+                    raise RuntimeError(
+                        f"a hook of {node.name()} returned {len(result)} gradients, "
+                        f"expected {len(node.edges)}"
+                    )
     return result
 
 
