@@ -24,6 +24,9 @@ from ._base.dtypes import (
     promote_types,
     set_default_dtype,
 )
+from ._base.formats import FORMATS as _FORMATS
+from ._base.formats import LAYOUTS as _LAYOUTS
+from ._base.formats import layout, memory_format
 from .autograd.modes import (
     enable_grad,
     inference_mode,
@@ -77,10 +80,8 @@ _where = _registry["where"].public
 concat = concatenate = cat
 median = _registry["median"].public
 
-strided = "strided"
-contiguous_format, preserve_format, channels_last, channels_last_3d = (
-    "contiguous_format", "preserve_format", "channels_last", "channels_last_3d",
-)  # fmt: skip
+for _constant in (*_LAYOUTS, *_FORMATS):
+    globals()[_constant.name] = _constant
 
 _SUBMODULES = frozenset({
     "amp", "autograd", "backends", "compat", "cuda", "distributed", "fft", "func", "graph",

@@ -13,7 +13,7 @@ from typing import Any, SupportsIndex
 import numpy as np
 
 from . import ops  # fills the registry
-from ._base import dtypes
+from ._base import dtypes, formats
 from ._base.checks import check, contiguous_strides, wrap_dim
 from ._base.devices import CPU
 from ._base.devices import device as Device
@@ -533,7 +533,7 @@ def names(self: Tensor) -> tuple[None, ...]:
 
 Tensor.is_sparse = Tensor.is_quantized = Tensor.is_nested = Tensor.is_mkldnn = False
 Tensor.ndimension, Tensor.nelement = Tensor.dim, Tensor.numel
-Tensor.layout = "strided"
+Tensor.layout = formats.strided
 Tensor.name = None
 
 

@@ -93,6 +93,9 @@ uint32 = dtype("uint32", INT, 4, 3, signed=False)
 uint64 = dtype("uint64", INT, 8, 4, signed=False)
 float8_e4m3fn = dtype("float8_e4m3fn", FLOAT, 1, 1)
 float8_e5m2 = dtype("float8_e5m2", FLOAT, 1, 1)
+float8_e4m3fnuz = dtype("float8_e4m3fnuz", FLOAT, 1, 1)
+float8_e5m2fnuz = dtype("float8_e5m2fnuz", FLOAT, 1, 1)
+float8_e8m0fnu = dtype("float8_e8m0fnu", FLOAT, 1, 1, signed=False)
 float16 = dtype("float16", FLOAT, 2, 2)
 bfloat16 = dtype("bfloat16", FLOAT, 2, 2)
 float32 = dtype("float32", FLOAT, 4, 3)
@@ -102,7 +105,7 @@ complex128 = dtype("complex128", COMPLEX, 16, 4)
 
 ALL: tuple[dtype, ...] = (
     bool_, uint8, int8, int16, int32, int64, uint16, uint32, uint64, float8_e4m3fn, float8_e5m2,
-    float16, bfloat16, float32, float64, complex64, complex128,
+    float8_e4m3fnuz, float8_e5m2fnuz, float8_e8m0fnu, float16, bfloat16, float32, float64, complex64, complex128,
 )  # fmt: skip
 
 ALIASES = {
