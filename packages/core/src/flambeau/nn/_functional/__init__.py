@@ -1,0 +1,1 @@
+"""The parts of `flambeau.nn.functional`, by theme. Users import that module, not these."""
