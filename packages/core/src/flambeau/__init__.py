@@ -59,6 +59,7 @@ from .ops.matrix import einsum
 from .ops.random import normal, rand, rand_like, randint, randint_like, randn, randn_like, randperm
 from .printing import set_printoptions
 from .runtime.operator import registry as _registry
+from .runtime.overrides import overridable as _overridable
 from .runtime.promotion import result_type
 from .runtime.tensor import Size, Tensor
 
@@ -85,8 +86,8 @@ for _constant in (*_LAYOUTS, *_FORMATS):
 
 _SUBMODULES = frozenset({
     "amp", "autograd", "backends", "compat", "cuda", "distributed", "fft", "func", "graph",
-    "ir", "jit", "linalg", "nn", "onnx", "ops", "optim", "quantization", "random",
-    "runtime", "serialization", "testing", "utils",
+    "ir", "jit", "linalg", "masked", "nested", "nn", "onnx", "ops", "optim", "quantization", "random",
+    "runtime", "serialization", "sparse", "testing", "utils",
 })  # fmt: skip
 
 # Names that live in submodules and are reached from the top: imported when first touched.
@@ -190,6 +191,15 @@ def detach(input: Tensor) -> Tensor:
     """The same memory without history."""
     return input.detach()
 
+
+# What is no operator, and can be taken over by `__torch_function__` as operators can.
+for _name in """
+    allclose arange as_tensor broadcast_tensors broadcast_to detach empty equal eye from_numpy full hstack is_complex
+    is_floating_point linspace meshgrid normal numel ones rand rand_like randint randint_like randn randn_like randperm
+    tensor vstack where zeros
+""".split():
+    globals()[_name] = _overridable(globals()[_name])
+    globals()[_name].__module__ = "flambeau"  # where pickle finds it
 
 # Not the modules that this file happens to import: submodules are reached by their own names.
 _Module = type(_methods)

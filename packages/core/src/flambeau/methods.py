@@ -24,6 +24,7 @@ from .runtime import state, tape
 from .runtime.backend import of_array
 from .runtime.dispatch import assign
 from .runtime.operator import Operator, registry
+from .runtime.overrides import overrides
 from .runtime.tensor import Box, Leaf, Size, Tensor, alias, history, new, set_requires_grad, wrap
 
 NUMBERS = (int, float, complex, bool, np.generic)
@@ -224,7 +225,7 @@ def _operand(x: Any) -> Any:
         return x.item() if isinstance(x, np.generic) else x
     if isinstance(x, np.ndarray):
         return creation.from_numpy(x)
-    return NotImplemented
+    return x if overrides(x.__class__) else NotImplemented
 
 
 def _dunder(name: str, public: Callable[..., Any]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from ._base import dtypes
 from ._base.devices import CPU
+from .runtime.overrides import overrides
 from .runtime.tensor import Leaf, Tensor, history
 
 
@@ -135,8 +136,10 @@ def _shown(array: Any) -> list:
     return array.reshape(-1).tolist()
 
 
-def tensor_repr(tensor: Tensor, prefix: str = "tensor(") -> str:
+def tensor_repr(tensor: Tensor, prefix: str | None = None) -> str:
     """The text of a tensor: values, and what of dtype, device, size and history is not the default."""
+    if prefix is None:
+        prefix = f"{type(tensor).__name__}(" if overrides(type(tensor)) else "tensor("
     if tensor._level:
         return tensor.wrapper_repr()  # type: ignore[attr-defined]
     kind = tensor.dtype
@@ -164,7 +167,7 @@ def tensor_repr(tensor: Tensor, prefix: str = "tensor(") -> str:
     node = history(tensor)
     if node is not None:
         suffixes.append("requires_grad=True" if type(node) is Leaf else f"grad_fn=<{node.name()}>")
-    return _with_suffixes(prefix + body, suffixes)
+    return _with_suffixes(prefix + body, suffixes, len(prefix))
 
 
 def _body(array: Any, kind: dtypes.dtype, indent: int) -> str:
@@ -175,12 +178,12 @@ def _body(array: Any, kind: dtypes.dtype, indent: int) -> str:
     return _rows(array, indent, fmt, array.size > Options.threshold)
 
 
-def _with_suffixes(text: str, suffixes: list[str]) -> str:
+def _with_suffixes(text: str, suffixes: list[str], indent: int) -> str:
     width = len(text) - text.rfind("\n") + 1
     for s in suffixes:
         if width + len(s) + 2 > Options.linewidth:
-            text += ",\n" + " " * len("tensor(") + s
-            width = len("tensor(") + len(s)
+            text += ",\n" + " " * indent + s
+            width = indent + len(s)
         else:
             text += ", " + s
             width += len(s) + 2

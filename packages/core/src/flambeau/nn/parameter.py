@@ -10,13 +10,17 @@ from typing import Any, SupportsIndex
 
 from flambeau.autograd import no_grad
 from flambeau.ops.creation import empty
-from flambeau.runtime.tensor import Tensor
+from flambeau.runtime.overrides import Live, disabled_torch_function, overrides
+from flambeau.runtime.tensor import Tensor, new
 
 
 def _over(cls: type, data: Tensor, requires_grad: bool) -> Any:
     """A tensor of class `cls` over the memory of `data`, without its history."""
-    made: Any = Tensor.__new__(cls)
+    made: Any = new(cls)
     made.__dict__.update(data.detach().__dict__)
+    made.__dict__.pop("_live", None)
+    if overrides(cls):
+        made.__dict__["_live"] = Live()
     made.requires_grad_(requires_grad)
     return made
 
@@ -32,6 +36,8 @@ class Parameter(Tensor):
     >>> flambeau.nn.Parameter(flambeau.ones(2)).requires_grad
     True
     """
+
+    __torch_function__ = disabled_torch_function  # what is computed from one is a plain tensor
 
     def __new__(cls, data: Tensor | None = None, requires_grad: bool = True) -> Parameter:
         if data is None:

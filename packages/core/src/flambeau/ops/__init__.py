@@ -11,8 +11,10 @@ from . import (
     casting,
     comparison,
     complex,
+    construct,
     creation,
     exponential,
+    gathering,
     indexing,
     joining,
     matrix,
@@ -36,6 +38,8 @@ LATE = (
     "dropout",
     "elementary",
     "embedding",
+    "grid",
+    "grouping",
     "interpolate",
     "linalg",
     "loss",
@@ -46,6 +50,7 @@ LATE = (
     "selecting",
     "spectral",
     "statistics",
+    "strided",
 )
 
 # Operators of the files in LATE that are Tensor methods and functions of the package, and those that are functions only.
@@ -69,11 +74,17 @@ LATE_METHODS = {
     "selecting": """
         index_add index_copy index_fill masked_scatter take put bincount histc
     """,
+    "strided": """
+        as_strided as_strided_scatter
+    """,
     "linalg": """
         logdet matrix_power
     """,
 }
 LATE_FUNCTIONS = {
+    "strided": """
+        as_strided_ as_strided_copy empty_strided empty_permuted
+    """,
     "elementary": """
         polar
     """,
@@ -115,8 +126,10 @@ __all__ = [
     "casting",
     "comparison",
     "complex",
+    "construct",
     "creation",
     "exponential",
+    "gathering",
     "indexing",
     "joining",
     "load_all",

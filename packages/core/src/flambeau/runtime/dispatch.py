@@ -15,7 +15,8 @@ import numpy as np
 
 from .._base import dtypes
 from . import backend as backends
-from . import state, tape
+from . import overrides, state, tape
+from .memory import root
 from .meta import Meta
 from .operator import Operator, registry
 from .tensor import Box, Tensor, new, wrap
@@ -27,10 +28,25 @@ _set, _reset, _QUIET = state.error_state.set, state.error_state.reset, state.qui
 
 def call(op: Operator, args: tuple, kwargs: dict[str, Any]) -> Any:
     """A call in the public spelling, `out=` included."""
+    if state.overriding:
+        made = overrides.intercept(op.public, args, kwargs)
+        if made is not overrides.NOBODY:
+            return made
     out = kwargs.pop("out", None)
     arrays, attrs = op.bind(args, kwargs)
-    made = apply(op, arrays, attrs)
+    try:
+        made = apply(op, arrays, attrs)
+    except Stranger:
+        made = overrides.NOBODY
+    if made is overrides.NOBODY:
+        if out is not None:
+            kwargs["out"] = out
+        return overrides.handle(op.public, overrides.overloaded(args, kwargs), args, kwargs)
     return made if out is None else write_out(op, out, made)
+
+
+class Stranger(Exception):
+    """An argument that is no tensor, of a class with a `__torch_function__`."""
 
 
 def apply(op: Operator, arrays: tuple, attrs: dict[str, Any]) -> Any:
@@ -54,7 +70,12 @@ def apply(op: Operator, arrays: tuple, attrs: dict[str, Any]) -> Any:
         arrays = state.local.promotion(op, arrays, attrs)
     if op.promote is not None:
         arrays = op.promote(op, arrays, attrs)
-    out = run(op, arrays, attrs) if top is None else top.process(op, arrays, attrs)  # type: ignore[attr-defined]
+    if top is None:
+        out = run(op, arrays, attrs)
+    else:
+        out = top.process(op, arrays, attrs)  # type: ignore[attr-defined]
+        if top.own_history:  # type: ignore[attr-defined]
+            return out
     if recorded and state.local.grad and "vjp" not in op.refusals:
         return tape.record(op, out, arrays, attrs)
     return out
@@ -66,6 +87,8 @@ def as_operand(op: Operator, position: int, value: Any) -> Any:
         return value
     if isinstance(value, np.generic):
         return value.item()
+    if overrides.overrides(type(value)) and not state.local.overrides_off:
+        raise Stranger
     name = op.params[0] if op.variadic else op.params[op.arrays[position]]
     raise TypeError(
         f"{op.name}(): argument '{name}' (position {position + 1}) must be Tensor, not {type(value).__name__}"
@@ -176,6 +199,9 @@ def explain(op: Operator, arrays: tuple, attrs: dict[str, Any], error: Exception
         from .._base.checks import broadcast_shapes
 
         broadcast_shapes(*(tuple(a.shape) for a in arrays if isinstance(a, Tensor)))
+        if isinstance(error, TypeError):
+            given = ", ".join(dict.fromkeys(meta_of(a).dtype.name for a in arrays if a is not None))
+            raise NotImplementedError(f'"{op.name}" not implemented for {given}') from None
     if isinstance(error, (IndexError, TypeError)):
         raise error
     given = ", ".join(str(meta_of(a)) if isinstance(a, Tensor) else repr(a) for a in arrays)
@@ -210,9 +236,7 @@ def shares(made: Any, source: Any) -> bool:
         base = made.base
         if base is None or base is source or base is source.base:
             return base is not None
-        return np.may_share_memory(
-            made, source
-        )  # a strided window has a base of its own; a copy never overlaps
+        return root(made) is root(source)  # a strided window has a base of its own
     return backends.of_array(made).shares(made, source)  # type: ignore[attr-defined]
 
 
@@ -317,6 +341,10 @@ def _class_name(d: dtypes.dtype) -> str:
 
 def whole(op: Operator, args: tuple, kwargs: dict[str, Any]) -> Any:
     """A composite while modes are active or providers exist: kept whole where one of them wants it, else opened."""
+    if state.overriding or (args and type(args[0]) not in overrides.plain):
+        made = overrides.intercept(op.public, args, kwargs)
+        if made is not overrides.NOBODY:
+            return made
     if op.loose:
         return op.body(*args, **kwargs)
     out = None if "out" in op.index else kwargs.pop("out", None)

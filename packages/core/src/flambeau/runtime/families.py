@@ -19,9 +19,10 @@ from typing import Any
 import numpy as np
 
 from .._base.dtypes import dtype
-from . import dispatch, hot, hot_primitive
+from . import dispatch, hot, hot_primitive, overrides
 from .elementwise import ElementwiseRule, give_partials
 from .operator import Operator, add
+from .promotion import accepting, checked, wide
 from .reduce import ReductionKernel
 from .tape import Rule
 
@@ -31,7 +32,7 @@ Public = Any  # a function with the block's decorators as attributes
 def _block(op: Operator, public: Callable[..., Any]) -> Public:
     """`public` dressed as the operator: name, docstring, and the decorators of its block."""
     add(op)
-    op.public = public
+    op.public = op.inner = public
     public.__name__ = public.__qualname__ = op.name
     public.__doc__ = op.doc
     public.__module__ = op.body.__module__
@@ -64,6 +65,11 @@ def _generic(op: Operator) -> Callable[..., Any]:
     return public
 
 
+def _inner(op: Operator) -> Callable[..., Any]:
+    """The operator for rules written in expressions, where a number may stand for any input."""
+    return lambda *arrays: dispatch.apply(op, arrays, {})
+
+
 def _decorator(make: Callable[..., Public], body: Any, options: dict[str, Any]) -> Any:
     if body is not None:
         return make(body, **options)
@@ -75,6 +81,10 @@ def elementwise(body: Any = None, /, **options: Any) -> Any:
 
     The body takes expressions and returns one. Parameters with an annotation are static: numbers stay symbolic,
     anything else (strings, bools, None) is seen by the body.
+
+    Inputs must be tensors. `numbers=("other",)` names those that may be Python numbers, `numbers=ONE` lets any be but
+    not all. `accepts="int float"` names the kinds of dtypes it is defined for ("bool", "int", "float", "complex", after
+    promotion); others are refused.
     """
     return _decorator(_elementwise, body, options)
 
@@ -84,6 +94,10 @@ def _elementwise(body: Callable[..., Any], **options: Any) -> Public:
     rule = op.vjp_rule = ElementwiseRule(op)
     op.kernels[None] = rule.kernel
     public = _block(op, hot.make(op, rule) or _generic(op))
+    if op.strict:
+        op.inner = public.behind(_inner(op)) if hasattr(public, "behind") else _inner(op)
+    if op.accepts is not None:
+        op.promote = accepting(op.promote)
     public.partials = lambda given: give_partials(op, given)
     if op.result == "bool":
         op.refuse("vjp", "the result is boolean")
@@ -146,23 +160,36 @@ def _plain(family: str) -> Callable[..., Public]:
 
 
 def composite(body: Any = None, /, **options: Any) -> Any:
-    """An operator written with other operators: the body is the definition, on tensors."""
+    """An operator written with other operators: the body is the definition, on tensors.
+
+    `opmath=True` computes float16 and bfloat16 in float32 and rounds the results once, as PyTorch's kernels do.
+    `numbers=` and `accepts=` are as for `elementwise`; without `numbers=` the annotations say it after a failure.
+    """
     return _decorator(_composite, body, options)
 
 
 def _composite(body: Callable[..., Any], **options: Any) -> Public:
+    opmath = options.pop("opmath", False)
     op = Operator(body, "composite", **options)
     if op.outputs:
         op.tags["named"] = _named(op)
-    state, whole = dispatch.state, dispatch.whole
+    state, whole, plain = dispatch.state, dispatch.whole, overrides.plain
+    if opmath:
+        body = op.body = wide(op)
+    if op.numbers is not None or op.accepts is not None:
+        body = op.body = checked(op, body)
 
     def public(*args: Any, **kwargs: Any) -> Any:
-        if state.active or op.providers:
+        if state.active or op.providers or (args and type(args[0]) not in plain):
             return whole(op, args, kwargs)
         if "out" in kwargs and "out" not in op.index:
             out = kwargs.pop("out")
             made = body(*args, **kwargs)
             return made if out is None else dispatch.write_out(op, out, made)
-        return body(*args, **kwargs)
+        try:
+            return body(*args, **kwargs)
+        except AttributeError:
+            op.check_tensors(args, kwargs)
+            raise
 
     return _block(op, public)

@@ -25,10 +25,15 @@ class Local(threading.local):
         Any, ...
     ] = ()  # vmaps in force, outermost first: objects with randomness, size, wrap(tensor)
     promotion: Any = None  # autocast's hook: (op, arrays, attrs) -> arrays
+    function_modes: tuple[Any, ...] = ()  # TorchFunctionModes in force, innermost last
+    overrides_off = False  # whether `__torch_function__` of classes is left aside
 
 
 local = Local()
 active = 0
+overriding = (
+    0  # live tensors of classes with a `__torch_function__`, and function modes; part of `active`
+)
 _lock = threading.Lock()
 
 
@@ -36,6 +41,14 @@ def _count(step: int) -> None:
     global active
     with _lock:
         active += step
+
+
+def override(step: int) -> None:
+    """Counts a tensor or a mode that may take over calls."""
+    global active, overriding
+    with _lock:
+        active += step
+        overriding += step
 
 
 def push_mode(mode: Any) -> None:

@@ -26,6 +26,8 @@ else:
     Attached = object
 
 new = object.__new__
+adopt: Any = None  # readies a subclass of Tensor; given by `ops.construct`, as is the constructor
+constructor: Any = None
 
 
 class Size(tuple[int, ...]):
@@ -86,6 +88,24 @@ class Tensor(Attached):
     _level = 0  # of wrapper tensors: the interpreter they belong to
     grad: Tensor | None = None
     __array_priority__ = 1000  # NumPy's binary operators give way to ours
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Tensor:
+        """PyTorch's old constructor: `Tensor(2, 3)` is memory of that shape, `Tensor([1, 2])` those numbers as floats."""
+        return constructor(cls, args, kwargs)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if adopt is not None:
+            adopt(cls)
+
+    @classmethod
+    def __torch_function__(
+        cls, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None
+    ) -> Any:
+        """What functions called on tensors of a subclass do: compute as usual, results are of the subclass."""
+        from .overrides import default_torch_function
+
+        return default_torch_function(cls, func, types, args, kwargs)
 
     # -- shape, dtype, device -----------------------------------------------------------------------------------------
 

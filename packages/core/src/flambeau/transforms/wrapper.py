@@ -13,6 +13,7 @@ from .._base.devices import device
 from .._base.dtypes import dtype
 from ..runtime.meta import Meta
 from ..runtime.operator import Operator
+from ..runtime.overrides import disabled_torch_function
 from ..runtime.tensor import Size, Tensor, history
 
 
@@ -20,6 +21,8 @@ class Wrapper(Tensor):
     """A tensor around `value`, another tensor."""
 
     value: Tensor
+    own_history = False  # a call on it is recorded as one call
+    __torch_function__ = disabled_torch_function
 
     @property
     def shape(self) -> Size:
