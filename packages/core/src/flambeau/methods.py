@@ -20,7 +20,7 @@ from ._base.devices import device as Device
 from .ops import casting, creation, indexing
 from .ops import random as random_ops
 from .printing import tensor_repr
-from .runtime import state, tape
+from .runtime import memory, state, tape
 from .runtime.backend import of_array
 from .runtime.dispatch import assign
 from .runtime.operator import Operator, registry
@@ -204,6 +204,28 @@ for _file, _text in ops.LATE_METHODS.items():
         if _name in _LATE_INPLACE:
             setattr(Tensor, _name + "_", _late(_name + "_", _file))
 
+def _later(name: str, module: str) -> Callable[..., Any]:
+    """A method that lives in another module, which its first call imports."""
+
+    def call(self: Tensor, *args: Any, **kwargs: Any) -> Any:
+        import importlib
+
+        made = getattr(importlib.import_module(f".{module}", __package__), name)
+        setattr(Tensor, name, made)
+        return made(self, *args, **kwargs)
+
+    call.__name__ = name
+    call.__doc__ = f"See `flambeau.{module}.{name}`."
+    return call
+
+
+for _module, _text in {
+    "storage": "untyped_storage storage set_ resize_ resize_as_",
+    "ops.strided": "new_empty_strided",
+}.items():
+    for _name in _text.split():
+        setattr(Tensor, _name, _later(_name, _module))
+
 NAMES = {
     "subtract": "sub", "multiply": "mul", "divide": "div", "absolute": "abs", "negative": "neg", "clip": "clamp",
     "greater": "gt", "greater_equal": "ge", "less": "lt", "less_equal": "le", "not_equal": "ne", "fix": "trunc",
@@ -360,6 +382,9 @@ def _with_ones(shape: tuple[int, ...], strides: tuple[int, ...]) -> tuple[int, .
 @method
 def stride(self: Tensor, dim: int | None = None) -> Any:
     """Distances in memory between neighbours along each dimension, in elements."""
+    if self._level:
+        strides = contiguous_strides(self.shape)
+        return strides if dim is None else strides[wrap_dim(dim, self.ndim)]
     array = self._array
     strides = tuple(s // array.itemsize for s in array.strides)
     if 0 in array.shape:  # NumPy leaves these strides open; PyTorch's are those of a dense array
@@ -371,8 +396,45 @@ def stride(self: Tensor, dim: int | None = None) -> Any:
 
 @method
 def is_contiguous(self: Tensor, memory_format: Any = None) -> bool:
-    """Whether memory is in row-major order without gaps."""
+    """Whether memory is in row-major order, or in that of `memory_format`, without gaps."""
+    if memory_format is not None and memory_format is not formats.contiguous_format:
+        if not isinstance(memory_format, formats.memory_format):
+            raise TypeError(
+                "is_contiguous(): argument 'memory_format' must be memory_format, "
+                f"not {memory_format.__class__.__name__}"
+            )
+        check(
+            memory_format is not formats.preserve_format,
+            lambda: "preserve memory format is unsupported by the contiguous operator",
+        )
+        return formats.follows(tuple(self.shape), tuple(self.stride()), memory_format)
     return self._level != 0 or bool(self._array.flags.c_contiguous)
+
+
+@method
+def dim_order(self: Tensor, *, ambiguity_check: Any = False) -> tuple[int, ...]:
+    """The dimensions in the order in which they lie in memory, the widest stride first.
+
+    With `ambiguity_check` (True, or a list of memory formats to choose from) RuntimeError where more than one order fits.
+    """
+    shape, strides = tuple(self.shape), tuple(self.stride())
+    order = tuple(sorted(range(self.ndim), key=lambda d: (-strides[d], d)))
+    if ambiguity_check is False:
+        return order
+    if isinstance(ambiguity_check, list):
+        fitting = [f for f in ambiguity_check if self.is_contiguous(memory_format=f)]
+        clear = len(fitting) == 1
+    else:
+        check(
+            ambiguity_check is True,
+            lambda: (
+                f"The ambiguity_check argument must be a bool or a list of memory formats, got {ambiguity_check!r}"
+            ),
+            TypeError,
+        )
+        clear = 0 not in shape and 1 not in shape and len(set(strides)) == len(strides)
+    check(clear, lambda: "The tensor does not have unique dim order, or cannot map to exact one of the given memory formats.")
+    return order
 
 
 @method
@@ -384,15 +446,22 @@ def element_size(self: Tensor) -> int:
 @method
 def data_ptr(self: Tensor) -> int:
     """Address of the first element."""
+    if self._level:
+        raise NotImplementedError(
+            "data_ptr: a tensor inside vmap or forward mode has no memory of its own"
+        )
     array = self._array
-    return array.ctypes.data if isinstance(array, np.ndarray) else array.data.ptr
+    return memory.address(array) if array.size and self.device.type != "meta" else 0
+
+
+Tensor.const_data_ptr = Tensor.data_ptr
 
 
 @method
 def storage_offset(self: Tensor) -> int:
     """Elements between the start of the memory and this view's first element."""
-    root = self._base
-    return 0 if root is None else (self.data_ptr() - root.data_ptr()) // self.dtype.itemsize
+    array = self.__dict__.get("_array")
+    return 0 if array is None else memory.offset(array) // array.itemsize
 
 
 @method
@@ -486,8 +555,33 @@ def T(self: Tensor) -> Tensor:
 
 @attribute
 def H(self: Tensor) -> Tensor:
-    """A matrix transposed."""
-    return self.T
+    """A matrix transposed and conjugated."""
+    if self.ndim not in (0, 2):
+        raise RuntimeError(
+            f"tensor.H is only supported on matrices (2-D tensors). Got {self.ndim}-D tensor. "
+            "For batches of matrices, consider using tensor.mH"
+        )
+    return self.t().conj()
+
+
+@attribute
+def mH(self: Tensor) -> Tensor:
+    """The last two dimensions swapped, and conjugated."""
+    if self.ndim == 0:
+        return self.conj()
+    if self.ndim < 2:
+        raise RuntimeError(
+            f"tensor.mH is only supported on matrices or batches of matrices. Got {self.ndim}-D tensor."
+        )
+    return self.mT.conj()
+
+
+@method
+def adjoint(self: Tensor) -> Tensor:
+    """The last two dimensions swapped, and conjugated; see `mH`."""
+    if self.ndim < 2 and self.ndim:
+        raise RuntimeError("adjoint() is only supported on matrices or batches of matrices. Got 1-D tensor.")
+    return self.mH
 
 
 @attribute
@@ -545,7 +639,7 @@ Tensor.name = None
 def to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     """`to(dtype)`, `to(device)`, `to(device, dtype)`, `to(other)`: self where nothing changes, unless copy=True."""
     device, dtype, copy = parse_to(args, kwargs)
-    return casting.convert(self, dtype, device, copy)
+    return casting.convert(self, dtype, device, copy, kwargs.get("memory_format"))
 
 
 def parse_to(
@@ -574,7 +668,7 @@ def parse_to(
 
 def _caster(target: dtypes.dtype) -> Callable[[Tensor], Tensor]:
     def cast(self: Tensor, memory_format: Any = None) -> Tensor:
-        return casting.convert(self, target, None)
+        return casting.convert(self, target, None, memory_format=memory_format)
 
     cast.__doc__ = f"The tensor in dtype {target.name}; self if it has it already."
     return cast
@@ -621,7 +715,7 @@ del type  # Python's own is needed below; the method stays
 @method
 def cpu(self: Tensor, memory_format: Any = None) -> Tensor:
     """The tensor on the CPU."""
-    return casting.convert(self, None, CPU)
+    return casting.convert(self, None, CPU, memory_format=memory_format)
 
 
 @method

@@ -121,3 +121,23 @@ def follows(shape: Shape, strides: Shape, format: memory_format) -> bool:
                 return False
             step *= shape[d]
     return True
+
+
+def dense_order(shape: Shape, strides: Shape) -> Shape:
+    """The order in which the dimensions of a new tensor lie that is laid out as one of these strides is.
+
+    Dimensions of stride 0 stay beside their neighbours; among equal strides the longer one counts as the wider.
+    """
+    order = list(range(len(shape) - 1, -1, -1))  # the innermost first
+    for i in range(1, len(order)):
+        at = i
+        for j in range(i - 1, -1, -1):
+            a, b = order[j], order[at]
+            if 0 in (strides[a], strides[b]):
+                continue
+            if (strides[a], shape[a]) > (strides[b], shape[b]):
+                order[j], order[at] = b, a
+                at = j
+            elif strides[a] < strides[b]:
+                break
+    return tuple(reversed(order))

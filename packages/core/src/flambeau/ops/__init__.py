@@ -47,6 +47,7 @@ LATE = (
     "pooling",
     "products",
     "recurrent",
+    "scattering",
     "selecting",
     "spectral",
     "statistics",
@@ -77,6 +78,9 @@ LATE_METHODS = {
     "strided": """
         as_strided as_strided_scatter
     """,
+    "scattering": """
+        scatter_reduce index_reduce
+    """,
     "linalg": """
         logdet matrix_power
     """,
@@ -102,6 +106,9 @@ LATE_FUNCTIONS = {
     """,
     "selecting": """
         isin searchsorted bucketize
+    """,
+    "scattering": """
+        segment_reduce
     """,
 }
 

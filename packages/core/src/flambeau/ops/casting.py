@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .._base import dtypes
 from .._base.devices import device as Device
+from .._base.formats import dense_order, order_of, preserve_format
 from ..runtime.backend import of_array, of_device
 from ..runtime.families import primitive
 from ..runtime.meta import Meta
@@ -71,7 +72,15 @@ def clone(input: Meta, *, memory_format: object = None):
 
 @clone.kernel
 def _(xp, x, *, memory_format=None):
-    return x.copy(order="C" if memory_format is not None else "K")
+    if memory_format is None or memory_format is preserve_format:
+        if x.flags.c_contiguous:
+            return x.copy()
+        order = dense_order(x.shape, x.strides)
+    else:
+        order = order_of(x.shape, memory_format)
+    if order == tuple(range(x.ndim)):
+        return x.copy(order="C")
+    return x.transpose(order).copy(order="C").transpose(sorted(range(x.ndim), key=order.__getitem__))
 
 
 @clone.vjp
@@ -128,7 +137,11 @@ def _(builder, x):
 
 
 def convert(
-    input: Tensor, dtype: dtypes.dtype | None, device: Device | None, copy: bool = False
+    input: Tensor,
+    dtype: dtypes.dtype | None,
+    device: Device | None,
+    copy: bool = False,
+    memory_format: object = None,
 ) -> Tensor:
     """`input` in `dtype` on `device`; `input` itself where nothing changes and no copy is wanted."""
     out = input
@@ -136,4 +149,7 @@ def convert(
         out = to_device(out, device)
     if dtype is not None and dtype is not out.dtype:
         out = to_dtype(out, dtype)
+    if memory_format is not None and memory_format is not preserve_format:
+        if not out.is_contiguous(memory_format=memory_format) or (copy and out is input):
+            return clone(out, memory_format=memory_format)
     return clone(out) if copy and out is input else out

@@ -10,6 +10,7 @@ from .._base import dtypes
 from .._base.checks import as_size, check
 from .._base.devices import CPU, default
 from .._base.devices import device as Device
+from .._base.formats import contiguous_format, dense_order, order_of, preserve_format
 from ..runtime import state
 from ..runtime.backend import of_array, of_device
 from ..runtime.families import composite, primitive
@@ -125,9 +126,33 @@ def empty(*size: Any, out: Any = None, dtype: Any = None, layout: Any = None, de
     >>> flambeau.empty(2, 3).shape
     flambeau.Size([2, 3])
     """
-    return _into(
-        out, _filled(size_of(size), 0, dtype, device, requires_grad, dtypes.get_default_dtype())
+    shape = size_of(size)
+    if memory_format is None or memory_format is contiguous_format:
+        made = _filled(shape, 0, dtype, device, requires_grad, dtypes.get_default_dtype())
+    else:
+        check(
+            memory_format is not preserve_format,
+            lambda: "empty: unsupported memory format option preserve_format",
+        )
+        kind = dtypes.get_default_dtype() if dtype is None else as_dtype(dtype)
+        made = in_order(
+            shape,
+            order_of(shape, memory_format),
+            lambda at: _filled(at, 0, kind, device, False, kind),
+        )
+        if requires_grad:
+            set_requires_grad(made, True)
+    return _into(out, made)
+
+
+def in_order(shape: tuple[int, ...], order: tuple[int, ...], make: Any) -> Tensor:
+    """What `make` gives for a shape, lying in memory with its dimensions in `order`, the widest first."""
+    if order == tuple(range(len(shape))):
+        return make(shape)
+    made = make(tuple(shape[d] for d in order)).permute(
+        sorted(range(len(shape)), key=order.__getitem__)
     )
+    return made if state.active or made._level else wrap(made._array)
 
 
 def full(size: Any, fill_value: Any, *, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None,
@@ -152,15 +177,20 @@ def _into(out: Any, made: Tensor) -> Tensor:
     return write_out(fill_new.op, out, made)
 
 
-def _like(input: Tensor, value: Any, dtype: Any, device: Any, requires_grad: bool) -> Tensor:
-    made = _filled(
-        tuple(input.shape),
-        value,
-        dtype,
-        input.device if device is None else device,
-        requires_grad,
-        input.dtype,
-    )
+def _like(
+    input: Tensor, value: Any, dtype: Any, device: Any, requires_grad: bool, format: Any = None
+) -> Tensor:
+    shape, where = tuple(input.shape), input.device if device is None else device
+    if format is contiguous_format or (format in (None, preserve_format) and input.is_contiguous()):
+        made = _filled(shape, value, dtype, where, requires_grad, input.dtype)
+    else:
+        kept = format in (None, preserve_format)
+        order = dense_order(shape, input.stride()) if kept else order_of(shape, format)
+        made = in_order(
+            shape, order, lambda at: _filled(at, value, dtype, where, False, input.dtype)
+        )
+        if requires_grad:
+            set_requires_grad(made, True)
     return input.batched_like(made) if input._level else made  # type: ignore[attr-defined]
 
 
@@ -173,7 +203,7 @@ def zeros_like(input: Tensor, *, dtype: Any = None, layout: Any = None, device: 
     >>> flambeau.zeros_like(flambeau.tensor([1, 2]))
     tensor([0, 0])
     """
-    return _like(input, 0, dtype, device, requires_grad)
+    return _like(input, 0, dtype, device, requires_grad, memory_format)
 
 
 @composite(method=False)
@@ -185,7 +215,7 @@ def ones_like(input: Tensor, *, dtype: Any = None, layout: Any = None, device: A
     >>> flambeau.ones_like(flambeau.tensor([1.0, 2.0]))
     tensor([1., 1.])
     """
-    return _like(input, 1, dtype, device, requires_grad)
+    return _like(input, 1, dtype, device, requires_grad, memory_format)
 
 
 @composite(method=False)
@@ -197,7 +227,7 @@ def empty_like(input: Tensor, *, dtype: Any = None, layout: Any = None, device: 
     >>> flambeau.empty_like(flambeau.ones(2)).shape
     flambeau.Size([2])
     """
-    return _like(input, 0, dtype, device, requires_grad)
+    return _like(input, 0, dtype, device, requires_grad, memory_format)
 
 
 @composite(method=False)
@@ -209,7 +239,7 @@ def full_like(input: Tensor, fill_value: Any, *, dtype: Any = None, layout: Any 
     >>> flambeau.full_like(flambeau.ones(2), 5)
     tensor([5., 5.])
     """
-    return _like(input, fill_value, dtype, device, requires_grad)
+    return _like(input, fill_value, dtype, device, requires_grad, memory_format)
 
 
 @primitive(method=False)
@@ -222,6 +252,8 @@ def range_new(*, start: Any, step: Any, count: int, dtype: dtype, device: Device
 def _(xp, *, start, step, count, dtype, device):
     if dtype.category == dtypes.INT and isinstance(step, int):
         return (start + step * xp.arange(count)).astype(dtype.numpy)
+    if count == 1:  # where the step is not a number, nobody asks for it
+        return xp.full((1,), start).astype(dtype.numpy)
     return (start + xp.arange(count, dtype="float64") * step).astype(dtype.numpy)
 
 
@@ -247,17 +279,25 @@ def arange(start: Any, end: Any = None, step: Any = 1, *, out: Any = None, dtype
     if end is None:
         start, end = 0, start
     start, end, step = (v.item() if isinstance(v, Tensor) else v for v in (start, end, step))
+    whole = all(isinstance(v, int) for v in (start, end, step))
+    if dtype is None:
+        kind = dtypes.int64 if whole else dtypes.get_default_dtype()
+        kind = kind if out is None else out.dtype
+    else:
+        kind = as_dtype(dtype)
+    check(
+        all(math.isfinite(v) for v in (start, end)),
+        lambda: f"unsupported range: {start} -> {end}",
+    )
+    wide = math.ceil((end - start) / step) if step and not whole else 0
+    if kind.category == dtypes.INT and not whole:  # PyTorch counts in the result's own numbers
+        check(step == 0 or int(step) != 0, lambda: "step must be nonzero", ValueError)
+        start, end, step, whole = int(start), int(end), int(step), True
     check(step != 0, lambda: "step must be nonzero")
     check(
         (end - start) * step >= 0, lambda: "upper bound and lower bound inconsistent with step sign"
     )
-    whole = all(isinstance(v, int) for v in (start, end, step))
-    kind = (
-        (dtypes.int64 if whole else dtypes.get_default_dtype())
-        if dtype is None
-        else as_dtype(dtype)
-    )
-    count = -(-(end - start) // step) if whole else math.ceil((end - start) / step)
+    count = wide if not whole or (wide and kind is not dtypes.int64) else -(-(end - start) // step)
     made = range_new(start=start, step=step, count=int(count), dtype=kind, device=as_device(device))
     if requires_grad:
         set_requires_grad(made, True)
@@ -272,30 +312,58 @@ def linspace(start: Any, end: Any, steps: int, *, out: Any = None, dtype: Any = 
     >>> flambeau.linspace(0, 1, 3)
     tensor([0.0000, 0.5000, 1.0000])
     """
-    check(steps >= 0, lambda: "number of steps must be non-negative")
-    kind = dtypes.get_default_dtype() if dtype is None else as_dtype(dtype)
-    start, end = float(start), float(end)
+    start, end = end_of(start, "linspace"), end_of(end, "linspace")
+    check_steps(steps, "linspace")
+    kind = kind_of_ends(start, end, dtype, out)
+    if kind.category == dtypes.INT:
+        start, end = int(start), int(end)
+    elif kind.category == dtypes.FLOAT:
+        start, end = float(start), float(end)
     step = (end - start) / (steps - 1) if steps > 1 else 0.0
-    half = steps // 2
-    low = range_new(
-        start=start,
-        step=step,
-        count=half if steps > 1 else steps,
-        dtype=kind,
-        device=as_device(device),
-    )
+    half = steps // 2 if steps > 1 else steps
+    where = as_device(device)
+    low = range_new(start=start, step=step, count=half, dtype=kind, device=where)
     if steps > 1:  # counted from both ends, as PyTorch does, so that the last is exact
         from .joining import cat
 
-        n = steps - half
-        high = range_new(
-            start=end - step * (n - 1), step=step, count=n - 1, dtype=kind, device=low.device
-        )
-        last = _filled((1,), end, kind, low.device, False, kind)
-        low = cat([low, high, last])
+        high = range_new(start=end, step=-step, count=steps - half, dtype=kind, device=low.device)
+        low = cat([low, high.flip(0)])
     if requires_grad:
         set_requires_grad(low, True)
     return _into(out, low)
+
+
+def end_of(value: Any, name: str) -> Any:
+    """The number at one end of a range; a tensor's must be its only one."""
+    if not isinstance(value, Tensor):
+        return value
+    check(
+        value.ndim == 0,
+        lambda: (
+            f"{name} only supports 0-dimensional start and end tensors, but got a tensor of {value.ndim} dimensions"
+        ),
+    )
+    return value.item()
+
+
+def check_steps(steps: Any, name: str) -> None:
+    """Refuses a number of steps that is no natural number."""
+    if isinstance(steps, (float, complex)) or steps is None:
+        raise TypeError(
+            f"{name}() received an invalid combination of arguments: steps must be an int, "
+            f"not {type(steps).__name__}"
+        )
+    check(steps >= 0, lambda: "number of steps must be non-negative")
+
+
+def kind_of_ends(start: Any, end: Any, dtype: Any, out: Any) -> dtype:
+    """The dtype of a range: given, that of `out`, else the default one, complex for complex ends."""
+    if dtype is not None:
+        return as_dtype(dtype)
+    if out is not None:
+        return out.dtype
+    kind = dtypes.get_default_dtype()
+    return kind.to_complex() if isinstance(start, complex) or isinstance(end, complex) else kind
 
 
 def eye(n: int, m: int | None = None, *, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None,
@@ -493,6 +561,7 @@ def tril(input: Meta, diagonal: int = 0):
 
 @tril.kernel
 def _(xp, x, *, diagonal):
+    check(x.ndim >= 2, lambda: "tril: input tensor must have at least 2 dimensions")
     return xp.tril(x, diagonal)
 
 
@@ -528,6 +597,7 @@ def triu(input: Meta, diagonal: int = 0):
 
 @triu.kernel
 def _(xp, x, *, diagonal):
+    check(x.ndim >= 2, lambda: "triu: input tensor must have at least 2 dimensions")
     return xp.triu(x, diagonal)
 
 

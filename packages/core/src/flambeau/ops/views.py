@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from .._base import dtypes
 from .._base.checks import check, infer_size, wrap_dim, wrap_dims
+from .._base.formats import contiguous_format
+from ..runtime.dispatch import parts
 from ..runtime.families import composite, primitive
 from ..runtime.families import view as view_op
 from ..runtime.meta import Meta
@@ -554,7 +556,8 @@ def split(
     for s in sizes:
         out.append(window(tensor, d, at, at + s, 1))
         at += s
-    return tuple(out)
+    listed = not isinstance(split_size_or_sections, int)
+    return parts(tuple(out), "SplitWithSizesBackward0" if listed else "SplitBackward0")
 
 
 @composite
@@ -584,7 +587,7 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     [0, 1, 2]
     """
     d = wrap_dim(dim, input.ndim)
-    return tuple(select(input, d, i) for i in range(input.shape[d]))
+    return parts(tuple(select(input, d, i) for i in range(input.shape[d])), "UnbindBackward0")
 
 
 @view_op(linear=True)
@@ -806,7 +809,7 @@ def roll(input: Tensor, shifts: int | tuple[int, ...], dims: int | tuple[int, ..
 
 @composite
 def contiguous(input: Tensor, memory_format: object = None):
-    """`input` itself if its memory is in row-major order, else a copy that is.
+    """`input` itself if its memory is in row-major order (or that of `memory_format`), else a copy that is.
 
     >>> import flambeau
     >>> flambeau.zeros(2, 3).t().contiguous().is_contiguous()
@@ -814,7 +817,11 @@ def contiguous(input: Tensor, memory_format: object = None):
     """
     from .casting import clone
 
-    return input if input.is_contiguous() else clone(input, memory_format=0)
+    if memory_format is None or memory_format is contiguous_format:
+        return input if input.is_contiguous() else clone(input, memory_format=contiguous_format)
+    if input.is_contiguous(memory_format=memory_format):
+        return input
+    return clone(input, memory_format=memory_format)
 
 
 for _f in (
