@@ -199,8 +199,9 @@ def tensor_split(
     )
     if isinstance(cuts, int):
         check(cuts > 0, lambda: f"number of sections must be larger than 0, got {cuts}")
-        sizes = [n // cuts + (i < n % cuts) for i in range(cuts)]
-        return split(input, sizes, d)
+        small, more = divmod(n, cuts)
+        starts = [i * small + min(i, more) for i in range(cuts + 1)]
+        return tuple(narrow(input, d, a, b - a) for a, b in itertools.pairwise(starts))
     bounds = [0, *(slice(None, c).indices(n)[1] for c in cuts), n]
     return tuple(narrow(input, d, a, max(0, b - a)) for a, b in itertools.pairwise(bounds))
 

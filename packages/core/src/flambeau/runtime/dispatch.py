@@ -257,6 +257,7 @@ class Step:
     """One view operator on the way from a root tensor to a view; calling it takes that step from another root."""
 
     __slots__ = ("attrs", "index", "op", "rest")
+    several = False  # whether the call gives several views at once, which must not be written
 
     def __init__(self, op: Operator, rest: tuple, attrs: dict[str, Any], index: int | None) -> None:
         self.op, self.rest, self.attrs, self.index = op, rest, attrs, index
@@ -264,6 +265,27 @@ class Step:
     def __call__(self, tensor: Tensor) -> Tensor:
         made = apply(self.op, (tensor, *self.rest), self.attrs)
         return made if self.index is None else made[self.index]
+
+
+class Part(Step):
+    """The step to one of several views that one call gives (`unbind`, `split`); `index` is its place among them."""
+
+    __slots__ = ()
+    several = True
+
+    def __call__(self, tensor: Tensor) -> Tensor:
+        return apply(self.op, (tensor, *self.rest), self.attrs)
+
+
+def parts(views: tuple[Tensor, ...], name: str) -> tuple[Tensor, ...]:
+    """Views that one call gives: autograd refuses writes into them and calls their node `name`."""
+    for i, v in enumerate(views):
+        step: Any = v._replay[-1] if v._replay else None
+        if type(step) is Step:
+            step.__class__, step.index = Part, i
+        if type(v._node) is tape.Node:
+            v._node.label = name
+    return views
 
 
 def write_out(op: Operator, out: Any, made: Any) -> Any:
@@ -303,7 +325,7 @@ def write_out(op: Operator, out: Any, made: Any) -> Any:
 
 def assign(target: Tensor, value: Any) -> Tensor:
     """Writes `value` into `target`'s memory and history: what every in-place operator ends with."""
-    tape.check_writable(target)
+    tape.check_writable(target, value)
     if not isinstance(value, Tensor):
         value = wrap(np.asarray(value, dtype=target._array.dtype))
     if not dtypes.can_cast(value.dtype, target.dtype):
@@ -345,6 +367,9 @@ def whole(op: Operator, args: tuple, kwargs: dict[str, Any]) -> Any:
         made = overrides.intercept(op.public, args, kwargs)
         if made is not overrides.NOBODY:
             return made
+        rule = overrides.composed_rule(op.name, args)
+        if rule is not None:
+            return rule(*args, **kwargs)
     if op.loose:
         return op.body(*args, **kwargs)
     out = None if "out" in op.index else kwargs.pop("out", None)

@@ -24,6 +24,9 @@ class Local(threading.local):
     batch: tuple[
         Any, ...
     ] = ()  # vmaps in force, outermost first: objects with randomness, size, wrap(tensor)
+    saved_hooks: tuple[Any, ...] = ()  # pairs of saved-tensor hooks, innermost last
+    saved_hooks_refused: str | None = None  # why such hooks are not allowed now
+    running: Any = None  # under anomaly detection: the node whose rule runs
     promotion: Any = None  # autocast's hook: (op, arrays, attrs) -> arrays
     function_modes: tuple[Any, ...] = ()  # TorchFunctionModes in force, innermost last
     overrides_off = False  # whether `__torch_function__` of classes is left aside

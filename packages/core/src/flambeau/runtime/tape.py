@@ -8,6 +8,7 @@ no cycles and a dropped graph is freed at once.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from sys import getrefcount
 from typing import Any
@@ -43,15 +44,19 @@ class Node:
     simple = True  # one result, no hooks: the engine goes straight to the rule
     same = True  # of elementwise calls: all inputs have the result's shape
     trace: str | None = None  # where the call stood, under anomaly detection
+    cause: Any = None  # under anomaly detection: the node whose backward made this call
+    label: str | None = None  # the name of the composite whose last call this is
 
     def pullback(self, g: Any, needs: tuple) -> Sequence[Any]:
         return self.op.vjp_rule.pullback(self, g, needs)
 
     def name(self) -> str:
         """PyTorch's name of the node, such as AddBackward0."""
+        if self.label is not None:
+            return self.label
         name = self.op.name.strip("_")
-        if name == "copy_slices":
-            return "CopySlices"
+        if name in _WHOLE_NAMES:
+            return _WHOLE_NAMES[name]
         name = _indexed(self.attrs["key"]) if name == "basic_index" else _NAMED.get(name, name)
         words = name.split("_")
         return "".join(w.capitalize() for w in words) + "Backward0"
@@ -66,18 +71,29 @@ class Node:
 
     def register_hook(self, hook: Callable) -> Any:
         """`hook(grad_inputs, grad_outputs)` after the node has run; may return other grad_inputs."""
-        self.posthooks, self.simple = self.posthooks or {}, False
+        if self.posthooks is None:
+            self.posthooks, self.simple = {}, False
         return Handle(self.posthooks, hook)
 
     def register_prehook(self, hook: Callable) -> Any:
         """`hook(grad_outputs)` before the node runs; may return other grad_outputs."""
-        self.prehooks, self.simple = self.prehooks or {}, False
+        if self.prehooks is None:
+            self.prehooks, self.simple = {}, False
         return Handle(self.prehooks, hook)
+
+    def __getattr__(self, name: str) -> Any:
+        """`_saved_self`, `_saved_result`, `_raw_saved_other`, ...: what is kept for backward, as in PyTorch."""
+        if name.startswith(("_saved_", "_raw_saved_")):
+            from .saving import saved_attribute
+
+            return saved_attribute(self, name)
+        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
     def __repr__(self) -> str:
         return f"<{self.name()} object at {id(self):#x}>"
 
 
+_WHOLE_NAMES = {"copy_slices": "CopySlices", "copy_value": "torch::autograd::CopyBackwards"}
 # Operators whose nodes PyTorch prints under another name.
 _NAMED = {
     "true_divide": "div",
@@ -105,12 +121,23 @@ def _indexed(key: tuple) -> str:
 class Output:
     """One result of a node with several: hands its gradient to the node at its own place."""
 
-    __slots__ = ("hooks", "index", "parent")
+    __slots__ = ("index", "parent")
     prehooks = posthooks = None
 
     def __init__(self, parent: Node, index: int) -> None:
         self.parent, self.index = parent, index
-        self.hooks: dict[int, Callable] | None = None
+
+    # One result may be reached through several of these, so that its hooks are kept by the node.
+    @property
+    def hooks(self) -> dict[int, Callable] | None:
+        found: Any = self.parent.hooks
+        return None if found is None else found.get(self.index)
+
+    @hooks.setter
+    def hooks(self, given: dict[int, Callable]) -> None:
+        if self.parent.hooks is None:
+            self.parent.hooks = {}
+        self.parent.hooks[self.index] = given  # type: ignore[assignment]
 
     @property
     def edges(self) -> tuple:
@@ -231,11 +258,17 @@ def unpack(node: Node) -> tuple:
             "you need to access saved tensors after calling backward."
         )
     versions = node.versions
+    packed = False
     for i, s in enumerate(saved):
-        if isinstance(s, Tensor) and s._box is not None:
-            v = 0 if versions is None else versions[i]
-            if s._box.version != v:
-                modified(s, v, node)
+        if isinstance(s, Tensor):
+            if s._box is not None:
+                v = 0 if versions is None else versions[i]
+                if s._box.version != v:
+                    modified(s, v, node)
+        elif type(s) is Packed:
+            packed = True
+    if packed:
+        return tuple([s.unpacked(node.edges[i]) if type(s) is Packed else s for i, s in enumerate(saved)])
     return saved
 
 
@@ -246,7 +279,9 @@ def unpack_result(node: Node) -> Any:
     kept, versions, several = node.out
     outs = []
     for i, (k, v) in enumerate(zip(kept, versions)):
-        if isinstance(k, Tensor):
+        if type(k) is Packed:
+            k = k.unpacked(Output(node, i) if several else node)
+        elif isinstance(k, Tensor):
             if k._version != v:
                 modified(k, v, node)
             if local.grad and k.dtype.category >= dtypes.FLOAT:
@@ -257,12 +292,30 @@ def unpack_result(node: Node) -> Any:
 
 
 def modified(tensor: Tensor, expected: int, node: Node) -> None:
+    """Says that a kept tensor was written, and by which call it was made."""
+    kept = node.out[0] if node.out is not None else ()
+    maker = node if any(k is tensor for k in kept) else history(tensor)
+    made = ""
+    if maker is not None and type(maker) is not Leaf:
+        number = next((i for i, k in enumerate(kept) if k is tensor), getattr(maker, "index", 0))
+        made = f", which is output {number} of {short_name(maker)},"
+    hint = (
+        "Hint: the backtrace further above shows the operation that failed to compute its gradient. The variable in "
+        "question was changed in there or anywhere later. Good luck!"
+        if anomaly
+        else "Hint: enable anomaly detection to find the operation that failed to compute its gradient, with "
+        f"{dtypes.dtype.prefix}autograd.set_detect_anomaly(True, check_nan=False)."
+    )
     raise RuntimeError(
         "one of the variables needed for gradient computation has been modified by an inplace operation: "
-        f"[{tensor.dtype} {list(tensor.shape)}], needed by {node.name()}, is at version {tensor._version}; expected "
-        f"version {expected} instead. Hint: enable anomaly detection to find the operation that failed to compute its "
-        "gradient, with autograd.set_detect_anomaly(True)."
+        f"[{tensor.type()} {list(tensor.shape)}]{made} is at version {tensor._version}; expected version {expected} "
+        f"instead. {hint}"
     )
+
+
+def short_name(node: Any) -> str:
+    """The operator of a node as PyTorch's errors name it: Add for AddBackward0."""
+    return re.sub(r"Backward\d*$", "", node.name())
 
 
 def record(op: Operator, out: Any, arrays: tuple, attrs: dict[str, Any]) -> Any:
@@ -276,6 +329,8 @@ def record(op: Operator, out: Any, arrays: tuple, attrs: dict[str, Any]) -> Any:
     node.edges = tuple([history(a) if isinstance(a, Tensor) else None for a in arrays])
     if isinstance(out, tuple):
         node.outputs, node.simple = tuple([o._meta for o in out]), False
+        if "fills" in op.tags:  # rules of which zeros would make NaN, such as that of svd
+            node.fills = op.tags["fills"]
         op.vjp_rule.keep(node, out, arrays)
         for i, o in enumerate(out):
             if o.dtype.category >= dtypes.FLOAT:
@@ -286,27 +341,88 @@ def record(op: Operator, out: Any, arrays: tuple, attrs: dict[str, Any]) -> Any:
             out._node = node
         else:  # a rule that hands back its input would tie the input to itself
             raise AssertionError(f"{op.name} returned its input")
+    if local.saved_hooks:
+        pack(node)
     if anomaly:
-        import traceback
-
-        node.trace = "".join(traceback.format_stack()[:-3])
+        mark_place(node)
     return out
 
 
-anomaly = False
+anomaly = False  # whether the place of each call is kept
+anomaly_nan = True  # whether gradients are looked through for NaN then
 
 
-def set_anomaly(on: bool) -> None:
+def set_anomaly(on: bool, check_nan: bool = True) -> None:
     """Keeps the call's place with each node, to name it when its backward fails or gives NaN."""
-    global anomaly
-    anomaly = on
+    global anomaly, anomaly_nan
+    anomaly, anomaly_nan = on, check_nan
+
+
+def mark_place(node: Node) -> None:
+    """Keeps the lines of the user's code that led to this call; those inside flambeau below them say nothing to anyone."""
+    import traceback
+
+    frames = traceback.extract_stack()
+    while len(frames) > 1 and frames[-1].filename.startswith(_HERE):
+        frames.pop()
+    node.trace = "".join(traceback.format_list(frames))
+    node.cause = local.running
+
+
+_HERE = __file__.rpartition("runtime")[0]
+
+
+# -- saved-tensor hooks -----------------------------------------------------------------------------------------------
+
+
+class Packed:
+    """A kept tensor in the hands of a pair of saved-tensor hooks."""
+
+    __slots__ = ("packed", "unpack")
+
+    def __init__(self, tensor: Tensor, pack: Callable, unpack: Callable) -> None:
+        bare = alias(tensor)
+        version = bare._version
+        self.packed, self.unpack = pack(bare), unpack
+        if bare._version != version:
+            raise RuntimeError(
+                "A saved tensor pack hook is modifying its input in place. Tensors provided as input to pack hook can "
+                "not be modified by in-place operations as this can lead to unexpected side-effects. Please open an "
+                "issue if you need to perform in-place operations on the input to a pack hook."
+            )
+
+    def unpacked(self, node: Any) -> Tensor:
+        """The tensor again, with its history. Versions are not looked at: the hooks may have copied."""
+        made = self.unpack(self.packed)
+        if not isinstance(made, Tensor):
+            raise TypeError(
+                f"Output of saved tensor unpack_hook expected to be a Tensor but got result of type {type(made)}"
+            )
+        if node is not None and made.dtype.category >= dtypes.FLOAT:
+            made = alias(made)
+            made._node = node
+        return made
+
+
+def pack(node: Node) -> None:
+    """Hands what a node kept to the innermost pair of hooks."""
+    hooks = local.saved_hooks[-1]
+    if any(isinstance(s, Tensor) for s in node.saved):
+        node.simple = False
+        node.saved = tuple([Packed(s, *hooks) if isinstance(s, Tensor) else s for s in node.saved])
+    if node.out is not None:
+        kept, versions, several = node.out
+        if any(isinstance(k, Tensor) for k in kept):
+            node.simple = False
+            kept = tuple([Packed(k, *hooks) if isinstance(k, Tensor) else k for k in kept])
+            node.out = (kept, versions, several)
 
 
 # -- in-place writes --------------------------------------------------------------------------------------------------
 
 
-def check_writable(target: Tensor) -> None:
-    """Refuses an in-place write into elements that share memory, and one that autograd cannot follow."""
+def check_writable(target: Tensor, value: Any = None) -> None:
+    """Refuses an in-place write (of `value`) into elements that share memory, and one that autograd cannot follow."""
     array = target.__dict__.get("_array")
     if array is not None and 0 in array.strides and overlaps(array):
         raise RuntimeError(
@@ -315,14 +431,63 @@ def check_writable(target: Tensor) -> None:
         )
     if not local.grad:
         return
-    if type(history(target)) is Leaf:
+    node = history(target)
+    base = target._base
+    if base is not None:
+        above = history(base)
+        if node is not None or above is not None or (isinstance(value, Tensor) and history(value) is not None):
+            check_view(target, node, above)
+    if type(node) is Leaf:
         raise RuntimeError(
             "a leaf Variable that requires grad is being used in an in-place operation."
         )
-    if target._base is not None and type(target._base._node) is Leaf:
+    if node is not None and (node.parent or node).simple is False and owner_views(node):
+        _refuse_view(
+            node,
+            getattr(node, "index", 0),
+            "This view was created inside a custom Function (or because an input was returned as-is) and the autograd "
+            "logic to handle view+inplace would override the custom backward associated with the custom Function, "
+            "leading to incorrect gradients. This behavior is forbidden. You can fix this by cloning the output of "
+            "the custom Function.",
+        )
+
+
+def owner_views(node: Any) -> bool:
+    """Whether a custom function handed this result out as a view of an input."""
+    return getattr(node, "index", 0) in (node.parent or node).__dict__.get("views", ())
+
+
+def check_view(target: Tensor, node: Any, above: Any) -> None:
+    """Refuses a write into a view that autograd cannot follow: one of several, of a leaf, or made under no_grad."""
+    steps: Any = target._replay
+    part = next((s for s in steps if type(s).several), None)
+    if part is not None:
+        _refuse_view(
+            node,
+            part.index or 0 if part is steps[-1] else 0,
+            "This view is the output of a function that returns multiple views. Such functions do not allow the "
+            "output views to be modified inplace. You should replace the inplace operation by an out-of-place one.",
+        )
+    if node is None and above is not None:
+        raise RuntimeError(
+            "A view was created in no_grad mode and is being modified inplace with grad mode enabled. Given that this "
+            "use case is ambiguous and error-prone, it is forbidden. You can clarify your code by moving both the "
+            "view and the inplace either both inside the no_grad block (if you don't want the inplace to be tracked) "
+            "or both outside (if you want the inplace to be tracked)."
+        )
+    if type(above) is Leaf:
         raise RuntimeError(
             "a view of a leaf Variable that requires grad is being used in an in-place operation."
         )
+
+
+def _refuse_view(node: Any, number: int, why: str) -> None:
+    named = (
+        "A view was created in no_grad mode and is being modified inplace with grad mode enabled."
+        if node is None
+        else f"Output {number} of {short_name(node)} is a view and is being modified inplace."
+    )
+    raise RuntimeError(f"{named} {why}")
 
 
 def overlaps(array: Any) -> bool:
@@ -342,6 +507,8 @@ def rebase(target: Tensor, value: Tensor) -> None:
     if base is None:
         if node is None and target._node is not None:
             node = dead_end(target)
+        elif type(node) is Leaf:  # copied as it is: `target` must not become that leaf
+            node = copied(node)
         if node is not target._node:
             target._node = node
             if target._box is not None:
@@ -353,7 +520,7 @@ def rebase(target: Tensor, value: Tensor) -> None:
     made = new(Node)
     made.op = WRITE
     made.edges = (before, node)
-    made.saved = target._replay
+    made.saved = target._replay  # type: ignore[assignment]
     base._node = made
     base._box.generation += 1  # type: ignore[union-attr]
 
@@ -361,6 +528,13 @@ def rebase(target: Tensor, value: Tensor) -> None:
 def dead_end(like: Tensor) -> Node:
     node = new(Node)
     node.op = WRITE
+    return node
+
+
+def copied(of: Any) -> Node:
+    """The node of a tensor into which one with history `of` was copied."""
+    node = new(Node)
+    node.op, node.edges = COPY, (of,)
     return node
 
 
@@ -403,7 +577,22 @@ class _Write:
     fast = pullback
 
 
-WRITE = _Write()
+class _Copy:
+    """The rule of a plain copy: the gradient goes through."""
+
+    name = "copy_value"
+
+    @property
+    def vjp_rule(self) -> _Copy:
+        return self
+
+    def pullback(self, node: Node, g: Tensor, needs: tuple) -> Sequence[Any]:
+        return (g,)
+
+    fast = pullback
+
+
+WRITE, COPY = _Write(), _Copy()
 
 
 # -- the engine -------------------------------------------------------------------------------------------------------
@@ -423,8 +612,12 @@ def backward(
     them are filled too when `fill_leaves`. Otherwise every leaf is filled.
     """
     waiting = count_users(roots)
-    wanted = None if inputs is None else dict.fromkeys(inputs)
-    needed = None if inputs is None else leading_to(roots, inputs, waiting)
+    wanted: dict[Any, Any] | None = None
+    needed = None
+    if inputs is not None:
+        # One result of several is looked for at its node, where all that arrives for it has been added up.
+        wanted = dict.fromkeys([n.parent if type(n) is Output else n for n in inputs])
+        needed = leading_to(roots, wanted, waiting)
     arrived: dict[Any, Any] = {}
     for root, first in zip(roots, grads):
         deliver(arrived, root, first)
@@ -495,7 +688,15 @@ def backward(
     finally:
         local.grad = before
         state.error_state.reset(token)
-    return [wanted[n] for n in inputs] if wanted is not None and inputs is not None else []
+    return [] if wanted is None or inputs is None else [_picked(wanted, n) for n in inputs]
+
+
+def _picked(wanted: dict[Any, Any], node: Any) -> Any:
+    """What arrived at a node, or at one result of one with several."""
+    if type(node) is not Output:
+        return wanted[node]
+    slots = wanted[node.parent]
+    return slots[node.index] if type(slots) is list else slots
 
 
 _ONE = (True,)
@@ -525,7 +726,7 @@ NOTHING_1, NOTHING_2 = (
 
 def release(node: Node, saved: tuple) -> None:
     """Drops what a node kept. One that kept only shapes may be walked again, as in PyTorch."""
-    if node.out is None and not any(isinstance(x, Tensor) or x == "context" for x in saved):
+    if node.out is None and not any(isinstance(x, (Tensor, Packed)) for x in saved):
         return
     node.saved = FREED
     node.out = None
@@ -546,7 +747,7 @@ def count_users(roots: Sequence[Any]) -> dict[Any, int]:
     return users
 
 
-def leading_to(roots: Sequence[Any], inputs: Sequence[Any], users: dict[Any, int]) -> set:
+def leading_to(roots: Sequence[Any], inputs: Any, users: dict[Any, int]) -> set:
     """The nodes from which one of `inputs` can be reached."""
     needed = set(inputs)
     stack = [(r, False) for r in dict.fromkeys(roots)]
@@ -586,7 +787,7 @@ def step(node: Node, g: Any, needs: tuple) -> Sequence[Any]:
         g = tuple(
             [
                 fill(shape=m.shape, value=0, dtype=m.dtype, device=m.device)
-                if s is None and m.dtype.category >= dtypes.FLOAT
+                if s is None and m is not None
                 else s
                 for s, m in zip(g, node.outputs)
             ]
@@ -595,13 +796,8 @@ def step(node: Node, g: Any, needs: tuple) -> Sequence[Any]:
         for hook in list(node.prehooks.values()):
             changed = hook(g if isinstance(g, tuple) else (g,))
             if changed is not None:
-                g = (
-                    changed
-                    if isinstance(g, tuple)
-                    else changed[0]
-                    if isinstance(changed, tuple)
-                    else changed
-                )
+                changed = changed if isinstance(changed, tuple) else (changed,)
+                g = changed if isinstance(g, tuple) else changed[0]
     if not anomaly:
         result = node.pullback(g, needs)
     else:
@@ -621,37 +817,71 @@ def step(node: Node, g: Any, needs: tuple) -> Sequence[Any]:
 
 def _watched(node: Node, g: Any, needs: tuple) -> Sequence[Any]:
     """A node's rule under anomaly detection: an error or a NaN names the forward call."""
-    import warnings
-
-    def tell() -> None:
-        if node.trace:
-            warnings.warn(
-                f"Error detected in {node.name()}. Traceback of forward call that caused the error:\n{node.trace}",
-                stacklevel=4,
-            )
-
+    before, local.running = local.running, node
     try:
         result = node.pullback(g, needs)
     except Exception:
-        tell()
+        _tell(node)
         raise
-    for i, r in enumerate(result):
-        if r is not None and bool(registry["isnan"].public(r).any()):
-            tell()
-            raise RuntimeError(f"Function '{node.name()}' returned nan values in its {i}th output.")
+    finally:
+        local.running = before
+    if anomaly_nan:
+        for i, r in enumerate(result):
+            if r is not None and bool(registry["isnan"].public(r).any()):
+                _tell(node)
+                raise RuntimeError(
+                    f"Function '{node.name()}' returned nan values in its {i}th output."
+                )
     return result
 
 
-def run_hooks(hooks: dict[int, Callable], g: Tensor) -> Tensor:
+def _tell(node: Node) -> None:
+    """Warns with the place of the forward call, and of the calls whose backward made it."""
+    import warnings
+
+    if node.trace is None:
+        warnings.warn(
+            f"Error detected in {node.name()}. No forward pass information available. Enable detect anomaly during "
+            "forward pass for more information.",
+            stacklevel=5,
+        )
+        return
+    warnings.warn(
+        f"Error detected in {node.name()}. Traceback of forward call that caused the error:\n{node.trace}",
+        stacklevel=5,
+    )
+    cause = node.cause
+    while cause is not None:
+        place = f" Traceback of forward call that induced the previous calculation:\n{cause.trace}"
+        warnings.warn(
+            f"\n\nPrevious calculation was induced by {cause.name()}.{place if cause.trace else ''}", stacklevel=5
+        )
+        cause = cause.cause
+
+
+def run_hooks(hooks: dict[int, Any], g: Any) -> Any:
+    """The gradient after a tensor's hooks; for a node with several results `g` is a list, `hooks` by result."""
+    if type(g) is list:
+        return [run_hooks(hooks[i], x) if x is not None and i in hooks else x for i, x in enumerate(g)]
     for hook in list(hooks.values()):
         changed = hook(g)
         if changed is not None:
+            if not isinstance(changed, Tensor):
+                raise TypeError(
+                    f"expected Variable, but hook returned '{type(changed).__name__}'"
+                )
+            if changed.shape != g.shape:
+                name = getattr(hook, "__name__", type(hook).__name__)
+                raise RuntimeError(f"hook '{name}' has changed the size of value")
             g = changed
     return g
 
 
 def fill(leaf: Leaf, g: Tensor) -> None:
     """Adds `g` to the leaf's `.grad`. Memory is kept, not copied, when nobody else can hold it."""
+    if leaf.prehooks or leaf.posthooks:
+        fill_hooked(leaf, g)
+        return
     tensor = leaf.variable
     if tensor is None:
         return
@@ -669,6 +899,38 @@ def fill(leaf: Leaf, g: Tensor) -> None:
     if leaf.post_hooks:
         for hook in list(leaf.post_hooks.values()):
             hook(tensor)
+
+
+def fill_hooked(leaf: Leaf, g: Tensor) -> None:
+    """`fill` of a leaf whose node has hooks of its own."""
+    for hook in list((leaf.prehooks or {}).values()):
+        changed = hook((g,))
+        if changed is not None:
+            g = changed[0] if isinstance(changed, tuple) else changed
+    tensor = leaf.variable
+    if tensor is not None:
+        accumulate(tensor, g, False)
+        for hook in list((leaf.post_hooks or {}).values()):
+            hook(tensor)
+    for hook in list((leaf.posthooks or {}).values()):
+        hook((), (g,))
+
+
+def _leaf_hook(self: Leaf, hook: Callable) -> Handle:
+    """`hook(grad_inputs, grad_outputs)` after the gradient was added; `grad_inputs` is empty."""
+    if self.posthooks is None:
+        self.posthooks = {}
+    return Handle(self.posthooks, hook)
+
+
+def _leaf_prehook(self: Leaf, hook: Callable) -> Handle:
+    """`hook(grad_outputs)` before the gradient is added; may return another."""
+    if self.prehooks is None:
+        self.prehooks = {}
+    return Handle(self.prehooks, hook)
+
+
+Leaf.register_hook, Leaf.register_prehook = _leaf_hook, _leaf_prehook  # type: ignore[attr-defined]
 
 
 def add(a: Tensor, b: Tensor) -> Tensor:

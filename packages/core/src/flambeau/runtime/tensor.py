@@ -148,7 +148,9 @@ class Tensor(Attached):
     @property
     def grad_fn(self) -> Any:
         node = history(self)
-        return None if type(node) is Leaf else node
+        if type(node) is Leaf:
+            return None
+        return getattr(node, "parent", None) or node
 
     @property
     def _version(self) -> int:
@@ -165,14 +167,15 @@ class Tensor(Attached):
 class Leaf:
     """The end of the tape at a tensor made by the user: gradients that arrive are added to its `.grad`."""
 
-    __slots__ = ("__weakref__", "_tensor", "hooks", "metadata", "post_hooks", "prehooks")
+    __slots__ = ("__weakref__", "_metadata", "_tensor", "hooks", "post_hooks", "posthooks", "prehooks")
     edges = ()
     parent = None
 
     def __init__(self, tensor: Tensor) -> None:
         self._tensor = weakref.ref(tensor)  # the tensor owns the leaf, not the other way round
         self.hooks: dict[int, Callable] | None = None
-        self.prehooks: dict[int, Callable] | None = None
+        self.prehooks: dict[int, Callable] | None = None  # of the node: before adding, and after
+        self.posthooks: dict[int, Callable] | None = None
         self.post_hooks: dict[int, Callable] | None = None
 
     @property
@@ -183,8 +186,14 @@ class Leaf:
     def next_functions(self) -> tuple:
         return ()
 
+    @property
+    def metadata(self) -> dict:
+        if not hasattr(self, "_metadata"):
+            self._metadata: dict = {}
+        return self._metadata
+
     def name(self) -> str:
-        return "AccumulateGrad"
+        return "torch::autograd::AccumulateGrad"
 
     def __repr__(self) -> str:
         return f"<AccumulateGrad object at {id(self):#x}>"
