@@ -196,6 +196,8 @@ _LATE_INPLACE = frozenset(
         "index_fill",
         "masked_scatter",
         "put",
+        "scatter_reduce",
+        "index_reduce",
     ]
 )
 for _file, _text in ops.LATE_METHODS.items():

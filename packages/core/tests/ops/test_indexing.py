@@ -121,7 +121,6 @@ def test_bool_scalars_add_a_dimension():
         ((3,), slice(None, None, -1), ValueError, "step must be greater than zero"),
         ((3,), 1.5, IndexError, "only integers, slices"),
         ((3,), "a", TypeError, "only integers, slices"),
-        ((3, 2), (..., ...), IndexError, "single ellipsis"),
     ],
 )
 def test_wrong_keys(shape, key, kind, text):

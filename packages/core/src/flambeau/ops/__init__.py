@@ -118,6 +118,15 @@ def __getattr__(name: str) -> Any:
         import importlib
 
         return importlib.import_module(f"{__name__}.{name}")
+    if not name.startswith("_"):
+        import sys
+
+        library = sys.modules.get(f"{__package__.rpartition('.')[0]}.library")
+        if library is not None or name == "aten":  # a namespace of custom operators
+            import importlib
+
+            library = library or importlib.import_module(f"{__package__.rpartition('.')[0]}.library")
+            return library.namespace(name)
     raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
 
 

@@ -11,7 +11,7 @@ from ..runtime.families import composite
 from ..runtime.tensor import Tensor
 from .comparison import where
 from .creation import ones_like, tensor, zeros, zeros_like
-from .indexing import index_select
+from .gathering import index_select
 from .joining import cat
 
 

@@ -7,18 +7,22 @@ in front otherwise.
 
 from __future__ import annotations
 
+import warnings
+from builtins import all as builtin_all
+from builtins import sum as builtin_sum
 from collections.abc import Sequence
 from typing import Any
 
 from .._base import dtypes
-from .._base.checks import broadcast_shapes, check, wrap_dim
-from ..runtime import hot
+from .._base.checks import broadcast_shapes, check
+from ..runtime import hot, state
 from ..runtime.dispatch import assign
 from ..runtime.families import composite, primitive
 from ..runtime.families import view as view_op
 from ..runtime.meta import Meta
 from ..runtime.promotion import only
 from ..runtime.tensor import Tensor
+from .casting import clone
 from .creation import tensor as make_tensor
 
 # -- basic keys ----------------------------------------------------------------------------------------------------
@@ -100,11 +104,22 @@ def _(size, batched, x, *, shape, key):
 def index(tensors: Sequence[Meta], positions: tuple[int, ...]):
     """tensors[0] picked by the index tensors that follow, one for each dimension of `positions`."""
     input, *indices = tensors
-    picked = broadcast_shapes(*(i.shape for i in indices))
+    picked = _common_shape(indices)
     rest = [n for d, n in enumerate(input.shape) if d not in positions]
     adjacent = positions[-1] - positions[0] == len(positions) - 1
     at = positions[0] if adjacent else 0
     return input.like((*rest[:at], *picked, *rest[at:]))
+
+
+def _common_shape(indices: Sequence[Any]) -> tuple[int, ...]:
+    shapes = [tuple(i.shape) for i in indices]
+    try:
+        return broadcast_shapes(*shapes)
+    except RuntimeError:
+        listed = ", ".join(str(list(s)) for s in shapes)
+        raise IndexError(
+            f"shape mismatch: indexing tensors could not be broadcast together with shapes {listed}"
+        ) from None
 
 
 def _key(indices: Sequence[Any], positions: tuple[int, ...], ndim: int) -> tuple:
@@ -202,7 +217,7 @@ def _add_rows(xp: Any, out: Any, rows: Any, g: Any) -> Any:
     starts = xp.concatenate(
         [xp.zeros(1, dtype="int64"), xp.flatnonzero(sorted_rows[1:] != sorted_rows[:-1]) + 1]
     )
-    out[sorted_rows[starts]] = xp.add.reduceat(g[order], starts, axis=0)
+    out[sorted_rows[starts]] += xp.add.reduceat(g[order], starts, axis=0)
     return out
 
 
@@ -244,17 +259,41 @@ def _rows_first(g: Tensor, size: int, has: bool, row: Tensor, positions: tuple[i
 @primitive(method=False, promote=only(0, 1))
 def index_put_at(tensors: Sequence[Meta], positions: tuple[int, ...], accumulate: bool):
     """tensors[0] with tensors[1] written (or added) at the places that the index tensors after them name."""
-    return tensors[0]
+    input, value, *indices = tensors
+    picked = index.op.call_body((input, *indices), {"positions": positions})
+    if isinstance(value, Meta):
+        try:
+            fits = broadcast_shapes(picked.shape, value.shape) == picked.shape
+        except RuntimeError:
+            fits = False
+        check(
+            fits,
+            lambda: (
+                f"shape mismatch: value tensor of shape {list(value.shape)} cannot be broadcast to indexing result of "
+                f"shape {list(picked.shape)}"
+            ),
+        )
+    return input
 
 
 @index_put_at.kernel
 def _(xp, x, value, *indices, positions, accumulate):
     out = x.copy()
     key = _key(indices, positions, x.ndim)
-    if accumulate:
-        xp.add.at(out, key, value)
-    else:
+    if not accumulate:
         out[key] = value
+    elif len(positions) == 1:
+        # Slices along one dimension: their rows in front, repeated ones added up before they are written.
+        at = positions[0]
+        rows = indices[0]
+        whole = xp.broadcast_to(value, x.shape[:at] + rows.shape + x.shape[at + 1 :])
+        g = xp.moveaxis(whole, range(at, at + rows.ndim), range(rows.ndim))
+        front = xp.moveaxis(out, at, 0)
+        rows = rows.reshape(-1)
+        n = max(front.shape[0], 1)
+        _add_rows(xp, front, rows % n, g.reshape(rows.size, *front.shape[1:]))
+    else:
+        xp.add.at(out, key, value)
     return out
 
 
@@ -298,117 +337,158 @@ index_put_at.refuse(
 
 def split_key(input: Tensor, key: Any) -> tuple[tuple, list[Tensor], tuple[int, ...]]:
     """A key as (basic key, index tensors, their dimensions in the view that the basic key makes)."""
-    if type(key) is list and any(
-        isinstance(k, (slice, type(None), list, tuple, Tensor)) for k in key
-    ):
+    if type(key) is list and _means_tuple(key):
+        warnings.warn(_NOT_A_TUPLE, UserWarning, stacklevel=3)
         key = tuple(key)
-    parts = key if type(key) is tuple else (key,)
-    parts = tuple(_entry(k) for k in parts)
-    if not any(isinstance(k, Tensor) for k in parts):
-        _count_dims(input, parts)
-        return parts, [], ()
-    used = sum(
-        k.ndim if isinstance(k, Tensor) and k.dtype is dtypes.bool_ else k is not None
-        for k in parts
-        if k is not Ellipsis
-    )
-    fill = input.ndim - used
-    check(fill >= 0, lambda: f"too many indices for tensor of dimension {input.ndim}", IndexError)
+    parts = tuple([_entry(k) for k in (key if isinstance(key, tuple) else (key,))])
+    ndim = input.ndim
+    fill = ndim - builtin_sum([_dims_of(k) for k in parts])
+    check(fill >= 0, lambda: f"too many indices for tensor of dimension {ndim}", IndexError)
     basic: list[Any] = []
     tensors: list[Tensor] = []
     positions: list[int] = []
     at = d = 0  # dimension of the view that is being made, of the input
     for k in parts:
-        if k is Ellipsis:
-            basic.extend([slice(None)] * fill)
-            at, d = at + fill, d + fill
-        elif not isinstance(k, Tensor):
+        if k is Ellipsis:  # a second one moves on by as much again, as in PyTorch
+            n = min(fill, ndim - d)
+            basic.extend([slice(None)] * n)
+            at, d = at + n, d + n
+            continue
+        n = _dims_of(k)
+        check(
+            d + n <= ndim,
+            lambda: (
+                f"Dimension out of range (expected to be in range of [{-ndim}, {ndim - 1}], but got {d})"
+            ),
+            IndexError,
+        )
+        if not isinstance(k, Tensor):
             basic.append(k)
             at += not isinstance(k, int)
-            d += k is not None
-        elif k.dtype is dtypes.bool_:
-            for j, n in enumerate(k.shape):
-                check(
-                    input.shape[d + j] == n,
-                    lambda: (
-                        f"The shape of the mask {list(k.shape)} at index {j} does not match the shape of the indexed "
-                        f"tensor {list(input.shape)} at index {d + j}"
-                    ),
-                    IndexError,
-                )
-            if not k.ndim:
-                basic.append(None)
-                tensors.append(k.reshape(1).nonzero().unbind(1)[0])
-                positions.append(at)
-                at += 1
-                continue
-            tensors.extend(k.nonzero().unbind(1))
-            basic.extend([slice(None)] * k.ndim)
-            positions.extend(range(at, at + k.ndim))
-            at, d = at + k.ndim, d + k.ndim
-        else:
-            if k.dtype.category != dtypes.INT:
-                raise IndexError(
-                    f"tensors used as indices must be long, int, byte or bool tensors, not {k.dtype}"
-                )
-            _check_bounds(k, input.shape[d], d)
+        elif k.dtype is not dtypes.bool_:
+            check_bounds(k, input.shape[d], d if not positions else at)
             basic.append(slice(None))
             tensors.append(k)
             positions.append(at)
-            at, d = at + 1, d + 1
+            at += 1
+        elif not n:  # a single truth value: a new dimension of which it takes one element or none
+            basic.append(None)
+            tensors.append(k.reshape(1).nonzero().unbind(1)[0])
+            positions.append(at)
+            at += 1
+        else:
+            _check_mask(k, input, d)
+            tensors.extend(k.nonzero().unbind(1))
+            basic.extend([slice(None)] * n)
+            positions.extend(range(at, at + n))
+            at += n
+        d += n
     return tuple(basic), tensors, tuple(positions)
 
 
-def _check_bounds(k: Tensor, n: int, d: int) -> None:
+_NOT_A_TUPLE = (
+    "indexing several dimensions by a list of indices is deprecated, as it means a tuple here and an index tensor in "
+    "NumPy: use x[tuple(key)] or x[tensor(key)]"
+)
+_BYTES = "indexing with dtype uint8 is deprecated: such a tensor is read as a mask; use one of dtype bool"
+_KINDS = (
+    "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices "
+    "(got {})"
+)
+
+
+def _means_tuple(key: list) -> bool:
+    """Whether PyTorch reads a list as the tuple of its elements: if it is short and not of numbers only."""
+    return len(key) < 32 and any(
+        k is None or k is Ellipsis or isinstance(k, (slice, list, tuple, Tensor)) for k in key
+    )
+
+
+def _dims_of(k: Any) -> int:
+    """How many of the input's dimensions an entry of a key takes up."""
+    if isinstance(k, Tensor):
+        return k.ndim if k.dtype is dtypes.bool_ else 1
+    return 0 if k is None or k is Ellipsis else 1
+
+
+def _check_mask(mask: Tensor, input: Tensor, d: int) -> None:
+    for j, n in enumerate(mask.shape):
+        if input.shape[d + j] != n:
+            raise IndexError(
+                f"The shape of the mask {list(mask.shape)} at index {j} does not match the shape of the indexed "
+                f"tensor {list(input.shape)} at index {d + j}"
+            )
+
+
+def check_bounds(k: Tensor, n: int, d: int) -> None:
+    """IndexError for an index tensor that leaves [-n, n); a GPU's is not asked, nor one that stands for many."""
     if k._level or not k.numel() or k.device.type != "cpu":
         return
     array = k._array
     low, high = int(array.min()), int(array.max())
     if low < -n or high >= n:
-        raise IndexError(
-            f"index {high if high >= n else low} is out of bounds for dimension {d} with size {n}"
-        )
+        bad = high if high >= n else low
+        raise IndexError(f"index {bad} is out of bounds for dimension {d} with size {n}")
 
 
 def _entry(k: Any) -> Any:
-    if k is None or k is Ellipsis or isinstance(k, Tensor):
+    """An entry of a key as None, ..., an int, a slice, or an index tensor of int32, int64 or bool."""
+    if k is None or k is Ellipsis:
         return k
+    if isinstance(k, Tensor):
+        return _index_tensor(k)
     if isinstance(k, bool):
         return make_tensor(k)
-    if isinstance(k, slice):
-        if k.step is not None and int(k.step) <= 0:
-            raise ValueError("step must be greater than zero")
-        if any(isinstance(v, Tensor) for v in (k.start, k.stop, k.step)):
-            return slice(*(None if v is None else int(v) for v in (k.start, k.stop, k.step)))
-        return k
     if isinstance(k, int):
         return k
-    if hasattr(k, "__index__") and not hasattr(k, "shape"):
-        return k.__index__()
-    if hasattr(k, "__array__") or isinstance(k, (list, tuple, range)):
-        if hasattr(k, "shape") and k.shape == () and hasattr(k, "__index__"):
+    if isinstance(k, slice):
+        return _slice(k)
+    kind = getattr(k, "dtype", None)
+    if kind is not None and getattr(k, "shape", None) == ():  # NumPy's scalars
+        if getattr(kind, "kind", "") in "iu":
             return int(k)
+    elif isinstance(k, (list, tuple, range)) or hasattr(k, "__array__"):
         made = make_tensor(list(k) if isinstance(k, range) else k)
-        return made.long() if made.numel() == 0 and made.dtype.is_floating_point else made
-    kind = IndexError if isinstance(k, float) else TypeError
-    raise kind(
-        "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices (got "
-        f"{type(k).__name__})"
+        # Numbers in lists become integers; an array says what it is.
+        return _index_tensor(
+            made.long() if kind is None and made.dtype.category == dtypes.FLOAT else made
+        )
+    elif hasattr(k, "__index__"):
+        return k.__index__()
+    raise (TypeError if isinstance(k, (str, bytes)) else IndexError)(
+        _KINDS.format(type(k).__name__)
     )
 
 
-def _count_dims(input: Tensor, parts: tuple) -> None:
-    used = sum(1 for k in parts if k is not None and k is not Ellipsis)
-    check(
-        used <= input.ndim,
-        lambda: f"too many indices for tensor of dimension {input.ndim}",
-        IndexError,
-    )
-    check(
-        sum(k is Ellipsis for k in parts) <= 1,
-        lambda: "an index can only have a single ellipsis ('...')",
-        IndexError,
-    )
+def _index_tensor(k: Tensor) -> Any:
+    d = k.dtype
+    if d is dtypes.bool_:
+        return k
+    if d is dtypes.uint8:
+        warnings.warn(_BYTES, UserWarning, stacklevel=5)
+        return k.to(dtypes.bool_)
+    if not k.ndim and d.category == dtypes.INT and not k._level and not state.local.modes:
+        return int(k)
+    if d is not dtypes.int64 and d is not dtypes.int32:
+        raise IndexError(
+            f"tensors used as indices must be long, int, byte or bool tensors, not {d}"
+        )
+    return k
+
+
+def _slice(k: slice) -> slice:
+    start, stop, step = (None if v is None else _bound(v) for v in (k.start, k.stop, k.step))
+    if step is not None and step <= 0:
+        raise ValueError("step must be greater than zero" if step else "slice step cannot be zero")
+    return slice(start, stop, step)
+
+
+def _bound(v: Any) -> int:
+    if isinstance(v, Tensor):
+        return int(v)
+    if hasattr(v, "__index__"):
+        return v.__index__()
+    raise TypeError("slice indices must be integers or None or have an __index__ method")
 
 
 _USE_ITEM = "Use `tensor.item()` in Python to convert a 0-dim tensor to a number"
@@ -430,43 +510,70 @@ def getitem(input: Tensor, key: Any) -> Tensor:
         if not -n <= key < n:
             raise IndexError(f"index {key} is out of bounds for dimension 0 with size {n}")
         return basic_index(input, (key,))
+    if type(key) is slice and not input.ndim:
+        raise IndexError("slice() cannot be applied to a 0-dim tensor.")
     if (
         isinstance(key, Tensor)
         and key.ndim == 0
         and key.dtype.category == dtypes.INT
+        and key.dtype is not dtypes.uint8
         and not key._level
     ):
         key = int(key)
     basic, tensors, positions = split_key(input, key)
-    if not input.ndim and not tensors and any(isinstance(k, (int, slice)) for k in basic):
-        raise IndexError("invalid index of a 0-dim tensor. " + _USE_ITEM)
     if tensors and builtin_all(isinstance(k, slice) and k == slice(None) for k in basic):
         return index([input, *tensors], positions)
     out = basic_index(input, basic)
     return index([out, *tensors], positions) if tensors else out
 
 
-builtin_all = all
-
-
 def setitem(input: Tensor, key: Any, value: Any) -> None:
     """input[key] = value, the value broadcast."""
+    if type(key) is int and not input.ndim:
+        raise IndexError("invalid index of a 0-dim tensor. " + _USE_ITEM)
     if isinstance(key, Tensor) and key.dtype is dtypes.bool_ and not isinstance(value, Tensor):
         if tuple(key.shape) == tuple(input.shape) and isinstance(value, (int, float, bool)):
-            assign(input, input.masked_fill(key, value))
+            assign(input, input.masked_fill(key, _number_of(input, value)))
             return
     basic, tensors, positions = split_key(input, key)
     target = basic_index(input, basic) if basic else input
     if not isinstance(value, Tensor):
-        value = make_tensor(value, dtype=input.dtype, device=input.device)
-    elif value.dtype is not input.dtype:
+        value = make_tensor(_number_of(input, value), dtype=input.dtype, device=input.device)
+    while value.ndim > 0 and value.shape[0] == 1 and (tensors or value.ndim > target.ndim):
+        value = value.squeeze(0)
+    if value.dtype is not input.dtype:
+        if tensors and not (value.ndim == 0 and _only_masks(key)):
+            _same_dtype(input, value)
         value = value.to(input.dtype)
-    if not tensors:
-        while value.ndim > target.ndim and value.shape[0] == 1:
-            value = value.squeeze(0)
-        assign(target, value)
-        return
-    assign(target, index_put_at([target, value, *tensors], positions, False))
+    if tensors:
+        value = index_put_at([target, value, *tensors], positions, False)
+    assign(target, value)
+
+
+def _number_of(input: Tensor, value: Any) -> Any:
+    """What is to be written as the input's dtype holds it; refused: nothing, words, a complex number among reals."""
+    if value is None or isinstance(value, (str, bytes)):
+        raise TypeError(f"can't assign a {type(value).__name__} to a tensor of {input.dtype}")
+    kind = input.dtype.category
+    if isinstance(value, complex) and kind != dtypes.COMPLEX:
+        raise RuntimeError(f"value cannot be converted to type {input.dtype.name} without overflow")
+    if isinstance(value, float) and kind < dtypes.FLOAT:
+        return bool(value) if kind == dtypes.BOOL else int(value)
+    return value
+
+
+def _only_masks(key: Any) -> bool:
+    return isinstance(key, Tensor) and key.dtype in (dtypes.bool_, dtypes.uint8)
+
+
+def _same_dtype(input: Tensor, value: Tensor) -> None:
+    check(
+        value.dtype is input.dtype,
+        lambda: (
+            f"Index put requires the source and destination dtypes match, got {input.dtype.name} for the destination "
+            f"and {value.dtype.name} for the source."
+        ),
+    )
 
 
 @composite
@@ -477,347 +584,41 @@ def index_put(input: Tensor, indices: tuple, values: Tensor, accumulate: bool = 
     >>> flambeau.index_put(flambeau.zeros(3), (flambeau.tensor([1]),), flambeau.tensor(5.0))
     tensor([0., 5., 0.])
     """
-    _, tensors, positions = split_key(
-        input, tuple(slice(None) if i is None else i for i in indices)
-    )
-    return index_put_at([input, values, *tensors], positions, accumulate)
+    if not isinstance(indices, (tuple, list)):
+        raise TypeError(
+            "index_put(): argument 'indices' (position 1) must be tuple of Tensors, not "
+            f"{type(indices).__name__}"
+        )
+    if not isinstance(values, Tensor):
+        raise TypeError(
+            f"index_put(): argument 'values' (position 2) must be Tensor, not {type(values).__name__}"
+        )
+    if not indices:
+        raise RuntimeError("index_put(): expected at least one index tensor, but got none")
+    for i, k in enumerate(indices):
+        if not isinstance(k, Tensor):
+            raise TypeError(
+                f"index_put(): expected Tensor as element {i} of indices, but got {type(k).__name__}"
+            )
+    basic, tensors, positions = split_key(input, tuple(indices))
+    if values.dtype is not input.dtype:
+        if accumulate or values.numel() != 1 or len(indices) != 1 or not _only_masks(indices[0]):
+            _same_dtype(input, values)
+        values = values.to(input.dtype)
+    if builtin_all(isinstance(k, slice) for k in basic) and tensors:
+        return index_put_at([input, values, *tensors], positions, accumulate)
+    # 0-d index tensors were read as numbers: through a view, as in x[key] = y.
+    out = clone(input)
+    target = basic_index(out, basic)
+    if tensors:
+        values = index_put_at([target, values, *tensors], positions, accumulate)
+    elif accumulate:
+        values = target + values
+    assign(target, values)
+    return out
 
 
 pick = index  # under a name that functions with a parameter `index` can use
-
-
-# -- along one dimension ---------------------------------------------------------------------------------------------
-
-
-@composite
-def index_select(input: Tensor, dim: int, index: Tensor):
-    """The slices of `input` along `dim` that `index` (1-d, integer) names.
-
-    >>> import flambeau
-    >>> flambeau.index_select(flambeau.arange(6).reshape(3, 2), 0, flambeau.tensor([2, 0]))
-    tensor([[4, 5],
-            [0, 1]])
-    """
-    check(index.ndim <= 1, lambda: "index_select(): Index is supposed to be a vector", IndexError)
-    check(
-        index.dtype in (dtypes.int64, dtypes.int32),
-        lambda: f"index_select(): Expected dtype int32 or int64 for index but got {index.dtype}",
-    )
-    d = wrap_dim(dim, input.ndim)
-    if not input.ndim:
-        return input.clone()
-    _check_bounds(index, input.shape[d], d)
-    return pick([input, index.reshape(-1)], (d,))
-
-
-@primitive
-def gather(input: Meta, dim: int, index: Meta, *, sparse_grad: bool = False):
-    """out[i][j][k] = input[index[i][j][k]][j][k] for dim 0, and so on.
-
-    >>> import flambeau
-    >>> flambeau.gather(flambeau.tensor([[1, 2], [3, 4]]), 1, flambeau.tensor([[0], [1]]))
-    tensor([[1],
-            [4]])
-    """
-    _check_gather("gather", input, dim, index)
-    return input.like(index.shape)
-
-
-def _check_gather(name: str, input: Meta, dim: int, index: Meta) -> None:
-    check(
-        index.dtype in (dtypes.int64, dtypes.int32),
-        lambda: f"{name}(): Expected dtype int32/int64 for index, but got {index.dtype.name}",
-    )
-    check(
-        max(input.ndim, 1) == max(index.ndim, 1),
-        lambda: (
-            f"Index tensor must have the same number of dimensions as input tensor: {name} got {input} and {index}"
-        ),
-    )
-    d = wrap_dim(dim, input.ndim)
-    for i, (n, m) in enumerate(zip(input.shape, index.shape)):
-        check(
-            i == d or m <= n,
-            lambda: (
-                f"Size does not match at dimension {i} expected index {list(index.shape)} to be no larger than self "
-                f"{list(input.shape)} apart from dimension {d}"
-            ),
-        )
-
-
-def _grid(xp: Any, index: Any, dim: int) -> tuple:
-    """The key that reads or writes at `index` along `dim` and at the same place elsewhere."""
-    key = []
-    for d, n in enumerate(index.shape):
-        shape = [1] * index.ndim
-        shape[d] = n
-        key.append(index if d == dim % index.ndim else xp.arange(n).reshape(shape))
-    return tuple(key)
-
-
-def _in_bounds(xp: Any, index: Any, n: int) -> None:
-    if index.size and (int(index.max()) >= n or int(index.min()) < 0):
-        bad = int(index.max()) if int(index.max()) >= n else int(index.min())
-        raise RuntimeError(f"index {bad} is out of bounds for dimension with size {n}")
-
-
-@gather.kernel
-def _(xp, x, index, *, dim, sparse_grad):
-    gather.op.body(_m(x), dim, _m(index))
-    if not x.ndim:
-        return x[None][index.reshape(-1)].reshape(index.shape)
-    _in_bounds(xp, index, x.shape[dim])
-    if index.ndim == 0:
-        index = index[None]
-    if (
-        x.shape[: dim % x.ndim] == index.shape[: dim % x.ndim]
-        and x.shape[dim % x.ndim + 1 :] == index.shape[dim % x.ndim + 1 :]
-    ):
-        return xp.take_along_axis(x, index, dim)
-    return x[_grid(xp, index, dim)]
-
-
-def _m(x: Any) -> Meta:
-    return Meta(x.shape, dtypes.from_numpy(x.dtype))
-
-
-@gather.vjp
-def _(g, _out, x: Meta, index, *, dim):
-    return scatter_add(g.new_zeros(x.shape), dim, index, g), None
-
-
-@gather.batch
-def _(size, batched, x, index, *, dim, sparse_grad):
-    x, index = _both(size, batched, x, index)
-    if x.ndim == 1:  # the elements are numbers: each is a row of one
-        return gather(x.unsqueeze(1), 1, index.reshape(size, -1)).reshape(index.shape)
-    return gather(x, dim % (x.ndim - 1) + 1, index)
-
-
-def _both(size: int, batched: Sequence[bool], *tensors: Tensor) -> list[Tensor]:
-    return [t if b else t.expand(size, *t.shape) for t, b in zip(tensors, batched)]
-
-
-@gather.onnx
-def _(builder, x, index, *, dim, sparse_grad):
-    if not builder.metas[x].shape:
-        return builder.node("Expand", [x, builder.ints(builder.output_shape)])
-    return builder.node("GatherElements", [x, index], axis=dim)
-
-
-@primitive
-def scatter_add(input: Meta, dim: int, index: Meta, src: Meta):
-    """A copy of `input` to which `src` is added at `index` along `dim`.
-
-    >>> import flambeau
-    >>> flambeau.zeros(3).scatter_add(0, flambeau.tensor([0, 0, 2]), flambeau.ones(3))
-    tensor([2., 0., 1.])
-    """
-    _check_scatter("scatter_add", input, dim, index, src)
-    return input
-
-
-def _check_scatter(name: str, input: Meta, dim: int, index: Meta, src: Meta | None) -> None:
-    check(
-        index.dtype is dtypes.int64,
-        lambda: f"{name}(): Expected dtype int64 for index, but got {index.dtype.name}",
-    )
-    check(
-        src is None or src.dtype is input.dtype,
-        lambda: f"{name}(): Expected self.dtype to be equal to src.dtype, got {input} and {src}",
-    )
-    wrap_dim(dim, input.ndim)
-
-
-@scatter_add.kernel
-def _(xp, x, index, src, *, dim):
-    scatter_add.op.body(_m(x), dim, _m(index), _m(src))
-    out = x.copy().reshape(x.shape or (1,))
-    index = index.reshape(index.shape or (1,))
-    _in_bounds(xp, index, out.shape[dim])
-    xp.add.at(
-        out, _grid(xp, index, dim), src[tuple(slice(n) for n in index.shape)] if src.ndim else src
-    )
-    return out.reshape(x.shape)
-
-
-@scatter_add.vjp
-def _(g, _out, _x, index, src: Meta, *, dim):
-    return g, None, lambda: _grow(gather(g, dim, index), src.shape)
-
-
-def _grow(g: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """The gradient of a `src` larger than the index: zero outside."""
-    for d, n in enumerate(shape):
-        if g.shape[d] != n:
-            from .views import window_grad
-
-            g = window_grad(g, (*g.shape[:d], n, *g.shape[d + 1 :]), d, 0, g.shape[d], 1)
-    return g
-
-
-@scatter_add.batch
-def _(size, batched, x, index, src, *, dim):
-    x, index, src = _both(size, batched, x, index, src)
-    return scatter_add(x, dim % max(x.ndim - 1, 1) + 1, index, src)
-
-
-def _onnx_fit(builder: Any, src: str, index: str) -> str:
-    """`src` cut to the size of the index, as ONNX wants it."""
-    size, wanted = builder.metas[src].shape, builder.metas[index].shape
-    axes = [d for d, (n, m) in enumerate(zip(size, wanted)) if n != m]
-    ends = [wanted[d] for d in axes]
-    return (
-        builder.node("Slice", [src, *map(builder.ints, ([0] * len(axes), ends, axes))])
-        if axes
-        else src
-    )
-
-
-@scatter_add.onnx
-def _(builder, x, index, src, *, dim):
-    src = _onnx_fit(builder, src, index)
-    return builder.node("ScatterElements", [x, index, src], axis=dim, reduction="add")
-
-
-@primitive(method=False)
-def scatter_src(input: Meta, dim: int, index: Meta, src: Meta):
-    """A copy of `input` with `src` written at `index` along `dim`."""
-    _check_scatter("scatter", input, dim, index, src)
-    return input
-
-
-@scatter_src.kernel
-def _(xp, x, index, src, *, dim):
-    scatter_src.op.body(_m(x), dim, _m(index), _m(src))
-    out = x.copy().reshape(x.shape or (1,))
-    index = index.reshape(index.shape or (1,))
-    _in_bounds(xp, index, out.shape[dim])
-    out[_grid(xp, index, dim)] = src[tuple(slice(n) for n in index.shape)] if src.ndim else src
-    return out.reshape(x.shape)
-
-
-@scatter_src.vjp
-def _(g, _out, _x, index, src: Meta, *, dim):
-    return (
-        lambda: scatter_src(g, dim, index, g.new_zeros(index.shape)),
-        None,
-        lambda: _grow(gather(g, dim, index), src.shape),
-    )
-
-
-@scatter_src.batch
-def _(size, batched, x, index, src, *, dim):
-    x, index, src = _both(size, batched, x, index, src)
-    return scatter_src(x, dim % max(x.ndim - 1, 1) + 1, index, src)
-
-
-@scatter_src.onnx
-def _(builder, x, index, src, *, dim):
-    src = _onnx_fit(builder, src, index)
-    return builder.node("ScatterElements", [x, index, src], axis=dim)
-
-
-@composite
-def scatter(
-    input: Tensor, dim: int, index: Tensor, src: Tensor | float, *, reduce: str | None = None
-):
-    """A copy of `input` with `src` (a tensor or a number) written at `index` along `dim`.
-
-    >>> import flambeau
-    >>> flambeau.zeros(3).scatter(0, flambeau.tensor([1]), 5.0)
-    tensor([0., 5., 0.])
-    """
-    if not isinstance(src, Tensor):
-        src = input.new_full(index.shape, src)
-    if reduce == "add":
-        return scatter_add(input, dim, index, src)
-    check(reduce is None, lambda: f"scatter: reduce argument must be None or 'add', got {reduce!r}")
-    return scatter_src(input, dim, index, src)
-
-
-scatter.op.index["value"] = scatter.op.index["src"]
-
-
-@composite
-def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None):
-    """`gather` with broadcasting; over the flattened input without `dim`.
-
-    >>> import flambeau
-    >>> x = flambeau.tensor([3, 1, 2])
-    >>> flambeau.take_along_dim(x, x.argsort(), 0)
-    tensor([1, 2, 3])
-    """
-    if dim is None:
-        return gather(input.reshape(-1), 0, indices.reshape(-1))
-    d = wrap_dim(dim, input.ndim)
-    shape = list(
-        broadcast_shapes(
-            (*input.shape[:d], 1, *input.shape[d + 1 :]),
-            (*indices.shape[:d], 1, *indices.shape[d + 1 :]),
-        )
-    )
-    inner, outer = list(shape), list(shape)
-    inner[d], outer[d] = input.shape[d], indices.shape[d]
-    return gather(input.expand(inner), d, indices.expand(outer))
-
-
-# -- shapes that depend on values --------------------------------------------------------------------------------------
-
-
-@primitive(method=False)
-def nonzero_table(input: Meta):
-    """Indices of elements that are not zero, one row each."""
-    raise RuntimeError(
-        "nonzero: the result's shape depends on values, so that it has no meta; run it on real data"
-    )
-
-
-@nonzero_table.kernel
-def _(xp, x):
-    return xp.argwhere(x).astype("int64")
-
-
-nonzero_table.no_vjp("integer output")
-nonzero_table.refuse("vmap", "the result's shape depends on values")
-
-
-@nonzero_table.onnx
-def _(builder, x):
-    return builder.node("Transpose", [builder.node("NonZero", [x])], perm=[1, 0])
-
-
-@composite
-def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
-    """Indices of elements that are not zero: an (n, dims) tensor, or a tuple of one index tensor per dimension.
-
-    >>> import flambeau
-    >>> flambeau.nonzero(flambeau.tensor([0, 3, 0, 4]))
-    tensor([[1],
-            [3]])
-    """
-    if as_tuple:
-        return (nonzero_table(input.reshape(1)) if not input.ndim else nonzero_table(input)).unbind(
-            1
-        )
-    return nonzero_table(input)
-
-
-@composite
-def masked_select(input: Tensor, mask: Tensor):
-    """The elements where `mask` (bool, broadcast) holds, in a 1-d tensor.
-
-    >>> import flambeau
-    >>> flambeau.masked_select(flambeau.arange(4), flambeau.tensor([True, False, True, False]))
-    tensor([0, 2])
-    """
-    check(
-        mask.dtype is dtypes.bool_,
-        lambda: f"masked_select: expected BoolTensor for mask, but got {mask.dtype}",
-    )
-    shape = broadcast_shapes(tuple(input.shape), tuple(mask.shape))
-    return getitem(input.expand(shape), mask.expand(shape))
-
 
 for _f in (
     basic_index_grad,

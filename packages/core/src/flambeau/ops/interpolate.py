@@ -12,7 +12,7 @@ from .._base.checks import check
 from ..runtime.families import composite
 from ..runtime.tensor import Tensor
 from .creation import tensor
-from .indexing import index_select
+from .gathering import index_select
 from .joining import cat, pad_constant
 from .matrix import matmul
 

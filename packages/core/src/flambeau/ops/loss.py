@@ -14,7 +14,7 @@ from .activation import logsigmoid, relu
 from .arithmetic import maximum
 from .comparison import where
 from .creation import ones_like, zeros_like
-from .indexing import scatter_src
+from .gathering import scatter_src
 from .pointwise import xlogy
 from .softmax import log_softmax
 
@@ -566,8 +566,8 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8):
     >>> flambeau.ops.loss.cosine_similarity(flambeau.eye(2), flambeau.eye(2))
     tensor([1., 1.])
     """
-    a = x1 / maximum(x1.norm(2, dim, True), eps)
-    b = x2 / maximum(x2.norm(2, dim, True), eps)
+    a = x1 / x1.norm(2, dim, True).clamp(min=eps)
+    b = x2 / x2.norm(2, dim, True).clamp(min=eps)
     return (a * b).sum(dim)
 
 

@@ -87,6 +87,8 @@ def _(g, _out, x, *, dim, keepdim):
     left = ones if n == 1 else _cat([ones, flat[..., :-1].cumprod(-1)])
     right = ones if n == 1 else _cat([flat.flip(-1)[..., :-1].cumprod(-1).flip(-1), ones])
     others = (left * right).reshape([x.shape[d] for d in order])
+    if others.is_complex():
+        others = others.conj()
     inverse = sorted(range(x.ndim), key=order.__getitem__)
     return spread(g, x._meta, dim, keepdim) * others.permute(inverse)
 
@@ -149,8 +151,9 @@ amax.vjp(_extreme_vjp)
 amin.vjp(_extreme_vjp)
 
 
-def _bool(_):
-    return "bool"
+def _bool(given: Any) -> str:
+    """bool, but uint8 of uint8, which was PyTorch's truth value once."""
+    return "uint8" if str(given) == "uint8" else "bool"
 
 
 @reduction(result=_bool)
@@ -225,9 +228,23 @@ def mean(
             "mean(): could not infer output dtype. Input dtype must be either a floating point or complex dtype. "
             f"Got: {kind.name}"
         )
+    if kind in _SHORT:  # divided before it is rounded
+        return mean(input, dim, keepdim, dtype=dtypes.float32).to(kind)
     n = _count(input.shape, dim)
     total = sum(input, dim, keepdim, dtype=dtype)
     return total / n if n else total * float("nan")
+
+
+_SHORT = (dtypes.float16, dtypes.bfloat16)
+
+
+def _spread_checks(name: str, input: Tensor) -> None:
+    check(
+        input.dtype.category >= dtypes.FLOAT,
+        lambda: (
+            f"{name} only support floating point and complex dtypes, but got {input.dtype.name}"
+        ),
+    )
 
 
 @composite
@@ -247,6 +264,10 @@ def var(
     """
     if isinstance(dim, bool):
         dim, unbiased = None, dim
+    _spread_checks("std and var", input)
+    if input.dtype in _SHORT:
+        wide = var(input.float(), dim, unbiased, keepdim, correction=correction)
+        return wide.to(input.dtype)
     if input.is_complex():
         parts = input.real, input.imag
         real, imag = (var(p, dim, unbiased, keepdim, correction=correction) for p in parts)
@@ -275,6 +296,9 @@ def std(
     >>> flambeau.std(flambeau.tensor([1.0, 2.0, 3.0]))
     tensor(1.)
     """
+    if input.dtype in _SHORT:
+        wide = std(input.float(), dim, unbiased, keepdim, correction=correction)
+        return wide.to(input.dtype)
     variance = var(input, dim, unbiased, keepdim, correction=correction)
     constant = variance == 0  # there PyTorch's gradient is zero, the root's infinite
     return where(constant, variance, sqrt(where(constant, 1, variance)))
@@ -449,6 +473,20 @@ def norm(
     x = input if dtype is None else input.to(dtype)
     if p in ("fro", None):
         p = 2.0
+    if p == "nuc":
+        from .linalg import matrix_norm
+
+        check(
+            dim is not None or x.ndim == 2,
+            lambda: (
+                f"norm: the nuclear norm is one of matrices, but the input has {x.ndim} dimensions"
+            ),
+        )
+        return matrix_norm(x, "nuc", (0, 1) if dim is None else dim, keepdim)
+    check(
+        not isinstance(p, str),
+        lambda: f"norm: unknown order {p!r}; expected a number, 'fro' or 'nuc'",
+    )
     if p == float("inf"):
         return amax(x.abs(), dim if dim is not None else (), keepdim)
     if p == float("-inf"):
@@ -501,8 +539,10 @@ def logsumexp(input: Tensor, dim: int | tuple[int, ...], keepdim: bool = False):
     >>> flambeau.logsumexp(flambeau.tensor([1000.0, 1000.0]), 0)
     tensor(1000.6932)
     """
-    top = amax(input, dim, True).detach()
-    top = top.masked_fill(~top.isfinite(), 0)
+    if input.dtype.category < dtypes.FLOAT:
+        input = input.to(dtypes.get_default_dtype())
+    top = amax(input.detach().real, dim, True)
+    top = where(top.isfinite(), top, 0)
     out = sum((input - top).exp(), dim, True).log() + top
     return out if keepdim or not input.ndim else _drop(out, dim, input.ndim)
 

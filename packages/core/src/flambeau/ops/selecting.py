@@ -10,10 +10,11 @@ from ..runtime.families import composite, primitive
 from ..runtime.meta import Meta
 from ..runtime.tensor import Tensor
 from .creation import as_tensor
-from .indexing import _check_bounds, index_put_at
+from .indexing import check_bounds, index_put_at
 
 
-def _along(name: str, input: Tensor, dim: int, index: Tensor) -> tuple[Tensor, int]:
+def along(name: str, input: Tensor, dim: int, index: Tensor) -> tuple[Tensor, int]:
+    """The index of an operator on slices as a vector, and the dimension counted from the front; or its errors."""
     check(
         index.ndim <= 1,
         lambda: f"{name}(): Index is supposed to be a vector, but got {index.ndim} dimensions",
@@ -24,7 +25,7 @@ def _along(name: str, input: Tensor, dim: int, index: Tensor) -> tuple[Tensor, i
         lambda: f"{name}(): Expected dtype int32/int64 for index, but got {index.dtype.name}",
     )
     d = wrap_dim(dim, input.ndim)
-    _check_bounds(index, input.shape[d] if input.ndim else 1, d)
+    check_bounds(index, input.shape[d] if input.ndim else 1, d)
     return index.reshape(-1), d
 
 
@@ -44,7 +45,7 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
     >>> flambeau.index_add(flambeau.zeros(3), 0, flambeau.tensor([0, 0]), flambeau.ones(2))
     tensor([2., 0., 0.])
     """
-    at, d = _along("index_add", input, dim, index)
+    at, d = along("index_add", input, dim, index)
     check(
         input.dtype is source.dtype,
         lambda: (
@@ -62,7 +63,7 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor):
     >>> flambeau.index_copy(flambeau.zeros(3), 0, flambeau.tensor([2]), flambeau.ones(1))
     tensor([0., 0., 1.])
     """
-    at, d = _along("index_copy", input, dim, index)
+    at, d = along("index_copy", input, dim, index)
     check(
         input.dtype is source.dtype,
         lambda: (
@@ -81,7 +82,7 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Tensor | float):
     >>> flambeau.index_fill(flambeau.zeros(3), 0, flambeau.tensor([1]), 5.0)
     tensor([0., 5., 0.])
     """
-    at, d = _along("index_fill", input, dim, index)
+    at, d = along("index_fill", input, dim, index)
     if not isinstance(value, Tensor):
         value = input.new_full((), value)
     check(
@@ -165,7 +166,7 @@ def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False):
         index.numel() == source.numel(),
         lambda: "put_(): Expected source and index to have the same number of elements",
     )
-    _check_bounds(index, input.numel(), 0)
+    check_bounds(index, input.numel(), 0)
     return index_put_at(
         [input.reshape(-1), source.reshape(-1), index.reshape(-1)], (0,), accumulate
     ).reshape(input.shape)

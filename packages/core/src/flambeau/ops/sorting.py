@@ -9,7 +9,7 @@ from .._base.checks import check, wrap_dim
 from ..runtime.families import composite, primitive
 from ..runtime.meta import Meta
 from ..runtime.tensor import Tensor
-from .indexing import scatter_src
+from .gathering import scatter_src
 
 
 @primitive(outputs=("values", "indices"))

@@ -18,6 +18,10 @@ class Combine:
         self.numpy, self.scalar, self.init = numpy, scalar, init
 
 
+# Sums of two-byte floats are accumulated in float32 and rounded once, as PyTorch's are.
+_ROUNDING, _SHORT, _WIDE = ("sum", "prod"), ("float16", "bfloat16"), {"dtype": "float32"}
+
+
 class ReductionKernel:
     """The reference kernel of one reduction, with PyTorch's reading of `dim` and `keepdim`."""
 
@@ -29,6 +33,11 @@ class ReductionKernel:
         dims = wrap_dims(dim, x.ndim)
         combine = self.combine
         if combine.init is None and x.size == 0:
+            if dim is None or dim == ():
+                raise RuntimeError(
+                    f"{self.op.name}(): Expected reduction dim to be specified for input.numel() == 0. "
+                    "Specify the reduction dim with the 'dim' argument."
+                )
             empty = [d for d in dims if x.ndim and x.shape[d] == 0]
             if empty or not x.ndim:
                 raise IndexError(
@@ -37,7 +46,8 @@ class ReductionKernel:
         if x.ndim == 0:
             dims = ()
         result = self.op.result
-        made = getattr(xp, combine.numpy)(x, axis=dims, keepdims=bool(keepdim))
+        more = _WIDE if combine.numpy in _ROUNDING and x.dtype.name in _SHORT else {}
+        made = getattr(xp, combine.numpy)(x, axis=dims, keepdims=bool(keepdim), **more)
         expected = result(x.dtype) if callable(result) else x.dtype
         return made if made.dtype == expected else made.astype(expected)
 
