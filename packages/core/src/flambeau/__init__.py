@@ -86,7 +86,7 @@ for _constant in (*_LAYOUTS, *_FORMATS):
 
 _SUBMODULES = frozenset({
     "amp", "autograd", "backends", "compat", "cuda", "distributed", "fft", "func", "graph",
-    "ir", "jit", "linalg", "masked", "nested", "nn", "onnx", "ops", "optim", "quantization", "random",
+    "ir", "jit", "library", "linalg", "masked", "nested", "nn", "onnx", "ops", "optim", "quantization", "random",
     "runtime", "serialization", "sparse", "testing", "utils",
 })  # fmt: skip
 
