@@ -85,7 +85,7 @@ for _constant in (*_LAYOUTS, *_FORMATS):
     globals()[_constant.name] = _constant
 
 _SUBMODULES = frozenset({
-    "amp", "autograd", "backends", "compat", "cuda", "distributed", "fft", "func", "graph",
+    "amp", "autograd", "backends", "compat", "cpu", "cuda", "distributed", "fft", "func", "graph",
     "ir", "jit", "library", "linalg", "masked", "nested", "nn", "onnx", "ops", "optim", "quantization", "random",
     "runtime", "serialization", "sparse", "testing", "utils",
 })  # fmt: skip
@@ -109,6 +109,37 @@ _ELSEWHERE |= dict.fromkeys((
     "group_norm", "rms_norm", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "pairwise_distance",
     "cosine_similarity", "celu", "selu", "prelu", "rrelu", "bilinear", "hardshrink",
 ), "nn.functional") | {"qr": "ops.decomposition"}  # fmt: skip
+
+_HERE = {
+    "storage": """
+        UntypedStorage TypedStorage DoubleStorage FloatStorage HalfStorage BFloat16Storage LongStorage IntStorage
+        ShortStorage CharStorage ByteStorage BoolStorage ComplexDoubleStorage ComplexFloatStorage is_storage
+    """,
+    "tensor_types": """
+        FloatTensor DoubleTensor HalfTensor BFloat16Tensor LongTensor IntTensor ShortTensor CharTensor ByteTensor
+        BoolTensor set_default_tensor_type
+    """,
+    "interchange": "frombuffer from_file asarray from_dlpack to_dlpack",
+    "switches": """
+        get_num_interop_threads set_num_interop_threads set_deterministic_debug_mode get_deterministic_debug_mode
+        is_deterministic_algorithms_warn_only_enabled set_warn_always is_warn_always_enabled set_flush_denormal
+        compiled_with_cxx11_abi get_device_module Tag
+    """,
+    "streams": "Stream Event", "amp": "GradScaler", "_base.errors": "AcceleratorError",
+    "random": "thread_safe_generator",
+    # Methods that are functions too.
+    "functions": """
+        abs_ acos_ acosh_ addmv_ alpha_dropout_ arccos_ arccosh_ arcsin_ arcsinh_ arctan_ arctanh_ asin_ asinh_ atan_
+        atanh_ ceil_ clamp_ clamp_max_ clamp_min_ clip_ conj_physical_ cos_ cosh_ deg2rad_ detach_ dropout_ erf_ erfc_
+        exp2_ exp_ expm1_ feature_alpha_dropout_ feature_dropout_ fill_ fix_ floor_ frac_ gcd_ i0_ index_put_ lcm_
+        ldexp_ log10_ log1p_ log2_ log_ logit_ nan_to_num_ neg_ negative_ rad2deg_ reciprocal_ relu_ resize_as_ round_
+        rsqrt_ sigmoid_ sin_ sinc_ sinh_ sqrt_ square_ tan_ tanh_ trunc_ xlogy_ zero_
+        get_device is_conj is_inference is_neg is_nonzero is_signed
+    """,
+}  # fmt: skip
+for _file, _text in _HERE.items():
+    _ELSEWHERE |= dict.fromkeys(_text.split(), _file)
+_ELSEWHERE |= dict.fromkeys(("celu_", "rrelu_", "selu_", "threshold_"), "nn.functional")
 
 for _table in (_ops.LATE_METHODS, _ops.LATE_FUNCTIONS):
     for _file, _text in _table.items():

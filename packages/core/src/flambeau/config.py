@@ -33,6 +33,8 @@ def set_num_threads(num: int) -> None:
 
 class _Switches:
     deterministic = False
+    warn_only = False
+    warn_always = False
     precision = "highest"
 
 
@@ -46,6 +48,7 @@ def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None
     >>> flambeau.use_deterministic_algorithms(False)
     """
     _Switches.deterministic = bool(mode)
+    _Switches.warn_only = bool(warn_only)
 
 
 def are_deterministic_algorithms_enabled() -> bool:

@@ -224,6 +224,7 @@ def _later(name: str, module: str) -> Callable[..., Any]:
 for _module, _text in {
     "storage": "untyped_storage storage set_ resize_ resize_as_",
     "ops.strided": "new_empty_strided",
+    "tensor_types": "new",
 }.items():
     for _name in _text.split():
         setattr(Tensor, _name, _later(_name, _module))
@@ -266,6 +267,10 @@ def _dunder(name: str, public: Callable[..., Any]) -> None:
     forward = public.behind(general) if hasattr(public, "behind") else general
 
     def reflected(self: Tensor, other: Any) -> Any:
+        if not isinstance(self, Tensor):
+            raise TypeError(
+                f"descriptor '__r{name}__' of Tensor does not apply to a '{self.__class__.__name__}' object"
+            )
         other = _operand(other)
         return NotImplemented if other is NotImplemented else public(other, self)
 
@@ -289,6 +294,11 @@ for _dunder_name, _op_name in {
 
 
 @method
+def __rdiv__(self: Tensor, other: Any) -> Any:
+    return self.reciprocal() * other
+
+
+@method
 def __itruediv__(self: Tensor, other: Any) -> Any:
     return self.div_(other)
 
@@ -301,7 +311,7 @@ def _shift(name: str, word: str) -> None:
         return NotImplemented if other is NotImplemented else getattr(self, word)(other)
 
     def reflected(self: Tensor, other: Any) -> Any:
-        return getattr(creation.full_like(self, other), word)(self)
+        return getattr(ops.elementary, word)(other, self)
 
     def augmented(self: Tensor, other: Any) -> Any:
         other = _operand(other)
@@ -578,14 +588,6 @@ def mH(self: Tensor) -> Tensor:
     return self.mT.conj()
 
 
-@method
-def adjoint(self: Tensor) -> Tensor:
-    """The last two dimensions swapped, and conjugated; see `mH`."""
-    if self.ndim < 2 and self.ndim:
-        raise RuntimeError("adjoint() is only supported on matrices or batches of matrices. Got 1-D tensor.")
-    return self.mH
-
-
 @attribute
 def is_cuda(self: Tensor) -> bool:
     """Whether the memory is a GPU's."""
@@ -690,24 +692,21 @@ def type_as(self: Tensor, other: Tensor) -> Tensor:
     return casting.convert(self, other.dtype, other.device)
 
 
-_TYPE_NAMES = {
-    "float32": "FloatTensor", "float64": "DoubleTensor", "float16": "HalfTensor", "bfloat16": "BFloat16Tensor",
-    "int64": "LongTensor", "int32": "IntTensor", "int16": "ShortTensor", "int8": "CharTensor", "uint8": "ByteTensor",
-    "bool": "BoolTensor",
-}  # fmt: skip
-
-
 @method
-def type(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
-    """The type's name, such as "torch.FloatTensor"; with `dtype` (a dtype or such a name) the tensor in it."""
+def type(self: Tensor, dtype: Any = None, non_blocking: bool = False, **kwargs: Any) -> Any:
+    """The type's name, such as "torch.FloatTensor"; with `dtype` (a dtype, such a name or type) the tensor in it."""
+    from .tensor_types import named_type, type_name
+
     if dtype is None:
-        where = "cuda." if self.device.type == "cuda" else ""
-        return f"{dtypes.dtype.prefix}{where}{_TYPE_NAMES.get(self.dtype.name, self.dtype.name)}"
+        return type_name(self.dtype, self.device.type)
     if isinstance(dtype, str):
-        name = dtype.rpartition(".")[2]
-        found = next((d for d, n in _TYPE_NAMES.items() if n == name), None)
-        check(found, lambda: f"invalid type: '{dtype}'", ValueError)
-        dtype = getattr(dtypes, "bool_" if found == "bool" else found)  # type: ignore[arg-type]
+        dtype = named_type(dtype)
+    dtype = dtype if isinstance(dtype, dtypes.dtype) else getattr(dtype, "dtype", None)
+    check(
+        isinstance(dtype, dtypes.dtype),
+        lambda: "type(): argument 'dtype' must be a dtype, a type such as FloatTensor, or the name of one",
+        TypeError,
+    )
     return casting.convert(self, dtype, None)
 
 
@@ -737,9 +736,7 @@ def cuda(
 def item(self: Tensor) -> Any:
     """The one element as a Python number."""
     if self._level:
-        raise RuntimeError(
-            "item(): a tensor under vmap or forward mode has no single number; if you branch on it, use where()"
-        )
+        return self.single()  # type: ignore[attr-defined]
     array = of_array(self._array).to_numpy(self._array)
     if array.size != 1:
         raise RuntimeError(f"a Tensor with {array.size} elements cannot be converted to Scalar")
@@ -817,10 +814,17 @@ _REFLECTED = {
 
 
 @method
-def __dlpack__(self: Tensor, **kwargs: Any) -> Any:
-    if history(self) is not None:
-        raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
-    return self._array.__dlpack__(**kwargs)
+def __dlpack__(
+    self: Tensor,
+    *,
+    stream: Any = -1,
+    max_version: Any = None,
+    dl_device: Any = None,
+    copy: Any = None,
+) -> Any:
+    from .interchange import dlpack_of
+
+    return dlpack_of(self, None if stream == -1 else stream, max_version, dl_device, copy)
 
 
 @method
@@ -856,7 +860,10 @@ def __bool__(self: Tensor) -> bool:
     return bool(self.item())
 
 
-Tensor.is_nonzero = Tensor.__bool__
+@method
+def is_nonzero(self: Tensor) -> bool:
+    """Whether the one element is not zero."""
+    return self.__bool__()
 
 
 def _number(name: str, kind: Callable[[Any], Any]) -> None:
@@ -1018,7 +1025,6 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
 @method
 def fill_(self: Tensor, value: Any) -> Tensor:
     """One number written everywhere."""
-    tape.check_writable(self)
     if isinstance(value, Tensor):
         check(
             value.ndim == 0,
@@ -1026,6 +1032,16 @@ def fill_(self: Tensor, value: Any) -> Tensor:
                 f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions."
             ),
         )
+    array = self.__dict__.get("_array")
+    if array is not None and array.size and 0 in array.strides:
+        part = self  # elements that share memory may all be given one value
+        for d, (n, step) in enumerate(zip(array.shape, array.strides)):
+            part = part.narrow(d, 0, 1) if n > 1 and step == 0 else part
+        if part is not self:
+            part.fill_(value)
+            return self
+    tape.check_writable(self)
+    if isinstance(value, Tensor):
         return assign(self, casting.convert(value, self.dtype, None))
     return assign(self, creation.full((), value, dtype=self.dtype, device=self.device))
 
@@ -1124,6 +1140,12 @@ def retain_grad(self: Tensor) -> None:
     self.register_hook(keep)
 
 
+@method
+def _is_view(self: Tensor) -> bool:
+    """Whether this looks at another tensor's memory."""
+    return self._base is not None
+
+
 @attribute
 def retains_grad(self: Tensor) -> bool:
     """Whether `retain_grad` was called on a tensor that is no leaf."""
@@ -1156,12 +1178,6 @@ def imag(self: Tensor) -> Tensor:
 def real(self: Tensor) -> Tensor:
     """The real parts of a complex tensor, as a view; a real tensor itself."""
     return registry["real"].public(self) if self.dtype.is_complex else self
-
-
-@method
-def conj(self: Tensor) -> Tensor:
-    """The complex conjugate; real tensors unchanged."""
-    return registry["conj_physical"].public(self) if self.dtype.is_complex else self
 
 
 @method

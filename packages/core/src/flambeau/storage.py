@@ -217,7 +217,9 @@ class UntypedStorage(_Common):
     def __init__(self, *args: Any, device: Any = None) -> None:
         check(
             len(args) <= 1,
-            lambda: f"UntypedStorage(): expected at most one argument, a size or a sequence, but got {len(args)}",
+            lambda: (
+                f"UntypedStorage(): expected at most one argument, a size or a sequence, but got {len(args)}"
+            ),
             TypeError,
         )
         given = args[0] if args else 0
@@ -350,7 +352,9 @@ class UntypedStorage(_Common):
         )
         check(
             count < 0 or count * size <= values.size,
-            lambda: f"buffer has only {values.size // size} elements after offset {offset}, but count is {count}",
+            lambda: (
+                f"buffer has only {values.size // size} elements after offset {offset}, but count is {count}"
+            ),
             ValueError,
         )
         values = values[: values.size if count < 0 else count * size].copy()
@@ -405,7 +409,9 @@ class TypedStorage(_Common):
     ) -> None:
         check(
             len(args) <= 1,
-            lambda: f"TypedStorage(): expected at most one argument, a size or a sequence, but got {len(args)}",
+            lambda: (
+                f"TypedStorage(): expected at most one argument, a size or a sequence, but got {len(args)}"
+            ),
             TypeError,
         )
         self.dtype = dtypes.get_default_dtype() if dtype is None else dtype
@@ -604,7 +610,9 @@ def set_(
     if isinstance(source, Tensor):
         check(
             source.dtype is self.dtype,
-            lambda: f"set_: could not set a tensor of {self.dtype} to the memory of one of {source.dtype}",
+            lambda: (
+                f"set_: could not set a tensor of {self.dtype} to the memory of one of {source.dtype}"
+            ),
         )
         if size is None:
             self._array = source._array
@@ -615,9 +623,7 @@ def set_(
         return self
     check(
         is_storage(source),
-        lambda: (
-            f"set_(): argument 'source' must be Tensor or Storage, not {type(source).__name__}"
-        ),
+        lambda: f"set_(): argument 'source' must be Tensor or Storage, not {type(source).__name__}",
         TypeError,
     )
     if isinstance(source, TypedStorage):

@@ -11,8 +11,20 @@ class MissingExtra(ImportError):
     """An optional dependency is needed and absent; the text says which extra brings it."""
 
 
+class LinAlgError(RuntimeError):
+    """A matrix has no such decomposition, inverse or solution; the text says which of a batch, and where."""
+
+
 class OutOfMemoryError(RuntimeError):
     """A device has no memory left for a tensor; the text says how much was asked for and how much is there."""
+
+
+class AcceleratorError(RuntimeError):
+    """A GPU failed; `error_code` is the number that its driver gave."""
+
+    def __init__(self, message: str = "", error_code: int = 0) -> None:
+        super().__init__(message)
+        self.error_code = error_code
 
 
 def missing_extra(what: str, module: str, extra: str, package: str = "flambeau") -> MissingExtra:

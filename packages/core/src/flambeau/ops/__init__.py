@@ -43,6 +43,7 @@ LATE = (
     "interpolate",
     "linalg",
     "loss",
+    "making",
     "normalization",
     "pooling",
     "products",
@@ -86,6 +87,9 @@ LATE_METHODS = {
     """,
 }
 LATE_FUNCTIONS = {
+    "making": """
+        logspace range scalar_tensor fill constant_pad_nd view_as_real_copy view_as_complex_copy broadcast_shapes
+    """,
     "strided": """
         as_strided_ as_strided_copy empty_strided empty_permuted
     """,

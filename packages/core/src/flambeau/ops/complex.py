@@ -88,7 +88,7 @@ def _(size, batched, x):
 imag.refuse("onnx", _NO_ONNX)
 
 
-@primitive(method=False, inplace=False)
+@primitive(inplace=True)
 def conj_physical(input: Meta):
     """The complex conjugate, computed.
 
@@ -101,7 +101,7 @@ def conj_physical(input: Meta):
 
 @conj_physical.kernel
 def _(xp, x):
-    return xp.conj(x)
+    return xp.conj(x) if x.dtype.kind == "c" else x.copy()
 
 
 @conj_physical.vjp
@@ -122,7 +122,56 @@ def _(size, batched, x):
 conj_physical.refuse("onnx", _NO_ONNX)
 
 
-@primitive(method=False, promote=SAME_REQUIRED, linear=True)
+@composite
+def conj(input: Tensor):
+    """The complex conjugate; real tensors are returned as they are. Computed at once: PyTorch only marks it.
+
+    >>> import flambeau
+    >>> flambeau.conj(flambeau.tensor([1 + 2j]))
+    tensor([1.-2.j])
+    """
+    return conj_physical(input) if input.dtype.is_complex else input
+
+
+@composite
+def resolve_conj(input: Tensor):
+    """`input` with its conjugation computed, which it always is.
+
+    >>> import flambeau
+    >>> flambeau.resolve_conj(flambeau.tensor([1 + 2j]).conj())
+    tensor([1.-2.j])
+    """
+    return input
+
+
+@composite
+def resolve_neg(input: Tensor):
+    """`input` with its negation computed, which it always is.
+
+    >>> import flambeau
+    >>> flambeau.resolve_neg(flambeau.tensor([1.0]))
+    tensor([1.])
+    """
+    return input
+
+
+@composite
+def adjoint(input: Tensor):
+    """Matrices transposed and conjugated.
+
+    >>> import flambeau
+    >>> flambeau.adjoint(flambeau.tensor([[1j, 2.0]]))
+    tensor([[0.-1.j],
+            [2.-0.j]])
+    """
+    check(
+        input.ndim != 1,
+        lambda: "tensor.adjoint() is only supported on matrices or batches of matrices. Got 1-D tensor.",
+    )
+    return conj(input.mT) if input.ndim else conj(input)
+
+
+@primitive(method=False, promote=SAME_REQUIRED, linear=True, numbers=())
 def complex(real: Meta, imag: Meta):
     """Complex numbers from their real and imaginary parts.
 
@@ -131,7 +180,7 @@ def complex(real: Meta, imag: Meta):
     tensor([1.+2.j])
     """
     check(
-        real.dtype.is_floating_point,
+        real.dtype.is_floating_point and imag.dtype.is_floating_point,
         lambda: (
             f"Expected both inputs to be Half, Float or Double tensors but got {real.dtype} and {imag.dtype}"
         ),

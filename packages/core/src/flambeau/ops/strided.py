@@ -143,7 +143,9 @@ def _target(input: Tensor, size: Any, stride: Any, storage_offset: int | None) -
     )
     check(
         min(strides, default=0) >= 0,
-        lambda: f"as_strided: Negative strides are not supported at the moment, got strides: {list(strides)}",
+        lambda: (
+            f"as_strided: Negative strides are not supported at the moment, got strides: {list(strides)}"
+        ),
     )
     check(
         min(shape, default=0) >= 0,
@@ -257,7 +259,9 @@ def empty_strided(size: Any, stride: Any, *, dtype: Any = None, layout: Any = No
     )
     check(
         min((*shape, *strides), default=0) >= 0,
-        lambda: f"empty_strided: negative numbers in sizes {list(shape)} or strides {list(strides)}",
+        lambda: (
+            f"empty_strided: negative numbers in sizes {list(shape)} or strides {list(strides)}"
+        ),
     )
     return _at(shape, strides, dtype, device, requires_grad)
 
@@ -294,4 +298,3 @@ def new_empty_strided(self: Tensor, size: Any, stride: Any, dtype: Any = None, l
     kind = self.dtype if dtype is None else as_dtype(dtype)
     where = self.device if device is None else as_device(device)
     return empty_strided(size, stride, dtype=kind, device=where, requires_grad=requires_grad)
-
