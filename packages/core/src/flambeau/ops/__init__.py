@@ -34,10 +34,12 @@ LATE = (
     "arranging",
     "attention",
     "convolution",
+    "ctc",
     "decomposition",
     "dropout",
     "elementary",
     "embedding",
+    "fractional",
     "grid",
     "grouping",
     "interpolate",
@@ -53,6 +55,7 @@ LATE = (
     "spectral",
     "statistics",
     "strided",
+    "unpooling",
 )
 
 # Operators of the files in LATE that are Tensor methods and functions of the package, and those that are functions only.
@@ -87,6 +90,18 @@ LATE_METHODS = {
     """,
 }
 LATE_FUNCTIONS = {
+    "loss": """
+        pdist
+    """,
+    "interpolate": """
+        native_channel_shuffle
+    """,
+    "convolution": """
+        conv_tbc
+    """,
+    "grid": """
+        grid_sampler grid_sampler_2d grid_sampler_3d affine_grid_generator
+    """,
     "making": """
         logspace range scalar_tensor fill constant_pad_nd view_as_real_copy view_as_complex_copy broadcast_shapes
     """,

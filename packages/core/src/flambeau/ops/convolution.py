@@ -687,4 +687,23 @@ def conv_transpose3d(
     )
 
 
+@composite(method=False)
+def conv_tbc(input: Tensor, weight: Tensor, bias: Tensor, pad: int = 0):
+    """Convolution of (time, batch, channels) with weight (width, channels, outputs) and bias (outputs).
+
+    >>> import flambeau
+    >>> x, w, b = flambeau.ones(5, 1, 2), flambeau.ones(3, 2, 4), flambeau.zeros(4)
+    >>> flambeau.conv_tbc(x, w, b).shape
+    flambeau.Size([3, 1, 4])
+    """
+    for what, given in (("Input", input), ("Weight", weight)):
+        check(
+            given.ndim == 3,
+            lambda: f"{what} must have 3 dims: time, batch, channels; got {list(given.shape)}",
+        )
+    check(bias.ndim == 1, lambda: f"Bias must be 1-D, but got {list(bias.shape)}")
+    out = conv1d(input.permute(1, 2, 0), weight.permute(2, 1, 0), bias, 1, pad)
+    return out.permute(2, 0, 1)
+
+
 convolution_weight.refuse("onnx", "appears in gradients only, which are not exported")

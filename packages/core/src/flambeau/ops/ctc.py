@@ -101,7 +101,12 @@ def _negative_log(xp, alpha, last, input_lengths, target_lengths):
 
 @primitive(method=False)
 def ctc(
-    log_probs: Meta, targets: Meta, input_lengths: Meta, target_lengths: Meta, blank: int
+    log_probs: Meta,
+    targets: Meta,
+    input_lengths: Meta,
+    target_lengths: Meta,
+    blank: int,
+    zero_infinity: bool = False,
 ):
     """Minus the log-likelihood (N) of targets (N, S) under log-probabilities (T, N, C).
 
@@ -118,33 +123,40 @@ def ctc(
 
 
 @ctc.kernel
-def _(xp, logs, targets, input_lengths, target_lengths, *, blank):
+def _(xp, logs, targets, input_lengths, target_lengths, *, blank, zero_infinity):
     states, skip = _states(xp, targets, target_lengths, blank)
     emit = _emissions(xp, logs, states)
     alpha = _alphas(xp, emit, skip, target_lengths)
     last = _last_states(xp, states, target_lengths)
     made = _negative_log(xp, alpha, last, input_lengths, target_lengths)
+    if zero_infinity:
+        made = xp.where(made == xp.inf, 0.0, made)
     return made.astype(logs.dtype)
 
 
 @ctc.vjp
-def _(g, _out, log_probs, targets, input_lengths, target_lengths, *, blank):
+def _(g, _out, log_probs, targets, input_lengths, target_lengths, *, blank, zero_infinity):
     def gradient() -> Tensor:
-        slope = ctc_slope(log_probs, targets, input_lengths, target_lengths, blank)
+        slope = ctc_slope(log_probs, targets, input_lengths, target_lengths, blank, zero_infinity)
         return slope * g.reshape(1, -1, 1)
 
     return gradient, None, None, None
 
 
 @ctc.jvp
-def _(tangents, _out, log_probs, targets, input_lengths, target_lengths, *, blank):
-    slope = ctc_slope(log_probs, targets, input_lengths, target_lengths, blank)
+def _(tangents, _out, log_probs, targets, input_lengths, target_lengths, *, blank, zero_infinity):
+    slope = ctc_slope(log_probs, targets, input_lengths, target_lengths, blank, zero_infinity)
     return (slope * tangents[0]).sum((0, 2))
 
 
 @primitive(method=False)
 def ctc_slope(
-    log_probs: Meta, targets: Meta, input_lengths: Meta, target_lengths: Meta, blank: int
+    log_probs: Meta,
+    targets: Meta,
+    input_lengths: Meta,
+    target_lengths: Meta,
+    blank: int,
+    zero_infinity: bool = False,
 ):
     """The derivative (T, N, C) of `ctc`: exp(log_probs) minus the probability of each class given the target.
 
@@ -158,7 +170,7 @@ def ctc_slope(
 
 
 @ctc_slope.kernel
-def _(xp, logs, targets, input_lengths, target_lengths, *, blank):
+def _(xp, logs, targets, input_lengths, target_lengths, *, blank, zero_infinity):
     states, skip = _states(xp, targets, target_lengths, blank)
     emit = _emissions(xp, logs, states)
     last = _last_states(xp, states, target_lengths)
@@ -174,11 +186,13 @@ def _(xp, logs, targets, input_lengths, target_lengths, *, blank):
     running = xp.arange(len(logs))[:, None] < input_lengths
     impossible = xp.isinf(loss) & running
     made = xp.where(running[:, :, None], made, 0.0)
-    return xp.where(impossible[:, :, None], xp.nan, made).astype(logs.dtype)
+    return xp.where(impossible[:, :, None], 0.0 if zero_infinity else xp.nan, made).astype(
+        logs.dtype
+    )
 
 
 @ctc_slope.vjp
-def _(g, _out, log_probs, targets, input_lengths, target_lengths, *, blank):
+def _(g, _out, log_probs, targets, input_lengths, target_lengths, *, blank, zero_infinity):
     # The probabilities given the target are minus a gradient: their Jacobian is symmetric, and its product with g is
     # their derivative along g.
     def gradient() -> Tensor:
@@ -188,7 +202,7 @@ def _(g, _out, log_probs, targets, input_lengths, target_lengths, *, blank):
 
 
 @ctc_slope.jvp
-def _(tangents, _out, log_probs, targets, input_lengths, target_lengths, *, blank):
+def _(tangents, _out, log_probs, targets, input_lengths, target_lengths, *, blank, zero_infinity):
     return _slope_along(tangents[0], log_probs, targets, input_lengths, target_lengths, blank)
 
 
@@ -259,9 +273,7 @@ def _slope_along(
     last = (at == end) | ((at == end - 1) & (end > 0))
     origin = (at == 0) | ((at == 1) & (end > 0))
     index = states.unsqueeze(0).expand(steps, *states.shape)
-    emit = [
-        _Ways(v, d) for v, d in zip(log_probs.gather(2, index), direction.gather(2, index))
-    ]
+    emit = [_Ways(v, d) for v, d in zip(log_probs.gather(2, index), direction.gather(2, index))]
     nothing = _Ways(full_like(emit[0].value, LOW), zeros_like(emit[0].value))
     alpha = [emit[0].where(origin, nothing)]
     for e in emit[1:]:
@@ -292,13 +304,13 @@ for _f in (ctc, ctc_slope):
 
 
 @ctc.batch
-def _(size, batched, *arrays, blank):
-    return ctc(*_beside(size, batched, arrays), blank).unflatten(0, (size, -1))
+def _(size, batched, *arrays, blank, zero_infinity):
+    return ctc(*_beside(size, batched, arrays), blank, zero_infinity).unflatten(0, (size, -1))
 
 
 @ctc_slope.batch
-def _(size, batched, *arrays, blank):
-    made = ctc_slope(*_beside(size, batched, arrays), blank)
+def _(size, batched, *arrays, blank, zero_infinity):
+    made = ctc_slope(*_beside(size, batched, arrays), blank, zero_infinity)
     return made.unflatten(1, (size, -1)).movedim(1, 0)
 
 
@@ -348,7 +360,9 @@ def _padded_targets(targets: Tensor, lengths: list[int], batch: int) -> Tensor:
         ),
     )
     starts = [sum(lengths[:i]) for i in range(batch)]
-    places = [[s + min(i, n - 1) if n else 0 for i in range(longest)] for s, n in zip(starts, lengths)]
+    places = [
+        [s + min(i, n - 1) if n else 0 for i in range(longest)] for s, n in zip(starts, lengths)
+    ]
     if not longest:
         return zeros(batch, 0, dtype=int64, device=targets.device)
     return targets[tensor(places, dtype=int64, device=targets.device)]
@@ -380,7 +394,9 @@ def ctc_loss(
         targets = targets.unsqueeze(0) if targets.ndim == 1 else targets
     check(
         log_probs.ndim == 3,
-        lambda: f"ctc_loss: expected log_probs (T, N, C) or (T, C), but got {list(log_probs.shape)}",
+        lambda: (
+            f"ctc_loss: expected log_probs (T, N, C) or (T, C), but got {list(log_probs.shape)}"
+        ),
     )
     check(
         log_probs.dtype.is_floating_point,
@@ -409,9 +425,7 @@ def ctc_loss(
     else:
         counts = [targets.shape[1]] * batch
     labels = _padded_targets(targets.to(int64), counts, batch)
-    loss = ctc(log_probs, labels, ins, outs, blank)
-    if zero_infinity:
-        loss = where(loss == float("inf"), 0.0, loss)
+    loss = ctc(log_probs, labels, ins, outs, blank, zero_infinity)
     if reduction == "mean":
         return (loss / outs.clamp(min=1).to(loss.dtype)).mean()
     if single and reduction == "none":

@@ -6,6 +6,7 @@ operators, so that gradients of all orders, for the image and for the places, fo
 
 from __future__ import annotations
 
+import math
 from itertools import product
 from math import prod
 from typing import Any
@@ -26,7 +27,7 @@ ZEROS, BORDER, REFLECTION = range(3)
 
 def _unnormalised(place: Tensor, n: int, align_corners: bool) -> Tensor:
     """[-1, 1] to the numbers of pixels: the ends are the outer pixels' centres, or their edges."""
-    return (place + 1) / 2 * (n - 1) if align_corners else ((place + 1) * n - 1) / 2
+    return (place + 1) * ((n - 1) / 2) if align_corners else (place + 1) * (n / 2) - 0.5
 
 
 def _clipped(place: Tensor, n: int) -> Tensor:
@@ -80,9 +81,7 @@ def _sampled(
     ends = []
     for place, n in zip(bounded, sizes):
         low = place.detach().floor()
-        ends.append(
-            ((_whole(low, n), (low + 1) - place), (_whole(low + 1, n), place - low))
-        )
+        ends.append(((_whole(low, n), (low + 1) - place), (_whole(low + 1, n), place - low)))
     total = None
     for corner in product(*ends):
         weight = corner[0][1]
@@ -99,7 +98,11 @@ def _nearest(
 ) -> Tensor:
     """The nearest pixel; halfway to the even one."""
     bounded = [_bounded(p.detach(), n, padding, align_corners) for p, n in zip(places, sizes)]
-    return _values(flat, [_whole(p.round(), n) for p, n in zip(bounded, sizes)], sizes)
+    out = _values(flat, [_whole(p.round(), n) for p, n in zip(bounded, sizes)], sizes)
+    for place in places:
+        if place.requires_grad:  # its gradient is zero, which is not the same as to have none
+            out = out + where(place < -math.inf, place, 0.0).unsqueeze(1)
+    return out
 
 
 def _cubic_weights(part: Tensor) -> list[Tensor]:
@@ -123,9 +126,7 @@ def _cubic(
     lines = []
     for place, n in zip(places, sizes):
         low = place.detach().floor()
-        neighbours = [
-            _whole(_bounded(low + k, n, padding, align_corners), n) for k in range(-1, 3)
-        ]
+        neighbours = [_whole(_bounded(low + k, n, padding, align_corners), n) for k in range(-1, 3)]
         lines.append(list(zip(neighbours, _cubic_weights(place - low))))
     total = None
     for row, row_weight in lines[0]:
@@ -212,8 +213,7 @@ def _sample_grid(
     batch = grid.shape[0]
     coordinates = grid.reshape(batch, grid[..., 0].numel() // max(batch, 1), dims)
     places = [
-        _unnormalised(coordinates[..., dims - 1 - k], n, align_corners)
-        for k, n in enumerate(sizes)
+        _unnormalised(coordinates[..., dims - 1 - k], n, align_corners) for k, n in enumerate(sizes)
     ]
     flat = input.reshape(batch, input.shape[1], prod(sizes))
     out = _MODES[mode](flat, places, sizes, padding, align_corners)

@@ -411,3 +411,14 @@ def channel_shuffle(input: Tensor, groups: int):
     )
     x = input.reshape(n, groups, channels // groups, *space).transpose(1, 2)
     return x.reshape(input.shape)
+
+
+@composite(method=False)
+def native_channel_shuffle(input: Tensor, groups: int):
+    """`channel_shuffle` under the name of its kernel.
+
+    >>> import flambeau
+    >>> flambeau.native_channel_shuffle(flambeau.arange(4).reshape(1, 4, 1), 2).flatten()
+    tensor([0, 2, 1, 3])
+    """
+    return channel_shuffle(input, groups)

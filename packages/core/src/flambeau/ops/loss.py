@@ -11,10 +11,10 @@ from ..runtime import state
 from ..runtime.families import composite
 from ..runtime.tensor import Tensor
 from .activation import logsigmoid, relu
-from .arithmetic import maximum
+from .arranging import triu_indices
 from .comparison import where
 from .creation import ones_like, zeros_like
-from .gathering import scatter_src
+from .gathering import index_select, scatter_src
 from .pointwise import xlogy
 from .softmax import log_softmax
 
@@ -556,6 +556,31 @@ def pairwise_distance(
     tensor(5.0000)
     """
     return (x1 - x2 + eps).norm(p, -1, keepdim)
+
+
+@composite(method=False)
+def pdist(input: Tensor, p: float = 2.0):
+    """The p-norm distances between all pairs of rows of (N, M): N (N - 1) / 2 of them, the first row's first.
+
+    >>> import flambeau
+    >>> flambeau.pdist(flambeau.tensor([[0.0, 0.0], [3.0, 4.0], [0.0, 1.0]]))
+    tensor([5.0000, 1.0000, 4.2426])
+    """
+    check(
+        input.ndim == 2,
+        lambda: f"pdist only supports 2D tensors, got: {input.ndim}D",
+    )
+    check(
+        input.dtype.is_floating_point,
+        lambda: f"pdist only supports floating-point dtypes, but got {input.dtype}",
+    )
+    check(p >= 0, lambda: f"pdist only supports non-negative p values, got {p}")
+    n = input.shape[0]
+    first, second = triu_indices(n, n, 1, device=input.device)
+    away = index_select(input, 0, first) - index_select(input, 0, second)
+    if p == 0:  # a count: flat, which is a gradient of zeros and not none
+        return (away != 0).to(input.dtype).sum(-1) + where(away < -math.inf, away, 0.0).sum(-1)
+    return away.norm(p, -1)
 
 
 @composite(method=False)

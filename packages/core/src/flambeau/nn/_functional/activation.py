@@ -69,6 +69,16 @@ def selu(input: Tensor, inplace: bool = False) -> Tensor:
     return placed(_activation.selu(kept(input, inplace)), input, inplace)
 
 
+def celu_(input: Tensor, alpha: float = 1.0) -> Tensor:
+    """In-place version of `celu`."""
+    return celu(input, alpha, True)
+
+
+def selu_(input: Tensor) -> Tensor:
+    """In-place version of `selu`."""
+    return selu(input, True)
+
+
 def silu(input: Tensor, inplace: bool = False) -> Tensor:
     """x * sigmoid(x)."""
     return placed(_activation.silu(kept(input, inplace)), input, inplace)
@@ -129,6 +139,13 @@ def rrelu(
         slopes = _rand_like(input) * (upper - lower) + lower
         return placed(_activation.leaky_slopes(kept(input, inplace), slopes), input, inplace)
     return leaky_relu(input, (lower + upper) / 2, inplace)
+
+
+def rrelu_(
+    input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False
+) -> Tensor:
+    """In-place version of `rrelu`."""
+    return rrelu(input, lower, upper, training, True)
 
 
 def prelu(input: Tensor, weight: Tensor) -> Tensor:

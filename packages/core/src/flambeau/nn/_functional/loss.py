@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 from flambeau._base.checks import check
 from flambeau.ops import activation as _activation
+from flambeau.ops import ctc as _ctc
 from flambeau.ops import loss as _loss
 from flambeau.ops.loss import pairwise_distance
 from flambeau.runtime.tensor import Tensor
@@ -191,6 +193,21 @@ def poisson_nll_loss(
 
 
 gaussian_nll_loss = _loss.gaussian_nll_loss
+
+
+def ctc_loss(
+    log_probs: Tensor,
+    targets: Tensor,
+    input_lengths: Any,
+    target_lengths: Any,
+    blank: int = 0,
+    reduction: str = "mean",
+    zero_infinity: bool = False,
+) -> Tensor:
+    """Connectionist temporal classification: labels not aligned with the time steps; see `ops.ctc`."""
+    return _ctc.ctc_loss(
+        log_probs, targets, input_lengths, target_lengths, blank, reduction, zero_infinity
+    )
 
 
 def hinge_embedding_loss(

@@ -95,6 +95,9 @@ from .linear import (
     Identity,
     Linear,
 )
+from .linear_cross_entropy_options import (
+    LinearCrossEntropyOptions,
+)
 from .loss import (
     BCELoss,
     BCEWithLogitsLoss,
@@ -258,6 +261,7 @@ __all__ = [
     "LayerNorm",
     "LeakyReLU",
     "Linear",
+    "LinearCrossEntropyOptions",
     "LocalResponseNorm",
     "LogSigmoid",
     "LogSoftmax",

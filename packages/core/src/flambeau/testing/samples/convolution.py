@@ -74,3 +74,9 @@ def conv_transpose2d(make: Make) -> Iterator[Sample]:
 def conv_transpose3d(make: Make) -> Iterator[Sample]:
     """Batched, single, strided, in groups."""
     yield from _conv_transpose(make, 3)
+
+
+def conv_tbc(make: Make) -> Iterator[Sample]:
+    """Time first, with and without padding."""
+    yield Sample(make(4, 2, 2), make(3, 2, 2), make(2))
+    yield Sample(make(3, 1, 2), make(2, 2, 1), make(1), 1)

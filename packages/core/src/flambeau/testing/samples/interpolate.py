@@ -40,3 +40,8 @@ def pixel_unshuffle(make: Make) -> Iterator[Sample]:
 def channel_shuffle(make: Make) -> Iterator[Sample]:
     """Two groups."""
     yield Sample(make(1, 4, 2), 2)
+
+
+def native_channel_shuffle(make: Make) -> Iterator[Sample]:
+    """As `channel_shuffle`."""
+    yield from channel_shuffle(make)

@@ -123,3 +123,11 @@ def triplet_margin_loss(make: Make) -> Iterator[Sample]:
     """Plain, and swapped."""
     yield Sample(make(2, 3), make(2, 3), make(2, 3))
     yield Sample(make(2, 3), make(2, 3), make(2, 3), swap=True)
+
+
+def pdist(make: Make) -> Iterator[Sample]:
+    """Several norms; one row has no pairs."""
+    yield Sample(make(4, 3))
+    yield Sample(make(3, 2), 1.0)
+    yield Sample(make.distinct(3, 2), 3.0)
+    yield Sample(make(1, 2))
