@@ -20,9 +20,9 @@ def write_between_markers(page: pathlib.Path, name: str, text: str) -> None:
     page.write_text(new)
 
 
-def markdown_table(header: list[str], rows: list[list[str]]) -> str:
-    """A table whose first column is text and whose others are figures."""
-    alignment = ["---"] + ["---:"] * (len(header) - 1)
+def markdown_table(header: list[str], rows: list[list[str]], figures: bool = True) -> str:
+    """A table whose first column is text and whose others are figures, or text too."""
+    alignment = ["---"] + ["---:" if figures else "---"] * (len(header) - 1)
     return "\n".join(f"| {' | '.join(row)} |" for row in [header, alignment, *rows])
 
 

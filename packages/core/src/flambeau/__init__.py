@@ -56,7 +56,17 @@ from .ops.creation import (
 )
 from .ops.joining import broadcast_tensors, cat, hstack, meshgrid, stack, vstack
 from .ops.matrix import einsum
-from .ops.random import normal, rand, rand_like, randint, randint_like, randn, randn_like, randperm
+from .ops.random import (
+    normal,
+    poisson,
+    rand,
+    rand_like,
+    randint,
+    randint_like,
+    randn,
+    randn_like,
+    randperm,
+)
 from .printing import set_printoptions
 from .runtime.operator import registry as _registry
 from .runtime.overrides import overridable as _overridable
@@ -100,8 +110,15 @@ _ELSEWHERE = {
     "set_float32_matmul_precision": "config", "get_float32_matmul_precision": "config",
     "get_num_threads": "config", "set_num_threads": "config", "autocast": "amp", "is_autocast_enabled": "amp",
     "get_autocast_dtype": "amp", "set_autocast_dtype": "amp", "set_autocast_enabled": "amp", "stft": "ops.spectral",
-    "istft": "ops.spectral", "hann_window": "ops.spectral", "hamming_window": "ops.spectral",
+    "istft": "ops.spectral", "cond": "ops.control", "while_loop": "ops.control", "hann_window": "ops.spectral", "hamming_window": "ops.spectral",
 }  # fmt: skip
+_ELSEWHERE |= dict.fromkeys((
+    "sparse_coo_tensor", "sparse_compressed_tensor", "sparse_csr_tensor", "sparse_csc_tensor", "sparse_bsr_tensor",
+    "sparse_bsc_tensor",
+), "sparse.create") | dict.fromkeys((
+    "smm", "sspaddmm", "hspmm", "indices_copy", "values_copy", "crow_indices_copy",
+    "col_indices_copy", "ccol_indices_copy", "row_indices_copy",
+), "sparse.functions")  # fmt: skip
 # Functions of networks that PyTorch has at the top too.
 _ELSEWHERE |= dict.fromkeys((
     "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "max_pool1d",
@@ -224,11 +241,7 @@ def detach(input: Tensor) -> Tensor:
 
 
 # What is no operator, and can be taken over by `__torch_function__` as operators can.
-for _name in """
-    allclose arange as_tensor broadcast_tensors broadcast_to detach empty equal eye from_numpy full hstack is_complex
-    is_floating_point linspace meshgrid normal numel ones rand rand_like randint randint_like randn randn_like randperm
-    tensor vstack where zeros
-""".split():
+for _name in ["allclose", "arange", "as_tensor", "broadcast_tensors", "broadcast_to", "detach", "empty", "equal", "eye", "from_numpy", "full", "hstack", "is_complex", "is_floating_point", "linspace", "meshgrid", "normal", "numel", "ones", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like", "randperm", "tensor", "vstack", "where", "zeros"]:
     globals()[_name] = _overridable(globals()[_name])
     globals()[_name].__module__ = "flambeau"  # where pickle finds it
 

@@ -33,14 +33,18 @@ from . import (
 LATE = (
     "arranging",
     "attention",
+    "control",
     "convolution",
     "ctc",
     "decomposition",
+    "differences",
+    "distinct",
     "dropout",
     "elementary",
     "embedding",
     "fractional",
     "grid",
+    "histograms",
     "grouping",
     "interpolate",
     "linalg",
@@ -74,16 +78,25 @@ LATE_METHODS = {
     """,
     "statistics": """
         aminmax count_nonzero nansum nanmean std_mean quantile nanquantile kthvalue cummax cummin
-        logcumsumexp diff msort
+        logcumsumexp msort nanmedian
     """,
     "selecting": """
-        index_add index_copy index_fill masked_scatter take put bincount histc
+        index_add index_copy index_fill masked_scatter take put
     """,
     "strided": """
         as_strided as_strided_scatter
     """,
     "scattering": """
         scatter_reduce index_reduce
+    """,
+    "histograms": """
+        bincount histc histogram
+    """,
+    "differences": """
+        diff
+    """,
+    "distinct": """
+        unique_consecutive mode hash_tensor
     """,
     "linalg": """
         logdet matrix_power
@@ -120,8 +133,11 @@ LATE_FUNCTIONS = {
         unfold_copy diagonal_copy select_copy narrow_copy split_copy split_with_sizes_copy alias_copy
         detach_copy unsafe_chunk unsafe_split tril_indices triu_indices
     """,
-    "statistics": """
-        trapezoid cumulative_trapezoid nanmedian
+    "differences": """
+        trapezoid trapz cumulative_trapezoid gradient
+    """,
+    "histograms": """
+        histogramdd
     """,
     "selecting": """
         isin searchsorted bucketize

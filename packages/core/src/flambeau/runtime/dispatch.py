@@ -125,6 +125,8 @@ def execute(op: Operator, arrays: tuple, attrs: dict[str, Any]) -> Any:
         np.linalg.LinAlgError,
     ) as error:
         explain(op, arrays, attrs, error)
+    except MemoryError as error:
+        raise RuntimeError(f"{op.name}: DefaultCPUAllocator: can't allocate memory: {error}") from None
     finally:
         _reset(token)
     return finish(op, made, arrays, raw, attrs)
