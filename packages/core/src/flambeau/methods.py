@@ -156,14 +156,16 @@ for _op in list(registry.values()):
             setattr(Tensor, _op.name + "_", inplace(_op))
 
 
-def _late(name: str, file: str) -> Callable[..., Any]:
+def _late(name: str, file: str, package: str = ops.__name__) -> Callable[..., Any]:
     """A method whose operator is imported by its first call, and takes this one's place then. With `_`, its twin."""
 
     def call(self: Tensor, *args: Any, **kwargs: Any) -> Any:
         import importlib
 
-        public = getattr(importlib.import_module(f"{ops.__name__}.{file}"), name.removesuffix("_"))
-        made = inplace(public.op) if name.endswith("_") else public
+        found = importlib.import_module(f"{package}.{file}")
+        made = getattr(found, name, None)
+        if made is None:
+            made = inplace(getattr(found, name.removesuffix("_")).op)
         setattr(Tensor, name, made)
         return made(self, *args, **kwargs)
 
@@ -224,10 +226,19 @@ def _later(name: str, module: str) -> Callable[..., Any]:
 for _module, _text in {
     "storage": "untyped_storage storage set_ resize_ resize_as_",
     "ops.strided": "new_empty_strided",
+    "ops.arranging": "narrow_copy unsafe_chunk unsafe_split",
     "tensor_types": "new",
 }.items():
     for _name in _text.split():
         setattr(Tensor, _name, _later(_name, _module))
+
+# Methods about layouts: their code is imported by the first call of one, as the operators in LATE are.
+for _name in (
+    "to_dense to_sparse to_sparse_coo to_sparse_csr to_sparse_csc to_sparse_bsr to_sparse_bsc coalesce is_coalesced "
+    "_coalesced_ indices values _indices _values _nnz sparse_dim dense_dim _dimI _dimV crow_indices col_indices "
+    "ccol_indices row_indices sparse_mask sparse_resize_ sparse_resize_and_clear_ smm sspaddmm"
+).split():
+    setattr(Tensor, _name, _late(_name, "sparse.methods", __package__))
 
 NAMES = {
     "subtract": "sub", "multiply": "mul", "divide": "div", "absolute": "abs", "negative": "neg", "clip": "clamp",
@@ -510,6 +521,12 @@ def reshape_as(self: Tensor, other: Tensor) -> Tensor:
 def expand_as(self: Tensor, other: Tensor) -> Tensor:
     """`expand` to the shape of `other`."""
     return self.expand(other.shape)
+
+
+@method
+def broadcast_to(self: Tensor, size: Any) -> Tensor:
+    """`expand` to a shape."""
+    return self.expand(size)
 
 
 @method
@@ -1042,7 +1059,12 @@ def fill_(self: Tensor, value: Any) -> Tensor:
             return self
     tape.check_writable(self)
     if isinstance(value, Tensor):
-        return assign(self, casting.convert(value, self.dtype, None))
+        value = casting.convert(value, self.dtype, None)
+    if state.local.grad and history(self) is not None:  # its gradient is zeros, not none
+        every = creation.ones_like(self, dtype=dtypes.bool_)
+        return assign(self, registry["masked_fill"].public(casting.clone(self), every, value))
+    if isinstance(value, Tensor):
+        return assign(self, value)
     return assign(self, creation.full((), value, dtype=self.dtype, device=self.device))
 
 
@@ -1136,8 +1158,7 @@ def retain_grad(self: Tensor) -> None:
         if tensor is not None:
             tensor.grad = g if tensor.grad is None else tensor.grad + g
 
-    self.__dict__["_retains"] = True
-    self.register_hook(keep)
+    self.__dict__["_retains"] = self.register_hook(keep)
 
 
 @method

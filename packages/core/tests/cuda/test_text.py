@@ -24,7 +24,7 @@ from flambeau.ir.loops import Array, Result
 from flambeau.runtime.backend import of_device
 from flambeau.runtime.operator import MISSING, registry
 
-ON_INTEGERS = {"bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not"}
+ON_INTEGERS = {name for name, op in registry.items() if not op.takes("float")}
 ON_BOOLS = {"logical_and", "logical_or", "logical_xor", "logical_not"}
 ELEMENTWISE = sorted(n for n, op in registry.items() if op.family == "elementwise")
 DTYPES = ["float32", "float64"]

@@ -46,6 +46,11 @@ def _share(picked: Expr, tied: Expr) -> Expr:
     return _where(tied, 0.5, _where(picked, 1.0, 0.0))
 
 
+def _picks(better: Expr, other: Expr) -> Expr:
+    """Whether fmax or fmin takes its first argument: where that is better, and where the other is NaN."""
+    return apply("logical_or", better, apply("isnan", other))
+
+
 # arithmetic
 _scalar("add", "add", "({0} + {1})", partials=lambda out, a, b: (1, 1))
 _scalar("sub", "subtract", "({0} - {1})", partials=lambda out, a, b: (1, -1))
@@ -80,6 +85,19 @@ _scalar(
     "fb_min",
     partials=lambda out, a, b: (_share(a < b, _eq(a, b)), _share(b < a, _eq(a, b))),
 )
+_scalar(
+    "fmax", "fmax", "fmax",
+    partials=lambda out, a, b: (_where(_picks(a >= b, b), 1.0, 0.0), _where(_picks(a >= b, b), 0.0, 1.0)),
+)  # fmt: skip
+_scalar(
+    "fmin", "fmin", "fmin",
+    partials=lambda out, a, b: (_where(_picks(a <= b, b), 1.0, 0.0), _where(_picks(a <= b, b), 0.0, 1.0)),
+)  # fmt: skip
+_scalar("hypot", "hypot", "hypot", partials=lambda out, a, b: (a / out, b / out))
+_scalar(
+    "copysign", "copysign", "copysign",
+    partials=lambda out, a, b: (_where(_eq(a, 0), 0.0, out / a), None),
+)  # fmt: skip
 
 # exponents and logarithms
 _scalar("exp", "exp", "fb_exp", partials=lambda out, a: (out,))
@@ -147,5 +165,10 @@ _scalar("bitwise_and", "bitwise_and", "({0} & {1})")
 _scalar("bitwise_or", "bitwise_or", "({0} | {1})")
 _scalar("bitwise_xor", "bitwise_xor", "({0} ^ {1})")
 _scalar("bitwise_not", "bitwise_not", "(~{0})")
+# C leaves shifts by more bits than there are, or by less than none, undefined.
+_IN_WORD = "({1} >= 0 && {1} < (long long)(8 * sizeof({0})))"
+_scalar("bitwise_left_shift", "left_shift", f"({_IN_WORD} ? {{0}} << {{1}} : 0)")
+_scalar("bitwise_right_shift", "right_shift", f"({_IN_WORD} ? {{0}} >> {{1}} : -({{0}} < 0))")
+_scalar("signbit", "signbit", "(signbit({0}) != 0)", "bool")
 
 pi = const(math.pi)

@@ -71,6 +71,9 @@ _INTEGER = {
     "sign": "(({0} > 0) - ({0} < 0))",
     "maximum": "({0} > {1} ? {0} : {1})",
     "minimum": "({0} < {1} ? {0} : {1})",
+    "fmax": "({0} > {1} ? {0} : {1})",
+    "fmin": "({0} < {1} ? {0} : {1})",
+    "signbit": "({0} < 0)",
     "floor_divide": "fb_floor_dividel({0}, {1})",
     "remainder": "fb_remainderl({0}, {1})",
     "fmod": "fb_fmodl({0}, {1})",
@@ -83,7 +86,14 @@ _INTEGER = {
     "isfinite": "true",
 }
 _FLOATS_ONLY = ("div", "reciprocal")
-_INTEGERS_ONLY = ("bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not")
+_INTEGERS_ONLY = (
+    "bitwise_and",
+    "bitwise_or",
+    "bitwise_xor",
+    "bitwise_not",
+    "bitwise_left_shift",
+    "bitwise_right_shift",
+)
 
 # Powers by a constant that need no pow, as in NumPy and PyTorch.
 _POWERS = {

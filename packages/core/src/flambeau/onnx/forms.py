@@ -63,7 +63,34 @@ SCALARS: dict[str, Form] = {
     "bitwise_xor": lambda b, x, y: b.node("Xor" if _is_bool(b, x) else "BitwiseXor", [x, y]),
     "bitwise_not": lambda b, x: b.node("Not" if _is_bool(b, x) else "BitwiseNot", [x]),
     "div": lambda b, x, y: b.node("Div", [x, y]),
+    "fmax": lambda b, x, y: _of_numbers(b, "Max", x, y),
+    "fmin": lambda b, x, y: _of_numbers(b, "Min", x, y),
+    "hypot": lambda b, x, y: b.node(
+        "Sqrt", [b.node("Add", [b.node("Mul", [x, x]), b.node("Mul", [y, y])])]
+    ),
+    "signbit": lambda b, x: _signbit(b, x),
+    "copysign": lambda b, x, y: b.node(
+        "Where", [_signbit(b, y), b.node("Neg", [b.node("Abs", [x])]), b.node("Abs", [x])]
+    ),
+    "bitwise_left_shift": lambda b, x, y: b.node("Mul", [x, b.node("Pow", [b.scalar_like(x, 2), y])]),
+    "bitwise_right_shift": lambda b, x, y: _floor_divide(b, x, b.node("Pow", [b.scalar_like(x, 2), y])),
 }
+
+
+def _of_numbers(b: Builder, kind: str, x: str, y: str) -> str:
+    """The larger or smaller of two; of a number and NaN the number."""
+    if not b.metas[x].dtype.is_floating_point:
+        return b.node(kind, [x, y])
+    other = b.node("Where", [b.node("IsNaN", [y]), x, b.node(kind, [x, y])])
+    return b.node("Where", [b.node("IsNaN", [x]), y, other])
+
+
+def _signbit(b: Builder, x: str) -> str:
+    """Below zero, or the zero below zero, which is known by its reciprocal."""
+    below = b.node("Less", [x, b.scalar_like(x, 0)])
+    if not b.metas[x].dtype.is_floating_point:
+        return below
+    return b.node("Or", [below, b.node("Less", [b.node("Reciprocal", [x]), b.scalar_like(x, 0)])])
 
 
 def _floor_divide(b: Builder, x: str, y: str) -> str:

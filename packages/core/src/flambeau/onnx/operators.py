@@ -403,8 +403,8 @@ def PRelu(a: Attributes, x: Tensor, slope: Tensor) -> Tensor:
 
 @_operator
 def Clip(a: Attributes, x: Tensor, low: Tensor | None = None, high: Tensor | None = None) -> Tensor:
-    out = x if low is None else arithmetic.maximum(x, low)
-    return out if high is None else arithmetic.minimum(out, high)
+    out = x if low is None else arithmetic.maximum.op.inner(x, low)
+    return out if high is None else arithmetic.minimum.op.inner(out, high)
 
 
 @_operator

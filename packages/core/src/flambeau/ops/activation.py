@@ -5,11 +5,15 @@ from __future__ import annotations
 import math
 
 from .. import ir
-from ..runtime.families import elementwise
-from ..runtime.promotion import INT_TO_FLOAT, SAME
+from .._base import dtypes
+from .._base.checks import check
+from ..runtime.families import composite, elementwise
+from ..runtime.promotion import INT_TO_FLOAT, NO_BOOL, SAME, refusing
+from ..runtime.tensor import Tensor
+from .arithmetic import abs
 
 
-@elementwise(promote=SAME, onnx="Relu")
+@elementwise(promote=refusing("bool", "complex"), onnx="Relu")
 def relu(input):
     """max(x, 0) of each element.
 
@@ -36,7 +40,7 @@ def sigmoid(input):
     return ir.sigmoid(input)
 
 
-@elementwise(promote=INT_TO_FLOAT, method=False)
+@elementwise(promote=SAME, accepts="float", method=False)
 def gelu(input, approximate: str = "none"):
     """Gaussian error linear unit: x * Phi(x), exact or by "tanh" (Hendrycks and Gimpel, 2016).
 
@@ -52,7 +56,7 @@ def gelu(input, approximate: str = "none"):
     raise RuntimeError(f"approximate argument must be either none or tanh, got {approximate}")
 
 
-@elementwise(promote=INT_TO_FLOAT, method=False)
+@elementwise(promote=SAME, accepts="float complex", method=False)
 def silu(input):
     """Sigmoid linear unit: x * sigmoid(x).
 
@@ -63,7 +67,7 @@ def silu(input):
     return input * ir.sigmoid(input)
 
 
-@elementwise(promote=INT_TO_FLOAT, method=False)
+@elementwise(promote=SAME, accepts="float", method=False)
 def softplus(input, beta: float = 1.0, threshold: float = 20.0):
     """log(1 + exp(beta x)) / beta, the identity where beta x exceeds `threshold`.
 
@@ -81,7 +85,7 @@ def _(out, input, beta, threshold):
     return (ir.where(scaled > threshold, 1.0, ir.sigmoid(scaled)),)
 
 
-@elementwise(promote=INT_TO_FLOAT, method=False)
+@elementwise(promote=SAME, accepts="float", method=False)
 def elu(input, alpha: float = 1.0):
     """x where positive, alpha * (exp(x) - 1) elsewhere.
 
@@ -92,7 +96,7 @@ def elu(input, alpha: float = 1.0):
     return ir.where(input > 0, input, alpha * ir.expm1(input))
 
 
-@elementwise(promote=SAME, method=False)
+@elementwise(promote=SAME, accepts="float", method=False)
 def leaky_relu(input, negative_slope: float = 0.01):
     """x where positive, negative_slope * x elsewhere.
 
@@ -103,7 +107,7 @@ def leaky_relu(input, negative_slope: float = 0.01):
     return ir.where(input > 0, input, negative_slope * input)
 
 
-@elementwise(promote=INT_TO_FLOAT, method=False)
+@elementwise(promote=SAME, accepts="float", method=False)
 def logsigmoid(input):
     """log(sigmoid(x)), accurate where sigmoid underflows.
 
@@ -119,7 +123,18 @@ def _(out, input):
     return (ir.sigmoid(-input),)
 
 
-@elementwise(promote=SAME, method=False)
+def _limits(op, arrays, attrs):
+    """As SAME; unsigned numbers have no room for a limit below zero."""
+    made = refusing("bool", "complex")(op, arrays, attrs)
+    if made[0].dtype.category == dtypes.INT and not made[0].dtype.is_signed:
+        check(
+            attrs["min_val"] >= 0 and attrs["max_val"] >= 0,
+            lambda: "cannot do hardtanh on an unsigned type with negative limits",
+        )
+    return made
+
+
+@elementwise(promote=_limits, method=False)
 def hardtanh(input, min_val: float = -1.0, max_val: float = 1.0):
     """x clamped to [min_val, max_val]; the gradient is zero on the bounds.
 
@@ -135,7 +150,7 @@ def _(out, input, min_val, max_val):  # of the result, so that the input may be 
     return (ir.where(ir.logical_and(out > min_val, out < max_val), 1.0, 0.0),)
 
 
-@elementwise(promote=SAME, method=False)
+@elementwise(promote=refusing("bool", "complex"), method=False)
 def relu6(input):
     """x limited to [0, 6]; the gradient is zero on the bounds.
 
@@ -151,7 +166,7 @@ def _(out, input):  # of the result, so that the input may be overwritten
     return (ir.where(ir.logical_and(out > 0, out < 6), 1.0, 0.0),)
 
 
-@elementwise(promote=INT_TO_FLOAT, method=False)
+@elementwise(promote=SAME, accepts="float", method=False)
 def celu(input, alpha: float = 1.0):
     """x where positive, alpha * (exp(x / alpha) - 1) elsewhere.
 
@@ -166,7 +181,7 @@ SELU_ALPHA = 1.6732632423543772848170429916717
 SELU_SCALE = 1.0507009873554804934193349852946
 
 
-@elementwise(promote=INT_TO_FLOAT, method=False)
+@elementwise(promote=SAME, accepts="float", method=False)
 def selu(input):
     """elu with constants that keep the mean 0 and the variance 1 of deep networks.
 
@@ -177,7 +192,7 @@ def selu(input):
     return SELU_SCALE * ir.where(input > 0, input, SELU_ALPHA * ir.expm1(input))
 
 
-@elementwise(promote=INT_TO_FLOAT, method=False)
+@elementwise(promote=SAME, accepts="float", method=False)
 def mish(input):
     """x * tanh(softplus(x)).
 
@@ -196,7 +211,7 @@ def _(out, input):
     return (t + input * ir.sigmoid(input) * (1 - t * t),)
 
 
-@elementwise(promote=INT_TO_FLOAT, method=False)
+@elementwise(promote=SAME, accepts="float", method=False)
 def hardsigmoid(input):
     """Piecewise linear sigmoid: x / 6 + 1/2 between -3 and 3, 0 below, 1 above.
 
@@ -212,7 +227,7 @@ def _(out, input):
     return (ir.where(ir.logical_and(input > -3, input < 3), 1.0 / 6, 0.0),)
 
 
-@elementwise(promote=INT_TO_FLOAT, method=False)
+@elementwise(promote=SAME, accepts="float", method=False)
 def hardswish(input):
     """x * hardsigmoid(x).
 
@@ -228,7 +243,7 @@ def _(out, input):
     return (ir.where(input < -3, 0.0, ir.where(input <= 3, input / 3 + 0.5, 1.0)),)
 
 
-@elementwise(promote=SAME, method=False)
+@elementwise(promote=SAME, accepts="float", method=False)
 def hardshrink(input, lambd: float = 0.5):
     """x where |x| > lambd, else 0.
 
@@ -240,7 +255,14 @@ def hardshrink(input, lambd: float = 0.5):
     return ir.where(inside, 0.0, input)
 
 
-@elementwise(promote=SAME, method=False)
+def _positive_lambda(op, arrays, attrs):
+    """As SAME; `lambd` must not be negative."""
+    lambd = attrs["lambd"]
+    check(lambd >= 0, lambda: f"softshrink: lambd must not be negative, but found {lambd}")
+    return SAME(op, arrays, attrs)
+
+
+@elementwise(promote=_positive_lambda, accepts="float", method=False)
 def softshrink(input, lambd: float = 0.5):
     """x moved towards 0 by lambd, 0 where |x| <= lambd.
 
@@ -253,18 +275,23 @@ def softshrink(input, lambd: float = 0.5):
     )
 
 
-@elementwise(promote=INT_TO_FLOAT, method=False)
-def softsign(input):
+@composite(method=False)
+def softsign(input: Tensor):
     """x / (1 + |x|).
 
     >>> import flambeau
     >>> flambeau.ops.activation.softsign(flambeau.tensor([-1.0, 3.0]))
     tensor([-0.5000,  0.7500])
     """
-    return input / (1 + ir.abs(input))
+    return input / (abs(input) + 1)
 
 
-@elementwise(promote=INT_TO_FLOAT, method=False)
+def _no_bools(op, arrays, attrs):
+    """As INT_TO_FLOAT; bools, from which nothing can be subtracted, are refused."""
+    return INT_TO_FLOAT(op, NO_BOOL(op, arrays, attrs), attrs)
+
+
+@elementwise(promote=_no_bools, method=False)
 def tanhshrink(input):
     """x - tanh(x).
 
@@ -275,7 +302,7 @@ def tanhshrink(input):
     return input - ir.tanh(input)
 
 
-@elementwise(promote=SAME, method=False)
+@elementwise(promote=SAME, accepts="int float", method=False)
 def threshold(input, threshold: float, value: float):
     """x where it is above `threshold`, else `value`.
 
@@ -286,7 +313,7 @@ def threshold(input, threshold: float, value: float):
     return ir.where(input <= threshold, value, input)
 
 
-@elementwise(promote=SAME, method=False)
+@elementwise(promote=SAME, accepts="float", method=False)
 def leaky_slopes(input, weight):
     """x where positive, weight * x elsewhere, with broadcasting: what `prelu` applies.
 

@@ -5,12 +5,22 @@ from __future__ import annotations
 from .. import ir
 from .._base import dtypes
 from ..runtime.families import composite, elementwise
-from ..runtime.promotion import INT_DIVISOR, INT_TO_FLOAT, NO_BOOL, SAME, refusing
+from ..runtime.operator import ONE
+from ..runtime.promotion import (
+    INT_DIVISOR,
+    INT_TO_FLOAT,
+    NO_BOOL,
+    SAME,
+    check_fits,
+    check_kind,
+    fitting,
+    refusing,
+    result_type,
+)
 from ..runtime.tensor import Tensor
-from .rounding import floor, trunc
 
 
-@elementwise(promote=SAME, onnx="Add")
+@elementwise(promote=SAME, onnx="Add", numbers=("input", "other"))
 def add(input, other, *, alpha: float = 1):
     """Sum of two tensors: input + alpha * other.
 
@@ -21,7 +31,7 @@ def add(input, other, *, alpha: float = 1):
     return ir.add(input, ir.mul(alpha, other))
 
 
-@elementwise(promote=NO_BOOL, onnx="Sub")
+@elementwise(promote=NO_BOOL, onnx="Sub", numbers=("input", "other"))
 def sub(input, other, *, alpha: float = 1):
     """Difference of two tensors: input - alpha * other.
 
@@ -32,7 +42,7 @@ def sub(input, other, *, alpha: float = 1):
     return ir.sub(input, ir.mul(alpha, other))
 
 
-@elementwise(promote=SAME, onnx="Mul")
+@elementwise(promote=SAME, onnx="Mul", numbers=("input", "other"))
 def mul(input, other):
     """Product of two tensors, element by element.
 
@@ -43,7 +53,7 @@ def mul(input, other):
     return ir.mul(input, other)
 
 
-@elementwise(promote=INT_TO_FLOAT, onnx="Div")
+@elementwise(promote=INT_TO_FLOAT, onnx="Div", numbers=("input", "other"))
 def true_divide(input, other):
     """Quotient of two tensors; integers give floats.
 
@@ -54,7 +64,7 @@ def true_divide(input, other):
     return ir.div(input, other)
 
 
-@elementwise(promote=INT_DIVISOR)
+@elementwise(promote=INT_DIVISOR, numbers=("input", "other"), accepts="int float")
 def floor_divide(input, other):
     """Quotient rounded down.
 
@@ -70,7 +80,33 @@ floor_divide.no_vjp(
 )
 
 
-@composite
+@elementwise(promote=INT_DIVISOR, numbers=("input", "other"), accepts="int float", method=False)
+def quotient_down(input, other):
+    """`div` with rounding_mode="floor": as floor_divide, with gradients of zero."""
+    return ir.floor_divide(input, other)
+
+
+@quotient_down.partials
+def _(out, input, other):
+    return None, None
+
+
+@elementwise(promote=INT_DIVISOR, numbers=("input", "other"), accepts="int float", method=False)
+def quotient_to_zero(input, other):
+    """`div` of floats with rounding_mode="trunc"."""
+    return ir.trunc(ir.div(input, other))
+
+
+@elementwise(promote=INT_DIVISOR, numbers=("input", "other"), accepts="int", method=False)
+def integer_quotient(input, other):
+    """`div` of integers with rounding_mode="trunc": what is left when the remainder of that kind is gone."""
+    return ir.floor_divide(ir.sub(input, ir.fmod(input, other)), other)
+
+
+integer_quotient.no_vjp("defined on integers only")
+
+
+@composite(numbers=("input", "other"))
 def div(input: Tensor, other: Tensor | float, *, rounding_mode: str | None = None):
     """Quotient of two tensors, rounded towards zero ("trunc"), down ("floor") or not at all (None).
 
@@ -81,28 +117,16 @@ def div(input: Tensor, other: Tensor | float, *, rounding_mode: str | None = Non
     if rounding_mode is None:
         return true_divide(input, other)
     if rounding_mode == "floor":
-        return (
-            floor(true_divide(input, other))
-            if _is_float(input, other)
-            else floor_divide(input, other)
-        )
+        return quotient_down(input, other)
     if rounding_mode == "trunc":
-        if _is_float(input, other):
-            return trunc(true_divide(input, other))
-        return (input - fmod(input, other)) // other
+        whole = result_type(input, other).category <= dtypes.INT
+        return integer_quotient(input, other) if whole else quotient_to_zero(input, other)
     raise RuntimeError(
         f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '{rounding_mode}'"
     )
 
 
-def _is_float(*operands: object) -> bool:
-    return any(
-        isinstance(x, float) or (isinstance(x, Tensor) and x.dtype.is_floating_point)
-        for x in operands
-    )
-
-
-@elementwise(promote=INT_DIVISOR)
+@elementwise(promote=INT_DIVISOR, numbers=ONE, accepts="int float")
 def remainder(input, other):
     """Remainder of the division rounded down; it has the sign of `other`, as Python's %.
 
@@ -113,7 +137,7 @@ def remainder(input, other):
     return ir.remainder(input, other)
 
 
-@elementwise(promote=INT_DIVISOR)
+@elementwise(promote=INT_DIVISOR, numbers=("other",), accepts="int float")
 def fmod(input, other):
     """Remainder of the division rounded towards zero; it has the sign of `input`, as C's fmod.
 
@@ -194,7 +218,19 @@ def reciprocal(input):
     return ir.reciprocal(input)
 
 
-@elementwise(promote=SAME, onnx="Pow")
+def _powers(op, arrays, attrs):
+    """As SAME. A number must fit into the dtype; integers have no negative power but of 1 and -1."""
+    made = SAME(op, fitting(op, arrays, attrs), attrs)
+    exponent = made[1]
+    target = result_type(*made)
+    if target.category == dtypes.BOOL and not isinstance(exponent, bool):
+        raise NotImplementedError('"pow" not implemented for bool')
+    if type(exponent) is int and exponent < 0 and target.category == dtypes.INT:
+        raise RuntimeError("Integers to negative integer powers are not allowed.")
+    return made
+
+
+@elementwise(promote=_powers, onnx="Pow", numbers=ONE)
 def pow(input, exponent):
     """Each element to the power of `exponent`.
 
@@ -205,7 +241,7 @@ def pow(input, exponent):
     return ir.pow(input, exponent)
 
 
-@elementwise(promote=SAME, onnx="Max")
+@elementwise(promote=refusing("complex"), onnx="Max")
 def maximum(input, other):
     """The larger of two elements; NaN if either is NaN. Ties share the gradient.
 
@@ -216,7 +252,7 @@ def maximum(input, other):
     return ir.maximum(input, other)
 
 
-@elementwise(promote=SAME, onnx="Min")
+@elementwise(promote=refusing("complex"), onnx="Min")
 def minimum(input, other):
     """The smaller of two elements; NaN if either is NaN. Ties share the gradient.
 
@@ -227,7 +263,17 @@ def minimum(input, other):
     return ir.minimum(input, other)
 
 
-@elementwise(promote=SAME, method=False)
+def _bounded(op, arrays, attrs):
+    """The result type of input and bounds, into which the bounds must fit."""
+    bounds = [v for v in attrs.values() if v is not None]
+    target = result_type(*arrays, *bounds)
+    check_kind(op, target)
+    for v in bounds:
+        check_fits(v, target)
+    return tuple([a.to(target) for a in arrays])
+
+
+@elementwise(promote=_bounded, accepts="int float", method=False)
 def clamp_number(input, *, min: float | None = None, max: float | None = None):
     """`clamp` between numbers: one pass, gradient 1 inside and on the bounds."""
     out = input
@@ -249,9 +295,45 @@ def _(out, input, *, min, max):
     return (1,) if inside is True else (ir.where(inside, 1.0, 0.0),)
 
 
-@composite
+@elementwise(promote=SAME, accepts="bool int float", method=False)
+def clamp_low(input, min):
+    """`clamp` by a tensor of lower bounds."""
+    return ir.maximum(input, min)
+
+
+@clamp_low.partials
+def _(out, input, min):
+    return ir.where(input >= min, 1.0, 0.0), ir.where(input < min, 1.0, 0.0)
+
+
+@elementwise(promote=SAME, accepts="bool int float", method=False)
+def clamp_high(input, max):
+    """`clamp` by a tensor of upper bounds."""
+    return ir.minimum(input, max)
+
+
+@clamp_high.partials
+def _(out, input, max):
+    return ir.where(input <= max, 1.0, 0.0), ir.where(input > max, 1.0, 0.0)
+
+
+@elementwise(promote=SAME, accepts="int float", method=False)
+def clamp_between(input, min, max):
+    """`clamp` by tensors of bounds; where they cross, the upper one holds."""
+    return ir.minimum(ir.maximum(input, min), max)
+
+
+@clamp_between.partials
+def _(out, input, min, max):
+    inside = ir.logical_and(input >= min, input <= max)
+    low = ir.logical_and(min < max, input < min)
+    high = ir.logical_or(input > max, max < min)
+    return ir.where(inside, 1.0, 0.0), ir.where(low, 1.0, 0.0), ir.where(high, 1.0, 0.0)
+
+
+@composite(numbers=("min", "max"))
 def clamp(input: Tensor, min: Tensor | float | None = None, max: Tensor | float | None = None):
-    """Elements below `min` become it, elements above `max` become it; the bounds are numbers or tensors.
+    """Elements below `min` become it, elements above `max` become it; both bounds are numbers, or both tensors.
 
     >>> import flambeau
     >>> flambeau.clamp(flambeau.tensor([-1.0, 0.5, 2.0]), 0, 1)
@@ -259,16 +341,24 @@ def clamp(input: Tensor, min: Tensor | float | None = None, max: Tensor | float 
     """
     if min is None and max is None:
         raise RuntimeError("clamp: At least one of 'min' or 'max' must not be None")
-    if isinstance(min, Tensor) or isinstance(max, Tensor):
-        out = input if min is None else maximum(input, min)
-        return out if max is None else minimum(out, max)
-    if isinstance(min, float) or isinstance(max, float):
-        if not input.dtype.is_floating_point:
-            input = input + 0.0
-    return clamp_number(input, min=min, max=max)
+    if not (isinstance(min, Tensor) or isinstance(max, Tensor)):
+        return clamp_number(input, min=min, max=max)
+    if max is None:
+        return clamp_low(input, min)
+    return clamp_high(input, max) if min is None else clamp_between(input, min, max)
 
 
-@elementwise(promote=SAME)
+def _ends(op, arrays, attrs):
+    """All three of one dtype."""
+    first = arrays[0].dtype
+    check_kind(op, first)
+    for name, x in zip(("end", "weight"), arrays[1:]):
+        if isinstance(x, Tensor) and x.dtype is not first:
+            raise RuntimeError(f"expected dtype {first} for `{name}` but got dtype {x.dtype}")
+    return SAME(op, arrays, attrs)
+
+
+@elementwise(promote=_ends, numbers=("weight",), accepts="float complex")
 def lerp(input, end, weight):
     """Linear interpolation: input + weight * (end - input).
 
@@ -276,10 +366,17 @@ def lerp(input, end, weight):
     >>> flambeau.lerp(flambeau.zeros(2), flambeau.ones(2), 0.25)
     tensor([0.2500, 0.2500])
     """
-    return input + weight * (end - input)
+    # From the nearer end, so that weights 0 and 1 give the ends themselves.
+    step = end - input
+    return ir.where(ir.abs(weight) < 0.5, input + weight * step, end - step * (1 - weight))
 
 
-@elementwise(promote=SAME)
+@lerp.partials
+def _(out, input, end, weight):
+    return 1 - weight, weight, end - input
+
+
+@elementwise(promote=SAME, accepts="int float complex")
 def addcmul(input, tensor1, tensor2, *, value: float = 1):
     """input + value * tensor1 * tensor2.
 
@@ -290,7 +387,18 @@ def addcmul(input, tensor1, tensor2, *, value: float = 1):
     return input + ir.mul(value, tensor1 * tensor2)
 
 
-@elementwise(promote=SAME)
+def _true_quotients(op, arrays, attrs):
+    """As SAME, for what divides into floats only."""
+    made = SAME(op, arrays, attrs)
+    if result_type(*made).category < dtypes.FLOAT:
+        raise RuntimeError(
+            "addcdiv: integers are not divided here; convert the inputs to a floating dtype, or write "
+            "input + value * flambeau.div(tensor1, tensor2, rounding_mode='trunc')"
+        )
+    return made
+
+
+@elementwise(promote=_true_quotients)
 def addcdiv(input, tensor1, tensor2, *, value: float = 1):
     """input + value * tensor1 / tensor2.
 

@@ -6,12 +6,12 @@ from .. import ir
 from .._base import dtypes
 from .._base.devices import CPU
 from ..runtime.families import elementwise
-from ..runtime.operator import registry
+from ..runtime.operator import ONE, registry
 from ..runtime.promotion import SAME, TO_BOOL, only
 from ..runtime.tensor import Tensor
 
 
-@elementwise(promote=SAME, result="bool", onnx="Equal")
+@elementwise(promote=SAME, result="bool", onnx="Equal", numbers=("other",))
 def eq(input, other):
     """Whether the elements are equal.
 
@@ -22,7 +22,7 @@ def eq(input, other):
     return ir.eq(input, other)
 
 
-@elementwise(promote=SAME, result="bool")
+@elementwise(promote=SAME, result="bool", numbers=("other",))
 def ne(input, other):
     """Whether the elements differ.
 
@@ -33,7 +33,9 @@ def ne(input, other):
     return ir.ne(input, other)
 
 
-@elementwise(promote=SAME, result="bool", onnx="Less")
+@elementwise(
+    promote=SAME, result="bool", onnx="Less", numbers=("other",), accepts="bool int float"
+)
 def lt(input, other):
     """Whether input < other.
 
@@ -44,7 +46,9 @@ def lt(input, other):
     return ir.lt(input, other)
 
 
-@elementwise(promote=SAME, result="bool", onnx="LessOrEqual")
+@elementwise(
+    promote=SAME, result="bool", onnx="LessOrEqual", numbers=("other",), accepts="bool int float"
+)
 def le(input, other):
     """Whether input <= other.
 
@@ -55,7 +59,9 @@ def le(input, other):
     return ir.le(input, other)
 
 
-@elementwise(promote=SAME, result="bool", onnx="Greater")
+@elementwise(
+    promote=SAME, result="bool", onnx="Greater", numbers=("other",), accepts="bool int float"
+)
 def gt(input, other):
     """Whether input > other.
 
@@ -66,7 +72,9 @@ def gt(input, other):
     return ir.gt(input, other)
 
 
-@elementwise(promote=SAME, result="bool", onnx="GreaterOrEqual")
+@elementwise(
+    promote=SAME, result="bool", onnx="GreaterOrEqual", numbers=("other",), accepts="bool int float"
+)
 def ge(input, other):
     """Whether input >= other.
 
@@ -154,7 +162,7 @@ def logical_not(input):
     return ir.logical_not(input)
 
 
-@elementwise(promote=SAME)
+@elementwise(promote=SAME, numbers=ONE, accepts="bool int")
 def bitwise_and(input, other):
     """Bitwise and of integers; logical and of bools.
 
@@ -168,7 +176,7 @@ def bitwise_and(input, other):
 bitwise_and.no_vjp("defined on integers only")
 
 
-@elementwise(promote=SAME)
+@elementwise(promote=SAME, numbers=ONE, accepts="bool int")
 def bitwise_or(input, other):
     """Bitwise or of integers; logical or of bools.
 
@@ -182,7 +190,7 @@ def bitwise_or(input, other):
 bitwise_or.no_vjp("defined on integers only")
 
 
-@elementwise(promote=SAME)
+@elementwise(promote=SAME, numbers=ONE, accepts="bool int")
 def bitwise_xor(input, other):
     """Bitwise xor of integers; logical xor of bools.
 
@@ -196,7 +204,7 @@ def bitwise_xor(input, other):
 bitwise_xor.no_vjp("defined on integers only")
 
 
-@elementwise(promote=SAME)
+@elementwise(promote=SAME, accepts="bool int")
 def bitwise_not(input):
     """Bitwise not of integers; logical not of bools.
 
@@ -210,19 +218,28 @@ def bitwise_not(input):
 bitwise_not.no_vjp("defined on integers only")
 
 
+def new_number(value, dtype, device):
+    """A number as a 0-d tensor."""
+    return registry["fill_new"].public(shape=(), value=value, dtype=dtype, device=device)
+
+
+CONDITIONS = (dtypes.bool_, dtypes.uint8)
+
+
 def _choices(op, arrays, attrs):
     """Both choices in one dtype: of two numbers their own, not the condition's."""
     condition, *choices = arrays
+    if isinstance(condition, Tensor) and condition.dtype not in CONDITIONS:
+        raise RuntimeError(
+            f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype.name}"
+        )
     if not any(isinstance(c, Tensor) for c in choices):
-        number = registry["fill_new"].public
         device = condition.device if isinstance(condition, Tensor) else CPU
-        choices = [
-            number(shape=(), value=c, dtype=dtypes.of_number(c), device=device) for c in choices
-        ]
+        choices = [new_number(c, dtypes.of_number(c), device) for c in choices]
     return only(1, 2)(op, (condition, *choices), attrs)
 
 
-@elementwise(promote=_choices, onnx="Where")
+@elementwise(promote=_choices, onnx="Where", numbers=("input", "other"))
 def where(condition, input, other):
     """Elements of `input` where `condition` holds, of `other` elsewhere; all three broadcast.
 

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import math
 
+from .. import ir
+from .._base import dtypes
 from .._base.checks import check
-from ..runtime.families import composite
-from ..runtime.promotion import result_type
+from ..runtime.families import composite, elementwise
+from ..runtime.operator import ONE
+from ..runtime.promotion import INT_TO_FLOAT, SAME, refusing, result_type
 from ..runtime.tensor import Tensor
-from .arithmetic import abs, clamp, floor_divide, maximum, minimum, mul, pow, sub
-from .comparison import isnan, where
+from .arithmetic import clamp, mul, pow, sub
+from .comparison import where
 from .complex import complex as joined
-from .exponential import exp, exp2, log1p, log2
-from .rounding import trunc
 from .trigonometry import atan2, cos, sin
 
 
-@composite
+@composite(numbers=("min",))
 def clamp_min(input: Tensor, min: Tensor | float):
     """Elements below `min` become it.
 
@@ -27,7 +28,7 @@ def clamp_min(input: Tensor, min: Tensor | float):
     return clamp(input, min=min)
 
 
-@composite
+@composite(numbers=("max",))
 def clamp_max(input: Tensor, max: Tensor | float):
     """Elements above `max` become it.
 
@@ -52,36 +53,35 @@ def positive(input: Tensor):
     return input
 
 
-@composite
-def signbit(input: Tensor):
+@elementwise(promote=SAME, result="bool", accepts="bool int float", inplace=False)
+def signbit(input):
     """Whether the sign is set: for numbers below zero, and for -0.0.
 
     >>> import flambeau
     >>> flambeau.signbit(flambeau.tensor([-1.0, -0.0, 0.0]))
     tensor([ True,  True, False])
     """
-    check(not input.dtype.is_complex, lambda: "signbit is not implemented for complex tensors.")
-    if not input.dtype.is_floating_point:
-        return input < 0
-    return (input < 0) | ((input == 0) & (1 / input < 0))
+    return ir.signbit(input)
 
 
-@composite
-def copysign(input: Tensor, other: Tensor | float):
+@elementwise(promote=INT_TO_FLOAT, accepts="float", numbers=("other",))
+def copysign(input, other):
     """The size of `input` with the sign of `other`.
 
     >>> import flambeau
     >>> flambeau.copysign(flambeau.tensor([1.0, -2.0]), flambeau.tensor([-1.0, 1.0]))
     tensor([-1.,  2.])
     """
-    size = abs(input if input.dtype.is_floating_point else input * 1.0)
-    if not isinstance(other, Tensor):
-        return -size if math.copysign(1.0, other) < 0 else size
-    return where(signbit(other), -size, size)
+    return ir.copysign(input, other)
 
 
-@composite
-def deg2rad(input: Tensor):
+def _real_angles(op, arrays, attrs):
+    """As INT_TO_FLOAT, for real numbers."""
+    return INT_TO_FLOAT(op, refusing("complex")(op, arrays, attrs), attrs)
+
+
+@elementwise(promote=_real_angles)
+def deg2rad(input):
     """Degrees as radians.
 
     >>> import flambeau
@@ -91,8 +91,8 @@ def deg2rad(input: Tensor):
     return input * (math.pi / 180)
 
 
-@composite
-def rad2deg(input: Tensor):
+@elementwise(promote=_real_angles)
+def rad2deg(input):
     """Radians as degrees.
 
     >>> import flambeau
@@ -102,51 +102,51 @@ def rad2deg(input: Tensor):
     return input * (180 / math.pi)
 
 
-@composite
-def frac(input: Tensor):
+@elementwise(promote=SAME, accepts="float")
+def frac(input):
     """What is left of each element without its whole part; it keeps the sign.
 
     >>> import flambeau
     >>> flambeau.frac(flambeau.tensor([1.25, -1.25]))
     tensor([ 0.2500, -0.2500])
     """
-    return input - trunc(input)
+    return input - ir.trunc(input)
 
 
-@composite
-def fmax(input: Tensor, other: Tensor):
+@elementwise(promote=refusing("complex"), inplace=False)
+def fmax(input, other):
     """The larger of two elements; of a number and NaN the number.
 
     >>> import flambeau
     >>> flambeau.fmax(flambeau.tensor([1.0, float("nan")]), flambeau.tensor([2.0, 3.0]))
     tensor([2., 3.])
     """
-    return where(isnan(input), other, where(isnan(other), input, maximum(input, other)))
+    return ir.fmax(input, other)
 
 
-@composite
-def fmin(input: Tensor, other: Tensor):
+@elementwise(promote=refusing("complex"), inplace=False)
+def fmin(input, other):
     """The smaller of two elements; of a number and NaN the number.
 
     >>> import flambeau
     >>> flambeau.fmin(flambeau.tensor([1.0, float("nan")]), flambeau.tensor([2.0, 3.0]))
     tensor([1., 3.])
     """
-    return where(isnan(input), other, where(isnan(other), input, minimum(input, other)))
+    return ir.fmin(input, other)
 
 
-@composite
-def hypot(input: Tensor, other: Tensor):
+@elementwise(promote=SAME, accepts="float")
+def hypot(input, other):
     """sqrt(input² + other²), the long side of a right triangle.
 
     >>> import flambeau
     >>> flambeau.hypot(flambeau.tensor([3.0]), flambeau.tensor([4.0]))
     tensor([5.])
     """
-    return (input * input + other * other) ** 0.5
+    return ir.hypot(input, other)
 
 
-@composite
+@composite(numbers=())
 def ldexp(input: Tensor, other: Tensor):
     """input * 2**other.
 
@@ -154,38 +154,55 @@ def ldexp(input: Tensor, other: Tensor):
     >>> flambeau.ldexp(flambeau.tensor([1.0]), flambeau.tensor([3]))
     tensor([8.])
     """
-    return input * pow(2.0, other)
+    if not input.dtype.is_floating_point:
+        return mul(input, pow(2.0, other))
+    if other.dtype.category == dtypes.BOOL:
+        raise NotImplementedError('"ldexp" not implemented for exponents of dtype bool')
+    if other.dtype.category > dtypes.INT:
+        return mul(input, pow(2.0, other))
+    # In two steps: 2**other itself may be beyond the largest number while the result is not.
+    wide = dtypes.float32 if input.dtype.itemsize == 2 else input.dtype
+    half = other // 2
+    made = input.to(wide) * pow(2.0, half.to(wide)) * pow(2.0, (other - half).to(wide))
+    return made.to(input.dtype)
 
 
-def _apart(input: Tensor, other: Tensor) -> Tensor:
-    """|input - other|, zero also between equal infinities."""
-    same = input == other
-    return where(same, 0.0, abs(where(same, 0.0, input) - where(same, 0.0, other)))
-
-
-@composite
-def logaddexp(input: Tensor, other: Tensor):
+@elementwise(promote=SAME, accepts="float complex", inplace=False)
+def logaddexp(input, other):
     """log(exp(input) + exp(other)) without overflow.
 
     >>> import flambeau
     >>> flambeau.logaddexp(flambeau.tensor([1000.0]), flambeau.tensor([1000.0]))
     tensor([1000.6932])
     """
-    return maximum(input, other) + log1p(exp(-_apart(input, other)))
+    high, low = ir.where(input < other, other, input), ir.where(input < other, input, other)
+    return ir.where(ir.eq(high, low), high + math.log(2), high + ir.log1p(ir.exp(low - high)))
 
 
-@composite
-def logaddexp2(input: Tensor, other: Tensor):
+@logaddexp.partials
+def _(out, input, other):
+    return 1 / (1 + ir.exp(other - input)), 1 / (1 + ir.exp(input - other))
+
+
+@elementwise(promote=SAME, accepts="float", inplace=False)
+def logaddexp2(input, other):
     """log2(2**input + 2**other) without overflow.
 
     >>> import flambeau
     >>> flambeau.logaddexp2(flambeau.tensor([1000.0]), flambeau.tensor([1000.0]))
     tensor([1001.])
     """
-    return maximum(input, other) + log2(1 + exp2(-_apart(input, other)))
+    high, low = ir.where(input < other, other, input), ir.where(input < other, input, other)
+    above = ir.log1p(ir.exp2(low - high)) / math.log(2)
+    return ir.where(ir.eq(high, low), high + 1, high + above)
 
 
-@composite
+@logaddexp2.partials
+def _(out, input, other):
+    return 1 / (1 + ir.exp2(other - input)), 1 / (1 + ir.exp2(input - other))
+
+
+@composite(numbers=())
 def heaviside(input: Tensor, values: Tensor):
     """0 below zero, 1 above, `values` at zero.
 
@@ -193,6 +210,10 @@ def heaviside(input: Tensor, values: Tensor):
     >>> flambeau.heaviside(flambeau.tensor([-1.0, 0.0, 2.0]), flambeau.tensor([0.5]))
     tensor([0.0000, 0.5000, 1.0000])
     """
+    check(
+        not (input.dtype.is_complex or values.dtype.is_complex),
+        lambda: "heaviside is not yet implemented for complex tensors.",
+    )
     check(
         input.dtype is values.dtype,
         lambda: "heaviside is not yet implemented for tensors with different dtypes.",
@@ -235,7 +256,7 @@ def isreal(input: Tensor):
     return input.imag == 0 if input.dtype.is_complex else (input == input) | True
 
 
-@composite
+@composite(numbers=ONE)
 def float_power(input: Tensor | float, exponent: Tensor | float):
     """`pow` in double precision.
 
@@ -243,16 +264,16 @@ def float_power(input: Tensor | float, exponent: Tensor | float):
     >>> flambeau.float_power(flambeau.tensor([2, 3]), 2)
     tensor([4., 9.], dtype=flambeau.float64)
     """
+    complex = result_type(input, exponent).is_complex
+    target = dtypes.complex128 if complex else dtypes.float64
 
     def wide(x: Tensor | float) -> Tensor | float:
-        if not isinstance(x, Tensor):
-            return x
-        return x.to(result_type(x).to_complex()) if x.dtype.is_complex else x.double()
+        return x.to(target) if isinstance(x, Tensor) else x
 
     return pow(wide(input), wide(exponent))
 
 
-@composite
+@composite(numbers=("other",))
 def rsub(input: Tensor, other: Tensor | float, *, alpha: float = 1):
     """other - alpha * input.
 
@@ -263,40 +284,64 @@ def rsub(input: Tensor, other: Tensor | float, *, alpha: float = 1):
     return sub(other, input, alpha=alpha)
 
 
-@composite
-def bitwise_left_shift(input: Tensor, other: Tensor | int):
+@elementwise(promote=SAME, accepts="int", numbers=ONE)
+def bitwise_left_shift(input, other):
     """Bits moved `other` places up.
 
     >>> import flambeau
     >>> flambeau.bitwise_left_shift(flambeau.tensor([1, 3]), 2)
     tensor([ 4, 12])
     """
-    return mul(input, pow(2, other))
+    return ir.bitwise_left_shift(input, other)
 
 
-@composite
-def bitwise_right_shift(input: Tensor, other: Tensor | int):
+bitwise_left_shift.no_vjp("defined on integers only")
+
+
+@elementwise(promote=SAME, accepts="int", numbers=ONE)
+def bitwise_right_shift(input, other):
     """Bits moved `other` places down; the sign stays.
 
     >>> import flambeau
     >>> flambeau.bitwise_right_shift(flambeau.tensor([4, -8]), 2)
     tensor([ 1, -2])
     """
-    return floor_divide(input, pow(2, other))
+    return ir.bitwise_right_shift(input, other)
 
 
-@composite
-def sinc(input: Tensor):
+bitwise_right_shift.no_vjp("defined on integers only")
+
+
+@elementwise(promote=INT_TO_FLOAT)
+def sinc(input):
     """sin(pi x) / (pi x), and 1 at zero.
 
     >>> import flambeau
     >>> flambeau.sinc(flambeau.tensor([0.0, 0.5]))
     tensor([1.0000, 0.6366])
     """
-    x = input * math.pi
-    zero = x == 0
-    safe = where(zero, 1.0, x)
-    return where(zero, 1.0, sin(safe) / safe)
+    angle = input * math.pi
+    zero = ir.eq(input, 0)
+    return ir.where(zero, 1.0, ir.sin(angle) / ir.where(zero, 1.0, angle))
+
+
+@sinc.partials
+def _(out, input):
+    angle = input * math.pi
+    flat = ir.eq(input * angle, 0)
+    slope = (ir.cos(angle) * angle - ir.sin(angle)) / ir.where(flat, 1.0, input * angle)
+    return (ir.where(flat, 0.0, slope),)
+
+
+@elementwise(promote=INT_TO_FLOAT, accepts="float", method=False)
+def angle_of_real(input):
+    """`angle` of real numbers: 0, pi for those below zero, NaN of NaN."""
+    return ir.where(ir.isnan(input), input, ir.where(input < 0, math.pi, 0.0))
+
+
+@angle_of_real.partials
+def _(out, input):
+    return (None,)
 
 
 @composite
@@ -307,13 +352,10 @@ def angle(input: Tensor):
     >>> flambeau.angle(flambeau.tensor([1.0, -1.0]))
     tensor([0.0000, 3.1416])
     """
-    if input.dtype.is_complex:
-        return atan2(input.imag, input.real)
-    x = (input if input.dtype.is_floating_point else input * 1.0).detach()
-    return where(isnan(x), x, where(x < 0, math.pi, x * 0))
+    return atan2(input.imag, input.real) if input.dtype.is_complex else angle_of_real(input)
 
 
-@composite(method=False)
+@composite(method=False, numbers=())
 def polar(abs: Tensor, angle: Tensor):
     """Complex numbers from their sizes and angles.
 

@@ -108,7 +108,7 @@ def rsqrt(input):
     return ir.rsqrt(input)
 
 
-@elementwise(promote=INT_TO_FLOAT, onnx="Erf")
+@elementwise(promote=INT_TO_FLOAT, accepts="float", onnx="Erf")
 def erf(input):
     """Error function of each element: 2 / sqrt(pi) times the integral of exp(-t^2) from 0.
 
@@ -119,7 +119,7 @@ def erf(input):
     return ir.erf(input)
 
 
-@elementwise(promote=INT_TO_FLOAT)
+@elementwise(promote=INT_TO_FLOAT, accepts="float")
 def erfc(input):
     """1 - erf(x), accurate for large x.
 
@@ -130,7 +130,7 @@ def erfc(input):
     return ir.erfc(input)
 
 
-@elementwise(promote=INT_TO_FLOAT)
+@elementwise(promote=INT_TO_FLOAT, accepts="float")
 def logit(input, eps: float | None = None):
     """Log-odds of each element, log(x / (1 - x)); with `eps`, x is first kept within [eps, 1 - eps].
 

@@ -1,30 +1,56 @@
-"""Elementwise composites that do not fit a narrower file."""
+"""Elementwise functions that do not fit a narrower file."""
 
 from __future__ import annotations
 
 import math
 
-from ..runtime.families import composite
+from .. import ir
+from .._base import dtypes
+from .._base.limits import finfo
+from ..runtime.families import composite, elementwise
+from ..runtime.operator import ONE
+from ..runtime.promotion import INT_TO_FLOAT, SAME, check_fits
 from ..runtime.tensor import Tensor
-from .comparison import isfinite, isnan, where
-from .creation import ones_like, zeros_like
+from .comparison import isfinite, isnan, new_number, where
+from .complex import complex
 
 
-@composite
+@composite(numbers=("value",))
 def masked_fill(input: Tensor, mask: Tensor, value: Tensor | float):
-    """`input` with `value` where `mask` (bool, broadcast to input) holds.
+    """`input` with `value`, a number or a 0-d tensor, where `mask` (bool, broadcast to input) holds.
 
     >>> import flambeau
     >>> flambeau.masked_fill(flambeau.ones(2), flambeau.tensor([True, False]), 5)
     tensor([5., 1.])
     """
-    if mask.dtype.name != "bool":
+    if mask.dtype is not dtypes.bool_:
         raise RuntimeError(
             f"masked_fill only supports boolean masks, but got mask with dtype {mask.dtype.name}"
         )
-    if isinstance(value, (int, float)) and input.dtype.is_floating_point:
-        value = float(value)
-    return where(mask, value, input)
+    dtype = input.dtype
+    if not isinstance(value, Tensor):
+        check_fits(value, dtype)
+        return where(mask, new_number(value, dtype, input.device), input)
+    if value.ndim:
+        raise RuntimeError(
+            "masked_fill only supports a 0-dimensional value tensor, but got tensor with "
+            f"{value.ndim} dimension(s)."
+        )
+    if value.dtype.is_complex and dtype.category < dtypes.COMPLEX:
+        check_fits(value.item(), dtype)
+    return where(mask, value if value.dtype is dtype else value.to(dtype), input)
+
+
+@elementwise(promote=SAME, method=False)
+def finite_numbers(input, nan: float, high: float, low: float):
+    """`nan_to_num` of real numbers."""
+    bounded = ir.where(ir.eq(input, math.inf), high, ir.where(ir.eq(input, -math.inf), low, input))
+    return ir.where(ir.isnan(input), nan, bounded)
+
+
+@finite_numbers.partials
+def _(out, input, nan, high, low):
+    return (ir.where(ir.isfinite(input), 1.0, 0.0),)
 
 
 @composite
@@ -40,18 +66,21 @@ def nan_to_num(
     >>> flambeau.nan_to_num(flambeau.tensor([float("nan"), 1.0]))
     tensor([0., 1.])
     """
-    if not input.dtype.is_floating_point:
-        return input + 0
-    largest = {2: 65504.0, 4: 3.4028234663852886e38, 8: 1.7976931348623157e308}[
-        input.dtype.itemsize
-    ]
-    out = where(isnan(input), 0.0 if nan is None else float(nan), input)
-    top = largest if posinf is None else float(posinf)
-    bottom = -largest if neginf is None else float(neginf)
-    return where(isfinite(out), out, where(out > 0, top, bottom))
+    if input.dtype.category < dtypes.FLOAT:
+        return input.clone()
+    if input.dtype.is_complex:
+        parts = (nan_to_num(part, nan, posinf, neginf) for part in (input.real, input.imag))
+        return complex(*parts)
+    largest = finfo(input.dtype).max
+    return finite_numbers(
+        input,
+        0.0 if nan is None else float(nan),
+        largest if posinf is None else float(posinf),
+        -largest if neginf is None else float(neginf),
+    )
 
 
-@composite
+@composite(numbers=())
 def isclose(
     input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
 ):
@@ -63,25 +92,35 @@ def isclose(
     """
     if input.dtype is not other.dtype:
         raise RuntimeError(f"{input.dtype} did not match {other.dtype}")
+    for name, value in (("rtol", rtol), ("atol", atol)):
+        if not value >= 0:
+            raise RuntimeError(f"{name} must be greater than or equal to zero, but got {value}")
     close = input == other
-    if input.dtype.is_floating_point or input.dtype.is_complex:
-        near = (input - other).abs() <= atol + rtol * other.abs()
-        close = close | (near & isfinite(input) & isfinite(other))
-        if equal_nan:
-            close = close | (isnan(input) & isnan(other))
+    if equal_nan and input.dtype.category >= dtypes.FLOAT:
+        close = close | (isnan(input) & isnan(other))
+    if rtol == 0 and atol == 0:
         return close
-    return close | ((input - other).abs() <= atol + rtol * other.abs())
+    if input.dtype.category < dtypes.FLOAT:
+        input, other = (x.to(dtypes.get_default_dtype()) for x in (input, other))
+    distance = (input - other).abs()
+    return close | (isfinite(distance) & (distance <= atol + (rtol * other).abs()))
 
 
-@composite
-def xlogy(input: Tensor, other: Tensor):
+def _vanishes(input, other):
+    return ir.logical_and(ir.eq(input, 0), ir.logical_not(ir.isnan(other)))
+
+
+@elementwise(promote=INT_TO_FLOAT, accepts="float", numbers=ONE)
+def xlogy(input, other):
     """input * log(other), 0 where input is 0.
 
     >>> import flambeau
     >>> flambeau.xlogy(flambeau.tensor([0.0, 1.0]), flambeau.tensor([0.0, 1.0]))
     tensor([0., 0.])
     """
-    zero = (input == 0) & ~other.isnan() if isinstance(other, Tensor) else input == 0
-    if not isinstance(other, Tensor):
-        return input * math.log(other)
-    return where(zero, zeros_like(input), input * where(zero, ones_like(other), other).log())
+    return ir.where(_vanishes(input, other), 0.0, input * ir.log(other))
+
+
+@xlogy.partials
+def _(out, input, other):
+    return ir.where(_vanishes(input, other), 0.0, ir.log(other)), input / other

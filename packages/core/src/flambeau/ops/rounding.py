@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from .. import ir
+from .._base import dtypes
 from ..runtime.families import elementwise
-from ..runtime.promotion import refusing
-
-ROUNDED = refusing("bool", "complex")
+from ..runtime.promotion import SAME
 
 
-@elementwise(promote=ROUNDED, onnx="Floor")
+def _decimals(op, arrays, attrs):
+    """As SAME; integers have no decimals to round to."""
+    made = SAME(op, arrays, attrs)
+    if attrs["decimals"] and made[0].dtype.category <= dtypes.INT:
+        raise NotImplementedError(
+            f'"round" with decimals not implemented for {made[0].dtype.name}; it takes float dtypes'
+        )
+    return made
+
+
+@elementwise(promote=SAME, accepts="int float", onnx="Floor")
 def floor(input):
     """The largest integer not above each element.
 
@@ -20,7 +29,7 @@ def floor(input):
     return ir.floor(input)
 
 
-@elementwise(promote=ROUNDED, onnx="Ceil")
+@elementwise(promote=SAME, accepts="int float", onnx="Ceil")
 def ceil(input):
     """The smallest integer not below each element.
 
@@ -31,7 +40,7 @@ def ceil(input):
     return ir.ceil(input)
 
 
-@elementwise(promote=ROUNDED)
+@elementwise(promote=SAME, accepts="int float")
 def trunc(input):
     """Each element without its fraction.
 
@@ -42,7 +51,7 @@ def trunc(input):
     return ir.trunc(input)
 
 
-@elementwise(promote=ROUNDED, onnx="Round")
+@elementwise(promote=_decimals, accepts="int float", onnx="Round")
 def round(input, *, decimals: int = 0):
     """Each element rounded to `decimals` places, halves to even.
 
@@ -50,5 +59,5 @@ def round(input, *, decimals: int = 0):
     >>> flambeau.round(flambeau.tensor([0.5, 1.5, 2.4]))
     tensor([0., 2., 2.])
     """
-    scale = ir.pow(10.0, decimals)
-    return ir.div(ir.round(ir.mul(input, scale)), scale)
+    up, down = ir.pow(10.0, ir.maximum(decimals, 0)), ir.pow(10.0, ir.maximum(ir.neg(decimals), 0))
+    return ir.div(ir.mul(ir.round(ir.div(ir.mul(input, up), down)), down), up)

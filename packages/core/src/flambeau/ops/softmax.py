@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .._base import dtypes
 from .._base.checks import wrap_dim
+from ..runtime.elementwise import in_opmath
 from ..runtime.families import composite, primitive
 from ..runtime.meta import Meta
 from ..runtime.promotion import TO_DTYPE
@@ -13,13 +14,15 @@ from ..runtime.tensor import Tensor
 def _check(name: str, input: Meta, dim: int) -> Meta:
     wrap_dim(dim, input.ndim)
     if not input.dtype.is_floating_point:
-        raise NotImplementedError(
-            f'"{name}" not implemented for {input.dtype.name}; expected a floating dtype'
-        )
+        raise _not_implemented(name, input.dtype.name)
     return input
 
 
-@primitive(promote=TO_DTYPE, onnx="Softmax")
+def _not_implemented(name: str, found: str) -> NotImplementedError:
+    return NotImplementedError(f'"{name}" not implemented for {found}; it takes float dtypes')
+
+
+@primitive(promote=TO_DTYPE, onnx="Softmax", opmath=True)
 def softmax(input: Meta, dim: int, *, dtype: dtypes.dtype | None = None):
     """exp(x) over the sum of exp(x) along `dim`.
 
@@ -44,16 +47,17 @@ def _(xp, x, *, dim, dtype):
 
 
 def _needs_float(name, x):
-    if x.dtype.kind in "iub":
-        raise NotImplementedError(
-            f'"{name}" not implemented for {x.dtype.name}; expected a floating dtype'
-        )
+    if x.dtype.kind in "iubc":
+        raise _not_implemented(name, x.dtype.name)
 
 
 @softmax.vjp
 def _(g, out, _x, *, dim):
-    weighted = g * out
-    return weighted - out * weighted.sum(dim, True) if out.ndim else weighted * 0
+    def rule(g: Tensor, out: Tensor) -> Tensor:
+        weighted = g * out
+        return weighted - out * weighted.sum(dim, True) if out.ndim else weighted * 0
+
+    return in_opmath(rule, g, out)
 
 
 @softmax.batch
@@ -61,7 +65,7 @@ def _(size, batched, x, *, dim, dtype):
     return softmax(x, wrap_dim(dim, x.ndim - 1) + 1) if x.ndim > 1 else x * 0 + 1
 
 
-@primitive(promote=TO_DTYPE, onnx="LogSoftmax")
+@primitive(promote=TO_DTYPE, onnx="LogSoftmax", opmath=True)
 def log_softmax(input: Meta, dim: int, *, dtype: dtypes.dtype | None = None):
     """log(softmax(x)), without losing the small ones.
 
@@ -86,7 +90,10 @@ def _(xp, x, *, dim, dtype):
 
 @log_softmax.vjp
 def _(g, out, _x, *, dim):
-    return g - out.exp() * g.sum(dim, True) if out.ndim else g * 0
+    def rule(g: Tensor, out: Tensor) -> Tensor:
+        return g - out.exp() * g.sum(dim, True) if out.ndim else g * 0
+
+    return in_opmath(rule, g, out)
 
 
 @log_softmax.batch

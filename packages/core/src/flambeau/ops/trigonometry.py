@@ -139,7 +139,7 @@ def atanh(input):
     return ir.atanh(input)
 
 
-@elementwise(promote=INT_TO_FLOAT)
+@elementwise(promote=INT_TO_FLOAT, accepts="float")
 def atan2(input, other):
     """The angle of the point (other, input), in (-pi, pi].
 

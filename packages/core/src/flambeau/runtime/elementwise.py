@@ -33,6 +33,8 @@ class Program:
         self.fixed = {n: v for n, v in attrs.items() if not symbolic(v)}
         values = {n: ir.var(n) for n in arrays} | {n: ir.param(n) for n in self.params} | self.fixed
         self.expr: ir.Expr = ir.as_expr(op.body(**values))
+        # float16 and bfloat16 are computed in float32 then: each step of the expression would round
+        self.compound = any(a.op != "var" for a in self.expr.args)
         self._kernel: Callable[..., Any] | None = None
         self._partials: tuple[ir.Expr | None, ...] | None = None
         self._reads: dict[tuple[bool, ...], set[str]] = {}
@@ -124,21 +126,16 @@ class ElementwiseRule:
     def kernel(self, xp: Any, *arrays: Any, **attrs: Any) -> Any:
         """The expression on raw arrays, in the result's dtype."""
         program = self.program(attrs)
+        found = input_dtype(arrays)
+        if found.itemsize == 2 and is_half(found):
+            if program.compound or any(isinstance(a, float) for a in arrays):
+                arrays = tuple([widened(a) for a in arrays])
         made = program.kernel(xp, *arrays, *[attrs[p] for p in program.params])
-        expected = self.dtype_of(arrays)
+        result = self.op.result
+        expected = _BOOL if result == "bool" else result(found) if callable(result) else found
         if getattr(made, "dtype", None) is not expected:
             made = xp.asarray(made, dtype=expected)
         return made
-
-    def dtype_of(self, arrays: Sequence[Any]) -> np.dtype:
-        """The result's NumPy dtype: bool for predicates, the inputs' otherwise."""
-        result = self.op.result
-        if result == "bool":
-            return _BOOL
-        found = next((a.dtype for a in reversed(arrays) if hasattr(a, "dtype")), None)
-        if found is None:
-            found = dtypes.of_number(next(a for a in arrays if a is not None)).numpy
-        return result(found) if callable(result) else found
 
     # -- the tape's side ----------------------------------------------------------------------------------------------
 
@@ -165,7 +162,7 @@ class ElementwiseRule:
         if (
             type(ga) is ndarray
             and node.saved is not tape.FREED
-            and ((d := ga.dtype) is _F32 or d is _F64 or d.kind != "c")
+            and ((d := ga.dtype) is _F32 or d is _F64 or (d.kind != "c" and not is_half(d)))
         ):
             if ga.size >= self.large_from:
                 made = self.large(node, ga)
@@ -189,6 +186,10 @@ class ElementwiseRule:
         program = self.program(node.attrs)
         saved = tape.unpack(node)
         out = tape.unpack_result(node)
+        narrow = g.dtype if g.dtype in HALVES else None
+        if narrow is not None:  # rounded once, at the end, as the result was
+            g, out = in_float32(g), in_float32(out)
+            saved = tuple([in_float32(a) for a in saved])
         values = dict(zip(self.names, saved)) | node.attrs | {"out": out}
         result: list[Any] = []
         call = operators_like(g)
@@ -199,7 +200,9 @@ class ElementwiseRule:
             if (
                 p is None
             ):  # flat almost everywhere (floor, sign): zero, as PyTorch says, not "no gradient"
-                result.append((g if node.same else sum_to(g, a)) * 0)
+                gi = g * 0
+                gi = gi if node.same else sum_to(gi, a)
+                result.append(gi if narrow is None else gi.to(narrow))
                 continue
             factor = ir.evaluate(p, values, call)
             if isinstance(factor, Tensor) and factor.dtype.is_complex:
@@ -207,7 +210,8 @@ class ElementwiseRule:
             elif isinstance(factor, complex):
                 factor = factor.conjugate()
             gi = g if _is_one(factor) else g * factor
-            result.append(gi if node.same else sum_to(gi, a))
+            gi = gi if node.same else sum_to(gi, a)
+            result.append(gi if narrow is None else gi.to(narrow))
         return result
 
     def jvp(self, tangents: Sequence[Any], out: Any, arrays: tuple, attrs: dict[str, Any]) -> Any:
@@ -224,6 +228,60 @@ class ElementwiseRule:
         if total is None:
             return registry["zeros_like"].public(out)
         return total if total.shape == out.shape else total.expand(out.shape)
+
+
+HALVES = (dtypes.float16, dtypes.bfloat16)
+
+
+def is_half(d: np.dtype) -> bool:
+    """Whether a NumPy dtype is float16 or bfloat16 (which NumPy calls void)."""
+    return d.itemsize == 2 and d.kind in "fV"
+
+
+def widened(a: Any) -> Any:
+    """A raw array of float16 or bfloat16 as float32; anything else as it is."""
+    d = getattr(a, "dtype", None)
+    return a if d is None or not is_half(d) else a.astype(_F32)
+
+
+def in_float32(t: Any) -> Any:
+    """The same for tensors."""
+    return (
+        registry["to_dtype"].public(t, dtypes.float32)
+        if isinstance(t, Tensor) and t.dtype in HALVES
+        else t
+    )
+
+
+def in_opmath(rule: Callable[..., Tensor], g: Tensor, *tensors: Any) -> Tensor:
+    """A gradient rule with float16 and bfloat16 computed in float32, and the gradient rounded once."""
+    if g.dtype not in HALVES:
+        return rule(g, *tensors)
+    made = rule(in_float32(g), *map(in_float32, tensors))
+    return registry["to_dtype"].public(made, g.dtype)
+
+
+def rounded_once(kernel: Callable[..., Any]) -> Callable[..., Any]:
+    """The same for a primitive's kernel on raw arrays: whatever comes back in float32 goes back to the half."""
+
+    def call(xp: Any, *arrays: Any, **attrs: Any) -> Any:
+        half = next((a.dtype for a in arrays if is_half(getattr(a, "dtype", _F32))), None)
+        if half is None:
+            return kernel(xp, *arrays, **attrs)
+        made = kernel(xp, *map(widened, arrays), **attrs)
+        if type(made) is tuple:
+            return tuple([m.astype(half) if m.dtype == _F32 else m for m in made])
+        return made.astype(half) if made.dtype == _F32 else made
+
+    return call
+
+
+def input_dtype(arrays: Sequence[Any]) -> np.dtype:
+    """The dtype of raw operands after promotion: that of the last array, or of the first number."""
+    for a in reversed(arrays):
+        if hasattr(a, "dtype"):
+            return a.dtype
+    return dtypes.of_number(next(a for a in arrays if a is not None)).numpy
 
 
 _BOOL, _F32, _F64 = np.dtype(bool), np.dtype("float32"), np.dtype("float64")
@@ -251,10 +309,16 @@ def operators_like(like: Tensor) -> Callable[[str, list], Any]:
     return call
 
 
+# Complex numbers have no order: where a derivative asks for it (pow's, of its exponent), it means the real parts.
+ORDER = ("lt", "le", "gt", "ge")
+
+
 def call_operator(name: str, args: list) -> Any:
     """A scalar function on tensors: the operator of its name. All-number calls stay numbers."""
     if any(isinstance(a, Tensor) for a in args):
-        return registry[name].public(*args)
+        if name in ORDER:
+            args = [a.real if isinstance(a, (Tensor, complex)) else a for a in args]
+        return registry[name].inner(*args)
     from .backend import of_device
 
     return getattr(of_device("cpu").xp, ir.scalars[name].numpy)(*args).item()

@@ -20,7 +20,7 @@ import numpy as np
 
 from .._base.dtypes import dtype
 from . import dispatch, hot, hot_primitive, overrides
-from .elementwise import ElementwiseRule, give_partials
+from .elementwise import ElementwiseRule, give_partials, rounded_once
 from .operator import Operator, add
 from .promotion import accepting, checked, wide
 from .reduce import ReductionKernel
@@ -127,8 +127,21 @@ def view(body: Any = None, /, **options: Any) -> Any:
 
 
 def primitive(body: Any = None, /, **options: Any) -> Any:
-    """An operator with a kernel of its own. The body is the shape and dtype rule, with the argument errors."""
+    """An operator with a kernel of its own. The body is the shape and dtype rule, with the argument errors.
+
+    With `opmath=True` the kernel never sees float16 or bfloat16: it computes in float32, and its result is rounded once.
+    """
     return _decorator(_plain("primitive"), body, options)
+
+
+def _rounding(op: Operator) -> Callable[..., Any]:
+    """The decorator for the kernel of an operator with `opmath=True`."""
+
+    def kernel(rule: Callable[..., Any]) -> Callable[..., Any]:
+        op.kernels[None] = rounded_once(rule)
+        return rule
+
+    return kernel
 
 
 # Under its own name a type checker wants literals.
@@ -149,7 +162,10 @@ def _named(op: Operator) -> type:
 
 def _plain(family: str) -> Callable[..., Public]:
     def make(body: Callable[..., Any], **options: Any) -> Public:
+        opmath = options.pop("opmath", False)
         op = Operator(body, family, **options)
+        if opmath:
+            op.kernel = _rounding(op)  # type: ignore[method-assign]
         if op.outputs:
             op.tags["named"] = _named(op)
         if op.tags.pop("hot", False):

@@ -41,10 +41,13 @@ def make(op: Operator, rule: ElementwiseRule) -> Callable[..., Any] | None:
     if not isinstance(ufunc, np.ufunc):
         return None
     floats = op.promote is INT_TO_FLOAT
-    third = None if floats or op.promote is INT_DIVISOR else I64
+    third = None if floats or op.promote is INT_DIVISOR or not op.takes("int") else I64
+    if not op.takes("float"):
+        return None
     if len(op.arrays) == 1:
         return unary(op, rule, ufunc, third)
-    public = binary(op, rule, ufunc, third, slow(op))
+    first, second = (i not in op.strict for i in op.arrays)
+    public = binary(op, rule, ufunc, third, slow(op), (first, second))
     public.behind = lambda general: binary(op, rule, ufunc, third, general)  # type: ignore[attr-defined]
     return public
 
@@ -59,11 +62,16 @@ def slow(op: Operator) -> Callable[..., Any]:
 
 
 def binary(
-    op: Operator, rule: ElementwiseRule, ufunc: np.ufunc, third: Any, general: Callable[..., Any]
+    op: Operator,
+    rule: ElementwiseRule,
+    ufunc: np.ufunc,
+    third: Any,
+    general: Callable[..., Any],
+    numbers: tuple[bool, bool] = (True, True),
 ) -> Callable[..., Any]:
     """`f(input, other, **kw)` for one binary ufunc; `third` is a further dtype besides the two floats.
 
-    `general` takes every other call. Python's operators have one of their own, which gives NotImplemented for strangers.
+    `numbers` says which of the two may be a Python number. `general` takes every other call. Python's operators have one of their own, which gives NotImplemented for strangers.
     """
     attach = recorder(op, rule)
     attach_number = number_recorder(op, rule)
@@ -92,6 +100,12 @@ def binary(
             return t
         return general(tensor, number) if first else general(number, tensor)
 
+    def refused(tensor: Any, number: float, first: bool) -> Any:
+        return general(tensor, number) if first else general(number, tensor)
+
+    number_first = with_number if numbers[0] else refused
+    number_second = with_number if numbers[1] else refused
+
     def call(input: Any, other: Any, **kw: Any) -> Any:
         try:
             a = input._array
@@ -99,9 +113,9 @@ def binary(
         except AttributeError:
             if not kw:
                 if type(other) is float or type(other) is int:
-                    return with_number(input, other, True)
+                    return number_second(input, other, True)
                 if type(input) is float or type(input) is int:
-                    return with_number(other, input, False)
+                    return number_first(other, input, False)
             return general(input, other, **kw)
         d = a.dtype
         if (
@@ -117,7 +131,7 @@ def binary(
         token = _set(_QUIET)
         try:
             r = ufunc(a, b)
-        except ValueError:
+        except (ValueError, TypeError):
             return general(input, other)
         finally:
             _reset(token)
@@ -372,6 +386,8 @@ def unary(op: Operator, rule: ElementwiseRule, ufunc: np.ufunc, third: Any) -> C
         token = _set(_QUIET)
         try:
             r = ufunc(a)
+        except TypeError:
+            return general(input)
         finally:
             _reset(token)
         if type(r) is not ndarray:

@@ -7,7 +7,11 @@ either derived or refused with a reason, never forgotten: `testing.completeness`
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
+
+# `numbers=ONE`: any input may be a Python number, but not all of them.
+ONE = "one"
+NUMBERS = (int, float, complex, type(None))
 
 MISSING: Any = type("Missing", (), {"__repr__": lambda self: "<required>"})()
 Checker = Callable[[list, dict], bool]
@@ -28,7 +32,8 @@ class Operator:
 
     `params` are the names of the public signature in order; `arrays` the positions of those that are tensors. With
     `variadic` the first parameter is a sequence of tensors; `star` is the position from which loose ints are gathered
-    into a tuple (`x.permute(1, 0)`).
+    into a tuple (`x.permute(1, 0)`). `numbers` names the arrays that a Python number may stand for (elementwise operators
+    take none unless they say so), `accepts` the kinds of dtypes it is defined for.
     """
 
     def __init__(
@@ -55,6 +60,10 @@ class Operator:
         self.variadic = "sequence" in kinds
         self.arrays = tuple(i for i, k in enumerate(kinds) if k)
         self.attrs = tuple((i, p) for i, p in enumerate(self.params) if not kinds[i])
+        # Of these a call that failed is told if they are no tensors.
+        self.plain = tuple(
+            i for i in self.arrays if notes.get(self.params[i]) in ("Tensor", "Meta")
+        )
         self.loose = bool(code.co_flags & 4)  # the body gathers the rest itself (*shape)
         star: str | None = options.pop("star", None)
         self.star = None if star is None else self.index[star]
@@ -65,6 +74,8 @@ class Operator:
         self.bilinear: tuple[str, ...] = options.pop("bilinear", ())
         self.outputs: tuple[str, ...] | None = options.pop("outputs", None)
         self.inplace: bool = options.pop("inplace", family == "elementwise")
+        self.numbers: Any = options.pop("numbers", None)
+        self.accepts: str | None = options.pop("accepts", None)
         self.random: bool = options.pop("random", False)
         self.method: bool = options.pop("method", True)
         self.tags: dict[str, Any] = options
@@ -75,10 +86,24 @@ class Operator:
         self.batch_rule: Callable[..., Any] | None = None
         self.refusals: dict[str, str] = {}
         self.public: Callable[..., Any] = body
+        self.inner: Callable[..., Any] = body  # the public function, numbers taken anywhere
+        self.strict = self._tensors_only()
         self.doc = body.__doc__ or ""
 
     def __repr__(self) -> str:
         return f"<{self.family} {self.name}({', '.join(self.params)})>"
+
+    def takes(self, kind: str) -> bool:
+        """Whether it is defined for a kind of dtypes: "bool", "int", "float", "complex"."""
+        return self.accepts is None or kind in self.accepts.split()
+
+    def _tensors_only(self) -> tuple[int, ...]:
+        """Positions of the parameters that must be tensors, where Python numbers may not stand."""
+        if self.numbers is None:
+            return self.arrays if self.family == "elementwise" else ()
+        if self.numbers is ONE:
+            return ()
+        return tuple(i for i in self.arrays if self.params[i] not in self.numbers)
 
     # -- the decorators of a block ------------------------------------------------------------------------------------
 
@@ -160,7 +185,36 @@ class Operator:
                     f"{self.name}(): argument '{name}' (position 1) must be tuple of Tensors, not {type(first).__name__}"
                 )
             return tuple(first), attrs
-        return tuple([values[i] for i in self.arrays]), attrs
+        if self.strict:
+            for i in self.strict:
+                if isinstance(values[i], NUMBERS):
+                    self.refuse_number(i, values[i])
+        arrays = tuple([values[i] for i in self.arrays])
+        if self.numbers is ONE and all(isinstance(a, NUMBERS) for a in arrays):
+            self.refuse_number(0, arrays[0])
+        return arrays, attrs
+
+    def refuse_number(self, position: int, value: Any) -> NoReturn:
+        """TypeError for a number (or None) where a tensor is due."""
+        raise TypeError(
+            f"{self.name}(): argument '{self.params[position]}' (position {position + 1}) must be Tensor, "
+            f"not {type(value).__name__}"
+        )
+
+    def check_tensors(self, args: tuple, kwargs: dict[str, Any]) -> None:
+        """TypeError for the first number or None where a tensor is due, in a call that was not bound.
+
+        Asked before the body of a composite that says `numbers=`, and after that of any other that failed.
+        """
+        given = {
+            i: args[i] if i < len(args) else kwargs.get(self.params[i], MISSING)
+            for i in self.arrays
+        }
+        for i in self.plain if self.numbers is None else self.strict:
+            if isinstance(given[i], NUMBERS) and given[i] is not self.defaults[i]:
+                self.refuse_number(i, given[i])
+        if self.numbers is ONE and all(isinstance(v, NUMBERS) for v in given.values()):
+            self.refuse_number(self.arrays[0], given[self.arrays[0]])
 
     def call_body(self, arrays: tuple, attrs: dict[str, Any]) -> Any:
         """The body on metas (primitives) or tensors (composites), arguments back in the public order."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from .._base import dtypes
+from .._base import dtypes, limits
 from .._base.dtypes import FLOAT, combine, dtype, of_number, promote_types
 from .operator import Operator, registry
 from .tensor import Tensor
@@ -53,9 +55,18 @@ def _cast(arrays: tuple, target: dtype, which: range | tuple[int, ...] | None = 
 def _number(x: Any, target: dtype) -> Any:
     if target.category == FLOAT and not isinstance(x, complex):
         return float(x)
-    if target.category == dtypes.INT and isinstance(x, bool):
-        return int(x)
+    if target.category == dtypes.INT and isinstance(x, (bool, int)):
+        return int(x) if -1 < x < 128 else wrapped(x, target)
     return x
+
+
+def wrapped(x: int, target: dtype) -> int:
+    """An int as what is left of it in an integer dtype, modulo 2**bits: int8's 300 is 44."""
+    if not -(1 << 63) <= x < 1 << 64:
+        raise OverflowError("int too big to convert")
+    bits = 8 * target.itemsize
+    x &= (1 << bits) - 1
+    return x - (1 << bits) if target.is_signed and x >> (bits - 1) else x
 
 
 def SAME(op: Operator, arrays: tuple, attrs: dict) -> tuple:
@@ -128,6 +139,115 @@ def refusing(*kinds: str) -> Promotion:
         return _cast(arrays, target)
 
     return rule
+
+
+C_NAMES = {
+    "float16": "at::Half", "bfloat16": "at::BFloat16", "float32": "float", "float64": "double", "complex64": "c10::complex<float>",
+    "complex128": "c10::complex<double>",
+}  # fmt: skip
+
+
+def check_fits(x: Any, target: dtype) -> None:
+    """RuntimeError for a Python number that a dtype cannot hold: too large, or complex among reals."""
+    if isinstance(x, bool) or target.category == dtypes.COMPLEX or target is dtypes.bool_:
+        return
+    if isinstance(x, complex):
+        fits = x.imag == 0
+    elif target.category == FLOAT:
+        fits = abs(x) <= limits.finfo(target).max or x in (math.inf, -math.inf) or x != x
+    else:
+        info = limits.iinfo(target)
+        fits = info.min <= x <= info.max
+    if not fits:
+        name = C_NAMES.get(target.name, f"{target.name}_t")
+        raise RuntimeError(f"value cannot be converted to type {name} without overflow")
+
+
+def fitting(op: Operator, arrays: tuple, attrs: dict) -> tuple:
+    """The inputs, of which Python's numbers must fit into the dtype that all meet in."""
+    for x in arrays:
+        if not isinstance(x, Tensor):
+            check_fits(x, result_type(*arrays))
+    return arrays
+
+
+KINDS = ("bool", "int", "float", "complex")  # by the number of their category
+
+
+def check_kind(op: Operator, found: dtype) -> None:
+    """NotImplementedError for a dtype of a kind that the operator does not accept."""
+    if not op.takes(KINDS[found.category]):
+        raise NotImplementedError(
+            f'"{op.name}" not implemented for {found.name}; it takes {" and ".join(op.accepts.split())} dtypes'  # type: ignore[union-attr]
+        )
+
+
+def accepting(promote: Promotion) -> Promotion:
+    """`promote`, then a refusal of dtypes of kinds that the operator does not name in `accepts=`."""
+
+    def rule(op: Operator, arrays: tuple, attrs: dict) -> tuple:
+        made = promote(op, arrays, attrs)
+        for a in made:
+            if isinstance(a, Tensor):
+                check_kind(op, a.dtype)
+                break
+        return made
+
+    return rule
+
+
+def checked(op: Operator, body: Callable[..., Any]) -> Callable[..., Any]:
+    """A composite's body behind the checks of its `numbers=` and `accepts=`."""
+
+    @functools.wraps(body)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if op.numbers is not None:
+            op.check_tensors(args, kwargs)
+        if op.accepts is not None:
+            check_kind(op, result_type(*_arrays_of(op, args, kwargs)))
+        return body(*args, **kwargs)
+
+    return call
+
+
+def _arrays_of(op: Operator, args: tuple, kwargs: dict[str, Any]) -> list[Any]:
+    given = [args[i] if i < len(args) else kwargs.get(op.params[i]) for i in op.arrays]
+    return [x for x in given if isinstance(x, (Tensor, int, float, complex))]
+
+
+HALVES = (dtypes.float16, dtypes.bfloat16)
+
+
+def wide(op: Operator) -> Callable[..., Any]:
+    """A composite's body with float16 and bfloat16 computed in float32, and the results rounded once.
+
+    Without it every operator inside rounds. PyTorch's kernels keep what is between in float32.
+    """
+    body = op.body
+
+    @functools.wraps(body)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        for x in (*args, *kwargs.values()):
+            if isinstance(x, Tensor) and x.dtype in HALVES:
+                break
+        else:
+            return body(*args, **kwargs)
+        narrow = result_type(*_arrays_of(op, args, kwargs))
+        args = tuple([_widened(a) for a in args])
+        kwargs = {name: _widened(a) for name, a in kwargs.items()}
+        return _narrowed(body(*args, **kwargs), narrow)
+
+    return call
+
+
+def _widened(x: Any) -> Any:
+    return x.to(dtypes.float32) if isinstance(x, Tensor) and x.dtype in HALVES else x
+
+
+def _narrowed(made: Any, dtype: dtype) -> Any:
+    if isinstance(made, Tensor):
+        return made.to(dtype) if made.dtype is dtypes.float32 and dtype in HALVES else made
+    return type(made)(_narrowed(m, dtype) for m in made) if isinstance(made, (tuple, list)) else made
 
 
 def only(*positions: int) -> Promotion:

@@ -9,6 +9,11 @@ import numpy as np
 
 def __getattr__(name: str) -> Any:
     """NumPy's, kept from then on. Not `from numpy import *`: that loads numpy.f2py, numpy.testing and 170 more."""
+    if name == "lapack":  # loaded when first used: ctypes and the search for the library take their time
+        from . import lapack
+
+        globals()[name] = lapack
+        return lapack
     found = globals()[name] = getattr(np, name)
     return found
 
@@ -54,6 +59,22 @@ def where(c: Any, a: Any, b: Any) -> Any:
         if a == 0.0 and b == 1.0:
             return np.logical_not(c).view(np.int8)
     return np.where(c, a, b)
+
+
+def sign(x: Any) -> Any:
+    """NumPy's, and of truth values themselves."""
+    return np.sign(x) if np.asarray(x).dtype != bool else np.array(x)
+
+
+def power(a: Any, b: Any) -> Any:
+    """NumPy's, and of integers with negative exponents the whole part of the result, as in PyTorch (0, 1 or -1)."""
+    try:
+        return np.power(a, b)
+    except ValueError:  # "Integers to negative integer powers are not allowed", or shapes that do not fit
+        np.broadcast_shapes(np.shape(a), np.shape(b))
+        odd = np.where(np.bitwise_and(b, 1), -1, 1).astype(np.result_type(a, b))
+        whole = np.where(np.equal(a, -1), odd, np.equal(a, 1))
+        return np.where(np.less(b, 0), whole, np.power(a, np.maximum(b, 0)))
 
 
 _BIG = 0.46875

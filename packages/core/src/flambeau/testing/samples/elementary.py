@@ -32,8 +32,15 @@ def _two(
 
 positive = signbit = deg2rad = rad2deg = frac = sinc = isposinf = isneginf = isreal = _one()
 angle = _one(onnx=False)
-copysign = fmax = fmin = hypot = ldexp = logaddexp = logaddexp2 = float_power = rsub = _two()
+angle_of_real = _one()
+copysign = fmax = fmin = hypot = logaddexp = logaddexp2 = float_power = rsub = _two()
 polar = _two(onnx=False)
+
+
+def ldexp(make: Make) -> Iterator[Sample]:
+    """Powers that are whole numbers, and others."""
+    yield Sample(make(2, 3), make.ints(3, below=5, above=-5))
+    yield from _two()(make)
 
 
 def clamp_min(make: Make) -> Iterator[Sample]:

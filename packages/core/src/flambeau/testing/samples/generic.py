@@ -14,7 +14,7 @@ DOMAINS: dict[str, tuple[float, float]] = {
     "reciprocal": (0.3, 3), "asin": (-0.8, 0.8), "acos": (-0.8, 0.8), "acosh": (1.3, 3), "atanh": (-0.8, 0.8),
     "tan": (-1.2, 1.2), "pow": (0.3, 2), "true_divide": (0.3, 2), "remainder": (0.6, 2.9), "fmod": (0.6, 2.9),
     "floor_divide": (0.6, 2.9), "sign": (0.1, 2), "abs": (0.1, 2), "atan2": (0.3, 2), "relu": (0.1, 2),
-    "addcdiv": (0.3, 2), "prod_dims": (0.3, 2),
+    "addcdiv": (0.3, 2), "quotient_down": (0.6, 2.9), "quotient_to_zero": (0.6, 2.9), "angle_of_real": (0.1, 2), "prod_dims": (0.3, 2),
 }  # fmt: skip
 BOOLEAN = ("logical_and", "logical_or", "logical_xor", "logical_not")
 INTEGER = ("bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not")
@@ -34,7 +34,7 @@ def elementwise(op: Operator, make: Make) -> Iterator[Sample]:
         yield Sample(*(_input(op, i, make, s, low, high) for i, s in enumerate(group)), **extra)
     if n == 1 and op.name not in (*BOOLEAN, *INTEGER):
         yield Sample(make.transposed(2, 3, low=low, high=high), **extra)
-    if n == 2 and op.name not in (*BOOLEAN, *INTEGER):
+    if n == 2 and op.arrays[1] not in op.strict and op.name not in INTEGER:
         yield Sample(make(2, 3, low=low, high=high), 1.5, **extra)
 
 

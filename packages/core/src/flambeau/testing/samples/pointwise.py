@@ -30,3 +30,13 @@ def nan_to_num(make: Make) -> Iterator[Sample]:
 def xlogy(make: Make) -> Iterator[Sample]:
     """Away from zero."""
     yield Sample(make(2, 3, low=0.2), make(3, low=0.2))
+    yield Sample(make(low=0.2), make(2, low=0.2))
+    yield Sample(make(2, 3, low=0.2), 1.5)
+    yield Sample(make(0, 2), make(2))
+
+
+def finite_numbers(make: Make) -> Iterator[Sample]:
+    """As nan_to_num."""
+    yield Sample(make(2, 3), 0.0, 9.0, -9.0)
+    yield Sample(make.transposed(2, 3), 1.0, 9.0, -9.0)
+    yield Sample(make(2, 3, grad=False) / 0, 1.0, 9.0, -9.0)
