@@ -26,6 +26,8 @@ class Local(threading.local):
     ] = ()  # vmaps in force, outermost first: objects with randomness, size, wrap(tensor)
     saved_hooks: tuple[Any, ...] = ()  # pairs of saved-tensor hooks, innermost last
     saved_hooks_refused: str | None = None  # why such hooks are not allowed now
+    walk: Any = None  # the table of the backward under way: which nodes take part
+    any_layout = False  # whether a gradient may be kept in strides other than its leaf's
     running: Any = None  # under anomaly detection: the node whose rule runs
     promotion: Any = None  # autocast's hook: (op, arrays, attrs) -> arrays
     function_modes: tuple[Any, ...] = ()  # TorchFunctionModes in force, innermost last

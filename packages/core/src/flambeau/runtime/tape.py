@@ -24,6 +24,7 @@ from .tensor import Box, Leaf, Tensor, accumulate, alias, history, new, wrap
 
 local = state.local
 FREED: Any = ("freed",)
+COMPOSED = 0.5  # the level of sparse, masked and nested tensors (transforms.composed)
 
 
 class Node:
@@ -503,16 +504,24 @@ def rebase(target: Tensor, value: Tensor) -> None:
     `value` has `target`'s shape and dtype. Called under grad mode only.
     """
     node = history(value)
-    base = target._base
-    if base is None:
+    if target._base is None:
         if node is None and target._node is not None:
             node = dead_end(target)
         elif type(node) is Leaf:  # copied as it is: `target` must not become that leaf
             node = copied(node)
+    rewrite(target, node)
+
+
+def rewrite(target: Tensor, node: Any) -> None:
+    """Gives a tensor whose memory was written the history `node`, and tells its views (its base, if it is one)."""
+    base = target._base
+    if base is None:
         if node is not target._node:
             target._node = node
             if target._box is not None:
                 target._box.generation += 1
+            if "_retains" in target.__dict__:
+                retain_anew(target)
         return
     before = base._node
     if node is None and before is None:
@@ -523,6 +532,16 @@ def rebase(target: Tensor, value: Tensor) -> None:
     made.saved = target._replay  # type: ignore[assignment]
     base._node = made
     base._box.generation += 1  # type: ignore[union-attr]
+    for t in (base, target):
+        if "_retains" in t.__dict__:
+            retain_anew(t)
+
+
+def retain_anew(tensor: Tensor) -> None:
+    """After a write `retain_grad` means the gradient of the new value."""
+    tensor.__dict__.pop("_retains").remove()
+    if history(tensor) is not None:
+        tensor.retain_grad()
 
 
 def dead_end(like: Tensor) -> Node:
@@ -623,6 +642,7 @@ def backward(
         deliver(arrived, root, first)
     ready = [r for r in dict.fromkeys(roots) if not waiting[r]]
     before, local.grad = local.grad, create_graph
+    outer, local.walk = local.walk, waiting
     fast = not create_graph and not state.active
     straight = needed is None and not anomaly  # nothing to look up between one node and the next
     token = state.error_state.set(state.quiet)
@@ -686,9 +706,37 @@ def backward(
                             ready.append(edge)
                 break
     finally:
-        local.grad = before
+        local.grad, local.walk = before, outer
         state.error_state.reset(token)
+        if _END in waiting:
+            for call in waiting[_END]:
+                call()
     return [] if wanted is None or inputs is None else [_picked(wanted, n) for n in inputs]
+
+
+_END: Any = "end"  # in the table of a walk: what to call when it has ended
+
+
+class Walk:
+    """The backward that is under way in this thread, for hooks that wait for several gradients."""
+
+    def __init__(self, table: dict[Any, Any]) -> None:
+        self.key, self._table = id(table), table
+
+    def visits(self, node: Any) -> bool:
+        """Whether a node takes part."""
+        if type(node) is Output:
+            return node in self._table or node.parent in self._table
+        return node in self._table
+
+    def at_end(self, call: Callable[[], Any]) -> None:
+        """Calls `call()` when the walk has ended, also by an error."""
+        self._table.setdefault(_END, []).append(call)
+
+
+def current_walk() -> Walk:
+    """The innermost backward of this thread."""
+    return Walk(local.walk)
 
 
 def _picked(wanted: dict[Any, Any], node: Any) -> Any:
@@ -894,7 +942,7 @@ def fill(leaf: Leaf, g: Tensor) -> None:
     # Held by `g` here, by the engine's frame, and by getrefcount itself: one more means somebody else.
     owned = owned and getrefcount(g) <= 3 and getrefcount(g._array) <= 2
     if owned and not g._array.flags.c_contiguous:
-        owned = False
+        owned = local.any_layout
     accumulate(tensor, g, owned)
     if leaf.post_hooks:
         for hook in list(leaf.post_hooks.values()):
@@ -934,7 +982,8 @@ Leaf.register_hook, Leaf.register_prehook = _leaf_hook, _leaf_prehook  # type: i
 
 
 def add(a: Tensor, b: Tensor) -> Tensor:
-    return a + b
+    # Dense + sparse is dense, sparse + dense refused: the composed ones go second.
+    return b + a if a._level == COMPOSED else a + b
 
 
 __all__ = [

@@ -3,6 +3,7 @@ is derived from its VJP: with u -> vjp(u) linear in u, its own transpose applied
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ from .._base import dtypes
 from .._base.errors import MissingRule
 from ..runtime import dispatch, state, tape
 from ..runtime.operator import Operator, registry
-from ..runtime.tensor import Tensor, new, set_requires_grad
+from ..runtime.tensor import Tensor, alias, history, new, set_requires_grad
 from .wrapper import Wrapper, each, histories
 
 
@@ -35,6 +36,10 @@ class DualTensor(Wrapper):
         parts = [o if t is None else dual_of(o, t, level) for o, t in zip(out, moved)]
         return type(out)(*parts) if hasattr(out, "_fields") else tuple(parts)
 
+    def single(self) -> Any:
+        """The primal's number: branching on it leaves the derivative as it is."""
+        return self.value.item()
+
     def assign(self, target: Tensor, value: Tensor) -> None:
         if not (isinstance(target, DualTensor) and target._level == self._level):
             raise RuntimeError(
@@ -58,7 +63,31 @@ def dual_of(primal: Tensor, tangent: Tensor, level: int) -> DualTensor:
     """A dual tensor of one level."""
     d = new(DualTensor)
     d.value, d.tangent, d._level = primal, tangent, level
+    if level in _watched:
+        _watched[level].append(weakref.ref(d))
     return d
+
+
+# Levels whose tensors outlive them (forward_ad): at the level's end they become plain ones.
+_watched: dict[int, list[weakref.ref]] = {}
+
+
+def watch_level(level: int) -> None:
+    """Remembers the dual tensors of `level` until `drop_level`."""
+    _watched[level] = []
+
+
+def drop_level(level: int) -> None:
+    """Ends a level: its tensors lose their tangents and are what their primals are."""
+    for reference in _watched.pop(level):
+        dual = reference()
+        if dual is not None:
+            primal = dual.value
+            bare = alias(primal)
+            dual.__class__ = type(bare)  # type: ignore[assignment]
+            dual.__dict__.clear()
+            dual.__dict__.update(bare.__dict__)
+            dual._node = history(primal)
 
 
 def jvp_of(

@@ -17,6 +17,16 @@ from ..runtime.overrides import disabled_torch_function
 from ..runtime.tensor import Size, Tensor, history
 
 
+_levels = 0
+
+
+def new_level() -> int:
+    """A level above all that were given out before: what is entered later is further in."""
+    global _levels
+    _levels += 1
+    return _levels
+
+
 class Wrapper(Tensor):
     """A tensor around `value`, another tensor."""
 
@@ -43,6 +53,12 @@ class Wrapper(Tensor):
     @property
     def _meta(self) -> Meta:
         return Meta(self.shape, self.dtype, self.device)
+
+    def single(self) -> Any:
+        """The one number, where a wrapper has one."""
+        raise RuntimeError(
+            "item(): a tensor under vmap or forward mode has no single number; if you branch on it, use where()"
+        )
 
     def process(self, op: Operator, arrays: tuple, attrs: dict[str, Any]) -> Any:
         raise NotImplementedError
