@@ -261,9 +261,7 @@ def norm(
     input, mask = opened(input, mask, "norm")
     whole = filled(input, mask, highest(input) if ord == float("-inf") else 0)
     dims = dims_of(dim, input.ndim)
-    return flambeau.linalg.vector_norm(
-        whole, ord, dims, bool(keepdim), dtype=dtype or input.dtype
-    )
+    return flambeau.linalg.vector_norm(whole, ord, dims, bool(keepdim), dtype=dtype or input.dtype)
 
 
 def _spread(

@@ -1,0 +1,27 @@
+"""Rows of a table whose gradient is sparse: what `Embedding(sparse=True)` looks up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flambeau.runtime.tensor import Tensor
+from flambeau.transforms.composed import link
+
+from .tensor import coo
+
+
+def rows_of(weight: Tensor, flat: Tensor, padding_idx: int | None) -> Tensor:
+    """weight[flat]; the gradient of `weight` is a COO tensor with a row for each index but `padding_idx`.
+
+    It is not coalesced: indices that occur twice are two entries, as in PyTorch.
+    """
+    shape = tuple(weight.shape)
+
+    def pull(g: Any) -> Any:
+        at = flat
+        if padding_idx is not None:
+            kept = (flat != padding_idx).nonzero(as_tuple=True)[0]
+            at, g = flat.index_select(0, kept), g.index_select(0, kept)
+        return coo(at.unsqueeze(0), g, shape)
+
+    return link(weight.detach().index_select(0, flat), "embedding", [weight], [pull])
