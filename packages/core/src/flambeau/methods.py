@@ -146,7 +146,7 @@ def _plain_inplace(op: Operator) -> Callable[[Tensor, Any], bool] | None:
 
 _INPLACE_TOO = (
     "clamp", "masked_fill", "div", "index_put", "scatter", "scatter_add", "cumsum", "cumprod", "tril", "triu",
-    "nan_to_num",
+    "nan_to_num", "addmm", "baddbmm", "sgn",
 )  # fmt: skip
 
 for _op in list(registry.values()):
@@ -226,8 +226,12 @@ def _later(name: str, module: str) -> Callable[..., Any]:
 for _module, _text in {
     "storage": "untyped_storage storage set_ resize_ resize_as_",
     "ops.strided": "new_empty_strided",
-    "ops.arranging": "narrow_copy unsafe_chunk unsafe_split",
+    "ops.copies": "narrow_copy unsafe_chunk unsafe_split unsafe_split_with_sizes",
+    "ops.arranging": "fill_diagonal_",
     "tensor_types": "new",
+    "seldom": "apply_ map_ fill_diagonal_ as_strided_ module_load record_stream __setstate__",
+    "ops.spectral": "stft istft",
+    "nn.functional": "hardshrink prelu",
 }.items():
     for _name in _text.split():
         setattr(Tensor, _name, _later(_name, _module))
@@ -245,6 +249,7 @@ NAMES = {
     "greater": "gt", "greater_equal": "ge", "less": "lt", "less_equal": "le", "not_equal": "ne", "fix": "trunc",
     "arcsin": "asin", "arccos": "acos", "arctan": "atan", "arcsinh": "asinh", "arccosh": "acosh", "arctanh": "atanh",
     "arctan2": "atan2", "swapaxes": "transpose", "swapdims": "transpose", "moveaxis": "movedim",
+    "ger": "outer",
 }  # fmt: skip
 for _alias, _name in NAMES.items():
     setattr(Tensor, _alias, getattr(Tensor, _name))
@@ -314,6 +319,13 @@ def __itruediv__(self: Tensor, other: Any) -> Any:
     return self.div_(other)
 
 
+Tensor.__div__, Tensor.__idiv__, Tensor.__rdiv__ = (
+    Tensor.__truediv__,
+    Tensor.__itruediv__,
+    Tensor.__rtruediv__,
+)
+
+
 def _shift(name: str, word: str) -> None:
     """The operator of bits moved; imported when first used, as the operator behind it is."""
 
@@ -354,8 +366,8 @@ method(indexing.setitem, "__setitem__")
 
 
 @method
-def __repr__(self: Tensor) -> str:
-    return tensor_repr(self)
+def __repr__(self: Tensor, *, tensor_contents: str | None = None) -> str:
+    return tensor_repr(self) if tensor_contents is None else tensor_repr(self, tensor_contents)
 
 
 @method
@@ -506,6 +518,18 @@ def is_signed(self: Tensor) -> bool:
 
 
 @method
+def where(self: Tensor, condition: Tensor, other: Any) -> Tensor:
+    """This tensor's elements where `condition` holds, those of `other` elsewhere."""
+    return registry["where"].public(condition, self, other)
+
+
+@method
+def broadcast_to(self: Tensor, size: Any) -> Tensor:
+    """`expand` to a shape."""
+    return self.expand(size)
+
+
+@method
 def view_as(self: Tensor, other: Tensor) -> Tensor:
     """`view` in the shape of `other`."""
     return self.view(other.shape)
@@ -551,6 +575,15 @@ def t_(self: Tensor) -> Tensor:
 def transpose_(self: Tensor, dim0: int, dim1: int) -> Tensor:
     """In-place `transpose`."""
     return _become(self, self.transpose(dim0, dim1))
+
+
+Tensor.swapaxes_ = Tensor.swapdims_ = Tensor.transpose_
+
+
+@method
+def split(self: Tensor, split_size: Any, dim: int = 0) -> tuple[Tensor, ...]:
+    """Pieces of `split_size` along `dim`, the last one shorter; or of the sizes in a list."""
+    return registry["split"].public(self, split_size, dim)
 
 
 def _become(self: Tensor, made: Tensor) -> Tensor:
@@ -1187,6 +1220,21 @@ def _set_data(self: Tensor, value: Tensor) -> None:
 
 
 attribute(data, _set_data)
+
+
+def grad_dtype(self: Tensor) -> Any:
+    from .seldom import grad_dtype
+
+    return grad_dtype(self)
+
+
+def _set_grad_dtype(self: Tensor, dtype: Any) -> None:
+    from .seldom import set_grad_dtype
+
+    set_grad_dtype(self, dtype)
+
+
+attribute(grad_dtype, _set_grad_dtype)
 
 
 @attribute

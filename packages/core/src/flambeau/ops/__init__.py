@@ -35,13 +35,14 @@ LATE = (
     "attention",
     "control",
     "convolution",
+    "copies",
     "ctc",
-    "decomposition",
     "differences",
     "distinct",
     "dropout",
     "elementary",
     "embedding",
+    "factorizations",
     "fractional",
     "grid",
     "histograms",
@@ -49,13 +50,18 @@ LATE = (
     "interpolate",
     "linalg",
     "loss",
+    "lowrank",
     "making",
     "normalization",
+    "norms",
     "pooling",
     "products",
+    "ranges",
     "recurrent",
     "scattering",
     "selecting",
+    "solvers",
+    "spectra",
     "spectral",
     "statistics",
     "strided",
@@ -99,10 +105,28 @@ LATE_METHODS = {
         unique_consecutive mode hash_tensor
     """,
     "linalg": """
-        logdet matrix_power
+        det logdet matrix_exp matrix_power slogdet
+    """,
+    "factorizations": """
+        cholesky geqrf lu orgqr ormqr qr
+    """,
+    "solvers": """
+        cholesky_inverse cholesky_solve inverse lu_solve triangular_solve
+    """,
+    "spectra": """
+        pinverse svd
     """,
 }
 LATE_FUNCTIONS = {
+    "linalg": """
+        chain_matmul
+    """,
+    "factorizations": """
+        lu_unpack
+    """,
+    "lowrank": """
+        lobpcg pca_lowrank svd_lowrank
+    """,
     "loss": """
         pdist
     """,
@@ -129,15 +153,22 @@ LATE_FUNCTIONS = {
     """,
     "arranging": """
         atleast_1d atleast_2d atleast_3d column_stack dstack block_diag cartesian_prod unravel_index
-        expand_copy permute_copy transpose_copy t_copy view_copy squeeze_copy unsqueeze_copy unbind_copy
-        unfold_copy diagonal_copy select_copy narrow_copy split_copy split_with_sizes_copy alias_copy
-        detach_copy unsafe_chunk unsafe_split tril_indices triu_indices
+        tril_indices triu_indices
     """,
     "differences": """
         trapezoid trapz cumulative_trapezoid gradient
     """,
     "histograms": """
         histogramdd
+    """,
+    "ranges": """
+        range
+    """,
+    "copies": """
+        alias_copy as_strided_copy detach_copy diagonal_copy expand_copy narrow_copy permute_copy select_copy
+        slice_copy split_copy split_with_sizes_copy squeeze_copy t_copy transpose_copy unbind_copy unfold_copy
+        unsqueeze_copy view_as_complex_copy view_as_real_copy view_copy unsafe_chunk unsafe_split
+        unsafe_split_with_sizes
     """,
     "selecting": """
         isin searchsorted bucketize

@@ -14,23 +14,7 @@ from .casting import clone
 from .creation import arange, zeros
 from .indexing import setitem
 from .joining import cat, meshgrid, stack
-from .views import (
-    chunk,
-    diagonal,
-    expand,
-    narrow,
-    permute,
-    reshape,
-    select,
-    split,
-    squeeze,
-    t,
-    transpose,
-    unbind,
-    unfold,
-    unsqueeze,
-    view,
-)
+from .views import diagonal, narrow, reshape, split
 
 
 @composite
@@ -79,6 +63,7 @@ def rot90(input: Tensor, k: int = 1, dims: tuple[int, int] = (0, 1)):
             [1, 3]])
     """
     check(len(dims) == 2, lambda: f"expected total rotation dims == 2, but got dims = {len(dims)}")
+    check(input.ndim >= 2, lambda: f"expected total dims >= 2, but got total dims = {input.ndim}")
     a, b = wrap_dim(dims[0], input.ndim), wrap_dim(dims[1], input.ndim)
     check(
         a != b,
@@ -160,6 +145,7 @@ def column_stack(tensors: Sequence[Tensor]):
     tensor([[1, 3],
             [2, 4]])
     """
+    check(tensors, lambda: "column_stack expects a non-empty TensorList")
     return cat([x.reshape(x.numel(), 1) if x.ndim < 2 else x for x in tensors], 1)
 
 
@@ -171,6 +157,7 @@ def dstack(tensors: Sequence[Tensor]):
     >>> flambeau.dstack([flambeau.ones(2), flambeau.ones(2)]).shape
     flambeau.Size([1, 2, 2])
     """
+    check(tensors, lambda: "dstack expects a non-empty TensorList")
     return cat([_three(x) for x in tensors], 2)
 
 
@@ -451,6 +438,31 @@ def unravel_index(indices: Tensor, shape: int | tuple[int, ...]) -> tuple[Tensor
     return tuple(reversed(out))
 
 
+def fill_diagonal_(self: Tensor, fill_value: float, wrap: bool = False) -> Tensor:
+    """Writes a number on the main diagonal; with `wrap` it begins anew below the square of a tall matrix.
+
+    >>> import flambeau
+    >>> flambeau.zeros(2, 2).fill_diagonal_(5)
+    tensor([[5., 0.],
+            [0., 5.]])
+    """
+    check(self.ndim >= 2, lambda: "dimensions must larger than 1")
+    height, width = self.shape[0], self.shape[1]
+    check(
+        self.ndim == 2 or all(n == height for n in self.shape),
+        lambda: "all dimensions of input must be of equal length",
+    )
+    if self.ndim > 2:
+        at = arange(height, device=self.device)
+        setitem(self, (at,) * self.ndim, fill_value)
+        return self
+    self.diagonal().fill_(fill_value)
+    if wrap:
+        for first in range(width + 1, height, width + 1):
+            self.narrow(0, first, height - first).diagonal().fill_(fill_value)
+    return self
+
+
 @composite
 def argwhere(input: Tensor):
     """Places of elements that are not zero, one row each.
@@ -527,42 +539,3 @@ def diagonal_scatter(input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0,
     )
     place.copy_(src)
     return out
-
-
-# -- copying twins of views ------------------------------------------------------------------------------------------
-
-
-def _copied(made: Any) -> Any:
-    return (
-        tuple(clone(m, memory_format=0) for m in made)
-        if isinstance(made, tuple)
-        else clone(made, memory_format=0)
-    )
-
-
-def _copying(of: Any, name: str) -> Any:
-    def call(input: Tensor, *args: Any, **kwargs: Any) -> Any:
-        return _copied(of(input, *args, **kwargs))
-
-    call.__name__ = call.__qualname__ = name
-    call.__doc__ = f"`{name.removesuffix('_copy')}` as a copy."
-    return call
-
-
-expand_copy = _copying(expand, "expand_copy")
-permute_copy = _copying(permute, "permute_copy")
-transpose_copy = _copying(transpose, "transpose_copy")
-t_copy = _copying(t, "t_copy")
-view_copy = _copying(view, "view_copy")
-squeeze_copy = _copying(squeeze, "squeeze_copy")
-unsqueeze_copy = _copying(unsqueeze, "unsqueeze_copy")
-unbind_copy = _copying(unbind, "unbind_copy")
-unfold_copy = _copying(unfold, "unfold_copy")
-diagonal_copy = _copying(diagonal, "diagonal_copy")
-select_copy = _copying(select, "select_copy")
-narrow_copy = _copying(narrow, "narrow_copy")
-split_copy = _copying(split, "split_copy")
-split_with_sizes_copy = _copying(split_with_sizes, "split_with_sizes_copy")
-alias_copy = _copying(lambda x: x, "alias_copy")
-detach_copy = _copying(lambda x: x.detach(), "detach_copy")
-unsafe_chunk, unsafe_split = chunk, split

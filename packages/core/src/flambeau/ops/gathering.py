@@ -37,7 +37,7 @@ def index_select(input: Tensor, dim: int, index: Tensor):
     return pick([input, index.reshape(-1)], (d,))
 
 
-@primitive
+@primitive(exact_out=True)
 def gather(input: Meta, dim: int, index: Meta, *, sparse_grad: bool = False):
     """out[i][j][k] = input[index[i][j][k]][j][k] for dim 0, and so on.
 
@@ -407,6 +407,45 @@ def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
             1
         )
     return nonzero_table(input)
+
+
+@primitive
+def nonzero_static(input: Meta, *, size: int, fill_value: int = -1):
+    """The first `size` rows of `nonzero`, filled up with `fill_value` where there are fewer: a shape known beforehand.
+
+    >>> import flambeau
+    >>> flambeau.nonzero_static(flambeau.tensor([0, 3, 0, 4]), size=3)
+    tensor([[ 1],
+            [ 3],
+            [-1]])
+    """
+    check(
+        size >= 0,
+        lambda: f"nonzero_static: 'size' must be an non-negative integer, but got {size}",
+    )
+    return input.like((size, input.ndim), dtypes.int64)
+
+
+@nonzero_static.kernel
+def _(xp, x, *, size, fill_value):
+    nonzero_static.op.body(_m(x), size=size, fill_value=fill_value)
+    found = xp.argwhere(x)[:size] if x.ndim else xp.zeros((0, 0), dtype="int64")
+    out = xp.full((size, x.ndim), fill_value, dtype="int64")
+    out[: len(found)] = found
+    return out
+
+
+nonzero_static.no_vjp("integer output")
+nonzero_static.refuse("onnx", "ONNX has NonZero only, whose shape depends on values")
+
+
+@nonzero_static.batch
+def _(rows, batched, x, *, size, fill_value):
+    from .joining import stack
+
+    return stack(
+        [nonzero_static(x.select(0, i), size=size, fill_value=fill_value) for i in range(rows)]
+    )
 
 
 @composite

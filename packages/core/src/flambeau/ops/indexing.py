@@ -203,7 +203,7 @@ def _(xp, g, *indices, shape, positions):
         return _add_rows(
             xp, out, rows % shape[0] if shape[0] else rows, g.reshape(rows.size, *shape[1:])
         )
-    xp.add.at(out, _key(indices, positions, len(shape)), g)
+    _add_at(xp, out, _key(indices, positions, len(shape)), g)
     return out
 
 
@@ -217,7 +217,11 @@ def _add_rows(xp: Any, out: Any, rows: Any, g: Any) -> Any:
     starts = xp.concatenate(
         [xp.zeros(1, dtype="int64"), xp.flatnonzero(sorted_rows[1:] != sorted_rows[:-1]) + 1]
     )
-    out[sorted_rows[starts]] += xp.add.reduceat(g[order], starts, axis=0)
+    add = xp.logical_or if out.dtype.kind == "b" else xp.add
+    wide = "float32" if out.dtype.name in ("float16", "bfloat16") else out.dtype
+    places = sorted_rows[starts]
+    more = add.reduceat(g[order].astype(wide, copy=False), starts, axis=0)
+    out[places] = add(out[places].astype(wide, copy=False), more)
     return out
 
 
@@ -293,8 +297,18 @@ def _(xp, x, value, *indices, positions, accumulate):
         n = max(front.shape[0], 1)
         _add_rows(xp, front, rows % n, g.reshape(rows.size, *front.shape[1:]))
     else:
-        xp.add.at(out, key, value)
+        _add_at(xp, out, key, value)
     return out
+
+
+def _add_at(xp: Any, out: Any, key: tuple, value: Any) -> None:
+    """out[key] += value with repeated places added up; two-byte floats are rounded once."""
+    if out.dtype.name in ("float16", "bfloat16"):
+        wide = out.astype("float32")
+        xp.add.at(wide, key, value)
+        out[...] = wide
+    else:
+        xp.add.at(out, key, value)
 
 
 @index_put_at.vjp

@@ -63,7 +63,9 @@ def _(g, _out, *tensors: Meta, dim):
     for t in tensors:
         n = t.shape[d] if t.shape != (0,) else 0
         out.append(
-            (lambda a, b: lambda: window(g, d, a, b, 1))(at, at + n) if t.shape != (0,) else None
+            (lambda a, b: lambda: window(g, d, a, b, 1))(at, at + n)
+            if t.shape != (0,)
+            else lambda: g.new_zeros((0,))
         )
         at += n
     return tuple(out)
@@ -110,25 +112,29 @@ def stack(tensors: Sequence[Tensor], dim: int = 0):
     return cat([t.unsqueeze(d) for t in tensors], d)
 
 
-def hstack(tensors: Sequence[Tensor]) -> Tensor:
+@composite(method=False)
+def hstack(tensors: Sequence[Tensor]):
     """Joined along the second dimension; 1-d tensors along the first.
 
     >>> import flambeau
     >>> flambeau.hstack([flambeau.ones(1), flambeau.zeros(1)])
     tensor([1., 0.])
     """
+    check(tensors, lambda: "hstack expects a non-empty TensorList")
     grown = [t.reshape(1) if not t.ndim else t for t in tensors]
     return cat(grown, 0 if grown[0].ndim == 1 else 1)
 
 
-def vstack(tensors: Sequence[Tensor]) -> Tensor:
+@composite(method=False)
+def vstack(tensors: Sequence[Tensor]):
     """Joined along the first dimension; 1-d tensors become rows.
 
     >>> import flambeau
     >>> flambeau.vstack([flambeau.ones(1), flambeau.zeros(1)]).shape
     flambeau.Size([2, 1])
     """
-    return cat([t.reshape(1, -1) if t.ndim < 2 else t for t in tensors], 0)
+    check(tensors, lambda: "vstack expects a non-empty TensorList")
+    return cat([t.reshape(1, t.numel()) if t.ndim < 2 else t for t in tensors], 0)
 
 
 def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:

@@ -474,7 +474,7 @@ def norm(
     if p in ("fro", None):
         p = 2.0
     if p == "nuc":
-        from .linalg import matrix_norm
+        from .norms import linalg_matrix_norm
 
         check(
             dim is not None or x.ndim == 2,
@@ -482,7 +482,7 @@ def norm(
                 f"norm: the nuclear norm is one of matrices, but the input has {x.ndim} dimensions"
             ),
         )
-        return matrix_norm(x, "nuc", (0, 1) if dim is None else dim, keepdim)
+        return linalg_matrix_norm(x, "nuc", (0, 1) if dim is None else dim, keepdim)
     check(
         not isinstance(p, str),
         lambda: f"norm: unknown order {p!r}; expected a number, 'fro' or 'nuc'",

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from .._base import dtypes
 from .._base.checks import wrap_dim
+from ..runtime import state
 from ..runtime.families import primitive
 from ..runtime.meta import Meta
 from ..runtime.promotion import BOOL_TO_INT
+from ..runtime.tensor import Tensor
 
 
 @primitive(promote=BOOL_TO_INT, linear=True)
@@ -23,7 +25,23 @@ def cumsum(input: Meta, dim: int, *, dtype: dtypes.dtype | None = None):
 
 @cumsum.kernel
 def _(xp, x, *, dim, dtype):
-    return xp.cumsum(x, axis=dim, dtype=x.dtype) if x.ndim else x.copy()
+    return _running(xp.cumsum, x, dim)
+
+
+def _running(f, x, dim):
+    """Running results, which PyTorch keeps in the next wider float: errors of single steps do not add up."""
+    if not x.ndim:
+        return x.copy()
+    wide = _WIDER.get(x.dtype.name, x.dtype)
+    return f(x, axis=dim, dtype=wide).astype(x.dtype, copy=False)
+
+
+_WIDER = {
+    "float32": "float64",
+    "float16": "float32",
+    "bfloat16": "float32",
+    "complex64": "complex128",
+}
 
 
 @cumsum.vjp
@@ -55,24 +73,32 @@ def cumprod(input: Meta, dim: int, *, dtype: dtypes.dtype | None = None):
 
 @cumprod.kernel
 def _(xp, x, *, dim, dtype):
-    return xp.cumprod(x, axis=dim, dtype=x.dtype) if x.ndim else x.copy()
+    return _running(xp.cumprod, x, dim)
 
 
 @cumprod.vjp
 def _(g, out, x, *, dim):
-    # d out[k] / d x[i] is the product of x[0..k] without x[i]. Summed over k by rows of a lower-triangular table of
-    # partial products, which stays exact where elements are zero.
     if not x.ndim:
         return g
+    d = wrap_dim(dim, x.ndim)
+    if not (x._level or g._level or state.local.modes) and not bool((x == 0).any()):
+        # d out[k] / d x[i] is out[k] / x[i] for k >= i.
+        back = (g * _conjugate(out)).flip(d).cumsum(d).flip(d)
+        return back / _conjugate(x)
+    # Where elements are zero, or nobody may look: the products of x[0..k] without x[i], summed over k by rows of a
+    # lower-triangular table.
     from .creation import eye, tril
 
-    d = wrap_dim(dim, x.ndim)
     moved, gm = x.movedim(d, -1), g.movedim(d, -1)
     n = moved.shape[-1]
     unit = eye(n, dtype=x.dtype, device=x.device)
     without = moved.unsqueeze(-2) * (1 - unit) + unit  # [..., i, k]: x[k], with 1 at k = i
-    table = tril(without.cumprod(-1).mT).mT  # k < i does not depend on x[i]
+    table = _conjugate(tril(without.cumprod(-1).mT).mT)  # k < i does not depend on x[i]
     return (table * gm.unsqueeze(-2)).sum(-1).movedim(-1, d)
+
+
+def _conjugate(x: Tensor) -> Tensor:
+    return x.conj() if x.is_complex() else x
 
 
 @cumprod.batch

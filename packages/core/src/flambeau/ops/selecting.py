@@ -1,4 +1,4 @@
-"""Further reading and writing by index; looking values up in sorted rows; counting into bins."""
+"""Further reading and writing by index; looking values up in sorted rows."""
 
 from __future__ import annotations
 
@@ -29,6 +29,26 @@ def along(name: str, input: Tensor, dim: int, index: Tensor) -> tuple[Tensor, in
     return index.reshape(-1), d
 
 
+def _check_slices(name: str, input: Tensor, d: int, index: Tensor, source: Tensor) -> None:
+    """RuntimeError unless `source` has a slice for each index, of the shape of the input's."""
+    n = source.shape[d] if source.ndim > d else 1
+    check(
+        n == index.shape[0],
+        lambda: (
+            f"{name}(): Number of indices ({index.shape[0]}) should be equal to source.size(dim) ({n})"
+        ),
+    )
+    around = [s for i, s in enumerate(source.shape) if i != d]
+    wanted = [s for i, s in enumerate(input.shape) if i != d]
+    check(
+        around == wanted,
+        lambda: (
+            f"{name}(): source tensor shape must match self tensor shape, excluding the specified dimension. Got "
+            f"self.shape = {list(input.shape)} source.shape = {list(source.shape)}"
+        ),
+    )
+
+
 def _put(input: Tensor, dim: int, index: Tensor, values: Tensor, accumulate: bool) -> Tensor:
     if not input.ndim:
         return index_put_at(
@@ -52,6 +72,7 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
             f"index_add_(): self ({input.dtype.name}) and source ({source.dtype.name}) must have the same scalar type"
         ),
     )
+    _check_slices("index_add_", input, d, at, source)
     return _put(input, d, at, source if alpha == 1 else source * alpha, True)
 
 
@@ -63,6 +84,10 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor):
     >>> flambeau.index_copy(flambeau.zeros(3), 0, flambeau.tensor([2]), flambeau.ones(1))
     tensor([0., 0., 1.])
     """
+    check(
+        index.dtype is dtypes.int64,
+        lambda: f"index_copy_(): Expected a long tensor for index, but got {index.dtype.name}",
+    )
     at, d = along("index_copy", input, dim, index)
     check(
         input.dtype is source.dtype,
@@ -71,6 +96,7 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor):
             f"(source) {source.dtype.name}"
         ),
     )
+    _check_slices("index_copy_", input, d, at, source)
     return _put(input, d, at, source, False)
 
 
@@ -82,8 +108,17 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Tensor | float):
     >>> flambeau.index_fill(flambeau.zeros(3), 0, flambeau.tensor([1]), 5.0)
     tensor([0., 5., 0.])
     """
+    check(
+        index.dtype is dtypes.int64,
+        lambda: f"index_fill_(): Expected dtype int64 for index, but got {index.dtype.name}.",
+        IndexError,
+    )
     at, d = along("index_fill", input, dim, index)
     if not isinstance(value, Tensor):
+        check(
+            not isinstance(value, complex) or input.dtype.is_complex,
+            lambda: "index_fill_(): Converting complex Scalar to non-complex type is not supported",
+        )
         value = input.new_full((), value)
     check(
         value.ndim == 0,
@@ -91,9 +126,12 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Tensor | float):
             f"index_fill_ only supports a 0-dimensional value tensor, but got tensor with {value.ndim} dimension(s)."
         ),
     )
-    if not input.ndim:
-        return value.to(input.dtype) if at.numel() else input.clone()
-    return index_put_at([input, value.to(input.dtype), at], (d,), False)
+    check(
+        not value.is_complex() or input.dtype.is_complex,
+        lambda: "index_fill_(): Converting complex Scalar to non-complex type is not supported",
+    )
+    rows = input if input.ndim else input.reshape(1)
+    return index_put_at([rows, value.to(input.dtype), at], (d,), False).reshape(input.shape)
 
 
 @composite
@@ -185,7 +223,7 @@ def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, inve
     return ~hit if invert else hit
 
 
-# -- sorted rows and bins --------------------------------------------------------------------------------------------
+# -- sorted rows --------------------------------------------------------------------------------------------
 
 
 @primitive(method=False)
@@ -197,6 +235,8 @@ def places_in(sorted_sequence: Meta, input: Meta, right: bool):
 @places_in.kernel
 def _(xp, rows, x, *, right):
     side = "right" if right else "left"
+    if not x.size:
+        return xp.zeros(x.shape, dtype="int64")
     if rows.ndim == 1:
         return xp.searchsorted(rows, x, side=side).astype("int64")
     out = xp.empty(x.shape, dtype="int64")
@@ -276,54 +316,3 @@ def bucketize(
         ),
     )
     return searchsorted(boundaries, input, out_int32=out_int32, right=right)
-
-
-@composite
-def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0):
-    """How often each number from 0 up occurs, or the sum of its weights.
-
-    >>> import flambeau
-    >>> flambeau.bincount(flambeau.tensor([0, 2, 2]))
-    tensor([1, 0, 2])
-    """
-    check(
-        input.ndim == 1
-        and not input.dtype.is_floating_point
-        and (not input.numel() or int(input.min()) >= 0),
-        lambda: "bincount only supports 1-d non-negative integral inputs.",
-    )
-    check(minlength >= 0, lambda: "minlength should be >= 0")
-    n = max(minlength, int(input.max()) + 1 if input.numel() else 0)
-    if weights is None:
-        ones, kind = input.new_ones(input.shape, dtype=dtypes.int64), dtypes.int64
-    else:
-        check(
-            tuple(weights.shape) == tuple(input.shape),
-            lambda: "weights should be 1-d and have the same length as input",
-        )
-        kind = weights.dtype if weights.dtype is dtypes.float32 else dtypes.float64
-        ones = weights.to(kind)
-    return input.new_zeros((n,), dtype=kind).scatter_add(0, input.long(), ones.detach())
-
-
-@composite
-def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0):
-    """Counts in `bins` equal bins from min to max (of the data if both are equal); what is outside is left out.
-
-    >>> import flambeau
-    >>> flambeau.histc(flambeau.tensor([1.0, 2.0, 2.5]), 2, 1, 3)
-    tensor([1., 2.])
-    """
-    check(bins > 0, lambda: f"torch.histogram(): bins must be > 0, but got {bins} for dimension 0")
-    x = input.detach().reshape(-1)
-    low, high = float(min), float(max)
-    if low == high and x.numel():
-        low, high = float(x.min()), float(x.max())
-    if low == high:
-        low, high = low - 1, high + 1
-    check(
-        low <= high, lambda: f"torch.histc: max must be larger than min, but got {low} and {high}"
-    )
-    x = x[(x >= low) & (x <= high)]
-    at = ((x - low) * (bins / (high - low))).floor().long().clamp(0, bins - 1)
-    return input.new_zeros((bins,)).scatter_add(0, at, input.new_ones(x.shape))

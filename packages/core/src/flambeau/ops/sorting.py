@@ -9,12 +9,15 @@ from .._base.checks import check, wrap_dim
 from ..runtime.families import composite, primitive
 from ..runtime.meta import Meta
 from ..runtime.tensor import Tensor
+from .comparison import where
 from .gathering import scatter_src
 
 
 @primitive(outputs=("values", "indices"))
 def sort(input: Meta, dim: int = -1, descending: bool = False, stable: bool = False):
     """(values, indices) in order along `dim`; equal elements keep their order. NaN counts as the largest.
+
+    PyTorch keeps the order of equals with stable=True only; otherwise it is what its C++ library's sort leaves.
 
     >>> import flambeau
     >>> flambeau.sort(flambeau.tensor([3, 1, 2])).indices
@@ -71,6 +74,8 @@ def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool
 def topk(input: Meta, k: int, dim: int = -1, largest: bool = True, sorted: bool = True):
     """The k largest (or smallest) elements along `dim`, in order, with their indices.
 
+    Of equal elements the first are taken, in their order; PyTorch leaves open which.
+
     >>> import flambeau
     >>> flambeau.topk(flambeau.tensor([3.0, 1.0, 2.0]), 2).values
     tensor([3., 2.])
@@ -117,25 +122,34 @@ def _(builder, x, *, k, dim, largest, sorted):
     )
 
 
-@composite(method=False)
+@composite(outputs=("values", "indices"))
 def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
-    """The lower median of all elements, or (values, indices) along `dim`.
+    """The lower median of all elements, or (values, indices) along `dim`; NaN where one is NaN.
 
     >>> import flambeau
     >>> flambeau.median(flambeau.tensor([3.0, 1.0, 2.0, 4.0]))
     tensor(2.)
     """
+    flat = input.reshape(-1) if dim is None else input
+    d = 0 if dim is None else wrap_dim(dim, input.ndim)
+    named = median.op.tags["named"]
+    if not flat.ndim:
+        return named(flat.clone(), flat.new_zeros((), dtype=dtypes.int64))
+    n = flat.shape[d]
+    if dim is None and not n:
+        return flat.new_full((), float("nan"))
+    check(n, lambda: f"median(): Expected reduction dim {d} to have non-zero size.", IndexError)
+    ordered = sort(flat, d)
+    values, places = (part.narrow(d, (n - 1) // 2, 1) for part in ordered)
+    if input.dtype.is_floating_point:  # NaN is sorted last: the first of them stands for the whole
+        wrong = (flat != flat).to(dtypes.uint8)
+        broken = wrong.amax(d, True) > 0
+        first = wrong.argmax(d, True)
+        values = where(broken, flat.gather(d, first), values)
+        places = where(broken, first, places)
     if dim is None:
-        flat = input.reshape(-1)
-        return sort(flat).values.select(0, (flat.shape[0] - 1) // 2)
-    ordered = sort(input, dim)
-    at = (input.shape[dim] - 1) // 2 if input.ndim else 0
-    pick: Any = (
-        (lambda x: x.narrow(dim, at, 1))
-        if keepdim and input.ndim
-        else (lambda x: x.select(dim, at) if input.ndim else x)
-    )
-    return sort.op.tags["named"](pick(ordered.values), pick(ordered.indices))
+        return values.squeeze(d)
+    return named(*((values, places) if keepdim else (values.squeeze(d), places.squeeze(d))))
 
 
 @primitive(method=False)
@@ -149,7 +163,9 @@ def unique_parts(input: Meta, rows: bool = False):
 @unique_parts.kernel
 def _(xp, x, *, rows):
     axis = 0 if rows else None
-    values, inverse, counts = xp.unique(x, return_inverse=True, return_counts=True, axis=axis)
+    values, inverse, counts = xp.unique(
+        x, return_inverse=True, return_counts=True, axis=axis, equal_nan=False
+    )
     inverse = inverse.reshape(x.shape[:1] if rows else x.shape)
     return values, inverse.astype("int64"), counts.astype("int64")
 
@@ -157,6 +173,20 @@ def _(xp, x, *, rows):
 unique_parts.no_vjp("the result's shape depends on values; PyTorch defines no gradient")
 unique_parts.refuse("vmap", "the result's shape depends on values")
 unique_parts.refuse("onnx", "the result's shape depends on values")
+
+
+def rows_of(name: str, input: Tensor, dim: int) -> tuple[Tensor, int]:
+    """Slices along `dim` as the rows of a matrix, and `dim` counted from the front."""
+    d = wrap_dim(dim, input.ndim)
+    front = input.movedim(d, 0) if input.ndim else input.reshape(1)
+    n = front.shape[0]
+    check(
+        not n or front.numel(),
+        lambda: (
+            f"{name}: There are 0 sized dimensions, and they aren't selected, so unique cannot be applied"
+        ),
+    )
+    return front.reshape(n, front.numel() // n if n else 0), d
 
 
 @composite
@@ -178,9 +208,9 @@ def unique(
     if dim is None:
         values, inverse, counts = unique_parts(input)
     else:
-        front = input.movedim(dim, 0)
-        width = input.numel() // max(front.shape[0], 1)
-        values, inverse, counts = unique_parts(front.reshape(front.shape[0], width), True)
-        values = values.reshape(values.shape[0], *front.shape[1:]).movedim(0, dim)
+        rows, d = rows_of("unique", input, dim)
+        values, inverse, counts = unique_parts(rows, True)
+        rest = (*input.shape[:d], *input.shape[d + 1 :])
+        values = values.reshape(values.shape[0], *rest).movedim(0, d)
     out = (values, *((inverse,) if return_inverse else ()), *((counts,) if return_counts else ()))
     return out if len(out) > 1 else values

@@ -6,13 +6,13 @@ from typing import Any
 
 from .._base import dtypes
 from .._base.checks import check, wrap_dim
+from .._base.limits import finfo
 from ..runtime.families import composite, primitive
 from ..runtime.meta import Meta
 from ..runtime.tensor import Tensor
 from .comparison import isnan, where
 from .creation import tensor
 from .exponential import exp, log
-from .joining import cat
 from .reduction import amax, amin, mean, std, sum
 from .sorting import sort
 
@@ -21,7 +21,7 @@ def _named(f: Any, *parts: Any) -> Any:
     return f.op.tags["named"](*parts)
 
 
-@composite(outputs=("min", "max"))
+@composite(outputs=("min", "max"), exact_out=True)
 def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False):
     """(min, max) of all elements or along `dim`.
 
@@ -29,6 +29,12 @@ def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False):
     >>> flambeau.aminmax(flambeau.tensor([3.0, 1.0])).max
     tensor(3.)
     """
+    check(
+        dim is not None or input.numel(),
+        lambda: (
+            "aminmax(): cannot compute aminmax over an empty dimension as the operation has no identity."
+        ),
+    )
     over = () if dim is None else dim
     return _named(aminmax, amin(input, over, keepdim), amax(input, over, keepdim))
 
@@ -106,6 +112,9 @@ def std_mean(
     """
     if isinstance(dim, bool):
         dim, unbiased = None, dim
+    if input.dtype in (dtypes.float16, dtypes.bfloat16):
+        wide = std_mean(input.float(), dim, unbiased, keepdim, correction=correction)
+        return tuple([x.to(input.dtype) for x in wide])  # type: ignore[return-value]
     return std(input, dim, unbiased, keepdim, correction=correction), mean(input, dim, keepdim)
 
 
@@ -199,6 +208,8 @@ def _quantile(
 def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False):
     """(values, indices) of the k-th smallest elements along `dim`, counted from one.
 
+    Equal elements count in their order; PyTorch leaves open whose index it gives.
+
     >>> import flambeau
     >>> flambeau.kthvalue(flambeau.tensor([3.0, 1.0, 2.0]), 2).values
     tensor(2.)
@@ -270,108 +281,71 @@ def cummin(input: Tensor, dim: int):
     return _running(cummin, input, dim, False)
 
 
-@composite
-def logcumsumexp(input: Tensor, dim: int):
+@primitive
+def logcumsumexp(input: Meta, dim: int):
     """log of the running sum of exp(input) along `dim`, without overflow.
 
     >>> import flambeau
     >>> flambeau.logcumsumexp(flambeau.tensor([0.0, 0.0]), 0)
     tensor([0.0000, 0.6931])
     """
-    if not input.ndim or not input.numel():
-        wrap_dim(dim, input.ndim)
-        return input.clone()
-    # Each result is scaled by its own largest element, so that none of them vanishes beside a later, larger one.
-    d = wrap_dim(dim, input.ndim)
-    x = input.movedim(d, -1)
-    n = x.shape[-1]
-    top = cummax(x, -1).values.detach()
-    top = where(top.isfinite(), top, 0.0).unsqueeze(-1)
-    table = exp(
-        where(
-            tensor([[j <= i for j in range(n)] for i in range(n)]),
-            x.unsqueeze(-2) - top,
-            float("-inf"),
-        )
+    wrap_dim(dim, input.ndim)
+    check(
+        input.dtype.category >= dtypes.FLOAT,
+        lambda: (
+            f"logcumsumexp: not defined for {input.dtype.name} tensors; cast the input with .to(dtype) first"
+        ),
     )
-    return (log(table.sum(-1)) + top.squeeze(-1)).movedim(-1, d)
+    return input
 
 
-@composite
-def diff(
-    input: Tensor,
-    n: int = 1,
-    dim: int = -1,
-    prepend: Tensor | None = None,
-    append: Tensor | None = None,
-):
-    """Differences of neighbours along `dim`, n times over.
-
-    >>> import flambeau
-    >>> flambeau.diff(flambeau.tensor([1, 4, 9]))
-    tensor([3, 5])
-    """
-    check(input.ndim, lambda: "diff expects input to be at least one-dimensional")
-    check(n >= 0, lambda: f"order must be non-negative but got {n}")
-    if n == 0:
-        return input.clone()
-    d = wrap_dim(dim, input.ndim)
-    x = (
-        cat([p for p in (prepend, input, append) if p is not None], d)
-        if prepend is not None or append is not None
-        else input
-    )
-    for _ in range(n):
-        m = x.shape[d]
-        if not m:
-            break
-        after, before = x.narrow(d, 1, m - 1), x.narrow(d, 0, m - 1)
-        x = after ^ before if x.dtype.name == "bool" else after - before
-    return x.clone() if x is input else x
+@logcumsumexp.kernel
+def _(xp, x, *, dim):
+    logcumsumexp.op.body(Meta(x.shape, dtypes.from_numpy(x.dtype)), dim)
+    if not x.size or not x.ndim:
+        return x.copy()
+    if x.dtype.kind != "c":
+        wide = x.astype("float32" if x.dtype.itemsize == 2 else "float64")  # as PyTorch
+        return xp.logaddexp.accumulate(wide, axis=dim).astype(x.dtype, copy=False)
+    out = x.copy()
+    steps = xp.moveaxis(out, dim, 0)
+    for i in range(
+        1, len(steps)
+    ):  # one by one: the imaginary part goes on where log's own would start anew
+        a, b = steps[i - 1], steps[i]
+        swap = a.real < b.real
+        high, low = xp.where(swap, b, a), xp.where(swap, a, b)
+        sum = xp.log(1 + xp.exp(low - high)) + high
+        steps[i] = xp.where(xp.isinf(high.real) & (high.real < 0), high, sum)
+    return out
 
 
-def _strips(y: Tensor, x: Tensor | None, dx: float | None, dim: int) -> tuple[Tensor, int]:
-    d = wrap_dim(dim, y.ndim)
-    n = y.shape[d]
-    if not n:
-        return y * 1.0, d
-    pairs = y.narrow(d, 1, n - 1) + y.narrow(d, 0, n - 1)
-    if x is None:
-        return pairs * ((1.0 if dx is None else dx) / 2), d
-    if x.ndim == 1:
-        check(
-            x.shape[0] == n, lambda: "trapezoid: There must be one `x` value for each sample point"
-        )
-        step = diff(x).reshape([-1 if i == d else 1 for i in range(y.ndim)])
-    else:
-        step = diff(x, dim=d - y.ndim)
-    return pairs * step / 2, d
+@logcumsumexp.vjp
+def _(g, out, x, *, dim):
+    # g[k] exp(x[i] - out[k]) summed over k >= i, in logarithms, so that no exp overflows: gradients of either sign apart.
+    if not x.ndim or not x.numel():
+        return g
+    if g.is_complex():
+        return _spread_back(g, out.conj(), x.conj(), dim, g != 0)
+    return _spread_back(g, out, x, dim, g > 0) - _spread_back(-g, out, x, dim, g < 0)
 
 
-@composite(method=False)
-def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: float | None = None, dim: int = -1):
-    """The integral of y over x (or steps of dx) along `dim`, by trapezoids.
-
-    >>> import flambeau
-    >>> flambeau.trapezoid(flambeau.tensor([1.0, 2.0, 3.0]))
-    tensor(4.)
-    """
-    strips, d = _strips(y, x, dx, dim)
-    return sum(strips, d if strips.ndim == y.ndim else dim)
+def _spread_back(g: Tensor, out: Tensor, x: Tensor, dim: int, some: Tensor) -> Tensor:
+    lowest = finfo(x.dtype).min
+    # Where nothing was summed yet, out is -inf, as is x: nothing flows there.
+    some = some & (out.real != float("-inf"))
+    weights = where(some, log(where(some, g, 1)) - where(some, out, 0), lowest)
+    back = logcumsumexp(weights.flip(dim), dim).flip(dim)
+    alive = x.real != float("-inf")
+    return where(alive, exp(where(alive, x, 0) + back), 0)
 
 
-@composite(method=False)
-def cumulative_trapezoid(
-    y: Tensor, x: Tensor | None = None, *, dx: float | None = None, dim: int = -1
-):
-    """The running integral of y over x (or steps of dx) along `dim`, by trapezoids.
+@logcumsumexp.batch
+def _(size, batched, x, *, dim):
+    return logcumsumexp(x, wrap_dim(dim, x.ndim - 1) + 1) if x.ndim > 1 else x.clone()
 
-    >>> import flambeau
-    >>> flambeau.cumulative_trapezoid(flambeau.tensor([1.0, 2.0, 3.0]))
-    tensor([1.5000, 4.0000])
-    """
-    strips, d = _strips(y, x, dx, dim)
-    return strips.cumsum(d - y.ndim)
+
+logcumsumexp.refuse("onnx", "ONNX has no running sum of exponentials")
 
 
 @composite
@@ -385,7 +359,7 @@ def msort(input: Tensor):
     return sort(input, 0).values
 
 
-@composite(method=False)
+@composite(outputs=("values", "indices"))
 def nanmedian(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     """`median` of the elements that are not NaN.
 
@@ -394,14 +368,18 @@ def nanmedian(input: Tensor, dim: int | None = None, keepdim: bool = False) -> A
     tensor(1.)
     """
     x = input.reshape(-1) if dim is None else input
-    ordered = sort(x, -1 if dim is None else dim)
+    d = 0 if dim is None else wrap_dim(dim, input.ndim)
     if not x.ndim:
-        return ordered
-    d = -1 if dim is None else dim
-    at = ((~isnan(x)).sum(d, True) - 1).clamp(min=0) // 2
+        return _named(nanmedian, x.clone(), x.new_zeros((), dtype=dtypes.int64))
+    n = x.shape[d]
+    if dim is None and not n:
+        return x.new_full((), float("nan"))
+    check(n, lambda: f"nanmedian(): Expected reduction dim {d} to have non-zero size.", IndexError)
+    ordered = sort(x, d)
+    at = ((x == x).sum(d, True) - 1).clamp(min=0) // 2
     values, places = ordered.values.gather(d, at), ordered.indices.gather(d, at)
     if dim is None:
-        return values.squeeze(0)
-    return sort.op.tags["named"](
-        *((values, places) if keepdim else (values.squeeze(d), places.squeeze(d)))
+        return values.squeeze(d)
+    return _named(
+        nanmedian, *((values, places) if keepdim else (values.squeeze(d), places.squeeze(d)))
     )

@@ -307,6 +307,10 @@ def write_out(op: Operator, out: Any, made: Any) -> Any:
         raise RuntimeError(
             f"result type {made.dtype.name} can't be cast to the desired output type {out.dtype.name}"
         )
+    if made.dtype is not out.dtype and op.tags.get("exact_out"):
+        raise RuntimeError(
+            f"{op.name}(): Expected out tensor to have dtype {made.dtype.name}, but got {out.dtype.name} instead"
+        )
     if out.device != made.device:
         raise RuntimeError(
             f"{op.name}(): expected out tensor on {made.device}, but got {out.device}"

@@ -41,6 +41,8 @@ def scatter(make: Make) -> Iterator[Sample]:
     yield Sample(make(4), 0, make.order(4)[:2], make(2))
     yield Sample(make(2, 3), 1, make.ints(2, 1, below=3), 1.5)
     yield Sample(make(3), 0, make.ints(4, below=3), make(4), reduce="add")
+    yield Sample(make(3), 0, make.ints(4, below=3), make(4), reduce="multiply")
+    yield Sample(make(2, 3), 1, make.ints(2, 1, below=3), value=1.5)
 
 
 def take_along_dim(make: Make) -> Iterator[Sample]:
@@ -48,6 +50,7 @@ def take_along_dim(make: Make) -> Iterator[Sample]:
     yield Sample(make(2, 3), make.ints(2, 2, below=6))
     yield Sample(make(2, 3), make.ints(2, 2, below=3), 1)
     yield Sample(make(1, 3), make.ints(2, 1, below=3), -1)
+    yield Sample(make(2, 3), make.ints(2, 2, below=3, above=-3), 1)
 
 
 def nonzero_table(make: Make) -> Iterator[Sample]:
@@ -67,3 +70,11 @@ def masked_select(make: Make) -> Iterator[Sample]:
     """A mask of the input's shape, and one that broadcasts."""
     yield Sample(make(2, 3), make.bools(2, 3))
     yield Sample(make(2, 3), make.bools(3))
+
+
+def nonzero_static(make: Make) -> Iterator[Sample]:
+    """Fewer and more than there are; none; 0-d."""
+    yield Sample(make.ints(2, 3, below=2), size=2)
+    yield Sample(make.bools(4), size=6, fill_value=-7)
+    yield Sample(make.ints(3), size=0)
+    yield Sample(make.ints(), size=2)

@@ -48,3 +48,17 @@ def pad_constant(make: Make) -> Iterator[Sample]:
     yield Sample(make(2, 3), ((1, 0), (2, 1)), 0.5)
     yield Sample(make(2, 4), ((0, 0), (-1, 2)))
     yield Sample(make(3), ((-1, -1),), 2.0)
+
+
+def hstack(make: Make) -> Iterator[Sample]:
+    """Numbers, vectors, matrices."""
+    yield Sample([make(), make()])
+    yield Sample([make(2), make(3)])
+    yield Sample([make(2, 3), make(2, 1)])
+
+
+def vstack(make: Make) -> Iterator[Sample]:
+    """Numbers, vectors, a vector and a matrix."""
+    yield Sample([make(), make()])
+    yield Sample([make(2), make(2)])
+    yield Sample([make(2), make(3, 2)])

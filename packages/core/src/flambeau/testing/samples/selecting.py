@@ -67,15 +67,3 @@ def bucketize(make: Make) -> Iterator[Sample]:
     """Both sides."""
     yield Sample(make(2, 3, grad=False), make(4, grad=False).sort().values, onnx=False)
     yield Sample(make.ints(4), make.ints(3).sort().values, right=True, onnx=False)
-
-
-def bincount(make: Make) -> Iterator[Sample]:
-    """Counts and weights."""
-    yield Sample(make.ints(6, below=4), onnx=False)
-    yield Sample(make.ints(6, below=4), make(6, grad=False), 6, batch=False, onnx=False)
-
-
-def histc(make: Make) -> Iterator[Sample]:
-    """Between given ends, and of the data's own."""
-    yield Sample(make(6, grad=False), 4, -1, 1, batch=False, onnx=False)
-    yield Sample(make(6, grad=False), 3, batch=False, onnx=False)

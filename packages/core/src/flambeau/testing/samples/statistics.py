@@ -84,25 +84,6 @@ def logcumsumexp(make: Make) -> Iterator[Sample]:
     yield Sample(make(3, 2), 0, onnx=False)
 
 
-def diff(make: Make) -> Iterator[Sample]:
-    """Once and twice; with something put before and behind."""
-    yield Sample(make(2, 4))
-    yield Sample(make(4, 2), 2, 0)
-    yield Sample(make(2, 2), 1, -1, make(2, 1), make(2, 1))
-
-
-def trapezoid(make: Make) -> Iterator[Sample]:
-    """Steps of one, of another size, and given places."""
-    yield Sample(make(2, 4))
-    yield Sample(make(4, 2), dx=0.5, dim=0)
-    yield Sample(make(2, 4), make(4))
-
-
-def cumulative_trapezoid(make: Make) -> Iterator[Sample]:
-    """As trapezoid."""
-    yield from trapezoid(make)
-
-
 def msort(make: Make) -> Iterator[Sample]:
     """A matrix."""
     yield Sample(make.distinct(3, 2), onnx=False)
