@@ -125,7 +125,7 @@ _ELSEWHERE |= dict.fromkeys((
     "max_pool2d", "max_pool3d", "avg_pool1d", "adaptive_avg_pool1d", "dropout", "alpha_dropout", "layer_norm",
     "group_norm", "rms_norm", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "pairwise_distance",
     "cosine_similarity", "celu", "selu", "prelu", "rrelu", "bilinear", "hardshrink",
-), "nn.functional") | {"qr": "ops.decomposition"}  # fmt: skip
+), "nn.functional")  # fmt: skip
 
 _HERE = {
     "storage": """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 from .._base.checks import check
@@ -28,7 +29,7 @@ def embedding(
     """The rows of `weight` (V, D) that the integers of `input` (*) name: (*, D).
 
     The row of `padding_idx` gets no gradient. With `max_norm` the rows named are first shortened, in
-    place. `sparse` is accepted; gradients are always dense.
+    place. With `sparse` the gradient of `weight` is a sparse tensor of the rows named.
 
     >>> import flambeau
     >>> flambeau.ops.embedding.embedding(flambeau.tensor([1, 0]), flambeau.eye(2))
@@ -47,12 +48,25 @@ def embedding(
     flat = input.reshape(-1)
     if max_norm is not None:
         _renormalise(weight, flat, max_norm, norm_type)
+    if sparse and not weight._level:
+        rows = _sparse_rows(weight, flat, padding_idx, scale_grad_by_freq)
+        return rows.reshape(*input.shape, weight.shape[1])
     rows = index_select(weight, 0, flat)
     if padding_idx is not None:
         rows = where((flat == padding_idx).unsqueeze(1), rows.detach(), rows)
     if scale_grad_by_freq:
         rows = _scaled_gradient(rows, flat, weight.shape[0])
     return rows.reshape(*input.shape, weight.shape[1])
+
+
+def _sparse_rows(weight: Tensor, flat: Tensor, padding_idx: int | None, scaled: bool) -> Tensor:
+    """The rows, recorded so that the gradient of `weight` is sparse; by `flambeau.sparse`, a layer above."""
+    check(
+        not scaled,
+        lambda: "embedding_backward: scale_grad_by_freq not supported with sparse gradients",
+    )
+    module = import_module(f"{__package__.rpartition('.')[0]}.sparse.lookup")
+    return module.rows_of(weight, flat.to(int64), padding_idx)
 
 
 def _row_number(padding_idx: int | None, count: int) -> int | None:
@@ -123,7 +137,9 @@ def embedding_bag(
     starts = _starts(input, offsets, include_last_offset)
     flat = input.reshape(-1)
     padding_idx = _row_number(padding_idx, weight.shape[0])
-    rows = embedding(flat, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq)
+    rows = embedding(
+        flat, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse
+    )
     kept = None if padding_idx is None else (flat != padding_idx)
     if per_sample_weights is not None:
         rows = rows * per_sample_weights.reshape(-1, 1)

@@ -89,8 +89,17 @@ def _search(arguments: Iterable[Any], found: list[Any], deep: bool) -> None:
                 # A subclass goes before the classes it derives from.
                 at = next((i for i, f in enumerate(found) if issubclass(cls, type(f))), len(found))
                 found.insert(at, a)
-        elif issubclass(cls, Tensor):
+        elif issubclass(cls, Tensor) and not hasattr(cls, "composites"):
             plain.add(cls)
+
+
+def composed_rule(name: str, args: tuple) -> Callable[..., Any] | None:
+    """The rule that the first argument's class has for a composite as a whole (sparse, masked and nested tensors)."""
+    first = args[0] if args else None
+    if isinstance(first, (tuple, list)) and first:
+        first = first[0]
+    rules = getattr(type(first), "composites", None)
+    return None if rules is None else rules.get(name)
 
 
 def overloaded(args: tuple, kwargs: dict[str, Any]) -> list[Any]:
@@ -203,16 +212,72 @@ def as_class(tensor: Tensor, cls: type) -> Any:
 
 # Methods that stay Python's own on overriding classes.
 PYTHONS_OWN = frozenset(
-    """__new__ __init__ __init_subclass__ __class__ __getattribute__ __getattr__ __setattr__ __delattr__ __dict__
-    __torch_function__ __reduce__ __reduce_ex__ __setstate__ __getstate__ __sizeof__ __dir__ __subclasshook__
-    __class_getitem__ __del__ as_subclass dim ndimension numel nelement stride is_contiguous data_ptr storage_offset
-    element_size is_floating_point is_complex is_signed _make_subclass _bump requires_grad_ register_hook
-    retain_grad __array__ __array_wrap__ __array_ufunc__ __dlpack__ __dlpack_device__""".split()
+    [
+        "__new__",
+        "__init__",
+        "__init_subclass__",
+        "__class__",
+        "__getattribute__",
+        "__getattr__",
+        "__setattr__",
+        "__delattr__",
+        "__dict__",
+        "__torch_function__",
+        "__reduce__",
+        "__reduce_ex__",
+        "__setstate__",
+        "__getstate__",
+        "__sizeof__",
+        "__dir__",
+        "__subclasshook__",
+        "__class_getitem__",
+        "__del__",
+        "as_subclass",
+        "dim",
+        "ndimension",
+        "numel",
+        "nelement",
+        "stride",
+        "is_contiguous",
+        "data_ptr",
+        "storage_offset",
+        "element_size",
+        "is_floating_point",
+        "is_complex",
+        "is_signed",
+        "_make_subclass",
+        "_bump",
+        "requires_grad_",
+        "register_hook",
+        "retain_grad",
+        "__array__",
+        "__array_wrap__",
+        "__array_ufunc__",
+        "__dlpack__",
+        "__dlpack_device__",
+    ]
 )
 
 
 # Python's operators are handed on as the functions that they are.
-_FUNCTIONS = {f"__{n}__": n for n in "add sub mul matmul pow eq ne lt le gt ge neg abs".split()}
+_FUNCTIONS = {
+    f"__{n}__": n
+    for n in [
+        "add",
+        "sub",
+        "mul",
+        "matmul",
+        "pow",
+        "eq",
+        "ne",
+        "lt",
+        "le",
+        "gt",
+        "ge",
+        "neg",
+        "abs",
+    ]
+}
 _FUNCTIONS["__truediv__"] = "div"
 
 

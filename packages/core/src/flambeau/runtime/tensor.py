@@ -277,7 +277,7 @@ def accumulate(tensor: Tensor, g: Tensor, owned: bool) -> None:
         before = tensor.grad
         if before is not None:
             if state.local.grad or before._level or g._level or state.active:
-                tensor.grad = before + g
+                tensor.grad = g + before if before._level and not g._level else before + g
             else:
                 add_into(before, g)
         else:
