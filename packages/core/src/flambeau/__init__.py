@@ -89,6 +89,7 @@ for _name, _target in _methods.NAMES.items():
 newaxis = None
 _where = _registry["where"].public
 concat = concatenate = cat
+row_stack = vstack
 median = _registry["median"].public
 
 for _constant in (*_LAYOUTS, *_FORMATS):
