@@ -248,7 +248,7 @@ NAMES = {
     "subtract": "sub", "multiply": "mul", "divide": "div", "absolute": "abs", "negative": "neg", "clip": "clamp",
     "greater": "gt", "greater_equal": "ge", "less": "lt", "less_equal": "le", "not_equal": "ne", "fix": "trunc",
     "arcsin": "asin", "arccos": "acos", "arctan": "atan", "arcsinh": "asinh", "arccosh": "acosh", "arctanh": "atanh",
-    "arctan2": "atan2", "swapaxes": "transpose", "swapdims": "transpose", "moveaxis": "movedim",
+    "arctan2": "atan2", "swapaxes": "transpose", "ger": "outer", "swapdims": "transpose", "moveaxis": "movedim",
     "ger": "outer",
 }  # fmt: skip
 for _alias, _name in NAMES.items():
@@ -319,11 +319,7 @@ def __itruediv__(self: Tensor, other: Any) -> Any:
     return self.div_(other)
 
 
-Tensor.__div__, Tensor.__idiv__, Tensor.__rdiv__ = (
-    Tensor.__truediv__,
-    Tensor.__itruediv__,
-    Tensor.__rtruediv__,
-)
+Tensor.__div__, Tensor.__idiv__ = Tensor.__truediv__, Tensor.__itruediv__
 
 
 def _shift(name: str, word: str) -> None:
@@ -616,26 +612,27 @@ def T(self: Tensor) -> Tensor:
 
 
 @attribute
-def H(self: Tensor) -> Tensor:
-    """A matrix transposed and conjugated."""
-    if self.ndim not in (0, 2):
-        raise RuntimeError(
-            f"tensor.H is only supported on matrices (2-D tensors). Got {self.ndim}-D tensor. "
-            "For batches of matrices, consider using tensor.mH"
-        )
-    return self.t().conj()
-
-
-@attribute
 def mH(self: Tensor) -> Tensor:
     """The last two dimensions swapped, and conjugated."""
-    if self.ndim == 0:
-        return self.conj()
     if self.ndim < 2:
         raise RuntimeError(
             f"tensor.mH is only supported on matrices or batches of matrices. Got {self.ndim}-D tensor."
         )
-    return self.mT.conj()
+    return self.mT.conj() if self.is_complex() else self.mT
+
+
+@attribute
+def H(self: Tensor) -> Tensor:
+    """A matrix transposed and conjugated."""
+    if self.ndim not in (0, 2):
+        hint = (
+            " For batches of matrices, consider using tensor.mH" if self.ndim > 2 else ""
+        )
+        raise RuntimeError(
+            f"tensor.H is only supported on matrices (2-D tensors). Got {self.ndim}-D tensor.{hint}"
+        )
+    made = self.mT if self.ndim else self
+    return made.conj() if self.is_complex() else made
 
 
 @attribute
@@ -680,7 +677,7 @@ def names(self: Tensor) -> tuple[None, ...]:
     return (None,) * self.ndim
 
 
-Tensor.is_sparse = Tensor.is_quantized = Tensor.is_nested = Tensor.is_mkldnn = False
+Tensor.is_sparse = Tensor.is_sparse_csr = Tensor.is_quantized = Tensor.is_nested = Tensor.is_mkldnn = False
 Tensor.ndimension, Tensor.nelement = Tensor.dim, Tensor.numel
 Tensor.layout = formats.strided
 Tensor.name = None

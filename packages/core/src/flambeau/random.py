@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+from ._base.devices import device as Device
 from .runtime import random as _numbers
 from .runtime.generator import Generator
 from .runtime.tensor import Tensor, wrap
@@ -30,19 +35,41 @@ def set_rng_state(new_state: Tensor) -> None:
     _numbers.set_rng_state(new_state.numpy())
 
 
-class fork_rng:
-    """Draws inside do not move the generator outside.
+@contextlib.contextmanager
+def fork_rng(
+    devices: Any = None,
+    enabled: bool = True,
+    _caller: str = "fork_rng",
+    _devices_kw: str = "devices",
+    device_type: str | None = None,
+) -> Iterator[None]:
+    """Draws inside do not move the generator outside. One generator serves all devices, so `devices` changes nothing.
 
     >>> import flambeau
     >>> with flambeau.random.fork_rng(): _ = flambeau.rand(3)
     """
+    if device_type is not None:
+        Device(device_type)  # refuses what is no device
+    if not enabled or device_type == "meta":
+        yield
+        return
+    before = get_rng_state()
+    try:
+        yield
+    finally:
+        set_rng_state(before)
 
-    def __init__(self, devices: object = None, enabled: bool = True) -> None:
-        self._enabled = enabled
 
-    def __enter__(self) -> None:
-        self._state = get_rng_state()
+def thread_safe_generator() -> Generator | None:
+    """The generator of the DataLoader's worker thread that calls; None elsewhere, which means the default generator.
 
-    def __exit__(self, *_: object) -> None:
-        if self._enabled:
-            set_rng_state(self._state)
+    >>> import flambeau
+    >>> flambeau.random.thread_safe_generator() is None
+    True
+    """
+    from .utils.data import get_worker_info
+
+    info: Any = get_worker_info()
+    if info is None or getattr(info, "worker_method", None) != "thread":
+        return None
+    return info.rng.torch_generator

@@ -12,7 +12,7 @@ from .._base.checks import check
 from .._base.devices import device as Device
 from ..runtime import random as numbers
 from ..runtime import state
-from ..runtime.backend import of_device
+from ..runtime.backend import of_array, of_device
 from ..runtime.families import composite, primitive
 from ..runtime.generator import Generator
 from ..runtime.meta import Meta
@@ -122,7 +122,8 @@ def randn(*size: Any, generator: Generator | None = None, out: Any = None, dtype
 
 
 def randint(low: Any = 0, high: Any = None, size: Any = None, *, generator: Generator | None = None, out: Any = None,
-            dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:  # fmt: skip
+            dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False,
+            pin_memory: bool = False) -> Tensor:  # fmt: skip
     """Integers from low (0 unless given) up to and without high.
 
     >>> import flambeau
@@ -210,8 +211,9 @@ def randn_like(input: Tensor, *, dtype: Any = None, layout: Any = None, device: 
     return _drawn_like("normal", input, *_like_kind(input, dtype, device), generator, requires_grad)
 
 
-def randint_like(input: Tensor, low: Any = 0, high: Any = None, *, dtype: Any = None, device: Any = None,
-                 requires_grad: bool = False, generator: Any = None) -> Tensor:  # fmt: skip
+def randint_like(input: Tensor, low: Any = 0, high: Any = None, *, dtype: Any = None, layout: Any = None,
+                 device: Any = None, requires_grad: bool = False, memory_format: Any = None,
+                 generator: Any = None) -> Tensor:  # fmt: skip
     """Integers in the shape, dtype and device of `input`.
 
     >>> import flambeau
@@ -225,7 +227,8 @@ def randint_like(input: Tensor, low: Any = 0, high: Any = None, *, dtype: Any = 
 
 
 def normal(mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Generator | None = None, out: Any = None,
-           dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:  # fmt: skip
+           dtype: Any = None, layout: Any = None, device: Any = None, pin_memory: bool = False,
+           requires_grad: bool = False) -> Tensor:  # fmt: skip
     """Normal numbers with the given mean and standard deviation (numbers or tensors).
 
     >>> import flambeau
@@ -264,7 +267,11 @@ def bernoulli(input: Tensor, p: float | None = None, *, generator: Any = None):
             not input.numel() or bool((input >= 0).all() and (input <= 1).all()),
             lambda: "Expected p_in >= 0 && p_in <= 1 to be true, but got false.",
         )
-        p = input.detach().cpu().numpy()  # type: ignore[assignment]
+        if input._level:  # the same words, compared where the numbers cannot be seen
+            wide = dtypes.float64 if input.dtype is dtypes.float64 else dtypes.float32
+            unit = _drawn("uniform", tuple(input.shape), wide, input.device, generator)
+            return (unit < input.detach()).to(input.dtype)
+        p = values(input)
     return _drawn("bernoulli", tuple(input.shape), input.dtype, input.device, generator, args=(p,))
 
 
@@ -278,8 +285,38 @@ def multinomial(
     >>> flambeau.multinomial(flambeau.tensor([0.0, 1.0]), 2, replacement=True)
     tensor([1, 1])
     """
-    weights = input.detach().cpu().numpy()
-    return wrap(numbers.multinomial(generator, weights, num_samples, replacement)).to(input.device)
+    check(
+        not input._level,
+        lambda: (
+            "multinomial: a tensor inside vmap or forward mode has no numbers to draw by; draw outside, or draw "
+            "gumbel noise and take the argmax"
+        ),
+    )
+    made = numbers.multinomial(generator, values(input), num_samples, replacement)
+    return wrap(made).to(input.device)
+
+
+@composite(method=False)
+def poisson(input: Tensor, generator: Any = None):
+    """How often events happened whose expected numbers are the elements of `input`; same dtype, no gradient (zeros).
+
+    >>> import flambeau
+    >>> _ = flambeau.manual_seed(0); flambeau.poisson(flambeau.tensor([0.0, 3.0, 50.0]))
+    tensor([ 0.,  6., 47.])
+    """
+    drawn = _drawn(
+        "poisson", tuple(input.shape), input.dtype, input.device, generator, args=(values(input),)
+    )
+    return drawn + input * 0 if input.requires_grad else drawn
+
+
+def values(input: Tensor) -> Any:
+    """The elements as an array on the CPU, of whatever dtype."""
+    if state.active:
+        for mode in state.local.modes:
+            mode.leaves(input, "drawing by its elements")
+    array = input.detach()._array
+    return of_array(array).to_numpy(array)
 
 
 def refill(kind: str, target: Tensor, generator: Any, **options: Any) -> Tensor:
@@ -312,7 +349,7 @@ def normal_(self: Tensor, mean: float = 0, std: float = 1, *, generator: Any = N
 def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Any = None) -> Tensor:
     """Fills with 1 with probability p, else 0."""
     if isinstance(p, Tensor):
-        p = p.expand(self.shape).permute(_memory_order(self)).cpu().numpy()
+        p = values(p.expand(self.shape).permute(_memory_order(self)))
     return refill("bernoulli", self, generator, args=(p,))
 
 
@@ -336,4 +373,34 @@ def random_(
     return refill("randint", self, generator, low=low, high=high)
 
 
-INPLACE = {f.__name__: f for f in (uniform_, normal_, bernoulli_, exponential_, random_)}
+def cauchy_(self: Tensor, median: float = 0, sigma: float = 1, *, generator: Any = None) -> Tensor:
+    """Fills with numbers of the Cauchy distribution around `median` with half width `sigma`."""
+    check(sigma > 0, lambda: f"cauchy_ expects sigma > 0.0, but found sigma={sigma}")
+    return refill("cauchy", self, generator, args=(float(median), float(sigma)))
+
+
+def geometric_(self: Tensor, p: float, *, generator: Any = None) -> Tensor:
+    """Fills with the number of tries until an event of probability `p` happens: 1, 2, ..."""
+    check(0 < p < 1, lambda: f"geometric_ expects p to be in (0, 1), but got p={p}")
+    return refill("geometric", self, generator, args=(float(p),))
+
+
+def log_normal_(self: Tensor, mean: float = 1, std: float = 2, *, generator: Any = None) -> Tensor:
+    """Fills with numbers whose logarithm is normal with `mean` and `std`."""
+    check(std > 0, lambda: f"log_normal_ expects std > 0.0, but found std={std}")
+    return refill("log_normal", self, generator, args=(float(mean), float(std)))
+
+
+INPLACE = {
+    f.__name__: f
+    for f in (
+        uniform_,
+        normal_,
+        bernoulli_,
+        exponential_,
+        random_,
+        cauchy_,
+        geometric_,
+        log_normal_,
+    )
+}

@@ -322,6 +322,8 @@ def sum_to_size(input: Meta, size: tuple[int, ...]):
     tensor([[2., 2., 2.]])
     """
     _expanded(tuple(size), input.shape)
+    if input.dtype is dtypes.bool_ and tuple(size) != tuple(input.shape):
+        return input.like(size, dtypes.int64)
     return input.like(size)
 
 
@@ -331,11 +333,11 @@ def _(xp, x, *, size):
     axes = tuple(range(extra)) + tuple(
         i + extra for i, n in enumerate(size) if n == 1 and x.shape[i + extra] != 1
     )
-    return (
-        x.sum(axis=axes).reshape(tuple(size)).astype(x.dtype)
-        if axes
-        else x.reshape(tuple(size)).copy()
-    )
+    if not axes:
+        return x.reshape(tuple(size)).copy()
+    wide = "float32" if x.dtype.itemsize == 2 and x.dtype.kind in "fV" else None  # one rounding
+    made = xp.sum(x, axis=axes, dtype=wide).reshape(tuple(size))
+    return made if x.dtype.kind == "b" else made.astype(x.dtype)
 
 
 @sum_to_size.vjp
@@ -501,9 +503,17 @@ def narrow(input: Tensor, dim: int, start: int, length: int):
     >>> flambeau.arange(5).narrow(0, 1, 3)
     tensor([1, 2, 3])
     """
+    check(input.ndim > 0, lambda: "narrow() cannot be applied to a 0-dim tensor.")
+    if isinstance(start, Tensor):
+        check(
+            start.ndim == 0
+            and start.dtype is not dtypes.bool_
+            and start.dtype.category == dtypes.INT,
+            lambda: "start must be an 0-dim integral Tensor.",
+        )
+        start = start.item()
     d = wrap_dim(dim, input.ndim)
     n = input.shape[d]
-    start = int(start)
     check(length >= 0, lambda: "narrow(): length must be non-negative.")
     check(
         -n <= start <= n,

@@ -61,7 +61,7 @@ class Generator:
     """
 
     def __init__(self, device: str | Device = "cpu") -> None:
-        self.device = Device(device)
+        self._device = Device(device)
         if self.device.type == "meta":
             raise RuntimeError("Generator: device type meta holds no numbers; expected cpu or cuda")
         self._lock = RLock()
@@ -72,6 +72,11 @@ class Generator:
         self._normal32: float | None = (
             None  # only carried along: PyTorch's CPU functions never fill it
         )
+
+    @property
+    def device(self) -> Device:
+        """The device that the generator is for."""
+        return self._device
 
     def manual_seed(self, seed: int) -> Generator:
         """Starts the stream of `seed`, an int in [-2**63, 2**64); returns the generator itself.
@@ -122,6 +127,22 @@ class Generator:
         twin = Generator(self.device)
         twin._set_bytes(self._get_bytes())
         return twin
+
+    def graphsafe_get_state(self) -> Generator:
+        """NotImplementedError, as PyTorch's CPU generator: only GPUs record draws in graphs."""
+        raise NotImplementedError("graphsafe_get_state is not supported in this Generator")
+
+    def graphsafe_set_state(self, new_state: Generator) -> None:
+        """NotImplementedError, as PyTorch's CPU generator: only GPUs record draws in graphs."""
+        raise NotImplementedError("graphsafe_set_state is not supported in this Generator")
+
+    def get_offset(self) -> int:
+        """RuntimeError: the Mersenne Twister has no offset to count from."""
+        raise RuntimeError("CPU Generator does not use offset")
+
+    def set_offset(self, offset: int) -> None:
+        """RuntimeError: the Mersenne Twister has no offset to count from."""
+        raise RuntimeError("CPU Generator does not use offset")
 
     def _restart(self, seed: int) -> None:
         with self._lock:
@@ -187,7 +208,11 @@ class Generator:
             self._normal32 = float(state["normal32"]) if state["has_normal32"] else None
 
     def __reduce__(self) -> tuple:
-        return (_restored, (str(self.device), self._get_bytes()))
+        return (Generator, (self.device,), (self.initial_seed(), None, self.get_state()))
+
+    def __setstate__(self, state: tuple) -> None:
+        """Takes on (seed, offset, state bytes); the Mersenne Twister has no offset."""
+        self.set_state(state[2])
 
     def __deepcopy__(self, memo: dict) -> Generator:
         return self.clone_state()
@@ -202,12 +227,6 @@ def checked_seed(seed: int) -> int:
     if not -(2**63) <= seed <= _UINT64_MAX:
         raise ValueError(f"manual_seed: expected a seed in [-2**63, 2**64), but got {seed}")
     return seed & _UINT64_MAX
-
-
-def _restored(device: str, raw: np.ndarray) -> Generator:
-    generator = Generator(device)
-    generator._set_bytes(raw)
-    return generator
 
 
 def _new_twister() -> Any:

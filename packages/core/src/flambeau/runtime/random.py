@@ -23,7 +23,7 @@ from .rounding import fma32, fma64
 
 __all__ = [
     "Generator", "bernoulli", "cauchy", "default_generator", "dropout_mask", "exponential", "geometric",
-    "get_rng_state", "initial_seed", "log_normal", "manual_seed", "multinomial", "normal", "randint", "random",
+    "get_rng_state", "initial_seed", "log_normal", "manual_seed", "multinomial", "normal", "poisson", "randint", "random",
     "randperm", "seed", "set_rng_state", "uniform",
 ]  # fmt: skip
 
@@ -349,6 +349,79 @@ def log_normal(
     check(std > 0, lambda: f"log_normal_ expects std > 0.0, but found std={std:g}")
     logs = fma64(_standard_normals(generator or default_generator, math.prod(shape)), std, mean)
     return _narrowed(boxmuller.c_library(math.exp, logs), dtype).reshape(shape)
+
+
+def poisson(
+    generator: Generator | None, rates: np.ndarray, shape: Shape, dtype: np.dtype
+) -> np.ndarray:
+    """How often events happened that are expected `rates` times; `rates` has `shape`.
+
+    How many random numbers an element takes depends on them, so that the elements are drawn one after the other.
+
+    >>> poisson(Generator().manual_seed(0), np.array([3.0, 50.0]), (2,), np.dtype("float32")).tolist()
+    [6.0, 47.0]
+    """
+    dtype = np.dtype(dtype)
+    _bits(dtype, "poisson_cpu")
+    generator = generator or default_generator
+    flat = rates.astype(np.float64).reshape(-1)
+    check(
+        not np.any(flat < 0),
+        lambda: "invalid Poisson rate, expected rate to be non-negative",
+    )
+    with generator._lock:
+        supply = _Supply(generator, 4 * flat.size + 16)
+        made = [_poisson(rate, supply) for rate in flat.tolist()]
+        supply.settle()
+    return np.array(made, np.float64).astype(dtype).reshape(shape)
+
+
+class _Supply:
+    """Uniform float64 numbers one by one, taken in bulk; `settle` puts back what was not used. Hold the lock."""
+
+    def __init__(self, generator: Generator, count: int) -> None:
+        self._generator, self._count, self._used = generator, count, 0
+        self._begin = generator._get_bytes()
+        self._units = _unit64(generator, count).tolist()
+
+    def __call__(self) -> float:
+        if self._used == len(self._units):
+            self._units += _unit64(self._generator, self._count).tolist()
+        self._used += 1
+        return self._units[self._used - 1]
+
+    def settle(self) -> None:
+        self._generator._set_bytes(self._begin)
+        _unit64(self._generator, self._used)
+
+
+def _poisson(rate: float, unit: Callable[[], float]) -> int:
+    """One number. From 10 on by W. Hormann, The transformed rejection method for generating Poisson random variables
+    (1993), algorithm PTRS; below by multiplying uniform numbers until they are under exp(-rate)."""
+    if not rate >= 10:
+        bound, product, k = math.exp(-rate), 1.0, 0
+        if rate == 0:
+            return 0
+        while True:
+            product *= unit()
+            if not product > bound:
+                return k
+            k += 1
+    b = 0.931 + 2.53 * math.sqrt(rate)
+    a = -0.059 + 0.02483 * b
+    scale = math.log(1.1239 + 1.1328 / (b - 3.4))
+    accepted = 0.9277 - 3.6224 / (b - 2)
+    while True:
+        u, v = unit() - 0.5, unit()
+        us = 0.5 - abs(u)
+        k = math.floor((2 * a / us + b) * u + rate + 0.43) if us else -1
+        if us >= 0.07 and v <= accepted:
+            return k
+        if k < 0 or (us < 0.013 and v > us):
+            continue
+        left = (math.log(v) if v else -math.inf) + scale - math.log(a / (us * us) + b)
+        if left <= -rate + k * math.log(rate) - math.lgamma(k + 1):
+            return k
 
 
 def multinomial(
