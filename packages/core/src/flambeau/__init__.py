@@ -98,7 +98,7 @@ for _constant in (*_LAYOUTS, *_FORMATS):
 _SUBMODULES = frozenset({
     "amp", "autograd", "backends", "compat", "cpu", "cuda", "distributed", "fft", "func", "graph",
     "ir", "jit", "library", "linalg", "masked", "nested", "nn", "onnx", "ops", "optim", "quantization", "random",
-    "runtime", "serialization", "sparse", "testing", "utils",
+    "runtime", "serialization", "signal", "sparse", "special", "testing", "utils",
 })  # fmt: skip
 
 # Names that live in submodules and are reached from the top: imported when first touched.
@@ -111,7 +111,7 @@ _ELSEWHERE = {
     "set_float32_matmul_precision": "config", "get_float32_matmul_precision": "config",
     "get_num_threads": "config", "set_num_threads": "config", "autocast": "amp", "is_autocast_enabled": "amp",
     "get_autocast_dtype": "amp", "set_autocast_dtype": "amp", "set_autocast_enabled": "amp", "stft": "ops.spectral",
-    "istft": "ops.spectral", "cond": "ops.control", "while_loop": "ops.control", "hann_window": "ops.spectral", "hamming_window": "ops.spectral",
+    "istft": "ops.spectral", "cond": "ops.control", "while_loop": "ops.control",
 }  # fmt: skip
 _ELSEWHERE |= dict.fromkeys((
     "sparse_coo_tensor", "sparse_compressed_tensor", "sparse_csr_tensor", "sparse_csc_tensor", "sparse_bsr_tensor",

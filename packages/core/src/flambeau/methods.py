@@ -200,6 +200,7 @@ _LATE_INPLACE = frozenset(
         "put",
         "scatter_reduce",
         "index_reduce",
+        *"lgamma digamma mvlgamma erfinv i0 igamma igammac gcd lcm nextafter".split(),
     ]
 )
 for _file, _text in ops.LATE_METHODS.items():
@@ -544,9 +545,19 @@ def expand_as(self: Tensor, other: Tensor) -> Tensor:
 
 
 @method
-def broadcast_to(self: Tensor, size: Any) -> Tensor:
-    """`expand` to a shape."""
-    return self.expand(size)
+def polygamma(self: Tensor, n: int) -> Tensor:
+    """See `flambeau.polygamma`, whose first argument is `n`."""
+    from .ops.zeta import _polygamma
+
+    return _polygamma(self, n)
+
+
+@method
+def polygamma_(self: Tensor, n: int) -> Tensor:
+    """In-place `polygamma`."""
+    from .ops.zeta import _polygamma
+
+    return inplace(_polygamma.op)(self, n)
 
 
 @method

@@ -33,6 +33,7 @@ from . import (
 LATE = (
     "arranging",
     "attention",
+    "bessel",
     "control",
     "convolution",
     "copies",
@@ -42,11 +43,15 @@ LATE = (
     "dropout",
     "elementary",
     "embedding",
+    "error_functions",
+    "exact",
     "factorizations",
     "fractional",
+    "gamma",
     "grid",
     "histograms",
     "grouping",
+    "incomplete_gamma",
     "interpolate",
     "linalg",
     "loss",
@@ -55,6 +60,7 @@ LATE = (
     "normalization",
     "norms",
     "pooling",
+    "polynomials",
     "products",
     "ranges",
     "recurrent",
@@ -66,10 +72,17 @@ LATE = (
     "statistics",
     "strided",
     "unpooling",
+    "windows",
+    "zeta",
 )
 
 # Operators of the files in LATE that are Tensor methods and functions of the package, and those that are functions only.
 LATE_METHODS = {
+    "gamma": "lgamma digamma mvlgamma",
+    "error_functions": "erfinv",
+    "bessel": "i0",
+    "incomplete_gamma": "igamma igammac",
+    "exact": "gcd lcm nextafter frexp",
     "elementary": """
         clamp_min clamp_max positive signbit copysign deg2rad rad2deg frac fmax fmin hypot ldexp logaddexp
         logaddexp2 heaviside isposinf isneginf isreal float_power rsub bitwise_left_shift
@@ -118,6 +131,8 @@ LATE_METHODS = {
     """,
 }
 LATE_FUNCTIONS = {
+    "zeta": "polygamma",
+    "windows": "hann_window hamming_window blackman_window bartlett_window kaiser_window",
     "linalg": """
         chain_matmul
     """,

@@ -31,7 +31,9 @@ def _i_parts(x, order: int):
 def _i(x, order: int):
     near, far, a = _i_parts(x, order)
     half = ir.exp(ir.minimum(a, 1500.0) / 2)  # exp(a) itself would overflow before the result
-    return ir.where(a <= 8, near, ir.where(ir.eq(a, math.inf), x if order else a, half * far * half))
+    return ir.where(
+        a <= 8, near, ir.where(ir.eq(a, math.inf), x if order else a, half * far * half)
+    )
 
 
 def _i_scaled(x, order: int):
@@ -316,9 +318,7 @@ def _airy_right(x):
     root = ir.sqrt(x)
     eighths, rest = _zeta(x, root)
     t = 32 / (3 * (eighths + rest)) - 1
-    factor = ir.where(
-        x <= 4, polynomial((4 * x - 11) / 5, c.AIRY_RIGHT), polynomial(t, c.AIRY_FAR)
-    )
+    factor = ir.where(x <= 4, polynomial((4 * x - 11) / 5, c.AIRY_RIGHT), polynomial(t, c.AIRY_FAR))
     return ir.exp(-eighths) * ir.exp(-rest) * factor / ir.sqrt(root)
 
 

@@ -170,4 +170,14 @@ def aligned(batched: Sequence[bool], *arrays: Tensor) -> list[Tensor]:
     ]
 
 
-__all__ = ["aligned", "as_double", "common", "in_double", "inexact", "pairwise", "polynomial", "real", "special"]
+__all__ = [
+    "aligned",
+    "as_double",
+    "common",
+    "in_double",
+    "inexact",
+    "pairwise",
+    "polynomial",
+    "real",
+    "special",
+]

@@ -1,10 +1,13 @@
-"""The error function's relatives: scaled, inverse, and the normal distribution's."""
+"""The error function's relatives: scaled, inverse, the normal distribution's; and products with a logarithm."""
 
 from __future__ import annotations
 
 import math
 
 from .. import ir
+from ..runtime.families import elementwise
+from ..runtime.operator import ONE
+from ..runtime.promotion import INT_TO_FLOAT
 from . import coefficients as c
 from .doubles import polynomial, special
 from .exponential import exp
@@ -137,3 +140,41 @@ def special_ndtri(input):
 @special_ndtri.slope
 def _(out, _x):
     return math.sqrt(2 * math.pi) * exp(out * out / 2)
+
+
+# -- x log(x) ---------------------------------------------------------------------------------------------------------
+
+
+@elementwise(promote=INT_TO_FLOAT, accepts="bool int float", method=False)
+def special_entr(input):
+    """-x log(x): 0 at 0, minus infinity below.
+
+    >>> import flambeau
+    >>> flambeau.special.entr(flambeau.tensor([-0.5, 0.0, 0.5]))
+    tensor([  -inf, 0.0000, 0.3466])
+    """
+    inside = ir.where(ir.eq(input, 0), 0.0, -input * ir.log(input))
+    return ir.where(input < 0, -math.inf, inside)
+
+
+@special_entr.partials
+def _(_out, input):
+    return (-ir.log(input) - 1,)
+
+
+@elementwise(promote=INT_TO_FLOAT, accepts="bool int float", numbers=ONE, method=False)
+def special_xlog1py(input, other):
+    """input * log1p(other), 0 where input is 0 unless other is NaN.
+
+    >>> import flambeau
+    >>> flambeau.special.xlog1py(flambeau.tensor([0.0, 1.0]), flambeau.tensor([-1.0, 1.0]))
+    tensor([0.0000, 0.6931])
+    """
+    zero = ir.where(ir.isnan(other), other, 0.0 * input)
+    return ir.where(ir.eq(input, 0), zero, input * ir.log1p(other))
+
+
+@special_xlog1py.partials
+def _(_out, input, other):
+    known = ir.logical_and(ir.eq(input, 0), other <= -1)
+    return ir.where(known, 0.0, ir.log1p(other)), input / (other + 1)

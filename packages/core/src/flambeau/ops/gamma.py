@@ -5,8 +5,13 @@ from __future__ import annotations
 import math
 
 from .. import ir
+from .._base.checks import check
+from ..runtime.families import composite
+from ..runtime.tensor import Tensor
 from . import coefficients as c
-from .doubles import polynomial, special
+from .creation import arange
+from .doubles import inexact, polynomial, real, special
+from .zeta import _polygamma
 
 
 @special
@@ -66,3 +71,26 @@ def digamma(input):
     mirrored = ir.where(a < 1, near, beyond_one + 1 / a) + math.pi / ir.tan(math.pi * off)
     mirrored = ir.where(ir.eq(off, 0), math.nan, mirrored)
     return ir.where(ir.eq(a, 0), -1 / input, ir.where(input < 0, mirrored, positive))
+
+
+@digamma.slope
+def _(_out, x):
+    return _polygamma(x, 1)
+
+
+@composite
+def mvlgamma(input: Tensor, p: int):
+    """Logarithm of the multivariate gamma function of dimension `p`, defined for x > (p - 1) / 2.
+
+    p (p - 1) / 4 log(pi) plus the sum of lgamma(x - k / 2) over k < p.
+
+    >>> import flambeau
+    >>> flambeau.mvlgamma(flambeau.tensor([2.0, 3.0]), 2)
+    tensor([0.4516, 1.2661])
+    """
+    x = real("mvlgamma", input)
+    check(p >= 1, lambda: f"mvlgamma: p has to be greater than or equal to 1, got {p}")
+    kind = inexact(x.dtype)
+    halves = arange(p, device=x.device) * -0.5
+    terms = lgamma(x.to(kind).double().unsqueeze(-1) + halves.double())
+    return (terms.sum(-1) + p * (p - 1) / 4 * math.log(math.pi)).to(kind)

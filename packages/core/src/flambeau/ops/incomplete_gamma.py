@@ -12,9 +12,10 @@ import math
 from ..runtime.families import composite, primitive
 from ..runtime.meta import Meta
 from ..runtime.operator import registry
+from ..runtime.promotion import result_type
 from ..runtime.tensor import Tensor
 from . import coefficients as c
-from .doubles import aligned, as_double, common, in_double, pairwise, polynomial
+from .doubles import aligned, in_double, pairwise, polynomial
 from .exponential import exp, log
 from .gamma import lgamma
 
@@ -182,15 +183,14 @@ def _(size, batched, a, x, *, upper):
 _igamma.refuse("onnx", "a series whose length depends on the values is no graph")
 
 
-def _regularized(name: str, input, other, upper: bool) -> Tensor:
-    kind = common(name, input, other)
-    if not any(isinstance(x, Tensor) and x.dtype.is_floating_point for x in (input, other)):
-        raise NotImplementedError(f"{name}: not implemented for integers; expected floating point")
-    like = input if isinstance(input, Tensor) else other
-    return _igamma(as_double(input, like), as_double(other, like), upper).to(kind)
+def _regularized(name: str, input: Tensor, other: Tensor, upper: bool) -> Tensor:
+    kind = result_type(input, other)
+    if not kind.is_floating_point:
+        raise NotImplementedError(f"{name}: not implemented for {kind}; expected floating point")
+    return _igamma(input, other, upper).to(kind)
 
 
-@composite
+@composite(numbers=())
 def igamma(input: Tensor, other: Tensor):
     """The regularized lower incomplete gamma function P(input, other).
 
@@ -203,7 +203,7 @@ def igamma(input: Tensor, other: Tensor):
     return _regularized("igamma", input, other, False)
 
 
-@composite
+@composite(numbers=())
 def igammac(input: Tensor, other: Tensor):
     """The regularized upper incomplete gamma function, 1 - igamma(input, other).
 

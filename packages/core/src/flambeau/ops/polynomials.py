@@ -105,7 +105,13 @@ def _recurrence(xp, family, x, n):
     """Steps until each element has its degree, or all that are left are NaN."""
     out = xp.where(n == 0, 1.0, family.first(x))
     before, now = xp.ones_like(x), family.first(x)
-    top = int(n.max()) if n.size and not xp.isnan(n).any() else int(xp.nan_to_num(n).max()) if n.size else 0
+    top = (
+        int(n.max())
+        if n.size and not xp.isnan(n).any()
+        else int(xp.nan_to_num(n).max())
+        if n.size
+        else 0
+    )
     for k in range(1, top):
         before, now = now, family.step(float(k), x, before, now)
         out = xp.where(n == k + 1, now, out)

@@ -1,4 +1,4 @@
-"""Fourier transforms, and what is made of them: short-time spectra and their windows.
+"""Fourier transforms, and short-time spectra made of them.
 
 Three primitives, all without normalisation, as in PyTorch's own core: complex to complex (`_fft_c2c`), real to the
 half spectrum that a real signal needs (`_fft_r2c`), and back (`_fft_c2r`). They are each other's gradients. Lengths and
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .._base import dtypes
-from .._base.checks import as_size, check, fail, wrap_dim
+from .._base.checks import check, fail, wrap_dim
 from ..runtime.families import composite, primitive
 from ..runtime.meta import Meta
 from ..runtime.tensor import Tensor
@@ -171,12 +171,41 @@ def fft_irfft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | No
     >>> flambeau.fft.irfft(flambeau.tensor([0.0, 2.0, 0.0]))
     tensor([ 1.,  0., -1.,  0.])
     """
-    d = wrap_dim(dim, input.ndim)
-    count = 2 * (input.shape[d] - 1) if n is None else n
-    dim, n = _length("irfft", input, count, dim)
-    x = _inexact(input)
-    x = x if x.dtype.is_complex else x.to(x.dtype.to_complex())
-    return _scaled(_fft_c2r(_resize(x, dim, n // 2 + 1), dim, n), "irfft", n, norm, False)
+    dim, n = _length("irfft", input, n, dim, half=True)
+    x = _resize(_complex(input), dim, n // 2 + 1)
+    return _scaled(_fft_c2r(x, dim, n), "irfft", n, norm, False)
+
+
+@composite(method=False)
+def fft_hfft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None):
+    """`fft` of a signal that is its own mirrored conjugate, given by its first half: `n` real numbers.
+
+    `n` is `2 * (terms - 1)` unless given.
+
+    >>> import flambeau
+    >>> flambeau.fft.hfft(flambeau.tensor([1.0, 2.0, 3.0]))
+    tensor([ 8., -2.,  0., -2.])
+    """
+    dim, n = _length("hfft", input, n, dim, half=True)
+    x = _resize(_complex(input), dim, n // 2 + 1)
+    return _scaled(_fft_c2r(x.conj(), dim, n), "hfft", n, norm, True)
+
+
+@composite(method=False)
+def fft_ihfft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None):
+    """Inverse of `hfft`: the first half of `ifft` of real numbers.
+
+    >>> import flambeau
+    >>> flambeau.fft.ihfft(flambeau.tensor([8.0, -2.0, 0.0, -2.0])).real
+    tensor([1., 2., 3.])
+    """
+    check(
+        not input.dtype.is_complex,
+        lambda: f"ihfft expects a real input tensor, but got {input.dtype}",
+    )
+    dim, n = _length("ihfft", input, n, dim)
+    x = _resize(_inexact(input), dim, n)
+    return _scaled(_fft_r2c(x, dim).conj(), "ihfft", n, norm, False)
 
 
 @composite(method=False)
@@ -212,18 +241,19 @@ def _c2c(
     name: str, input: Tensor, n: int | None, dim: int, norm: str | None, forward: bool
 ) -> Tensor:
     dim, n = _length(name, input, n, dim)
-    x = _inexact(input)
-    x = x if x.dtype.is_complex else x.to(x.dtype.to_complex())
-    return _scaled(_fft_c2c(_resize(x, dim, n), dim, forward), name, n, norm, forward)
+    x = _resize(_complex(input), dim, n)
+    return _scaled(_fft_c2c(x, dim, forward), name, n, norm, forward)
 
 
-def _length(name: str, input: Tensor, n: int | None, dim: int) -> tuple[int, int]:
-    check(
-        input.ndim > 0,
-        lambda: f"{name}: expected a tensor of at least one dimension, got a 0-d one",
-    )
+def _length(
+    name: str, input: Tensor, n: int | None, dim: int, half: bool = False
+) -> tuple[int, int]:
+    """The dimension, not negative, and the length: what half a spectrum is half of, or the input's."""
+    if not input.ndim:
+        raise IndexError(f"{name}: Dimension specified as {dim} but tensor has no dimensions")
     dim = wrap_dim(dim, input.ndim)
-    n = input.shape[dim] if n is None else n
+    size = input.shape[dim]
+    n = (2 * (size - 1) if half else size) if n is None else n
     check(n >= 1, lambda: f"Invalid number of data points ({n}) specified")
     return dim, n
 
@@ -236,6 +266,11 @@ def _inexact(input: Tensor) -> Tensor:
         )
     exact = not (input.dtype.is_floating_point or input.dtype.is_complex)
     return input.to(dtypes.get_default_dtype()) if exact else input
+
+
+def _complex(input: Tensor) -> Tensor:
+    x = _inexact(input)
+    return x if x.dtype.is_complex else x.to(x.dtype.to_complex())
 
 
 def _resize(input: Tensor, dim: int, n: int) -> Tensor:
@@ -258,71 +293,6 @@ def _scaled(out: Tensor, name: str, n: int, norm: str | None, forward: bool) -> 
     if norm == "ortho":
         return out * (1 / math.sqrt(n))
     return out * (1 / n) if (norm == "forward") is forward else out
-
-
-# -- windows ----------------------------------------------------------------------------------------------------------
-
-
-@composite(method=False)
-def hamming_window(
-    window_length: int,
-    periodic: bool = True,
-    alpha: float = 0.54,
-    beta: float = 0.46,
-    *,
-    dtype: Any = None,
-    layout: Any = None,
-    device: Any = None,
-    pin_memory: bool = False,
-    requires_grad: bool = False,
-):
-    """`alpha - beta cos(2 pi n / N)`: a raised cosine that ends at 0.08.
-
-    With `periodic` the first element would follow the last (N is the length), as spectra want it; otherwise both ends
-    are alike (N is the length less one).
-
-    >>> import flambeau
-    >>> flambeau.hamming_window(4)
-    tensor([0.0800, 0.5400, 1.0000, 0.5400])
-    """
-    (length,) = as_size((window_length,), "window_length")
-    kind = dtype or dtypes.get_default_dtype()
-    check(
-        length >= 0,
-        lambda: f"hamming_window requires non-negative window_length, got window_length={length}",
-    )
-    check(
-        kind.is_floating_point, lambda: f"hamming_window expects floating point dtypes, got: {kind}"
-    )
-    if length <= 1:
-        made = ones(length, dtype=kind, device=device)
-    else:
-        period = length if periodic else length - 1
-        angle = arange(length, dtype=kind, device=device) * (2 * math.pi / period)
-        made = alpha - beta * angle.cos()
-    return made.requires_grad_(requires_grad)
-
-
-@composite(method=False)
-def hann_window(
-    window_length: int,
-    periodic: bool = True,
-    *,
-    dtype: Any = None,
-    layout: Any = None,
-    device: Any = None,
-    pin_memory: bool = False,
-    requires_grad: bool = False,
-):
-    """`(1 - cos(2 pi n / N)) / 2`: a raised cosine that ends at 0. See `hamming_window` for `periodic`.
-
-    >>> import flambeau
-    >>> flambeau.hann_window(4)
-    tensor([0.0000, 0.5000, 1.0000, 0.5000])
-    """
-    return hamming_window(
-        window_length, periodic, 0.5, 0.5, dtype=dtype, device=device, requires_grad=requires_grad
-    )
 
 
 # -- short-time transform ---------------------------------------------------------------------------------------------
@@ -520,7 +490,7 @@ def _check_stft(input: Tensor, n_fft: int, hop: int, width: int, window: Any) ->
     )
 
 
-__all__ = ["hamming_window", "hann_window", "istft", "stft"]
+__all__ = ["istft", "stft"]
 
 
 # -- over several dimensions -----------------------------------------------------------------------------------------
@@ -534,7 +504,7 @@ def _places(name: str, input: Tensor, s: Any, dim: Any) -> list[tuple[int, int |
         check(
             count <= input.ndim,
             lambda: (
-                f"{name}: got shape with {count} values but input tensor only has {input.ndim} dimensions."
+                f"{name}: Got shape with {count} values but input tensor only has {input.ndim} dimensions."
             ),
         )
         dims = list(range(input.ndim - count, input.ndim))
@@ -550,6 +520,13 @@ def _places(name: str, input: Tensor, s: Any, dim: Any) -> list[tuple[int, int |
     return [(d, None if n == -1 else n) for d, n in zip(dims, sizes)]
 
 
+def _last(name: str, input: Tensor, s: Any, dim: Any) -> tuple[list, tuple[int, int | None]]:
+    """The places but the last one, and that, which must exist: half a spectrum is halved there."""
+    places = _places(name, input, s, dim)
+    check(bool(places), lambda: f"{name} must transform at least one axis")
+    return places[:-1], places[-1]
+
+
 @composite(method=False)
 def fft_fftn(input: Tensor, s: Any = None, dim: Any = None, norm: str | None = None):
     """Discrete Fourier transform over the dimensions `dim` (all unless given), cut or filled up to the sizes `s`.
@@ -558,7 +535,9 @@ def fft_fftn(input: Tensor, s: Any = None, dim: Any = None, norm: str | None = N
     >>> flambeau.fft.fftn(flambeau.ones(2, 2)).real.tolist()
     [[4.0, 0.0], [0.0, 0.0]]
     """
-    for d, n in _places("fftn", input, s, dim):
+    places = _places("fftn", input, s, dim)
+    input = input if places else _complex(input)
+    for d, n in places:
         input = fft_fft(input, n, d, norm)
     return input
 
@@ -571,7 +550,9 @@ def fft_ifftn(input: Tensor, s: Any = None, dim: Any = None, norm: str | None = 
     >>> flambeau.fft.ifftn(flambeau.fft.fftn(flambeau.eye(2))).real.tolist()
     [[1.0, 0.0], [0.0, 1.0]]
     """
-    for d, n in _places("ifftn", input, s, dim):
+    places = _places("ifftn", input, s, dim)
+    input = input if places else _complex(input)
+    for d, n in places:
         input = fft_ifft(input, n, d, norm)
     return input
 
@@ -584,7 +565,7 @@ def fft_rfftn(input: Tensor, s: Any = None, dim: Any = None, norm: str | None = 
     >>> flambeau.fft.rfftn(flambeau.ones(2, 4)).shape
     flambeau.Size([2, 3])
     """
-    *others, (last, n) = _places("rfftn", input, s, dim)
+    others, (last, n) = _last("rfftn", input, s, dim)
     input = fft_rfft(input, n, last, norm)
     for d, m in others:
         input = fft_fft(input, m, d, norm)
@@ -599,10 +580,39 @@ def fft_irfftn(input: Tensor, s: Any = None, dim: Any = None, norm: str | None =
     >>> flambeau.fft.irfftn(flambeau.fft.rfftn(flambeau.ones(2, 4))).shape
     flambeau.Size([2, 4])
     """
-    *others, (last, n) = _places("irfftn", input, s, dim)
+    others, (last, n) = _last("irfftn", input, s, dim)
     for d, m in others:
         input = fft_ifft(input, m, d, norm)
     return fft_irfft(input, n, last, norm)
+
+
+@composite(method=False)
+def fft_hfftn(input: Tensor, s: Any = None, dim: Any = None, norm: str | None = None):
+    """`fftn` of a signal that is its own mirrored conjugate, given by the first half of its last dimension.
+
+    >>> import flambeau
+    >>> flambeau.fft.hfftn(flambeau.ones(2, 3)).shape
+    flambeau.Size([2, 4])
+    """
+    others, (last, n) = _last("hfftn", input, s, dim)
+    for d, m in others:
+        input = fft_fft(input, m, d, norm)
+    return fft_hfft(input, n, last, norm)
+
+
+@composite(method=False)
+def fft_ihfftn(input: Tensor, s: Any = None, dim: Any = None, norm: str | None = None):
+    """Inverse of `hfftn`: half of `ifftn` of real numbers.
+
+    >>> import flambeau
+    >>> flambeau.fft.ihfftn(flambeau.fft.hfftn(flambeau.ones(2, 3))).shape
+    flambeau.Size([2, 3])
+    """
+    others, (last, n) = _last("ihfftn", input, s, dim)
+    input = fft_ihfft(input, n, last, norm)
+    for d, m in others:
+        input = fft_ifft(input, m, d, norm)
+    return input
 
 
 @composite(method=False)
@@ -647,6 +657,28 @@ def fft_irfft2(input: Tensor, s: Any = None, dim: Any = (-2, -1), norm: str | No
     flambeau.Size([2, 4])
     """
     return fft_irfftn(input, s, dim, norm)
+
+
+@composite(method=False)
+def fft_hfft2(input: Tensor, s: Any = None, dim: Any = (-2, -1), norm: str | None = None):
+    """`hfftn` over the last two dimensions.
+
+    >>> import flambeau
+    >>> flambeau.fft.hfft2(flambeau.ones(2, 3)).shape
+    flambeau.Size([2, 4])
+    """
+    return fft_hfftn(input, s, dim, norm)
+
+
+@composite(method=False)
+def fft_ihfft2(input: Tensor, s: Any = None, dim: Any = (-2, -1), norm: str | None = None):
+    """`ihfftn` over the last two dimensions.
+
+    >>> import flambeau
+    >>> flambeau.fft.ihfft2(flambeau.ones(2, 4)).shape
+    flambeau.Size([2, 3])
+    """
+    return fft_ihfftn(input, s, dim, norm)
 
 
 def _shifted(input: Tensor, dim: Any, share: Any) -> Tensor:

@@ -9,7 +9,6 @@ from ..runtime.meta import Meta
 from ..runtime.tensor import Tensor
 from . import coefficients as c
 from .doubles import aligned, as_double, common, in_double, inexact, pairwise, real
-from .gamma import digamma
 
 DIRECT = 10  # terms summed one by one before the formula of Euler and Maclaurin takes over
 
@@ -56,7 +55,9 @@ def _positive(xp, s, q):
 @_zeta.vjp
 def _(g, _out, s, q):
     def by_exponent():
-        raise NotImplementedError("the derivative for 'zeta' by its first argument is not implemented.")
+        raise NotImplementedError(
+            "the derivative for 'zeta' by its first argument is not implemented."
+        )
 
     return by_exponent, lambda: (g * -s * _zeta(s + 1, q)).sum_to_size(tuple(q.shape))
 
@@ -64,7 +65,9 @@ def _(g, _out, s, q):
 @_zeta.jvp
 def _(tangents, out, s, q):
     if tangents[0] is not None:
-        raise NotImplementedError("the derivative for 'zeta' by its first argument is not implemented.")
+        raise NotImplementedError(
+            "the derivative for 'zeta' by its first argument is not implemented."
+        )
     return (tangents[1] * -s * _zeta(s + 1, q)).expand(out.shape)
 
 
@@ -99,6 +102,8 @@ def _polygamma(input: Tensor, n: int):
     if n < 0:
         raise RuntimeError(f"polygamma(n, x) does not support negative n, got n = {n}")
     if n == 0:
+        from .gamma import digamma  # whose slope is polygamma
+
         return digamma(input)
     x = real("polygamma", input)
     factor = float(math.factorial(n)) if n <= 170 else math.inf

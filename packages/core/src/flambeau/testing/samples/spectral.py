@@ -45,6 +45,9 @@ def fft_irfft(make: Make) -> Iterator[Sample]:
         yield sample
 
 
+fft_hfft = fft_irfft
+
+
 def fft_rfft(make: Make) -> Iterator[Sample]:
     """Whole, cut and filled up."""
     yield Sample(make(2, 6), grad=False)
@@ -52,12 +55,15 @@ def fft_rfft(make: Make) -> Iterator[Sample]:
     yield Sample(make(6, 2), 7, 0, "forward", grad=False)
 
 
+fft_ihfft = fft_rfft
+
+
 def _length(make: Make) -> Iterator[Sample]:
     yield Sample(4)
     yield Sample(5)
 
 
-fft_fftfreq = fft_rfftfreq = hann_window = hamming_window = _length
+fft_fftfreq = fft_rfftfreq = _length
 
 
 def stft(make: Make) -> Iterator[Sample]:
@@ -108,13 +114,16 @@ def fft_rfftn(make: Make) -> Iterator[Sample]:
 fft_rfft2 = fft_rfftn
 
 
+fft_ihfftn = fft_ihfft2 = fft_rfftn
+
+
 def fft_irfftn(make: Make) -> Iterator[Sample]:
     """As `irfft`, over two dimensions."""
     yield Sample(numbers(make, 2, 3))
     yield Sample(numbers(make, 2, 2, 3), (2, 5), norm="forward")
 
 
-fft_irfft2 = fft_irfftn
+fft_irfft2 = fft_hfftn = fft_hfft2 = fft_irfftn
 
 
 def fft_fftshift(make: Make) -> Iterator[Sample]:
