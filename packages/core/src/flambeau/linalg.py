@@ -1,47 +1,62 @@
-"""`flambeau.linalg`: linear algebra under PyTorch's names. What they mean is in `ops/linalg.py`."""
+"""`flambeau.linalg`: linear algebra under PyTorch's names.
+
+What they mean is in `ops/`: `linalg`, `factorizations`, `solvers`, `spectra` and `norms`.
+"""
 
 from __future__ import annotations
 
-from .ops.linalg import linalg_cholesky as cholesky
+from ._base.errors import LinAlgError
+from .ops.factorizations import linalg_cholesky as cholesky
+from .ops.factorizations import linalg_cholesky_ex as cholesky_ex
+from .ops.factorizations import linalg_householder_product as householder_product
+from .ops.factorizations import linalg_ldl_factor as ldl_factor
+from .ops.factorizations import linalg_ldl_factor_ex as ldl_factor_ex
+from .ops.factorizations import linalg_lu as lu
+from .ops.factorizations import linalg_lu_factor as lu_factor
+from .ops.factorizations import linalg_lu_factor_ex as lu_factor_ex
+from .ops.factorizations import linalg_qr as qr
 from .ops.linalg import linalg_det as det
-from .ops.linalg import linalg_eigh as eigh
-from .ops.linalg import linalg_eigvalsh as eigvalsh
-from .ops.linalg import linalg_inv as inv
-from .ops.linalg import linalg_matrix_norm as matrix_norm
-from .ops.linalg import linalg_matrix_rank as matrix_rank
+from .ops.linalg import linalg_matrix_exp as matrix_exp
 from .ops.linalg import linalg_multi_dot as multi_dot
-from .ops.linalg import linalg_norm as norm
-from .ops.linalg import linalg_pinv as pinv
 from .ops.linalg import linalg_slogdet as slogdet
-from .ops.linalg import linalg_solve as solve
-from .ops.linalg import linalg_svd as svd
-from .ops.linalg import linalg_svdvals as svdvals
-from .ops.linalg import linalg_vector_norm as vector_norm
-from .ops.linalg import matrix_power
+from .ops.linalg import matrix_power as _matrix_power
 from .ops.matrix import matmul
-from .ops.products import _cross, vander
-from .ops.products import sum_of_products as _sum_of_products
+from .ops.norms import linalg_matrix_norm as matrix_norm
+from .ops.norms import linalg_norm as norm
+from .ops.norms import linalg_vector_norm as vector_norm
+from .ops.products import linalg_cross as cross
+from .ops.products import linalg_vander as vander
+from .ops.products import linalg_vecdot as vecdot
+from .ops.solvers import linalg_inv as inv
+from .ops.solvers import linalg_inv_ex as inv_ex
+from .ops.solvers import linalg_ldl_solve as ldl_solve
+from .ops.solvers import linalg_lstsq as lstsq
+from .ops.solvers import linalg_lu_solve as lu_solve
+from .ops.solvers import linalg_solve as solve
+from .ops.solvers import linalg_solve_ex as solve_ex
+from .ops.solvers import linalg_solve_triangular as solve_triangular
+from .ops.solvers import linalg_tensorinv as tensorinv
+from .ops.solvers import linalg_tensorsolve as tensorsolve
+from .ops.spectra import linalg_cond as cond
+from .ops.spectra import linalg_eig as eig
+from .ops.spectra import linalg_eigh as eigh
+from .ops.spectra import linalg_eigvals as eigvals
+from .ops.spectra import linalg_eigvalsh as eigvalsh
+from .ops.spectra import linalg_matrix_rank as matrix_rank
+from .ops.spectra import linalg_pinv as pinv
+from .ops.spectra import linalg_svd as svd
+from .ops.spectra import linalg_svdvals as svdvals
 from .runtime.tensor import Tensor
 
 
-def cross(input: Tensor, other: Tensor, *, dim: int = -1) -> Tensor:
-    """Cross product of vectors of three along `dim`.
+def matrix_power(A: Tensor, n: int) -> Tensor:
+    """A square matrix times itself n times; of its inverse for n < 0.
 
     >>> import flambeau
-    >>> flambeau.linalg.cross(flambeau.tensor([1.0, 0.0, 0.0]), flambeau.tensor([0.0, 1.0, 0.0]))
-    tensor([0., 0., 1.])
+    >>> flambeau.linalg.matrix_power(flambeau.eye(2) * 2, 3).tolist()
+    [[8.0, 0.0], [0.0, 8.0]]
     """
-    return _cross(input, other, dim)
-
-
-def vecdot(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
-    """Sum of conj(x) * y over `dim`.
-
-    >>> import flambeau
-    >>> flambeau.linalg.vecdot(flambeau.ones(2, 3), flambeau.ones(3))
-    tensor([3., 3.])
-    """
-    return _sum_of_products(x, y, dim)
+    return _matrix_power(A, n)
 
 
 def diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
@@ -55,6 +70,9 @@ def diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> T
 
 
 __all__ = [
-    "cholesky", "cross", "det", "diagonal", "eigh", "eigvalsh", "inv", "matmul", "matrix_norm", "matrix_power", "matrix_rank",
-    "multi_dot", "norm", "pinv", "slogdet", "solve", "svd", "svdvals", "vander", "vecdot", "vector_norm",
+    "LinAlgError", "cholesky", "cholesky_ex", "cond", "cross", "det", "diagonal", "eig", "eigh", "eigvals", "eigvalsh",
+    "householder_product", "inv", "inv_ex", "ldl_factor", "ldl_factor_ex", "ldl_solve", "lstsq", "lu", "lu_factor",
+    "lu_factor_ex", "lu_solve", "matmul", "matrix_exp", "matrix_norm", "matrix_power", "matrix_rank", "multi_dot", "norm",
+    "pinv", "qr", "slogdet", "solve", "solve_ex", "solve_triangular", "svd", "svdvals", "tensorinv", "tensorsolve", "vander",
+    "vecdot", "vector_norm",
 ]  # fmt: skip

@@ -15,7 +15,7 @@ from flambeau.autograd import no_grad
 from flambeau.ops.comparison import where
 from flambeau.ops.creation import empty_like
 from flambeau.ops.creation import eye as _identity
-from flambeau.ops.decomposition import qr
+from flambeau.ops.factorizations import qr
 from flambeau.ops.random import randperm
 from flambeau.runtime.tensor import Tensor
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .._base.checks import broadcast_shapes, check
+from .._base.dtypes import FLOAT, bool_
 from ..runtime.families import composite, primitive
 from ..runtime.meta import Meta
 from ..runtime.promotion import SAME_REQUIRED
@@ -81,12 +82,20 @@ def _(g, _out, a, b):
             return _fit(a.unsqueeze(-1) * g.unsqueeze(-2) if b.ndim > 1 else g * a, b)
         right = g.unsqueeze(-1) if b.ndim == 1 else g
         if a.ndim > 2 and b.ndim <= 2:
-            out = a.reshape(-1, a.shape[-1]).mT @ right.reshape(-1, right.shape[-1])
+            out = _rows(a).mT @ _rows(right)
         else:
             out = a.mT @ right
         return _fit(out.squeeze(-1) if b.ndim == 1 else out, b)
 
     return to_a, to_b
+
+
+def _rows(x: Any) -> Any:
+    """All rows as one matrix; not by -1, which says nothing about rows without elements."""
+    n = 1
+    for s in x.shape[:-1]:
+        n *= s
+    return x.reshape(n, x.shape[-1])
 
 
 def _fit(g: Tensor, like: Tensor) -> Tensor:
@@ -112,6 +121,23 @@ def _(size, batched, a, b):
     if la == 1 and ba:
         out = out.squeeze(-1 if lb == 1 else -2)
     return out
+
+
+@composite
+def adjoint(input: Tensor):
+    """The last two dimensions swapped, and conjugated.
+
+    >>> import flambeau
+    >>> flambeau.adjoint(flambeau.tensor([[1.0, 2j]]))
+    tensor([[1.-0.j],
+            [0.-2.j]])
+    """
+    if input.ndim < 2:
+        raise RuntimeError(
+            "tensor.adjoint() is only supported on matrices or batches of matrices. "
+            f"Got {input.ndim}-D tensor."
+        )
+    return input.mT.conj() if input.is_complex() else input.mT
 
 
 @composite
@@ -190,6 +216,35 @@ def outer(input: Tensor, vec2: Tensor):
     return input.unsqueeze(1) * vec2
 
 
+def mixed(name: str, input: Tensor, product: Any, factors: tuple, beta: Any, alpha: Any) -> Tensor:
+    """beta * input + alpha * product(*factors), in one dtype: numbers are cut to integers beside integers.
+
+    Floats of two bytes are multiplied and added in float32 and rounded once. Of bools sums are "or", products "and".
+    """
+    kind = factors[0].dtype
+    if input.dtype is not kind:
+        raise RuntimeError(
+            f"{name}: self and the factors must have the same dtype, but got {input.dtype} and {kind}"
+        )
+    if kind.category < FLOAT:
+        if kind is bool_:
+            made = product(*factors) & bool(alpha)
+            return made if not beta else made | input
+        beta, alpha = int(beta), int(alpha)
+    elif kind.itemsize == 2:
+        wide = mixed(name, input.float(), product, tuple(f.float() for f in factors), beta, alpha)
+        return wide.to(kind)
+    made = product(*factors)
+    made = made if alpha == 1 else made * alpha
+    if beta == 0:
+        if input.requires_grad:  # a gradient of zeros, not none
+            return made + input.masked_fill(input.new_ones((), dtype=bool_), 0)
+        return made
+    if tuple(input.shape) != tuple(made.shape):
+        input = input.expand(made.shape)
+    return made + (input if beta == 1 else input * beta)
+
+
 @composite
 def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: float = 1):
     """beta * input + alpha * (mat1 @ mat2).
@@ -199,9 +254,7 @@ def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: 
     tensor([[4., 4.],
             [4., 4.]])
     """
-    product = mm(mat1, mat2)
-    product = product if alpha == 1 else product * alpha
-    return product if beta == 0 else product + (input if beta == 1 else input * beta)
+    return mixed("addmm", input, mm, (mat1, mat2), beta, alpha)
 
 
 @composite
@@ -212,9 +265,7 @@ def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, a
     >>> flambeau.baddbmm(flambeau.zeros(1), flambeau.ones(1, 2, 3), flambeau.ones(1, 3, 1)).shape
     flambeau.Size([1, 2, 1])
     """
-    product = bmm(batch1, batch2)
-    product = product if alpha == 1 else product * alpha
-    return product if beta == 0 else product + (input if beta == 1 else input * beta)
+    return mixed("baddbmm", input, bmm, (batch1, batch2), beta, alpha)
 
 
 @primitive(promote=SAME_REQUIRED, bilinear=("input", "other"), method=False, hot=True)
@@ -288,12 +339,13 @@ def linear(input: Meta, weight: Meta, bias: Meta | None = None):
 @linear.kernel
 def _(xp, x, w, b):
     if x.ndim > 2 and w.ndim == 2:  # one large product instead of many
-        out = xp.matmul(x.reshape(-1, x.shape[-1]), w.T).reshape(*x.shape[:-1], w.shape[0])
+        out = xp.matmul(_rows(x), w.T).reshape(*x.shape[:-1], w.shape[0])
     else:
         out = xp.matmul(x, w.T)
-    out = _narrowed(out, x)
     if b is None:
-        return out
+        return _narrowed(out, x)
+    if out.dtype is not x.dtype:  # bfloat16: product and sum are in float32, and rounded once
+        return (out + b).astype(x.dtype)
     if out.shape[-1:] != b.shape:
         return out + b
     out += b
@@ -314,8 +366,7 @@ def _(g, _out, x, w, b: Meta):
     def to_weight():
         if x.ndim == 1:
             return g.unsqueeze(-1) * x
-        flat = g if g.ndim == 2 else g.reshape(-1, g.shape[-1])
-        return matmul_tn(flat, x if x.ndim == 2 else x.reshape(-1, x.shape[-1]))
+        return matmul_tn(g if g.ndim == 2 else _rows(g), x if x.ndim == 2 else _rows(x))
 
     return lambda: matmul(g, w), to_weight, lambda: g.sum_to_size(b.shape)
 
@@ -339,7 +390,10 @@ def _(size, batched, x, w, b):
     if not batched[1] and not (b is not None and batched[2]):
         return linear(x, w, b)
     inner = x.shape[1:-1] if batched[0] else x.shape[:-1]
-    rows = x.reshape(size, -1, x.shape[-1]) if batched[0] else x.reshape(1, -1, x.shape[-1])
+    count = 1
+    for n in inner:
+        count *= n
+    rows = x.reshape(size if batched[0] else 1, count, x.shape[-1])
     vector = w.ndim - batched[1] == 1
     columns = w.unsqueeze(-1) if vector else w.mT
     out = matmul(rows, columns).expand(size, -1, -1)

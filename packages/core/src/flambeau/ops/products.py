@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from .._base.checks import broadcast_shapes, check, wrap_dim, wrap_dims
+from typing import Any
+
+from .._base import dtypes
+from .._base.checks import broadcast_shapes, check, wrap_dim
 from ..runtime.families import composite
 from ..runtime.tensor import Tensor
-from .arithmetic import clamp
-from .joining import stack
-from .matrix import bmm, dot, matmul, mv, outer
-from .reduction import mean, norm, sum
-
-
-def _mixed(input: Tensor, product: Tensor, beta: float, alpha: float) -> Tensor:
-    product = product if alpha == 1 else product * alpha
-    return product if beta == 0 else product + (input if beta == 1 else input * beta)
+from .creation import ones
+from .joining import cat, stack
+from .matrix import bmm, dot, matmul, mixed, mv, outer
+from .norms import vector_norm
+from .reduction import mean, sum
 
 
 @composite
@@ -24,7 +23,7 @@ def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: float = 1, alpha: fl
     >>> flambeau.addmv(flambeau.ones(2), flambeau.ones(2, 3), flambeau.ones(3))
     tensor([4., 4.])
     """
-    return _mixed(input, mv(mat, vec), beta, alpha)
+    return mixed("addmv", input, mv, (mat, vec), beta, alpha)
 
 
 @composite
@@ -35,19 +34,34 @@ def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, al
     >>> flambeau.addbmm(flambeau.zeros(1, 1), flambeau.ones(4, 1, 3), flambeau.ones(4, 3, 1))
     tensor([[12.]])
     """
-    return _mixed(input, bmm(batch1, batch2).sum(0), beta, alpha)
+
+    def total(a: Tensor, b: Tensor) -> Tensor:
+        return bmm(a, b).sum(0)
+
+    return mixed("addbmm", input, total, (batch1, batch2), beta, alpha)
 
 
 @composite
 def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: float = 1, alpha: float = 1):
-    """beta * input + alpha * (vec1 outer vec2).
+    """beta * input + alpha * (vec1 outer vec2). Of bools sums are "or", products "and".
 
     >>> import flambeau
     >>> flambeau.addr(flambeau.zeros(2, 2), flambeau.tensor([1.0, 2.0]), flambeau.tensor([3.0, 4.0]))
     tensor([[3., 4.],
             [6., 8.]])
     """
-    return _mixed(input, outer(vec1, vec2), beta, alpha)
+    check(
+        vec1.ndim == 1 and vec2.ndim == 1,
+        lambda: (
+            f"addr: Expected 1-D argument vec{1 if vec1.ndim != 1 else 2}, but got "
+            f"{(vec1 if vec1.ndim != 1 else vec2).ndim}-D"
+        ),
+    )
+    if input.dtype is vec1.dtype is vec2.dtype:
+        return mixed("addr", input, outer, (vec1, vec2), beta, alpha)
+    product = outer(vec1, vec2)  # alone among these, it promotes
+    product = product if alpha == 1 else product * alpha
+    return product if beta == 0 else product + (input if beta == 1 else input * beta)
 
 
 @composite
@@ -82,43 +96,56 @@ def inner(input: Tensor, other: Tensor):
 
 
 @composite(method=False)
-def tensordot(a: Tensor, b: Tensor, dims: int | tuple = 2):
+def tensordot(a: Tensor, b: Tensor, dims: Any = 2):
     """Products summed over `dims`: the last of a with the first of b, or a pair of lists of dimensions.
+
+    A contracted dimension of size one broadcasts.
 
     >>> import flambeau
     >>> flambeau.tensordot(flambeau.ones(2, 3), flambeau.ones(3, 4), dims=1).shape
     flambeau.Size([2, 4])
     """
-    if isinstance(dims, int):
-        left, right = tuple(range(a.ndim - dims, a.ndim)), tuple(range(dims))
-    else:
-        left, right = (tuple(d) if not isinstance(d, int) else (d,) for d in dims)
-        left = tuple(wrap_dim(d, a.ndim) for d in left)
-        right = tuple(wrap_dim(d, b.ndim) for d in right)
-    check(len(left) == len(right), lambda: "both dimension lists should have same length")
+    left, right = _contracted(a, b, dims)
     for i, j in zip(left, right):
+        n, m = a.shape[i], b.shape[j]
         check(
-            a.shape[i] == b.shape[j],
+            n == m or n == 1 or m == 1,
             lambda: (
-                f"contracted dimensions need to match, but first has size {a.shape[i]} in dim {i} and second has "
-                f"size {b.shape[j]} in dim {j}"
+                f"contracted dimensions need to match, but first has size {n} in dim {i} and second has size {m} in dim {j}"
             ),
         )
+        if n != m:  # as if the one were repeated: the sum over the other
+            a, b = (a, sum(b, j, True)) if n == 1 else (sum(a, i, True), b)
     rows = [d for d in range(a.ndim) if d not in left]
     columns = [d for d in range(b.ndim) if d not in right]
-    count = 1
-    for d in left:
-        count *= a.shape[d]
-    shape = [a.shape[d] for d in rows] + [b.shape[d] for d in columns]
-    n = 1
-    for d in rows:
-        n *= a.shape[d]
-    m = 1
-    for d in columns:
-        m *= b.shape[d]
+    above, beside = [a.shape[d] for d in rows], [b.shape[d] for d in columns]
+    count = _numel(a.shape[d] for d in left)
     return matmul(
-        a.permute([*rows, *left]).reshape(n, count), b.permute([*right, *columns]).reshape(count, m)
-    ).reshape(shape)
+        a.permute([*rows, *left]).reshape(_numel(above), count),
+        b.permute([*right, *columns]).reshape(count, _numel(beside)),
+    ).reshape(above + beside)
+
+
+def _contracted(a: Tensor, b: Tensor, dims: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    if isinstance(dims, Tensor):
+        dims = dims.tolist()
+    if isinstance(dims, int):
+        check(dims >= 0, lambda: f"tensordot expects dims >= 0, but got dims={dims}")
+        check(
+            dims <= min(a.ndim, b.ndim),
+            lambda: f"tensordot expects dims < ndim_a or ndim_b, but got dims={dims}",
+        )
+        return tuple(range(a.ndim - dims, a.ndim)), tuple(range(dims))
+    left, right = ((d,) if isinstance(d, int) else tuple(d) for d in dims)
+    check(len(left) == len(right), lambda: "both dimension lists should have same length")
+    return tuple(wrap_dim(d, a.ndim) for d in left), tuple(wrap_dim(d, b.ndim) for d in right)
+
+
+def _numel(sizes: Any) -> int:
+    n = 1
+    for s in sizes:
+        n *= s
+    return n
 
 
 @composite
@@ -163,16 +190,22 @@ def cross(input: Tensor, other: Tensor, dim: int | None = None):
         found = [i for i, n in enumerate(input.shape) if n == 3]
         check(found, lambda: "no dimension of size 3 in input")
         dim = found[0]
-    return _cross(input, other, dim)
+    return linalg_cross(input, other, dim=dim)
 
 
-def _cross(input: Tensor, other: Tensor, dim: int) -> Tensor:
+@composite(method=False)
+def linalg_cross(input: Tensor, other: Tensor, *, dim: int = -1):
+    """Cross product of vectors of three along `dim`.
+
+    >>> import flambeau
+    >>> flambeau.linalg.cross(flambeau.tensor([1.0, 0.0, 0.0]), flambeau.tensor([0.0, 1.0, 0.0]))
+    tensor([0., 0., 1.])
+    """
     check(
         input.ndim == other.ndim,
-        lambda: (
-            f"linalg.cross: inputs must have the same number of dimensions, got {input.ndim} and {other.ndim}."
-        ),
+        lambda: "linalg.cross: inputs must have the same number of dimensions.",
     )
+    wrap_dim(dim, input.ndim)
     check(
         input.shape[dim] == 3 and other.shape[dim] == 3,
         lambda: (
@@ -180,8 +213,13 @@ def _cross(input: Tensor, other: Tensor, dim: int) -> Tensor:
         ),
     )
     shape = broadcast_shapes(tuple(input.shape), tuple(other.shape))
+    kind = input.dtype
+    low = kind.itemsize == 2 and kind.is_floating_point
+    if low:  # products and their difference in float32, rounded once
+        input, other = input.float(), other.float()
     (a, b, c), (x, y, z) = input.expand(shape).unbind(dim), other.expand(shape).unbind(dim)
-    return stack([b * z - c * y, c * x - a * z, a * y - b * x], wrap_dim(dim, len(shape)))
+    made = stack([b * z - c * y, c * x - a * z, a * y - b * x], wrap_dim(dim, len(shape)))
+    return made.to(kind) if low else made
 
 
 @composite(method=False)
@@ -207,7 +245,37 @@ def cdist(
             f"X1 and X2 must have the same number of columns. X1: {x1.shape[-1]} X2: {x2.shape[-1]}"
         ),
     )
-    return norm(x1.unsqueeze(-2) - x2.unsqueeze(-3), p, -1)
+    check(p >= 0, lambda: "cdist only supports non-negative p values")
+    check(
+        compute_mode in _MODES,
+        lambda: f"{compute_mode} is not a valid value for compute_mode",
+        ValueError,
+    )
+    many = max(x1.shape[-2], x2.shape[-2]) > 25
+    if p == 2 and (compute_mode == _MODES[1] or (compute_mode == _MODES[0] and many)):
+        return _by_products(x1, x2)
+    return _distance(x1.unsqueeze(-2) - x2.unsqueeze(-3), p)
+
+
+_MODES = (
+    "use_mm_for_euclid_dist_if_necessary", "use_mm_for_euclid_dist", "donot_use_mm_for_euclid_dist",
+)  # fmt: skip
+
+
+def _distance(x: Tensor, p: float) -> Tensor:
+    if not x.shape[-1]:
+        return sum(x, -1)
+    return vector_norm(x, p, -1, False)
+
+
+def _by_products(x: Tensor, y: Tensor) -> Tensor:
+    """Euclidean distances from |x|^2 - 2 x.y + |y|^2, as one product: less memory and far less time for many rows."""
+    xx, yy = sum(x * x, -1, True), sum(y * y, -1, True)
+    left = cat([x * -2, xx, xx.new_ones(tuple(xx.shape))], -1)
+    right = cat([y, yy.new_ones(tuple(yy.shape)), yy], -1)
+    squares = matmul(left, right.mT)
+    nothing = squares <= 0  # rounding, or the same point: where the root has no gradient
+    return squares.masked_fill(nothing, 1).sqrt().masked_fill(nothing, 0)
 
 
 @composite
@@ -218,7 +286,7 @@ def dist(input: Tensor, other: Tensor, p: float = 2):
     >>> flambeau.dist(flambeau.zeros(2), flambeau.tensor([3.0, 4.0]))
     tensor(5.)
     """
-    return norm(input - other, p)
+    return vector_norm(input - other, float(p), None, False)
 
 
 @composite
@@ -230,10 +298,23 @@ def renorm(input: Tensor, p: float, dim: int, maxnorm: float):
     tensor([[0.6000, 0.8000],
             [0.3000, 0.4000]])
     """
+    check(not isinstance(p, complex), lambda: "renorm: p must be real-valued")
+    check(p > 0, lambda: "renorm: non-positive-norm not supported")
+    check(not isinstance(maxnorm, complex), lambda: "renorm: maxnorm must be real-valued")
+    check(maxnorm >= 0, lambda: f"renorm: expected maxnorm to be >= 0 but got {maxnorm}")
+    check(
+        input.ndim > 1,
+        lambda: f"renorm: input needs at least 2 dimensions, got {input.ndim} dimensions",
+    )
     d = wrap_dim(dim, input.ndim)
     others = tuple(i for i in range(input.ndim) if i != d)
-    size = norm(input, p, others, True)
-    return input * (maxnorm / (size + 1e-7)).masked_fill(size <= maxnorm, 1.0)
+    kind = input.dtype
+    x = input.float() if kind.itemsize == 2 else input
+    size = vector_norm(x, float(p), others, True)
+    # The factor of slices that are short enough is one, and does not move with them.
+    long = size > maxnorm
+    factor = (maxnorm / (size.masked_fill(~long, 1) + 1e-7)).masked_fill(~long, 1.0)
+    return (x * factor).to(kind)
 
 
 @composite
@@ -257,29 +338,67 @@ def cov(
             f"cov(): expected input to have two or fewer dimensions but got an input with {input.ndim} dimensions"
         ),
     )
+    check(
+        input.dtype is not dtypes.bool_, lambda: "cov(): bool dtype is not supported for input"
+    )
+    kind = input.dtype if input.dtype.category >= dtypes.FLOAT else dtypes.get_default_dtype()
     x = input.reshape(1, -1) if input.ndim < 2 else input
-    x = x if x.dtype.is_floating_point or x.dtype.is_complex else x * 1.0
-    weights = None
-    for w in (fweights, aweights):
-        if w is not None:
-            weights = w if weights is None else weights * w
-    if weights is None:
+    x = x.float() if kind.itemsize == 2 else x.to(kind)
+    count = x.shape[1]
+    if fweights is not None:
+        _check_weights("fweights", fweights, count, "integral", fweights.dtype.category)
+    if aweights is not None:
+        _check_weights("aweights", aweights, count, "floating point", aweights.dtype.category)
+    w = fweights if aweights is None else aweights if fweights is None else fweights * aweights
+    if w is None:
         centred = x - mean(x, 1, True)
-        out = centred @ centred.mT.conj() / clamp_count(x.shape[1] - correction)
+        left = max(count - correction, 0)
+        out = matmul(centred, _adjoint(centred)) / float(left)
     else:
-        total = weights.sum()
-        centred = x - (x * weights).sum(1, True) / total
-        if aweights is None or correction == 0:
+        total = w.sum()
+        check(
+            bool(total != 0),
+            lambda: "cov(): weights sum to zero, can't be normalized",
+        )
+        centred = x - (x * w).sum(1, True) / total
+        if correction == 0:
+            left = total
+        elif aweights is None:
             left = total - correction
         else:
-            left = total - correction * (weights * aweights).sum() / total
-        out = (centred * weights) @ centred.mT.conj() / clamp(left.to(x.dtype), min=0)
-    return out.squeeze()
+            left = total - correction * (w * aweights).sum() / total
+        left = left.to(x.real.dtype if x.is_complex() else x.dtype)
+        out = matmul(centred * w, _adjoint(centred)) / left.clamp(min=0)
+    return out.to(kind).squeeze()
 
 
-def clamp_count(n: float) -> float:
-    """A number of observations left, not below zero (dividing by it is then infinite or NaN)."""
-    return n if n > 0 else 0.0
+def _adjoint(x: Tensor) -> Tensor:
+    return x.mT.conj() if x.is_complex() else x.mT
+
+
+def _check_weights(name: str, w: Tensor, count: int, kind: str, category: int) -> None:
+    check(
+        w.ndim <= 1,
+        lambda: (
+            f"cov(): expected {name} to have one or fewer dimensions but got {name} with {w.ndim} dimensions"
+        ),
+    )
+    check(
+        category == (dtypes.INT if kind == "integral" else dtypes.FLOAT),
+        lambda: (
+            f"cov(): expected {name} to have {kind} dtype but got {name} with {w.dtype.name} dtype"
+        ),
+    )
+    check(
+        w.numel() == count,
+        lambda: (
+            f"cov(): expected {name} to have the same numel as there are observations in the input but got "
+            f"{w.numel()} numel, expected {count}"
+        ),
+    )
+    check(
+        not w.numel() or bool(w.min() >= 0), lambda: f"cov(): {name} cannot be negative"
+    )
 
 
 @composite
@@ -291,11 +410,22 @@ def corrcoef(input: Tensor):
     tensor([[ 1., -1.],
             [-1.,  1.]])
     """
-    c = cov(input)
+    check(
+        input.ndim <= 2,
+        lambda: (
+            f"corrcoef(): expected input to have two or fewer dimensions but got an input with {input.ndim} dimensions"
+        ),
+    )
+    kind = input.dtype
+    c = cov(input.float() if kind.itemsize == 2 and kind.is_floating_point else input)
     if not c.ndim:
-        return c / c
-    spread = c.diagonal().real ** 0.5
-    return c / spread.unsqueeze(1) / spread
+        return (c / c).to(kind) if kind.category >= dtypes.FLOAT else c / c
+    variance = c.diagonal()
+    spread = (variance.real if c.is_complex() else variance).sqrt()
+    made = c / spread.unsqueeze(1) / spread
+    if not made.is_complex():  # rounding may leave the interval
+        made = made.clamp(-1, 1)
+    return made.to(kind) if kind.category >= dtypes.FLOAT else made
 
 
 @composite(method=False)
@@ -310,23 +440,48 @@ def vander(x: Tensor, N: int | None = None, increasing: bool = False):
     check(x.ndim == 1, lambda: "x must be a one-dimensional tensor.")
     n = x.shape[0] if N is None else N
     check(n >= 0, lambda: "N must be non-negative.")
-    columns = [x**0]
-    for _ in range(n - 1):
-        columns.append(columns[-1] * x)
-    columns = columns[:n] if increasing else columns[:n][::-1]
-    return stack(columns, 1) if columns else x.new_zeros((x.shape[0], 0))
+    made = _powers(x, n)
+    return made if increasing else made.flip(-1)
 
 
-@composite
-def sum_of_products(input: Tensor, other: Tensor, dim: int | tuple[int, ...] = -1):
-    """Sum of conj(input) * other over `dim`.
+@composite(method=False)
+def linalg_vander(x: Tensor, *, N: int | None = None):
+    """Powers 0 to N - 1 of each element, in a new last dimension; N is the size of the last dimension unless given.
+
+    >>> import flambeau
+    >>> flambeau.linalg.vander(flambeau.tensor([2, 3]), N=3)
+    tensor([[1, 2, 4],
+            [1, 3, 9]])
+    """
+    check(
+        x.ndim or N is not None,
+        lambda: "N must be greater than 1.",
+    )
+    n = x.shape[-1] if N is None else N
+    check(n > 1, lambda: "N must be greater than 1.")
+    return _powers(x if x.ndim else x.reshape(1), n)
+
+
+def _powers(x: Tensor, n: int) -> Tensor:
+    shape = tuple(x.shape)
+    kind = x.dtype if x.dtype is not dtypes.bool_ else dtypes.int64
+    if not n:
+        return x.new_zeros((*shape, 0), dtype=kind)
+    one = ones((*shape, 1), dtype=kind, device=x.device)
+    if n == 1:
+        return one
+    return cat([one, x.unsqueeze(-1).expand(*shape, n - 1).cumprod(-1)], -1)
+
+
+@composite(method=False)
+def linalg_vecdot(x: Tensor, y: Tensor, *, dim: int = -1):
+    """Sum of conj(x) * y over `dim`.
 
     >>> import flambeau
     >>> flambeau.linalg.vecdot(flambeau.ones(2, 3), flambeau.ones(3))
     tensor([3., 3.])
     """
-    product = input.conj() * other
-    return sum(product, tuple(wrap_dims(dim, product.ndim)))
-
-
-sum_of_products.op.method = False
+    left = x.conj() if x.is_complex() else x
+    if left.dtype.itemsize == 2:  # products and sums in float32, rounded once
+        return (left.float() * y.float()).sum(dim).to(left.dtype)
+    return (left * y).sum(dim)

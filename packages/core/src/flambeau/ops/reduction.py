@@ -76,6 +76,8 @@ def prod_dims(
 @prod_dims.vjp
 def _(g, _out, x, *, dim, keepdim):
     # The product of the others, by exclusive products from both sides: exact also where elements are zero.
+    if not x.ndim:
+        return g
     dims = wrap_dims(dim, x.ndim)
     rest = [d for d in range(x.ndim) if d not in dims]
     order = [*rest, *dims]
@@ -470,34 +472,9 @@ def norm(
     >>> flambeau.norm(flambeau.tensor([3.0, 4.0]))
     tensor(5.)
     """
-    x = input if dtype is None else input.to(dtype)
-    if p in ("fro", None):
-        p = 2.0
-    if p == "nuc":
-        from .norms import linalg_matrix_norm
+    from .norms import norm_of
 
-        check(
-            dim is not None or x.ndim == 2,
-            lambda: (
-                f"norm: the nuclear norm is one of matrices, but the input has {x.ndim} dimensions"
-            ),
-        )
-        return linalg_matrix_norm(x, "nuc", (0, 1) if dim is None else dim, keepdim)
-    check(
-        not isinstance(p, str),
-        lambda: f"norm: unknown order {p!r}; expected a number, 'fro' or 'nuc'",
-    )
-    if p == float("inf"):
-        return amax(x.abs(), dim if dim is not None else (), keepdim)
-    if p == float("-inf"):
-        return amin(x.abs(), dim if dim is not None else (), keepdim)
-    if p == 0:
-        return sum((x != 0).to(x.dtype), dim, keepdim)
-    if p == 1:
-        return sum(x.abs(), dim, keepdim)
-    if p == 2:
-        return norm2(x, dim, keepdim)
-    return sum(x.abs() ** p, dim, keepdim) ** (1.0 / p)  # type: ignore[operator]
+    return norm_of(input, p, dim, keepdim, dtype)
 
 
 @primitive(method=False)

@@ -7,6 +7,8 @@ from typing import Any
 import cupy
 from cupyx.scipy import special
 
+from .. import factorizing
+
 erf, erfc, sigmoid = special.erf, special.erfc, special.expit
 
 max, min, sum, all, any, abs, round = (
@@ -19,12 +21,28 @@ max, min, sum, all, any, abs, round = (
     cupy.around,
 )
 pow = cupy.power
+lapack = factorizing.On(cupy)
 
 
 def __getattr__(name: str) -> Any:
     """CuPy's, kept from then on."""
     found = globals()[name] = getattr(cupy, name)
     return found
+
+
+def signum(x: Any) -> Any:
+    """CuPy's sign, of truth values themselves, and of NaN 0."""
+    return x.copy() if x.dtype == bool else cupy.where(x == x, cupy.sign(x), 0).astype(x.dtype)
+
+
+def power(a: Any, b: Any) -> Any:
+    """CuPy's, and of integers with negative exponents the whole part of the result (0, 1 or -1)."""
+    if getattr(b, "dtype", None) is None or b.dtype.kind != "i":
+        return cupy.power(a, b)
+    odd = cupy.where(b & 1, -1, 1)
+    whole = cupy.where(cupy.equal(a, -1), odd, cupy.equal(a, 1))
+    made = cupy.power(a, cupy.maximum(b, 0))
+    return cupy.where(b < 0, whole, made).astype(made.dtype)
 
 
 def rsqrt(x: Any) -> Any:

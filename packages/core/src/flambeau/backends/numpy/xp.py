@@ -61,9 +61,14 @@ def where(c: Any, a: Any, b: Any) -> Any:
     return np.where(c, a, b)
 
 
-def sign(x: Any) -> Any:
-    """NumPy's, and of truth values themselves."""
-    return np.sign(x) if np.asarray(x).dtype != bool else np.array(x)
+def signum(x: Any) -> Any:
+    """NumPy's, of truth values themselves, and of NaN 0, as in PyTorch."""
+    x = np.asarray(x)
+    if x.dtype == bool:
+        return x.copy()
+    made = np.asarray(np.sign(x))
+    unknown = made != made
+    return np.where(unknown, made.dtype.type(0), made) if unknown.any() else made
 
 
 def power(a: Any, b: Any) -> Any:
@@ -86,7 +91,7 @@ def erf(x: Any) -> Any:
     y = np.abs(x).astype(np.float64)
     small = _small_erf(np.minimum(y, _BIG))
     out = np.where(y <= _BIG, small, 1 - _erfc_positive(np.maximum(y, _BIG)))
-    return (np.sign(x) * out).astype(x.dtype) if x.dtype.kind == "f" else np.sign(x) * out
+    return np.copysign(out, x).astype(x.dtype if x.dtype.kind == "f" else np.float64)
 
 
 def erfc(x: Any) -> Any:

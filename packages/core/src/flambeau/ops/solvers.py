@@ -1,0 +1,701 @@
+"""Inverses and solutions of linear equations: of square, triangular, factored and tall matrices, and of tensors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .._base.checks import broadcast_shapes, check
+from ..runtime.families import composite, primitive
+from ..runtime.meta import Meta
+from ..runtime.promotion import SAME
+from ..runtime.tensor import Tensor
+from .creation import tril, triu
+from .factorizations import permuted
+from .matrices import (
+    NO_ONNX,
+    adjoint_of,
+    aligned,
+    batched,
+    check_floating,
+    check_info,
+    check_matrix,
+    check_same,
+    check_square,
+    scalar_name,
+)
+from .matrix import matmul
+
+SINGULAR = "the inversion could not be completed because the input matrix is singular."
+
+
+# -- inverse ----------------------------------------------------------------------------------------------------------
+
+
+def _check_inverse(caller: str, x: Any) -> None:
+    check_square(caller, x)
+    check_floating(caller, x)
+
+
+@primitive(method=False, outputs=("inverse", "info"))
+def inv_with_info(A: Meta, caller: str, strict: bool):
+    """(inverse, info): info is 0, or the place of the zero pivot that shows a matrix to be singular.
+
+    With `strict` a singular matrix is an error, in the name of `caller`.
+    """
+    from .._base.dtypes import int32
+
+    _check_inverse(caller, A)
+    return A, A.like(A.shape[:-2], int32)
+
+
+@inv_with_info.kernel
+def _(xp, a, *, caller, strict):
+    _check_inverse(caller, a)
+    made, info = xp.lapack.inverse(a)
+    if strict:
+        check_info(info, f"{caller}: {{at}}The diagonal element {{info}} is zero, {SINGULAR}")
+    return made, info
+
+
+@inv_with_info.vjp
+def _(g, out, _a):
+    back = adjoint_of(out[0])
+    return -(back @ g[0] @ back)
+
+
+batched(inv_with_info)
+inv_with_info.refuse("onnx", "ONNX has no inverse of matrices")
+
+
+@composite(method=False)
+def linalg_inv(A: Tensor):
+    """The inverse of square matrices. LinAlgError where one is singular.
+
+    >>> import flambeau
+    >>> flambeau.linalg.inv(flambeau.tensor([[2.0, 0.0], [0.0, 4.0]]))
+    tensor([[0.5000, 0.0000],
+            [0.0000, 0.2500]])
+    """
+    return inv_with_info(A, "linalg.inv", True)[0]
+
+
+@composite(method=False, outputs=("inverse", "info"))
+def linalg_inv_ex(A: Tensor, *, check_errors: bool = False) -> Any:
+    """(inverse, info) of square matrices: info is 0, or the place of a singular matrix's zero pivot.
+
+    >>> import flambeau
+    >>> flambeau.linalg.inv_ex(flambeau.zeros(2, 2)).info
+    tensor(1, dtype=torch.int32)
+    """
+    made = inv_with_info(A, "linalg.inv_ex", check_errors)
+    return linalg_inv_ex.op.tags["named"](*made)
+
+
+@composite
+def inverse(input: Tensor):
+    """The inverse of square matrices; as `linalg.inv`.
+
+    >>> import flambeau
+    >>> flambeau.inverse(flambeau.tensor([[4.0]]))
+    tensor([[0.2500]])
+    """
+    return linalg_inv(input)
+
+
+# -- square systems ---------------------------------------------------------------------------------------------------
+
+
+def _check_system(name: str, A: Any, B: Any, left: bool = True) -> None:
+    check_square(name, A)
+    check_matrix(name, B, "B")
+    check(
+        B.shape[-2 if left else -1] == A.shape[-1],
+        lambda: (
+            f"{name}: Incompatible shapes of A and B for the equation {'AX' if left else 'XA'} = B "
+            f"({A.shape[-2]}x{A.shape[-1]} and {B.shape[-2]}x{B.shape[-1]})"
+        ),
+    )
+
+
+@primitive(method=False, outputs=("result", "info"))
+def solve_with_info(A: Meta, B: Meta, caller: str, strict: bool):
+    """(X, info) with A @ X = B for square matrices A and matrices B, both in batches that broadcast.
+
+    info is 0, or the place of the zero pivot that shows a matrix to be singular: an error of `caller` if `strict`.
+    """
+    from .._base.dtypes import int32
+
+    _check_solve(caller, A, B)
+    outer = broadcast_shapes(A.shape[:-2], B.shape[:-2])
+    return B.like((*outer, *B.shape[-2:])), A.like(A.shape[:-2], int32)
+
+
+def _check_solve(caller: str, a: Any, b: Any) -> None:
+    check_square(caller, a)
+    check_floating(caller, a)
+    check_same(caller, a, b)
+    _check_system(caller, a, b)
+
+
+@solve_with_info.kernel
+def _(xp, a, b, *, caller, strict):
+    _check_solve(caller, a, b)
+    made, info = xp.lapack.solve(a, b)
+    if strict:
+        check_info(
+            info,
+            f"torch.{caller}: {{at}}The solver failed because the input matrix is singular.",
+        )
+    return made, info
+
+
+@solve_with_info.vjp
+def _(g, out, a, b: Meta, *, caller, strict):
+    to_b = solve_with_info(adjoint_of(a), g[0], caller, strict)[0]
+    return (
+        lambda: (-(to_b @ adjoint_of(out[0]))).sum_to_size(a.shape),
+        lambda: to_b.sum_to_size(b.shape),
+    )
+
+
+@solve_with_info.batch
+def _(size, flags, a, b, *, caller, strict):
+    a, b = aligned(size, flags, (2, 2), (a, b))
+    made, info = solve_with_info(a, b, caller, strict)
+    # One row of A's batch, if only B is mapped: the info of A goes to every row.
+    return made, info if flags[0] else info.expand(size, *info.shape)
+
+
+solve_with_info.refuse("onnx", "ONNX solves no systems of equations")
+
+
+def _is_vector(A: Tensor, B: Tensor) -> bool:
+    """Whether B holds vectors: one, or one for each matrix of A."""
+    return B.ndim == 1 or (A.ndim - 1 == B.ndim and tuple(B.shape) == tuple(A.shape[:-1]))
+
+
+def _solve(A: Tensor, B: Tensor, left: bool, name: str, strict: bool) -> tuple[Tensor, Tensor]:
+    check_square(name, A)
+    check_floating(name, A)
+    check_same(name, A, B)
+    if _is_vector(A, B):
+        check(
+            left,
+            lambda: f"{name}: Vector broadcasting of the left hand side is not supported for left=False."
+            " In this case linalg.solve is equivalent to B / A.squeeze(-1)",
+        )
+        made, info = solve_with_info(A, B.unsqueeze(-1), name, strict)
+        return made.squeeze(-1), info
+    _check_system(name, A, B, left)
+    if left:
+        made, info = solve_with_info(A, B, name, strict)
+        return made, info
+    made, info = solve_with_info(A.mT, B.mT, name, strict)
+    return made.mT, info
+
+
+@composite(method=False)
+def linalg_solve(A: Tensor, B: Tensor, *, left: bool = True):
+    """X with A @ X = B (X @ A = B unless `left`); B holds vectors or matrices. LinAlgError where A is singular.
+
+    >>> import flambeau
+    >>> flambeau.linalg.solve(flambeau.eye(2) * 2, flambeau.tensor([2.0, 4.0]))
+    tensor([1., 2.])
+    """
+    return _solve(A, B, left, "linalg.solve", True)[0]
+
+
+@composite(method=False, outputs=("result", "info"))
+def linalg_solve_ex(
+    A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = False
+) -> Any:
+    """(X, info) with A @ X = B: info is 0, or the place of a singular matrix's zero pivot.
+
+    >>> import flambeau
+    >>> flambeau.linalg.solve_ex(flambeau.eye(2) * 2, flambeau.tensor([2.0, 4.0])).result
+    tensor([1., 2.])
+    """
+    return linalg_solve_ex.op.tags["named"](*_solve(A, B, left, "linalg.solve_ex", check_errors))
+
+
+# -- triangular systems -----------------------------------------------------------------------------------------------
+
+
+def _check_triangular(a: Any, b: Any) -> None:
+    _check_system("linalg.solve_triangular", a, b)
+    check_floating("linalg.solve_triangular", a, "triangular_solve_cpu")
+
+
+@primitive(method=False, promote=SAME)
+def solve_lower(A: Meta, B: Meta, upper: bool, unitriangular: bool):
+    """X with A @ X = B, of which one triangle is read: the lower one, or the upper one."""
+    _check_triangular(A, B)
+    outer = broadcast_shapes(A.shape[:-2], B.shape[:-2])
+    return B.like((*outer, *B.shape[-2:]))
+
+
+@solve_lower.kernel
+def _(xp, a, b, *, upper, unitriangular):
+    _check_triangular(a, b)
+    return xp.lapack.triangular(a, b, upper, unitriangular)
+
+
+@solve_lower.vjp
+def _(g, out, a, b: Meta, *, upper, unitriangular):
+    to_b = solve_lower(adjoint_of(a), g, not upper, unitriangular)
+
+    def to_a():
+        whole = -(to_b @ adjoint_of(out))
+        part = triu(whole, int(unitriangular)) if upper else tril(whole, -int(unitriangular))
+        return part.sum_to_size(a.shape)
+
+    return to_a, lambda: to_b.sum_to_size(b.shape)
+
+
+@solve_lower.batch
+def _(size, flags, a, b, *, upper, unitriangular):
+    return solve_lower(*aligned(size, flags, (2, 2), (a, b)), upper, unitriangular)
+
+
+solve_lower.refuse("onnx", "ONNX solves no systems of equations")
+
+
+@composite(method=False)
+def linalg_solve_triangular(
+    A: Tensor, B: Tensor, *, upper: bool, left: bool = True, unitriangular: bool = False
+):
+    """X with A @ X = B (X @ A = B unless `left`) for triangular A, of which only that triangle is read.
+
+    With `unitriangular` the diagonal is taken to be ones. A zero on the diagonal gives infinities, no error.
+
+    >>> import flambeau
+    >>> flambeau.linalg.solve_triangular(flambeau.tensor([[2.0, 0.0], [1.0, 1.0]]), flambeau.ones(2, 1), upper=False)
+    tensor([[0.5000],
+            [0.5000]])
+    """
+    _check_system("linalg.solve_triangular", A, B, left)
+    if left:
+        return solve_lower(A, B, upper, unitriangular)
+    return solve_lower(A.mT, B.mT, not upper, unitriangular).mT
+
+
+@composite(outputs=("solution", "cloned_coefficient"))
+def triangular_solve(
+    input: Tensor,
+    A: Tensor,
+    upper: bool = True,
+    transpose: bool = False,
+    unitriangular: bool = False,
+) -> Any:
+    """(X, a copy of A) with A @ X = input for triangular A; with `transpose` of A's transpose.
+
+    >>> import flambeau
+    >>> flambeau.triangular_solve(flambeau.ones(1, 1), flambeau.tensor([[4.0]])).solution
+    tensor([[0.2500]])
+    """
+    _check_pair("triangular_solve", input, A)
+    matrix = A.mT if transpose else A
+    made = solve_lower(matrix, input, upper != transpose, unitriangular)
+    outer = made.shape[:-2]
+    return triangular_solve.op.tags["named"](made, A.expand(*outer, *A.shape[-2:]).clone())
+
+
+def _check_pair(name: str, b: Any, A: Any) -> None:
+    for letter, x in (("b", b), ("A", A)):
+        check(
+            x.ndim >= 2,
+            lambda: f"{letter} should have at least 2 dimensions, but has {x.ndim} dimensions instead",
+        )
+    check(
+        A.shape[-1] == A.shape[-2],
+        lambda: (
+            f"A must be batches of square matrices, but they are {A.shape[-2]} by {A.shape[-1]} matrices"
+        ),
+    )
+    check(
+        A.shape[-1] == b.shape[-2],
+        lambda: (
+            f"Incompatible matrix sizes for {name}: each A matrix is {A.shape[-1]} by {A.shape[-1]} "
+            f"but each b matrix is {b.shape[-2]} by {b.shape[-1]}"
+        ),
+    )
+
+
+# -- factored systems -------------------------------------------------------------------------------------------------
+
+
+@primitive(promote=SAME)
+def cholesky_solve(input: Meta, L: Meta, upper: bool = False):
+    """X with (L @ L.mH) @ X = input, for the factor of a positive-definite matrix (L.mH @ L with `upper`).
+
+    >>> import flambeau
+    >>> flambeau.cholesky_solve(flambeau.ones(1, 1), flambeau.tensor([[2.0]]))
+    tensor([[0.2500]])
+    """
+    _check_pair("cholesky_solve", input, L)
+    check_floating("cholesky_solve", L, "cholesky_solve_cpu")
+    return input.like((*broadcast_shapes(input.shape[:-2], L.shape[:-2]), *input.shape[-2:]))
+
+
+@cholesky_solve.kernel
+def _(xp, b, a, *, upper):
+    _check_pair("cholesky_solve", b, a)
+    check_floating("cholesky_solve", a, "cholesky_solve_cpu")
+    turned = xp.swapaxes(a, -1, -2).conj()
+    first, second = (turned, a) if upper else (a, turned)
+    half = xp.lapack.triangular(first, b, False, False)
+    return xp.lapack.triangular(second, half, True, False)
+
+
+@cholesky_solve.vjp
+def _(g, out, b: Meta, a, *, upper):
+    """Of L the whole matrix gets a gradient, as in PyTorch, though one triangle is read."""
+    to_b = cholesky_solve(g, a, upper)
+
+    def to_a():
+        one = to_b @ adjoint_of(out)
+        both = one + adjoint_of(one)
+        return -(a @ both if upper else both @ a).sum_to_size(a.shape)
+
+    return lambda: to_b.sum_to_size(b.shape), to_a
+
+
+@cholesky_solve.batch
+def _(size, flags, b, a, *, upper):
+    return cholesky_solve(*aligned(size, flags, (2, 2), (b, a)), upper)
+
+
+cholesky_solve.refuse("onnx", "ONNX solves no systems of equations")
+
+
+@primitive
+def cholesky_inverse(L: Meta, upper: bool = False):
+    """The inverse of L @ L.mH (of L.mH @ L with `upper`), for the factor of a positive-definite matrix.
+
+    >>> import flambeau
+    >>> flambeau.cholesky_inverse(flambeau.tensor([[2.0]]))
+    tensor([[0.2500]])
+    """
+    _check_factor(L)
+    return L
+
+
+def _check_factor(x: Any) -> None:
+    check_square("cholesky_inverse", x)
+    check_floating("cholesky_inverse", x, "cholesky_inverse_out_cpu")
+
+
+@cholesky_inverse.kernel
+def _(xp, a, *, upper):
+    _check_factor(a)
+    n = a.shape[-1]
+    zero = xp.diagonal(a, 0, -2, -1) == 0
+    info = xp.where(zero.any(-1), zero.argmax(-1) + 1, 0) if n else xp.zeros(a.shape[:-2], "int32")
+    check_info(info, f"cholesky_inverse: {{at}}The diagonal element {{info}} is zero, {SINGULAR}")
+    low = xp.swapaxes(a, -1, -2).conj() if upper else a
+    inverted = xp.lapack.triangular(low, xp.eye(n, dtype=a.dtype), False, False)
+    return xp.matmul(xp.swapaxes(inverted, -1, -2).conj(), inverted)
+
+
+@cholesky_inverse.vjp
+def _(g, out, a, *, upper):
+    """The whole matrix gets a gradient, as in PyTorch, though one triangle is read."""
+    both = out @ (g + adjoint_of(g)) @ out
+    return -(a @ both if upper else both @ a)
+
+
+batched(cholesky_inverse)
+cholesky_inverse.refuse("onnx", "ONNX has no inverse of matrices")
+
+
+@composite(method=False)
+def linalg_lu_solve(
+    LU: Tensor, pivots: Tensor, B: Tensor, *, left: bool = True, adjoint: bool = False
+):
+    """X with A @ X = B (X @ A = B unless `left`), A given by `lu_factor`; with `adjoint` of A.mH.
+
+    >>> import flambeau
+    >>> LU, pivots = flambeau.linalg.lu_factor(flambeau.tensor([[0.0, 2.0], [1.0, 0.0]]))
+    >>> flambeau.linalg.lu_solve(LU, pivots, flambeau.tensor([[4.0], [3.0]]))
+    tensor([[3.],
+            [2.]])
+    """
+    _check_lu_solve(LU, pivots)
+    check_same("linalg.lu_solve", LU, B, "LU", "B")
+    _check_system("linalg.lu_solve", LU, B, left)
+    if not left:
+        return adjoint_of(
+            linalg_lu_solve(LU, pivots, adjoint_of(B), left=True, adjoint=not adjoint)
+        )
+    if not adjoint:
+        low = solve_lower(LU, permuted(B, pivots, False), False, True)
+        return solve_lower(LU, low, True, False)
+    back = adjoint_of(LU)
+    return permuted(solve_lower(back, solve_lower(back, B, False, False), True, True), pivots, True)
+
+
+def _check_lu_solve(LU: Tensor, pivots: Tensor) -> None:
+    check_square("torch.linalg.lu_solve", LU)
+    check_floating("linalg.lu_solve", LU)
+    check(
+        pivots.dtype.name == "int32",
+        lambda: "linalg.lu_solve: pivots should be a Tensor of scalar type torch.int32",
+    )
+    check(
+        tuple(pivots.shape) == tuple(LU.shape[:-1]),
+        lambda: (
+            "linalg.lu_solve: Number of pivots per batch should be same as the dimension of the matrix"
+        ),
+    )
+
+
+@composite
+def lu_solve(input: Tensor, LU_data: Tensor, LU_pivots: Tensor):
+    """X with A @ X = input, A given by `lu_factor`; as `linalg.lu_solve` with the right side first.
+
+    >>> import flambeau
+    >>> flambeau.lu_solve(flambeau.ones(1, 1), *flambeau.linalg.lu_factor(flambeau.tensor([[4.0]])))
+    tensor([[0.2500]])
+    """
+    return linalg_lu_solve(LU_data, LU_pivots, input)
+
+
+@primitive(method=False)
+def linalg_ldl_solve(LD: Meta, pivots: Meta, B: Meta, *, hermitian: bool = False):
+    """X with A @ X = B for symmetric (Hermitian) A, given by `ldl_factor`. It has no gradient, as in PyTorch.
+
+    >>> import flambeau
+    >>> LD, pivots = flambeau.linalg.ldl_factor(flambeau.tensor([[4.0]]))
+    >>> flambeau.linalg.ldl_solve(LD, pivots, flambeau.ones(1, 1))
+    tensor([[0.2500]])
+    """
+    _check_ldl_solve(LD, pivots, B)
+    return B.like((*broadcast_shapes(LD.shape[:-2], B.shape[:-2]), *B.shape[-2:]))
+
+
+def _check_ldl_solve(ld: Any, pivots: Any, b: Any) -> None:
+    check_square("torch.linalg.ldl_solve", ld)
+    check_floating("torch.linalg.ldl_solve", ld)
+    check_matrix("torch.linalg.ldl_solve", b, "B")
+    check_same("torch.linalg.ldl_solve", ld, b, "LD", "B")
+    _check_system("torch.linalg.ldl_solve", ld, b)
+    check(
+        pivots.dtype.name.lstrip("u").startswith("int"),
+        lambda: f"torch.linalg.ldl_solve: Expected pivots to be integers. Got {scalar_name(pivots)}",
+    )
+    check(
+        tuple(pivots.shape) == tuple(ld.shape[:-1]),
+        lambda: (
+            f"torch.linalg.ldl_solve: Expected LD.shape[:-1] and pivots.shape to be the same, but got pivots with "
+            f"shape {list(pivots.shape)} instead"
+        ),
+    )
+
+
+@linalg_ldl_solve.kernel
+def _(xp, ld, pivots, b, *, hermitian):
+    _check_ldl_solve(ld, pivots, b)
+    return xp.lapack.ldl_solve(ld, pivots, b, hermitian)
+
+
+@linalg_ldl_solve.batch
+def _(size, flags, ld, pivots, b, *, hermitian):
+    ld, pivots, b = aligned(size, flags, (2, 1, 2), (ld, pivots, b))
+    if flags[1] and not flags[0]:
+        ld = ld.expand(size, *ld.shape)
+    if flags[0] and not flags[1]:
+        pivots = pivots.expand(size, *pivots.shape)
+    return linalg_ldl_solve(ld, pivots, b, hermitian=hermitian)
+
+
+linalg_ldl_solve.no_vjp("PyTorch has no gradient of ldl_solve; linalg.solve has one")
+linalg_ldl_solve.refuse("onnx", NO_ONNX)
+
+
+# -- tall and wide systems --------------------------------------------------------------------------------------------
+
+DRIVERS = ("gels", "gelsy", "gelsd", "gelss")
+
+
+@primitive(method=False, outputs=("solution", "rank", "singular_values"))
+def least_squares(A: Meta, B: Meta, rcond: float, driver: str):
+    """(X, rank, singular values): X is the shortest that brings A @ X nearest to B; one batch for both."""
+    from .._base.dtypes import int64
+
+    _check_least_squares(A, B)
+    *outer, m, n = A.shape
+    some = min(m, n) if driver in ("gelsd", "gelss") else 0
+    real = A.dtype.to_real() if A.dtype.is_complex else None
+    return (
+        B.like((*outer, n, B.shape[-1])),
+        A.like(tuple(outer), int64),
+        A.like((*outer, some), real),
+    )
+
+
+def _check_least_squares(a: Any, b: Any) -> None:
+    check_floating("torch.linalg.lstsq", a)
+    check(
+        a.ndim >= 2 and b.ndim >= 2 and a.shape[:-1] == b.shape[:-1],
+        lambda: "torch.linalg.lstsq: input.size(-2) should match other.size(-2)",
+    )
+
+
+@least_squares.kernel
+def _(xp, a, b, *, rcond, driver):
+    _check_least_squares(a, b)
+    *outer, m, n = a.shape
+    wanted = driver in ("gelsd", "gelss")
+    real = a.real.dtype
+    if not a.size or not b.size:
+        return (
+            xp.zeros((*outer, n, b.shape[-1]), dtype=b.dtype),
+            xp.zeros(tuple(outer), dtype="int64"),
+            xp.zeros((*outer, min(m, n) if wanted else 0), dtype=real),
+        )
+    made, rank, values = xp.lapack.lstsq(a, b, rcond, driver)
+    return made, xp.asarray(rank).astype("int64"), values if wanted else values[..., :0]
+
+
+@least_squares.vjp
+def _(g, _out, a, b, *, rcond, driver):
+    from .spectra import linalg_pinv, pinv_pullback
+
+    inverted = linalg_pinv(a, rtol=rcond)
+    return (
+        lambda: pinv_pullback(g[0] @ adjoint_of(b), inverted, a),
+        lambda: adjoint_of(inverted) @ g[0],
+    )
+
+
+@least_squares.batch
+def _(size, flags, a, b, *, rcond, driver):
+    a, b = (x if has else x.expand(size, *x.shape) for x, has in zip((a, b), flags))
+    return tuple(least_squares(a, b, rcond, driver))
+
+
+least_squares.refuse("onnx", "ONNX solves no systems of equations")
+
+
+@composite(method=False, outputs=("solution", "residuals", "rank", "singular_values"))
+def linalg_lstsq(
+    A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | None = None
+) -> Any:
+    """The X that brings A @ X nearest to B, and what is known besides: (solution, residuals, rank, singular_values).
+
+    `driver` is LAPACK's way: "gelsy" (unless given), "gels" (A has full rank), "gelsd" and "gelss" (by singular values).
+    Residuals, sums of squares over rows, are there for tall A of full rank and drivers other than gelsy; the rank for all
+    but gels; singular values for gelsd and gelss. What is not there is empty.
+
+    >>> import flambeau
+    >>> A, B = flambeau.tensor([[1.0], [1.0]]), flambeau.tensor([[1.0], [3.0]])
+    >>> flambeau.linalg.lstsq(A, B).solution
+    tensor([[2.]])
+    """
+    name = "torch.linalg.lstsq"
+    check(A.ndim >= 2, lambda: f"{name}: input must have at least 2 dimensions.")
+    check(B.ndim >= 1, lambda: f"{name}: other must have at least 1 dimension.")
+    check_floating(name, A)
+    check(
+        A.dtype is B.dtype,
+        lambda: (
+            f"{name}: Expected input and other to have the same dtype, but got input's dtype {scalar_name(A)} and "
+            f"other's dtype {scalar_name(B)}"
+        ),
+    )
+    difference = A.ndim - B.ndim
+    check(
+        0 <= difference <= 1,
+        lambda: f"{name}: input.dim() must be greater or equal to other.dim() and (input.dim() - other.dim()) <= 1",
+    )
+    driver = "gelsy" if driver is None else driver
+    check(
+        driver in DRIVERS,
+        lambda: f"{name}: parameter `driver` should be one of (gels, gelsy, gelsd, gelss)",
+    )
+    vector = difference == 1 or _is_vector(A, B)
+    right = B.unsqueeze(-1) if vector else B
+    rows = "-1" if vector else "-2"
+    check(
+        A.shape[-2] == right.shape[-2],
+        lambda: f"{name}: input.size(-2) should match other.size({rows})",
+    )
+    m, n = A.shape[-2:]
+    if rcond is None:
+        rcond = _epsilon(A) * max(m, n)
+    outer = broadcast_shapes(tuple(A.shape[:-2]), tuple(right.shape[:-2]))
+    A, right = A.expand(*outer, m, n), right.expand(*outer, *right.shape[-2:])
+    made, rank, values = least_squares(A, right, float(rcond), driver)
+    real = A.dtype.to_real() if A.dtype.is_complex else A.dtype
+    residuals = A.new_zeros((0,), dtype=real)
+    full = driver == "gels" or (driver != "gelsy" and bool((rank == n).all()))
+    if m > n and full:
+        off = matmul(A, made) - right
+        residuals = (off * off.conj()).real.sum(-2) if A.is_complex() else (off * off).sum(-2)
+    return linalg_lstsq.op.tags["named"](
+        made.squeeze(-1) if vector else made,
+        residuals,
+        rank.new_zeros((0,)) if driver == "gels" else rank,
+        values if driver in ("gelsd", "gelss") else A.new_zeros((0,), dtype=real),
+    )
+
+
+def _epsilon(x: Tensor) -> float:
+    from .._base.limits import finfo
+
+    return finfo(x.dtype).eps
+
+
+# -- tensors ----------------------------------------------------------------------------------------------------------
+
+
+def _count(sizes: Any) -> int:
+    n = 1
+    for s in sizes:
+        n *= s
+    return n
+
+
+@composite(method=False)
+def linalg_tensorinv(A: Tensor, ind: int = 2):
+    """The inverse of `tensordot` with A over its last dimensions: A's first `ind` dimensions are rows, the rest columns.
+
+    >>> import flambeau
+    >>> flambeau.linalg.tensorinv(flambeau.eye(4).reshape(2, 2, 4)).shape
+    flambeau.Size([4, 2, 2])
+    """
+    check(ind > 0, lambda: f"Expected a strictly positive integer for 'ind', but got {ind}")
+    first, last = tuple(A.shape[:ind]), tuple(A.shape[ind:])
+    rows, columns = _count(first), _count(last)
+    check(
+        rows == columns,
+        lambda: (
+            "Expected self to satisfy the requirement prod(self.shape[ind:]) == prod(self.shape[:ind]), but got "
+            f"{columns} != {rows}"
+        ),
+    )
+    return inv_with_info(A.reshape(rows, columns), "inv", True)[0].reshape(*last, *first)
+
+
+@composite(method=False)
+def linalg_tensorsolve(A: Tensor, B: Tensor, dims: tuple[int, ...] | None = None):
+    """X with tensordot(A, X, X.ndim) = B; A's `dims` are moved to the end before.
+
+    >>> import flambeau
+    >>> flambeau.linalg.tensorsolve(flambeau.eye(4).reshape(4, 2, 2), flambeau.ones(4)).shape
+    flambeau.Size([2, 2])
+    """
+    if dims is not None:
+        A = A.movedim(tuple(dims), tuple(range(A.ndim - len(dims), A.ndim)))
+    shape = tuple(A.shape[B.ndim :])
+    rows, columns = _count(A.shape[: B.ndim]), _count(shape)
+    check(
+        rows == columns,
+        lambda: (
+            "Expected self to satisfy the requirement prod(self.shape[other.ndim:]) == "
+            f"prod(self.shape[:other.ndim]), but got {columns} != {rows}"
+        ),
+    )
+    return linalg_solve(A.reshape(rows, columns), B.reshape(-1)).reshape(shape)
+
+
