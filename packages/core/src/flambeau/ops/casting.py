@@ -21,6 +21,8 @@ def to_dtype(input: Meta, dtype: dtypes.dtype):
 def _(xp, x, *, dtype):
     if x.dtype.kind == "c" and dtype.category < dtypes.COMPLEX:
         x = x.real
+    if 0 in x.strides:  # expanded: NumPy would put the repeated dimensions innermost
+        return x.astype(dtype.numpy, order="C")
     return x.astype(dtype.numpy)
 
 

@@ -155,22 +155,6 @@ def resolve_neg(input: Tensor):
     return input
 
 
-@composite
-def adjoint(input: Tensor):
-    """Matrices transposed and conjugated.
-
-    >>> import flambeau
-    >>> flambeau.adjoint(flambeau.tensor([[1j, 2.0]]))
-    tensor([[0.-1.j],
-            [2.-0.j]])
-    """
-    check(
-        input.ndim != 1,
-        lambda: "tensor.adjoint() is only supported on matrices or batches of matrices. Got 1-D tensor.",
-    )
-    return conj(input.mT) if input.ndim else conj(input)
-
-
 @primitive(method=False, promote=SAME_REQUIRED, linear=True, numbers=())
 def complex(real: Meta, imag: Meta):
     """Complex numbers from their real and imaginary parts.

@@ -562,7 +562,7 @@ def tril(input: Meta, diagonal: int = 0):
 @tril.kernel
 def _(xp, x, *, diagonal):
     check(x.ndim >= 2, lambda: "tril: input tensor must have at least 2 dimensions")
-    return xp.tril(x, diagonal)
+    return xp.ascontiguousarray(xp.tril(x, diagonal))
 
 
 @tril.vjp
@@ -598,7 +598,7 @@ def triu(input: Meta, diagonal: int = 0):
 @triu.kernel
 def _(xp, x, *, diagonal):
     check(x.ndim >= 2, lambda: "triu: input tensor must have at least 2 dimensions")
-    return xp.triu(x, diagonal)
+    return xp.ascontiguousarray(xp.triu(x, diagonal))
 
 
 @triu.vjp

@@ -131,7 +131,8 @@ def _key(indices: Sequence[Any], positions: tuple[int, ...], ndim: int) -> tuple
 
 @index.kernel
 def _(xp, x, *indices, positions):
-    return x[_key(indices, positions, x.ndim)]
+    # NumPy lays the indexed dimensions in front and shows them in their places: not row by row.
+    return xp.ascontiguousarray(x[_key(indices, positions, x.ndim)])
 
 
 @index.vjp

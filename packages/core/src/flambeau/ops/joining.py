@@ -7,12 +7,23 @@ from collections.abc import Sequence
 from .._base.checks import broadcast_shapes, check, wrap_dim
 from ..runtime.families import composite, primitive
 from ..runtime.meta import Meta
+from ..runtime.operator import Operator
 from ..runtime.promotion import SAME
 from ..runtime.tensor import Tensor
 from .views import window
 
 
-@primitive(promote=SAME, method=False)
+def _tensors(op: Operator, arrays: tuple, attrs: dict) -> tuple:
+    """As SAME; TypeError for what is no tensor."""
+    for i, a in enumerate(arrays):
+        if not isinstance(a, Tensor):
+            raise TypeError(
+                f"{op.name}(): expected Tensor as element {i} in argument 0, but got {type(a).__name__}"
+            )
+    return SAME(op, arrays, attrs)
+
+
+@primitive(promote=_tensors, method=False)
 def cat(tensors: Sequence[Meta], dim: int = 0):
     """Tensors joined along an existing dimension.
 
@@ -52,7 +63,8 @@ def _(xp, *xs, dim):
         if not kept or len({x.ndim for x in kept}) > 1 or kept[0].ndim == 0:
             raise ValueError("cat: shapes do not fit")
         xs = tuple(kept)
-    return xp.concatenate(xs, dim)
+    # Row by row, whatever the inputs' layout: what comes next may be a view.
+    return xp.ascontiguousarray(xp.concatenate(xs, dim))
 
 
 @cat.vjp

@@ -43,7 +43,7 @@ def _(xp, x, *, dim, dtype):
     out = x - x.max(axis=dim, keepdims=True)
     xp.exp(out, out=out)
     out /= out.sum(axis=dim, keepdims=True)
-    return out
+    return xp.ascontiguousarray(out)
 
 
 def _needs_float(name, x):
@@ -85,7 +85,7 @@ def _(xp, x, *, dim, dtype):
         return x.copy()
     out = x - x.max(axis=dim, keepdims=True)
     out -= xp.log(xp.exp(out).sum(axis=dim, keepdims=True))
-    return out
+    return xp.ascontiguousarray(out)
 
 
 @log_softmax.vjp

@@ -6,6 +6,7 @@ from .._base import dtypes
 from .._base.checks import check, infer_size, wrap_dim, wrap_dims
 from .._base.formats import contiguous_format
 from ..runtime.dispatch import parts
+from ..runtime import memory
 from ..runtime.families import composite, primitive
 from ..runtime.families import view as view_op
 from ..runtime.meta import Meta
@@ -66,12 +67,54 @@ def view(input: Tensor, *shape: int):
 
 @view_op(method=False)
 def view_dtype(input: Meta, dtype: dtypes.dtype):
-    """The same bytes read as another dtype."""
-    return input.like(dtype=dtype)
+    """The same bytes read as another dtype; the last dimension grows or shrinks where elements have other sizes."""
+    return input.like(_recut(input.shape, input.dtype.itemsize, dtype.itemsize), dtype)
+
+
+def _recut(shape: tuple[int, ...], old: int, new: int) -> tuple[int, ...]:
+    if old == new:
+        return shape
+    check(
+        shape,
+        lambda: f"self.dim() cannot be 0 to view elements of {old} bytes as ones of {new} (different element sizes)",
+    )
+    check(
+        shape[-1] * old % new == 0,
+        lambda: (
+            f"self.size(-1) must be divisible by {new // old} to view elements of {old} bytes as ones of {new} "
+            f"(different element sizes), but got {shape[-1]}"
+        ),
+    )
+    return (*shape[:-1], shape[-1] * old // new)
 
 
 @view_dtype.kernel
 def _(xp, x, *, dtype):
+    old, new = x.itemsize, dtype.itemsize
+    if old != new and x.size:
+        _recut(x.shape, old, new)
+        check(
+            x.strides[-1] == old or x.shape[-1] == 1,
+            lambda: (
+                f"self.stride(-1) must be 1 to view elements of {old} bytes as ones of {new} (different element "
+                f"sizes), but got {x.strides[-1] // old}"
+            ),
+        )
+        for d, step in enumerate(x.strides[:-1]):
+            check(
+                step % new == 0 or x.shape[d] == 1,
+                lambda: (
+                    f"self.stride({d}) must be divisible by {new // old} to view elements of {old} bytes as ones of "
+                    f"{new} (different element sizes), but got {step // old}"
+                ),
+            )
+        check(
+            memory.offset(x) % new == 0,
+            lambda: (
+                f"self.storage_offset() must be divisible by {new // old} to view elements of {old} bytes as ones of "
+                f"{new} (different element sizes), but got {memory.offset(x) // old}"
+            ),
+        )
     return x.view(dtype.numpy)
 
 
