@@ -77,6 +77,8 @@ class Adafactor(Optimizer):
             for group in self.param_groups:
                 for p in group["params"]:
                     if p.grad is not None:
+                        if p.grad.is_sparse:
+                            raise RuntimeError("Adafactor does not support sparse gradients")
                         self._update(group, p, -p.grad if group["maximize"] else p.grad)
         return loss
 

@@ -8,6 +8,7 @@ import flambeau
 from flambeau.optim.elementwise import Elementwise, directed
 from flambeau.optim.optimizer import ParamsT
 from flambeau.optim.options import check_implementation, check_lr, check_positive
+from flambeau.optim.sparse_adam import entries, write
 from flambeau.runtime.tensor import Tensor
 
 __all__ = ["Adagrad"]
@@ -80,3 +81,18 @@ class Adagrad(Elementwise):
         g = directed(group, p, g)
         s += g * g
         p -= numbers * (g / (xp.sqrt(s) + group["eps"]))
+
+    def _step_sparse(self, group: dict[str, Any], p: Tensor) -> None:
+        """Only the rows named move; the sums of the others stay."""
+        if group["weight_decay"] != 0:
+            raise RuntimeError("weight_decay option is not compatible with sparse gradients")
+        state = self.state[p]
+        state["step"] += 1
+        at, g = entries(p.grad)
+        if not g.numel():
+            return
+        g = -g if group["maximize"] else g
+        total = state["sum"][at] + g * g
+        write(state["sum"], at, total)
+        rate = self._numbers(group, state, state["step"].item(), False)
+        write(p, at, p[at] - rate * (g / (total.sqrt() + group["eps"])))

@@ -148,6 +148,9 @@ class Elementwise(Optimizer):
     def _step_tensor(
         self, group: dict[str, Any], p: Tensor, names: tuple[str, ...], on_device: bool
     ) -> None:
+        if p.grad.is_sparse:  # type: ignore[union-attr]
+            self._step_sparse(group, p)
+            return
         state = self.state[p]
         fresh = _is_fresh(state, names)
         if fresh:
@@ -166,14 +169,17 @@ class Elementwise(Optimizer):
             tensors = [flambeau.view_as_real(t) for t in tensors]
         self._rule(flambeau, group, numbers, *tensors)
 
+    def _step_sparse(self, group: dict[str, Any], p: Tensor) -> None:
+        """The step of a parameter whose gradient is sparse, where the optimizer has one."""
+        advice = ", please consider SparseAdam instead" if type(self).__name__ == "Adam" else ""
+        raise RuntimeError(f"{type(self).__name__} does not support sparse gradients{advice}")
+
     # -- state
 
     def _begin(
         self, group: dict[str, Any], p: Tensor, state: dict[str, Any], names: tuple[str, ...]
     ) -> None:
         """Makes the state of a parameter at its first step."""
-        if getattr(p.grad, "is_sparse", False):
-            raise RuntimeError(f"{type(self).__name__} does not support sparse gradients")
         if self._counts_steps and "step" not in state:
             state["step"] = self._number(group, p, 0.0)
         with flambeau.no_grad():

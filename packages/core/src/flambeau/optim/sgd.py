@@ -7,6 +7,7 @@ from typing import Any
 from flambeau.optim.elementwise import Elementwise, directed
 from flambeau.optim.optimizer import ParamsT
 from flambeau.optim.options import check_implementation, check_lr
+from flambeau.optim.sparse_adam import entries, write
 from flambeau.runtime.tensor import Tensor
 
 __all__ = ["SGD"]
@@ -81,3 +82,24 @@ class SGD(Elementwise):
             b += g if numbers == 1 else numbers * g
             g = g + group["momentum"] * b if group["nesterov"] else b
         p -= group["lr"] * g
+
+    def _step_sparse(self, group: dict[str, Any], p: Tensor) -> None:
+        """Only the rows named move. Momentum is a sparse tensor too: it grows with the rows ever named."""
+        g: Any = p.grad
+        if group["weight_decay"] != 0:
+            raise RuntimeError(
+                "SGD: weight_decay would make a sparse gradient dense; use weight_decay=0 with sparse gradients"
+            )
+        if group["maximize"]:
+            g = -g
+        if group["momentum"] != 0:
+            state = self.state[p]
+            b = state.get("momentum_buffer")
+            if b is None:
+                b = g.detach().clone()
+            else:
+                b = b * group["momentum"] + g * (1 - group["dampening"])
+            state["momentum_buffer"] = b = b.coalesce()
+            g = g + b * group["momentum"] if group["nesterov"] else b
+        at, values = entries(g)
+        write(p, at, p[at] - group["lr"] * values)
