@@ -38,7 +38,9 @@ def functional_call(
         for part in parameters_and_buffers:
             repeated = merged.keys() & part.keys()
             if repeated:
-                raise ValueError(f"{sorted(repeated)} appeared in multiple dictionaries")
+                raise ValueError(
+                    f"{sorted(repeated)} appeared in multiple dictionaries; behavior of functional call is ambiguous"
+                )
             merged.update(part)
         parameters_and_buffers = merged
     if args is None:
@@ -55,31 +57,27 @@ def _replaced(module: Module, given: dict[str, Any], tie: bool, strict: bool) ->
     if strict:
         _check_names(module, given)
     places = [
-        (owner, name, tensor)
+        (module.get_submodule(path.rpartition(".")[0]), path.rpartition(".")[2], tensor)
         for path, tensor in _with_ties(module, given, tie).items()
-        if (owner := _owner(module, path)) is not None
-        for name in [path.rpartition(".")[2]]
     ]
-    before = []
+    before: list[tuple[dict, str, Any]] = []
     try:
         for owner, name, tensor in places:
             kind = next(
                 (k for k in (owner._parameters, owner._buffers) if name in k), owner.__dict__
             )
-            before.append((kind, name, kind.get(name)))
+            before.append((kind, name, kind.get(name, _ABSENT)))
             kind[name] = tensor
         yield
     finally:
         for kind, name, tensor in reversed(before):
-            kind[name] = tensor
+            if tensor is _ABSENT:  # a name that the module does not have: as in PyTorch, there for this call
+                kind.pop(name, None)
+            else:
+                kind[name] = tensor
 
 
-def _owner(module: Module, path: str) -> Module:
-    owner = module.get_submodule(path.rpartition(".")[0])
-    name = path.rpartition(".")[2]
-    if name not in owner._parameters and name not in owner._buffers and not hasattr(owner, name):
-        raise AttributeError(f"{owner._get_name()} has no attribute `{name}`")
-    return owner
+_ABSENT: Any = object()
 
 
 def _with_ties(module: Module, given: dict[str, Any], tie: bool) -> dict[str, Any]:
@@ -109,10 +107,14 @@ def _check_names(module: Module, given: dict[str, Any]) -> None:
     own |= {name for name, _ in module.named_buffers(remove_duplicate=False)}
     problems = []
     if given.keys() - own:
-        problems.append(f"Unexpected key(s): {', '.join(sorted(given.keys() - own))}.")
+        problems.append(f"Unexpected key(s): {_quoted(given.keys() - own)}.")
     if own - given.keys():
-        problems.append(f"Missing key(s): {', '.join(sorted(own - given.keys()))}.")
+        problems.append(f"Missing key(s): {_quoted(own - given.keys())}.")
     if problems:
         raise RuntimeError(
             f"Error(s) in reparametrizing for {module._get_name()}:\n\t" + "\n\t".join(problems)
         )
+
+
+def _quoted(names: Any) -> str:
+    return ", ".join(map(repr, sorted(names)))

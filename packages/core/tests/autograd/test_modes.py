@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import pytest
 
 import flambeau
@@ -82,9 +84,12 @@ def test_inference_mode():
 
 def test_anomaly_mode_names_where_the_nan_came_from():
     x = tensor([-1.0], requires_grad=True)
-    with (
-        pytest.warns(UserWarning, match="Error detected in"),
-        pytest.raises(RuntimeError, match="returned nan values"),
-    ):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
         with flambeau.autograd.detect_anomaly(check_nan=True):
-            (x.sqrt() * 2).sum().backward()
+            with pytest.raises(RuntimeError, match="'SqrtBackward0' returned nan values in its 0th"):
+                (x.sqrt() * 2).sum().backward()
+    first, second = (str(w.message) for w in caught)
+    assert first.startswith("Anomaly Detection has been enabled")
+    assert second.startswith("Error detected in SqrtBackward0. Traceback of forward call")
+    assert second.splitlines()[-1].strip() == "(x.sqrt() * 2).sum().backward()"

@@ -71,8 +71,11 @@ def test_functional_call_leaves_the_module_alone() -> None:
     out = nn.utils.stateless.functional_call(layer, {"weight": weight}, flambeau.ones(1, 2))
     out.sum().backward()
     assert layer.weight is before and before.grad is None and weight.grad.tolist() == [[1.0, 1.0]]
-    with pytest.raises(AttributeError, match="no attribute `w`"):
-        nn.utils.stateless.functional_call(layer, {"w": weight}, flambeau.ones(1, 2))
+    # A name that the module does not have is there for the call only, as in PyTorch.
+    nn.utils.stateless.functional_call(layer, {"w": weight}, flambeau.ones(1, 2))
+    assert not hasattr(layer, "w")
+    with pytest.raises(AttributeError, match="no attribute `inner`"):
+        nn.utils.stateless.functional_call(layer, {"inner.w": weight}, flambeau.ones(1, 2))
 
 
 def test_padding_and_packing_undo_each_other() -> None:

@@ -143,7 +143,7 @@ def test_wrong_calls_of_vmap():
 def test_wrong_calls_of_grad():
     with pytest.raises(RuntimeError, match="scalar"):
         grad(lambda x: x * 2)(X)
-    with pytest.raises(RuntimeError, match="return tensor"):
+    with pytest.raises(RuntimeError, match="return a Tensor"):
         grad(lambda x: 1.0)(X)
     with pytest.raises(RuntimeError, match="structure"):
         jvp(energy, (X,), (X, X))

@@ -33,6 +33,15 @@ def _rule(x: Any) -> tuple[Flatten, Unflatten] | None:
     return found
 
 
+def flatten_one(tree: Any) -> tuple[list, tuple | None]:
+    """The children of one container, and its (class, context); (), None for a leaf."""
+    rule = _rule(tree)
+    if rule is None:
+        return [], None
+    children, context = rule[0](tree)
+    return children, (type(tree), context)
+
+
 class Spec:
     """The structure left when the leaves are taken out; equal specs have equal structure."""
 

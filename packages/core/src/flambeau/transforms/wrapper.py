@@ -57,7 +57,8 @@ class Wrapper(Tensor):
     def single(self) -> Any:
         """The one number, where a wrapper has one."""
         raise RuntimeError(
-            "item(): a tensor under vmap or forward mode has no single number; if you branch on it, use where()"
+            "vmap: It looks like you're calling .item() on a Tensor. We don't support vmap over calling .item() on a "
+            "Tensor, please try to rewrite what you're doing with other operations, such as where() for a branch."
         )
 
     def process(self, op: Operator, arrays: tuple, attrs: dict[str, Any]) -> Any:
