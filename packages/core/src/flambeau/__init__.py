@@ -158,6 +158,13 @@ _HERE = {
 for _file, _text in _HERE.items():
     _ELSEWHERE |= dict.fromkeys(_text.split(), _file)
 _ELSEWHERE |= dict.fromkeys(("celu_", "rrelu_", "selu_", "threshold_"), "nn.functional")
+# Functions of networks whose arguments differ from those in nn.functional.
+_ELSEWHERE |= dict.fromkeys((
+    "batch_norm", "instance_norm", "layer_norm", "group_norm", "adaptive_max_pool1d", "max_pool1d_with_indices",
+    "threshold", "dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout", "embedding", "embedding_bag",
+    "binary_cross_entropy_with_logits", "cosine_embedding_loss", "ctc_loss", "hinge_embedding_loss", "kl_div",
+    "margin_ranking_loss", "poisson_nll_loss", "triplet_margin_loss",
+), "nn._functional.toplevel")  # fmt: skip
 
 for _table in (_ops.LATE_METHODS, _ops.LATE_FUNCTIONS):
     for _file, _text in _table.items():

@@ -49,23 +49,25 @@ LATE = (
     "fractional",
     "gamma",
     "grid",
-    "histograms",
     "grouping",
+    "histograms",
     "incomplete_gamma",
     "interpolate",
     "linalg",
+    "logsums",
     "loss",
     "lowrank",
     "making",
     "normalization",
     "norms",
-    "pooling",
     "polynomials",
+    "pooling",
     "products",
     "ranges",
     "recurrent",
     "scattering",
     "selecting",
+    "sliding",
     "solvers",
     "spectra",
     "spectral",
@@ -97,7 +99,7 @@ LATE_METHODS = {
     """,
     "statistics": """
         aminmax count_nonzero nansum nanmean std_mean quantile nanquantile kthvalue cummax cummin
-        logcumsumexp msort nanmedian
+        msort nanmedian
     """,
     "selecting": """
         index_add index_copy index_fill masked_scatter take put
@@ -113,6 +115,9 @@ LATE_METHODS = {
     """,
     "differences": """
         diff
+    """,
+    "logsums": """
+        logcumsumexp
     """,
     "distinct": """
         unique_consecutive mode hash_tensor

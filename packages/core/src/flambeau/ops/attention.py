@@ -13,10 +13,11 @@ from .creation import full, zeros
 from .dropout import dropout
 from .joining import cat, pad_constant
 from .matrix import linear, matmul
+from .precision import in_float32
 from .softmax import softmax
 
 
-@composite(method=False)
+@composite(method=False, opmath=True)
 def scaled_dot_product_attention(
     query: Tensor,
     key: Tensor,
@@ -160,7 +161,43 @@ def multi_head_attention_forward(
     ...     x, x, x, 4, 2, w, None, None, None, False, 0.0, o, None)[0].shape
     flambeau.Size([3, 1, 4])
     """
-    single = _is_single(query, key, value, key_padding_mask, attn_mask, num_heads)
+    _is_single(query, key, value, key_padding_mask, attn_mask, num_heads)
+    return in_float32(
+        _multi_head_attention, query, key, value, embed_dim_to_check, num_heads, in_proj_weight,
+        in_proj_bias, bias_k, bias_v, add_zero_attn, dropout_p, out_proj_weight, out_proj_bias, training,
+        key_padding_mask, need_weights, attn_mask, use_separate_proj_weight, q_proj_weight, k_proj_weight,
+        v_proj_weight, static_k, static_v, average_attn_weights, is_causal,
+    )  # fmt: skip
+
+
+def _multi_head_attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    embed_dim_to_check: int,
+    num_heads: int,
+    in_proj_weight: Tensor | None,
+    in_proj_bias: Tensor | None,
+    bias_k: Tensor | None,
+    bias_v: Tensor | None,
+    add_zero_attn: bool,
+    dropout_p: float,
+    out_proj_weight: Tensor,
+    out_proj_bias: Tensor | None,
+    training: bool,
+    key_padding_mask: Tensor | None,
+    need_weights: bool,
+    attn_mask: Tensor | None,
+    use_separate_proj_weight: bool,
+    q_proj_weight: Tensor | None,
+    k_proj_weight: Tensor | None,
+    v_proj_weight: Tensor | None,
+    static_k: Tensor | None,
+    static_v: Tensor | None,
+    average_attn_weights: bool,
+    is_causal: bool,
+) -> tuple[Tensor, Tensor | None]:
+    single = query.ndim == 2
     if single:
         same = query is key and key is value
         query = query.unsqueeze(1)

@@ -143,8 +143,8 @@ def _(xp, x, w, b, *, stride, padding, dilation, groups):
 def _(g, _out, input, weight, bias: Meta, *, stride, padding, dilation, groups):
     options = (stride, padding, dilation, groups)
     return (
-        lambda: convolution_input(g, weight, None, input.shape[2:], *options),
-        lambda: convolution_weight(input, g, weight.shape[2:], *options),
+        lambda: convolution_input(g, _conj(weight), None, input.shape[2:], *options),
+        lambda: convolution_weight(_conj(input), g, weight.shape[2:], *options),
         lambda: _sum_but_channels(g),
     )
 
@@ -230,6 +230,11 @@ def _(xp, y, w, b, *, size, stride, padding, dilation, groups):
     return xp.ascontiguousarray(x).astype(dtype, copy=False)
 
 
+def _conj(x: Tensor) -> Tensor:
+    """Conjugated where complex: what a product is multiplied by in its gradient."""
+    return x.conj() if x.dtype.is_complex else x
+
+
 def _cropped(x: Tensor, shape: tuple[int, ...]) -> Tensor:
     """Without the windows that only an output padding as large as the stride makes room for."""
     for d in range(2, x.ndim):
@@ -242,8 +247,8 @@ def _cropped(x: Tensor, shape: tuple[int, ...]) -> Tensor:
 def _(g, _out, input, weight, bias: Meta, *, stride, padding, dilation, groups):
     options = (stride, padding, dilation, groups)
     return (
-        lambda: _cropped(convolution(g, weight, None, *options), input.shape),
-        lambda: convolution_weight(g, input, weight.shape[2:], *options),
+        lambda: _cropped(convolution(g, _conj(weight), None, *options), input.shape),
+        lambda: convolution_weight(g, _conj(input), weight.shape[2:], *options),
         lambda: _sum_but_channels(g),
     )
 
@@ -333,8 +338,8 @@ def _(xp, x, y, *, kernel, stride, padding, dilation, groups):
 def _(g, _out, input, output, *, stride, padding, dilation, groups):
     options = (stride, padding, dilation, groups)
     return (
-        lambda: convolution_input(output, g, None, input.shape[2:], *options),
-        lambda: convolution(input, g, None, *options),
+        lambda: convolution_input(_conj(output), g, None, input.shape[2:], *options),
+        lambda: convolution(_conj(input), g, None, *options),
     )
 
 
@@ -492,6 +497,7 @@ def _conv(name, count, input, weight, bias, stride, padding, dilation, groups) -
     stride = expanded(stride, count, "stride")
     dilation = expanded(dilation, count, "dilation")
     check(all(s > 0 for s in stride), lambda: "non-positive stride is not supported")
+    check(all(d > 0 for d in dilation), lambda: "dilation should be greater than zero")
     pairs = _pairs(padding, weight.shape[2:], stride, dilation)
     out = convolution(x, weight, bias, stride, pairs, dilation, groups)
     return out if batched else out.squeeze(0)

@@ -99,7 +99,7 @@ def _renormalise(weight: Tensor, flat: Tensor, max_norm: float, norm_type: float
     assign(table, table * factor)
 
 
-@composite(method=False)
+@composite(method=False, opmath=True)
 def embedding_bag(
     input: Tensor,
     weight: Tensor,
@@ -137,9 +137,7 @@ def embedding_bag(
     starts = _starts(input, offsets, include_last_offset)
     flat = input.reshape(-1)
     padding_idx = _row_number(padding_idx, weight.shape[0])
-    rows = embedding(
-        flat, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse
-    )
+    rows = embedding(flat, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)
     kept = None if padding_idx is None else (flat != padding_idx)
     if per_sample_weights is not None:
         rows = rows * per_sample_weights.reshape(-1, 1)

@@ -96,7 +96,7 @@ def _nearest(n: int, out: int, scale: float, exact: bool) -> list[int]:
     return [min(math.floor((i + shift) * scale), n - 1) for i in range(out)]
 
 
-@composite(method=False)
+@composite(method=False, opmath=True)
 def interpolate(
     input: Tensor,
     size: int | tuple[int, ...] | None = None,
@@ -279,21 +279,47 @@ def pad(input: Tensor, pad: tuple[int, ...], mode: str = "constant", value: floa
 
 
 def _continued(input: Tensor, dim: int, before: int, after: int, mode: str) -> Tensor:
-    """`input` with a border along one dimension; a negative border cuts. Only the border is gathered element by
-    element: the index of ten seconds of sound would cost 40 times its spectrum."""
+    """`input` with a border along one dimension; a negative border cuts.
+
+    Only the border is gathered element by element: the index of ten seconds of sound would cost 40 times its spectrum.
+    """
     n = input.shape[dim]
-    edges = range(-before, 0), range(n, n + after)
-    left, right = (_BORDERS[mode](n, before, after, places) for places in edges)
-    start, stop = max(-before, 0), min(n, n + after)
-    parts = [input.narrow(dim, start, stop - start)]
-    if left:
-        parts.insert(0, index_select(input, dim, tensor(left, device=input.device)))
-    if right:
-        parts.append(index_select(input, dim, tensor(right, device=input.device)))
+    _LIMITS[mode](n, before, after)
+    check(
+        n + before + after > 0,
+        lambda: (
+            "Negative padding value is resulting in an empty dimension: padding "
+            f"({before}, {after}) at a dimension of size {n}"
+        ),
+    )
+    if mode == "circular":  # goes round what is left
+        start, stop = max(-before, 0), n - max(-after, 0)
+        input, n = input.narrow(dim, start, stop - start), stop - start
+        before, after = max(before, 0), max(after, 0)
+    first, last = max(-before, 0), min(n, n + after)
+    parts = [input.narrow(dim, first, last - first)] if last > first else []
+    left, right = range(-before, min(0, n + after)), range(max(n, -before), n + after)
+    for at, places in ((0, left), (len(parts) + bool(left), right)):
+        if places:
+            index = tensor([_BORDERS[mode](i, n) for i in places], device=input.device)
+            parts.insert(at, index_select(input, dim, index))
     return cat(parts, dim)
 
 
-def _reflect(n: int, before: int, after: int, places: range) -> list[int]:
+def _reflect(i: int, n: int) -> int:
+    turn = 2 * (n - 1)
+    i = i % turn if turn else 0
+    return min(i, turn - i)
+
+
+_BORDERS = {
+    "reflect": _reflect,
+    "replicate": lambda i, n: min(max(i, 0), n - 1),
+    "circular": lambda i, n: i % n,
+}
+
+
+def _less_than_size(n: int, before: int, after: int) -> None:
     check(
         before < n and after < n,
         lambda: (
@@ -301,22 +327,20 @@ def _reflect(n: int, before: int, after: int, places: range) -> list[int]:
             f"({before}, {after}) at a dimension of size {n}"
         ),
     )
-    return [abs(i) if i < n else 2 * n - 2 - i for i in places]
 
 
-def _replicate(n: int, before: int, after: int, places: range) -> list[int]:
-    return [min(max(i, 0), n - 1) for i in places]
-
-
-def _circular(n: int, before: int, after: int, places: range) -> list[int]:
+def _at_most_size(n: int, before: int, after: int) -> None:
     check(
         before <= n and after <= n,
         lambda: "Padding value causes wrapping around more than once.",
     )
-    return [i % n for i in places]
 
 
-_BORDERS = {"reflect": _reflect, "replicate": _replicate, "circular": _circular}
+_LIMITS = {
+    "reflect": _less_than_size,
+    "replicate": lambda n, before, after: None,
+    "circular": _at_most_size,
+}
 
 
 # -- moving elements between channels and space ----------------------------------------------------------

@@ -15,6 +15,7 @@ from .arranging import triu_indices
 from .comparison import where
 from .creation import ones_like, zeros_like
 from .gathering import index_select, scatter_src
+from .joining import broadcast_tensors
 from .pointwise import xlogy
 from .softmax import log_softmax
 
@@ -25,10 +26,16 @@ def reduce(loss: Tensor, reduction: str) -> Tensor:
         return loss.mean()
     if reduction == "sum":
         return loss.sum()
-    check(
-        reduction == "none", lambda: f"{reduction} is not a valid value for reduction", ValueError
-    )
+    _check_reduction(reduction)
     return loss
+
+
+def _check_reduction(reduction: str) -> None:
+    check(
+        reduction in ("none", "mean", "sum"),
+        lambda: f"{reduction} is not a valid value for reduction",
+        ValueError,
+    )
 
 
 def _weighted(loss: Tensor, weight: Tensor | None) -> Tensor:
@@ -40,7 +47,7 @@ def _values_known(x: Tensor) -> bool:
     return not x._level and not state.local.modes
 
 
-@composite(method=False)
+@composite(method=False, opmath=True)
 def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean", weight: Tensor | None = None):
     """Squared difference.
 
@@ -53,7 +60,7 @@ def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean", weight: Ten
     return ((input - target).square() * weight).sum() / weight.expand(input.shape).sum()
 
 
-@composite(method=False)
+@composite(method=False, opmath=True)
 def l1_loss(input: Tensor, target: Tensor, reduction: str = "mean", weight: Tensor | None = None):
     """Absolute difference.
 
@@ -66,7 +73,7 @@ def l1_loss(input: Tensor, target: Tensor, reduction: str = "mean", weight: Tens
     return ((input - target).abs() * weight).sum() / weight.expand(input.shape).sum()
 
 
-@composite(method=False)
+@composite(method=False, opmath=True)
 def huber_loss(
     input: Tensor,
     target: Tensor,
@@ -88,7 +95,7 @@ def huber_loss(
     return (loss * weight).sum() / weight.expand(input.shape).sum()
 
 
-@composite(method=False)
+@composite(method=False, opmath=True)
 def smooth_l1_loss(input: Tensor, target: Tensor, reduction: str = "mean", beta: float = 1.0):
     """d² / (2 beta) for differences below beta, |d| - beta / 2 above.
 
@@ -107,7 +114,7 @@ def smooth_l1_loss(input: Tensor, target: Tensor, reduction: str = "mean", beta:
 # -- classes -----------------------------------------------------------------------------------------
 
 
-@composite(method=False)
+@composite(method=False, opmath=True)
 def nll_loss(
     input: Tensor,
     target: Tensor,
@@ -186,7 +193,7 @@ def _check_classes(name: str, input: Tensor, target: Tensor, weight: Any) -> Non
     )
 
 
-@composite(method=False)
+@composite(method=False, opmath=True)
 def cross_entropy(
     input: Tensor,
     target: Tensor,
@@ -254,7 +261,7 @@ def _smoothed(logs, target, weight, ignore_index, reduction, smoothing, dim) -> 
     return (true.sum() * (1 - smoothing) + even.sum() * part) / total
 
 
-@composite(method=False)
+@composite(method=False, opmath=True)
 def kl_div(input: Tensor, target: Tensor, reduction: str = "mean", *, log_target: bool = False):
     """target * (log target - input), where `input` and maybe `target` are logarithms.
 
@@ -276,7 +283,7 @@ def kl_div(input: Tensor, target: Tensor, reduction: str = "mean", *, log_target
 # -- yes or no ---------------------------------------------------------------------------------------
 
 
-@composite(method=False)
+@composite(method=False, opmath=True)
 def binary_cross_entropy(
     input: Tensor, target: Tensor, weight: Tensor | None = None, reduction: str = "mean"
 ):
@@ -301,7 +308,7 @@ def binary_cross_entropy(
     return reduce(_weighted(loss, weight), reduction)
 
 
-@composite(method=False)
+@composite(method=False, opmath=True)
 def binary_cross_entropy_with_logits(
     input: Tensor,
     target: Tensor,
@@ -329,7 +336,7 @@ def binary_cross_entropy_with_logits(
     return reduce(_weighted(loss, weight), reduction)
 
 
-@composite(method=False)
+@composite(method=False, opmath=True)
 def soft_margin_loss(input: Tensor, target: Tensor, reduction: str = "mean"):
     """log(1 + exp(-y x)) for targets 1 and -1.
 
@@ -340,7 +347,7 @@ def soft_margin_loss(input: Tensor, target: Tensor, reduction: str = "mean"):
     return reduce(-logsigmoid(input * target), reduction)
 
 
-@composite(method=False)
+@composite(method=False, opmath=True)
 def multilabel_soft_margin_loss(
     input: Tensor, target: Tensor, weight: Tensor | None = None, reduction: str = "mean"
 ):
@@ -357,7 +364,7 @@ def multilabel_soft_margin_loss(
 # -- counts and measurements -------------------------------------------------------------------------
 
 
-@composite(method=False)
+@composite(method=False, opmath=True)
 def poisson_nll_loss(
     input: Tensor,
     target: Tensor,
@@ -401,7 +408,7 @@ def _variances(input: Tensor, var: Any) -> Tensor:
     raise ValueError("var is of incorrect size")
 
 
-@composite(method=False)
+@composite(method=False, opmath=True)
 def gaussian_nll_loss(
     input: Tensor,
     target: Tensor,
@@ -430,7 +437,7 @@ def gaussian_nll_loss(
 # -- margins -----------------------------------------------------------------------------------------
 
 
-@composite(method=False)
+@composite(method=False, opmath=True)
 def hinge_embedding_loss(
     input: Tensor, target: Tensor, margin: float = 1.0, reduction: str = "mean"
 ):
@@ -446,7 +453,7 @@ def hinge_embedding_loss(
     return reduce(loss, reduction)
 
 
-@composite(method=False)
+@composite(method=False, opmath=True)
 def margin_ranking_loss(
     input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0.0, reduction: str = "mean"
 ):
@@ -467,7 +474,7 @@ def margin_ranking_loss(
     return reduce(relu(-target * (input1 - input2) + margin), reduction)
 
 
-@composite(method=False)
+@composite(method=False, opmath=True)
 def cosine_embedding_loss(
     input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0.0, reduction: str = "mean"
 ):
@@ -488,7 +495,7 @@ def cosine_embedding_loss(
     return reduce(loss, reduction)
 
 
-@composite(method=False)
+@composite(method=False, opmath=True)
 def multi_margin_loss(
     input: Tensor,
     target: Tensor,
@@ -504,6 +511,12 @@ def multi_margin_loss(
     tensor(0.2500)
     """
     check(p in (1, 2), lambda: "only p == 1 and p == 2 supported", ValueError)
+    _check_reduction(reduction)
+    check(
+        weight is None or weight.ndim == 1,
+        lambda: "multi_margin_loss: weight must be one-dimensional",
+        ValueError,
+    )
     single = input.ndim < 2
     if single:
         input, target = input.reshape(1, -1), target.reshape(1)
@@ -519,7 +532,7 @@ def multi_margin_loss(
     return reduce(loss, reduction)
 
 
-@composite(method=False)
+@composite(method=False, opmath=True)
 def multilabel_margin_loss(input: Tensor, target: Tensor, reduction: str = "mean"):
     """max(0, 1 - (x_true - x_other)) for every true and every other class, over their number.
 
@@ -530,6 +543,20 @@ def multilabel_margin_loss(input: Tensor, target: Tensor, reduction: str = "mean
     >>> flambeau.ops.loss.multilabel_margin_loss(x, y)
     tensor(0.4500)
     """
+    _check_reduction(reduction)
+    check(
+        input.ndim < 3 and (input.numel() > 0 or (input.ndim == 2 and input.shape[1] > 0)),
+        lambda: (
+            "Expected non-empty vector or matrix with optional 0-dim batch size, but got: "
+            f"{list(input.shape)}"
+        ),
+    )
+    check(
+        tuple(target.shape) == tuple(input.shape) or (input.ndim == 0 and target.numel() == 1),
+        lambda: (
+            f"inconsistent target size: {list(target.shape)} for input of size: {list(input.shape)}"
+        ),
+    )
     single = input.ndim < 2
     if single:
         input, target = input.reshape(1, -1), target.reshape(1, -1)
@@ -545,7 +572,7 @@ def multilabel_margin_loss(input: Tensor, target: Tensor, reduction: str = "mean
     return reduce(loss, reduction)
 
 
-@composite(method=False)
+@composite(method=False, opmath=True)
 def pairwise_distance(
     x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False
 ):
@@ -558,7 +585,7 @@ def pairwise_distance(
     return (x1 - x2 + eps).norm(p, -1, keepdim)
 
 
-@composite(method=False)
+@composite(method=False, opmath=True)
 def pdist(input: Tensor, p: float = 2.0):
     """The p-norm distances between all pairs of rows of (N, M): N (N - 1) / 2 of them, the first row's first.
 
@@ -583,7 +610,7 @@ def pdist(input: Tensor, p: float = 2.0):
     return away.norm(p, -1)
 
 
-@composite(method=False)
+@composite(method=False, opmath=True)
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8):
     """The cosine of the angle between x1 and x2 along a dimension; norms count as at least eps.
 
@@ -591,12 +618,13 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8):
     >>> flambeau.ops.loss.cosine_similarity(flambeau.eye(2), flambeau.eye(2))
     tensor([1., 1.])
     """
+    x1, x2 = broadcast_tensors(x1, x2)
     a = x1 / x1.norm(2, dim, True).clamp(min=eps)
     b = x2 / x2.norm(2, dim, True).clamp(min=eps)
     return (a * b).sum(dim)
 
 
-@composite(method=False)
+@composite(method=False, opmath=True)
 def triplet_margin_loss(
     anchor: Tensor,
     positive: Tensor,

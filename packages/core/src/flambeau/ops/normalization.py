@@ -18,9 +18,11 @@ from ..runtime.tensor import Tensor
 from .arithmetic import addcmul
 from .casting import to_dtype
 from .joining import pad_constant
-from .pooling import window_sum
+from .precision import in_float32
+from .sliding import window_sum
 
-_EPSILON = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
+_EPSILON = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7,
+            "complex64": 2.0**-23, "complex128": 2.0**-52}  # fmt: skip
 
 
 @primitive(method=False, outputs=("output", "mean", "rstd"))
@@ -131,6 +133,8 @@ def batch_norm(
     tensor([[-1.],
             [ 1.]])
     """
+    if not input.numel():
+        return _of_nothing(input, weight, bias)
     check(
         input.ndim >= 2,
         lambda: f"batch_norm: expected input of at least 2 dimensions, got {list(input.shape)}",
@@ -152,7 +156,7 @@ def batch_norm(
                 "batch_norm: expected running_mean and running_var to be given in evaluation mode"
             ),
         )
-        return _by_running(input, running_mean, running_var, scale, shift, eps)
+        return in_float32(_by_running, input, running_mean, running_var, scale, shift, eps)
     count = input.numel() // max(channels, 1)
     check(
         count != 1,
@@ -161,9 +165,22 @@ def batch_norm(
         ),
         ValueError,
     )
-    y, mean, rstd = standardize(input, (0, *range(2, input.ndim)), eps)
-    _update(running_mean, running_var, mean, rstd, count, momentum, eps)
-    return _affine(y, scale, shift)
+
+    def by_batch(input: Tensor, scale: Any, shift: Any) -> Tensor:
+        y, mean, rstd = standardize(input, (0, *range(2, input.ndim)), eps)
+        _update(running_mean, running_var, mean, rstd, count, momentum, eps)
+        return _affine(y, scale, shift)
+
+    return in_float32(by_batch, input, scale, shift)
+
+
+def _of_nothing(input: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
+    """What is left of an empty batch: nothing, with a history."""
+    out = input.clone()
+    for part in (weight, bias):
+        if part is not None and part.numel():
+            out = out + part[0]
+    return _like(out, input)
 
 
 def _by_running(input, mean, var, scale, shift, eps) -> Tensor:
@@ -205,7 +222,11 @@ def layer_norm(
     tensor([-1.,  1.])
     """
     dims = _last_dims("layer_norm", input, normalized_shape, weight, bias)
-    return _affine(standardize(input, dims, eps)[0], weight, bias)
+    return in_float32(_layer_norm, input, weight, bias, dims, eps)
+
+
+def _layer_norm(x: Tensor, weight: Tensor | None, bias: Tensor | None, dims: Shape, eps: float):
+    return _affine(standardize(x, dims, eps)[0], weight, bias)
 
 
 def _check_shape(what: str, given: Any, shape: Shape) -> None:
@@ -258,9 +279,25 @@ def group_norm(
             f"shape {list(input.shape)} and num_groups={num_groups}"
         ),
     )
-    groups = input.reshape(n, num_groups, -1)
-    y = standardize(groups, (2,), eps)[0].reshape(input.shape)
-    return _affine(y, _by_channel(weight, input.ndim), _by_channel(bias, input.ndim))
+    for name, given in (("weight", weight), ("bias", bias)):
+        _check_vector(name, given, channels)
+    each = (channels // num_groups) * prod(input.shape[2:])
+    return in_float32(_group_norm, input, weight, bias, (n, num_groups, each), eps)
+
+
+def _group_norm(x: Tensor, weight: Any, bias: Any, groups: Shape, eps: float) -> Tensor:
+    y = standardize(x.reshape(groups), (2,), eps)[0].reshape(x.shape)
+    return _affine(y, _by_channel(weight, x.ndim), _by_channel(bias, x.ndim))
+
+
+def _check_vector(name: str, given: Any, channels: int) -> None:
+    check(
+        given is None or tuple(given.shape) == (channels,),
+        lambda: (
+            f"Expected {name} to be a vector of size equal to the number of channels in input, but got "
+            f"{name} of shape {list(given.shape)} and {channels} channels"
+        ),
+    )
 
 
 @composite(method=False)
@@ -288,21 +325,25 @@ def instance_norm(
                 "Expected running_mean and running_var to be defined when use_input_stats is false"
             ),
         )
-        return _by_running(input, running_mean, running_var, scale, shift, eps)
+        return in_float32(_by_running, input, running_mean, running_var, scale, shift, eps)
     count = prod(input.shape[2:])
     check(
         count != 1,
         lambda: f"Expected more than 1 spatial element when training, got input size {input.shape}",
         ValueError,
     )
-    y, mean, rstd = standardize(input, tuple(range(2, input.ndim)), eps)
-    mean, rstd = mean.detach().flatten(1), rstd.detach().flatten(1)
-    if running_mean is not None:
-        _move(running_mean, mean.mean(0), momentum)
-    if running_var is not None:
-        var = (1 / rstd.square() - eps).mean(0)
-        _move(running_var, var * (count / max(count - 1, 1)), momentum)
-    return _affine(y, scale, shift)
+
+    def by_sample(input: Tensor, scale: Any, shift: Any) -> Tensor:
+        y, mean, rstd = standardize(input, tuple(range(2, input.ndim)), eps)
+        mean, rstd = mean.detach().flatten(1), rstd.detach().flatten(1)
+        if running_mean is not None:
+            _move(running_mean, mean.mean(0), momentum)
+        if running_var is not None:
+            var = (1 / rstd.square() - eps).mean(0)
+            _move(running_var, var * (count / max(count - 1, 1)), momentum)
+        return _affine(y, scale, shift)
+
+    return in_float32(by_sample, input, scale, shift)
 
 
 @composite(method=False)
@@ -320,11 +361,15 @@ def rms_norm(
     """
     dims = _last_dims("rms_norm", input, normalized_shape, weight)
     small = _EPSILON[input.dtype.name] if eps is None else eps
-    y = input * (input.square().mean(dims, True) + small).rsqrt()
-    return y if weight is None else _like(y * weight, input)
+
+    def norm(x: Tensor, weight: Any) -> Tensor:
+        y = x * (x.square().mean(dims, True) + small).rsqrt()
+        return y if weight is None else _like(y * weight, x)
+
+    return in_float32(norm, input, weight)
 
 
-@composite(method=False)
+@composite(method=False, opmath=True)
 def local_response_norm(
     input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
 ):
@@ -339,9 +384,15 @@ def local_response_norm(
         lambda: f"Expected 3D or higher dimensionality input (got {input.ndim} dimensions)",
         ValueError,
     )
+    if not input.numel():
+        return input
     squares = input.square().movedim(1, -1)
     channels, before = input.shape[1], size // 2
     pads = ((0, 0),) * (input.ndim - 1) + ((before, size - 1 - before),)
     squares = pad_constant(squares, pads, 0.0)
     total = window_sum(squares, (size,), (1,), (0,), (channels,)).movedim(-1, 1)
-    return input / (total * (alpha / size) + k) ** beta
+    if total.dtype.is_floating_point or total.dtype.is_complex:
+        mean = total / size
+    else:  # PyTorch's mean of integers has no fraction
+        mean = total.div(size, rounding_mode="trunc")
+    return input / (mean * alpha + k) ** beta

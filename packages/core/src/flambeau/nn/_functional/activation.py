@@ -135,6 +135,7 @@ def rrelu(
     >>> rrelu(flambeau.tensor([-1.0, 1.0]), 0.5, 0.5)
     tensor([-0.5000,  1.0000])
     """
+    check(lower <= upper, lambda: "Lower bound should be less than or equal to the upper bound")
     if training:
         slopes = _rand_like(input) * (upper - lower) + lower
         return placed(_activation.leaky_slopes(kept(input, inplace), slopes), input, inplace)
@@ -155,6 +156,12 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
     >>> prelu(flambeau.tensor([-1.0, 1.0]), flambeau.tensor([0.5]))
     tensor([-0.5000,  1.0000])
     """
+    check(
+        weight.ndim < 2,
+        lambda: (
+            f"prelu: Expected `weight` to be a scalar or 1D tensor, but got: ndim = {weight.ndim}"
+        ),
+    )
     count = weight.numel()
     if count != 1:
         channels = input.shape[1] if input.ndim > 1 else 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flambeau.ops import embedding as _embedding
 from flambeau.ops.matrix import einsum as _einsum
+from flambeau.ops.precision import in_float32
 from flambeau.runtime.tensor import Tensor
 
 # -- tables --------------------------------------------------------------------------------------------
@@ -65,8 +66,12 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
     >>> bilinear(flambeau.ones(2), flambeau.ones(3), flambeau.ones(1, 2, 3))
     tensor([6.])
     """
-    out = _einsum("...i,oij,...j->...o", input1, weight, input2)
-    return out if bias is None else out + bias
+
+    def product(x1: Tensor, x2: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        out = _einsum("...i,oij,...j->...o", x1, weight, x2)
+        return out if bias is None else out + bias
+
+    return in_float32(product, input1, input2, weight, bias)
 
 
 def normalize(
