@@ -16,7 +16,7 @@ from flambeau.runtime.tensor import Tensor
 # -- losses --------------------------------------------------------------------------------------------
 
 
-def _reduction(size_average: bool | None, reduce: bool | None, reduction: str) -> str:
+def meant_reduction(size_average: bool | None, reduce: bool | None, reduction: str) -> str:
     """The reduction that is meant, also by the two old arguments, which warn."""
     if size_average is None and reduce is None:
         return reduction
@@ -55,7 +55,7 @@ def mse_loss(
     tensor(1.)
     """
     _warn_of_broadcast(input, target)
-    return _loss.mse_loss(input, target, _reduction(size_average, reduce, reduction), weight)
+    return _loss.mse_loss(input, target, meant_reduction(size_average, reduce, reduction), weight)
 
 
 def l1_loss(
@@ -68,7 +68,7 @@ def l1_loss(
 ) -> Tensor:
     """Absolute difference."""
     _warn_of_broadcast(input, target)
-    return _loss.l1_loss(input, target, _reduction(size_average, reduce, reduction), weight)
+    return _loss.l1_loss(input, target, meant_reduction(size_average, reduce, reduction), weight)
 
 
 def smooth_l1_loss(
@@ -81,7 +81,9 @@ def smooth_l1_loss(
 ) -> Tensor:
     """Quadratic below beta, linear above."""
     _warn_of_broadcast(input, target)
-    return _loss.smooth_l1_loss(input, target, _reduction(size_average, reduce, reduction), beta)
+    return _loss.smooth_l1_loss(
+        input, target, meant_reduction(size_average, reduce, reduction), beta
+    )
 
 
 def huber_loss(
@@ -112,7 +114,7 @@ def cross_entropy(
     >>> cross_entropy(flambeau.zeros(1, 2), flambeau.tensor([0]))
     tensor(0.6931)
     """
-    reduction = _reduction(size_average, reduce, reduction)
+    reduction = meant_reduction(size_average, reduce, reduction)
     return _loss.cross_entropy(input, target, weight, ignore_index, reduction, label_smoothing)
 
 
@@ -126,7 +128,7 @@ def nll_loss(
     reduction: str = "mean",
 ) -> Tensor:
     """Minus the log-probability of the true class."""
-    reduction = _reduction(size_average, reduce, reduction)
+    reduction = meant_reduction(size_average, reduce, reduction)
     return _loss.nll_loss(input, target, weight, ignore_index, reduction)
 
 
@@ -146,7 +148,7 @@ def kl_div(
             "'mean' will be changed to behave the same as 'batchmean' in the next major release.",
             stacklevel=2,
         )
-    reduction = _reduction(size_average, reduce, reduction)
+    reduction = meant_reduction(size_average, reduce, reduction)
     return _loss.kl_div(input, target, reduction, log_target=log_target)
 
 
@@ -159,7 +161,7 @@ def binary_cross_entropy(
     reduction: str = "mean",
 ) -> Tensor:
     """Binary cross-entropy of probabilities."""
-    reduction = _reduction(size_average, reduce, reduction)
+    reduction = meant_reduction(size_average, reduce, reduction)
     return _loss.binary_cross_entropy(input, target, weight, reduction)
 
 
@@ -173,7 +175,7 @@ def binary_cross_entropy_with_logits(
     pos_weight: Tensor | None = None,
 ) -> Tensor:
     """Binary cross-entropy of sigmoid(input)."""
-    reduction = _reduction(size_average, reduce, reduction)
+    reduction = meant_reduction(size_average, reduce, reduction)
     return _loss.binary_cross_entropy_with_logits(input, target, weight, reduction, pos_weight)
 
 
@@ -188,7 +190,7 @@ def poisson_nll_loss(
     reduction: str = "mean",
 ) -> Tensor:
     """Minus the log-likelihood of counts under Poisson distributions."""
-    reduction = _reduction(size_average, reduce, reduction)
+    reduction = meant_reduction(size_average, reduce, reduction)
     return _loss.poisson_nll_loss(input, target, log_input, full, eps, reduction)
 
 
@@ -219,7 +221,7 @@ def hinge_embedding_loss(
     reduction: str = "mean",
 ) -> Tensor:
     """x where the target is 1, max(0, margin - x) where it is -1."""
-    reduction = _reduction(size_average, reduce, reduction)
+    reduction = meant_reduction(size_average, reduce, reduction)
     return _loss.hinge_embedding_loss(input, target, margin, reduction)
 
 
@@ -233,7 +235,7 @@ def margin_ranking_loss(
     reduction: str = "mean",
 ) -> Tensor:
     """max(0, -y (x1 - x2) + margin)."""
-    reduction = _reduction(size_average, reduce, reduction)
+    reduction = meant_reduction(size_average, reduce, reduction)
     return _loss.margin_ranking_loss(input1, input2, target, margin, reduction)
 
 
@@ -247,7 +249,7 @@ def cosine_embedding_loss(
     reduction: str = "mean",
 ) -> Tensor:
     """1 - cos for targets 1, max(0, cos - margin) for targets -1."""
-    reduction = _reduction(size_average, reduce, reduction)
+    reduction = meant_reduction(size_average, reduce, reduction)
     return _loss.cosine_embedding_loss(input1, input2, target, margin, reduction)
 
 
@@ -259,7 +261,7 @@ def soft_margin_loss(
     reduction: str = "mean",
 ) -> Tensor:
     """log(1 + exp(-y x))."""
-    return _loss.soft_margin_loss(input, target, _reduction(size_average, reduce, reduction))
+    return _loss.soft_margin_loss(input, target, meant_reduction(size_average, reduce, reduction))
 
 
 def multilabel_margin_loss(
@@ -270,7 +272,9 @@ def multilabel_margin_loss(
     reduction: str = "mean",
 ) -> Tensor:
     """Hinge loss between every true class and every other."""
-    return _loss.multilabel_margin_loss(input, target, _reduction(size_average, reduce, reduction))
+    return _loss.multilabel_margin_loss(
+        input, target, meant_reduction(size_average, reduce, reduction)
+    )
 
 
 def multilabel_soft_margin_loss(
@@ -282,7 +286,7 @@ def multilabel_soft_margin_loss(
     reduction: str = "mean",
 ) -> Tensor:
     """Binary cross-entropy of each class by itself."""
-    reduction = _reduction(size_average, reduce, reduction)
+    reduction = meant_reduction(size_average, reduce, reduction)
     return _loss.multilabel_soft_margin_loss(input, target, weight, reduction)
 
 
@@ -297,7 +301,7 @@ def multi_margin_loss(
     reduction: str = "mean",
 ) -> Tensor:
     """Hinge loss between the true class and every other."""
-    reduction = _reduction(size_average, reduce, reduction)
+    reduction = meant_reduction(size_average, reduce, reduction)
     return _loss.multi_margin_loss(input, target, p, margin, weight, reduction)
 
 
@@ -315,7 +319,7 @@ def triplet_margin_loss(
 ) -> Tensor:
     """max(0, d(anchor, positive) - d(anchor, negative) + margin)."""
     check(margin > 0, lambda: f"margin must be greater than 0, got {margin}", ValueError)
-    reduction = _reduction(size_average, reduce, reduction)
+    reduction = meant_reduction(size_average, reduce, reduction)
     return _loss.triplet_margin_loss(anchor, positive, negative, margin, p, eps, swap, reduction)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from flambeau.runtime.tensor import Tensor
 
 from .. import functional as F
+from .._functional.loss import meant_reduction
 from .distance import PairwiseDistance
 from .module import Module
 
@@ -21,7 +22,7 @@ class _Loss(Module):
         self, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean"
     ) -> None:
         super().__init__()
-        self.reduction = F._reduction(size_average, reduce, reduction)
+        self.reduction = meant_reduction(size_average, reduce, reduction)
 
 
 class _WeightedLoss(_Loss):
