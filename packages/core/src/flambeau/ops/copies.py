@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from .._base.checks import check
 from .._base.formats import contiguous_format
 from ..runtime.tensor import Tensor
 from .arranging import split_with_sizes
@@ -68,12 +69,20 @@ def _slice(
     return basic_index(input, (*[slice(None)] * d, slice(start, end, step)))
 
 
+def _narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
+    check(
+        not input.ndim or dim < input.ndim,  # a RuntimeError here, in PyTorch too
+        lambda: f"narrow_copy(): dim {dim} is out of range for a tensor of {input.ndim} dimensions",
+    )
+    return narrow(input, dim, start, length)
+
+
 alias_copy = _copying(_alias, "alias_copy")
 as_strided_copy = _copying(as_strided, "as_strided_copy")
 detach_copy = _copying(_detach, "detach_copy")
 diagonal_copy = _copying(diagonal, "diagonal_copy")
 expand_copy = _copying(expand, "expand_copy")
-narrow_copy = _copying(narrow, "narrow_copy")
+narrow_copy = _copying(_narrow, "narrow_copy")
 permute_copy = _copying(permute, "permute_copy")
 select_copy = _copying(select, "select_copy")
 slice_copy = _copying(

@@ -92,7 +92,7 @@ def mode(input: Tensor, dim: int = -1, keepdim: bool = False):
 
 @primitive
 def hash_tensor(
-    input: Meta, dim: int | tuple[int, ...] | None = (), keepdim: bool = False, *, mode: int = 0
+    input: Meta, dim: int | tuple[int, ...] | None = (), *, keepdim: bool = False, mode: int = 0
 ):
     """A hash over `dim` (all dimensions if empty), as uint64: the exclusive or of the elements' bits.
 
@@ -102,6 +102,20 @@ def hash_tensor(
     >>> flambeau.hash_tensor(flambeau.tensor([1, 2, 4]))
     tensor(7, dtype=flambeau.uint64)
     """
+    if 0 in input.shape:
+        check(
+            dim is not None and dim != (),
+            lambda: (
+                "hash_tensor: Expected reduction dim to be specified for input.numel() == 0. "
+                "Specify the reduction dim with the 'dim' argument."
+            ),
+        )
+        for d in wrap_dims(dim, input.ndim):
+            check(
+                input.shape[d],
+                lambda: f"hash_tensor: Expected reduction dim {d} to have non-zero size.",
+                IndexError,
+            )
     check(mode == 0, lambda: f"hash_tensor(): mode {mode} is not there; expected 0, exclusive or")
     check(
         not input.dtype.is_complex,
@@ -112,7 +126,7 @@ def hash_tensor(
 
 @hash_tensor.kernel
 def _(xp, x, *, dim, keepdim, mode):
-    hash_tensor.op.body(Meta(x.shape, dtypes.from_numpy(x.dtype)), dim, keepdim, mode=mode)
+    hash_tensor.op.body(Meta(x.shape, dtypes.from_numpy(x.dtype)), dim, keepdim=keepdim, mode=mode)
     wide = "int64" if x.dtype.kind in "iub" else "float64"
     bits = xp.ascontiguousarray(x.astype(wide)).reshape(x.shape).view("uint64")
     if not x.ndim:
@@ -128,4 +142,4 @@ hash_tensor.refuse("onnx", "ONNX has no bit casts")
 def _(size, batched, x, *, dim, keepdim, mode):
     if x.ndim == 1:
         return stack([hash_tensor(x.select(0, i)) for i in range(size)])
-    return hash_tensor(x, tuple(d + 1 for d in wrap_dims(dim, x.ndim - 1)), keepdim)
+    return hash_tensor(x, tuple(d + 1 for d in wrap_dims(dim, x.ndim - 1)), keepdim=keepdim)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from .._base import dtypes
@@ -104,7 +104,7 @@ def flat_places(xp: Any, index: Any, dim: int, shape: tuple[int, ...]) -> Any:
 
 @gather.kernel
 def _(xp, x, index, *, dim, sparse_grad):
-    gather.op.body(_m(x), dim, _m(index))
+    gather.op.body(meta_of(x), dim, meta_of(index))
     if not index.size:
         return xp.empty(index.shape, dtype=x.dtype)
     shape = x.shape or (1,)
@@ -116,7 +116,8 @@ def _(xp, x, index, *, dim, sparse_grad):
     return x.reshape(-1)[places].reshape(index.shape)
 
 
-def _m(x: Any) -> Meta:
+def meta_of(x: Any) -> Meta:
+    """Shape and dtype of a raw array."""
     return Meta(x.shape, dtypes.from_numpy(x.dtype))
 
 
@@ -213,7 +214,7 @@ def fold_into(xp: Any, fold: Any, x: Any, index: Any, src: Any, dim: int) -> Any
 
 @scatter_add.kernel
 def _(xp, x, index, src, *, dim):
-    scatter_add.op.body(_m(x), dim, _m(index), _m(src))
+    scatter_add.op.body(meta_of(x), dim, meta_of(index), meta_of(src))
     return fold_into(xp, xp.add, x, index, src, dim)
 
 
@@ -234,10 +235,18 @@ def grow(g: Tensor, shape: tuple[int, ...]) -> Tensor:
     return g
 
 
-@scatter_add.batch
-def _(size, batched, x, index, src, *, dim):
-    x, index, src = _both(size, batched, x, index, src)
-    return scatter_add(x, dim % max(x.ndim - 1, 1) + 1, index, src)
+def batch_rule(f: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """The batch rule of a scattering operator: the same one dimension further on."""
+
+    def rule(size, batched, x, index, src, *, dim, **options):
+        x, index, src = _both(size, batched, x, index, src)
+        if x.ndim > 1:
+            return f(x, wrap_dim(dim, x.ndim - 1) + 1, index, src, **options)
+        # The elements are numbers: each is a row of one.
+        index, src = index.reshape(size, -1), src.reshape(size, -1)
+        return f(x.unsqueeze(1), 1, index, src, **options).squeeze(1)
+
+    return rule
 
 
 def onnx_fit(builder: Any, src: str, index: str) -> str:
@@ -267,7 +276,7 @@ def scatter_src(input: Meta, dim: int, index: Meta, src: Meta):
 
 @scatter_src.kernel
 def _(xp, x, index, src, *, dim):
-    scatter_src.op.body(_m(x), dim, _m(index), _m(src))
+    scatter_src.op.body(meta_of(x), dim, meta_of(index), meta_of(src))
     out = x.copy().reshape(-1)
     if index.size:
         index = index.reshape(index.shape or (1,))
@@ -285,16 +294,14 @@ def _(g, _out, _x, index, src: Meta, *, dim):
     )
 
 
-@scatter_src.batch
-def _(size, batched, x, index, src, *, dim):
-    x, index, src = _both(size, batched, x, index, src)
-    return scatter_src(x, dim % max(x.ndim - 1, 1) + 1, index, src)
-
-
 @scatter_src.onnx
 def _(builder, x, index, src, *, dim):
     src = onnx_fit(builder, src, index)
     return builder.node("ScatterElements", [x, index, src], axis=dim)
+
+
+scatter_add.batch(batch_rule(scatter_add))
+scatter_src.batch(batch_rule(scatter_src))
 
 
 @composite
@@ -428,7 +435,7 @@ def nonzero_static(input: Meta, *, size: int, fill_value: int = -1):
 
 @nonzero_static.kernel
 def _(xp, x, *, size, fill_value):
-    nonzero_static.op.body(_m(x), size=size, fill_value=fill_value)
+    nonzero_static.op.body(meta_of(x), size=size, fill_value=fill_value)
     found = xp.argwhere(x)[:size] if x.ndim else xp.zeros((0, 0), dtype="int64")
     out = xp.full((size, x.ndim), fill_value, dtype="int64")
     out[: len(found)] = found

@@ -14,7 +14,17 @@ from ..runtime.meta import Meta
 from ..runtime.tensor import Tensor
 from .comparison import where
 from .creation import arange, full
-from .gathering import check_scatter, fold_into, gather, grow, scatter_add, scatter_src
+from .gathering import (
+    batch_rule,
+    check_scatter,
+    fold_into,
+    gather,
+    grow,
+    meta_of,
+    onnx_fit,
+    scatter_add,
+    scatter_src,
+)
 from .selecting import along, searchsorted
 
 
@@ -27,6 +37,7 @@ def scatter_prod(input: Meta, dim: int, index: Meta, src: Meta):
 
 @scatter_prod.kernel
 def _(xp, x, index, src, *, dim):
+    scatter_prod.op.body(meta_of(x), dim, meta_of(index), meta_of(src))
     return fold_into(xp, xp.multiply, x, index, src, dim)
 
 
@@ -77,6 +88,7 @@ def scatter_extreme(input: Meta, dim: int, index: Meta, src: Meta, largest: bool
 
 @scatter_extreme.kernel
 def _(xp, x, index, src, *, dim, largest):
+    scatter_extreme.op.body(meta_of(x), dim, meta_of(index), meta_of(src), largest)
     return fold_into(xp, xp.maximum if largest else xp.minimum, x, index, src, dim)
 
 
@@ -98,23 +110,11 @@ def _(g, out, x, index, src, *, dim):
     )
 
 
-def _batch(f: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    def rule(size, batched, x, index, src, *, dim, **options):
-        x, index, src = (
-            a if b else a.expand(size, *a.shape) for a, b in zip((x, index, src), batched)
-        )
-        return f(x, dim % max(x.ndim - 1, 1) + 1, index, src, **options)
-
-    return rule
-
-
-scatter_prod.batch(_batch(scatter_prod))
-scatter_extreme.batch(_batch(scatter_extreme))
+scatter_prod.batch(batch_rule(scatter_prod))
+scatter_extreme.batch(batch_rule(scatter_extreme))
 
 
 def _onnx(kind: Callable[[dict], str]) -> Callable[..., Any]:
-    from .gathering import onnx_fit
-
     def rule(builder, x, index, src, *, dim, **options):
         fitted = onnx_fit(builder, src, index)
         return builder.node(

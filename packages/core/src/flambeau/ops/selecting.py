@@ -9,6 +9,7 @@ from .._base.checks import check, wrap_dim
 from ..runtime.families import composite, primitive
 from ..runtime.meta import Meta
 from ..runtime.tensor import Tensor
+from .comparison import where
 from .creation import as_tensor
 from .indexing import check_bounds, index_put_at
 
@@ -130,8 +131,13 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Tensor | float):
         not value.is_complex() or input.dtype.is_complex,
         lambda: "index_fill_(): Converting complex Scalar to non-complex type is not supported",
     )
+    # By a mask: an index named twice is one place, also for the gradient of `value`.
+    shape = [-1 if i == d else 1 for i in range(max(input.ndim, 1))]
+    n = input.shape[d] if input.ndim else 1
+    named = at.new_zeros((n,), dtype=dtypes.bool_)
+    named = index_put_at([named, named.new_ones(()), at], (0,), False).reshape(shape)
     rows = input if input.ndim else input.reshape(1)
-    return index_put_at([rows, value.to(input.dtype), at], (d,), False).reshape(input.shape)
+    return where(named, value.to(input.dtype), rows).reshape(input.shape)
 
 
 @composite

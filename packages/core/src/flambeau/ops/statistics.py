@@ -6,13 +6,11 @@ from typing import Any
 
 from .._base import dtypes
 from .._base.checks import check, wrap_dim
-from .._base.limits import finfo
 from ..runtime.families import composite, primitive
 from ..runtime.meta import Meta
 from ..runtime.tensor import Tensor
 from .comparison import isnan, where
 from .creation import tensor
-from .exponential import exp, log
 from .reduction import amax, amin, mean, std, sum
 from .sorting import sort
 
@@ -197,7 +195,7 @@ def _quantile(
     out = below + part * (above - below) if how in ("linear", "midpoint") else below
     out = out.masked_fill((count == 0).expand(out.shape), float("nan"))
     out = out.movedim(-1, 0)
-    if keepdim:
+    if keepdim and rank:
         out = (
             out.reshape(-1, *[1] * rank) if dim is None else out.unsqueeze(wrap_dim(dim, rank) + 1)
         )
@@ -279,73 +277,6 @@ def cummin(input: Tensor, dim: int):
     tensor([2., 2., 1.])
     """
     return _running(cummin, input, dim, False)
-
-
-@primitive
-def logcumsumexp(input: Meta, dim: int):
-    """log of the running sum of exp(input) along `dim`, without overflow.
-
-    >>> import flambeau
-    >>> flambeau.logcumsumexp(flambeau.tensor([0.0, 0.0]), 0)
-    tensor([0.0000, 0.6931])
-    """
-    wrap_dim(dim, input.ndim)
-    check(
-        input.dtype.category >= dtypes.FLOAT,
-        lambda: (
-            f"logcumsumexp: not defined for {input.dtype.name} tensors; cast the input with .to(dtype) first"
-        ),
-    )
-    return input
-
-
-@logcumsumexp.kernel
-def _(xp, x, *, dim):
-    logcumsumexp.op.body(Meta(x.shape, dtypes.from_numpy(x.dtype)), dim)
-    if not x.size or not x.ndim:
-        return x.copy()
-    if x.dtype.kind != "c":
-        wide = x.astype("float32" if x.dtype.itemsize == 2 else "float64")  # as PyTorch
-        return xp.logaddexp.accumulate(wide, axis=dim).astype(x.dtype, copy=False)
-    out = x.copy()
-    steps = xp.moveaxis(out, dim, 0)
-    for i in range(
-        1, len(steps)
-    ):  # one by one: the imaginary part goes on where log's own would start anew
-        a, b = steps[i - 1], steps[i]
-        swap = a.real < b.real
-        high, low = xp.where(swap, b, a), xp.where(swap, a, b)
-        sum = xp.log(1 + xp.exp(low - high)) + high
-        steps[i] = xp.where(xp.isinf(high.real) & (high.real < 0), high, sum)
-    return out
-
-
-@logcumsumexp.vjp
-def _(g, out, x, *, dim):
-    # g[k] exp(x[i] - out[k]) summed over k >= i, in logarithms, so that no exp overflows: gradients of either sign apart.
-    if not x.ndim or not x.numel():
-        return g
-    if g.is_complex():
-        return _spread_back(g, out.conj(), x.conj(), dim, g != 0)
-    return _spread_back(g, out, x, dim, g > 0) - _spread_back(-g, out, x, dim, g < 0)
-
-
-def _spread_back(g: Tensor, out: Tensor, x: Tensor, dim: int, some: Tensor) -> Tensor:
-    lowest = finfo(x.dtype).min
-    # Where nothing was summed yet, out is -inf, as is x: nothing flows there.
-    some = some & (out.real != float("-inf"))
-    weights = where(some, log(where(some, g, 1)) - where(some, out, 0), lowest)
-    back = logcumsumexp(weights.flip(dim), dim).flip(dim)
-    alive = x.real != float("-inf")
-    return where(alive, exp(where(alive, x, 0) + back), 0)
-
-
-@logcumsumexp.batch
-def _(size, batched, x, *, dim):
-    return logcumsumexp(x, wrap_dim(dim, x.ndim - 1) + 1) if x.ndim > 1 else x.clone()
-
-
-logcumsumexp.refuse("onnx", "ONNX has no running sum of exponentials")
 
 
 @composite

@@ -35,6 +35,6 @@ def hash_tensor(make: Make) -> Iterator[Sample]:
     """Floats and integers, all and some dimensions, nothing."""
     yield Sample(make(2, 3, grad=False))
     yield Sample(make.ints(2, 3), 1)
-    yield Sample(make.transposed(2, 3).detach(), (0, 1), True)
-    yield Sample(make.ints(0, 2), 0)
+    yield Sample(make.transposed(2, 3).detach(), (0, 1), keepdim=True)
+    yield Sample(make.ints(0, 2), 1)
     yield Sample(make(grad=False))

@@ -78,12 +78,6 @@ def cummin(make: Make) -> Iterator[Sample]:
     yield from cummax(make)
 
 
-def logcumsumexp(make: Make) -> Iterator[Sample]:
-    """Either dimension."""
-    yield Sample(make(2, 3), 1, onnx=False)
-    yield Sample(make(3, 2), 0, onnx=False)
-
-
 def msort(make: Make) -> Iterator[Sample]:
     """A matrix."""
     yield Sample(make.distinct(3, 2), onnx=False)
