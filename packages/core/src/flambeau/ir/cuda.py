@@ -60,7 +60,7 @@ typedef signed char int8_t; typedef unsigned char uint8_t; typedef short int16_t
     + _both("sigmoid", "{T} {name}({T} x) { return 1 / (1 + exp{f}(-x)); }")
     + _both("max", "{T} {name}({T} a, {T} b) { return (a > b) | (a != a) ? a : b; }")
     + _both("min", "{T} {name}({T} a, {T} b) { return (a < b) | (a != a) ? a : b; }")
-    + _both("sign", "{T} {name}({T} a) { return a > 0 ? 1 : a < 0 ? -1 : a == 0 ? 0 : a; }")
+    + _both("sign", "{T} {name}({T} a) { return a > 0 ? 1 : a < 0 ? -1 : 0; }")
     + _both("isinf", "bool {name}({T} a) { return fabs{f}(a) == INFINITY; }")
     + _both("isfinite", "bool {name}({T} a) { return fabs{f}(a) < INFINITY; }")
     + _both(

@@ -41,9 +41,15 @@ _where, _sqrt, _sign, _eq, _square = map(_, ("where", "sqrt", "sign", "eq", "squ
 _SQRT_PI = math.sqrt(math.pi)
 
 
-def _share(picked: Expr, tied: Expr) -> Expr:
-    """1 where this argument was picked, 1/2 where both tie, else 0: PyTorch's subgradient of max and min."""
-    return _where(tied, 0.5, _where(picked, 1.0, 0.0))
+def _share(lost: Expr, tied: Expr) -> Expr:
+    """0 where the other argument was picked, 1/2 where both tie, else 1 (with NaN, both): PyTorch's subgradient."""
+    return _where(tied, 0.5, _where(lost, 0.0, 1.0))
+
+
+def _inverse(square: Expr) -> Expr:
+    """1 / square, and 0 for 0: an angle at the origin has no direction to grow in."""
+    zero = _eq(square, 0)
+    return _where(zero, 0.0, 1 / _where(zero, 1.0, square))
 
 
 def _picks(better: Expr, other: Expr) -> Expr:
@@ -58,7 +64,7 @@ _scalar("mul", "multiply", "({0} * {1})", partials=lambda out, a, b: (b, a))
 _scalar("div", "true_divide", "({0} / {1})", partials=lambda out, a, b: (1 / b, -out / b))
 _scalar("neg", "negative", "(-{0})", partials=lambda out, a: (-1,))
 _scalar("abs", "absolute", "fabs", partials=lambda out, a: (_sign(a),))
-_scalar("sign", "sign", "fb_sign", partials=lambda out, a: (0,))
+_scalar("sign", "signum", "fb_sign", partials=lambda out, a: (0,))
 _scalar("square", "square", "({0} * {0})", partials=lambda out, a: (2 * a,))
 _scalar("reciprocal", "reciprocal", "(1 / {0})", partials=lambda out, a: (-out * out,))
 _scalar(
@@ -77,13 +83,13 @@ _scalar(
     "maximum",
     "maximum",
     "fb_max",
-    partials=lambda out, a, b: (_share(a > b, _eq(a, b)), _share(b > a, _eq(a, b))),
+    partials=lambda out, a, b: (_share(a < b, _eq(a, b)), _share(b < a, _eq(a, b))),
 )
 _scalar(
     "minimum",
     "minimum",
     "fb_min",
-    partials=lambda out, a, b: (_share(a < b, _eq(a, b)), _share(b < a, _eq(a, b))),
+    partials=lambda out, a, b: (_share(a > b, _eq(a, b)), _share(b > a, _eq(a, b))),
 )
 _scalar(
     "fmax", "fmax", "fmax",
@@ -121,7 +127,7 @@ _scalar(
     "atan2",
     "arctan2",
     "atan2",
-    partials=lambda out, a, b: (b / (a * a + b * b), -a / (a * a + b * b)),
+    partials=lambda out, a, b: (b * _inverse(a * a + b * b), -a * _inverse(a * a + b * b)),
 )
 _scalar("sinh", "sinh", "fb_sinh", partials=lambda out, a: (_cosh(a),))
 _scalar("cosh", "cosh", "fb_cosh", partials=lambda out, a: (_sinh(a),))

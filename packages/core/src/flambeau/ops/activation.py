@@ -26,7 +26,7 @@ def relu(input):
 
 @relu.partials
 def _(out, input):
-    return (ir.where(out > 0, 1.0, 0.0),)
+    return (ir.where(out <= 0, 0.0, 1.0),)  # 1 for NaN, as PyTorch
 
 
 @elementwise(promote=INT_TO_FLOAT, onnx="Sigmoid")
@@ -96,6 +96,12 @@ def elu(input, alpha: float = 1.0):
     return ir.where(input > 0, input, alpha * ir.expm1(input))
 
 
+@elu.partials
+def _(out, input, alpha):
+    # Derived, it would be 0 * inf where exp overflows, which is never asked for.
+    return (ir.where(input <= 0, alpha * ir.exp(ir.minimum(input, 0)), 1.0),)
+
+
 @elementwise(promote=SAME, accepts="float", method=False)
 def leaky_relu(input, negative_slope: float = 0.01):
     """x where positive, negative_slope * x elsewhere.
@@ -147,7 +153,7 @@ def hardtanh(input, min_val: float = -1.0, max_val: float = 1.0):
 
 @hardtanh.partials
 def _(out, input, min_val, max_val):  # of the result, so that the input may be overwritten
-    return (ir.where(ir.logical_and(out > min_val, out < max_val), 1.0, 0.0),)
+    return (ir.where(ir.logical_or(out <= min_val, out >= max_val), 0.0, 1.0),)
 
 
 @elementwise(promote=refusing("bool", "complex"), method=False)
@@ -163,7 +169,7 @@ def relu6(input):
 
 @relu6.partials
 def _(out, input):  # of the result, so that the input may be overwritten
-    return (ir.where(ir.logical_and(out > 0, out < 6), 1.0, 0.0),)
+    return (ir.where(ir.logical_or(out <= 0, out >= 6), 0.0, 1.0),)
 
 
 @elementwise(promote=SAME, accepts="float", method=False)
@@ -175,6 +181,11 @@ def celu(input, alpha: float = 1.0):
     tensor([-0.6321,  1.0000])
     """
     return ir.where(input > 0, input, alpha * ir.expm1(input / alpha))
+
+
+@celu.partials
+def _(out, input, alpha):
+    return (ir.where(input <= 0, ir.exp(ir.minimum(input, 0) / alpha), 1.0),)
 
 
 SELU_ALPHA = 1.6732632423543772848170429916717
@@ -190,6 +201,12 @@ def selu(input):
     tensor([-1.1113,  1.0507])
     """
     return SELU_SCALE * ir.where(input > 0, input, SELU_ALPHA * ir.expm1(input))
+
+
+@selu.partials
+def _(out, input):
+    below = SELU_SCALE * SELU_ALPHA * ir.exp(ir.minimum(input, 0))
+    return (ir.where(input <= 0, below, SELU_SCALE),)
 
 
 @elementwise(promote=SAME, accepts="float", method=False)
@@ -240,7 +257,7 @@ def hardswish(input):
 
 @hardswish.partials
 def _(out, input):
-    return (ir.where(input < -3, 0.0, ir.where(input <= 3, input / 3 + 0.5, 1.0)),)
+    return (ir.where(input <= -3, 0.0, ir.where(input < 3, input / 3 + 0.5, 1.0)),)
 
 
 @elementwise(promote=SAME, accepts="float", method=False)
@@ -270,9 +287,13 @@ def softshrink(input, lambd: float = 0.5):
     >>> flambeau.ops.activation.softshrink(flambeau.tensor([0.2, 1.0]))
     tensor([0.0000, 0.5000])
     """
-    return ir.where(
-        input > lambd, input - lambd, ir.where(input < -lambd, input + lambd, input * 0)
-    )
+    small = ir.where(ir.isnan(input), input, 0.0)
+    return ir.where(input > lambd, input - lambd, ir.where(input < -lambd, input + lambd, small))
+
+
+@softshrink.partials
+def _(out, input, lambd):
+    return (ir.where(ir.logical_and(input >= -lambd, input <= lambd), 0.0, 1.0),)
 
 
 @composite(method=False)

@@ -13,14 +13,15 @@ from ..runtime.promotion import (
     SAME,
     check_fits,
     check_kind,
-    fitting,
     refusing,
     result_type,
+    scaled,
+    weight,
 )
 from ..runtime.tensor import Tensor
 
 
-@elementwise(promote=SAME, onnx="Add", numbers=("input", "other"))
+@elementwise(promote=scaled(SAME), onnx="Add", numbers=("input", "other"))
 def add(input, other, *, alpha: float = 1):
     """Sum of two tensors: input + alpha * other.
 
@@ -31,7 +32,7 @@ def add(input, other, *, alpha: float = 1):
     return ir.add(input, ir.mul(alpha, other))
 
 
-@elementwise(promote=NO_BOOL, onnx="Sub", numbers=("input", "other"))
+@elementwise(promote=scaled(NO_BOOL), onnx="Sub", numbers=("input", "other"))
 def sub(input, other, *, alpha: float = 1):
     """Difference of two tensors: input - alpha * other.
 
@@ -219,10 +220,11 @@ def reciprocal(input):
 
 
 def _powers(op, arrays, attrs):
-    """As SAME. A number must fit into the dtype; integers have no negative power but of 1 and -1."""
-    made = SAME(op, fitting(op, arrays, attrs), attrs)
-    exponent = made[1]
-    target = result_type(*made)
+    """As SAME. An exponent must fit into the dtype; integers have no negative power but of 1 and -1."""
+    target = result_type(*arrays)
+    if not isinstance(arrays[1], Tensor):
+        check_fits(arrays[1], target)
+    made, exponent = SAME(op, arrays, attrs), arrays[1]
     if target.category == dtypes.BOOL and not isinstance(exponent, bool):
         raise NotImplementedError('"pow" not implemented for bool')
     if type(exponent) is int and exponent < 0 and target.category == dtypes.INT:
@@ -268,8 +270,9 @@ def _bounded(op, arrays, attrs):
     bounds = [v for v in attrs.values() if v is not None]
     target = result_type(*arrays, *bounds)
     check_kind(op, target)
-    for v in bounds:
-        check_fits(v, target)
+    for name, v in attrs.items():
+        if v is not None:
+            weight(attrs, name, target)
     return tuple([a.to(target) for a in arrays])
 
 
@@ -376,7 +379,14 @@ def _(out, input, end, weight):
     return 1 - weight, weight, end - input
 
 
-@elementwise(promote=SAME, accepts="int float complex")
+def _valued(op, arrays, attrs):
+    """As SAME, and a `value` of that dtype."""
+    made = SAME(op, arrays, attrs)
+    weight(attrs, "value", result_type(*made))
+    return made
+
+
+@elementwise(promote=_valued, accepts="int float complex")
 def addcmul(input, tensor1, tensor2, *, value: float = 1):
     """input + value * tensor1 * tensor2.
 

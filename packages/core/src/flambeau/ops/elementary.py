@@ -9,7 +9,7 @@ from .._base import dtypes
 from .._base.checks import check
 from ..runtime.families import composite, elementwise
 from ..runtime.operator import ONE
-from ..runtime.promotion import INT_TO_FLOAT, SAME, refusing, result_type
+from ..runtime.promotion import INT_TO_FLOAT, SAME, check_fits, refusing, result_type
 from ..runtime.tensor import Tensor
 from .arithmetic import clamp, mul, pow, sub
 from .comparison import where
@@ -268,7 +268,10 @@ def float_power(input: Tensor | float, exponent: Tensor | float):
     target = dtypes.complex128 if complex else dtypes.float64
 
     def wide(x: Tensor | float) -> Tensor | float:
-        return x.to(target) if isinstance(x, Tensor) else x
+        if not isinstance(x, Tensor):
+            check_fits(x, target)
+            return x
+        return x.to(target)
 
     return pow(wide(input), wide(exponent))
 

@@ -9,7 +9,7 @@ from .._base import dtypes
 from .._base.limits import finfo
 from ..runtime.families import composite, elementwise
 from ..runtime.operator import ONE
-from ..runtime.promotion import INT_TO_FLOAT, SAME, check_fits
+from ..runtime.promotion import INT_TO_FLOAT, SAME, check_fits, wrapped
 from ..runtime.tensor import Tensor
 from .comparison import isfinite, isnan, new_number, where
 from .complex import complex
@@ -30,6 +30,8 @@ def masked_fill(input: Tensor, mask: Tensor, value: Tensor | float):
     dtype = input.dtype
     if not isinstance(value, Tensor):
         check_fits(value, dtype)
+        if dtype.category == dtypes.INT:
+            value = wrapped(int(value), dtype)
         return where(mask, new_number(value, dtype, input.device), input)
     if value.ndim:
         raise RuntimeError(
@@ -123,4 +125,5 @@ def xlogy(input, other):
 
 @xlogy.partials
 def _(out, input, other):
-    return ir.where(_vanishes(input, other), 0.0, ir.log(other)), input / other
+    flat = ir.logical_and(ir.eq(input, 0), other <= 0)
+    return ir.where(flat, 0.0, ir.log(other)), input / other

@@ -11,7 +11,9 @@ from ..runtime.promotion import SAME
 def _decimals(op, arrays, attrs):
     """As SAME; integers have no decimals to round to."""
     made = SAME(op, arrays, attrs)
-    if attrs["decimals"] and made[0].dtype.category <= dtypes.INT:
+    if not attrs["decimals"]:
+        attrs["decimals"] = None  # so that the expression is the plain one
+    elif made[0].dtype.category <= dtypes.INT:
         raise NotImplementedError(
             f'"round" with decimals not implemented for {made[0].dtype.name}; it takes float dtypes'
         )
@@ -59,5 +61,7 @@ def round(input, *, decimals: int = 0):
     >>> flambeau.round(flambeau.tensor([0.5, 1.5, 2.4]))
     tensor([0., 2., 2.])
     """
+    if not decimals:
+        return ir.round(input)
     up, down = ir.pow(10.0, ir.maximum(decimals, 0)), ir.pow(10.0, ir.maximum(ir.neg(decimals), 0))
     return ir.div(ir.mul(ir.round(ir.div(ir.mul(input, up), down)), down), up)

@@ -128,7 +128,9 @@ class ElementwiseRule:
         program = self.program(attrs)
         found = input_dtype(arrays)
         if found.itemsize == 2 and is_half(found):
-            if program.compound or any(isinstance(a, float) for a in arrays):
+            if program.compound or (
+                program.expr.op in EXACT_NUMBERS and any(isinstance(a, float) for a in arrays)
+            ):
                 arrays = tuple([widened(a) for a in arrays])
         made = program.kernel(xp, *arrays, *[attrs[p] for p in program.params])
         result = self.op.result
@@ -230,6 +232,8 @@ class ElementwiseRule:
         return total if total.shape == out.shape else total.expand(out.shape)
 
 
+# Scalar functions in which a Python number beside float16 or bfloat16 is not rounded to these first.
+EXACT_NUMBERS = ("add", "sub", "mul", "div")
 HALVES = (dtypes.float16, dtypes.bfloat16)
 
 

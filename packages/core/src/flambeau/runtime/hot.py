@@ -17,7 +17,7 @@ from .. import ir
 from . import dispatch, state, tape
 from .elementwise import ElementwiseRule
 from .operator import Operator
-from .promotion import INT_DIVISOR, INT_TO_FLOAT
+from .promotion import INT_DIVISOR, INT_TO_FLOAT, in_64_bits
 from .tensor import Box, Tensor, history, new
 
 ndarray, Step = np.ndarray, dispatch.Step
@@ -201,6 +201,8 @@ def number_array(number: float, d: np.dtype) -> np.ndarray:
     key = (number, d.num)
     found = _numbers.get(key)
     if found is None or number == 0:  # 0.0 and -0.0 are one key
+        if type(number) is int:
+            in_64_bits(number)
         found = np.asarray(number, dtype=d)
         if len(_numbers) < 4096:
             _numbers[key] = found

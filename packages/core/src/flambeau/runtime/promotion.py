@@ -54,16 +54,23 @@ def _cast(arrays: tuple, target: dtype, which: range | tuple[int, ...] | None = 
 
 def _number(x: Any, target: dtype) -> Any:
     if target.category == FLOAT and not isinstance(x, complex):
+        if type(x) is int:
+            in_64_bits(x)
         return float(x)
     if target.category == dtypes.INT and isinstance(x, (bool, int)):
         return int(x) if -1 < x < 128 else wrapped(x, target)
     return x
 
 
-def wrapped(x: int, target: dtype) -> int:
-    """An int as what is left of it in an integer dtype, modulo 2**bits: int8's 300 is 44."""
+def in_64_bits(x: int) -> None:
+    """OverflowError for an int that no integer dtype has."""
     if not -(1 << 63) <= x < 1 << 64:
         raise OverflowError("int too big to convert")
+
+
+def wrapped(x: int, target: dtype) -> int:
+    """An int as what is left of it in an integer dtype, modulo 2**bits: int8's 300 is 44."""
+    in_64_bits(x)
     bits = 8 * target.itemsize
     x &= (1 << bits) - 1
     return x - (1 << bits) if target.is_signed and x >> (bits - 1) else x
@@ -148,7 +155,12 @@ C_NAMES = {
 
 
 def check_fits(x: Any, target: dtype) -> None:
-    """RuntimeError for a Python number that a dtype cannot hold: too large, or complex among reals."""
+    """RuntimeError for a Python number that a dtype cannot hold: too large, or complex among reals.
+
+    Unsigned integers take what is below zero, modulo their range, as in PyTorch.
+    """
+    if type(x) is int:
+        in_64_bits(x)
     if isinstance(x, bool) or target.category == dtypes.COMPLEX or target is dtypes.bool_:
         return
     if isinstance(x, complex):
@@ -157,18 +169,18 @@ def check_fits(x: Any, target: dtype) -> None:
         fits = abs(x) <= limits.finfo(target).max or x in (math.inf, -math.inf) or x != x
     else:
         info = limits.iinfo(target)
-        fits = info.min <= x <= info.max
+        fits = (info.min or -info.max) <= x <= info.max
     if not fits:
         name = C_NAMES.get(target.name, f"{target.name}_t")
         raise RuntimeError(f"value cannot be converted to type {name} without overflow")
 
 
-def fitting(op: Operator, arrays: tuple, attrs: dict) -> tuple:
-    """The inputs, of which Python's numbers must fit into the dtype that all meet in."""
-    for x in arrays:
-        if not isinstance(x, Tensor):
-            check_fits(x, result_type(*arrays))
-    return arrays
+def weight(attrs: dict, name: str, target: dtype) -> None:
+    """Makes the number `attrs[name]` that is added to or multiplied with arrays one of their dtype, or refuses it."""
+    x = attrs[name]
+    check_fits(x, target)
+    if target.category == dtypes.INT and not isinstance(x, bool):
+        attrs[name] = wrapped(int(x), target)
 
 
 KINDS = ("bool", "int", "float", "complex")  # by the number of their category
@@ -250,11 +262,40 @@ def _narrowed(made: Any, dtype: dtype) -> Any:
     return type(made)(_narrowed(m, dtype) for m in made) if isinstance(made, (tuple, list)) else made
 
 
-def only(*positions: int) -> Promotion:
-    """SAME among the inputs at `positions`, the others left alone."""
+def scaled(promote: Promotion) -> Promotion:
+    """`promote`, and an `alpha` of a kind that the result can hold."""
 
     def rule(op: Operator, arrays: tuple, attrs: dict) -> tuple:
-        return _cast(arrays, result_type(*(arrays[i] for i in positions)), positions)
+        made = promote(op, arrays, attrs)
+        alpha = attrs["alpha"]
+        if alpha == 1 and type(alpha) is int:
+            return made
+        target = result_type(*made)
+        if isinstance(alpha, bool) and target.category != dtypes.BOOL:
+            raise RuntimeError("Boolean alpha only supported for Boolean results.")
+        if isinstance(alpha, (float, complex)) and target.category < FLOAT:
+            raise RuntimeError(
+                "For integral input tensors, argument alpha must not be a floating point number."
+            )
+        if isinstance(alpha, complex) and target.category == FLOAT:
+            raise RuntimeError(
+                "For non-complex input tensors, argument alpha must not be a complex number."
+            )
+        weight(attrs, "alpha", target)
+        return made
+
+    return rule
+
+
+def only(*positions: int) -> Promotion:
+    """SAME among the inputs at `positions`, the others left alone; Python numbers must fit."""
+
+    def rule(op: Operator, arrays: tuple, attrs: dict) -> tuple:
+        target = result_type(*(arrays[i] for i in positions))
+        for i in positions:
+            if not isinstance(arrays[i], Tensor):
+                check_fits(arrays[i], target)
+        return _cast(arrays, target, positions)
 
     return rule
 

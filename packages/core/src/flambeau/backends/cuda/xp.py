@@ -35,6 +35,11 @@ def signum(x: Any) -> Any:
     return x.copy() if x.dtype == bool else cupy.where(x == x, cupy.sign(x), 0).astype(x.dtype)
 
 
+def rint(x: Any) -> Any:
+    """CuPy's, and of integers themselves."""
+    return cupy.rint(x) if x.dtype.kind not in "iu" else x.copy()
+
+
 def power(a: Any, b: Any) -> Any:
     """CuPy's, and of integers with negative exponents the whole part of the result (0, 1 or -1)."""
     if getattr(b, "dtype", None) is None or b.dtype.kind != "i":

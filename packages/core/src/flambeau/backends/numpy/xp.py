@@ -71,6 +71,11 @@ def signum(x: Any) -> Any:
     return np.where(unknown, made.dtype.type(0), made) if unknown.any() else made
 
 
+def rint(x: Any) -> Any:
+    """NumPy's, and of integers themselves: a double has not the last digits of all int64."""
+    return np.rint(x) if np.asarray(x).dtype.kind not in "iu" else np.array(x)
+
+
 def power(a: Any, b: Any) -> Any:
     """NumPy's, and of integers with negative exponents the whole part of the result, as in PyTorch (0, 1 or -1)."""
     try:

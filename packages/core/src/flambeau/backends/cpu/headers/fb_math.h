@@ -34,8 +34,8 @@ static inline float fb_maxf(float a, float b) { return (a > b) | (a != a) ? a : 
 static inline float fb_minf(float a, float b) { return (a < b) | (a != a) ? a : b; }
 static inline double fb_max(double a, double b) { return (a > b) | (a != a) ? a : b; }
 static inline double fb_min(double a, double b) { return (a < b) | (a != a) ? a : b; }
-static inline float fb_signf(float a) { return a > 0 ? 1.0f : a < 0 ? -1.0f : a == 0 ? 0.0f : a; }
-static inline double fb_sign(double a) { return a > 0 ? 1.0 : a < 0 ? -1.0 : a == 0 ? 0.0 : a; }
+static inline float fb_signf(float a) { return a > 0 ? 1.0f : a < 0 ? -1.0f : 0.0f; }
+static inline double fb_sign(double a) { return a > 0 ? 1.0 : a < 0 ? -1.0 : 0.0; }
 static inline float fb_rsqrtf(float a) { return 1.0f / sqrtf(a); }
 static inline double fb_rsqrt(double a) { return 1.0 / sqrt(a); }
 static inline bool fb_isinff(float a) { return fabsf(a) == INFINITY; }
