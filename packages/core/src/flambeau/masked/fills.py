@@ -8,6 +8,7 @@ from typing import Any
 import flambeau
 from flambeau._base.checks import wrap_dim
 from flambeau.runtime.tensor import Tensor
+from flambeau.transforms.composed import link
 
 Dims = int | Sequence[int] | None
 
@@ -73,8 +74,9 @@ def filled(input: Tensor, mask: Tensor | None, value: Any) -> Tensor:
     """`input` with `value` at all elements that do not count."""
     if mask is None:
         return input
-    return flambeau.where(
-        input_mask(input, mask),
-        input,
-        flambeau.full((), value, dtype=input.dtype, device=input.device),
-    )
+    keep = input_mask(input, mask)
+    with flambeau.no_grad():
+        there = flambeau.full((), value, dtype=input.dtype, device=input.device)
+        made = flambeau.where(keep, input, there)
+    # The gradient is cut by the mask, not multiplied by it: what does not count may have NaN for one.
+    return link(made, "masked_fill", [input], [lambda g: filled(g, keep, 0)])

@@ -198,10 +198,11 @@ def median(
     kind = dtype or input.dtype
     (d,) = dims_of(dim, input.ndim) or (0,)
     floating = input.is_floating_point()
-    data = input if floating else input.float()
+    # Half precision too: what is picked is exact in float32.
+    data = input if floating and input.itemsize > 2 else input.float()
     out = flambeau.nanmedian(filled(data, mask, flambeau.nan), d, keepdim).values
     if floating:
-        return out
+        return out if data is input else out.to(input.dtype)
     if out.isnan().any():
         raise ValueError(
             "masked median expects no fully masked out rows if dtype is not floating point"
