@@ -17,6 +17,7 @@ from ._base.dtypes import (
     ALIASES as _ALIASES,
 )
 from ._base.dtypes import ALL as _DTYPES
+from ._base.dtypes import QUANTIZED as _QUANTIZED
 from ._base.dtypes import (
     can_cast,
     dtype,
@@ -55,7 +56,6 @@ from .ops.creation import (
     zeros_like,
 )
 from .ops.joining import broadcast_tensors, cat, hstack, meshgrid, stack, vstack
-from .ops.matrix import einsum
 from .ops.random import (
     normal,
     poisson,
@@ -78,6 +78,7 @@ __version__ = "0.1.0"
 for _d in _DTYPES:
     globals()[_d.name] = _d
 globals().update(_ALIASES)
+globals().update({_d.name: _d for _d in _QUANTIZED})
 for _name, _op in _registry.items():
     if _op.method:
         globals().setdefault(_name, _op.public)
@@ -103,7 +104,7 @@ _SUBMODULES = frozenset({
 
 # Names that live in submodules and are reached from the top: imported when first touched.
 _ELSEWHERE = {
-    "OutOfMemoryError": "_base.errors", "qint8": "quantization", "finfo": "_base.limits", "iinfo": "_base.limits",
+    "OutOfMemoryError": "_base.errors", "finfo": "_base.limits", "iinfo": "_base.limits",
     "save": "serialization", "load": "serialization", "Generator": "runtime.generator", "compile": "jit",
     "manual_seed": "random", "seed": "random", "initial_seed": "random", "get_rng_state": "random",
     "set_rng_state": "random", "default_generator": "random", "vmap": "func", "show_config": "config",

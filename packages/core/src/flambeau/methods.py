@@ -25,7 +25,7 @@ from .runtime.backend import of_array
 from .runtime.dispatch import assign
 from .runtime.operator import Operator, registry
 from .runtime.overrides import overrides
-from .runtime.tensor import Box, Leaf, Size, Tensor, alias, history, new, set_requires_grad, wrap
+from .runtime.tensor import Box, Leaf, Size, Tensor, alias, history, set_requires_grad, wrap
 
 NUMBERS = (int, float, complex, bool, np.generic)
 
@@ -72,8 +72,15 @@ def inplace(op: Operator) -> Callable[..., Tensor]:
             raise RuntimeError(
                 f"output with shape {list(self.shape)} doesn't match the broadcast shape {list(made.shape)}"
             )
+        if exact and made.dtype is not self.dtype:
+            raise RuntimeError(
+                f"{op.name}_(): the result has dtype {made.dtype.name}, which a {self.dtype.name} tensor cannot become "
+                "in place"
+            )
         return assign(self, made)
 
+    # Also of `abs`, whose results are real: PyTorch has no complex numbers in their place.
+    exact = op.tags.get("exact_out") or callable(op.result)
     call.__name__ = op.name + "_"
     call.__doc__ = f"In-place version of `{op.name}`."
     return call
@@ -93,6 +100,9 @@ def _plain_inplace(op: Operator) -> Callable[[Tensor, Any], bool] | None:
 
     if op.family != "elementwise" or len(op.arrays) != 2 or op.result == "bool":
         return None
+    if not op.takes("float"):
+        return None
+    numbers = op.arrays[1] not in op.strict
     expr = op.body(*(ir.var(op.params[i]) for i in op.arrays))
     ufunc = getattr(np, ir.scalars[expr.op].numpy, None) if expr.op in ir.scalars else None
     if not isinstance(ufunc, np.ufunc) or any(a.op != "var" for a in expr.args):
@@ -120,7 +130,7 @@ def _plain_inplace(op: Operator) -> Callable[[Tensor, Any], bool] | None:
                 return False
             if other._node is not None and local.grad:
                 return False
-        elif type(other) is float or type(other) is int:
+        elif numbers and (type(other) is float or type(other) is int):
             b = other
         else:
             return False
@@ -200,7 +210,7 @@ _LATE_INPLACE = frozenset(
         "put",
         "scatter_reduce",
         "index_reduce",
-        *"lgamma digamma mvlgamma erfinv i0 igamma igammac gcd lcm nextafter".split(),
+        *["lgamma", "digamma", "mvlgamma", "erfinv", "i0", "igamma", "igammac", "gcd", "lcm", "nextafter"],
     ]
 )
 for _file, _text in ops.LATE_METHODS.items():
@@ -238,11 +248,7 @@ for _module, _text in {
         setattr(Tensor, _name, _later(_name, _module))
 
 # Methods about layouts: their code is imported by the first call of one, as the operators in LATE are.
-for _name in (
-    "to_dense to_sparse to_sparse_coo to_sparse_csr to_sparse_csc to_sparse_bsr to_sparse_bsc coalesce is_coalesced "
-    "_coalesced_ indices values _indices _values _nnz sparse_dim dense_dim _dimI _dimV crow_indices col_indices "
-    "ccol_indices row_indices sparse_mask sparse_resize_ sparse_resize_and_clear_ smm sspaddmm"
-).split():
+for _name in ["to_dense", "to_sparse", "to_sparse_coo", "to_sparse_csr", "to_sparse_csc", "to_sparse_bsr", "to_sparse_bsc", "coalesce", "is_coalesced", "_coalesced_", "indices", "values", "_indices", "_values", "_nnz", "sparse_dim", "dense_dim", "_dimI", "_dimV", "crow_indices", "col_indices", "ccol_indices", "row_indices", "sparse_mask", "sparse_resize_", "sparse_resize_and_clear_", "smm", "sspaddmm"]:
     setattr(Tensor, _name, _late(_name, "sparse.methods", __package__))
 
 NAMES = {
@@ -250,7 +256,6 @@ NAMES = {
     "greater": "gt", "greater_equal": "ge", "less": "lt", "less_equal": "le", "not_equal": "ne", "fix": "trunc",
     "arcsin": "asin", "arccos": "acos", "arctan": "atan", "arcsinh": "asinh", "arccosh": "acosh", "arctanh": "atanh",
     "arctan2": "atan2", "swapaxes": "transpose", "ger": "outer", "swapdims": "transpose", "moveaxis": "movedim",
-    "ger": "outer",
 }  # fmt: skip
 for _alias, _name in NAMES.items():
     setattr(Tensor, _alias, getattr(Tensor, _name))
@@ -364,7 +369,7 @@ method(indexing.setitem, "__setitem__")
 
 @method
 def __repr__(self: Tensor, *, tensor_contents: str | None = None) -> str:
-    return tensor_repr(self) if tensor_contents is None else tensor_repr(self, tensor_contents)
+    return tensor_repr(self, None, tensor_contents)
 
 
 @method
@@ -962,63 +967,16 @@ def __reversed__(self: Tensor) -> Tensor:
 
 @method
 def __deepcopy__(self: Tensor, memo: dict[Any, Any]) -> Tensor:
-    if id(self) in memo:
-        return memo[id(self)]
-    node = history(self)
-    if node is not None and not isinstance(node, Leaf):
-        raise RuntimeError(
-            "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment.  "
-            "If you were attempting to deepcopy a module, this may be because of a torch.nn.utils.weight_norm usage."
-        )
-    import copy
+    from .seldom import deep_copy
 
-    made = new(self.__class__)
-    memo[id(self)] = made
-    for key, value in self.__dict__.items():
-        if key not in ("_array", "_node", "_box", "_base", "_replay", "_generation", "grad"):
-            made.__dict__[key] = copy.deepcopy(value, memo)
-    made._array = self._array.copy()
-    if node is not None:
-        set_requires_grad(made, True)
-    if self.grad is not None:
-        made.grad = copy.deepcopy(self.grad, memo)
-    return made
-
-
-def _rebuild(cls: Any, array: np.ndarray, requires_grad: bool, device: str, state_: dict) -> Tensor:
-    made = new(cls)
-    made._array = of_array(array).asarray(array, CPU)
-    if device != "cpu":
-        made._array = casting.to_device(wrap(array), Device(device))._array
-    made.__dict__.update(state_)
-    if requires_grad:
-        set_requires_grad(made, True)
-    return made
+    return deep_copy(self, memo)
 
 
 @method
 def __reduce_ex__(self: Tensor, protocol: SupportsIndex) -> tuple:
-    node = history(self)
-    if node is not None and not isinstance(node, Leaf):
-        raise RuntimeError(
-            "pickling a tensor that was computed under autograd is not possible; pickle tensor.detach() instead"
-        )
-    array = of_array(self._array).to_numpy(self._array)
-    extra = {
-        k: v
-        for k, v in self.__dict__.items()
-        if k not in ("_array", "_node", "_box", "_base", "_replay", "_generation")
-    }
-    return (
-        _rebuild,
-        (
-            self.__class__,
-            np.ascontiguousarray(array).reshape(array.shape),
-            node is not None,
-            str(self.device),
-            extra,
-        ),
-    )
+    from .seldom import reduced
+
+    return reduced(self)
 
 
 # -- new tensors of the same kind ------------------------------------------------------------------------------------------

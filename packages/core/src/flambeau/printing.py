@@ -58,19 +58,14 @@ class Formatter:
             self.width = max((len(str(v)) for v in values), default=1)
             return
         finite = [v for v in values if math.isfinite(v) and v != 0]
-        if finite:
-            self.whole = all(v == math.ceil(v) for v in finite)
-            low, high = min(map(abs, finite)), max(map(abs, finite))
-            if self.whole:
-                self.scientific = high / low > 1000.0 or high > 1e8
-            else:
-                self.scientific = high / low > 1000.0 or high > 1e8 or low < 1e-4
+        if not finite:  # PyTorch lets neither zeros nor its options choose a form
+            return
+        self.whole = all(v == math.ceil(v) for v in finite)
+        low, high = min(map(abs, finite)), max(map(abs, finite))
+        self.scientific = high / low > 1000.0 or high > 1e8 or (not self.whole and low < 1e-4)
         if Options.sci_mode is not None:
             self.scientific = Options.sci_mode
-        shown = finite if finite else []
-        self.width = max([1, *(len(self._finite(v)) for v in shown)])
-        if len(shown) < len(values):
-            self.width = max([self.width, *(len(self._finite(v)) for v in values if v == 0), 1])
+        self.width = max(len(self._finite(v)) for v in finite)
 
     def _finite(self, v: float) -> str:
         p = Options.precision
@@ -136,8 +131,8 @@ def _shown(array: Any) -> list:
     return array.reshape(-1).tolist()
 
 
-def tensor_repr(tensor: Tensor, prefix: str | None = None) -> str:
-    """The text of a tensor: values, and what of dtype, device, size and history is not the default."""
+def tensor_repr(tensor: Tensor, prefix: str | None = None, contents: str | None = None) -> str:
+    """The text of a tensor: values (or `contents`), and what of dtype, device, size and history is not the default."""
     if prefix is None:
         prefix = f"{type(tensor).__name__}(" if overrides(type(tensor)) else "tensor("
     if tensor._level:
@@ -153,16 +148,15 @@ def tensor_repr(tensor: Tensor, prefix: str | None = None) -> str:
         array = of_array(tensor._array).to_numpy(tensor._array)
         if kind.name in ("bfloat16", "float16") or kind.name.startswith("float8"):
             array = array.astype("float32")
-        body = _body(array, kind, len(prefix))
+        body = _body(array, kind, len(prefix)) if contents is None else contents
         if array.size == 0 and array.ndim != 1:
             suffixes.append(f"size={tuple(array.shape)}")
     if tensor.device != CPU:
         suffixes.insert(0, f"device='{tensor.device}'")
     default = dtypes.get_default_dtype()
     usual = (default, default.to_complex(), dtypes.int64, dtypes.bool_)
-    if kind not in usual or (
-        tensor.device.type != "meta" and not tensor._array.size and kind is not default
-    ):
+    unseen = tensor.device.type == "meta" or not tensor._array.size
+    if kind not in usual or (unseen and kind is not default):
         suffixes.append(f"dtype={kind}")
     node = history(tensor)
     if node is not None:

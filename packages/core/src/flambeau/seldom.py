@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from ._base.checks import check
-from .runtime import state, tape
-from .runtime.tensor import Tensor, history
+from .runtime import memory, state, tape
+from .runtime.tensor import Leaf, Tensor, history, new, set_requires_grad
 
 
 def _plain(self: Tensor, name: str) -> Any:
@@ -128,7 +128,7 @@ def record_stream(self: Tensor, stream: Any) -> None:
         )
 
 
-def __setstate__(self: Tensor, state: tuple) -> None:
+def __setstate__(self: Tensor, state: tuple) -> None:  # noqa: N807  (the method of that name)
     """Takes on (requires_grad, unused, hooks), or one of PyTorch's two older forms."""
     if not self.is_leaf:
         raise RuntimeError("__setstate__ can be only called on leaf Tensors")
@@ -164,3 +164,92 @@ def set_grad_dtype(self: Tensor, dtype: Any) -> None:
 
 def _only_leaf(self: Tensor) -> None:
     check(self.is_leaf, lambda: "grad_dtype can only be accessed on leaf tensors.")
+
+
+# -- copies of whole tensors ------------------------------------------------------------------------------------------
+
+_OWN = frozenset({"_array", "_node", "_box", "_base", "_replay", "_generation", "grad", "_grad_dtype", "_shared"})  # fmt: skip
+
+
+def deep_copy(self: Tensor, memo: dict[Any, Any]) -> Tensor:
+    """What `copy.deepcopy` makes: tensors that share memory give copies that share theirs."""
+    if id(self) in memo:
+        return memo[id(self)]
+    node = history(self)
+    if node is not None and not isinstance(node, Leaf):
+        raise RuntimeError(
+            "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment.  "
+            "If you were attempting to deepcopy a module, this may be because of a torch.nn.utils.weight_norm usage."
+        )
+    import copy
+
+    made = new(self.__class__)
+    memo[id(self)] = made
+    for key, value in self.__dict__.items():
+        if key not in _OWN:
+            made.__dict__[key] = copy.deepcopy(value, memo)
+    array = self._array
+    if self.device.type == "meta":
+        made._array = array.copy()
+    else:
+        owner = memory.root(array)
+        key = ("storage", id(owner))
+        if key not in memo:  # with the owner, so that its id stays its own
+            memo[key] = (owner, memory.content(owner).copy())
+        start = memory.offset(array) // array.itemsize
+        made._array = memory.window(
+            memo[key][1], array.dtype, array.shape, tuple(self.stride()), start
+        )
+    if node is not None:
+        set_requires_grad(made, True)
+    if self.grad is not None:
+        made.grad = copy.deepcopy(self.grad, memo)
+    return made
+
+
+def reduced(self: Tensor) -> tuple:
+    """What pickle writes: the storage, which tensors that share it write once, and the window of it."""
+    node = history(self)
+    if node is not None and not isinstance(node, Leaf):
+        raise RuntimeError(
+            "pickling a tensor that was computed under autograd is not possible; pickle tensor.detach() instead"
+        )
+    extra = {k: v for k, v in self.__dict__.items() if k not in _OWN}
+    requires_grad = node is not None
+    if self.device.type == "meta":
+        return rebuild_meta, (self.__class__, self.dtype, tuple(self.shape), requires_grad, extra)
+    window = (self.storage_offset(), tuple(self.shape), tuple(self.stride()))
+    return rebuild, (
+        self.__class__,
+        self.untyped_storage(),
+        self.dtype,
+        window,
+        requires_grad,
+        extra,
+    )
+
+
+def rebuild(
+    cls: Any, storage: Any, dtype: Any, window: tuple, requires_grad: bool, extra: dict
+) -> Tensor:
+    """The tensor that `reduced` described."""
+    start, shape, strides = window
+    made = new(cls)
+    made._array = memory.window(storage._owner, dtype.numpy, shape, strides, start)
+    return _with(made, requires_grad, extra)
+
+
+def rebuild_meta(cls: Any, dtype: Any, shape: tuple, requires_grad: bool, extra: dict) -> Tensor:
+    """A tensor on meta, which has nothing but a shape and a dtype."""
+    from .ops.creation import empty
+
+    made = new(cls)
+    made._array = empty(shape, dtype=dtype, device="meta")._array
+    return _with(made, requires_grad, extra)
+
+
+def _with(made: Tensor, requires_grad: bool, extra: dict) -> Tensor:
+    made.__dict__.update(extra)
+    if requires_grad:
+        set_requires_grad(made, True)
+    return made

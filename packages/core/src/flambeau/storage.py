@@ -375,8 +375,7 @@ class UntypedStorage(_Common):
         return f"{lines}[{_prefix()}storage.UntypedStorage(device={self._device}) of size {self.size()}]"
 
     def __reduce__(self) -> tuple:
-        raw = of_array(self._data).to_numpy(self._data)
-        return (_restored, (None, raw.tobytes(), str(self._device)))
+        return (_restored, (of_array(self._data).to_numpy(self._data), str(self._device)))
 
 
 def mapped(filename: str, shared: bool, nbytes: int) -> np.ndarray:
@@ -508,15 +507,16 @@ class TypedStorage(_Common):
         )
 
     def __reduce__(self) -> tuple:
-        raw = of_array(self._untyped._data).to_numpy(self._untyped._data)
-        return (_restored, (self.dtype, raw.tobytes(), str(self.device)))
+        return (_typed, (self._bytes, self.dtype))
 
 
-def _restored(kind: Any, raw: bytes, where: str) -> Any:
-    bytes_ = UntypedStorage._of(np.frombuffer(bytearray(raw), np.uint8).copy(), CPU)
-    if where != "cpu":
-        bytes_ = bytes_.to(device=Device(where))
-    return bytes_ if kind is None else TypedStorage(wrap_storage=bytes_, dtype=kind)
+def _restored(raw: np.ndarray, where: str) -> UntypedStorage:
+    made = UntypedStorage._of(raw if raw.flags.writeable else raw.copy(), CPU)
+    return made if where == "cpu" else made.to(device=Device(where))
+
+
+def _typed(raw: UntypedStorage, kind: Any) -> TypedStorage:
+    return TypedStorage(wrap_storage=raw, dtype=kind)
 
 
 class _Legacy(type):

@@ -79,7 +79,7 @@ def _numpy_dtype(name: str) -> np.dtype:
 
 
 def _by_name(name: str) -> dtype:
-    return next(d for d in ALL if d.name == name)
+    return next(d for d in (*ALL, *QUANTIZED) if d.name == name)
 
 
 bool_ = dtype("bool", BOOL, 1, 0, signed=False)
@@ -107,6 +107,17 @@ ALL: tuple[dtype, ...] = (
     bool_, uint8, int8, int16, int32, int64, uint16, uint32, uint64, float8_e4m3fn, float8_e5m2,
     float8_e4m3fnuz, float8_e5m2fnuz, float8_e8m0fnu, float16, bfloat16, float32, float64, complex64, complex128,
 )  # fmt: skip
+
+# Names of what quantized models ask for; `flambeau.quantization` says what is kept in memory for each.
+qint8 = dtype("qint8", INT, 1, 1)
+quint8 = dtype("quint8", INT, 1, 1, signed=False)
+qint32 = dtype("qint32", INT, 4, 3)
+quint4x2 = dtype("quint4x2", INT, 1, 1, signed=False)
+quint2x4 = dtype("quint2x4", INT, 1, 1, signed=False)
+QUANTIZED = (qint8, quint8, qint32, quint4x2, quint2x4)
+
+_ALONE = frozenset([*QUANTIZED, *(d for d in ALL if d.name.startswith("float8"))])
+_WIDE_UNSIGNED = frozenset([uint16, uint32, uint64])
 
 ALIASES = {
     "half": float16, "float": float32, "double": float64, "cfloat": complex64, "cdouble": complex128,
@@ -168,6 +179,17 @@ def promote_types(a: dtype, b: dtype) -> dtype:
     """
     if a is b:
         return a
+    if a in _ALONE or b in _ALONE:
+        raise RuntimeError(
+            f"Promotion for {a} and {b} is not supported: float8 and quantized types go with no other; "
+            "convert one of them"
+        )
+    if (a in _WIDE_UNSIGNED and b.category != FLOAT) or (
+        b in _WIDE_UNSIGNED and a.category != FLOAT
+    ):
+        raise RuntimeError(
+            f"Promotion for uint16, uint32, uint64 types is not supported, attempted to promote {a} and {b}"
+        )
     if a.category != b.category:
         high, low = (a, b) if a.category > b.category else (b, a)
         if high.category == COMPLEX and low.category == FLOAT:
@@ -175,17 +197,13 @@ def promote_types(a: dtype, b: dtype) -> dtype:
         return high
     if a.category == INT and a.is_signed != b.is_signed:
         return _mixed_signs(a, b)
-    if a.rank == b.rank:  # float16 with bfloat16, or two float8 types
-        return float32 if a.itemsize == 2 else float16
+    if a.rank == b.rank:  # float16 with bfloat16
+        return float32
     return a if a.rank > b.rank else b
 
 
 def _mixed_signs(a: dtype, b: dtype) -> dtype:
-    unsigned, signed = (b, a) if a.is_signed else (a, b)
-    if unsigned is not uint8:
-        raise RuntimeError(
-            f"Promotion for uint16, uint32, uint64 types is not supported, attempted to promote {a} and {b}"
-        )
+    signed = a if a.is_signed else b
     return int16 if signed is int8 else signed
 
 
@@ -232,5 +250,5 @@ def can_cast(from_: dtype, to: dtype) -> bool:
     if from_.category == COMPLEX and to.category != COMPLEX:
         return False
     if from_.category == FLOAT and to.category in (BOOL, INT):
-        return False
+        return to in QUANTIZED
     return not (from_.category == INT and to.category == BOOL)

@@ -17,7 +17,7 @@ from ..ops.comparison import where
 from ..ops.creation import zeros
 from ..runtime.tensor import Tensor
 
-qint8 = dtypes.dtype("qint8", dtypes.INT, 1, 1)  # names a request; what is stored is int8
+qint8 = dtypes.qint8  # names a request; what is stored is int8
 
 PIECE = 1024  # products whose sum float32 holds exactly: 1024 * 127 * 128 < 2**24
 LONGEST = 1 << 17  # products whose sum int32 holds
