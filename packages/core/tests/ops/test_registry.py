@@ -24,11 +24,15 @@ UNSAMPLED = {
     "to_device": "one device here; tested by nox -s gpu",
     "bernoulli": "random: tested against recorded numbers",
     "multinomial": "random: tested against recorded numbers",
+    "poisson": "random: tested against PyTorch, word for word",
     "dropout": "random: tested in tests/nn and against PyTorch",
     "feature_dropout": "random: tested in tests/nn and against PyTorch",
     "alpha_dropout": "random: tested in tests/nn and against PyTorch",
     "feature_alpha_dropout": "random: tested in tests/nn and against PyTorch",
     "empty_like": "its values are arbitrary",
+    "lobpcg": "starts at random: tested in tests/ops/test_linalg.py",
+    "pca_lowrank": "random projections: tested in tests/ops/test_linalg.py",
+    "svd_lowrank": "random projections: tested in tests/ops/test_linalg.py",
 }
 SAMPLED = [op for name, op in sorted(registry.items()) if name not in UNSAMPLED]
 EACH = pytest.mark.parametrize("op", SAMPLED, ids=lambda op: op.name)

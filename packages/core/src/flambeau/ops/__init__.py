@@ -33,6 +33,7 @@ from . import (
 LATE = (
     "arranging",
     "attention",
+    "contraction",
     "bessel",
     "control",
     "convolution",
@@ -136,6 +137,9 @@ LATE_METHODS = {
     """,
 }
 LATE_FUNCTIONS = {
+    "contraction": """
+        einsum
+    """,
     "zeta": "polygamma",
     "windows": "hann_window hamming_window blackman_window bartlett_window kaiser_window",
     "linalg": """

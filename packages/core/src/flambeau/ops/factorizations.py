@@ -643,7 +643,7 @@ def ormqr(
             f"{name}: batch dimensions of other to be equal to input.shape[:-2], but got {list(input3.shape[:-2])}"
         ),
     )
-    if not input2.shape[-1]:
+    if not (input.numel() and input2.numel() and input3.numel()):
         return input3.clone()
     if left:
         return _reflected(input, input2, input3, transpose)

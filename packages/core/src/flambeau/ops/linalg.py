@@ -10,6 +10,7 @@ from typing import Any
 
 from .._base.checks import check
 from .._base.dtypes import bool_
+from ..runtime.dispatch import write_out
 from ..runtime.families import composite, primitive
 from ..runtime.meta import Meta
 from ..runtime.tensor import Tensor
@@ -411,7 +412,7 @@ def _cheapest(parts: list) -> list[list[int]]:
 
 
 @composite(method=False)
-def chain_matmul(*matrices: Tensor):
+def chain_matmul(*matrices: Tensor, out: Any = None):
     """Product of several matrices, in the order that costs least; PyTorch's older `linalg.multi_dot`.
 
     >>> import flambeau
@@ -421,4 +422,5 @@ def chain_matmul(*matrices: Tensor):
     for m in matrices:
         check_matrix("chain_matmul", m)
     check(matrices, lambda: "chain_matmul(): Expected one or more matrices")
-    return matrices[0].clone() if len(matrices) == 1 else linalg_multi_dot(list(matrices))
+    made = matrices[0].clone() if len(matrices) == 1 else linalg_multi_dot(list(matrices))
+    return made if out is None else write_out(chain_matmul.op, out, made)

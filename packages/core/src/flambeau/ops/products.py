@@ -6,6 +6,7 @@ from typing import Any
 
 from .._base import dtypes
 from .._base.checks import broadcast_shapes, check, wrap_dim
+from ..runtime.dispatch import write_out
 from ..runtime.families import composite
 from ..runtime.tensor import Tensor
 from .creation import ones
@@ -96,7 +97,7 @@ def inner(input: Tensor, other: Tensor):
 
 
 @composite(method=False)
-def tensordot(a: Tensor, b: Tensor, dims: Any = 2):
+def tensordot(a: Tensor, b: Tensor, dims: Any = 2, out: Any = None):
     """Products summed over `dims`: the last of a with the first of b, or a pair of lists of dimensions.
 
     A contracted dimension of size one broadcasts.
@@ -120,10 +121,11 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2):
     columns = [d for d in range(b.ndim) if d not in right]
     above, beside = [a.shape[d] for d in rows], [b.shape[d] for d in columns]
     count = _numel(a.shape[d] for d in left)
-    return matmul(
+    made = matmul(
         a.permute([*rows, *left]).reshape(_numel(above), count),
         b.permute([*right, *columns]).reshape(count, _numel(beside)),
     ).reshape(above + beside)
+    return made if out is None else write_out(tensordot.op, out, made)
 
 
 def _contracted(a: Tensor, b: Tensor, dims: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:

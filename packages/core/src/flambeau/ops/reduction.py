@@ -463,7 +463,7 @@ def norm(
     p: float | str | None = "fro",
     dim: int | tuple[int, ...] | None = None,
     keepdim: bool = False,
-    out: None = None,
+    out: Any = None,
     dtype: dtypes.dtype | None = None,
 ):
     """Vector p-norm over all elements or over `dim`; "fro" is p = 2.
@@ -474,7 +474,12 @@ def norm(
     """
     from .norms import norm_of
 
-    return norm_of(input, p, dim, keepdim, dtype)
+    made = norm_of(input, p, dim, keepdim, dtype)
+    if out is None:
+        return made
+    from ..runtime.dispatch import write_out
+
+    return write_out(norm.op, out, made)
 
 
 @primitive(method=False)

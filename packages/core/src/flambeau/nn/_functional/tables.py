@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flambeau.ops import embedding as _embedding
-from flambeau.ops.matrix import einsum as _einsum
+from flambeau.ops.contraction import einsum as _einsum
 from flambeau.ops.precision import in_float32
 from flambeau.runtime.tensor import Tensor
 

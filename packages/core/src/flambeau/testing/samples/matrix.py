@@ -74,13 +74,3 @@ def linear(make: Make) -> Iterator[Sample]:
     yield Sample(make(2, 2, 3), make(2, 3))
     yield Sample(make(2, 3), make(3), onnx=False)
     yield Sample(make(0, 3), make(2, 3), make(2))
-
-
-def einsum(make: Make) -> Iterator[Sample]:
-    """Products, sums, a trace, an ellipsis, three operands, no arrow."""
-    yield Sample("ij,jk->ik", make(2, 3), make(3, 2))
-    yield Sample("bij,bkj->bik", make(2, 2, 3), make(2, 2, 3))
-    yield Sample("ii->", make(3, 3), onnx=False)
-    yield Sample("...i,i->...", make(2, 2, 3), make(3))
-    yield Sample("i,j,k", make(2), make(2), make(2))
-    yield Sample("ij->ji", make(2, 3))

@@ -43,6 +43,7 @@ def tensordot(make: Make) -> Iterator[Sample]:
     yield Sample(make(2, 3), make(3, 2), 1)
     yield Sample(make(2, 3), make(2, 3))
     yield Sample(make(2, 3, 2), make(2, 3), ([0, 1], [0, 1]))
+    yield Sample(make(2, 3, 2), make(1, 3), ([0, 1], [0, 1]))
 
 
 def kron(make: Make) -> Iterator[Sample]:
@@ -68,6 +69,7 @@ def cdist(make: Make) -> Iterator[Sample]:
     yield Sample(make(2, 3), make(4, 3))
     yield Sample(make(2, 2, 3), make(2, 3), 3.0)
     yield Sample(make(2, 3), make(1, 3), 1.0)
+    yield Sample(make(2, 3), make(4, 3), 2.0, "use_mm_for_euclid_dist", onnx=False)
 
 
 def dist(make: Make) -> Iterator[Sample]:
@@ -101,7 +103,19 @@ def vander(make: Make) -> Iterator[Sample]:
     yield Sample(make(2, low=0.3), 4, True)
 
 
-def sum_of_products(make: Make) -> Iterator[Sample]:
+def linalg_vecdot(make: Make) -> Iterator[Sample]:
     """Broadcast; complex."""
     yield Sample(make(2, 3), make(3))
-    yield Sample(make.complex(2, 2), make.complex(2, 2), 0, onnx=False)
+    yield Sample(make.complex(2, 2), make.complex(2, 2), dim=0, onnx=False)
+
+
+def linalg_cross(make: Make) -> Iterator[Sample]:
+    """Along either dimension, broadcast."""
+    yield Sample(make(2, 3), make(2, 3))
+    yield Sample(make(3, 2), make(3, 1), dim=0)
+
+
+def linalg_vander(make: Make) -> Iterator[Sample]:
+    """A vector, a batch."""
+    yield Sample(make(3, low=0.3), onnx=False)
+    yield Sample(make(2, 2, low=0.3), N=4, onnx=False)
