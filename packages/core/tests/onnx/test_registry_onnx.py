@@ -14,7 +14,7 @@ pytest.importorskip("onnx", reason="onnx extra not installed")
 
 # Operators that are no part of a model, and why.
 OUTSIDE = {
-    "draw": "draws numbers", "bernoulli": "draws numbers", "multinomial": "draws numbers", "dropout": "draws numbers",
+    "draw": "draws numbers", "bernoulli": "draws numbers", "multinomial": "draws numbers", "poisson": "draws numbers", "dropout": "draws numbers",
     "feature_dropout": "draws numbers", "alpha_dropout": "draws numbers", "feature_alpha_dropout": "draws numbers",
     "fill_new": "no inputs: folded into the file", "range_new": "no inputs: folded into the file",
     "copy_into": "writes memory", "write_view": "writes memory", "to_device": "one device",

@@ -28,7 +28,7 @@ NAMES = {
 }
 # Operators whose PyTorch namesake is called otherwise or is something else, and those with random or arbitrary results.
 APART = {
-    "window", "index", "convolution", "unfold_windows", "standardize", "embedding_bag", "qr", "bernoulli", "multinomial", "dropout",
+    "window", "index", "convolution", "unfold_windows", "standardize", "embedding_bag", "qr", "bernoulli", "multinomial", "poisson", "dropout",
     "feature_dropout", "alpha_dropout", "feature_alpha_dropout", "empty_like", "draw", "stft", "istft", "median", "nonzero_table",
     # as functions of nn.functional they take more arguments in between: tested in test_nn.py
     "kl_div", "binary_cross_entropy_with_logits", "nll_loss", "cross_entropy",

@@ -23,9 +23,12 @@ Geometry = tuple[Shape, Shape, int]
 
 
 def geometry(input: Tensor) -> Geometry:
-    """Where the elements of a tensor lie. One inside a transform counts as dense, at the start of its own storage."""
+    """Where the elements of a tensor lie. A row of a batch counts as dense, at the start of a storage of its own."""
     shape = tuple(input.shape)
     if input._level:
+        inner: Any = input.value  # type: ignore[attr-defined]
+        if inner.ndim == len(shape):  # with a tangent
+            return geometry(inner)
         return shape, contiguous_strides(shape), 0
     return shape, tuple(input.stride()), input.storage_offset()
 
