@@ -333,9 +333,10 @@ def _apply(cls: Any, args: tuple, kwargs: dict[str, Any]) -> tuple[Any, Function
         _inherit(ctx, below, args, out)
     if local.grad and any(e is not None for e in edges):
         out = _attach(cls, ctx, node, args, tensors, edges, out)
-    elif below is None:
+    else:
         ctx._given = ctx._to_save
-        _check_dirty(ctx, _listed(out))
+        if below is None:
+            _check_dirty(ctx, _listed(out))
     return out, ctx
 
 
@@ -467,6 +468,8 @@ def _inherit(ctx: FunctionCtx, below: FunctionCtx, args: tuple, out: Any) -> Non
     lift = below.__dict__["_lifted"]
     ctx._to_save = tuple([lift(t, args, out) for t in ctx._to_save])
     ctx._plain = tuple([lift(t, args, out) for t in ctx._plain])
+    if ctx._for_forward is not None:
+        ctx._for_forward = tuple([lift(t, args, out) for t in ctx._for_forward])
 
 
 def _lifter(values: Sequence[Any], results: Sequence[Any], otherwise: Callable) -> Callable:

@@ -196,7 +196,9 @@ class Rule:
         self.keywords = None if code.co_flags & 8 else keywords  # None: the rule takes **attrs
 
     def keep(self, node: Node, out: Any, arrays: tuple) -> None:
-        keeps = self.keeps or (self.keeps_all,) * len(arrays)
+        keeps = self.keeps
+        if len(keeps) < len(arrays):  # (a, *others)
+            keeps += (self.keeps_all,) * (len(arrays) - len(keeps))
         saved, versions = [], []
         for kind, a in zip(keeps, arrays):
             if kind == "tensor" or not isinstance(a, Tensor):
@@ -643,6 +645,8 @@ def backward(
     ready = [r for r in dict.fromkeys(roots) if not waiting[r]]
     before, local.grad = local.grad, create_graph
     outer, local.walk = local.walk, waiting
+    if inputs is not None:
+        waiting[_PARTIAL] = 0
     fast = not create_graph and not state.active
     straight = needed is None and not anomaly  # nothing to look up between one node and the next
     token = state.error_state.set(state.quiet)
@@ -715,6 +719,7 @@ def backward(
 
 
 _END: Any = "end"  # in the table of a walk: what to call when it has ended
+_PARTIAL: Any = "partial"  # there where only some leaves are asked for
 
 
 class Walk:
@@ -722,6 +727,11 @@ class Walk:
 
     def __init__(self, table: dict[Any, Any]) -> None:
         self.key, self._table = id(table), table
+
+    @property
+    def partial(self) -> bool:
+        """Whether only the gradients of some inputs are asked for."""
+        return _PARTIAL in self._table
 
     def visits(self, node: Any) -> bool:
         """Whether a node takes part."""

@@ -1,0 +1,84 @@
+"""What a second run must find as the first did: random numbers and autocast."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import flambeau
+from flambeau._base import pytree
+from flambeau.runtime import state
+from flambeau.runtime.tensor import Tensor
+
+
+class DefaultDeviceType:
+    """The kind of device whose random numbers are kept beside the CPU's: a GPU if there is one.
+
+    >>> DefaultDeviceType.set_device_type("cuda")
+    >>> DefaultDeviceType.get_device_type()
+    'cuda'
+    """
+
+    _kind: str | None = None
+
+    @staticmethod
+    def set_device_type(device: str = "cuda") -> None:
+        """Sets it."""
+        DefaultDeviceType._kind = device
+
+    @staticmethod
+    def get_device_type() -> str:
+        """What was set last."""
+        if DefaultDeviceType._kind is None:
+            return "cuda" if flambeau.cuda.is_available() else "cpu"
+        return DefaultDeviceType._kind
+
+
+def get_device_states(*args: Any) -> tuple[list[int], list[Tensor]]:
+    """(devices, states of their random numbers) of the tensors among `args` that are not on the CPU."""
+    devices = sorted(
+        {
+            x.device.index or 0
+            for x in pytree.flatten(args)[0]
+            if isinstance(x, Tensor) and x.device.type not in ("cpu", "meta")
+        }
+    )
+    return devices, [flambeau.cuda.get_rng_state(d) for d in devices]
+
+
+def set_device_states(
+    devices: list[int], states: list[Tensor], *, device_type: str | None = None
+) -> None:
+    """Puts the random numbers of devices back to `states`. With `device_type` "cpu" or "meta" there is nothing to do."""
+    if device_type in ("cpu", "meta"):
+        return
+    for d, s in zip(devices, states):
+        flambeau.cuda.set_rng_state(s, d)
+
+
+class Surroundings:
+    """The random numbers (if `random`) and autocast, as they are when this is made; `again()` brings them back."""
+
+    def __init__(self, random: bool, args: Any) -> None:
+        self._promotion = state.local.promotion
+        self._cpu = flambeau.get_rng_state() if random else None
+        self._devices: tuple[list, list] = get_device_states(*args) if random else ([], [])
+
+    @contextmanager
+    def again(self) -> Iterator[None]:
+        """As at the first run inside, and as before after it."""
+        promotion = state.set_promotion(self._promotion)
+        cpu = None if self._cpu is None else flambeau.get_rng_state()
+        devices, states = self._devices
+        before = [flambeau.cuda.get_rng_state(d) for d in devices]
+        try:
+            if self._cpu is not None:
+                flambeau.set_rng_state(self._cpu)
+                set_device_states(devices, states)
+            yield
+        finally:
+            state.set_promotion(promotion)
+            if cpu is not None:
+                flambeau.set_rng_state(cpu)
+                set_device_states(devices, before)
