@@ -8,6 +8,7 @@ Errors of raw kernels are explained by the operator's shape rule, which runs whe
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -15,10 +16,11 @@ import numpy as np
 
 from .._base import dtypes
 from . import backend as backends
-from . import overrides, state, tape
+from . import overrides, signature, state, tape
 from .memory import root
 from .meta import Meta
 from .operator import Operator, registry
+from .overlap import refuse_overlap
 from .tensor import Box, Tensor, new, wrap
 
 ndarray = np.ndarray
@@ -33,11 +35,15 @@ def call(op: Operator, args: tuple, kwargs: dict[str, Any]) -> Any:
         if made is not overrides.NOBODY:
             return made
     out = kwargs.pop("out", None)
-    arrays, attrs = op.bind(args, kwargs)
     try:
+        arrays, attrs = op.bind(args, kwargs)
+        if out is not None and op.family == "elementwise":
+            refuse_overlap(out, arrays)
         made = apply(op, arrays, attrs)
     except Stranger:
         made = overrides.NOBODY
+    except signature.BLAMED as error:
+        signature.raise_clearly(op.name, op.body, args, kwargs, error)
     if made is overrides.NOBODY:
         if out is not None:
             kwargs["out"] = out
@@ -125,8 +131,6 @@ def execute(op: Operator, arrays: tuple, attrs: dict[str, Any]) -> Any:
         np.linalg.LinAlgError,
     ) as error:
         explain(op, arrays, attrs, error)
-    except MemoryError as error:
-        raise RuntimeError(f"{op.name}: DefaultCPUAllocator: can't allocate memory: {error}") from None
     finally:
         _reset(token)
     return finish(op, made, arrays, raw, attrs)
@@ -291,7 +295,7 @@ def parts(views: tuple[Tensor, ...], name: str) -> tuple[Tensor, ...]:
 
 
 def write_out(op: Operator, out: Any, made: Any) -> Any:
-    """`made` into the tensors given as `out=`, which are resized when empty, as PyTorch does."""
+    """`made` into the tensors given as `out=`; those of another shape are resized, with a warning unless empty."""
     if isinstance(made, tuple):
         for o, m in zip(out, made):
             write_out(op, o, m)
@@ -317,13 +321,17 @@ def write_out(op: Operator, out: Any, made: Any) -> Any:
         )
     if tuple(out.shape) != tuple(made.shape):
         if out._array.size != 0:
-            raise RuntimeError(
-                f"{op.name}(): out has shape {list(out.shape)} but the result has shape {list(made.shape)}; "
-                "pass a tensor of that shape or an empty one"
+            warnings.warn(
+                f"An output with one or more elements was resized since it had shape {list(out.shape)}, which does not "
+                f"match the required output shape {list(made.shape)}. Give `out` that shape, or none: resize it to zero "
+                "elements with out.resize_(0).",
+                UserWarning,
+                stacklevel=3,
             )
         made = made if made.dtype is out.dtype else registry["to_dtype"].public(made, out.dtype)
         out._array = registry["clone"].public(made)._array
     else:
+        tape.check_writable(out)
         run(registry["copy_into"], (out, made), {})  # a call like any other: a trace must see it
     out._bump()
     return out

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from .._base.dtypes import dtype
-from . import dispatch, hot, hot_primitive, overrides
+from . import dispatch, hot, hot_primitive, overrides, signature
 from .elementwise import ElementwiseRule, give_partials, rounded_once
 from .operator import Operator, add
 from .promotion import accepting, checked, wide
@@ -198,14 +198,15 @@ def _composite(body: Callable[..., Any], **options: Any) -> Public:
     def public(*args: Any, **kwargs: Any) -> Any:
         if state.active or op.providers or (args and type(args[0]) not in plain):
             return whole(op, args, kwargs)
+        out = None
         if "out" in kwargs and "out" not in op.index:
             out = kwargs.pop("out")
-            made = body(*args, **kwargs)
-            return made if out is None else dispatch.write_out(op, out, made)
         try:
-            return body(*args, **kwargs)
-        except AttributeError:
-            op.check_tensors(args, kwargs)
-            raise
+            made = body(*args, **kwargs)
+        except signature.BLAMED as error:
+            if isinstance(error, AttributeError):
+                op.check_tensors(args, kwargs)
+            signature.raise_clearly(op.name, op.body, args, kwargs, error)
+        return made if out is None else dispatch.write_out(op, out, made)
 
     return _block(op, public)

@@ -18,7 +18,7 @@ from functools import wraps
 from typing import Any
 
 from .._base.dtypes import dtype
-from . import state
+from . import signature, state
 from .operator import registry
 from .tensor import Box, Leaf, Tensor, new
 
@@ -157,7 +157,10 @@ def overridable(function: Callable[..., Any]) -> Callable[..., Any]:
             made = intercept(call, args, kwargs)
             if made is not NOBODY:
                 return made
-        return function(*args, **kwargs)
+        try:
+            return function(*args, **kwargs)
+        except signature.BLAMED as error:
+            signature.raise_clearly(function.__name__, function, args, kwargs, error)
 
     call.__overridable__ = True  # type: ignore[attr-defined]
     return call

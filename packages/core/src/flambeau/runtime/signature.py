@@ -1,0 +1,157 @@
+"""What was wrong with the arguments of a call that failed: they are held against the annotations of its function.
+
+A call that succeeds never comes here, so that good errors cost good calls nothing. `raise_clearly` is called from the
+`except` of every public function; PyTorch checks before a call, with the same result.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+from .._base.devices import device
+from .._base.dtypes import dtype
+from .tensor import Tensor
+
+# The errors that a wrong argument ends in if nobody looks at it first.
+BLAMED = (
+    AttributeError, TypeError, ValueError, KeyError, IndexError, ZeroDivisionError, MemoryError, OverflowError,
+    AssertionError,
+)  # fmt: skip
+
+
+def raise_clearly(
+    name: str, function: Callable[..., Any], args: tuple, kwargs: dict[str, Any], error: Exception
+) -> NoReturn:
+    """Raises what `error`, in which `function(*args, **kwargs)` ended, means to the caller; itself if it says it well."""
+    text = misfit(name, function, args, kwargs)
+    if text is not None:
+        raise TypeError(text) from None
+    if isinstance(error, ZeroDivisionError):
+        raise RuntimeError(f"{name}(): ZeroDivisionError: an argument is zero by which is divided") from None  # fmt: skip
+    if isinstance(error, MemoryError):
+        raise RuntimeError(f"{name}(): DefaultCPUAllocator: can't allocate memory: {error}") from None  # fmt: skip
+    raise error
+
+
+def misfit(
+    name: str, function: Callable[..., Any], args: tuple, kwargs: dict[str, Any]
+) -> str | None:
+    """PyTorch's sentence for the first argument that is not of its kind; None if all may be right."""
+    notes = function.__annotations__
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        return None
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    given: list[tuple[int, Any, Any]] = []
+    for i, p in enumerate(positional):
+        if i < len(args):
+            loose = len(args) > len(positional) and i == len(positional) - 1
+            # x.permute(0, 1): the rest are gathered
+            given.append((i + 1, p, args[i:] if loose else args[i]))
+    by_name = {p.name: p for p in parameters}
+    given += [(0, by_name[k], v) for k, v in kwargs.items() if k in by_name]
+    for position, p, value in given:
+        note = notes.get(p.name)
+        if note is None or value is p.default:
+            continue
+        wrong = _wrong(str(note), value)
+        if wrong is not None:
+            where = f" (position {position})" if position else ""
+            return f"{name}(): argument '{p.name}'{where} must be {wrong}"
+    return None
+
+
+def _wrong(note: str, value: Any) -> str | None:
+    """How `value` fails to be what `note` says, as "int, not str"; None if it fits, or nothing can be said."""
+    kinds = _alternatives(note)
+    known = [k for k in kinds if k in _KINDS]
+    if len(known) < len(kinds):
+        return None
+    if any(_KINDS[k][1](value) for k in known):
+        return None
+    names = " or ".join(dict.fromkeys(_KINDS[k][0] for k in known if k != "None"))
+    if names.endswith("tuple of ints") and isinstance(value, (tuple, list)):
+        at = next(i for i, v in enumerate(value) if not _is_int(v))
+        return f"{names}, but found element of type {type(value[at]).__name__} at pos {at}"
+    if names == "tuple of Tensors" and isinstance(value, (tuple, list)):
+        at = next(i for i, v in enumerate(value) if not isinstance(v, Tensor))
+        return f"{names}, but found element of type {type(value[at]).__name__} at pos {at}"
+    return f"{names}, not {type(value).__name__}"
+
+
+def _alternatives(note: str) -> list[str]:
+    """`int | tuple[int, ...]` as its parts."""
+    parts, depth, start = [], 0, 0
+    for i, c in enumerate(note):
+        depth += (c == "[") - (c == "]")
+        if c == "|" and not depth:
+            parts.append(note[start:i].strip())
+            start = i + 1
+    return [*parts, note[start:].strip()]
+
+
+def _is_int(v: Any) -> bool:
+    if isinstance(v, Tensor):
+        return v.numel() == 1 and not v.is_floating_point() and not v.is_complex()
+    return hasattr(v, "__index__")
+
+
+def _is_number(v: Any) -> bool:
+    if isinstance(v, Tensor):
+        return v.numel() == 1
+    return isinstance(v, (int, float, complex)) or hasattr(v, "__float__")
+
+
+def _is_bool(v: Any) -> bool:
+    return isinstance(v, (bool, int)) or type(v).__name__ in ("bool_", "bool")
+
+
+def _ints(v: Any) -> bool:
+    if isinstance(v, (str, bytes)) or isinstance(v, Tensor):
+        return False
+    return isinstance(v, Sequence) and all(map(_is_int, v))
+
+
+def _numbers(v: Any) -> bool:
+    return isinstance(v, Sequence) and not isinstance(v, str) and all(map(_is_number, v))
+
+
+def _tensors(v: Any) -> bool:
+    return isinstance(v, Tensor) or (
+        isinstance(v, (tuple, list)) and all(isinstance(x, Tensor) for x in v)
+    )
+
+
+def _is_tensor(v: Any) -> bool:
+    return isinstance(v, Tensor) or hasattr(type(v), "__torch_function__")
+
+
+def _is_operand(v: Any) -> bool:
+    """A tensor, or a number where the operator takes one: its own check says where it does not."""
+    return _is_tensor(v) or (_is_number(v) and not isinstance(v, str)) or v is None
+
+
+# By annotation: what PyTorch calls it, and whether a value is one.
+_KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "Tensor": ("Tensor", _is_tensor),
+    "Meta": ("Tensor", _is_operand),
+    "Sequence[Tensor]": ("tuple of Tensors", _tensors),
+    "Sequence[Meta]": ("tuple of Tensors", _tensors),
+    "int": ("int", _is_int),
+    "float": ("Number", _is_number),
+    "bool": ("bool", _is_bool),
+    "str": ("str", lambda v: isinstance(v, str)),
+    "None": ("None", lambda v: v is None),
+    "tuple[int, ...]": ("tuple of ints", _ints),
+    "tuple[int, int]": ("tuple of ints", _ints),
+    "Sequence[int]": ("tuple of ints", _ints),
+    "tuple[float, ...]": ("tuple of floats", _numbers),
+    "tuple[float, float]": ("tuple of floats", _numbers),
+    "Sequence[float]": ("tuple of floats", _numbers),
+    "dtype": ("dtype", lambda v: isinstance(v, dtype) or v in (int, float, bool, complex)),
+    "dtypes.dtype": ("dtype", lambda v: isinstance(v, dtype) or v in (int, float, bool, complex)),
+    "Device": ("device", lambda v: isinstance(v, (device, str, int))),
+}
