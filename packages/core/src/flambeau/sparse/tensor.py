@@ -43,6 +43,7 @@ class SparseTensor(Composed):
 
     rules = RULES
     composites = COMPOSITES
+    advice = ", and the tensor is not made dense unasked: use to_dense() first."
     _vals: Tensor
 
     def with_values(self, values: Tensor) -> Any:

@@ -38,6 +38,7 @@ class Composed(Tensor):
     rules: dict[str, Callable[..., Any]] = {}  # of primitives, by name
     composites: dict[str, Callable[..., Any]] = {}  # of composites that are not to be opened up
     backend_name = "Composed"
+    advice = "."
     _sizes: tuple[int, ...]
 
     @property
@@ -78,7 +79,7 @@ class Composed(Tensor):
         """The error for an operator without a rule, in PyTorch's words."""
         return NotImplementedError(
             f"Could not run 'aten::{name}' with arguments from the '{self.backend_name}{self.device.type.upper()}' "
-            "backend. There is no rule for it, and the tensor is not made dense unasked."
+            f"backend. There is no rule for it{self.advice}"
         )
 
     def assign(self, target: Tensor, value: Tensor) -> None:
