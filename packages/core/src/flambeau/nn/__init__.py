@@ -8,11 +8,12 @@ from __future__ import annotations
 from . import functional, init, modules, utils
 from .modules import *  # noqa: F403
 from .modules import __all__ as _module_names
-from .parameter import Buffer, Parameter, UninitializedParameter
+from .parameter import Buffer, Parameter, UninitializedBuffer, UninitializedParameter
 
 __all__ = [
     "Buffer",
     "Parameter",
+    "UninitializedBuffer",
     "UninitializedParameter",
     "functional",
     "init",

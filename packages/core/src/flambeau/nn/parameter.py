@@ -97,7 +97,40 @@ class Buffer(Tensor, metaclass=_BufferMeta):
         return buffer
 
 
-class UninitializedParameter(Parameter):
+class UninitializedTensorMixin:
+    """What a parameter and a buffer without a shape share: becoming one with a shape, and refusing to tell it before."""
+
+    data: Any
+    cls_to_become: Any = None
+
+    def materialize(self, shape: Any, device: Any = None, dtype: Any = None) -> None:
+        """Become an ordinary one of this shape, with memory that is not initialised."""
+        with no_grad():
+            self.data = empty(
+                shape, device=device or self.data.device, dtype=dtype or self.data.dtype
+            )
+        changed: Any = self
+        changed.__class__ = self.cls_to_become
+
+    @property
+    def shape(self) -> Any:
+        raise RuntimeError(
+            "Can't access the shape of an uninitialized parameter or buffer. This error usually happens "
+            "in `load_state_dict` when trying to load an uninitialized parameter into an initialized "
+            "one. Call `forward` to initialize the parameters before accessing their attributes."
+        )
+
+    def share_memory_(self) -> Any:
+        raise RuntimeError(
+            "Can't share memory on an uninitialized parameter or buffer. Call `forward` to initialize "
+            "the parameters before calling `module.share_memory()`."
+        )
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+
+class UninitializedParameter(UninitializedTensorMixin, Parameter):
     """A parameter whose shape is learnt later, at the first call of a lazy module.
 
     >>> import flambeau
@@ -106,6 +139,8 @@ class UninitializedParameter(Parameter):
     >>> p.shape
     flambeau.Size([2, 3])
     """
+
+    cls_to_become = Parameter
 
     def __new__(
         cls, requires_grad: bool = True, device: Any = None, dtype: Any = None
@@ -116,15 +151,6 @@ class UninitializedParameter(Parameter):
     def __init__(self, requires_grad: bool = True, device: Any = None, dtype: Any = None) -> None:
         """All work is done in ``__new__``."""
 
-    def materialize(self, shape: Any, device: Any = None, dtype: Any = None) -> None:
-        """Become an ordinary Parameter of this shape, with memory that is not initialised."""
-        with no_grad():
-            self.data = empty(
-                shape, device=device or self.data.device, dtype=dtype or self.data.dtype
-            )
-        changed: Any = self
-        changed.__class__ = Parameter
-
     def __deepcopy__(self, memo: dict[Any, Any]) -> UninitializedParameter:
         if id(self) not in memo:
             memo[id(self)] = type(self)(self.requires_grad, self.data.device, self.data.dtype)
@@ -133,14 +159,53 @@ class UninitializedParameter(Parameter):
     def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
         return UninitializedParameter, (self.requires_grad,)
 
-    def __repr__(self) -> str:
-        return "<UninitializedParameter>"
+
+class UninitializedBuffer(UninitializedTensorMixin, Tensor):
+    """A buffer whose shape is learnt later, at the first call of a lazy module.
+
+    >>> import flambeau
+    >>> b = flambeau.nn.UninitializedBuffer()
+    >>> b.materialize((2,))
+    >>> b.shape
+    flambeau.Size([2])
+    """
+
+    cls_to_become = Tensor
+
+    def __new__(
+        cls,
+        requires_grad: bool = False,
+        device: Any = None,
+        dtype: Any = None,
+        persistent: bool = True,
+    ) -> UninitializedBuffer:
+        made = _over(cls, empty(0, device=device, dtype=dtype), requires_grad)
+        made.persistent = persistent
+        made._is_buffer = True
+        return made
+
+    def __init__(
+        self,
+        requires_grad: bool = False,
+        device: Any = None,
+        dtype: Any = None,
+        persistent: bool = True,
+    ) -> None:
+        """All work is done in ``__new__``."""
+
+    def __deepcopy__(self, memo: dict[Any, Any]) -> UninitializedBuffer:
+        if id(self) not in memo:
+            memo[id(self)] = type(self)(self.requires_grad, self.data.device, self.data.dtype)
+        return memo[id(self)]
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
+        return UninitializedBuffer, (self.requires_grad,)
 
 
 def is_lazy(param: Any) -> bool:
-    """Whether this is a parameter whose shape is not known yet.
+    """Whether this is a parameter or a buffer whose shape is not known yet.
 
     >>> is_lazy(Parameter())
     False
     """
-    return isinstance(param, UninitializedParameter)
+    return isinstance(param, UninitializedTensorMixin)

@@ -33,8 +33,8 @@ from . import (
 LATE = (
     "arranging",
     "attention",
-    "contraction",
     "bessel",
+    "contraction",
     "control",
     "convolution",
     "copies",

@@ -41,6 +41,8 @@ def fractional_max_pool(
     space = tuple(input.shape[-count:])
     _check(input, kernel, size, space)
     outer = tuple(input.shape[:-count])
+    if input.ndim == count + 1:
+        samples = samples[:1]
     index: Any = 0
     for k, (n, out, width) in enumerate(zip(space, size, kernel)):
         begins = _starts(samples[..., _SAMPLE[count][k]].detach(), n, out, width)

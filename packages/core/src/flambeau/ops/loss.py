@@ -399,12 +399,8 @@ def _variances(input: Tensor, var: Any) -> Tensor:
         return var
     if tuple(var.shape) == tuple(input.shape[:-1]):
         return var.unsqueeze(-1)
-    if (
-        var.ndim == input.ndim
-        and tuple(var.shape[:-1]) == tuple(input.shape[:-1])
-        and var.shape[-1] == 1
-    ):
-        return var
+    if var.ndim == input.ndim and sum(b for a, b in zip(input.shape, var.shape) if a != b) == 1:
+        return var  # of one variance for all of one dimension
     raise ValueError("var is of incorrect size")
 
 

@@ -96,13 +96,18 @@ class _BatchNorm(_NormBase):
     def _check_input_dim(self, input: Tensor) -> None:
         _check_dims(input, *self._dims)
 
-    def forward(self, input: Tensor) -> Tensor:
-        self._check_input_dim(input)
+    def _count_batch(self) -> float:
+        """One more batch seen; the share of it in the running statistics."""
         momentum = 0.0 if self.momentum is None else self.momentum
         if self.training and self.track_running_stats and self.num_batches_tracked is not None:
             self.num_batches_tracked.add_(1)
             if self.momentum is None:  # cumulative average
                 momentum = 1.0 / float(self.num_batches_tracked)
+        return momentum
+
+    def forward(self, input: Tensor) -> Tensor:
+        self._check_input_dim(input)
+        momentum = self._count_batch()
         use_running = not self.training or self.track_running_stats
         mean = self.running_mean if use_running else None
         var = self.running_var if use_running else None

@@ -183,3 +183,29 @@ class RMSNorm(Module):
 
 def _as_shape(size: Any) -> tuple[int, ...]:
     return (size,) if isinstance(size, int) else tuple(size)
+
+
+class CrossMapLRN2d(Module):
+    """Each element of (N, C, H, W) divided by a norm over the channels beside it, as many on each side.
+
+    >>> import flambeau
+    >>> flambeau.nn.CrossMapLRN2d(3)(flambeau.ones(1, 4, 2, 2)).shape
+    flambeau.Size([1, 4, 2, 2])
+    """
+
+    def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1) -> None:
+        super().__init__()
+        self.size = size
+        self.alpha = alpha
+        self.beta = beta
+        self.k = k
+
+    def forward(self, input: Tensor) -> Tensor:
+        if input.dim() != 4:
+            raise ValueError(f"CrossMapLRN2d: Expected input to be 4D, got {input.dim()}D instead.")
+        width = 2 * ((self.size + 1) // 2) - 1  # the same to both sides, also where `size` is even
+        alpha = self.alpha * width / self.size
+        return F.local_response_norm(input, width, alpha, self.beta, self.k)
+
+    def extra_repr(self) -> str:
+        return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"
