@@ -744,7 +744,7 @@ def _caster(target: dtypes.dtype) -> Callable[[Tensor], Tensor]:
 for _alias, _d in {
     "float": dtypes.float32, "double": dtypes.float64, "half": dtypes.float16, "bfloat16": dtypes.bfloat16,
     "long": dtypes.int64, "int": dtypes.int32, "short": dtypes.int16, "char": dtypes.int8, "byte": dtypes.uint8,
-    "bool": dtypes.bool_, "cfloat": dtypes.complex64, "cdouble": dtypes.complex128,
+    "bool": dtypes.bool_, "chalf": dtypes.complex32, "cfloat": dtypes.complex64, "cdouble": dtypes.complex128,
 }.items():  # fmt: skip
     setattr(Tensor, _alias, _caster(_d))
 
@@ -807,6 +807,8 @@ def item(self: Tensor) -> Any:
         for mode in state.local.modes:
             mode.leaves(self, "item()")
     value = array.item()
+    if array.dtype.names:  # complex32
+        return complex(*value)
     return value if isinstance(value, NUMBERS) else float(value)
 
 
@@ -814,6 +816,8 @@ def item(self: Tensor) -> Any:
 def tolist(self: Tensor) -> Any:
     """Nested lists of Python numbers."""
     array = self.cpu().detach()._array
+    if self.dtype is dtypes.complex32:
+        return self.detach().to(dtypes.complex64).tolist()
     if array.dtype.kind == "V" or self.dtype.name == "bfloat16":
         array = array.astype("float32")
     return array.tolist()
@@ -836,8 +840,9 @@ def numpy(self: Tensor, *, force: bool = False) -> np.ndarray:
     if state.active:
         for mode in state.local.modes:
             mode.leaves(self, "numpy()")
-    if self.dtype.name == "bfloat16":
-        raise TypeError("Got unsupported ScalarType BFloat16")
+    if self.dtype.name in ("bfloat16", "complex32"):
+        name = "BFloat16" if self.dtype.name == "bfloat16" else "ComplexHalf"
+        raise TypeError(f"Got unsupported ScalarType {name}")
     return self._array
 
 

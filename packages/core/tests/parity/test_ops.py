@@ -37,6 +37,7 @@ UNDERIVED = {
     "scatter_add": "PyTorch has no gradient for a source larger than the index", "scatter": "the same",
     "vander": "PyTorch's own fails in double precision",
     "floor_divide": "PyTorch has none",
+    "as_strided_scatter": "PyTorch's own for `input` fails its own gradcheck: it is that of the elements written over",
 }  # fmt: skip
 VIEWS = {
     "reshape", "view", "permute", "transpose", "t", "movedim", "unsqueeze", "squeeze", "expand", "flatten", "unflatten", "select",
@@ -283,9 +284,6 @@ UNARY = [
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", UNARY)
 def test_dtypes_of_results(name, dtype):
-    if (name, dtype) == ("sign", "bool"):
-        pytest.skip("NumPy has no sign of bools")
-
     def found(lib):
         x = lib.ones(2, dtype=getattr(lib, dtype))
         args = (0,) if name == "cumsum" else ()

@@ -149,7 +149,7 @@ def fmod(input, other):
     return ir.fmod(input, other)
 
 
-@elementwise(promote=NO_BOOL, onnx="Neg")
+@elementwise(promote=NO_BOOL, onnx="Neg", exact_out=True)
 def neg(input):
     """Each element with its sign changed.
 
@@ -176,7 +176,7 @@ def abs(input):
     return ir.abs(input)
 
 
-@elementwise(promote=refusing("complex"), onnx="Sign")
+@elementwise(promote=refusing("complex"), onnx="Sign", exact_out=True)
 def sign(input):
     """-1, 0 or 1 by the sign of each element.
 
@@ -243,7 +243,7 @@ def pow(input, exponent):
     return ir.pow(input, exponent)
 
 
-@elementwise(promote=refusing("complex"), onnx="Max")
+@elementwise(promote=refusing("complex"), onnx="Max", inplace=False)
 def maximum(input, other):
     """The larger of two elements; NaN if either is NaN. Ties share the gradient.
 
@@ -254,7 +254,7 @@ def maximum(input, other):
     return ir.maximum(input, other)
 
 
-@elementwise(promote=refusing("complex"), onnx="Min")
+@elementwise(promote=refusing("complex"), onnx="Min", inplace=False)
 def minimum(input, other):
     """The smaller of two elements; NaN if either is NaN. Ties share the gradient.
 

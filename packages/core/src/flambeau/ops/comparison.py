@@ -204,7 +204,7 @@ def bitwise_xor(input, other):
 bitwise_xor.no_vjp("defined on integers only")
 
 
-@elementwise(promote=SAME, accepts="bool int")
+@elementwise(promote=SAME, accepts="bool int", exact_out=True)
 def bitwise_not(input):
     """Bitwise not of integers; logical not of bools.
 
@@ -239,7 +239,7 @@ def _choices(op, arrays, attrs):
     return only(1, 2)(op, (condition, *choices), attrs)
 
 
-@elementwise(promote=_choices, onnx="Where", numbers=("input", "other"))
+@elementwise(promote=_choices, onnx="Where", numbers=("input", "other"), inplace=False)
 def where(condition, input, other):
     """Elements of `input` where `condition` holds, of `other` elsewhere; all three broadcast.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from .._base import dtypes
 from .._base.checks import broadcast_shapes, check
 from ..runtime import tape
 from ..runtime.elementwise import ElementwiseRule, sum_to
@@ -25,7 +26,13 @@ _NO_ONNX = "ONNX has no complex numbers"
 def _check_complex(message: str, x: Any) -> None:
     """Also in kernels: NumPy takes real numbers for complex ones without a word."""
     kind = x.dtype
-    check(kind.kind == "c" if hasattr(kind, "kind") else kind.is_complex, lambda: message)
+    wide = kind.kind == "c" or bool(kind.names) if hasattr(kind, "kind") else kind.is_complex
+    check(wide, lambda: message)
+
+
+def _complex_of(kind: dtypes.dtype) -> dtypes.dtype:
+    """The dtype of complex numbers whose parts are of a floating dtype."""
+    return dtypes.complex32 if kind is dtypes.float16 else kind.to_complex()
 
 
 @view_op(method=False, linear=True)
@@ -41,7 +48,7 @@ def real(input: Meta):
 
 @real.kernel
 def _(xp, x):
-    return x.real
+    return x["real"] if x.dtype.names else x.real
 
 
 @real.vjp
@@ -72,7 +79,7 @@ def imag(input: Meta):
 @imag.kernel
 def _(xp, x):
     _check_complex("imag is not implemented for tensors with non-complex dtypes.", x)
-    return x.imag
+    return x["imag"] if x.dtype.names else x.imag
 
 
 @imag.vjp
@@ -101,6 +108,10 @@ def conj_physical(input: Meta):
 
 @conj_physical.kernel
 def _(xp, x):
+    if x.dtype.names:
+        out = x.copy()
+        out["imag"] = -x["imag"]
+        return out
     return xp.conj(x) if x.dtype.kind == "c" else x.copy()
 
 
@@ -155,7 +166,7 @@ def resolve_neg(input: Tensor):
     return input
 
 
-@primitive(method=False, promote=SAME_REQUIRED, linear=True, numbers=())
+@primitive(method=False, promote=SAME_REQUIRED, linear=True, numbers=(), exact_out=True)
 def complex(real: Meta, imag: Meta):
     """Complex numbers from their real and imaginary parts.
 
@@ -169,14 +180,17 @@ def complex(real: Meta, imag: Meta):
             f"Expected both inputs to be Half, Float or Double tensors but got {real.dtype} and {imag.dtype}"
         ),
     )
-    return real.like(broadcast_shapes(real.shape, imag.shape), real.dtype.to_complex())
+    return real.like(broadcast_shapes(real.shape, imag.shape), _complex_of(real.dtype))
 
 
 @complex.kernel
 def _(xp, real, imag):
-    kind = "complex128" if real.dtype == "float64" else "complex64"
+    kind = _complex_of(dtypes.from_numpy(real.dtype)).numpy
     out = xp.empty(broadcast_shapes(real.shape, imag.shape), dtype=kind)
-    out.real, out.imag = real, imag
+    if kind.names:
+        out["real"], out["imag"] = real, imag
+    else:
+        out.real, out.imag = real, imag
     return out
 
 
@@ -224,7 +238,7 @@ def view_as_real(input: Meta):
 @view_as_real.kernel
 def _(xp, x):
     _check_complex("view_as_real is only supported for complex tensors", x)
-    return x[..., None].view(x.real.dtype)
+    return x[..., None].view("float16" if x.dtype.names else x.real.dtype)
 
 
 @view_as_real.vjp
@@ -257,12 +271,12 @@ def view_as_complex(input: Meta):
     check(
         input.shape and input.shape[-1] == 2, lambda: "Tensor must have a last dimension of size 2"
     )
-    return input.like(input.shape[:-1], input.dtype.to_complex())
+    return input.like(input.shape[:-1], _complex_of(input.dtype))
 
 
 @view_as_complex.kernel
 def _(xp, x):
-    kind = "complex128" if x.dtype == "float64" else "complex64"
+    kind = _complex_of(dtypes.from_numpy(x.dtype)).numpy
     if not x.size:
         return xp.empty(x.shape[:-1], dtype=kind)
     check(x.strides[-1] == x.itemsize, lambda: "Tensor must have a last dimension with stride 1")
@@ -282,7 +296,7 @@ def _(size, batched, x):
 view_as_complex.refuse("onnx", _NO_ONNX)
 
 
-@composite
+@composite(exact_out=True)
 def sgn(input: Tensor):
     """Each element's direction: x / |x|, and 0 for 0; for real numbers the sign.
 

@@ -53,7 +53,7 @@ def positive(input: Tensor):
     return input
 
 
-@elementwise(promote=SAME, result="bool", accepts="bool int float", inplace=False)
+@elementwise(promote=SAME, result="bool", accepts="bool int float", inplace=False, exact_out=True)
 def signbit(input):
     """Whether the sign is set: for numbers below zero, and for -0.0.
 
@@ -102,7 +102,7 @@ def rad2deg(input):
     return input * (180 / math.pi)
 
 
-@elementwise(promote=SAME, accepts="float")
+@elementwise(promote=SAME, accepts="float", exact_out=True)
 def frac(input):
     """What is left of each element without its whole part; it keeps the sign.
 
@@ -202,7 +202,7 @@ def _(out, input, other):
     return 1 / (1 + ir.exp2(other - input)), 1 / (1 + ir.exp2(input - other))
 
 
-@composite(numbers=())
+@composite(numbers=(), exact_out=True)
 def heaviside(input: Tensor, values: Tensor):
     """0 below zero, 1 above, `values` at zero.
 
@@ -221,7 +221,7 @@ def heaviside(input: Tensor, values: Tensor):
     return where(input == 0, values, (input > 0).to(input.dtype)).detach()
 
 
-@composite
+@composite(exact_out=True)
 def isposinf(input: Tensor):
     """Whether each element is positive infinity.
 
@@ -233,7 +233,7 @@ def isposinf(input: Tensor):
     return input == math.inf
 
 
-@composite
+@composite(exact_out=True)
 def isneginf(input: Tensor):
     """Whether each element is negative infinity.
 
@@ -256,7 +256,7 @@ def isreal(input: Tensor):
     return input.imag == 0 if input.dtype.is_complex else (input == input) | True
 
 
-@composite(numbers=ONE)
+@composite(numbers=ONE, exact_out=True)
 def float_power(input: Tensor | float, exponent: Tensor | float):
     """`pow` in double precision.
 
@@ -358,7 +358,7 @@ def angle(input: Tensor):
     return atan2(input.imag, input.real) if input.dtype.is_complex else angle_of_real(input)
 
 
-@composite(method=False, numbers=())
+@composite(method=False, numbers=(), exact_out=True)
 def polar(abs: Tensor, angle: Tensor):
     """Complex numbers from their sizes and angles.
 

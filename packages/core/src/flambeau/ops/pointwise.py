@@ -55,7 +55,7 @@ def _(out, input, nan, high, low):
     return (ir.where(ir.isfinite(input), 1.0, 0.0),)
 
 
-@composite
+@composite(exact_out=True)
 def nan_to_num(
     input: Tensor,
     nan: float | None = None,

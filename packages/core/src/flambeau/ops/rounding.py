@@ -20,7 +20,7 @@ def _decimals(op, arrays, attrs):
     return made
 
 
-@elementwise(promote=SAME, accepts="int float", onnx="Floor")
+@elementwise(promote=SAME, accepts="int float", onnx="Floor", exact_out=True)
 def floor(input):
     """The largest integer not above each element.
 
@@ -31,7 +31,7 @@ def floor(input):
     return ir.floor(input)
 
 
-@elementwise(promote=SAME, accepts="int float", onnx="Ceil")
+@elementwise(promote=SAME, accepts="int float", onnx="Ceil", exact_out=True)
 def ceil(input):
     """The smallest integer not below each element.
 
@@ -42,7 +42,7 @@ def ceil(input):
     return ir.ceil(input)
 
 
-@elementwise(promote=SAME, accepts="int float")
+@elementwise(promote=SAME, accepts="int float", exact_out=True)
 def trunc(input):
     """Each element without its fraction.
 
@@ -53,7 +53,7 @@ def trunc(input):
     return ir.trunc(input)
 
 
-@elementwise(promote=_decimals, accepts="int float", onnx="Round")
+@elementwise(promote=_decimals, accepts="int float", onnx="Round", exact_out=True)
 def round(input, *, decimals: int = 0):
     """Each element rounded to `decimals` places, halves to even.
 

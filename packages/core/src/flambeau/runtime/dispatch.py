@@ -208,6 +208,8 @@ def explain(op: Operator, arrays: tuple, attrs: dict[str, Any], error: Exception
         if isinstance(error, TypeError):
             given = ", ".join(dict.fromkeys(meta_of(a).dtype.name for a in arrays if a is not None))
             raise NotImplementedError(f'"{op.name}" not implemented for {given}') from None
+    if isinstance(error, TypeError) and any(getattr(a, "dtype", None) is dtypes.complex32 for a in arrays):
+        raise NotImplementedError(f'"{op.name}" not implemented for complex32') from None
     if isinstance(error, (IndexError, TypeError)):
         raise error
     given = ", ".join(str(meta_of(a)) if isinstance(a, Tensor) else repr(a) for a in arrays)
