@@ -166,16 +166,14 @@ for _op in list(registry.values()):
             setattr(Tensor, _op.name + "_", inplace(_op))
 
 
-def _late(name: str, file: str, package: str = ops.__name__) -> Callable[..., Any]:
+def _late(name: str, file: str) -> Callable[..., Any]:
     """A method whose operator is imported by its first call, and takes this one's place then. With `_`, its twin."""
 
     def call(self: Tensor, *args: Any, **kwargs: Any) -> Any:
         import importlib
 
-        found = importlib.import_module(f"{package}.{file}")
-        made = getattr(found, name, None)
-        if made is None:
-            made = inplace(getattr(found, name.removesuffix("_")).op)
+        public = getattr(importlib.import_module(f"{ops.__name__}.{file}"), name.removesuffix("_"))
+        made = inplace(public.op) if name.endswith("_") else public
         setattr(Tensor, name, made)
         return made(self, *args, **kwargs)
 
@@ -246,10 +244,6 @@ for _module, _text in {
 }.items():
     for _name in _text.split():
         setattr(Tensor, _name, _later(_name, _module))
-
-# Methods about layouts: their code is imported by the first call of one, as the operators in LATE are.
-for _name in ["to_dense", "to_sparse", "to_sparse_coo", "to_sparse_csr", "to_sparse_csc", "to_sparse_bsr", "to_sparse_bsc", "coalesce", "is_coalesced", "_coalesced_", "indices", "values", "_indices", "_values", "_nnz", "sparse_dim", "dense_dim", "_dimI", "_dimV", "crow_indices", "col_indices", "ccol_indices", "row_indices", "sparse_mask", "sparse_resize_", "sparse_resize_and_clear_", "smm", "sspaddmm"]:
-    setattr(Tensor, _name, _late(_name, "sparse.methods", __package__))
 
 NAMES = {
     "subtract": "sub", "multiply": "mul", "divide": "div", "absolute": "abs", "negative": "neg", "clip": "clamp",

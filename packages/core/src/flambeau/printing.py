@@ -146,6 +146,8 @@ def tensor_repr(tensor: Tensor, prefix: str | None = None, contents: str | None 
         from .runtime.backend import of_array
 
         array = of_array(tensor._array).to_numpy(tensor._array)
+        if kind is dtypes.complex32:
+            array = array["real"].astype("float32") + 1j * array["imag"]
         if kind.name in ("bfloat16", "float16") or kind.name.startswith("float8"):
             array = array.astype("float32")
         body = _body(array, kind, len(prefix)) if contents is None else contents

@@ -38,6 +38,7 @@ class dtype:
         found = self._numpy
         if found is None:
             found = self._numpy = _numpy_dtype(self.name)
+            _from_numpy[found] = self
         return found
 
     @property
@@ -71,6 +72,8 @@ class dtype:
 
 
 def _numpy_dtype(name: str) -> np.dtype:
+    if name == "complex32":  # kept and cast, viewed and copied; NumPy cannot reckon with it
+        return np.dtype([("real", np.float16), ("imag", np.float16)])
     if name.startswith(("bfloat16", "float8")):
         import ml_dtypes
 
@@ -100,12 +103,14 @@ float16 = dtype("float16", FLOAT, 2, 2)
 bfloat16 = dtype("bfloat16", FLOAT, 2, 2)
 float32 = dtype("float32", FLOAT, 4, 3)
 float64 = dtype("float64", FLOAT, 8, 4)
+complex32 = dtype("complex32", COMPLEX, 4, 2)
 complex64 = dtype("complex64", COMPLEX, 8, 3)
 complex128 = dtype("complex128", COMPLEX, 16, 4)
 
 ALL: tuple[dtype, ...] = (
     bool_, uint8, int8, int16, int32, int64, uint16, uint32, uint64, float8_e4m3fn, float8_e5m2,
-    float8_e4m3fnuz, float8_e5m2fnuz, float8_e8m0fnu, float16, bfloat16, float32, float64, complex64, complex128,
+    float8_e4m3fnuz, float8_e5m2fnuz, float8_e8m0fnu, float16, bfloat16, float32, float64, complex32, complex64,
+    complex128,
 )  # fmt: skip
 
 # Names of what quantized models ask for; `flambeau.quantization` says what is kept in memory for each.
@@ -120,13 +125,13 @@ _ALONE = frozenset([*QUANTIZED, *(d for d in ALL if d.name.startswith("float8"))
 _WIDE_UNSIGNED = frozenset([uint16, uint32, uint64])
 
 ALIASES = {
-    "half": float16, "float": float32, "double": float64, "cfloat": complex64, "cdouble": complex128,
+    "half": float16, "float": float32, "double": float64, "chalf": complex32, "cfloat": complex64, "cdouble": complex128,
     "short": int16, "int": int32, "long": int64,
 }  # fmt: skip
 
 _from_numpy: dict[Any, dtype] = {}
 for _d in ALL:
-    if not _d.name.startswith(("bfloat16", "float8")):
+    if not _d.name.startswith(("bfloat16", "float8", "complex32")):
         _from_numpy[_d.numpy] = _d
 del _d
 
@@ -193,6 +198,8 @@ def promote_types(a: dtype, b: dtype) -> dtype:
     if a.category != b.category:
         high, low = (a, b) if a.category > b.category else (b, a)
         if high.category == COMPLEX and low.category == FLOAT:
+            if high is complex32 and low is not float16:
+                return low.to_complex()
             return complex128 if low is float64 else high
         return high
     if a.category == INT and a.is_signed != b.is_signed:

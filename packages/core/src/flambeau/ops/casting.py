@@ -19,6 +19,18 @@ def to_dtype(input: Meta, dtype: dtypes.dtype):
 
 @to_dtype.kernel
 def _(xp, x, *, dtype):
+    if x.dtype.names:  # complex32
+        wide = xp.empty(x.shape, dtype="complex64")
+        wide.real, wide.imag = x["real"], x["imag"]
+        return (
+            wide if dtype is dtypes.complex64 else to_dtype.op.kernels[None](xp, wide, dtype=dtype)
+        )
+    if dtype is dtypes.complex32:
+        out = xp.zeros(x.shape, dtype=dtype.numpy)
+        out["real"] = x.real
+        if x.dtype.kind == "c":
+            out["imag"] = x.imag
+        return out
     if x.dtype.kind == "c" and dtype.category < dtypes.COMPLEX:
         x = x.real
     if 0 in x.strides:  # expanded: NumPy would put the repeated dimensions innermost
@@ -82,7 +94,9 @@ def _(xp, x, *, memory_format=None):
         order = order_of(x.shape, memory_format)
     if order == tuple(range(x.ndim)):
         return x.copy(order="C")
-    return x.transpose(order).copy(order="C").transpose(sorted(range(x.ndim), key=order.__getitem__))
+    return (
+        x.transpose(order).copy(order="C").transpose(sorted(range(x.ndim), key=order.__getitem__))
+    )
 
 
 @clone.vjp

@@ -60,6 +60,10 @@ def fill_new(*, shape: tuple[int, ...], value: Any, dtype: dtype, device: Device
 
 @fill_new.kernel
 def _(xp, *, shape, value, dtype, device):
+    if dtype is dtypes.complex32 and value:
+        out = xp.empty(shape, dtype=dtype.numpy)
+        out["real"], out["imag"] = value.real, value.imag
+        return out
     return xp.full(shape, value, dtype=dtype.numpy) if value else xp.zeros(shape, dtype=dtype.numpy)
 
 
@@ -252,6 +256,8 @@ def range_new(*, start: Any, step: Any, count: int, dtype: dtype, device: Device
 def _(xp, *, start, step, count, dtype, device):
     if dtype.category == dtypes.INT and isinstance(step, int):
         return (start + step * xp.arange(count)).astype(dtype.numpy)
+    if dtype is dtypes.complex32:
+        raise NotImplementedError('"arange" not implemented for complex32')
     if count == 1:  # where the step is not a number, nobody asks for it
         return xp.full((1,), start).astype(dtype.numpy)
     return (start + xp.arange(count, dtype="float64") * step).astype(dtype.numpy)
@@ -392,6 +398,8 @@ def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: b
             [3, 4]])
     """
     kind = None if dtype is None else as_dtype(dtype)
+    if kind is dtypes.complex32 and not isinstance(data, Tensor):
+        data = tensor(data, dtype=dtypes.complex64, device=device)
     if isinstance(data, Tensor):
         from .casting import convert
 

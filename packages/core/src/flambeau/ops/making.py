@@ -40,6 +40,8 @@ def logspace(start: Any, end: Any, steps: int, base: float = 10.0, *, out: Any =
     whole = kind.category == dtypes.INT
     if whole:  # PyTorch takes the ends as whole numbers, and computes powers of them in float64
         start, end = int(start), int(end)
+    elif kind.itemsize < 4:  # the ends, too, are numbers of the result's kind
+        start, end = (full((), v, dtype=kind).item() for v in (start, end))
     inner = dtypes.float64 if whole or kind.itemsize < 4 else kind
     exponents = linspace(start, end, steps, dtype=inner, device=device)
     made = full((), base, dtype=inner, device=exponents.device).pow(exponents)

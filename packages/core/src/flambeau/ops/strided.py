@@ -226,6 +226,10 @@ def as_strided_scatter(
     return where(written != 0, restride(src.to(input.dtype), target, origin, 1), input)
 
 
+for _f in (as_strided, as_strided_copy, as_strided_scatter):
+    _f.refuse("onnx", "ONNX tensors have no strides")
+
+
 def as_strided_(
     input: Tensor, size: Shape, stride: Shape, storage_offset: int | None = None
 ) -> Tensor:

@@ -32,5 +32,5 @@ def view_as_real_copy(make: Make) -> Iterator[Sample]:
 
 def view_as_complex_copy(make: Make) -> Iterator[Sample]:
     """Pairs in the last dimension."""
-    yield Sample(make(3, 2), grad=False)
-    yield Sample(make(2), grad=False)
+    yield Sample(make(3, 2, grad=False))
+    yield Sample(make(2, grad=False))
