@@ -241,6 +241,11 @@ for _module, _text in {
     "seldom": "apply_ map_ fill_diagonal_ as_strided_ module_load record_stream __setstate__",
     "ops.spectral": "stft istft",
     "nn.functional": "hardshrink prelu",
+    "sparse.methods": """
+        to_dense to_sparse to_sparse_coo to_sparse_csr to_sparse_csc to_sparse_bsr to_sparse_bsc coalesce is_coalesced
+        _coalesced_ indices values _indices _values _nnz sparse_dim dense_dim _dimI _dimV crow_indices col_indices
+        ccol_indices row_indices sparse_mask sparse_resize_ sparse_resize_and_clear_ smm sspaddmm
+    """,
 }.items():
     for _name in _text.split():
         setattr(Tensor, _name, _later(_name, _module))

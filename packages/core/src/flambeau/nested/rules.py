@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import flambeau
+from flambeau._base import formats
 from flambeau._base.checks import wrap_dim, wrap_dims
 from flambeau.ops.grouping import group_sum
 from flambeau.runtime.operator import registry
@@ -247,7 +248,7 @@ def _joined(tensors: Sequence[Any]) -> Any:
     from .functions import as_nested_tensor
 
     pieces = [p for t in tensors for p in t.unbind(0)]
-    return as_nested_tensor(pieces, layout=flambeau.jagged)
+    return as_nested_tensor(pieces, layout=formats.jagged)
 
 
 @on_jagged("stack")
@@ -306,7 +307,7 @@ def _piecewise_matmul(a: JaggedTensor, b: JaggedTensor) -> Any:
 
     if a._ragged == a.ndim - 2 and b._ragged == b.ndim - 1:
         return nested_of(made)
-    return as_nested_tensor(made, layout=flambeau.jagged)
+    return as_nested_tensor(made, layout=formats.jagged)
 
 
 def piece_by_piece(name: str, *names: str) -> Any:

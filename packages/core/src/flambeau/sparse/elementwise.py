@@ -19,16 +19,52 @@ from .tensor import (
     compress,
     coo,
     dense_of,
+    detached,
     sparse_rule,
     to_coo,
     values_of,
 )
 
-KEEP_ZERO = """
-    abs asin asinh atan atanh ceil conj_physical deg2rad erf erfinv expm1 floor frac isnan isinf isneginf isposinf
-    log1p neg positive rad2deg relu round sgn sign signbit sin sinh sqrt square tan tanh trunc nan_to_num
-    angle real imag threshold_backward
-""".split()
+KEEP_ZERO = [
+    "abs",
+    "asin",
+    "asinh",
+    "atan",
+    "atanh",
+    "ceil",
+    "conj_physical",
+    "deg2rad",
+    "erf",
+    "erfinv",
+    "expm1",
+    "floor",
+    "frac",
+    "isnan",
+    "isinf",
+    "isneginf",
+    "isposinf",
+    "log1p",
+    "neg",
+    "positive",
+    "rad2deg",
+    "relu",
+    "round",
+    "sgn",
+    "sign",
+    "signbit",
+    "sin",
+    "sinh",
+    "sqrt",
+    "square",
+    "tan",
+    "tanh",
+    "trunc",
+    "nan_to_num",
+    "angle",
+    "real",
+    "imag",
+    "threshold_backward",
+]
 LINEAR = ("neg", "positive", "conj_physical", "real", "imag")
 
 
@@ -129,7 +165,7 @@ def _add_compressed(a: CompressedTensor, b: CompressedTensor, alpha: float) -> C
 
 
 def _only(name: str, x: Any, *layouts: str) -> None:
-    if x.layout.name not in layouts or getattr(x, "batch", ()):
+    if x.layout.name not in layouts or (isinstance(x, CompressedTensor) and x.batch):
         raise RuntimeError(f"{name}: unsupported tensor layout: {x.layout}")
 
 
@@ -252,9 +288,8 @@ def _(input: Any, **options: Any) -> Any:
     if isinstance(input, CompressedTensor) and options.get("layout") in (None, input.layout):
         dtype, device = options.get("dtype"), options.get("device")
         values = flambeau.empty_like(input._vals, dtype=dtype, device=device)
-        return (
-            input.detach().with_values(values).requires_grad_(options.get("requires_grad", False))
-        )
+        made = detached(input).with_values(values)
+        return made.requires_grad_(options.get("requires_grad", False))
     return flambeau.zeros_like(input, **options)
 
 

@@ -12,7 +12,7 @@ from flambeau.ops.grouping import entries_of_product
 from flambeau.runtime.tensor import Tensor, history
 from flambeau.transforms.composed import link
 
-from .convert import title
+from .convert import title, to_dense, to_sparse
 from .elementwise import add
 from .products import addmm as _addmm
 from .products import check_inner, entries, matrix_product, sparse_dense
@@ -177,7 +177,7 @@ def sum(input: Any, dim: Any = None, dtype: Any = None) -> Any:
         raise RuntimeError(
             f"coalesce expected sparse coordinate tensor layout but got {title(input)}"
         )
-    x = input if dtype is None else input.to(dtype)
+    x: Any = input if dtype is None else input.to(dtype)
     if dim is None:
         return values_of(coalesce(x)).sum()
     return sum_over(x, wrap_dims(dim, x.ndim))
@@ -241,7 +241,7 @@ def spdiags(diagonals: Tensor, offsets: Tensor, shape: Any, layout: Any = None) 
     rows = columns - offsets.unsqueeze(1)
     inside = (rows >= 0) & (rows < height) & (columns < width)
     made = coo(flambeau.stack([rows[inside], columns[inside]]), d[inside], (height, width))
-    return made if layout is formats.sparse_coo else made.to_sparse(layout=layout)
+    return made if layout is formats.sparse_coo else to_sparse(made, layout=layout)
 
 
 def smm(input: Any, mat: Tensor) -> Any:
@@ -356,7 +356,7 @@ def as_sparse_gradcheck(gradcheck: Callable[..., bool]) -> Callable[..., bool]:
             made = [v if p is None else p.with_values(v) for p, v in zip(patterns, values)]
             out = func(*made)
             outs = out if isinstance(out, tuple) else (out,)
-            dense = tuple(o.to_dense() if isinstance(o, SparseTensor) else o for o in outs)
+            dense = tuple(to_dense(o) for o in outs)
             return dense if isinstance(out, tuple) else dense[0]
 
         return gradcheck(on_values, tuple(plain), **kwargs)
@@ -366,12 +366,13 @@ def as_sparse_gradcheck(gradcheck: Callable[..., bool]) -> Callable[..., bool]:
 
 def _full(x: Any) -> Any:
     """The same tensor with every element an entry."""
-    dense = x.detach().to_dense()
+    dense = to_dense(x.detach())
     if isinstance(x, CooTensor):
         made = sparsify(flambeau.ones_like(dense), x._idx.shape[0])
         made = made.with_values(made.values_at(dense))
     else:
-        made = flambeau.ones_like(dense).to_sparse(
+        made = to_sparse(
+            flambeau.ones_like(dense),
             layout=x.layout,
             blocksize=x.blocksize if x.layout.name in ("sparse_bsr", "sparse_bsc") else None,
         )

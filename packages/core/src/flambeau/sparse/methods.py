@@ -21,6 +21,7 @@ from .convert import (
     to_sparse_csc,
     to_sparse_csr,
 )
+from .functions import smm, sspaddmm
 from .tensor import ROWS, CompressedTensor, CooTensor, SparseTensor, values_of
 
 
@@ -112,7 +113,7 @@ def dense_dim(self: Any) -> int:
     return self.ndim
 
 
-_dimI, _dimV = sparse_dim, dense_dim
+_dimI, _dimV = sparse_dim, dense_dim  # noqa: N816  (PyTorch's names)
 
 
 def _part(name: str, rows: bool, field: str) -> Any:
@@ -201,18 +202,10 @@ def sparse_resize_and_clear_(self: Any, size: Any, sparse_dim: int, dense_dim: i
     return _write(x, x._idx.new_zeros((sparse_dim, 0)), vals, sizes)
 
 
-def smm(self: Any, mat: Tensor) -> Any:
-    """`flambeau.smm` of this sparse matrix."""
-    return flambeau.smm(self, mat)
-
-
-def sspaddmm(self: Any, mat1: Any, mat2: Any, *, beta: float = 1, alpha: float = 1) -> Any:
-    """`flambeau.sspaddmm` of this sparse matrix."""
-    return flambeau.sspaddmm(self, mat1, mat2, beta=beta, alpha=alpha)
-
-
 __all__ = [
+    "smm",
     "sparse_mask",
+    "sspaddmm",
     "to_dense",
     "to_sparse",
     "to_sparse_bsc",

@@ -34,7 +34,7 @@ def shown(x: Any) -> str:
     """The text of a sparse tensor."""
     coordinates = x.layout.name == "sparse_coo"
     if coordinates:
-        names = ("indices", "values")
+        names: tuple[str, ...] = ("indices", "values")
     else:
         names = (
             ("crow_indices", "col_indices", "values")

@@ -55,10 +55,6 @@ class SparseTensor(Composed):
         raise NotImplementedError
 
     @property
-    def is_sparse(self) -> bool:  # type: ignore[override]
-        return False
-
-    @property
     def layout(self) -> Any:  # type: ignore[override]
         raise NotImplementedError
 
@@ -90,12 +86,10 @@ class CooTensor(SparseTensor):
     _idx: Tensor
     _coalesced: bool
 
-    @property
-    def is_sparse(self) -> bool:
-        return True
+    is_sparse = True
 
     @property
-    def layout(self) -> Any:
+    def layout(self) -> Any:  # type: ignore[override]
         return formats.sparse_coo
 
     @property
@@ -180,7 +174,12 @@ class CompressedTensor(SparseTensor):
     _layout: Any
 
     @property
-    def layout(self) -> Any:
+    def is_sparse_csr(self) -> bool:  # type: ignore[override]
+        """Whether the layout is CSR."""
+        return self._layout is formats.sparse_csr
+
+    @property
+    def layout(self) -> Any:  # type: ignore[override]
         return self._layout
 
     @property

@@ -159,7 +159,7 @@ class Composed(Tensor):
 
 
 def _rebuilt(cls: type, parts: dict[str, Any], requires_grad: bool) -> Any:
-    made = new(cls)
+    made: Any = new(cls)
     made.__dict__.update(parts)
     if requires_grad:
         set_requires_grad(made, True)
