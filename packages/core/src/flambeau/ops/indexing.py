@@ -131,14 +131,26 @@ def _key(indices: Sequence[Any], positions: tuple[int, ...], ndim: int) -> tuple
 
 @index.kernel
 def _(xp, x, *indices, positions):
+    shape = _empty_result(x, indices, positions)
+    if shape is not None:
+        return xp.empty(shape, dtype=x.dtype)
     # NumPy lays the indexed dimensions in front and shows them in their places: not row by row.
-    return xp.ascontiguousarray(x[_key(indices, positions, x.ndim)])
+    made = x[_key(indices, positions, x.ndim)]
+    return xp.ascontiguousarray(made) if made.ndim else made
+
+
+def _empty_result(x: Any, indices: Sequence[Any], positions: tuple[int, ...]) -> Any:
+    """The shape of what is picked if that is nothing: an index out of range names nothing then. Else None."""
+    if x.size and builtin_all(i.size for i in indices):
+        return None
+    metas = [Meta(a.shape, dtypes.from_numpy(a.dtype)) for a in (x, *indices)]
+    made = index.op.call_body(tuple(metas), {"positions": positions})
+    return None if made.numel else made.shape
 
 
 @index.vjp
-def _(g, _out, *tensors, positions):
-    x, *indices = tensors
-    return (lambda: index_grad([g, *indices], tuple(x.shape), positions), *[None] * len(indices))
+def _(g, _out, x: Meta, *indices, positions):
+    return (lambda: index_grad([g, *indices], x.shape, positions), *[None] * len(indices))
 
 
 @index.batch
@@ -199,6 +211,8 @@ def index_grad(tensors: Sequence[Meta], shape: tuple[int, ...], positions: tuple
 @index_grad.kernel
 def _(xp, g, *indices, shape, positions):
     out = xp.zeros(shape, dtype=g.dtype)
+    if not g.size:
+        return out
     if positions == (0,) and indices[0].dtype.kind != "b":
         rows = indices[0].reshape(-1)
         return _add_rows(
@@ -227,8 +241,8 @@ def _add_rows(xp: Any, out: Any, rows: Any, g: Any) -> Any:
 
 
 @index_grad.vjp
-def _(g, _out, *tensors, shape, positions):
-    return (lambda: index([g, *tensors[1:]], positions), *[None] * (len(tensors) - 1))
+def _(g, _out, _given, *indices, shape, positions):
+    return (lambda: index([g, *indices], positions), *[None] * len(indices))
 
 
 @index_grad.batch
@@ -284,6 +298,13 @@ def index_put_at(tensors: Sequence[Meta], positions: tuple[int, ...], accumulate
 @index_put_at.kernel
 def _(xp, x, value, *indices, positions, accumulate):
     out = x.copy()
+    if _empty_result(x, indices, positions) is not None:
+        metas = [
+            Meta(a.shape, dtypes.from_numpy(a.dtype)) if hasattr(a, "shape") else a
+            for a in (x, value, *indices)
+        ]
+        index_put_at.op.call_body(tuple(metas), {"positions": positions, "accumulate": accumulate})
+        return out
     key = _key(indices, positions, x.ndim)
     if not accumulate:
         out[key] = value
@@ -313,9 +334,7 @@ def _add_at(xp: Any, out: Any, key: tuple, value: Any) -> None:
 
 
 @index_put_at.vjp
-def _(g, _out, *tensors, positions, accumulate):
-    _x, value, *indices = tensors
-
+def _(g, _out, _x, value: Meta, *indices, positions, accumulate):
     def to_input():
         if accumulate:
             return g
@@ -323,7 +342,7 @@ def _(g, _out, *tensors, positions, accumulate):
 
     def to_value():
         picked = index([g, *indices], positions)
-        return picked.sum_to_size(value.shape) if isinstance(value, Tensor) else None
+        return picked.sum_to_size(value.shape) if isinstance(value, Meta) else None
 
     return (to_input, to_value, *[None] * len(indices))
 
@@ -355,20 +374,23 @@ def split_key(input: Tensor, key: Any) -> tuple[tuple, list[Tensor], tuple[int, 
     if type(key) is list and _means_tuple(key):
         warnings.warn(_NOT_A_TUPLE, UserWarning, stacklevel=3)
         key = tuple(key)
-    parts = tuple([_entry(k) for k in (key if isinstance(key, tuple) else (key,))])
+    parts = key if isinstance(key, tuple) else (key,)
     ndim = input.ndim
     fill = ndim - builtin_sum([_dims_of(k) for k in parts])
     check(fill >= 0, lambda: f"too many indices for tensor of dimension {ndim}", IndexError)
     basic: list[Any] = []
     tensors: list[Tensor] = []
     positions: list[int] = []
-    at = d = 0  # dimension of the view that is being made, of the input
-    for k in parts:
-        if k is Ellipsis:  # a second one moves on by as much again, as in PyTorch
+    sizes: list[int] = []  # of the view's dimensions
+    d = 0  # dimension of the input
+    for part in parts:
+        if part is Ellipsis:  # a second one moves on by as much again, as in PyTorch
             n = min(fill, ndim - d)
             basic.extend([slice(None)] * n)
-            at, d = at + n, d + n
+            sizes.extend(input.shape[d : d + n])
+            d += n
             continue
+        k = _entry(part)
         n = _dims_of(k)
         check(
             d + n <= ndim,
@@ -377,28 +399,56 @@ def split_key(input: Tensor, key: Any) -> tuple[tuple, list[Tensor], tuple[int, 
             ),
             IndexError,
         )
-        if not isinstance(k, Tensor):
+        if k is None:
             basic.append(k)
-            at += not isinstance(k, int)
+            sizes.append(1)
+        elif isinstance(k, slice):
+            basic.append(k)
+            sizes.append(len(range(*k.indices(input.shape[d]))))
+        elif not isinstance(k, Tensor):
+            if not -input.shape[d] <= k < input.shape[d]:
+                raise IndexError(
+                    f"index {k} is out of bounds for dimension {d} with size {input.shape[d]}"
+                )
+            basic.append(k)
         elif k.dtype is not dtypes.bool_:
-            check_bounds(k, input.shape[d], d if not positions else at)
             basic.append(slice(None))
             tensors.append(k)
-            positions.append(at)
-            at += 1
+            positions.append(len(sizes))
+            sizes.append(input.shape[d])
         elif not n:  # a single truth value: a new dimension of which it takes one element or none
             basic.append(None)
             tensors.append(k.reshape(1).nonzero().unbind(1)[0])
-            positions.append(at)
-            at += 1
+            positions.append(len(sizes))
+            sizes.append(1)
         else:
             _check_mask(k, input, d)
             tensors.extend(k.nonzero().unbind(1))
             basic.extend([slice(None)] * n)
-            positions.extend(range(at, at + n))
-            at += n
+            positions.extend(range(len(sizes), len(sizes) + n))
+            sizes.extend(input.shape[d : d + n])
         d += n
+    sizes.extend(input.shape[d:])
+    for k in tensors:
+        if k.dtype is not dtypes.int64 and k.dtype is not dtypes.int32:
+            raise IndexError(
+                f"tensors used as indices must be long, int, byte or bool tensors, not {k.dtype}"
+            )
+    if tensors:
+        _check_places(sizes, tensors, positions)
     return tuple(basic), tensors, tuple(positions)
+
+
+def _check_places(sizes: list[int], tensors: list[Tensor], positions: list[int]) -> None:
+    """IndexError for an index out of range, where elements are picked at all."""
+    if not builtin_all(t.numel() for t in tensors):
+        return
+    rest = builtin_all(n for d, n in enumerate(sizes) if d not in positions)
+    for t, d in zip(tensors, positions):
+        if not sizes[d]:
+            raise IndexError("index is out of bounds for dimension with size 0")
+        if rest:
+            check_bounds(t, sizes[d], d)
 
 
 _NOT_A_TUPLE = (
@@ -422,8 +472,8 @@ def _means_tuple(key: list) -> bool:
 def _dims_of(k: Any) -> int:
     """How many of the input's dimensions an entry of a key takes up."""
     if isinstance(k, Tensor):
-        return k.ndim if k.dtype is dtypes.bool_ else 1
-    return 0 if k is None or k is Ellipsis else 1
+        return k.ndim if k.dtype in (dtypes.bool_, dtypes.uint8) else 1
+    return 0 if k is None or k is Ellipsis or isinstance(k, bool) else 1
 
 
 def _check_mask(mask: Tensor, input: Tensor, d: int) -> None:
@@ -484,10 +534,6 @@ def _index_tensor(k: Tensor) -> Any:
         return k.to(dtypes.bool_)
     if not k.ndim and d.category == dtypes.INT and not k._level and not state.local.modes:
         return int(k)
-    if d is not dtypes.int64 and d is not dtypes.int32:
-        raise IndexError(
-            f"tensors used as indices must be long, int, byte or bool tensors, not {d}"
-        )
     return k
 
 
@@ -526,6 +572,7 @@ def getitem(input: Tensor, key: Any) -> Tensor:
             raise IndexError(f"index {key} is out of bounds for dimension 0 with size {n}")
         return basic_index(input, (key,))
     if type(key) is slice and not input.ndim:
+        _slice(key)
         raise IndexError("slice() cannot be applied to a 0-dim tensor.")
     if (
         isinstance(key, Tensor)
@@ -557,7 +604,7 @@ def setitem(input: Tensor, key: Any, value: Any) -> None:
     while value.ndim > 0 and value.shape[0] == 1 and (tensors or value.ndim > target.ndim):
         value = value.squeeze(0)
     if value.dtype is not input.dtype:
-        if tensors and not (value.ndim == 0 and _only_masks(key)):
+        if tensors and not (value.ndim == 0 and _one_mask(key)):
             _same_dtype(input, value)
         value = value.to(input.dtype)
     if tensors:
@@ -577,8 +624,12 @@ def _number_of(input: Tensor, value: Any) -> Any:
     return value
 
 
-def _only_masks(key: Any) -> bool:
-    return isinstance(key, Tensor) and key.dtype in (dtypes.bool_, dtypes.uint8)
+def _one_mask(key: Any) -> bool:
+    """Whether a key picks by one mask and nothing else: then a single value of any dtype may be written."""
+    masks = (dtypes.bool_, dtypes.uint8)
+    parts = key if isinstance(key, tuple) else (key,)
+    picking = [k for k in parts if isinstance(k, Tensor) and (k.ndim or k.dtype in masks)]
+    return len(picking) == 1 and picking[0].dtype in masks
 
 
 def _same_dtype(input: Tensor, value: Tensor) -> None:
@@ -617,7 +668,7 @@ def index_put(input: Tensor, indices: tuple, values: Tensor, accumulate: bool = 
             )
     basic, tensors, positions = split_key(input, tuple(indices))
     if values.dtype is not input.dtype:
-        if accumulate or values.numel() != 1 or len(indices) != 1 or not _only_masks(indices[0]):
+        if accumulate or values.numel() != 1 or not _one_mask(tuple(indices)):
             _same_dtype(input, values)
         values = values.to(input.dtype)
     if builtin_all(isinstance(k, slice) for k in basic) and tensors:

@@ -489,7 +489,7 @@ def check_view(target: Tensor, node: Any, above: Any) -> None:
             "view and the inplace either both inside the no_grad block (if you don't want the inplace to be tracked) "
             "or both outside (if you want the inplace to be tracked)."
         )
-    if type(above) is Leaf:
+    if node is not None and (above is None or type(above) is Leaf):
         raise RuntimeError(
             "a view of a leaf Variable that requires grad is being used in an in-place operation."
         )
