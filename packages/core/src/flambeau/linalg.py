@@ -6,9 +6,10 @@ What they mean is in `ops/`: `linalg`, `factorizations`, `solvers`, `spectra` an
 from __future__ import annotations
 
 from ._base.errors import LinAlgError
+from .ops.factored import linalg_ldl_solve as ldl_solve
+from .ops.factored import linalg_lu_solve as lu_solve
 from .ops.factorizations import linalg_cholesky as cholesky
 from .ops.factorizations import linalg_cholesky_ex as cholesky_ex
-from .ops.factorizations import linalg_householder_product as householder_product
 from .ops.factorizations import linalg_ldl_factor as ldl_factor
 from .ops.factorizations import linalg_ldl_factor_ex as ldl_factor_ex
 from .ops.factorizations import linalg_lu as lu
@@ -27,23 +28,22 @@ from .ops.norms import linalg_vector_norm as vector_norm
 from .ops.products import linalg_cross as cross
 from .ops.products import linalg_vander as vander
 from .ops.products import linalg_vecdot as vecdot
+from .ops.rank import linalg_cond as cond
+from .ops.rank import linalg_matrix_rank as matrix_rank
+from .ops.rank import linalg_pinv as pinv
+from .ops.reflectors import linalg_householder_product as householder_product
 from .ops.solvers import linalg_inv as inv
 from .ops.solvers import linalg_inv_ex as inv_ex
-from .ops.solvers import linalg_ldl_solve as ldl_solve
 from .ops.solvers import linalg_lstsq as lstsq
-from .ops.solvers import linalg_lu_solve as lu_solve
 from .ops.solvers import linalg_solve as solve
 from .ops.solvers import linalg_solve_ex as solve_ex
 from .ops.solvers import linalg_solve_triangular as solve_triangular
 from .ops.solvers import linalg_tensorinv as tensorinv
 from .ops.solvers import linalg_tensorsolve as tensorsolve
-from .ops.spectra import linalg_cond as cond
 from .ops.spectra import linalg_eig as eig
 from .ops.spectra import linalg_eigh as eigh
 from .ops.spectra import linalg_eigvals as eigvals
 from .ops.spectra import linalg_eigvalsh as eigvalsh
-from .ops.spectra import linalg_matrix_rank as matrix_rank
-from .ops.spectra import linalg_pinv as pinv
 from .ops.spectra import linalg_svd as svd
 from .ops.spectra import linalg_svdvals as svdvals
 from .runtime.tensor import Tensor

@@ -46,6 +46,7 @@ LATE = (
     "embedding",
     "error_functions",
     "exact",
+    "factored",
     "factorizations",
     "fractional",
     "gamma",
@@ -65,7 +66,9 @@ LATE = (
     "pooling",
     "products",
     "ranges",
+    "rank",
     "recurrent",
+    "reflectors",
     "scattering",
     "selecting",
     "sliding",
@@ -127,13 +130,22 @@ LATE_METHODS = {
         det logdet matrix_exp matrix_power slogdet
     """,
     "factorizations": """
-        cholesky geqrf lu orgqr ormqr qr
+        cholesky lu qr
+    """,
+    "reflectors": """
+        geqrf orgqr ormqr
+    """,
+    "factored": """
+        cholesky_inverse cholesky_solve lu_solve
     """,
     "solvers": """
-        cholesky_inverse cholesky_solve inverse lu_solve triangular_solve
+        inverse triangular_solve
     """,
     "spectra": """
-        pinverse svd
+        svd
+    """,
+    "rank": """
+        pinverse
     """,
 }
 LATE_FUNCTIONS = {

@@ -9,30 +9,36 @@ from .._base.dtypes import int32, int64
 from ..runtime.families import composite, primitive
 from ..runtime.meta import Meta
 from ..runtime.tensor import Tensor
-from .creation import arange, tril, triu
+from .creation import arange, eye, tril, triu
 from .joining import cat
 from .matrices import (
     NO_ONNX,
     adjoint_of,
-    aligned,
     batched,
     check_floating,
     check_info,
     check_matrix,
-    check_same,
     check_square,
-    scalar_name,
     unit_like,
 )
+from .solvers import solve_lower
 
 # -- LU ---------------------------------------------------------------------------------------------------------------
 
 
+ZERO_PIVOT = (
+    "torch.linalg.lu_factor_ex: {at}U[{info},{info}] is zero and using it on lu_solve would result in a division by zero. "
+    "If you still want to perform the factorization, consider calling linalg.lu(A, pivot) or "
+    "linalg.lu_factor_ex(A, pivot)"
+)
+
+
 @primitive(method=False, outputs=("LU", "pivots", "info"))
-def lu_with_info(A: Meta, pivot: bool):
+def lu_with_info(A: Meta, pivot: bool, strict: bool):
     """(LU, pivots, info) of matrices, as LAPACK's getrf: A = P @ L @ U, L and U in one matrix, L's ones left out.
 
-    Row i was swapped with row pivots[i] - 1, in this order. info is 0, or the place of the first zero pivot.
+    Row i was swapped with row pivots[i] - 1, in this order. info is 0, or the place of the first zero pivot: with `strict` an
+    error.
     """
     _check_lu(A)
     k = min(A.shape[-2:])
@@ -45,19 +51,20 @@ def _check_lu(x: Any) -> None:
 
 
 @lu_with_info.kernel
-def _(xp, a, *, pivot):
+def _(xp, a, *, pivot, strict):
     _check_lu(a)
-    return xp.lapack.lu(a, pivot)
+    made = xp.lapack.lu(a, pivot)
+    if strict:
+        check_info(made[2], ZERO_PIVOT, RuntimeError)
+    return made
 
 
 @lu_with_info.vjp
-def _(g, out, a: Meta, *, pivot):
+def _(g, out, a: Meta):
     """With A = P L U and F = tril(L^H gL, -1) + triu(gU U^H): the gradient is P L^-H F U^-H.
 
     Of wide and tall matrices the part beside or below the square one is solved for first.
     """
-    from .solvers import solve_lower
-
     (packed, pivots, _info), g = out, g[0]
     m, n = a.shape[-2:]
     k = min(m, n)
@@ -129,10 +136,10 @@ def permuted(x: Tensor, pivots: Tensor, back: bool) -> Tensor:
     return x.expand(shape).gather(-2, order.expand(shape))
 
 
-def _factored(A: Tensor, pivot: bool) -> Any:
+def _factored(A: Tensor, pivot: bool, strict: bool = False) -> Any:
     if not pivot and A.device.type == "cpu":
         fail("linalg.lu_factor: LU without pivoting is not implemented on the CPU")
-    return lu_with_info(A, pivot)
+    return lu_with_info(A, pivot, strict)
 
 
 @composite(method=False, outputs=("LU", "pivots", "info"))
@@ -143,24 +150,7 @@ def linalg_lu_factor_ex(A: Tensor, *, pivot: bool = True, check_errors: bool = F
     >>> flambeau.linalg.lu_factor_ex(flambeau.zeros(2, 2)).info
     tensor(1, dtype=torch.int32)
     """
-    made = _factored(A, pivot)
-    if check_errors:
-        _check_factored(made[2], "torch.linalg.lu_factor_ex")
-    return linalg_lu_factor_ex.op.tags["named"](*made)
-
-
-def _check_factored(info: Tensor, caller: str) -> None:
-    if info.device.type == "meta" or not bool(info.any()):
-        return
-    flat = info.reshape(-1)
-    first = int((flat != 0).to(int64).argmax())
-    at = f"(Batch element {first}): " if info.ndim else ""
-    place = int(flat[first])
-    raise RuntimeError(
-        f"{caller}: {at}U[{place},{place}] is zero and using it on lu_solve would result in a division by zero. "
-        "If you still want to perform the factorization, consider calling linalg.lu(A, pivot) or "
-        "linalg.lu_factor_ex(A, pivot)"
-    )
+    return linalg_lu_factor_ex.op.tags["named"](*_factored(A, pivot, check_errors))
 
 
 @composite(method=False, outputs=("LU", "pivots"))
@@ -171,8 +161,7 @@ def linalg_lu_factor(A: Tensor, *, pivot: bool = True) -> Any:
     >>> flambeau.linalg.lu_factor(flambeau.tensor([[1.0, 2.0], [2.0, 2.0]])).pivots
     tensor([2, 2], dtype=torch.int32)
     """
-    made = _factored(A, pivot)
-    _check_factored(made[2], "torch.linalg.lu_factor_ex")
+    made = _factored(A, pivot, True)
     return linalg_lu_factor.op.tags["named"](made[0], made[1])
 
 
@@ -201,7 +190,7 @@ def lu_unpack(
     P = L = U = LU_data.new_zeros((0,))
     if unpack_data:
         low = LU_data[..., :, :k]
-        L = tril(low, -1) + _tall_unit(low, m, k)
+        L = tril(low, -1) + tall_unit(low, m, k)
         U = triu(LU_data[..., :k, :])
     if unpack_pivots:
         order = rows_of_pivots(LU_pivots, m, False)
@@ -210,9 +199,8 @@ def lu_unpack(
     return lu_unpack.op.tags["named"](P, L, U)
 
 
-def _tall_unit(x: Tensor, m: int, n: int) -> Tensor:
-    from .creation import eye
-
+def tall_unit(x: Tensor, m: int, n: int) -> Tensor:
+    """The m x n matrix with ones on its diagonal, of x's dtype and device."""
     return eye(m, n, dtype=x.dtype, device=x.device)
 
 
@@ -283,8 +271,6 @@ def _(g, out, _a, *, upper):
 
     PyTorch keeps the imaginary part of F's diagonal, which no Hermitian change of A feels; so it is kept here.
     """
-    from .solvers import solve_lower
-
     low, to_low = (adjoint_of(out[0]), adjoint_of(g[0])) if upper else (out[0], g[0])
     inner = tril(adjoint_of(low) @ tril(to_low))
     both = (inner + adjoint_of(tril(inner, -1))) * 0.5
@@ -341,16 +327,25 @@ def _check_ldl(x: Any) -> None:
 
 
 @primitive(method=False, outputs=("LD", "pivots", "info"))
-def ldl_with_info(A: Meta, hermitian: bool):
-    """(LD, pivots, info) of symmetric (Hermitian) matrices, as LAPACK's sytrf (hetrf) of the lower triangle."""
+def ldl_with_info(A: Meta, hermitian: bool, strict: bool):
+    """(LD, pivots, info) of symmetric (Hermitian) matrices, as LAPACK's sytrf (hetrf) of the lower triangle.
+
+    info is 0, or the place of a zero block: with `strict` an error.
+    """
     _check_ldl(A)
     return A, A.like(A.shape[:-1], int32), A.like(A.shape[:-2], int32)
 
 
 @ldl_with_info.kernel
-def _(xp, a, *, hermitian):
+def _(xp, a, *, hermitian, strict):
     _check_ldl(a)
     factors, pivots, info = xp.lapack.ldl(a, hermitian)
+    if strict:
+        check_info(
+            info,
+            "torch.linalg.ldl_factor_ex: {at}D[{info},{info}] is zero, so that ldl_solve would divide by zero: "
+            "the matrix is singular",
+        )
     return xp.tril(factors), pivots, info
 
 
@@ -360,29 +355,14 @@ ldl_with_info.refuse("onnx", NO_ONNX)
 
 
 @composite(method=False, outputs=("LD", "pivots", "info"))
-def linalg_ldl_factor_ex(
-    A: Tensor, *, hermitian: bool = False, check_errors: bool = False
-) -> Any:
+def linalg_ldl_factor_ex(A: Tensor, *, hermitian: bool = False, check_errors: bool = False) -> Any:
     """(LD, pivots, info) for `ldl_solve`: as `ldl_factor`, with the place of a zero block or 0 instead of an error.
 
     >>> import flambeau
     >>> flambeau.linalg.ldl_factor_ex(flambeau.zeros(2, 2)).info
     tensor(1, dtype=torch.int32)
     """
-    made = ldl_with_info(A, hermitian)
-    if check_errors:
-        _check_ldl_info(made[2], "torch.linalg.ldl_factor_ex")
-    return linalg_ldl_factor_ex.op.tags["named"](*made)
-
-
-def _check_ldl_info(info: Tensor, caller: str) -> None:
-    from .._base.errors import LinAlgError
-
-    if info.device.type != "meta" and bool(info.any()):
-        place = int(info.reshape(-1)[int((info.reshape(-1) != 0).to(int64).argmax())])
-        raise LinAlgError(
-            f"{caller}: D[{place},{place}] is zero, so that ldl_solve would divide by zero; the matrix is singular"
-        )
+    return linalg_ldl_factor_ex.op.tags["named"](*ldl_with_info(A, hermitian, check_errors))
 
 
 @composite(method=False, outputs=("LD", "pivots"))
@@ -396,8 +376,7 @@ def linalg_ldl_factor(A: Tensor, *, hermitian: bool = False) -> Any:
     tensor([[4.0000, 0.0000],
             [0.5000, 4.0000]])
     """
-    made = ldl_with_info(A, hermitian)
-    _check_ldl_info(made[2], "torch.linalg.ldl_factor")
+    made = ldl_with_info(A, hermitian, True)
     return linalg_ldl_factor.op.tags["named"](made[0], made[1])
 
 
@@ -450,8 +429,6 @@ def _(g, out, a: Meta, *, mode):
 
     Of wide matrices that is the square part; the columns beside it are Q @ R2, and their gradient is Q @ gR2.
     """
-    from .solvers import solve_lower
-
     check(
         mode != "r",
         lambda: (
@@ -494,157 +471,3 @@ def qr(input: Tensor, some: bool = True) -> Any:
             [0., 2.]])
     """
     return qr.op.tags["named"](*linalg_qr(input, "reduced" if some else "complete"))
-
-
-# -- reflectors -------------------------------------------------------------------------------------------------------
-
-
-@primitive(outputs=("a", "tau"))
-def geqrf(input: Meta):
-    """(a, tau) as LAPACK's: R in a's upper triangle, below it and in tau the reflectors that `householder_product` reads.
-
-    It has no gradient, as in PyTorch; `linalg.qr` has one.
-
-    >>> import flambeau
-    >>> flambeau.geqrf(flambeau.tensor([[3.0], [4.0]])).a
-    tensor([[-5.0000],
-            [ 0.5000]])
-    """
-    _check_geqrf(input)
-    return input, input.like((*input.shape[:-2], min(input.shape[-2:])))
-
-
-def _check_geqrf(x: Any) -> None:
-    check_matrix("torch.geqrf", x, "input")
-    check_floating("torch.geqrf", x, "geqrf_cpu")
-
-
-@geqrf.kernel
-def _(xp, a):
-    _check_geqrf(a)
-    if not a.size:
-        return a.copy(), xp.zeros((*a.shape[:-2], min(a.shape[-2:])), dtype=a.dtype)
-    turned, tau = xp.linalg.qr(a, mode="raw")
-    return xp.swapaxes(turned, -1, -2), tau
-
-
-geqrf.no_vjp("the derivative for 'geqrf' is not implemented, in PyTorch neither; linalg.qr has one")
-batched(geqrf)
-geqrf.refuse("onnx", NO_ONNX)
-
-
-def _reflected(a: Tensor, tau: Tensor, other: Tensor, adjoint: bool) -> Tensor:
-    """Q @ other, or Q.mH @ other: Q is the product of the reflectors I - tau[i] v v^H, v the i-th column of `a` below a one.
-
-    Q is I - V T V^H with T = (I + D S)^-1 D, where D = diag(tau) and S = triu(V^H V, 1) (Schreiber and Van Loan's compact
-    form, 1989, without its division by tau): three products and a triangular solve, whatever k is.
-    """
-    from .solvers import solve_lower
-
-    k = tau.shape[-1]
-    v = tril(a[..., :, :k], -1) + _tall_unit(a, a.shape[-2], k)
-    back = adjoint_of(v)
-    scale = tau.unsqueeze(-1)
-    mixing = scale * triu(back @ v, 1)  # I + D S without its ones, which the solver supplies
-    along = back @ other
-    if adjoint:
-        scale = scale.conj() if scale.is_complex() else scale
-        return other - v @ (scale * solve_lower(adjoint_of(mixing), along, False, True))
-    return other - v @ solve_lower(mixing, scale * along, True, True)
-
-
-def _check_reflectors(name: str, a: Tensor, tau: Tensor) -> None:
-    check(a.ndim >= 2, lambda: f"{name}: input must have at least 2 dimensions.")
-    check_floating(name, a, "householder_product_cpu")
-    check(
-        a.ndim - tau.ndim == 1 and tuple(a.shape[:-2]) == tuple(tau.shape[:-1]),
-        lambda: (
-            f"{name}: Expected tau to have one dimension less than input and equal batches, but got input of shape "
-            f"{list(a.shape)} and tau of shape {list(tau.shape)}"
-        ),
-    )
-    check(
-        tau.dtype is a.dtype,
-        lambda: (
-            f"{name}: tau dtype {scalar_name(tau)} does not match input dtype {scalar_name(a)}"
-        ),
-    )
-
-
-@composite(method=False)
-def linalg_householder_product(A: Tensor, tau: Tensor):
-    """The first n columns of the product of k reflectors I - tau[i] v v^H, v a column of A (m, n) below a one: Q of geqrf.
-
-    >>> import flambeau
-    >>> flambeau.linalg.householder_product(*flambeau.geqrf(flambeau.tensor([[3.0], [4.0]])))
-    tensor([[-0.6000],
-            [-0.8000]])
-    """
-    name = "torch.linalg.householder_product"
-    check(A.ndim >= 2, lambda: f"{name}: input must have at least 2 dimensions.")
-    m, n = A.shape[-2:]
-    check(
-        m >= n,
-        lambda: f"{name}: input.shape[-2] must be greater than or equal to input.shape[-1]",
-    )
-    check(
-        n >= tau.shape[-1],
-        lambda: f"{name}: input.shape[-1] must be greater than or equal to tau.shape[-1]",
-    )
-    _check_reflectors(name, A, tau)
-    return _reflected(A, tau, _tall_unit(A, m, n).expand(*A.shape[:-2], m, n), False)
-
-
-@composite
-def orgqr(input: Tensor, input2: Tensor):
-    """The Q of `geqrf`; as `linalg.householder_product`.
-
-    >>> import flambeau
-    >>> flambeau.orgqr(*flambeau.geqrf(flambeau.tensor([[3.0], [4.0]])))
-    tensor([[-0.6000],
-            [-0.8000]])
-    """
-    return linalg_householder_product(input, input2)
-
-
-@composite
-def ormqr(
-    input: Tensor, input2: Tensor, input3: Tensor, left: bool = True, transpose: bool = False
-):
-    """Q @ input3 (input3 @ Q unless `left`), Q or its adjoint if `transpose`, for the Q of (input, input2) from `geqrf`.
-
-    >>> import flambeau
-    >>> a, tau = flambeau.geqrf(flambeau.tensor([[3.0], [4.0]]))
-    >>> flambeau.ormqr(a, tau, flambeau.tensor([[3.0], [4.0]]), transpose=True)
-    tensor([[-5.],
-            [ 0.]])
-    """
-    name = "torch.ormqr"
-    _check_reflectors(name, input, input2)
-    check_same(name, input, input3, "input", "other")
-    check(input3.ndim >= 2, lambda: f"{name}: other must have at least 2 dimensions.")
-    side = -2 if left else -1
-    rows = input3.shape[side]
-    check(
-        rows >= input2.shape[-1],
-        lambda: f"{name}: other.shape[{side}] must be greater than or equal to tau.shape[-1]",
-    )
-    check(
-        rows == input.shape[-2],
-        lambda: f"{name}: other.shape[{side}] must be equal to input.shape[-2]",
-    )
-    check(
-        input2.shape[-1] <= input.shape[-1],
-        lambda: f"{name}: tau.shape[-1] must be equal to min(other.shape[{side}], input.shape[-1])",
-    )
-    check(
-        tuple(input.shape[:-2]) == tuple(input3.shape[:-2]),
-        lambda: (
-            f"{name}: batch dimensions of other to be equal to input.shape[:-2], but got {list(input3.shape[:-2])}"
-        ),
-    )
-    if not (input.numel() and input2.numel() and input3.numel()):
-        return input3.clone()
-    if left:
-        return _reflected(input, input2, input3, transpose)
-    return adjoint_of(_reflected(input, input2, adjoint_of(input3), not transpose))

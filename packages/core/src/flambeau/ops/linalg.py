@@ -10,12 +10,14 @@ from typing import Any
 
 from .._base.checks import check
 from .._base.dtypes import bool_
+from .._base.limits import finfo
 from ..runtime.dispatch import write_out
 from ..runtime.families import composite, primitive
 from ..runtime.meta import Meta
 from ..runtime.tensor import Tensor
 from .creation import eye
 from .exponential import log
+from .joining import cat
 from .matrices import (
     NO_ONNX,
     adjoint_of,
@@ -103,7 +105,7 @@ def _cofactors_of_singular(xp: Any, a: Any) -> Any:
 @cofactors.vjp
 def _(g, out, a):
     """With C = det(A) A^-T: sum(conj(C) g) A^-H - A^-H g^T conj(C). Of singular matrices the inverse is taken a little beside."""
-    inverted, info = inv_with_info(_regular(a), "linalg.det", False)
+    inverted = inv_with_info(_regular(a), "linalg.det", False)[0]
     back = inverted.mT.conj()
     inner = (out.conj() * g).sum((-2, -1), True)
     return back * inner - back @ g.mT @ out.conj()
@@ -111,8 +113,6 @@ def _(g, out, a):
 
 def _regular(a: Tensor) -> Tensor:
     """Singular matrices moved by a hundred roundings; others as they are."""
-    from .._base.limits import finfo
-
     singular = (inv_with_info(a.detach(), "linalg.det", False)[1] != 0).to(a.dtype)
     size = a.detach().abs().amax((-2, -1)).to(a.dtype) + finfo(a.dtype).tiny
     shift = (singular * size * (100 * finfo(a.dtype).eps)).unsqueeze(-1).unsqueeze(-1)
@@ -267,7 +267,9 @@ def _check_exp(x: Any) -> None:
     kind = scalar_name(x)
     check(
         kind in ("Half", "BFloat16", "Float", "Double") or kind.startswith("Complex"),
-        lambda: f"linalg.matrix_exp: Expected a floating point or complex tensor as input. Got {kind}",
+        lambda: (
+            f"linalg.matrix_exp: Expected a floating point or complex tensor as input. Got {kind}"
+        ),
     )
 
 
@@ -318,8 +320,6 @@ def _(xp, a):
 @matrix_exp.vjp
 def _(g, _out, a):
     """exp of [[A^H, G], [0, A^H]] has the gradient in its upper right corner (Najfeld and Havel, 1995)."""
-    from .joining import cat
-
     n = a.shape[-1]
     back = adjoint_of(a)
     rows = [cat([back, g], -1), cat([back * 0, back], -1)]

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from .._base.checks import check
+from .._base.limits import finfo
 from ..runtime import state
 from ..runtime.families import composite
 from ..runtime.tensor import Tensor
-from .factorizations import linalg_qr
+from .factorizations import linalg_cholesky, linalg_qr
 from .joining import cat
 from .matrices import adjoint_of, check_floating, check_matrix, check_square
 from .matrix import matmul
@@ -85,9 +86,7 @@ def pca_lowrank(
         q = min(6, m, n)
     check(
         0 <= q <= min(m, n),
-        lambda: (
-            f"q(={q}) must be non-negative integer and not greater than min(m, n)={min(m, n)}"
-        ),
+        lambda: f"q(={q}) must be non-negative integer and not greater than min(m, n)={min(m, n)}",
         ValueError,
     )
     check(niter >= 0, lambda: f"niter(={niter}) must be non-negative integer", ValueError)
@@ -101,7 +100,9 @@ def pca_lowrank(
 class Iteration:
     """What `lobpcg` shows its tracker at each step: the eigenvalues E, vectors X and residuals R so far, and counts."""
 
-    def __init__(self, E: Tensor, X: Tensor, R: Tensor, step: int, errors: Tensor, tol: float) -> None:
+    def __init__(
+        self, E: Tensor, X: Tensor, R: Tensor, step: int, errors: Tensor, tol: float
+    ) -> None:
         self.E, self.X, self.R = E, X, R
         self.ivars = {"istep": step, "converged_count": int((errors < tol).sum().min())}
         self.fvars: dict[str, float] = {"tol": tol}
@@ -159,12 +160,8 @@ def lobpcg(
     n = (k if n is None else n) if X is None else X.shape[-1]
     start = randn(*A.shape[:-2], size, n, dtype=A.dtype, device=A.device) if X is None else X
     if tol is None:
-        from .._base.limits import finfo
-
         tol = finfo(A.dtype).eps ** 0.5
-    return _iterate(
-        A, B, start, iK, 1000 if niter is None else niter, tol, largest, tracker, k
-    )
+    return _iterate(A, B, start, iK, 1000 if niter is None else niter, tol, largest, tracker, k)
 
 
 def _dense_pairs(A: Tensor, B: Tensor | None, k: int, largest: bool) -> tuple[Tensor, Tensor]:
@@ -172,8 +169,6 @@ def _dense_pairs(A: Tensor, B: Tensor | None, k: int, largest: bool) -> tuple[Te
     if B is None:
         values, vectors = linalg_eigh(A)
     else:
-        from .factorizations import linalg_cholesky
-
         low = linalg_cholesky(B)
         half = solve_lower(low, A, False, False)
         values, vectors = linalg_eigh(solve_lower(low, adjoint_of(half), False, False))

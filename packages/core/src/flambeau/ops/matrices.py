@@ -67,16 +67,19 @@ def check_same(name: str, a: Any, b: Any, first: str = "A", second: str = "B") -
     )
 
 
-def check_info(info: Any, text: str) -> None:
-    """LinAlgError for the first matrix whose `info` is not zero; `text` has {at} for its place in the batch, {info} for it."""
+def check_info(info: Any, text: str, error: type[Exception] = LinAlgError) -> None:
+    """LinAlgError (or `error`) for the first matrix whose `info` is not zero; `text` has {at} for its place in the batch, {info} for it."""
     if not info.any():
         return
     if not info.ndim:
-        raise LinAlgError(text.format(at="", info=int(info)))
+        raise error(text.format(at="", info=int(info)))
     first = int((info.reshape(-1) != 0).argmax())
-    raise LinAlgError(
-        text.format(at=f"(Batch element {first}): ", info=int(info.reshape(-1)[first]))
-    )
+    raise error(text.format(at=f"(Batch element {first}): ", info=int(info.reshape(-1)[first])))
+
+
+def has_values(x: Tensor) -> bool:
+    """Whether one may look at the elements: not under vmap or forward mode, nor on the meta device."""
+    return "_array" in x.__dict__ and x.device.type != "meta"
 
 
 def adjoint_of(x: Tensor) -> Tensor:

@@ -194,8 +194,10 @@ def linalg_matrix_norm(
     first, second = (a, b) if abs(ord) == 1 else (b, a)
     sizes = sum(A.abs(), first, True)
     # Of no columns the largest sum is zero; the smallest does not exist, which amin says.
-    out = amax(sizes, second, True) if ord > 0 and A.shape[second] else (
-        sum(sizes, second, True) if ord > 0 else amin(sizes, second, True)
+    out = (
+        amax(sizes, second, True)
+        if ord > 0 and A.shape[second]
+        else (sum(sizes, second, True) if ord > 0 else amin(sizes, second, True))
     )
     return out if keepdim else _without(out, a, b)
 

@@ -11,6 +11,7 @@ from ..runtime.families import composite
 from ..runtime.tensor import Tensor
 from .creation import ones
 from .joining import cat, stack
+from .matrices import has_values
 from .matrix import bmm, dot, matmul, mixed, mv, outer
 from .norms import vector_norm
 from .reduction import mean, sum
@@ -340,9 +341,7 @@ def cov(
             f"cov(): expected input to have two or fewer dimensions but got an input with {input.ndim} dimensions"
         ),
     )
-    check(
-        input.dtype is not dtypes.bool_, lambda: "cov(): bool dtype is not supported for input"
-    )
+    check(input.dtype is not dtypes.bool_, lambda: "cov(): bool dtype is not supported for input")
     kind = input.dtype if input.dtype.category >= dtypes.FLOAT else dtypes.get_default_dtype()
     x = input.reshape(1, -1) if input.ndim < 2 else input
     x = x.float() if kind.itemsize == 2 else x.to(kind)
@@ -359,7 +358,7 @@ def cov(
     else:
         total = w.sum()
         check(
-            bool(total != 0),
+            not has_values(total) or bool(total != 0),
             lambda: "cov(): weights sum to zero, can't be normalized",
         )
         centred = x - (x * w).sum(1, True) / total
@@ -399,7 +398,8 @@ def _check_weights(name: str, w: Tensor, count: int, kind: str, category: int) -
         ),
     )
     check(
-        not w.numel() or bool(w.min() >= 0), lambda: f"cov(): {name} cannot be negative"
+        not (has_values(w) and w.numel()) or bool(w.min() >= 0),
+        lambda: f"cov(): {name} cannot be negative",
     )
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from .._base.checks import broadcast_shapes, check
+from .._base.dtypes import int32, int64
+from .._base.limits import finfo
 from ..runtime.families import composite, primitive
 from ..runtime.meta import Meta
 from ..runtime.promotion import SAME
 from ..runtime.tensor import Tensor
 from .creation import tril, triu
-from .factorizations import permuted
 from .matrices import (
-    NO_ONNX,
     adjoint_of,
     aligned,
     batched,
@@ -42,8 +42,6 @@ def inv_with_info(A: Meta, caller: str, strict: bool):
 
     With `strict` a singular matrix is an error, in the name of `caller`.
     """
-    from .._base.dtypes import int32
-
     _check_inverse(caller, A)
     return A, A.like(A.shape[:-2], int32)
 
@@ -105,7 +103,8 @@ def inverse(input: Tensor):
 # -- square systems ---------------------------------------------------------------------------------------------------
 
 
-def _check_system(name: str, A: Any, B: Any, left: bool = True) -> None:
+def check_system(name: str, A: Any, B: Any, left: bool = True) -> None:
+    """Refuses B whose size does not fit square A, in the equation A X = B or X A = B."""
     check_square(name, A)
     check_matrix(name, B, "B")
     check(
@@ -123,8 +122,6 @@ def solve_with_info(A: Meta, B: Meta, caller: str, strict: bool):
 
     info is 0, or the place of the zero pivot that shows a matrix to be singular: an error of `caller` if `strict`.
     """
-    from .._base.dtypes import int32
-
     _check_solve(caller, A, B)
     outer = broadcast_shapes(A.shape[:-2], B.shape[:-2])
     return B.like((*outer, *B.shape[-2:])), A.like(A.shape[:-2], int32)
@@ -134,7 +131,7 @@ def _check_solve(caller: str, a: Any, b: Any) -> None:
     check_square(caller, a)
     check_floating(caller, a)
     check_same(caller, a, b)
-    _check_system(caller, a, b)
+    check_system(caller, a, b)
 
 
 @solve_with_info.kernel
@@ -181,12 +178,14 @@ def _solve(A: Tensor, B: Tensor, left: bool, name: str, strict: bool) -> tuple[T
     if _is_vector(A, B):
         check(
             left,
-            lambda: f"{name}: Vector broadcasting of the left hand side is not supported for left=False."
-            " In this case linalg.solve is equivalent to B / A.squeeze(-1)",
+            lambda: (
+                f"{name}: Vector broadcasting of the left hand side is not supported for left=False."
+                " In this case linalg.solve is equivalent to B / A.squeeze(-1)"
+            ),
         )
         made, info = solve_with_info(A, B.unsqueeze(-1), name, strict)
         return made.squeeze(-1), info
-    _check_system(name, A, B, left)
+    check_system(name, A, B, left)
     if left:
         made, info = solve_with_info(A, B, name, strict)
         return made, info
@@ -206,9 +205,7 @@ def linalg_solve(A: Tensor, B: Tensor, *, left: bool = True):
 
 
 @composite(method=False, outputs=("result", "info"))
-def linalg_solve_ex(
-    A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = False
-) -> Any:
+def linalg_solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = False) -> Any:
     """(X, info) with A @ X = B: info is 0, or the place of a singular matrix's zero pivot.
 
     >>> import flambeau
@@ -222,7 +219,7 @@ def linalg_solve_ex(
 
 
 def _check_triangular(a: Any, b: Any) -> None:
-    _check_system("linalg.solve_triangular", a, b)
+    check_system("linalg.solve_triangular", a, b)
     check_floating("linalg.solve_triangular", a, "triangular_solve_cpu")
 
 
@@ -273,7 +270,7 @@ def linalg_solve_triangular(
     tensor([[0.5000],
             [0.5000]])
     """
-    _check_system("linalg.solve_triangular", A, B, left)
+    check_system("linalg.solve_triangular", A, B, left)
     if left:
         return solve_lower(A, B, upper, unitriangular)
     return solve_lower(A.mT, B.mT, not upper, unitriangular).mT
@@ -293,18 +290,21 @@ def triangular_solve(
     >>> flambeau.triangular_solve(flambeau.ones(1, 1), flambeau.tensor([[4.0]])).solution
     tensor([[0.2500]])
     """
-    _check_pair("triangular_solve", input, A)
+    check_pair("triangular_solve", input, A)
     matrix = A.mT if transpose else A
     made = solve_lower(matrix, input, upper != transpose, unitriangular)
     outer = made.shape[:-2]
     return triangular_solve.op.tags["named"](made, A.expand(*outer, *A.shape[-2:]).clone())
 
 
-def _check_pair(name: str, b: Any, A: Any) -> None:
+def check_pair(name: str, b: Any, A: Any) -> None:
+    """Refuses what does not fit, in the words of the older functions, whose right side comes first."""
     for letter, x in (("b", b), ("A", A)):
         check(
             x.ndim >= 2,
-            lambda: f"{letter} should have at least 2 dimensions, but has {x.ndim} dimensions instead",
+            lambda: (
+                f"{letter} should have at least 2 dimensions, but has {x.ndim} dimensions instead"
+            ),
         )
     check(
         A.shape[-1] == A.shape[-2],
@@ -321,197 +321,6 @@ def _check_pair(name: str, b: Any, A: Any) -> None:
     )
 
 
-# -- factored systems -------------------------------------------------------------------------------------------------
-
-
-@primitive(promote=SAME)
-def cholesky_solve(input: Meta, L: Meta, upper: bool = False):
-    """X with (L @ L.mH) @ X = input, for the factor of a positive-definite matrix (L.mH @ L with `upper`).
-
-    >>> import flambeau
-    >>> flambeau.cholesky_solve(flambeau.ones(1, 1), flambeau.tensor([[2.0]]))
-    tensor([[0.2500]])
-    """
-    _check_pair("cholesky_solve", input, L)
-    check_floating("cholesky_solve", L, "cholesky_solve_cpu")
-    return input.like((*broadcast_shapes(input.shape[:-2], L.shape[:-2]), *input.shape[-2:]))
-
-
-@cholesky_solve.kernel
-def _(xp, b, a, *, upper):
-    _check_pair("cholesky_solve", b, a)
-    check_floating("cholesky_solve", a, "cholesky_solve_cpu")
-    turned = xp.swapaxes(a, -1, -2).conj()
-    first, second = (turned, a) if upper else (a, turned)
-    half = xp.lapack.triangular(first, b, False, False)
-    return xp.lapack.triangular(second, half, True, False)
-
-
-@cholesky_solve.vjp
-def _(g, out, b: Meta, a, *, upper):
-    """Of L the whole matrix gets a gradient, as in PyTorch, though one triangle is read."""
-    to_b = cholesky_solve(g, a, upper)
-
-    def to_a():
-        one = to_b @ adjoint_of(out)
-        both = one + adjoint_of(one)
-        return -(a @ both if upper else both @ a).sum_to_size(a.shape)
-
-    return lambda: to_b.sum_to_size(b.shape), to_a
-
-
-@cholesky_solve.batch
-def _(size, flags, b, a, *, upper):
-    return cholesky_solve(*aligned(size, flags, (2, 2), (b, a)), upper)
-
-
-cholesky_solve.refuse("onnx", "ONNX solves no systems of equations")
-
-
-@primitive
-def cholesky_inverse(L: Meta, upper: bool = False):
-    """The inverse of L @ L.mH (of L.mH @ L with `upper`), for the factor of a positive-definite matrix.
-
-    >>> import flambeau
-    >>> flambeau.cholesky_inverse(flambeau.tensor([[2.0]]))
-    tensor([[0.2500]])
-    """
-    _check_factor(L)
-    return L
-
-
-def _check_factor(x: Any) -> None:
-    check_square("cholesky_inverse", x)
-    check_floating("cholesky_inverse", x, "cholesky_inverse_out_cpu")
-
-
-@cholesky_inverse.kernel
-def _(xp, a, *, upper):
-    _check_factor(a)
-    n = a.shape[-1]
-    zero = xp.diagonal(a, 0, -2, -1) == 0
-    info = xp.where(zero.any(-1), zero.argmax(-1) + 1, 0) if n else xp.zeros(a.shape[:-2], "int32")
-    check_info(info, f"cholesky_inverse: {{at}}The diagonal element {{info}} is zero, {SINGULAR}")
-    low = xp.swapaxes(a, -1, -2).conj() if upper else a
-    inverted = xp.lapack.triangular(low, xp.eye(n, dtype=a.dtype), False, False)
-    return xp.matmul(xp.swapaxes(inverted, -1, -2).conj(), inverted)
-
-
-@cholesky_inverse.vjp
-def _(g, out, a, *, upper):
-    """The whole matrix gets a gradient, as in PyTorch, though one triangle is read."""
-    both = out @ (g + adjoint_of(g)) @ out
-    return -(a @ both if upper else both @ a)
-
-
-batched(cholesky_inverse)
-cholesky_inverse.refuse("onnx", "ONNX has no inverse of matrices")
-
-
-@composite(method=False)
-def linalg_lu_solve(
-    LU: Tensor, pivots: Tensor, B: Tensor, *, left: bool = True, adjoint: bool = False
-):
-    """X with A @ X = B (X @ A = B unless `left`), A given by `lu_factor`; with `adjoint` of A.mH.
-
-    >>> import flambeau
-    >>> LU, pivots = flambeau.linalg.lu_factor(flambeau.tensor([[0.0, 2.0], [1.0, 0.0]]))
-    >>> flambeau.linalg.lu_solve(LU, pivots, flambeau.tensor([[4.0], [3.0]]))
-    tensor([[3.],
-            [2.]])
-    """
-    _check_lu_solve(LU, pivots)
-    check_same("linalg.lu_solve", LU, B, "LU", "B")
-    _check_system("linalg.lu_solve", LU, B, left)
-    if not left:
-        return adjoint_of(
-            linalg_lu_solve(LU, pivots, adjoint_of(B), left=True, adjoint=not adjoint)
-        )
-    if not adjoint:
-        low = solve_lower(LU, permuted(B, pivots, False), False, True)
-        return solve_lower(LU, low, True, False)
-    back = adjoint_of(LU)
-    return permuted(solve_lower(back, solve_lower(back, B, False, False), True, True), pivots, True)
-
-
-def _check_lu_solve(LU: Tensor, pivots: Tensor) -> None:
-    check_square("torch.linalg.lu_solve", LU)
-    check_floating("linalg.lu_solve", LU)
-    check(
-        pivots.dtype.name == "int32",
-        lambda: "linalg.lu_solve: pivots should be a Tensor of scalar type torch.int32",
-    )
-    check(
-        tuple(pivots.shape) == tuple(LU.shape[:-1]),
-        lambda: (
-            "linalg.lu_solve: Number of pivots per batch should be same as the dimension of the matrix"
-        ),
-    )
-
-
-@composite
-def lu_solve(input: Tensor, LU_data: Tensor, LU_pivots: Tensor):
-    """X with A @ X = input, A given by `lu_factor`; as `linalg.lu_solve` with the right side first.
-
-    >>> import flambeau
-    >>> flambeau.lu_solve(flambeau.ones(1, 1), *flambeau.linalg.lu_factor(flambeau.tensor([[4.0]])))
-    tensor([[0.2500]])
-    """
-    return linalg_lu_solve(LU_data, LU_pivots, input)
-
-
-@primitive(method=False)
-def linalg_ldl_solve(LD: Meta, pivots: Meta, B: Meta, *, hermitian: bool = False):
-    """X with A @ X = B for symmetric (Hermitian) A, given by `ldl_factor`. It has no gradient, as in PyTorch.
-
-    >>> import flambeau
-    >>> LD, pivots = flambeau.linalg.ldl_factor(flambeau.tensor([[4.0]]))
-    >>> flambeau.linalg.ldl_solve(LD, pivots, flambeau.ones(1, 1))
-    tensor([[0.2500]])
-    """
-    _check_ldl_solve(LD, pivots, B)
-    return B.like((*broadcast_shapes(LD.shape[:-2], B.shape[:-2]), *B.shape[-2:]))
-
-
-def _check_ldl_solve(ld: Any, pivots: Any, b: Any) -> None:
-    check_square("torch.linalg.ldl_solve", ld)
-    check_floating("torch.linalg.ldl_solve", ld)
-    check_matrix("torch.linalg.ldl_solve", b, "B")
-    check_same("torch.linalg.ldl_solve", ld, b, "LD", "B")
-    _check_system("torch.linalg.ldl_solve", ld, b)
-    check(
-        pivots.dtype.name.lstrip("u").startswith("int"),
-        lambda: f"torch.linalg.ldl_solve: Expected pivots to be integers. Got {scalar_name(pivots)}",
-    )
-    check(
-        tuple(pivots.shape) == tuple(ld.shape[:-1]),
-        lambda: (
-            f"torch.linalg.ldl_solve: Expected LD.shape[:-1] and pivots.shape to be the same, but got pivots with "
-            f"shape {list(pivots.shape)} instead"
-        ),
-    )
-
-
-@linalg_ldl_solve.kernel
-def _(xp, ld, pivots, b, *, hermitian):
-    _check_ldl_solve(ld, pivots, b)
-    return xp.lapack.ldl_solve(ld, pivots, b, hermitian)
-
-
-@linalg_ldl_solve.batch
-def _(size, flags, ld, pivots, b, *, hermitian):
-    ld, pivots, b = aligned(size, flags, (2, 1, 2), (ld, pivots, b))
-    if flags[1] and not flags[0]:
-        ld = ld.expand(size, *ld.shape)
-    if flags[0] and not flags[1]:
-        pivots = pivots.expand(size, *pivots.shape)
-    return linalg_ldl_solve(ld, pivots, b, hermitian=hermitian)
-
-
-linalg_ldl_solve.no_vjp("PyTorch has no gradient of ldl_solve; linalg.solve has one")
-linalg_ldl_solve.refuse("onnx", NO_ONNX)
-
-
 # -- tall and wide systems --------------------------------------------------------------------------------------------
 
 DRIVERS = ("gels", "gelsy", "gelsd", "gelss")
@@ -519,9 +328,10 @@ DRIVERS = ("gels", "gelsy", "gelsd", "gelss")
 
 @primitive(method=False, outputs=("solution", "rank", "singular_values"))
 def least_squares(A: Meta, B: Meta, rcond: float, driver: str):
-    """(X, rank, singular values): X is the shortest that brings A @ X nearest to B; one batch for both."""
-    from .._base.dtypes import int64
+    """(X, rank, singular values): X is the shortest that brings A @ X nearest to B; one batch for both.
 
+    Gradients are those of X; singular values have none here, as in PyTorch.
+    """
     _check_least_squares(A, B)
     *outer, m, n = A.shape
     some = min(m, n) if driver in ("gelsd", "gelss") else 0
@@ -559,7 +369,7 @@ def _(xp, a, b, *, rcond, driver):
 
 @least_squares.vjp
 def _(g, _out, a, b, *, rcond, driver):
-    from .spectra import linalg_pinv, pinv_pullback
+    from .rank import linalg_pinv, pinv_pullback
 
     inverted = linalg_pinv(a, rtol=rcond)
     return (
@@ -606,7 +416,9 @@ def linalg_lstsq(
     difference = A.ndim - B.ndim
     check(
         0 <= difference <= 1,
-        lambda: f"{name}: input.dim() must be greater or equal to other.dim() and (input.dim() - other.dim()) <= 1",
+        lambda: (
+            f"{name}: input.dim() must be greater or equal to other.dim() and (input.dim() - other.dim()) <= 1"
+        ),
     )
     driver = "gelsy" if driver is None else driver
     check(
@@ -622,7 +434,7 @@ def linalg_lstsq(
     )
     m, n = A.shape[-2:]
     if rcond is None:
-        rcond = _epsilon(A) * max(m, n)
+        rcond = finfo(A.dtype).eps * max(m, n)
     outer = broadcast_shapes(tuple(A.shape[:-2]), tuple(right.shape[:-2]))
     A, right = A.expand(*outer, m, n), right.expand(*outer, *right.shape[-2:])
     made, rank, values = least_squares(A, right, float(rcond), driver)
@@ -636,14 +448,8 @@ def linalg_lstsq(
         made.squeeze(-1) if vector else made,
         residuals,
         rank.new_zeros((0,)) if driver == "gels" else rank,
-        values if driver in ("gelsd", "gelss") else A.new_zeros((0,), dtype=real),
+        values.detach() if driver in ("gelsd", "gelss") else A.new_zeros((0,), dtype=real),
     )
-
-
-def _epsilon(x: Tensor) -> float:
-    from .._base.limits import finfo
-
-    return finfo(x.dtype).eps
 
 
 # -- tensors ----------------------------------------------------------------------------------------------------------
@@ -697,5 +503,3 @@ def linalg_tensorsolve(A: Tensor, B: Tensor, dims: tuple[int, ...] | None = None
         ),
     )
     return linalg_solve(A.reshape(rows, columns), B.reshape(-1)).reshape(shape)
-
-

@@ -16,10 +16,11 @@ from .matrices import (
     check_floating,
     check_matrix,
     check_square,
+    has_values,
     scaled_columns,
     unit_like,
 )
-from .reduction import amax, sum
+from .solvers import linalg_solve
 
 
 def _real_of(x: Meta) -> Any:
@@ -30,7 +31,7 @@ def _complex_of(x: Meta) -> Any:
     return x.dtype if x.dtype.is_complex else x.dtype.to_complex()
 
 
-def _no_convergence(caller: str, what: str, xp: Any, a: Any, solve: Any) -> None:
+def no_convergence(caller: str, what: str, xp: Any, a: Any, solve: Any) -> None:
     """LinAlgError that names the first matrix that `solve` fails for."""
     at = ""
     for i, matrix in enumerate(a.reshape(-1, *a.shape[-2:])):
@@ -52,7 +53,7 @@ def _no_convergence(caller: str, what: str, xp: Any, a: Any, solve: Any) -> None
 
 def _same_phase(off: Tensor, what: str) -> None:
     """Refuses a loss that depends on the phase of complex vectors, which is nobody's: `off` is then not zero."""
-    if "_array" in off.__dict__ and off.device.type != "meta" and off.numel():
+    if has_values(off) and off.numel():
         size = float(off.detach().abs().max())
         check(not size > 1e-2, lambda: what)
 
@@ -87,7 +88,7 @@ def _(xp, a, *, UPLO):
     try:
         values, vectors = xp.linalg.eigh(a, UPLO.upper())
     except ValueError:
-        _no_convergence("linalg.eigh", "eigenvalues", xp, a, xp.linalg.eigh)
+        no_convergence("linalg.eigh", "eigenvalues", xp, a, xp.linalg.eigh)
     return values, vectors
 
 
@@ -138,7 +139,7 @@ def _(xp, a, *, UPLO):
     try:
         return xp.linalg.eigvalsh(a, UPLO.upper())
     except ValueError:
-        _no_convergence("linalg.eigvalsh", "eigenvalues", xp, a, xp.linalg.eigvalsh)
+        no_convergence("linalg.eigvalsh", "eigenvalues", xp, a, xp.linalg.eigvalsh)
 
 
 @linalg_eigvalsh.vjp
@@ -192,7 +193,7 @@ def _(xp, a):
     try:
         values, vectors = xp.linalg.eig(a)
     except ValueError:
-        _no_convergence("linalg.eig", "eigenvalues", xp, a, xp.linalg.eig)
+        no_convergence("linalg.eig", "eigenvalues", xp, a, xp.linalg.eig)
     return _complex(xp, values), _complex(xp, vectors)
 
 
@@ -202,8 +203,6 @@ def _(g, out, a: Meta):
 
     The middle term keeps the vectors' length at one.
     """
-    from .solvers import linalg_solve
-
     (gl, gv), (values, v) = g, out
     back = adjoint_of(v)
     if gv is None:
@@ -247,13 +246,11 @@ def _(xp, a):
     try:
         return _complex(xp, xp.linalg.eigvals(a))
     except ValueError:
-        _no_convergence("linalg.eigvals", "eigenvalues", xp, a, xp.linalg.eigvals)
+        no_convergence("linalg.eigvals", "eigenvalues", xp, a, xp.linalg.eigvals)
 
 
 @linalg_eigvals.vjp
 def _(g, _out, a):
-    from .solvers import linalg_solve
-
     back = adjoint_of(linalg_eig(a)[1])
     made = linalg_solve(back, g.unsqueeze(-1) * back)
     return made if a.is_complex() else made.real
@@ -296,7 +293,7 @@ def _(xp, a, *, full_matrices):
     try:
         u, s, v = xp.linalg.svd(a, full_matrices=full_matrices)
     except ValueError:
-        _no_convergence("linalg.svd", "singular values", xp, a, xp.linalg.svd)
+        no_convergence("linalg.svd", "singular values", xp, a, xp.linalg.svd)
     return u, s, v
 
 
@@ -340,9 +337,9 @@ def _(g, out, a: Meta):
     if gs is not None:
         inner = inner + gs.diag_embed().to(kind)
     made = u @ inner @ vh
-    if m > k and gu is not None:
+    if m > k and left is not None:
         made = made + ((gu - u @ left) / along) @ vh
-    if n > k and gv is not None:
+    if n > k and right is not None:
         made = made + (u / along) @ (gv - adjoint_of(right) @ vh)
     return made
 
@@ -396,7 +393,7 @@ def _(xp, a):
     try:
         return xp.linalg.svd(a, compute_uv=False)
     except ValueError:
-        _no_convergence("linalg.svdvals", "singular values", xp, a, xp.linalg.svd)
+        no_convergence("linalg.svdvals", "singular values", xp, a, xp.linalg.svd)
 
 
 @singular_values.vjp
@@ -439,197 +436,3 @@ def svd(input: Tensor, some: bool = True, compute_uv: bool = True) -> Any:
     return svd.op.tags["named"](
         zeros((*outer, m, m)), singular_values(input), zeros((*outer, n, n))
     )
-
-
-# -- pseudo-inverse, rank, condition ----------------------------------------------------------------------------------
-
-
-def pinv_pullback(g: Tensor, inverted: Tensor, a: Tensor) -> Tensor:
-    """The gradient of A through its pseudo-inverse P (Golub and Pereyra, 1973):
-
-    -P^H g P^H + (I - A P) g^H P P^H + P^H P g^H (I - P A)
-    """
-    back, gh = adjoint_of(inverted), adjoint_of(g)
-    first = gh @ (inverted @ back)
-    second = (back @ inverted) @ gh
-    made = -(back @ g @ back) + first - a @ (inverted @ first)
-    return made + second - (second @ inverted) @ a
-
-
-@primitive(method=False)
-def pinv_of(A: Meta, atol: Meta, rtol: Meta, hermitian: bool):
-    """The pseudo-inverse by singular values (or eigenvalues) above max(atol, rtol * the largest)."""
-    _check_pinv(A, hermitian)
-    return A.like((*A.shape[:-2], A.shape[-1], A.shape[-2]))
-
-
-def _check_pinv(x: Any, hermitian: bool) -> None:
-    check_matrix("linalg.pinv", x)
-    check_floating("linalg.pinv", x, "svd_cpu")
-    if hermitian:
-        check_square("linalg.pinv", x)
-
-
-@pinv_of.kernel
-def _(xp, a, atol, rtol, *, hermitian):
-    _check_pinv(a, hermitian)
-    try:
-        if hermitian:
-            values, u = xp.linalg.eigh(a)
-            vh = xp.swapaxes(u, -1, -2).conj()
-        else:
-            u, values, vh = xp.linalg.svd(a, full_matrices=False)
-    except ValueError:
-        solve = xp.linalg.eigh if hermitian else xp.linalg.svd
-        _no_convergence("linalg.pinv", "singular values", xp, a, solve)
-    size = xp.abs(values)
-    bound = xp.maximum(atol[..., None], rtol[..., None] * size.max(-1, keepdims=True))
-    keep = size > bound
-    over = xp.where(keep, 1 / xp.where(keep, values, 1), 0).astype(a.dtype)
-    v, uh = xp.swapaxes(vh, -1, -2).conj(), xp.swapaxes(u, -1, -2).conj()
-    return xp.matmul(v * over[..., None, :], uh)
-
-
-@pinv_of.vjp
-def _(g, out, a, _atol, _rtol):
-    return pinv_pullback(g, out, a), None, None
-
-
-@pinv_of.batch
-def _(size, flags, a, atol, rtol, *, hermitian):
-    from .matrices import aligned
-
-    return pinv_of(*aligned(size, flags, (2, 0, 0), (a, atol, rtol)), hermitian)
-
-
-pinv_of.refuse("onnx", NO_ONNX)
-
-
-def _tolerances(name: str, A: Tensor, atol: Any, rtol: Any) -> tuple[Tensor, Tensor]:
-    """Both as real tensors: nothing given means rtol = eps * the larger size, only atol given rtol = 0."""
-    from .._base.limits import finfo
-    from .creation import tensor
-
-    kind = A.dtype.to_real() if A.dtype.is_complex else A.dtype
-
-    def real(x: Any, letter: str) -> Tensor:
-        if not isinstance(x, Tensor):
-            return tensor(float(x), dtype=kind, device=A.device)
-        check(
-            not x.is_complex(),
-            lambda: f"{name}: {letter} tensor of complex type is not supported.",
-        )
-        return x.to(kind)
-
-    if rtol is None:
-        rtol = finfo(A.dtype).eps * max(A.shape[-2:])
-        if isinstance(atol, Tensor):
-            rtol = (atol > 0).to(kind).mul(-rtol).add(rtol)
-        elif atol:
-            rtol = 0.0
-    return real(0.0 if atol is None else atol, "atol"), real(rtol, "rtol")
-
-
-@composite(method=False)
-def linalg_pinv(
-    A: Tensor,
-    rcond: Any = None,
-    *,
-    atol: Any = None,
-    rtol: Any = None,
-    hermitian: bool = False,
-):
-    """The pseudo-inverse, by singular values above max(atol, rtol * the largest); of Hermitian matrices by eigenvalues.
-
-    Both tolerances may be tensors, one for each matrix. Unless either is given, rtol is eps times the larger size.
-    `rcond`, second by position, is rtol's older name.
-
-    >>> import flambeau
-    >>> flambeau.linalg.pinv(flambeau.tensor([[2.0], [0.0]]))
-    tensor([[0.5000, 0.0000]])
-    """
-    _check_pinv(A, hermitian)
-    if rtol is None:
-        rtol = rcond
-    if not A.numel():
-        return A.mT * 1
-    return pinv_of(A, *_tolerances("linalg.pinv", A, atol, rtol), hermitian)
-
-
-@composite
-def pinverse(input: Tensor, rcond: float = 1e-15):
-    """The pseudo-inverse, by singular values above `rcond` times the largest.
-
-    >>> import flambeau
-    >>> flambeau.pinverse(flambeau.tensor([[2.0], [0.0]]))
-    tensor([[0.5000, 0.0000]])
-    """
-    return linalg_pinv(input, rtol=rcond)
-
-
-@composite(method=False)
-def linalg_matrix_rank(
-    A: Tensor,
-    tol: Any = None,
-    hermitian: bool = False,
-    *,
-    atol: Any = None,
-    rtol: Any = None,
-):
-    """How many singular values are above max(atol, rtol * the largest); `tol` is atol with rtol = 0.
-
-    >>> import flambeau
-    >>> flambeau.linalg.matrix_rank(flambeau.tensor([[1.0, 1.0], [1.0, 1.0]]))
-    tensor(1)
-    """
-    check_matrix("linalg.matrix_rank", A)
-    if tol is not None:
-        atol, rtol = tol, 0.0
-    if not A.numel():
-        return A.new_zeros(tuple(A.shape[:-2])).to(_int64())
-    A = A.detach()
-    atol, rtol = _tolerances("torch.linalg.matrix_rank", A, atol, rtol)
-    size = linalg_eigvalsh(A).abs() if hermitian else singular_values(A)
-    bound = atol.maximum(rtol * amax(size, -1))
-    return sum(size > bound.unsqueeze(-1), -1)
-
-
-def _int64() -> Any:
-    from .._base.dtypes import int64
-
-    return int64
-
-
-@composite(method=False)
-def linalg_cond(A: Tensor, p: Any = None):
-    """The condition of matrices: the largest over the smallest singular value, or for a norm p, |A| * |A^-1|.
-
-    p is None, 2, -2 (by singular values, of matrices of any shape), "fro", "nuc", inf, -inf, 1 or -1. Singular matrices have
-    infinity.
-
-    >>> import flambeau
-    >>> flambeau.linalg.cond(flambeau.tensor([[2.0, 0.0], [0.0, 4.0]]))
-    tensor(2.)
-    """
-    from .norms import linalg_matrix_norm
-    from .solvers import inv_with_info
-
-    check_matrix("linalg.cond", A)
-    check_floating("linalg.cond", A, "svd_cpu")
-    check(
-        p in (None, "fro", "nuc", 1, -1, 2, -2, float("inf"), -float("inf")),
-        lambda: f"linalg.cond got an invalid norm type: {p}",
-    )
-    kind = A.dtype.to_real() if A.dtype.is_complex else A.dtype
-    if not A.numel():
-        return A.new_zeros(tuple(A.shape[:-2]), dtype=kind)
-    if p in (None, 2, -2):
-        s = singular_values(A)
-        return s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
-    check_square(f"linalg.cond(ord={p})", A)
-    inverted, info = inv_with_info(A, "linalg.inv", False)
-    singular = info != 0
-    made = linalg_matrix_norm(A, p) * linalg_matrix_norm(
-        inverted.masked_fill(singular.unsqueeze(-1).unsqueeze(-1), 0), p
-    )
-    return made.masked_fill(singular, float("inf"))

@@ -58,7 +58,7 @@ def library() -> Library | None:
 
 
 def _candidates() -> list[str]:
-    from numpy.linalg import _umath_linalg  # type: ignore[attr-defined]
+    from numpy.linalg import _umath_linalg
 
     here = os.path.dirname(np.__file__)
     # Windows looks for a symbol in one library only, so that there the wheel's own must be named.
@@ -107,8 +107,10 @@ def _call(f: Any, *args: Any) -> None:
     f(*passed, *[ctypes.c_size_t(1)] * texts)
 
 
-def _integers(*shape: int) -> np.ndarray:
-    return np.zeros(shape, library().integer)  # type: ignore[union-attr]
+def _integers(*shape: int) -> np.ndarray[Any, Any]:
+    found = library()
+    assert found is not None
+    return np.zeros(shape, found.integer)
 
 
 def _columns(a: np.ndarray) -> np.ndarray:
@@ -116,12 +118,12 @@ def _columns(a: np.ndarray) -> np.ndarray:
     return np.array(np.swapaxes(a, -1, -2), order="C", copy=True)
 
 
-def _worked(f: Any, like: np.ndarray, call: Any) -> None:
-    """Runs `call(work, size)` twice: to be told how much memory it needs, and with that much."""
-    query = np.zeros(1, like.dtype)
-    call(query, -1)
+def _worked(f: Any, kind: Any, before: tuple, after: tuple) -> None:
+    """Calls `f(*before, work, size, *after)` twice: to be told how much memory it needs, and with that much."""
+    query = np.zeros(1, kind)
+    _call(f, *before, query, -1, *after)
     n = max(int(query[0].real), 1)
-    call(np.empty(n, like.dtype), n)
+    _call(f, *before, np.empty(n, kind), n, *after)
 
 
 def _many(a: np.ndarray) -> bool:
@@ -219,12 +221,7 @@ def ldl(a: np.ndarray, hermitian: bool) -> tuple[Any, Any, Any]:
     made = _columns(a)
     pivots, info = _integers(*outer, n), _integers(*outer)
     for at in np.ndindex(*outer):
-        one, places, found = made[at], pivots[at], info[(*at, None)]
-        _worked(
-            f,
-            a,
-            lambda work, size: _call(f, b"L", n, one, n, places, work, size, found),
-        )
+        _worked(f, a.dtype, (b"L", n, made[at], n, pivots[at]), (info[(*at, None)],))
     return np.swapaxes(made, -1, -2), pivots.astype(np.int32), info.astype(np.int32)
 
 
@@ -260,24 +257,13 @@ def lstsq(a: np.ndarray, b: np.ndarray, rcond: float, driver: str) -> tuple[Any,
     rank = _integers(*outer)
     real = np.zeros(0, a.dtype).real.dtype
     bound = np.full(1, rcond, real)
+    info = _integers(1)
     for at in np.ndindex(*outer):
-        one, into, info = matrix[at], made[at], _integers(1)
+        sizes, system = (m, n, k), (matrix[at], m, made[at], tall)
         if driver == "gels":
-            _worked(
-                f,
-                a,
-                lambda work, size: _call(
-                    f, b"N", m, n, k, one, m, into, tall, work, size, info
-                ),
-            )
+            _worked(f, a.dtype, (b"N", *sizes, *system), (info,))
             continue
-        order, found = _integers(n), rank[(*at, None)]
         extra = (np.empty(2 * n, real),) if a.dtype.kind == "c" else ()
-        _worked(
-            f,
-            a,
-            lambda work, size: _call(
-                f, m, n, k, one, m, into, tall, order, bound, found, work, size, *extra, info
-            ),
-        )
+        found = (_integers(n), bound, rank[(*at, None)])
+        _worked(f, a.dtype, (*sizes, *system, *found), (*extra, info))
     return np.swapaxes(made, -1, -2)[..., :n, :], rank.astype(np.int64), np.zeros((*outer, 0), real)

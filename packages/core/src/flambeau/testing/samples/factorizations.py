@@ -18,11 +18,11 @@ def symmetric(make: Make, *shape: int) -> Any:
 
 def lu_with_info(make: Make) -> Iterator[Sample]:
     """Square, wide, tall, complex, none."""
-    yield Sample(regular(make, 3, 3), True, onnx=False)
-    yield Sample(regular(make, 4, 4)[..., :2, :].detach().requires_grad_(), True, onnx=False)
-    yield Sample(regular(make, 2, 4, 4)[..., :2].detach().requires_grad_(), True, onnx=False)
-    yield Sample(regular_complex(make, 2, 2), True, onnx=False)
-    yield Sample(make(0, 2), True, onnx=False)
+    yield Sample(regular(make, 3, 3), True, False, onnx=False)
+    yield Sample(regular(make, 4, 4)[..., :2, :].detach().requires_grad_(), True, True, onnx=False)
+    yield Sample(regular(make, 2, 4, 4)[..., :2].detach().requires_grad_(), True, True, onnx=False)
+    yield Sample(regular_complex(make, 2, 2), True, False, onnx=False)
+    yield Sample(make(0, 2), True, True, onnx=False)
 
 
 def linalg_lu_factor_ex(make: Make) -> Iterator[Sample]:
@@ -76,14 +76,14 @@ linalg_cholesky_ex = cholesky = linalg_cholesky
 
 def ldl_with_info(make: Make) -> Iterator[Sample]:
     """Symmetric and Hermitian."""
-    yield Sample(symmetric(make, 3, 3), False, onnx=False)
-    yield Sample(symmetric(make, 2, 2, 2), True, onnx=False)
+    yield Sample(symmetric(make, 3, 3), False, False, onnx=False)
+    yield Sample(symmetric(make, 2, 2, 2), True, True, onnx=False)
 
 
 def linalg_ldl_factor(make: Make) -> Iterator[Sample]:
     """Symmetric and Hermitian."""
-    yield Sample(symmetric(make, 3, 3), onnx=False)
-    yield Sample(symmetric(make, 2, 2, 2), hermitian=True, onnx=False)
+    yield Sample(symmetric(make, 3, 3), grad=False, onnx=False)
+    yield Sample(symmetric(make, 2, 2, 2), hermitian=True, grad=False, onnx=False)
 
 
 linalg_ldl_factor_ex = linalg_ldl_factor
@@ -104,27 +104,3 @@ def qr(make: Make) -> Iterator[Sample]:
     """Tall, wide."""
     yield Sample(make(3, 2), onnx=False)
     yield Sample(make(2, 3), False, onnx=False)
-
-
-def geqrf(make: Make) -> Iterator[Sample]:
-    """Tall, wide, batched."""
-    yield Sample(make(3, 2), onnx=False)
-    yield Sample(make(2, 2, 3), onnx=False)
-
-
-def linalg_householder_product(make: Make) -> Iterator[Sample]:
-    """Any reflectors, not only orthogonal ones; fewer than columns; complex."""
-    yield Sample(make(4, 2), make(2), onnx=False)
-    yield Sample(make(2, 3, 3), make(2, 2), onnx=False)
-    yield Sample(make.complex(3, 2), make.complex(2), onnx=False)
-
-
-orgqr = linalg_householder_product
-
-
-def ormqr(make: Make) -> Iterator[Sample]:
-    """From both sides, turned, complex."""
-    yield Sample(make(3, 2), make(2), make(3, 2), onnx=False)
-    yield Sample(make(3, 2), make(2), make(2, 3), False, True, onnx=False)
-    yield Sample(make.complex(3, 2), make.complex(2), make.complex(2, 3), False, onnx=False)
-    yield Sample(make(2, 3, 2), make(2, 2), make(2, 3, 1), transpose=True, onnx=False)

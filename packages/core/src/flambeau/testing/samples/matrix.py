@@ -74,3 +74,9 @@ def linear(make: Make) -> Iterator[Sample]:
     yield Sample(make(2, 2, 3), make(2, 3))
     yield Sample(make(2, 3), make(3), onnx=False)
     yield Sample(make(0, 3), make(2, 3), make(2))
+
+
+def adjoint(make: Make) -> Iterator[Sample]:
+    """Real and complex."""
+    yield Sample(make(2, 3))
+    yield Sample(make.complex(2, 2, 1), onnx=False)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from . import Make, Sample
-from .factorizations import _factors, symmetric
 from .linalg import regular, regular_complex, squares
 
 linalg_inv = linalg_inv_ex = inverse = squares(onnx=False)
@@ -61,47 +60,12 @@ def triangular_solve(make: Make) -> Iterator[Sample]:
     yield Sample(make(3, 2), regular(make, 3, 3), False, True, onnx=False)
 
 
-def cholesky_solve(make: Make) -> Iterator[Sample]:
-    """Gradients of the right side; that of the factor is PyTorch's, of the whole matrix: tests/parity."""
-    yield Sample(make(3, 2), symmetric(make, 3, 3).detach(), onnx=False)
-    yield Sample(make(2, 2, 1), symmetric(make, 2, 2).detach(), True, onnx=False)
-
-
-def cholesky_inverse(make: Make) -> Iterator[Sample]:
-    """Both triangles."""
-    yield Sample(symmetric(make, 3, 3), grad=False, onnx=False)
-    yield Sample(symmetric(make, 2, 2, 2), True, grad=False, onnx=False)
-
-
-def linalg_lu_solve(make: Make) -> Iterator[Sample]:
-    """From either side, of the adjoint."""
-    yield Sample(*_factors(make, 3, 3), make(3, 2), onnx=False)
-    yield Sample(*_factors(make, 2, 3, 3), make(2, 2, 3), left=False, onnx=False)
-    yield Sample(*_factors(make, 3, 3), make(3, 2), adjoint=True, onnx=False)
-
-
-def lu_solve(make: Make) -> Iterator[Sample]:
-    """One, and a batch."""
-    yield Sample(make(3, 2), *_factors(make, 3, 3), onnx=False)
-    yield Sample(make(2, 2, 1), *_factors(make, 2, 2, 2), onnx=False)
-
-
-def linalg_ldl_solve(make: Make) -> Iterator[Sample]:
-    """Symmetric and Hermitian."""
-    from ...ops.factorizations import linalg_ldl_factor as factor
-
-    yield Sample(*factor(symmetric(make, 3, 3).detach()), make(3, 2), batch=False, onnx=False)
-    yield Sample(
-        *factor(symmetric(make, 2, 2, 2).detach(), hermitian=True),
-        make(2, 2, 1), hermitian=True, batch=False, onnx=False,
-    )  # fmt: skip
-
-
 def least_squares(make: Make) -> Iterator[Sample]:
     """Tall, wide, each driver."""
-    for driver in ("gels", "gelsy", "gelsd"):
+    for driver in ("gels", "gelsy"):
         yield Sample(make(4, 2), make(4, 1), 1e-12, driver, onnx=False)
         yield Sample(make(2, 2, 3), make(2, 2, 2), 1e-12, driver, onnx=False)
+    yield Sample(make(4, 2), make(4, 1), 1e-12, "gelsd", grad=False, onnx=False)
 
 
 def linalg_lstsq(make: Make) -> Iterator[Sample]:
@@ -119,7 +83,9 @@ def linalg_tensorinv(make: Make) -> Iterator[Sample]:
 
 def linalg_tensorsolve(make: Make) -> Iterator[Sample]:
     """Plain, and with dimensions moved."""
-    yield Sample(regular(make, 4, 4).reshape(4, 2, 2).detach().requires_grad_(), make(4), onnx=False)
+    yield Sample(
+        regular(make, 4, 4).reshape(4, 2, 2).detach().requires_grad_(), make(4), onnx=False
+    )
     yield Sample(
         regular(make, 4, 4).reshape(2, 4, 2).detach().requires_grad_(), make(4), (0, 2), onnx=False
     )
