@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from .._base import dtypes
+from .._base import dtypes, formats
 from .._base.checks import check, fail
 from .._base.devices import CPU
 from .._base.devices import device as Device
@@ -219,6 +219,24 @@ def _device(kind: Any = "cpu", index: Any = None) -> Device:
     return Device(kind, index) if kind != "cpu" or index is not None else CPU
 
 
+def _layout(name: Any) -> formats.layout:
+    found = [x for x in formats.LAYOUTS if name == f"torch.{x.name}"]
+    check(found, lambda: f"load: the file names a layout {name!r}, which is not known")
+    return found[0]
+
+
+def _rebuild_sparse(layout: Any, data: Any) -> Any:
+    """A sparse tensor of its parts; what the file says of them is checked, as of all that comes from outside."""
+    from ..sparse import create
+
+    if layout is formats.sparse_coo:
+        indices, values, size, *rest = data
+        options = {"is_coalesced": bool(rest and rest[0]), "check_invariants": True}
+        return create.sparse_coo_tensor(indices, values, size, **options)
+    comp, plain, values, size = data
+    return create.sparse_compressed_tensor(comp, plain, values, size, layout=layout)
+
+
 _PYTHON2 = {"__builtin__": "builtins", "copy_reg": "copyreg"}
 
 _ALLOWED: dict[str, Any] = {
@@ -236,6 +254,8 @@ _ALLOWED: dict[str, Any] = {
     "torch._utils._rebuild_tensor_v2": _rebuild_v2,
     "torch._utils._rebuild_tensor_v3": _rebuild_v3,
     "torch._utils._rebuild_meta_tensor_no_storage": _rebuild_meta,
+    "torch._utils._rebuild_sparse_tensor": _rebuild_sparse,
+    "torch.serialization._get_layout": _layout,
     "torch._utils._rebuild_parameter": _rebuild_parameter,
     "torch._utils._rebuild_parameter_with_state": _rebuild_parameter_with_state,
     "torch._tensor._rebuild_from_type_v2": _rebuild_from_type,

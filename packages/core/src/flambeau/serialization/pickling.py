@@ -15,6 +15,7 @@ import numpy as np
 from .._base import dtypes
 from .._base.checks import check, contiguous_strides
 from .._base.devices import device as Device
+from .._base.formats import layout
 from ..runtime.tensor import Size, Tensor, alias
 from .names import UNTYPED, storage_of_dtype
 from .storage import memory_of
@@ -39,6 +40,8 @@ _REBUILD_META = TorchName("torch._utils", "_rebuild_meta_tensor_no_storage")
 _REBUILD_PARAMETER = TorchName("torch._utils", "_rebuild_parameter")
 _REBUILD_WITH_STATE = TorchName("torch._utils", "_rebuild_parameter_with_state")
 _REBUILD_TYPE = TorchName("torch._tensor", "_rebuild_from_type_v2")
+_REBUILD_SPARSE = TorchName("torch._utils", "_rebuild_sparse_tensor")
+_LAYOUT = TorchName("torch.serialization", "_get_layout")
 _TENSOR = TorchName("torch", "Tensor")
 _DEVICE = TorchName("torch", "device")
 _SIZE = TorchName("torch", "Size")
@@ -77,6 +80,8 @@ class Pickler(_PythonPickler):
         kind = type(obj)
         if kind is Device:
             return _DEVICE, (obj.type,) if obj.index is None else (obj.type, obj.index)
+        if kind is layout:
+            return _LAYOUT, (f"torch.{obj.name}",)
         if kind is Size:
             return _SIZE, (tuple(obj),)
         return NotImplemented
@@ -95,6 +100,9 @@ class Pickler(_PythonPickler):
     def _reduce_tensor(self, tensor: Tensor) -> tuple:
         if type(tensor) is Tensor:
             return self._with_attributes(tensor)
+        parts_of = getattr(tensor, "saved_parts", None)
+        if parts_of is not None:
+            return _REBUILD_SPARSE, (tensor.layout, parts_of())
         from ..nn.parameter import Parameter
 
         if type(tensor) is Parameter:
@@ -111,6 +119,10 @@ class Pickler(_PythonPickler):
 
     def _reduce_plain(self, tensor: Tensor) -> tuple[TorchName, tuple]:
         array: Any = getattr(tensor, "_array", None)
+        check(
+            array is not None or isinstance(tensor._level, int),
+            lambda: f"save: a {type(tensor).__name__} has no form in checkpoints; save its parts",
+        )
         check(
             array is not None,
             lambda: (

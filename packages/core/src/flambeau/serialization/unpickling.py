@@ -228,7 +228,6 @@ def _refusal(module: str, name: str) -> str:
 _DICTS = (dict, OrderedDict, allowed.Counter)
 _UNSUPPORTED = {
     "torch._utils._rebuild_qtensor": "a quantized tensor",
-    "torch._utils._rebuild_sparse_tensor": "a sparse tensor",
     "torch._utils._rebuild_nested_tensor": "a nested tensor",
     "torch.ComplexHalfStorage": "complex32 numbers",
     "torch.complex32": "complex32 numbers",

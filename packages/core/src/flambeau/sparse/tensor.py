@@ -92,6 +92,10 @@ class CooTensor(SparseTensor):
     def layout(self) -> Any:  # type: ignore[override]
         return formats.sparse_coo
 
+    def saved_parts(self) -> tuple:
+        """What a checkpoint keeps of the tensor, as PyTorch's do."""
+        return self._idx, self._vals, self.shape, self._coalesced
+
     @property
     def sparse_sizes(self) -> tuple[int, ...]:
         """The sizes of the sparse dimensions."""
@@ -181,6 +185,10 @@ class CompressedTensor(SparseTensor):
     @property
     def layout(self) -> Any:  # type: ignore[override]
         return self._layout
+
+    def saved_parts(self) -> tuple:
+        """What a checkpoint keeps of the tensor, as PyTorch's do."""
+        return self._comp, self._plain, self._vals, self.shape
 
     @property
     def by_rows(self) -> bool:
