@@ -24,8 +24,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    if name == "parallel":  # it needs `distributed`, which few programs do
-        from importlib import import_module
+    from importlib import import_module
 
-        return import_module("flambeau.nn.parallel")
+    if name in ("parallel", "attention"):  # few programs need them
+        return import_module(f"flambeau.nn.{name}")
+    if name == "DataParallel":
+        return import_module("flambeau.nn.parallel.data_parallel").DataParallel
     raise AttributeError(f"module 'flambeau.nn' has no attribute {name!r}")

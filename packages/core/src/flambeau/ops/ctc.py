@@ -386,7 +386,7 @@ def ctc_loss(
     >>> import flambeau
     >>> logs = flambeau.zeros(4, 1, 3).log_softmax(2)
     >>> flambeau.ops.ctc.ctc_loss(logs, flambeau.tensor([[1, 2]]), (4,), (2,))
-    tensor(0.8440)
+    tensor(0.8432)
     """
     single = log_probs.ndim == 2
     if single:

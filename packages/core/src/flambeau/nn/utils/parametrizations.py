@@ -11,6 +11,7 @@ from flambeau.runtime.tensor import Tensor
 from .. import functional as F
 from ..modules.module import Module
 from . import parametrize
+from ._orthogonal import MAPS, _Orthogonal
 from .weight_norm import norm_except
 
 
@@ -113,3 +114,40 @@ def spectral_norm(
     made = _SpectralNorm(weight.detach(), n_power_iterations, dim, eps)
     parametrize.register_parametrization(module, name, made)
     return module
+
+
+def orthogonal(
+    module: Module,
+    name: str = "weight",
+    orthogonal_map: str | None = None,
+    *,
+    use_trivialization: bool = True,
+) -> Module:
+    """Make a weight a matrix with orthonormal columns, or rows where it is wide.
+
+    The maps are "matrix_exp", "cayley" and "householder"; the first unless the weight is rectangular and real, for which
+    the last is cheaper.
+
+    >>> import flambeau
+    >>> from flambeau import nn
+    >>> layer = nn.utils.parametrizations.orthogonal(nn.Linear(3, 3))
+    >>> flambeau.allclose(layer.weight.T @ layer.weight, flambeau.eye(3), atol=1e-5)
+    True
+    """
+    weight: Any = getattr(module, name, None)
+    if not isinstance(weight, Tensor):
+        raise ValueError(f"Module '{module}' has no parameter or buffer with name '{name}'")
+    if weight.ndim < 2:
+        raise ValueError(
+            f"Expected a matrix or batch of matrices. Got a tensor of {weight.ndim} dimensions."
+        )
+    if orthogonal_map is None:
+        square = weight.size(-2) == weight.size(-1) or weight.is_complex()
+        orthogonal_map = "matrix_exp" if square else "householder"
+    if orthogonal_map not in MAPS:
+        raise ValueError(
+            'orthogonal_map has to be one of "matrix_exp", "cayley", "householder". '
+            f"Got: {orthogonal_map}"
+        )
+    made = _Orthogonal(weight, orthogonal_map, use_trivialization=use_trivialization)
+    return parametrize.register_parametrization(module, name, made, unsafe=True)

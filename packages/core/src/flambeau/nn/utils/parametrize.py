@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from flambeau.autograd.modes import no_grad
@@ -44,7 +44,8 @@ class ParametrizationList(ModuleList):
             start: Any = original
             for module in reversed(list(self)):
                 if hasattr(module, "right_inverse"):
-                    start = module.right_inverse(start)
+                    with suppress(NotImplementedError):  # it has none for these options
+                        start = module.right_inverse(start)
         self.is_tensor = isinstance(start, Tensor)
         parts = (
             {"original": start}
@@ -218,3 +219,36 @@ def remove_parametrizations(
         delattr(module, "parametrizations")
         module.__class__ = type(module).__bases__[0]
     return module
+
+
+def type_before_parametrizations(module: Module) -> type:
+    """The class that the module had before it was parametrized; its class, where it is not.
+
+    >>> from flambeau import nn
+    >>> type_before_parametrizations(nn.utils.parametrizations.spectral_norm(nn.Linear(2, 2))).__name__
+    'Linear'
+    """
+    return type(module).__bases__[0] if is_parametrized(module) else type(module)
+
+
+def transfer_parametrizations_and_params(
+    from_module: Module, to_module: Module, tensor_name: str | None = None
+) -> Module:
+    """Give `to_module` the parametrizations of `from_module` and what they start from: of all tensors, or of one.
+
+    Tensors that `to_module` lacks are made. A module without parametrizations gives nothing.
+    """
+    if not is_parametrized(from_module):
+        return to_module
+    names = list(from_module.parametrizations) if tensor_name is None else [tensor_name]
+    for name in names:
+        if not hasattr(to_module, name):
+            setattr(to_module, name, Parameter(getattr(from_module, name).detach()))
+        given = from_module.parametrizations[name]
+        for parametrization in given:
+            register_parametrization(to_module, name, parametrization)
+        taken = to_module.parametrizations[name]
+        kept = ["original"] if given.is_tensor else [f"original{i}" for i in range(given.ntensors)]
+        for part in kept:
+            setattr(taken, part, getattr(given, part))
+    return to_module
