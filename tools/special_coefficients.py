@@ -105,11 +105,24 @@ def table() -> dict[str, tuple[str, object]]:
         "x (log(gamma(x)) - (x - 1/2) log(x) + x - log(2 pi) / 2), t = 128 / x^2 - 1, x >= 8",
         polynomial(at(stirling, mpf(1) / 12), 0, 1, 8),
     )
+    rows["SIN_PI"] = (
+        "sin(pi r) / r, t = 8 r^2 - 1, |r| <= 1/2",
+        polynomial(at(lambda w: sin(pi * sqrt(w)) / sqrt(w), pi), 0, 0.25, 9),
+    )
+    rows["COS_PI"] = (
+        "cos(pi r), t = 8 r^2 - 1, |r| <= 1/2",
+        polynomial(lambda w: cos(pi * sqrt(w)), 0, 0.25, 9),
+    )
     root = findroot(lambda x: psi(0, x), 1.46)
-    rows["DIGAMMA_ROOT"] = ("where digamma is 0, in three parts of 30 bits and the rest", parts(root))
+    rows["DIGAMMA_ROOT"] = (
+        "where digamma is 0, in three parts of 30 bits and the rest",
+        parts(root),
+    )
     rows["DIGAMMA"] = (
         "digamma(x) / (x - root), t = 2 x - 3, 1 <= x <= 2",
-        polynomial(lambda x: psi(0, x) / (x - root) if abs(x - root) > TINY else psi(1, root), 1, 2, 23),
+        polynomial(
+            lambda x: psi(0, x) / (x - root) if abs(x - root) > TINY else psi(1, root), 1, 2, 23
+        ),
     )
 
     def psi_far(w: mpf) -> mpf:
@@ -162,7 +175,10 @@ def table() -> dict[str, tuple[str, object]]:
         )
 
     # Bessel functions
-    rows["I0"] = ("1 / k!^2, for z = x^2 / 4 <= 16", [1 / factorial(k) ** 2 for k in range(23)][::-1])
+    rows["I0"] = (
+        "1 / k!^2, for z = x^2 / 4 <= 16",
+        [1 / factorial(k) ** 2 for k in range(23)][::-1],
+    )
     rows["I1"] = (
         "1 / (k! (k + 1)!), for z = x^2 / 4 <= 16",
         [1 / factorial(k) / factorial(k + 1) for k in range(23)][::-1],
@@ -173,9 +189,9 @@ def table() -> dict[str, tuple[str, object]]:
     )
     rows["K1"] = (
         "-(psi(k + 1) + psi(k + 2)) / (k! (k + 1)!) / 2, for z = x^2 / 4 <= 1/4",
-        [
-            -(psi(0, k + 1) + psi(0, k + 2)) / 2 / factorial(k) / factorial(k + 1) for k in range(10)
-        ][::-1],
+        [-(psi(0, k + 1) + psi(0, k + 2)) / 2 / factorial(k) / factorial(k + 1) for k in range(10)][
+            ::-1
+        ],
     )
     for n in (0, 1):
         rows[f"I{n}_FAR"] = (
@@ -198,7 +214,10 @@ def table() -> dict[str, tuple[str, object]]:
             polynomial(at(lambda u: k_scaled(4 / u), sqrt(pi / 2)), 0, 1, 18),
         )
         zeros = [besseljzero(n, k) for k in (1, 2, 3)]
-        rows[f"J{n}_ZEROS"] = (f"the first zeros of J{n}, each in two parts", [pair(z) for z in zeros])
+        rows[f"J{n}_ZEROS"] = (
+            f"the first zeros of J{n}, each in two parts",
+            [pair(z) for z in zeros],
+        )
 
         def j_near(w: mpf, n: int = n, zeros: list = zeros) -> mpf:
             x, product = sqrt(w), mpf(1)
@@ -206,7 +225,7 @@ def table() -> dict[str, tuple[str, object]]:
                 product *= w - z * z
             return besselj(n, x) / x**n / product
 
-        limit = mpf(1) / 2**n / -(zeros[0] * zeros[1] * zeros[2]) ** 2
+        limit = mpf(1) / 2**n / -((zeros[0] * zeros[1] * zeros[2]) ** 2)
         rows[f"J{n}"] = (
             f"J{n}(x) / x^{n} without its first three zeros, t = x^2 / 32 - 1, x <= 8",
             polynomial(at(j_near, limit), 0, 64, 16),
@@ -253,14 +272,20 @@ def table() -> dict[str, tuple[str, object]]:
     rows["AIRY_FAR"] = (
         "exp(z) x^(1/4) Ai(x), z = 2/3 x^(3/2), t = 32 / (3 z) - 1, x >= 4",
         polynomial(
-            at(lambda u: airy_right((least / u * 3 / 2) ** (mpf(2) / 3)), 1 / (2 * sqrt(pi))), 0, 1, 18
+            at(lambda u: airy_right((least / u * 3 / 2) ** (mpf(2) / 3)), 1 / (2 * sqrt(pi))),
+            0,
+            1,
+            18,
         ),
     )
     rows["AIRY_RIGHT"] = (
         "exp(z) x^(1/4) Ai(x), t = (4 x - 11) / 5, 3/2 <= x <= 4",
         polynomial(airy_right, 1.5, 4, 25),
     )
-    rows["AIRY_MIDDLE"] = ("Ai(x), t = (4 x - 1) / 5, -1 <= x <= 3/2", polynomial(airyai, -1, 1.5, 19))
+    rows["AIRY_MIDDLE"] = (
+        "Ai(x), t = (4 x - 1) / 5, -1 <= x <= 3/2",
+        polynomial(airyai, -1, 1.5, 19),
+    )
     zeros = [airyaizero(k) for k in (1, 2)]
     rows["AIRY_ZEROS"] = ("the first zeros of Ai, each in two parts", [pair(z) for z in zeros])
     rows["AIRY_LEFT"] = (
@@ -337,7 +362,9 @@ def temme(orders: int, terms: int) -> list[list[mpf]]:
 
 
 def main() -> None:
-    print('"""Coefficients of the special functions. Made by tools/special_coefficients.py; do not edit."""\n')
+    print(
+        '"""Coefficients of the special functions. Made by tools/special_coefficients.py; do not edit."""\n'
+    )
     print("from __future__ import annotations")
     for name, (what, value) in table().items():
         print(f"\n# {what}\n{name} = {spread(value)}  # fmt: skip")

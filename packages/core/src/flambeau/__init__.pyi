@@ -11,6 +11,7 @@ from . import amp as amp
 from . import autograd as autograd
 from . import backends as backends
 from . import compat as compat
+from . import cpu as cpu
 from . import cuda as cuda
 from . import distributed as distributed
 from . import fft as fft
@@ -18,7 +19,10 @@ from . import func as func
 from . import graph as graph
 from . import ir as ir
 from . import jit as jit
+from . import library as library
 from . import linalg as linalg
+from . import masked as masked
+from . import nested as nested
 from . import nn as nn
 from . import onnx as onnx
 from . import ops as ops
@@ -27,6 +31,9 @@ from . import quantization as quantization
 from . import random as random
 from . import runtime as runtime
 from . import serialization as serialization
+from . import signal as signal
+from . import sparse as sparse
+from . import special as special
 from . import testing as testing
 from . import utils as utils
 from ._base.devices import device as device
@@ -35,7 +42,10 @@ from ._base.dtypes import dtype as dtype
 from ._base.dtypes import get_default_dtype as get_default_dtype
 from ._base.dtypes import promote_types as promote_types
 from ._base.dtypes import set_default_dtype as set_default_dtype
+from ._base.errors import AcceleratorError as AcceleratorError
 from ._base.errors import OutOfMemoryError as OutOfMemoryError
+from ._base.formats import layout as layout
+from ._base.formats import memory_format as memory_format
 from ._base.limits import finfo as finfo
 from ._base.limits import iinfo as iinfo
 from .amp.autocast_mode import autocast as autocast
@@ -43,6 +53,7 @@ from .amp.autocast_mode import get_autocast_dtype as get_autocast_dtype
 from .amp.autocast_mode import is_autocast_enabled as is_autocast_enabled
 from .amp.autocast_mode import set_autocast_dtype as set_autocast_dtype
 from .amp.autocast_mode import set_autocast_enabled as set_autocast_enabled
+from .amp.grad_scaler import GradScaler as GradScaler
 from .autograd.modes import enable_grad as enable_grad
 from .autograd.modes import inference_mode as inference_mode
 from .autograd.modes import is_grad_enabled as is_grad_enabled
@@ -56,61 +67,158 @@ from .config import set_float32_matmul_precision as set_float32_matmul_precision
 from .config import set_num_threads as set_num_threads
 from .config import show_config as show_config
 from .config import use_deterministic_algorithms as use_deterministic_algorithms
-from .func import vmap as vmap
+from .func.batch import vmap as vmap
+from .functions import abs_ as abs_
+from .functions import acos_ as acos_
+from .functions import acosh_ as acosh_
+from .functions import addmv_ as addmv_
+from .functions import alpha_dropout_ as alpha_dropout_
+from .functions import arccos_ as arccos_
+from .functions import arccosh_ as arccosh_
+from .functions import arcsin_ as arcsin_
+from .functions import arcsinh_ as arcsinh_
+from .functions import arctan_ as arctan_
+from .functions import arctanh_ as arctanh_
+from .functions import asin_ as asin_
+from .functions import asinh_ as asinh_
+from .functions import atan_ as atan_
+from .functions import atanh_ as atanh_
+from .functions import ceil_ as ceil_
+from .functions import clamp_ as clamp_
+from .functions import clamp_max_ as clamp_max_
+from .functions import clamp_min_ as clamp_min_
+from .functions import clip_ as clip_
+from .functions import conj_physical_ as conj_physical_
+from .functions import cos_ as cos_
+from .functions import cosh_ as cosh_
+from .functions import deg2rad_ as deg2rad_
+from .functions import detach_ as detach_
+from .functions import dropout_ as dropout_
+from .functions import erf_ as erf_
+from .functions import erfc_ as erfc_
+from .functions import exp2_ as exp2_
+from .functions import exp_ as exp_
+from .functions import expm1_ as expm1_
+from .functions import feature_alpha_dropout_ as feature_alpha_dropout_
+from .functions import feature_dropout_ as feature_dropout_
+from .functions import fill_ as fill_
+from .functions import fix_ as fix_
+from .functions import floor_ as floor_
+from .functions import frac_ as frac_
+from .functions import gcd_ as gcd_
+from .functions import get_device as get_device
+from .functions import i0_ as i0_
+from .functions import index_put_ as index_put_
+from .functions import is_conj as is_conj
+from .functions import is_inference as is_inference
+from .functions import is_neg as is_neg
+from .functions import is_nonzero as is_nonzero
+from .functions import is_signed as is_signed
+from .functions import lcm_ as lcm_
+from .functions import ldexp_ as ldexp_
+from .functions import log10_ as log10_
+from .functions import log1p_ as log1p_
+from .functions import log2_ as log2_
+from .functions import log_ as log_
+from .functions import logit_ as logit_
+from .functions import nan_to_num_ as nan_to_num_
+from .functions import neg_ as neg_
+from .functions import negative_ as negative_
+from .functions import rad2deg_ as rad2deg_
+from .functions import reciprocal_ as reciprocal_
+from .functions import relu_ as relu_
+from .functions import resize_as_ as resize_as_
+from .functions import round_ as round_
+from .functions import rsqrt_ as rsqrt_
+from .functions import sigmoid_ as sigmoid_
+from .functions import sin_ as sin_
+from .functions import sinc_ as sinc_
+from .functions import sinh_ as sinh_
+from .functions import sqrt_ as sqrt_
+from .functions import square_ as square_
+from .functions import tan_ as tan_
+from .functions import tanh_ as tanh_
+from .functions import trunc_ as trunc_
+from .functions import xlogy_ as xlogy_
+from .functions import zero_ as zero_
+from .interchange import asarray as asarray
+from .interchange import from_dlpack as from_dlpack
+from .interchange import from_file as from_file
+from .interchange import frombuffer as frombuffer
+from .interchange import to_dlpack as to_dlpack
 from .jit.compile import compile as compile
-from .nn.functional import alpha_dropout as alpha_dropout
-from .nn.functional import bilinear as bilinear
-from .nn.functional import celu as celu
-from .nn.functional import dropout as dropout
-from .nn.functional import prelu as prelu
-from .nn.functional import rrelu as rrelu
-from .nn.functional import selu as selu
-from .ops.arranging import alias_copy as alias_copy
-from .ops.arranging import detach_copy as detach_copy
-from .ops.arranging import diagonal_copy as diagonal_copy
-from .ops.arranging import expand_copy as expand_copy
-from .ops.arranging import narrow_copy as narrow_copy
-from .ops.arranging import permute_copy as permute_copy
-from .ops.arranging import select_copy as select_copy
-from .ops.arranging import split_copy as split_copy
-from .ops.arranging import split_with_sizes_copy as split_with_sizes_copy
-from .ops.arranging import squeeze_copy as squeeze_copy
-from .ops.arranging import t_copy as t_copy
-from .ops.arranging import transpose_copy as transpose_copy
+from .nn._functional.activation import celu as celu
+from .nn._functional.activation import celu_ as celu_
+from .nn._functional.activation import prelu as prelu
+from .nn._functional.activation import rrelu as rrelu
+from .nn._functional.activation import rrelu_ as rrelu_
+from .nn._functional.activation import selu as selu
+from .nn._functional.activation import selu_ as selu_
+from .nn._functional.activation import threshold_ as threshold_
+from .nn._functional.tables import bilinear as bilinear
+from .nn._functional.toplevel import adaptive_max_pool1d as adaptive_max_pool1d
+from .nn._functional.toplevel import alpha_dropout as alpha_dropout
+from .nn._functional.toplevel import batch_norm as batch_norm
+from .nn._functional.toplevel import binary_cross_entropy_with_logits as binary_cross_entropy_with_logits
+from .nn._functional.toplevel import cosine_embedding_loss as cosine_embedding_loss
+from .nn._functional.toplevel import ctc_loss as ctc_loss
+from .nn._functional.toplevel import dropout as dropout
+from .nn._functional.toplevel import embedding as embedding
+from .nn._functional.toplevel import embedding_bag as embedding_bag
+from .nn._functional.toplevel import feature_alpha_dropout as feature_alpha_dropout
+from .nn._functional.toplevel import feature_dropout as feature_dropout
+from .nn._functional.toplevel import group_norm as group_norm
+from .nn._functional.toplevel import hinge_embedding_loss as hinge_embedding_loss
+from .nn._functional.toplevel import instance_norm as instance_norm
+from .nn._functional.toplevel import kl_div as kl_div
+from .nn._functional.toplevel import layer_norm as layer_norm
+from .nn._functional.toplevel import margin_ranking_loss as margin_ranking_loss
+from .nn._functional.toplevel import max_pool1d_with_indices as max_pool1d_with_indices
+from .nn._functional.toplevel import poisson_nll_loss as poisson_nll_loss
+from .nn._functional.toplevel import threshold as threshold
+from .nn._functional.toplevel import triplet_margin_loss as triplet_margin_loss
 from .ops.arranging import tril_indices as tril_indices
 from .ops.arranging import triu_indices as triu_indices
-from .ops.arranging import unbind_copy as unbind_copy
-from .ops.arranging import unfold_copy as unfold_copy
-from .ops.arranging import unsqueeze_copy as unsqueeze_copy
-from .ops.arranging import view_copy as view_copy
-from .ops.creation import arange as arange
-from .ops.creation import as_tensor as as_tensor
-from .ops.creation import empty as empty
-from .ops.creation import eye as eye
-from .ops.creation import from_numpy as from_numpy
-from .ops.creation import full as full
+from .ops.control import cond as cond
+from .ops.control import while_loop as while_loop
+from .ops.copies import alias_copy as alias_copy
+from .ops.copies import as_strided_copy as as_strided_copy
+from .ops.copies import detach_copy as detach_copy
+from .ops.copies import diagonal_copy as diagonal_copy
+from .ops.copies import expand_copy as expand_copy
+from .ops.copies import narrow_copy as narrow_copy
+from .ops.copies import permute_copy as permute_copy
+from .ops.copies import select_copy as select_copy
+from .ops.copies import slice_copy as slice_copy
+from .ops.copies import split_copy as split_copy
+from .ops.copies import split_with_sizes_copy as split_with_sizes_copy
+from .ops.copies import squeeze_copy as squeeze_copy
+from .ops.copies import t_copy as t_copy
+from .ops.copies import transpose_copy as transpose_copy
+from .ops.copies import unbind_copy as unbind_copy
+from .ops.copies import unfold_copy as unfold_copy
+from .ops.copies import unsafe_chunk as unsafe_chunk
+from .ops.copies import unsafe_split as unsafe_split
+from .ops.copies import unsafe_split_with_sizes as unsafe_split_with_sizes
+from .ops.copies import unsqueeze_copy as unsqueeze_copy
+from .ops.copies import view_as_complex_copy as view_as_complex_copy
+from .ops.copies import view_as_real_copy as view_as_real_copy
+from .ops.copies import view_copy as view_copy
 from .ops.creation import get_default_device as get_default_device
-from .ops.creation import linspace as linspace
-from .ops.creation import ones as ones
 from .ops.creation import set_default_device as set_default_device
-from .ops.creation import tensor as tensor
-from .ops.creation import zeros as zeros
-from .ops.joining import broadcast_tensors as broadcast_tensors
-from .ops.joining import hstack as hstack
-from .ops.joining import meshgrid as meshgrid
-from .ops.joining import vstack as vstack
-from .ops.random import normal as normal
-from .ops.random import rand as rand
-from .ops.random import rand_like as rand_like
-from .ops.random import randint as randint
-from .ops.random import randint_like as randint_like
-from .ops.random import randn as randn
-from .ops.random import randn_like as randn_like
-from .ops.random import randperm as randperm
+from .ops.making import broadcast_shapes as broadcast_shapes
+from .ops.making import logspace as logspace
+from .ops.making import scalar_tensor as scalar_tensor
+from .ops.ranges import range as range
+from .ops.strided import as_strided_ as as_strided_
+from .ops.strided import empty_permuted as empty_permuted
+from .ops.strided import empty_strided as empty_strided
+from .ops.zeta import polygamma as polygamma
 from .printing import set_printoptions as set_printoptions
 from .random import get_rng_state as get_rng_state
 from .random import manual_seed as manual_seed
 from .random import set_rng_state as set_rng_state
+from .random import thread_safe_generator as thread_safe_generator
 from .runtime.generator import Generator as Generator
 from .runtime.promotion import result_type as result_type
 from .runtime.random import initial_seed as initial_seed
@@ -119,18 +227,74 @@ from .runtime.tensor import Size as Size
 from .runtime.tensor import Tensor as Tensor
 from .serialization.checkpoint import load as load
 from .serialization.checkpoint import save as save
-from .runtime.attached import AminmaxResult, CummaxResult, CumminResult, KthvalueResult, MaxResult, MinResult, QrResult, SortResult, TopkResult
+from .sparse.create import sparse_bsc_tensor as sparse_bsc_tensor
+from .sparse.create import sparse_bsr_tensor as sparse_bsr_tensor
+from .sparse.create import sparse_compressed_tensor as sparse_compressed_tensor
+from .sparse.create import sparse_coo_tensor as sparse_coo_tensor
+from .sparse.create import sparse_csc_tensor as sparse_csc_tensor
+from .sparse.create import sparse_csr_tensor as sparse_csr_tensor
+from .sparse.functions import ccol_indices_copy as ccol_indices_copy
+from .sparse.functions import col_indices_copy as col_indices_copy
+from .sparse.functions import crow_indices_copy as crow_indices_copy
+from .sparse.functions import hspmm as hspmm
+from .sparse.functions import indices_copy as indices_copy
+from .sparse.functions import row_indices_copy as row_indices_copy
+from .sparse.functions import smm as smm
+from .sparse.functions import sspaddmm as sspaddmm
+from .sparse.functions import values_copy as values_copy
+from .storage import BFloat16Storage as BFloat16Storage
+from .storage import BoolStorage as BoolStorage
+from .storage import ByteStorage as ByteStorage
+from .storage import CharStorage as CharStorage
+from .storage import ComplexDoubleStorage as ComplexDoubleStorage
+from .storage import ComplexFloatStorage as ComplexFloatStorage
+from .storage import DoubleStorage as DoubleStorage
+from .storage import FloatStorage as FloatStorage
+from .storage import HalfStorage as HalfStorage
+from .storage import IntStorage as IntStorage
+from .storage import LongStorage as LongStorage
+from .storage import ShortStorage as ShortStorage
+from .storage import TypedStorage as TypedStorage
+from .storage import UntypedStorage as UntypedStorage
+from .storage import is_storage as is_storage
+from .streams import Event as Event
+from .streams import Stream as Stream
+from .switches import Tag as Tag
+from .switches import compiled_with_cxx11_abi as compiled_with_cxx11_abi
+from .switches import get_deterministic_debug_mode as get_deterministic_debug_mode
+from .switches import get_device_module as get_device_module
+from .switches import get_num_interop_threads as get_num_interop_threads
+from .switches import is_deterministic_algorithms_warn_only_enabled as is_deterministic_algorithms_warn_only_enabled
+from .switches import is_warn_always_enabled as is_warn_always_enabled
+from .switches import set_deterministic_debug_mode as set_deterministic_debug_mode
+from .switches import set_flush_denormal as set_flush_denormal
+from .switches import set_num_interop_threads as set_num_interop_threads
+from .switches import set_warn_always as set_warn_always
+from .tensor_types import BFloat16Tensor as BFloat16Tensor
+from .tensor_types import BoolTensor as BoolTensor
+from .tensor_types import ByteTensor as ByteTensor
+from .tensor_types import CharTensor as CharTensor
+from .tensor_types import DoubleTensor as DoubleTensor
+from .tensor_types import FloatTensor as FloatTensor
+from .tensor_types import HalfTensor as HalfTensor
+from .tensor_types import IntTensor as IntTensor
+from .tensor_types import LongTensor as LongTensor
+from .tensor_types import ShortTensor as ShortTensor
+from .tensor_types import set_default_tensor_type as set_default_tensor_type
+from .runtime.attached import AminmaxResult, CummaxResult, CumminResult, FrexpResult, GeqrfResult, HistogramResult, HistogramddResult, KthvalueResult, LuUnpackResult, MaxResult, MedianResult, MinResult, ModeResult, NanmedianResult, QrResult, SlogdetResult, SortResult, SvdResult, TopkResult, TriangularSolveResult
 
 __version__: str
 bfloat16: dtype
 bool: dtype
 cdouble: dtype
 cfloat: dtype
-channels_last: str
-channels_last_3d: str
+chalf: dtype
+channels_last: memory_format
+channels_last_3d: memory_format
 complex128: dtype
+complex32: dtype
 complex64: dtype
-contiguous_format: str
+contiguous_format: memory_format
 default_generator: Generator
 double: dtype
 e: _float
@@ -139,7 +303,10 @@ float16: dtype
 float32: dtype
 float64: dtype
 float8_e4m3fn: dtype
+float8_e4m3fnuz: dtype
 float8_e5m2: dtype
+float8_e5m2fnuz: dtype
+float8_e8m0fnu: dtype
 half: dtype
 inf: _float
 int: dtype
@@ -147,14 +314,24 @@ int16: dtype
 int32: dtype
 int64: dtype
 int8: dtype
+jagged: layout
 long: dtype
 nan: _float
 newaxis: None
 pi: _float
-preserve_format: str
+preserve_format: memory_format
+qint32: dtype
 qint8: dtype
+quint2x4: dtype
+quint4x2: dtype
+quint8: dtype
 short: dtype
-strided: str
+sparse_bsc: layout
+sparse_bsr: layout
+sparse_coo: layout
+sparse_csc: layout
+sparse_csr: layout
+strided: layout
 uint16: dtype
 uint32: dtype
 uint64: dtype
@@ -248,7 +425,19 @@ def addr(
     alpha: _float = 1,
     out: Tensor | None = None,
 ) -> Tensor:
-    """beta * input + alpha * (vec1 outer vec2)."""
+    """beta * input + alpha * (vec1 outer vec2). Of bools sums are "or", products "and"."""
+
+def adjoint(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The last two dimensions swapped, and conjugated."""
+
+def affine_grid_generator(
+    theta: Tensor,
+    size: Sequence[_int],
+    align_corners: _bool,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
+    """Where each pixel of an output of `size` lies in the input, by affine maps (N, d, d + 1)."""
 
 def all(
     input: Tensor,
@@ -305,6 +494,20 @@ def any(
 ) -> Tensor:
     """Whether any element is true (not zero)."""
 
+def arange(
+    start: Any,
+    end: Any = None,
+    step: Any = 1,
+    *,
+    out: Any = None,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    pin_memory: _bool = False,
+    requires_grad: _bool = False,
+) -> Tensor:
+    """start, start + step, ... below end. Integers give int64."""
+
 def argmax(
     input: Tensor,
     dim: _int | None = None,
@@ -335,6 +538,30 @@ def argsort(
 
 def argwhere(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Places of elements that are not zero, one row each."""
+
+def as_strided(
+    input: Tensor,
+    size: Shape,
+    stride: Shape,
+    storage_offset: _int | None = None,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
+    """The storage of `input` in another geometry: sizes, strides and offset in elements."""
+
+def as_strided_scatter(
+    input: Tensor,
+    src: Tensor,
+    size: Shape,
+    stride: Shape,
+    storage_offset: _int | None = None,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
+    """A copy of `input` in which the elements at the given geometry are those of `src`."""
+
+def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
+    """`data` as a tensor, without a copy where dtype and device allow."""
 
 def asin(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Inverse sine of each element."""
@@ -388,6 +615,19 @@ def baddbmm(
 ) -> Tensor:
     """beta * input + alpha * (batch1 @ batch2)."""
 
+def bartlett_window(
+    window_length: _int,
+    periodic: _bool = True,
+    *,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    pin_memory: _bool = False,
+    requires_grad: _bool = False,
+    out: Tensor | None = None,
+) -> Tensor:
+    """`1 - |2 n / N - 1|`: a triangle. See `hamming_window` for `periodic`."""
+
 def bernoulli(
     input: Tensor,
     p: _float | None = None,
@@ -415,8 +655,8 @@ def bitwise_and(
     """Bitwise and of integers; logical and of bools."""
 
 def bitwise_left_shift(
-    input: Tensor,
-    other: Tensor | _int,
+    input: Tensor | _complex,
+    other: Tensor | _complex,
     *,
     out: Tensor | None = None,
 ) -> Tensor:
@@ -434,8 +674,8 @@ def bitwise_or(
     """Bitwise or of integers; logical or of bools."""
 
 def bitwise_right_shift(
-    input: Tensor,
-    other: Tensor | _int,
+    input: Tensor | _complex,
+    other: Tensor | _complex,
     *,
     out: Tensor | None = None,
 ) -> Tensor:
@@ -449,11 +689,27 @@ def bitwise_xor(
 ) -> Tensor:
     """Bitwise xor of integers; logical xor of bools."""
 
+def blackman_window(
+    window_length: _int,
+    periodic: _bool = True,
+    *,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    pin_memory: _bool = False,
+    requires_grad: _bool = False,
+    out: Tensor | None = None,
+) -> Tensor:
+    """`0.42 - 0.5 cos(2 pi n / N) + 0.08 cos(4 pi n / N)`. See `hamming_window` for `periodic`."""
+
 def block_diag(*tensors: Any, out: Tensor | None = None) -> Tensor:
     """Matrices along the diagonal of a larger one, zeros elsewhere."""
 
 def bmm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Products of two batches of matrices."""
+
+def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
+    """All expanded to their common shape."""
 
 def broadcast_to(input: Tensor, size: Any) -> Tensor:
     """`expand` to a shape."""
@@ -487,8 +743,26 @@ def cdist(
 def ceil(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The smallest integer not below each element."""
 
+def chain_matmul(*matrices: Tensor, out: Any = None) -> Tensor:
+    """Product of several matrices, in the order that costs least; PyTorch's older `linalg.multi_dot`."""
+
 def channel_shuffle(input: Tensor, groups: _int, *, out: Tensor | None = None) -> Tensor:
     """The channels of (N, C, ...) taken in turn from each group."""
+
+def cholesky(input: Tensor, upper: _bool = False, *, out: Tensor | None = None) -> Tensor:
+    """The factor L of positive-definite matrices; as `linalg.cholesky`."""
+
+def cholesky_inverse(L: Tensor, upper: _bool = False, *, out: Tensor | None = None) -> Tensor:
+    """The inverse of L @ L.mH (of L.mH @ L with `upper`), for the factor of a positive-definite matrix."""
+
+def cholesky_solve(
+    input: Tensor,
+    L: Tensor,
+    upper: _bool = False,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
+    """X with (L @ L.mH) @ X = input, for the factor of a positive-definite matrix (L.mH @ L with `upper`)."""
 
 def chunk(input: Tensor, chunks: _int, dim: _int = 0) -> tuple[Tensor, ...]:
     """At most `chunks` views along `dim`, all of one size but perhaps the last."""
@@ -500,7 +774,7 @@ def clamp(
     *,
     out: Tensor | None = None,
 ) -> Tensor:
-    """Elements below `min` become it, elements above `max` become it; the bounds are numbers or tensors."""
+    """Elements below `min` become it, elements above `max` become it; both bounds are numbers, or both tensors."""
 
 def clamp_max(input: Tensor, max: Tensor | _float, *, out: Tensor | None = None) -> Tensor:
     """Elements above `max` become it."""
@@ -526,8 +800,20 @@ def combinations(
 def complex(real: Tensor, imag: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Complex numbers from their real and imaginary parts."""
 
+def conj(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The complex conjugate; real tensors are returned as they are. Computed at once: PyTorch only marks it."""
+
 def conj_physical(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The complex conjugate, computed."""
+
+def constant_pad_nd(
+    input: Tensor,
+    pad: Sequence[_int],
+    value: Any = 0,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
+    """`input` with `value` around it: pairs of widths before and after, the last dimension first; negative ones cut."""
 
 def contiguous(
     input: Tensor,
@@ -535,7 +821,7 @@ def contiguous(
     *,
     out: Tensor | None = None,
 ) -> Tensor:
-    """`input` itself if its memory is in row-major order, else a copy that is."""
+    """`input` itself if its memory is in row-major order (or that of `memory_format`), else a copy that is."""
 
 def conv1d(
     input: Tensor,
@@ -575,6 +861,16 @@ def conv3d(
     out: Tensor | None = None,
 ) -> Tensor:
     """Convolution of (N, C, D, H, W) or (C, D, H, W) with weight (O, C / groups, *kernel)."""
+
+def conv_tbc(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    pad: _int = 0,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
+    """Convolution of (time, batch, channels) with weight (width, channels, outputs) and bias (outputs)."""
 
 def conv_transpose1d(
     input: Tensor,
@@ -618,7 +914,12 @@ def conv_transpose3d(
 ) -> Tensor:
     """Transposed convolution of (N, C, D, H, W) or (C, D, H, W), weight (C, O / groups, *kernel)."""
 
-def copysign(input: Tensor, other: Tensor | _float, *, out: Tensor | None = None) -> Tensor:
+def copysign(
+    input: Tensor | _complex,
+    other: Tensor | _complex,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
     """The size of `input` with the sign of `other`."""
 
 def corrcoef(input: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -704,6 +1005,9 @@ def cumulative_trapezoid(
 def deg2rad(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Degrees as radians."""
 
+def det(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The determinant of square matrices; as `linalg.det`."""
+
 def detach(input: Tensor) -> Tensor:
     """The same memory without history."""
 
@@ -755,6 +1059,9 @@ def diff(
 ) -> Tensor:
     """Differences of neighbours along `dim`, n times over."""
 
+def digamma(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Derivative of `lgamma`; NaN at -1, -2, ..., infinite at 0."""
+
 def dist(input: Tensor, other: Tensor, p: _float = 2, *, out: Tensor | None = None) -> Tensor:
     """p-norm of the difference."""
 
@@ -776,8 +1083,20 @@ def dsplit(input: Tensor, indices_or_sections: _int | Sequence[_int]) -> tuple[T
 def dstack(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor:
     """Joined along the third dimension."""
 
-def einsum(equation: str, *operands: Any, out: Tensor | None = None) -> Tensor:
+def einsum(equation: Any, *operands: Any, out: Tensor | None = None) -> Tensor:
     """Sums of products named by indices (Einstein's convention), such as "bij,bjk->bik"."""
+
+def empty(
+    *size: Any,
+    out: Any = None,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    pin_memory: _bool = False,
+    requires_grad: _bool = False,
+    memory_format: Any = None,
+) -> Tensor:
+    """A tensor whose elements are arbitrary (zeros here: memory fresh from the system costs nothing more)."""
 
 def empty_like(
     input: Tensor,
@@ -808,6 +1127,9 @@ def erf(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 def erfc(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """1 - erf(x), accurate for large x."""
 
+def erfinv(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The number whose error function each element is: infinite at -1 and 1, NaN beyond."""
+
 def exp(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """e to the power of each element."""
 
@@ -823,6 +1145,21 @@ def expand(input: Tensor, *shape: _int, out: Tensor | None = None) -> Tensor:
 
 def expm1(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """exp(x) - 1, accurate near zero."""
+
+def eye(
+    n: _int,
+    m: _int | None = None,
+    *,
+    out: Any = None,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: _bool = False,
+) -> Tensor:
+    """Ones on the diagonal, zeros elsewhere."""
+
+def fill(input: Tensor, value: Any, *, out: Tensor | None = None) -> Tensor:
+    """A tensor like `input`, full of one number or of a 0-d tensor's element."""
 
 def flatten(
     input: Tensor,
@@ -865,10 +1202,20 @@ def floor_divide(
 ) -> Tensor:
     """Quotient rounded down."""
 
-def fmax(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+def fmax(
+    input: Tensor | _complex,
+    other: Tensor | _complex,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
     """The larger of two elements; of a number and NaN the number."""
 
-def fmin(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+def fmin(
+    input: Tensor | _complex,
+    other: Tensor | _complex,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
     """The smaller of two elements; of a number and NaN the number."""
 
 def fmod(
@@ -881,6 +1228,24 @@ def fmod(
 
 def frac(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """What is left of each element without its whole part; it keeps the sign."""
+
+def frexp(input: Tensor) -> FrexpResult:
+    """(mantissa, exponent) with input = mantissa * 2**exponent and 1/2 <= |mantissa| < 1."""
+
+def from_numpy(array: Any) -> Tensor:
+    """A tensor over the memory of a NumPy array; writes to one are seen in the other."""
+
+def full(
+    size: Any,
+    fill_value: Any,
+    *,
+    out: Any = None,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: _bool = False,
+) -> Tensor:
+    """A tensor full of one number, whose kind decides the dtype."""
 
 def full_like(
     input: Tensor,
@@ -905,6 +1270,9 @@ def gather(
 ) -> Tensor:
     """out[i][j][k] = input[index[i][j][k]][j][k] for dim 0, and so on."""
 
+def gcd(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Greatest common divisor of each pair of integers; that of 0 and 0 is 0."""
+
 def ge(
     input: Tensor | _complex,
     other: Tensor | _complex,
@@ -913,16 +1281,50 @@ def ge(
 ) -> Tensor:
     """Whether input >= other."""
 
-def group_norm(
+def geqrf(input: Tensor) -> GeqrfResult:
+    """(a, tau) as LAPACK's: R in a's upper triangle, below it and in tau the reflectors that `householder_product` reads."""
+
+def gradient(
     input: Tensor,
-    num_groups: _int,
-    weight: Tensor | None = None,
-    bias: Tensor | None = None,
-    eps: _float = 1e-05,
+    *,
+    spacing: Any = 1,
+    dim: _int | Sequence[_int] | None = None,
+    edge_order: _int = 1,
+) -> tuple[Tensor, ...]:
+    """Slopes of a sampled function along each of `dim` (all dimensions unless given), by central differences."""
+
+def grid_sampler(
+    input: Tensor,
+    grid: Tensor,
+    interpolation_mode: _int,
+    padding_mode: _int,
+    align_corners: _bool,
     *,
     out: Tensor | None = None,
 ) -> Tensor:
-    """Groups of channels of each sample of (N, C, ...) brought to mean 0 and variance 1."""
+    """`grid_sample` with its modes as numbers: bilinear, nearest, bicubic; zeros, border, reflection."""
+
+def grid_sampler_2d(
+    input: Tensor,
+    grid: Tensor,
+    interpolation_mode: _int,
+    padding_mode: _int,
+    align_corners: _bool,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
+    """`grid_sampler` of images: input (N, C, H, W), grid (N, H', W', 2)."""
+
+def grid_sampler_3d(
+    input: Tensor,
+    grid: Tensor,
+    interpolation_mode: _int,
+    padding_mode: _int,
+    align_corners: _bool,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
+    """`grid_sampler` of volumes: input (N, C, D, H, W), grid (N, D', H', W', 3)."""
 
 def gt(
     input: Tensor | _complex,
@@ -963,6 +1365,16 @@ def hann_window(
 def hardshrink(input: Tensor, lambd: _float = 0.5, *, out: Tensor | None = None) -> Tensor:
     """x where |x| > lambd, else 0."""
 
+def hash_tensor(
+    input: Tensor,
+    dim: _int | Sequence[_int] | None = (),
+    *,
+    keepdim: _bool = False,
+    mode: _int = 0,
+    out: Tensor | None = None,
+) -> Tensor:
+    """A hash over `dim` (all dimensions if empty), as uint64: the exclusive or of the elements' bits."""
+
 def heaviside(input: Tensor, values: Tensor, *, out: Tensor | None = None) -> Tensor:
     """0 below zero, 1 above, `values` at zero."""
 
@@ -976,11 +1388,47 @@ def histc(
 ) -> Tensor:
     """Counts in `bins` equal bins from min to max (of the data if both are equal); what is outside is left out."""
 
+def histogram(
+    input: Tensor,
+    bins: Any,
+    *,
+    range: tuple[_float, _float] | None = None,
+    weight: Tensor | None = None,
+    density: _bool = False,
+) -> HistogramResult:
+    """(hist, bin_edges) of all elements: counts, or sums of weights, in equal bins, or between the edges of a tensor."""
+
+def histogramdd(
+    input: Tensor,
+    bins: Any,
+    range: Sequence[_float] | None = None,
+    weight: Tensor | None = None,
+    density: _bool = False,
+) -> HistogramddResult:
+    """(hist, bin_edges) of points, the rows of `input`: counts, or sums of weights, in a grid of bins."""
+
 def hsplit(input: Tensor, indices_or_sections: _int | Sequence[_int]) -> tuple[Tensor, ...]:
     """`tensor_split` along the second dimension (of vectors the only one), into equal parts."""
 
-def hypot(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+def hstack(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor:
+    """Joined along the second dimension; 1-d tensors along the first."""
+
+def hypot(
+    input: Tensor | _complex,
+    other: Tensor | _complex,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
     """sqrt(input² + other²), the long side of a right triangle."""
+
+def i0(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Modified Bessel function of the first kind of order 0."""
+
+def igamma(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The regularized lower incomplete gamma function P(input, other)."""
+
+def igammac(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The regularized upper incomplete gamma function, 1 - igamma(input, other)."""
 
 def imag(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The imaginary part of complex numbers, as a view."""
@@ -1026,6 +1474,18 @@ def index_put(
 ) -> Tensor:
     """A copy of `input` with `values` written (or added) where `indices`, a tuple of index tensors, point."""
 
+def index_reduce(
+    input: Tensor,
+    dim: _int,
+    index: Tensor,
+    source: Tensor,
+    reduce: str,
+    *,
+    include_self: _bool = True,
+    out: Tensor | None = None,
+) -> Tensor:
+    """A copy of `input` whose slices `index` along `dim` are the "prod", "mean", "amax" or "amin" of those of `source`."""
+
 def index_select(
     input: Tensor,
     dim: _int,
@@ -1037,6 +1497,9 @@ def index_select(
 
 def inner(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Sums of products over the last dimensions of both."""
+
+def inverse(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The inverse of square matrices; as `linalg.inv`."""
 
 def is_complex(input: Tensor) -> _bool:
     """Whether the dtype is a complex one."""
@@ -1102,22 +1565,28 @@ def istft(
 ) -> Tensor:
     """The signal `(..., time)` whose `stft` comes closest to `input` `(..., frequency, frame)`."""
 
+def kaiser_window(
+    window_length: _int,
+    periodic: _bool = True,
+    beta: _float = 12.0,
+    *,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    pin_memory: _bool = False,
+    requires_grad: _bool = False,
+    out: Tensor | None = None,
+) -> Tensor:
+    """`i0(beta sqrt(1 - (2 n / N - 1)^2)) / i0(beta)`. See `hamming_window` for `periodic`."""
+
 def kron(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Kronecker product: every element of `input` times all of `other`."""
 
 def kthvalue(input: Tensor, k: _int, dim: _int = -1, keepdim: _bool = False) -> KthvalueResult:
     """(values, indices) of the k-th smallest elements along `dim`, counted from one."""
 
-def layer_norm(
-    input: Tensor,
-    normalized_shape: Sequence[_int],
-    weight: Tensor | None = None,
-    bias: Tensor | None = None,
-    eps: _float = 1e-05,
-    *,
-    out: Tensor | None = None,
-) -> Tensor:
-    """The last dimensions, of sizes `normalized_shape`, brought to mean 0 and variance 1."""
+def lcm(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Least common multiple of each pair of integers, not negative; 0 if one is 0."""
 
 def ldexp(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """input * 2**other."""
@@ -1138,6 +1607,40 @@ def lerp(
     out: Tensor | None = None,
 ) -> Tensor:
     """Linear interpolation: input + weight * (end - input)."""
+
+def lgamma(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Logarithm of the absolute value of the gamma function; infinite at 0, -1, -2, ..."""
+
+def linspace(
+    start: Any,
+    end: Any,
+    steps: _int,
+    *,
+    out: Any = None,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: _bool = False,
+) -> Tensor:
+    """`steps` numbers from start to end, both included, at equal distances."""
+
+def lobpcg(
+    A: Tensor,
+    k: _int | None = None,
+    B: Tensor | None = None,
+    X: Tensor | None = None,
+    n: _int | None = None,
+    iK: Tensor | None = None,
+    niter: _int | None = None,
+    tol: _float | None = None,
+    largest: _bool | None = None,
+    method: str | None = None,
+    tracker: Callable[[Any], None] | None = None,
+    ortho_iparams: dict[str, Any] | None = None,
+    ortho_fparams: dict[str, Any] | None = None,
+    ortho_bparams: dict[str, Any] | None = None,
+) -> tuple[Tensor, Tensor]:
+    """(E, X): the k largest (or smallest) solutions of A x = e B x for symmetric A and positive-definite B."""
 
 def log(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Natural logarithm of each element."""
@@ -1160,10 +1663,20 @@ def log_softmax(
 ) -> Tensor:
     """log(softmax(x)), without losing the small ones."""
 
-def logaddexp(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+def logaddexp(
+    input: Tensor | _complex,
+    other: Tensor | _complex,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
     """log(exp(input) + exp(other)) without overflow."""
 
-def logaddexp2(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+def logaddexp2(
+    input: Tensor | _complex,
+    other: Tensor | _complex,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
     """log2(2**input + 2**other) without overflow."""
 
 def logcumsumexp(input: Tensor, dim: _int, *, out: Tensor | None = None) -> Tensor:
@@ -1219,6 +1732,26 @@ def lt(
 ) -> Tensor:
     """Whether input < other."""
 
+def lu(A: Tensor, pivot: _bool = True, get_infos: _bool = False) -> Any:
+    """(LU, pivots), and with `get_infos` the places of zero pivots: PyTorch's older `linalg.lu_factor_ex`."""
+
+def lu_solve(
+    input: Tensor,
+    LU_data: Tensor,
+    LU_pivots: Tensor,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
+    """X with A @ X = input, A given by `lu_factor`; as `linalg.lu_solve` with the right side first."""
+
+def lu_unpack(
+    LU_data: Tensor,
+    LU_pivots: Tensor,
+    unpack_data: _bool = True,
+    unpack_pivots: _bool = True,
+) -> LuUnpackResult:
+    """(P, L, U) of what `lu_factor` gives; what is not asked for is empty."""
+
 def masked_fill(
     input: Tensor,
     mask: Tensor,
@@ -1226,7 +1759,7 @@ def masked_fill(
     *,
     out: Tensor | None = None,
 ) -> Tensor:
-    """`input` with `value` where `mask` (bool, broadcast to input) holds."""
+    """`input` with `value`, a number or a 0-d tensor, where `mask` (bool, broadcast to input) holds."""
 
 def masked_scatter(
     input: Tensor,
@@ -1242,6 +1775,9 @@ def masked_select(input: Tensor, mask: Tensor, *, out: Tensor | None = None) -> 
 
 def matmul(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Matrix product over the last two dimensions, the others broadcast; 1-d operands are row and column vectors."""
+
+def matrix_exp(A: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """exp of square matrices, I + A + A^2 / 2 + ...: by Padé's approximants, scaling and squaring."""
 
 def matrix_power(input: Tensor, n: _int, *, out: Tensor | None = None) -> Tensor:
     """A square matrix times itself n times; of its inverse for n < 0."""
@@ -1313,8 +1849,15 @@ def mean(
 ) -> Tensor:
     """Mean of all elements, or over `dim`. Needs a floating dtype."""
 
-def median(input: Tensor, dim: _int | None = None, keepdim: _bool = False) -> Any:
-    """The lower median of all elements, or (values, indices) along `dim`."""
+@overload
+def median(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The lower median of all elements, or (values, indices) along `dim`; NaN where one is NaN."""
+@overload
+def median(input: Tensor, dim: _int, keepdim: _bool = False) -> MedianResult:
+    """The lower median of all elements, or (values, indices) along `dim`; NaN where one is NaN."""
+
+def meshgrid(*tensors: Tensor, indexing: str = 'ij') -> tuple[Tensor, ...]:
+    """Coordinate grids of 1-d tensors; "xy" swaps the first two dimensions."""
 
 @overload
 def min(input: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -1336,6 +1879,9 @@ def minimum(
 
 def mm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Product of two matrices."""
+
+def mode(input: Tensor, dim: _int = -1, keepdim: _bool = False) -> ModeResult:
+    """(values, indices) of what occurs most often along `dim`; the smallest of equals, at its last place."""
 
 def movedim(
     input: Tensor,
@@ -1370,6 +1916,9 @@ def multinomial(
 def mv(input: Tensor, vec: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Product of a matrix and a vector."""
 
+def mvlgamma(input: Tensor, p: _int, *, out: Tensor | None = None) -> Tensor:
+    """Logarithm of the multivariate gamma function of dimension `p`, defined for x > (p - 1) / 2."""
+
 def nan_to_num(
     input: Tensor,
     nan: _float | None = None,
@@ -1390,7 +1939,11 @@ def nanmean(
 ) -> Tensor:
     """`mean` of the elements that are not NaN."""
 
-def nanmedian(input: Tensor, dim: _int | None = None, keepdim: _bool = False) -> Any:
+@overload
+def nanmedian(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """`median` of the elements that are not NaN."""
+@overload
+def nanmedian(input: Tensor, dim: _int, keepdim: _bool = False) -> NanmedianResult:
     """`median` of the elements that are not NaN."""
 
 def nanquantile(
@@ -1424,6 +1977,9 @@ def narrow(
 ) -> Tensor:
     """`length` slices along `dim` from `start`."""
 
+def native_channel_shuffle(input: Tensor, groups: _int, *, out: Tensor | None = None) -> Tensor:
+    """`channel_shuffle` under the name of its kernel."""
+
 def ne(
     input: Tensor | _complex,
     other: Tensor | _complex,
@@ -1435,21 +1991,60 @@ def ne(
 def neg(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Each element with its sign changed."""
 
+def nextafter(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The next number that the dtype has from `input` towards `other`."""
+
 def nonzero(input: Tensor, *, as_tuple: _bool = False) -> Any:
     """Indices of elements that are not zero: an (n, dims) tensor, or a tuple of one index tensor per dimension."""
+
+def nonzero_static(
+    input: Tensor,
+    *,
+    size: _int,
+    fill_value: _int = -1,
+    out: Tensor | None = None,
+) -> Tensor:
+    """The first `size` rows of `nonzero`, filled up with `fill_value` where there are fewer: a shape known beforehand."""
 
 def norm(
     input: Tensor,
     p: _float | str | None = 'fro',
     dim: _int | Sequence[_int] | None = None,
     keepdim: _bool = False,
-    out: None = None,
+    out: Any = None,
     dtype: dtype | None = None,
 ) -> Tensor:
     """Vector p-norm over all elements or over `dim`; "fro" is p = 2."""
 
+def normal(
+    mean: Any = 0.0,
+    std: Any = 1.0,
+    size: Any = None,
+    *,
+    generator: Generator | None = None,
+    out: Any = None,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    pin_memory: _bool = False,
+    requires_grad: _bool = False,
+) -> Tensor:
+    """Normal numbers with the given mean and standard deviation (numbers or tensors)."""
+
 def numel(input: Tensor) -> _int:
     """The number of elements."""
+
+def ones(
+    *size: Any,
+    out: Any = None,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    pin_memory: _bool = False,
+    requires_grad: _bool = False,
+    names: Any = None,
+) -> Tensor:
+    """A tensor of ones."""
 
 def ones_like(
     input: Tensor,
@@ -1462,6 +2057,20 @@ def ones_like(
     out: Tensor | None = None,
 ) -> Tensor:
     """Ones in the shape, dtype and device of `input`."""
+
+def orgqr(input: Tensor, input2: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The Q of `geqrf`; as `linalg.householder_product`."""
+
+def ormqr(
+    input: Tensor,
+    input2: Tensor,
+    input3: Tensor,
+    left: _bool = True,
+    transpose: _bool = False,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
+    """Q @ input3 (input3 @ Q unless `left`), Q or its adjoint if `transpose`, for the Q of (input, input2) from `geqrf`."""
 
 def outer(input: Tensor, vec2: Tensor, *, out: Tensor | None = None) -> Tensor:
     """All products of elements of two vectors."""
@@ -1477,12 +2086,26 @@ def pairwise_distance(
 ) -> Tensor:
     """The p-norm of x1 - x2 + eps along the last dimension."""
 
+def pca_lowrank(
+    A: Tensor,
+    q: _int | None = None,
+    center: _bool = True,
+    niter: _int = 2,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """(U, S, V): principal components V of A's rows, approximately; columns are centred unless told otherwise."""
+
+def pdist(input: Tensor, p: _float = 2.0, *, out: Tensor | None = None) -> Tensor:
+    """The p-norm distances between all pairs of rows of (N, M): N (N - 1) / 2 of them, the first row's first."""
+
 @overload
 def permute(input: Tensor, dims: Sequence[_int], *, out: Tensor | None = None) -> Tensor:
     """Dimensions in another order."""
 @overload
 def permute(input: Tensor, *dims: _int, out: Tensor | None = None) -> Tensor:
     """Dimensions in another order."""
+
+def pinverse(input: Tensor, rcond: _float = 1e-15, *, out: Tensor | None = None) -> Tensor:
+    """The pseudo-inverse, by singular values above `rcond` times the largest."""
 
 def pixel_shuffle(input: Tensor, upscale_factor: _int, *, out: Tensor | None = None) -> Tensor:
     """Channels moved into space: (*, C r², H, W) to (*, C, H r, W r)."""
@@ -1494,6 +2117,9 @@ def pixel_unshuffle(
     out: Tensor | None = None,
 ) -> Tensor:
     """Space moved into channels: (*, C, H r, W r) to (*, C r², H, W)."""
+
+def poisson(input: Tensor, generator: Any = None, *, out: Tensor | None = None) -> Tensor:
+    """How often events happened whose expected numbers are the elements of `input`; same dtype, no gradient (zeros)."""
 
 def polar(abs: Tensor, angle: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Complex numbers from their sizes and angles."""
@@ -1530,7 +2156,7 @@ def put(
     """A copy of `input` whose elements at `index`, counted flat, are those of `source` (or grow by them)."""
 
 def qr(input: Tensor, some: _bool = True) -> QrResult:
-    """A matrix (..., m, n) as an orthogonal times an upper triangular one."""
+    """(Q, R) with input = Q @ R; with `some` reduced, else complete. As `linalg.qr`."""
 
 def quantile(
     input: Tensor,
@@ -1545,6 +2171,96 @@ def quantile(
 
 def rad2deg(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Radians as degrees."""
+
+def rand(
+    *size: Any,
+    generator: Generator | None = None,
+    out: Any = None,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: _bool = False,
+    pin_memory: _bool = False,
+) -> Tensor:
+    """Uniform numbers in [0, 1)."""
+
+def rand_like(
+    input: Tensor,
+    *,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: _bool = False,
+    memory_format: Any = None,
+    generator: Any = None,
+) -> Tensor:
+    """Uniform numbers in the shape, dtype and device of `input`."""
+
+def randint(
+    low: Any = 0,
+    high: Any = None,
+    size: Any = None,
+    *,
+    generator: Generator | None = None,
+    out: Any = None,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: _bool = False,
+    pin_memory: _bool = False,
+) -> Tensor:
+    """Integers from low (0 unless given) up to and without high."""
+
+def randint_like(
+    input: Tensor,
+    low: Any = 0,
+    high: Any = None,
+    *,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: _bool = False,
+    memory_format: Any = None,
+    generator: Any = None,
+) -> Tensor:
+    """Integers in the shape, dtype and device of `input`."""
+
+def randn(
+    *size: Any,
+    generator: Generator | None = None,
+    out: Any = None,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: _bool = False,
+    pin_memory: _bool = False,
+) -> Tensor:
+    """Normal numbers of mean 0 and variance 1."""
+
+def randn_like(
+    input: Tensor,
+    *,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: _bool = False,
+    memory_format: Any = None,
+    generator: Any = None,
+) -> Tensor:
+    """Normal numbers in the shape, dtype and device of `input`."""
+
+def randperm(
+    n: _int,
+    *,
+    generator: Generator | None = None,
+    out: Any = None,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: _bool = False,
+    pin_memory: _bool = False,
+) -> Tensor:
+    """The integers below n in random order."""
 
 def ravel(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """All elements in one dimension; a view where strides allow."""
@@ -1596,6 +2312,12 @@ def reshape(input: Tensor, shape: Sequence[_int], *, out: Tensor | None = None) 
 def reshape(input: Tensor, *shape: _int, out: Tensor | None = None) -> Tensor:
     """The same elements in another shape; a view where strides allow, else a copy. One -1 is worked out."""
 
+def resolve_conj(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """`input` with its conjugation computed, which it always is."""
+
+def resolve_neg(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """`input` with its negation computed, which it always is."""
+
 def rms_norm(
     input: Tensor,
     normalized_shape: Sequence[_int],
@@ -1643,8 +2365,9 @@ def scatter(
     input: Tensor,
     dim: _int,
     index: Tensor,
-    src: Tensor | _float,
+    src: Tensor | _float | None = None,
     *,
+    value: _float | None = None,
     reduce: str | None = None,
     out: Tensor | None = None,
 ) -> Tensor:
@@ -1660,6 +2383,18 @@ def scatter_add(
 ) -> Tensor:
     """A copy of `input` to which `src` is added at `index` along `dim`."""
 
+def scatter_reduce(
+    input: Tensor,
+    dim: _int,
+    index: Tensor,
+    src: Tensor,
+    reduce: str,
+    *,
+    include_self: _bool = True,
+    out: Tensor | None = None,
+) -> Tensor:
+    """A copy of `input` whose elements at `index` along `dim` are the "sum", "prod", "mean", "amax" or "amin" of `src`."""
+
 def searchsorted(
     sorted_sequence: Tensor,
     input: Tensor | _float,
@@ -1671,6 +2406,20 @@ def searchsorted(
     out: Tensor | None = None,
 ) -> Tensor:
     """Where values would go into sorted rows: before equals, or behind them with right=True (side="right")."""
+
+def segment_reduce(
+    data: Tensor,
+    reduce: str,
+    *,
+    lengths: Tensor | None = None,
+    indices: Tensor | None = None,
+    offsets: Tensor | None = None,
+    axis: _int = 0,
+    unsafe: _bool = False,
+    initial: _float | None = None,
+    out: Tensor | None = None,
+) -> Tensor:
+    """The "sum", "mean", "max", "min" or "prod" of consecutive pieces along `axis`, of the lengths or between the offsets given."""
 
 def select(input: Tensor, dim: _int, index: _int, *, out: Tensor | None = None) -> Tensor:
     """The slice at `index` along `dim`, which is dropped."""
@@ -1717,6 +2466,9 @@ def slice_scatter(
     out: Tensor | None = None,
 ) -> Tensor:
     """A copy of `input` with `src` as its part start:end:step along `dim`."""
+
+def slogdet(input: Tensor) -> SlogdetResult:
+    """(sign, log of the size) of the determinant; as `linalg.slogdet`."""
 
 def softmax(
     input: Tensor,
@@ -1830,6 +2582,17 @@ def sum_to_size(input: Tensor, size: Sequence[_int], *, out: Tensor | None = Non
 def sum_to_size(input: Tensor, *size: _int, out: Tensor | None = None) -> Tensor:
     """Summed to a shape that broadcasts to the input's: the inverse of broadcasting."""
 
+def svd(input: Tensor, some: _bool = True, compute_uv: _bool = True) -> SvdResult:
+    """(U, S, V) with input = U @ diag(S) @ V.mH; with `some` reduced. Without `compute_uv` U and V are zeros."""
+
+def svd_lowrank(
+    A: Tensor,
+    q: _int | None = 6,
+    niter: _int | None = 2,
+    M: Tensor | None = None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """(U, S, V) with U @ diag(S) @ V.mH near A (near A - M): the q largest singular values, by random projections."""
+
 def t(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The transpose of a matrix; tensors of fewer dimensions unchanged."""
 
@@ -1843,13 +2606,23 @@ def take_along_dim(
     *,
     out: Tensor | None = None,
 ) -> Tensor:
-    """`gather` with broadcasting; over the flattened input without `dim`."""
+    """`gather` with broadcasting, negative indices counted from the end; over the flattened input without `dim`."""
 
 def tan(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Tangent of each element."""
 
 def tanh(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Hyperbolic tangent of each element."""
+
+def tensor(
+    data: Any,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: _bool = False,
+    pin_memory: _bool = False,
+) -> Tensor:
+    """A new tensor with a copy of `data`: a number, nested sequences, a NumPy array or a tensor."""
 
 def tensor_split(
     input: Tensor,
@@ -1858,13 +2631,7 @@ def tensor_split(
 ) -> tuple[Tensor, ...]:
     """Views of nearly equal parts along `dim`, or of what lies between the indices given."""
 
-def tensordot(
-    a: Tensor,
-    b: Tensor,
-    dims: _int | tuple[Any, ...] = 2,
-    *,
-    out: Tensor | None = None,
-) -> Tensor:
+def tensordot(a: Tensor, b: Tensor, dims: Any = 2, out: Any = None) -> Tensor:
     """Products summed over `dims`: the last of a with the first of b, or a pair of lists of dimensions."""
 
 def tile(input: Tensor, *dims: _int | Sequence[_int], out: Tensor | None = None) -> Tensor:
@@ -1894,6 +2661,25 @@ def trapezoid(
     out: Tensor | None = None,
 ) -> Tensor:
     """The integral of y over x (or steps of dx) along `dim`, by trapezoids."""
+
+def trapz(
+    y: Tensor,
+    x: Tensor | None = None,
+    *,
+    dx: _float | None = None,
+    dim: _int = -1,
+    out: Tensor | None = None,
+) -> Tensor:
+    """`trapezoid` under its older name."""
+
+def triangular_solve(
+    input: Tensor,
+    A: Tensor,
+    upper: _bool = True,
+    transpose: _bool = False,
+    unitriangular: _bool = False,
+) -> TriangularSolveResult:
+    """(X, a copy of A) with A @ X = input for triangular A; with `transpose` of A's transpose."""
 
 def tril(input: Tensor, diagonal: _int = 0, *, out: Tensor | None = None) -> Tensor:
     """The lower triangle of matrices, zeros above."""
@@ -1942,6 +2728,14 @@ def unique(
     dim: _int | None = None,
 ) -> Any:
     """Distinct elements in rising order; with where each element went and how often each occurs if asked."""
+
+def unique_consecutive(
+    input: Tensor,
+    return_inverse: _bool = False,
+    return_counts: _bool = False,
+    dim: _int | None = None,
+) -> Any:
+    """The first of each run of equal elements (slices along `dim`); with the run of each element and lengths if asked."""
 
 def unravel_index(indices: Tensor, shape: _int | Sequence[_int]) -> tuple[Tensor, ...]:
     """Places in a flattened tensor as one index tensor per dimension of `shape`."""
@@ -1994,11 +2788,31 @@ def view_as_real(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 def vsplit(input: Tensor, indices_or_sections: _int | Sequence[_int]) -> tuple[Tensor, ...]:
     """`tensor_split` along the first dimension, into equal parts."""
 
+def vstack(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor:
+    """Joined along the first dimension; 1-d tensors become rows."""
+
 def where(condition: Tensor, *choices: Any, **named: Any) -> Any:
     """`where(condition, input, other)`: see `ops.comparison.where`; `where(condition)` alone: where it holds."""
 
-def xlogy(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+def xlogy(
+    input: Tensor | _complex,
+    other: Tensor | _complex,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
     """input * log(other), 0 where input is 0."""
+
+def zeros(
+    *size: Any,
+    out: Any = None,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    pin_memory: _bool = False,
+    requires_grad: _bool = False,
+    names: Any = None,
+) -> Tensor:
+    """A tensor of zeros."""
 
 def zeros_like(
     input: Tensor,
@@ -2025,6 +2839,7 @@ concat = cat
 concatenate = cat
 divide = div
 fix = trunc
+ger = outer
 greater = gt
 greater_equal = ge
 less = lt
@@ -2033,8 +2848,7 @@ moveaxis = movedim
 multiply = mul
 negative = neg
 not_equal = ne
+row_stack = vstack
 subtract = sub
 swapaxes = transpose
 swapdims = transpose
-unsafe_chunk = chunk
-unsafe_split = split

@@ -40,13 +40,50 @@ def check_gradient(function, x, step=1e-6):
 
 @pytest.mark.parametrize("norm", [None, "ortho", "forward"])
 @pytest.mark.parametrize("n", [None, 4, 7, 9])
-@pytest.mark.parametrize("name", ["fft", "ifft", "rfft", "irfft"])
+@pytest.mark.parametrize("name", ["fft", "ifft", "rfft", "irfft", "hfft", "ihfft"])
 def test_transforms(name, n, norm):
     function, reference = getattr(flambeau.fft, name), getattr(np.fft, name)
-    x = real(3, 7, 2) if name == "rfft" else complex_(3, 7, 2)
+    x = real(3, 7, 2) if name in ("rfft", "ihfft") else complex_(3, 7, 2)
     got = function(x, n, 1, norm)
     np.testing.assert_allclose(got.numpy(), reference(x.numpy(), n, 1, norm), atol=1e-12)
     check_gradient(lambda value: function(value, n, 1, norm), x)
+
+
+def test_mirrored_transforms_over_several_dimensions():
+    x = complex_(2, 3, 4)
+    np.testing.assert_allclose(
+        flambeau.fft.hfft2(x).numpy(),
+        np.fft.hfft(np.fft.fft(x.numpy(), axis=1), axis=2),
+        atol=1e-12,
+    )
+    y = real(2, 3, 6)
+    half = flambeau.fft.ihfftn(y, dim=(1, 2))
+    np.testing.assert_allclose(
+        half.numpy(), np.fft.ifft(np.fft.ihfft(y.numpy(), axis=2), axis=1), atol=1e-12
+    )
+    np.testing.assert_allclose(
+        flambeau.fft.hfftn(half, (3, 6), (1, 2)).numpy(), y.numpy(), atol=1e-12
+    )
+    check_gradient(lambda value: flambeau.fft.hfftn(value, (4, 3), (0, 2), "ortho"), x)
+    check_gradient(lambda value: flambeau.fft.ihfft2(value, norm="forward"), y)
+
+
+def test_wrong_dimensions():
+    zero = flambeau.tensor(1.0)
+    for name in ("fft", "rfft", "irfft", "hfft", "ihfft"):
+        with pytest.raises(IndexError, match="no dimensions"):
+            getattr(flambeau.fft, name)(zero)
+    for name in ("fftn", "irfft2", "hfft2"):
+        with pytest.raises(IndexError, match="no dimensions"):
+            getattr(flambeau.fft, name)(zero, dim=(0,))
+    assert flambeau.fft.fftn(zero).dtype is flambeau.complex64
+    for name in ("rfftn", "irfftn", "hfftn", "ihfftn"):
+        with pytest.raises(RuntimeError, match="at least one axis"):
+            getattr(flambeau.fft, name)(zero, dim=())
+    with pytest.raises(RuntimeError, match="Invalid number of data points"):
+        flambeau.fft.hfft(flambeau.ones(1))
+    with pytest.raises(RuntimeError, match="real input"):
+        flambeau.fft.ihfft(flambeau.ones(3, dtype=flambeau.complex64))
 
 
 def test_dtypes():
@@ -175,5 +212,5 @@ def test_every_operator_is_complete():
     from flambeau.testing import missing_rules
 
     here = [op for op in registry.values() if op.body.__module__ == "flambeau.ops.spectral"]
-    assert len(here) == 23
+    assert len(here) == 27
     assert {op.name: missing_rules(op) for op in here if missing_rules(op)} == {}

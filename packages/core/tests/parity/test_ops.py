@@ -30,6 +30,8 @@ NAMES = {
 APART = {
     "window", "index", "convolution", "unfold_windows", "standardize", "embedding_bag", "qr", "bernoulli", "multinomial", "poisson", "dropout",
     "feature_dropout", "alpha_dropout", "feature_alpha_dropout", "empty_like", "draw", "stft", "istft", "median", "nonzero_table",
+    # rounded once from double precision, PyTorch's are not: tested in test_special.py
+    "blackman_window", "hamming_window", "kaiser_window",
     # as functions of nn.functional they take more arguments in between: tested in test_nn.py
     "kl_div", "binary_cross_entropy_with_logits", "nll_loss", "cross_entropy",
 }  # fmt: skip

@@ -33,21 +33,34 @@ def same(function, array, tolerance=1e-4):
         parts = [out.real, out.imag] if out.is_complex() else [out]
         sum((part**2 * library.from_numpy(weights)).sum() for part in parts).backward()
     np.testing.assert_allclose(
-        ours.grad.numpy(), theirs.grad.numpy(), rtol=1e-3, atol=tolerance * 10
+        ours.grad.numpy(), theirs.grad.resolve_conj().numpy(), rtol=1e-3, atol=tolerance * 10
     )
 
 
 @pytest.mark.parametrize("norm", [None, "backward", "ortho", "forward"])
 @pytest.mark.parametrize("n", [None, 5, 8, 12])
 @pytest.mark.parametrize("dim", [-1, 0, 1])
-@pytest.mark.parametrize("name", ["fft", "ifft", "rfft", "irfft"])
+@pytest.mark.parametrize("name", ["fft", "ifft", "rfft", "irfft", "hfft", "ihfft"])
 def test_transforms(name, dim, n, norm):
     def transform(library, x):
         return getattr(library.fft, name)(x, n, dim, norm)
 
     same(transform, real(6, 9, 8))
-    if name != "rfft":
+    if name not in ("rfft", "ihfft"):
         same(transform, complex_(6, 9, 8))
+
+
+@pytest.mark.parametrize("name", ["hfft2", "hfftn", "ihfft2", "ihfftn"])
+@pytest.mark.parametrize(
+    "options", [{}, {"s": (4, 5)}, {"dim": (0, -1), "norm": "ortho"}, {"s": (3, -1), "dim": (2, 0)}]
+)
+def test_mirrored_transforms(name, options):
+    def transform(library, x):
+        return getattr(library.fft, name)(x, **options)
+
+    same(transform, real(3, 4, 6))
+    if name.startswith("h"):
+        same(transform, complex_(3, 4, 6))
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 8, 9])

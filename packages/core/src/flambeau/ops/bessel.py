@@ -11,9 +11,9 @@ import math
 
 from .. import ir
 from . import coefficients as c
+from .arithmetic import sign
 from .comparison import where
 from .doubles import polynomial, special
-from .arithmetic import sign
 
 # -- I: modified, growing ---------------------------------------------------------------------------------------------
 
@@ -135,7 +135,7 @@ def special_modified_bessel_i1(input):
 
 def _k(x, order: int, scaled: bool):
     z = x * x / 4
-    logs = ir.log(x / 2)
+    logs = ir.log(x) - math.log(2)  # not log(x / 2): the half of the smallest number is 0
     if order == 0:
         near = polynomial(z, c.K0) - logs * polynomial(z, c.I0[-10:])
         middle, far = c.K0_MIDDLE, c.K0_FAR
@@ -192,7 +192,7 @@ def special_scaled_modified_bessel_k1(input):
 
     >>> import flambeau
     >>> flambeau.special.scaled_modified_bessel_k1(flambeau.tensor([1.0, 1000.0]))
-    tensor([1.6362, 0.0397])
+    tensor([1.6362, 0.0396])
     """
     return _k(input, 1, True)
 

@@ -14,6 +14,15 @@ from .doubles import inexact, polynomial, real, special
 from .zeta import _polygamma
 
 
+def _sin_pi(r):
+    """sin(pi r) for |r| <= 1/2. The C library's sine would keep the whole loop scalar."""
+    return r * polynomial(8 * r * r - 1, c.SIN_PI)
+
+
+def _cos_pi(r):
+    return polynomial(8 * r * r - 1, c.COS_PI)
+
+
 @special
 def lgamma(input):
     """Logarithm of the absolute value of the gamma function; infinite at 0, -1, -2, ...
@@ -37,7 +46,7 @@ def lgamma(input):
     stirling = polynomial(128 / (a * a) - 1, c.STIRLING) / a
     far = (a - 0.5) * (ir.log(a) - 1) + (stirling + (0.5 * math.log(2 * math.pi) - 0.5))
     positive = ir.where(a < 8, near, far)
-    wave = ir.abs(ir.sin(math.pi * (a - ir.round(a))))
+    wave = ir.abs(_sin_pi(a - ir.round(a)))
     mirrored = ir.where(a < 1e-17, positive, ir.log(math.pi / (a * wave)) - positive)
     mirrored = ir.where(ir.eq(wave, 0), math.inf, mirrored)
     return ir.where(ir.eq(a, math.inf), math.inf, ir.where(input < 0, mirrored, positive))
@@ -68,7 +77,7 @@ def digamma(input):
     beyond_one = ir.where(a < 8, near, far)
     positive = ir.where(a < 1, near - 1 / a, beyond_one)
     off = a - ir.round(a)
-    mirrored = ir.where(a < 1, near, beyond_one + 1 / a) + math.pi / ir.tan(math.pi * off)
+    mirrored = ir.where(a < 1, near, beyond_one + 1 / a) + math.pi * (_cos_pi(off) / _sin_pi(off))
     mirrored = ir.where(ir.eq(off, 0), math.nan, mirrored)
     return ir.where(ir.eq(a, 0), -1 / input, ir.where(input < 0, mirrored, positive))
 
@@ -86,7 +95,7 @@ def mvlgamma(input: Tensor, p: int):
 
     >>> import flambeau
     >>> flambeau.mvlgamma(flambeau.tensor([2.0, 3.0]), 2)
-    tensor([0.4516, 1.2661])
+    tensor([0.4516, 1.5502])
     """
     x = real("mvlgamma", input)
     check(p >= 1, lambda: f"mvlgamma: p has to be greater than or equal to 1, got {p}")

@@ -93,7 +93,7 @@ def _(xp, x, n, *, kind, shifted):
     waves = (n > family.plain) & (xp.abs(x) < 1) if family.wave else n != n
     edges = xp.abs(x) == 1 if family.ends else n != n
     out = _recurrence(xp, family, x, xp.where(waves | edges | (n > family.limit), 0.0, n))
-    if waves.any():
+    if family.wave and waves.any():
         out = xp.where(waves, family.wave(xp, n, xp.arccos(xp.where(waves, x, 0.5))), out)
     if family.ends:
         high, low = family.ends(xp, n)
@@ -105,19 +105,13 @@ def _recurrence(xp, family, x, n):
     """Steps until each element has its degree, or all that are left are NaN."""
     out = xp.where(n == 0, 1.0, family.first(x))
     before, now = xp.ones_like(x), family.first(x)
-    top = (
-        int(n.max())
-        if n.size and not xp.isnan(n).any()
-        else int(xp.nan_to_num(n).max())
-        if n.size
-        else 0
-    )
+    top = int(xp.nan_to_num(n).max()) if n.size else 0
     for k in range(1, top):
         before, now = now, family.step(float(k), x, before, now)
         out = xp.where(n == k + 1, now, out)
         going = (n > k + 1) & ~xp.isnan(now)
         if not going.any():
-            return xp.where((n > k + 1), math.nan, out)
+            return xp.where(n > k + 1, math.nan, out)
     return out
 
 
@@ -241,7 +235,7 @@ def special_hermite_polynomial_he(input: Tensor | float, n: Tensor | int):
 
     >>> import flambeau
     >>> flambeau.special.hermite_polynomial_he(flambeau.tensor([0.0, 2.0]), 3)
-    tensor([-0.,  2.])
+    tensor([-0., 2.])
     """
     return _call("hermite_polynomial_he", "hermite_he", False, input, n)
 

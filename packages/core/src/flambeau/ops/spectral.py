@@ -17,7 +17,7 @@ from .._base.checks import check, fail, wrap_dim
 from ..runtime.families import composite, primitive
 from ..runtime.meta import Meta
 from ..runtime.tensor import Tensor
-from .complex import view_as_real
+from .complex import conj_physical, view_as_real
 from .creation import arange, ones, tensor, zeros
 from .interpolate import pad
 from .joining import cat
@@ -188,7 +188,7 @@ def fft_hfft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | Non
     """
     dim, n = _length("hfft", input, n, dim, half=True)
     x = _resize(_complex(input), dim, n // 2 + 1)
-    return _scaled(_fft_c2r(x.conj(), dim, n), "hfft", n, norm, True)
+    return _scaled(_fft_c2r(conj_physical(x), dim, n), "hfft", n, norm, True)
 
 
 @composite(method=False)
@@ -205,7 +205,7 @@ def fft_ihfft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | No
     )
     dim, n = _length("ihfft", input, n, dim)
     x = _resize(_inexact(input), dim, n)
-    return _scaled(_fft_r2c(x, dim).conj(), "ihfft", n, norm, False)
+    return _scaled(conj_physical(_fft_r2c(x, dim)), "ihfft", n, norm, False)
 
 
 @composite(method=False)

@@ -3,6 +3,7 @@
 from builtins import bool as _bool
 from builtins import float as _float
 from builtins import int as _int
+from builtins import type as _type
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, Self, SupportsIndex, overload
 
@@ -28,12 +29,43 @@ class CumminResult(NamedTuple):
     indices: Tensor
 
 
+class FrexpResult(NamedTuple):
+    mantissa: Tensor
+    exponent: Tensor
+
+
+class GeqrfResult(NamedTuple):
+    a: Tensor
+    tau: Tensor
+
+
+class HistogramResult(NamedTuple):
+    hist: Tensor
+    bin_edges: Tensor
+
+
+class HistogramddResult(NamedTuple):
+    hist: Tensor
+    bin_edges: Tensor
+
+
 class KthvalueResult(NamedTuple):
     values: Tensor
     indices: Tensor
 
 
+class LuUnpackResult(NamedTuple):
+    P: Tensor
+    L: Tensor
+    U: Tensor
+
+
 class MaxResult(NamedTuple):
+    values: Tensor
+    indices: Tensor
+
+
+class MedianResult(NamedTuple):
     values: Tensor
     indices: Tensor
 
@@ -43,9 +75,24 @@ class MinResult(NamedTuple):
     indices: Tensor
 
 
+class ModeResult(NamedTuple):
+    values: Tensor
+    indices: Tensor
+
+
+class NanmedianResult(NamedTuple):
+    values: Tensor
+    indices: Tensor
+
+
 class QrResult(NamedTuple):
     Q: Tensor
     R: Tensor
+
+
+class SlogdetResult(NamedTuple):
+    sign: Tensor
+    logabsdet: Tensor
 
 
 class SortResult(NamedTuple):
@@ -53,15 +100,26 @@ class SortResult(NamedTuple):
     indices: Tensor
 
 
+class SvdResult(NamedTuple):
+    U: Tensor
+    S: Tensor
+    V: Tensor
+
+
 class TopkResult(NamedTuple):
     values: Tensor
     indices: Tensor
 
 
+class TriangularSolveResult(NamedTuple):
+    solution: Tensor
+    cloned_coefficient: Tensor
+
+
 class Attached:
     @property
     def H(self) -> Tensor:
-        """A matrix transposed."""
+        """A matrix transposed and conjugated."""
 
     @property
     def T(self) -> Tensor:
@@ -143,6 +201,16 @@ class Attached:
     ) -> Tensor:
         """beta * input + alpha * (mat1 @ mat2)."""
 
+    def addmm_(
+        self,
+        mat1: Tensor,
+        mat2: Tensor,
+        *,
+        beta: _float = 1,
+        alpha: _float = 1,
+    ) -> Self:
+        """In-place version of `addmm`."""
+
     def addmv(self, *args: Any, **kwargs: Any) -> Any:
         """The operator of `flambeau.ops.products`, on this tensor."""
 
@@ -154,6 +222,9 @@ class Attached:
 
     def addr_(self, *args: Any, **kwargs: Any) -> Any:
         """The operator of `flambeau.ops.products`, on this tensor."""
+
+    def adjoint(self) -> Tensor:
+        """The last two dimensions swapped, and conjugated."""
 
     def all(self, dim: _int | Sequence[_int] | None = None, keepdim: _bool = False) -> Tensor:
         """Whether all elements are true (not zero)."""
@@ -182,6 +253,9 @@ class Attached:
     def any(self, dim: _int | Sequence[_int] | None = None, keepdim: _bool = False) -> Tensor:
         """Whether any element is true (not zero)."""
 
+    def apply_(self, *args: Any, **kwargs: Any) -> Any:
+        """See `flambeau.seldom.apply_`."""
+
     def argmax(self, dim: _int | None = None, keepdim: _bool = False) -> Tensor:
         """Index of the largest element of the flattened input, or along `dim`; the first of equals."""
 
@@ -198,6 +272,18 @@ class Attached:
 
     def argwhere(self, *args: Any, **kwargs: Any) -> Any:
         """The operator of `flambeau.ops.arranging`, on this tensor."""
+
+    def as_strided(self, *args: Any, **kwargs: Any) -> Any:
+        """The operator of `flambeau.ops.strided`, on this tensor."""
+
+    def as_strided_(self, *args: Any, **kwargs: Any) -> Any:
+        """See `flambeau.seldom.as_strided_`."""
+
+    def as_strided_scatter(self, *args: Any, **kwargs: Any) -> Any:
+        """The operator of `flambeau.ops.strided`, on this tensor."""
+
+    def as_subclass(self, cls: _type) -> Any:
+        """This tensor's memory and history as a tensor of `cls`, a subclass of Tensor."""
 
     def asin(self) -> Tensor:
         """Inverse sine of each element."""
@@ -248,6 +334,16 @@ class Attached:
     ) -> Tensor:
         """beta * input + alpha * (batch1 @ batch2)."""
 
+    def baddbmm_(
+        self,
+        batch1: Tensor,
+        batch2: Tensor,
+        *,
+        beta: _float = 1,
+        alpha: _float = 1,
+    ) -> Self:
+        """In-place version of `baddbmm`."""
+
     def bernoulli(self, p: _float | None = None, *, generator: Any = None) -> Tensor:
         """1 with the probabilities of `input` (or with probability p), else 0, in input's dtype."""
 
@@ -258,7 +354,7 @@ class Attached:
         """The tensor in dtype bfloat16; self if it has it already."""
 
     def bincount(self, *args: Any, **kwargs: Any) -> Any:
-        """The operator of `flambeau.ops.selecting`, on this tensor."""
+        """The operator of `flambeau.ops.histograms`, on this tensor."""
 
     def bitwise_and(self, other: Tensor | complex) -> Tensor:
         """Bitwise and of integers; logical and of bools."""
@@ -302,8 +398,17 @@ class Attached:
     def bool(self, memory_format: Any = None) -> Tensor:
         """The tensor in dtype bool; self if it has it already."""
 
+    def broadcast_to(self, size: Any) -> Tensor:
+        """`expand` to a shape."""
+
     def byte(self, memory_format: Any = None) -> Tensor:
         """The tensor in dtype uint8; self if it has it already."""
+
+    def cauchy_(self, median: _float = 0, sigma: _float = 1, *, generator: Any = None) -> Self:
+        """Fills with numbers of the Cauchy distribution around `median` with half width `sigma`."""
+
+    def ccol_indices(self, *args: Any, **kwargs: Any) -> Any:
+        """See `flambeau.sparse.methods.ccol_indices`."""
 
     def cdouble(self, memory_format: Any = None) -> Tensor:
         """The tensor in dtype complex128; self if it has it already."""
@@ -317,8 +422,20 @@ class Attached:
     def cfloat(self, memory_format: Any = None) -> Tensor:
         """The tensor in dtype complex64; self if it has it already."""
 
+    def chalf(self, memory_format: Any = None) -> Tensor:
+        """The tensor in dtype complex32; self if it has it already."""
+
     def char(self, memory_format: Any = None) -> Tensor:
         """The tensor in dtype int8; self if it has it already."""
+
+    def cholesky(self, *args: Any, **kwargs: Any) -> Any:
+        """The operator of `flambeau.ops.factorizations`, on this tensor."""
+
+    def cholesky_inverse(self, *args: Any, **kwargs: Any) -> Any:
+        """The operator of `flambeau.ops.factored`, on this tensor."""
+
+    def cholesky_solve(self, *args: Any, **kwargs: Any) -> Any:
+        """The operator of `flambeau.ops.factored`, on this tensor."""
 
     def chunk(self, chunks: _int, dim: _int = 0) -> tuple[Tensor, ...]:
         """At most `chunks` views along `dim`, all of one size but perhaps the last."""
@@ -328,7 +445,7 @@ class Attached:
         min: Tensor | _float | None = None,
         max: Tensor | _float | None = None,
     ) -> Tensor:
-        """Elements below `min` become it, elements above `max` become it; the bounds are numbers or tensors."""
+        """Elements below `min` become it, elements above `max` become it; both bounds are numbers, or both tensors."""
 
     def clamp_(
         self,
@@ -352,14 +469,26 @@ class Attached:
     def clone(self, *, memory_format: object = None) -> Tensor:
         """A copy in memory of its own; gradients flow through."""
 
+    def coalesce(self, *args: Any, **kwargs: Any) -> Any:
+        """See `flambeau.sparse.methods.coalesce`."""
+
+    def col_indices(self, *args: Any, **kwargs: Any) -> Any:
+        """See `flambeau.sparse.methods.col_indices`."""
+
     def combinations(self, *args: Any, **kwargs: Any) -> Any:
         """The operator of `flambeau.ops.arranging`, on this tensor."""
 
     def conj(self) -> Tensor:
-        """The complex conjugate; real tensors unchanged."""
+        """The complex conjugate; real tensors are returned as they are. Computed at once: PyTorch only marks it."""
+
+    def conj_physical(self) -> Tensor:
+        """The complex conjugate, computed."""
+
+    def conj_physical_(self) -> Self:
+        """In-place version of `conj_physical`."""
 
     def contiguous(self, memory_format: object = None) -> Tensor:
-        """`input` itself if its memory is in row-major order, else a copy that is."""
+        """`input` itself if its memory is in row-major order (or that of `memory_format`), else a copy that is."""
 
     def copy_(self, src: Any, non_blocking: _bool = False) -> Self:
         """The elements of `src`, broadcast and cast, written into this tensor."""
@@ -396,6 +525,9 @@ class Attached:
 
     def cross(self, *args: Any, **kwargs: Any) -> Any:
         """The operator of `flambeau.ops.products`, on this tensor."""
+
+    def crow_indices(self, *args: Any, **kwargs: Any) -> Any:
+        """See `flambeau.sparse.methods.crow_indices`."""
 
     def cuda(
         self,
@@ -437,6 +569,12 @@ class Attached:
     def deg2rad_(self, *args: Any, **kwargs: Any) -> Any:
         """The operator of `flambeau.ops.elementary`, on this tensor."""
 
+    def dense_dim(self, *args: Any, **kwargs: Any) -> Any:
+        """See `flambeau.sparse.methods.dense_dim`."""
+
+    def det(self, *args: Any, **kwargs: Any) -> Any:
+        """The operator of `flambeau.ops.linalg`, on this tensor."""
+
     def detach(self) -> Tensor:
         """The same memory without history."""
 
@@ -459,10 +597,19 @@ class Attached:
         """The operator of `flambeau.ops.arranging`, on this tensor."""
 
     def diff(self, *args: Any, **kwargs: Any) -> Any:
-        """The operator of `flambeau.ops.statistics`, on this tensor."""
+        """The operator of `flambeau.ops.differences`, on this tensor."""
+
+    def digamma(self, *args: Any, **kwargs: Any) -> Any:
+        """The operator of `flambeau.ops.gamma`, on this tensor."""
+
+    def digamma_(self, *args: Any, **kwargs: Any) -> Any:
+        """The operator of `flambeau.ops.gamma`, on this tensor."""
 
     def dim(self) -> _int:
         """The number of dimensions."""
+
+    def dim_order(self, *, ambiguity_check: Any = False) -> tuple[_int, ...]:
+        """The dimensions in the order in which they lie in memory, the widest stride first."""
 
     def dist(self, *args: Any, **kwargs: Any) -> Any:
         """The operator of `flambeau.ops.products`, on this tensor."""
@@ -506,6 +653,12 @@ class Attached:
     def erfc_(self) -> Self:
         """In-place version of `erfc`."""
 
+    def erfinv(self, *args: Any, **kwargs: Any) -> Any:
+        """The operator of `flambeau.ops.error_functions`, on this tensor."""
+
+    def erfinv_(self, *args: Any, **kwargs: Any) -> Any:
+        """The operator of `flambeau.ops.error_functions`, on this tensor."""
+
     def exp(self) -> Tensor:
         """e to the power of each element."""
 
@@ -539,6 +692,9 @@ class Attached:
 
     def fill_(self, value: Any) -> Self:
         """One number written everywhere."""
+
+    def fill_diagonal_(self, *args: Any, **kwargs: Any) -> Any:
+        """See `flambeau.seldom.fill_diagonal_`."""
 
     def flatten(self, start_dim: _int = 0, end_dim: _int = -1) -> Tensor:
         """Dimensions start_dim to end_dim made one."""
@@ -595,8 +751,17 @@ class Attached:
     def frac_(self, *args: Any, **kwargs: Any) -> Any:
         """The operator of `flambeau.ops.elementary`, on this tensor."""
 
+    def frexp(self, *args: Any, **kwargs: Any) -> Any:
+        """The operator of `flambeau.ops.exact`, on this tensor."""
+
     def gather(self, dim: _int, index: Tensor, *, sparse_grad: _bool = False) -> Tensor:
         """out[i][j][k] = input[index[i][j][k]][j][k] for dim 0, and so on."""
+
+    def gcd(self, *args: Any, **kwargs: Any) -> Any:
+        """The operator of `flambeau.ops.exact`, on this tensor."""
+
+    def gcd_(self, *args: Any, **kwargs: Any) -> Any:
+        """The operator of `flambeau.ops.exact`, on this tensor."""
 
     def ge(self, other: Tensor | complex) -> Tensor:
         """Whether input >= other."""
@@ -604,8 +769,19 @@ class Attached:
     def ge_(self, other: Tensor | complex) -> Self:
         """In-place version of `ge`."""
 
+    def geometric_(self, p: _float, *, generator: Any = None) -> Self:
+        """Fills with the number of tries until an event of probability `p` happens: 1, 2, ..."""
+
+    def geqrf(self, *args: Any, **kwargs: Any) -> Any:
+        """The operator of `flambeau.ops.reflectors`, on this tensor."""
+
     def get_device(self) -> _int:
         """The number of the GPU; -1 on the CPU."""
+
+    @property
+    def grad_dtype(self) -> Any: ...
+    @grad_dtype.setter
+    def grad_dtype(self, value: Any) -> None: ...
 
     def gt(self, other: Tensor | complex) -> Tensor:
         """Whether input > other."""
@@ -616,6 +792,12 @@ class Attached:
     def half(self, memory_format: Any = None) -> Tensor:
         """The tensor in dtype float16; self if it has it already."""
 
+    def hardshrink(self, *args: Any, **kwargs: Any) -> Any:
+        """See `flambeau.nn.functional.hardshrink`."""
+
+    def hash_tensor(self, *args: Any, **kwargs: Any) -> Any:
+        """The operator of `flambeau.ops.distinct`, on this tensor."""
+
     def heaviside(self, *args: Any, **kwargs: Any) -> Any:
         """The operator of `flambeau.ops.elementary`, on this tensor."""
 
@@ -623,7 +805,10 @@ class Attached:
         """The operator of `flambeau.ops.elementary`, on this tensor."""
 
     def histc(self, *args: Any, **kwargs: Any) -> Any:
-        """The operator of `flambeau.ops.selecting`, on this tensor."""
+        """The operator of `flambeau.ops.histograms`, on this tensor."""
+
+    def histogram(self, *args: Any, **kwargs: Any) -> Any:
+        """The operator of `flambeau.ops.histograms`, on this tensor."""
 
     def hsplit(self, *args: Any, **kwargs: Any) -> Any:
         """The operator of `flambeau.ops.arranging`, on this tensor."""
@@ -633,6 +818,24 @@ class Attached:
 
     def hypot_(self, *args: Any, **kwargs: Any) -> Any:
         """The operator of `flambeau.ops.elementary`, on this tensor."""
+
+    def i0(self, *args: Any, **kwargs: Any) -> Any:
+        """The operator of `flambeau.ops.bessel`, on this tensor."""
+
+    def i0_(self, *args: Any, **kwargs: Any) -> Any:
+        """The operator of `flambeau.ops.bessel`, on this tensor."""
+
+    def igamma(self, *args: Any, **kwargs: Any) -> Any:
+        """The operator of `flambeau.ops.incomplete_gamma`, on this tensor."""
+
+    def igamma_(self, *args: Any, **kwargs: Any) -> Any:
+        """The operator of `flambeau.ops.incomplete_gamma`, on this tensor."""
+
+    def igammac(self, *args: Any, **kwargs: Any) -> Any:
+        """The operator of `flambeau.ops.incomplete_gamma`, on this tensor."""
+
+    def igammac_(self, *args: Any, **kwargs: Any) -> Any:
+        """The operator of `flambeau.ops.incomplete_gamma`, on this tensor."""
 
     @property
     def imag(self) -> Tensor:
@@ -672,14 +875,29 @@ class Attached:
     ) -> Self:
         """In-place version of `index_put`."""
 
+    def index_reduce(self, *args: Any, **kwargs: Any) -> Any:
+        """The operator of `flambeau.ops.scattering`, on this tensor."""
+
+    def index_reduce_(self, *args: Any, **kwargs: Any) -> Any:
+        """The operator of `flambeau.ops.scattering`, on this tensor."""
+
     def index_select(self, dim: _int, index: Tensor) -> Tensor:
         """The slices of `input` along `dim` that `index` (1-d, integer) names."""
+
+    def indices(self, *args: Any, **kwargs: Any) -> Any:
+        """See `flambeau.sparse.methods.indices`."""
 
     def inner(self, *args: Any, **kwargs: Any) -> Any:
         """The operator of `flambeau.ops.products`, on this tensor."""
 
     def int(self, memory_format: Any = None) -> Tensor:
         """The tensor in dtype int32; self if it has it already."""
+
+    def inverse(self, *args: Any, **kwargs: Any) -> Any:
+        """The operator of `flambeau.ops.solvers`, on this tensor."""
+
+    def is_coalesced(self, *args: Any, **kwargs: Any) -> Any:
+        """See `flambeau.sparse.methods.is_coalesced`."""
 
     def is_complex(self) -> _bool:
         """Whether the dtype is a complex one."""
@@ -688,7 +906,7 @@ class Attached:
         """Whether a conjugation is pending: never, it is computed at once."""
 
     def is_contiguous(self, memory_format: Any = None) -> _bool:
-        """Whether memory is in row-major order without gaps."""
+        """Whether memory is in row-major order, or in that of `memory_format`, without gaps."""
 
     @property
     def is_cpu(self) -> _bool:
@@ -710,6 +928,9 @@ class Attached:
 
     def is_neg(self) -> _bool:
         """Whether a negation is pending: never, it is computed at once."""
+
+    def is_nonzero(self) -> _bool:
+        """Whether the one element is not zero."""
 
     def is_pinned(self) -> _bool:
         """Whether the memory is page-locked."""
@@ -750,6 +971,9 @@ class Attached:
     def isreal(self, *args: Any, **kwargs: Any) -> Any:
         """The operator of `flambeau.ops.elementary`, on this tensor."""
 
+    def istft(self, *args: Any, **kwargs: Any) -> Any:
+        """See `flambeau.ops.spectral.istft`."""
+
     def item(self) -> Any:
         """The one element as a Python number."""
 
@@ -762,6 +986,12 @@ class Attached:
 
     def kthvalue(self, *args: Any, **kwargs: Any) -> Any:
         """The operator of `flambeau.ops.statistics`, on this tensor."""
+
+    def lcm(self, *args: Any, **kwargs: Any) -> Any:
+        """The operator of `flambeau.ops.exact`, on this tensor."""
+
+    def lcm_(self, *args: Any, **kwargs: Any) -> Any:
+        """The operator of `flambeau.ops.exact`, on this tensor."""
 
     def ldexp(self, *args: Any, **kwargs: Any) -> Any:
         """The operator of `flambeau.ops.elementary`, on this tensor."""
@@ -780,6 +1010,12 @@ class Attached:
 
     def lerp_(self, end: Tensor | complex, weight: Tensor | complex) -> Self:
         """In-place version of `lerp`."""
+
+    def lgamma(self, *args: Any, **kwargs: Any) -> Any:
+        """The operator of `flambeau.ops.gamma`, on this tensor."""
+
+    def lgamma_(self, *args: Any, **kwargs: Any) -> Any:
+        """The operator of `flambeau.ops.gamma`, on this tensor."""
 
     def log(self) -> Tensor:
         """Natural logarithm of each element."""
@@ -805,6 +1041,9 @@ class Attached:
     def log_(self) -> Self:
         """In-place version of `log`."""
 
+    def log_normal_(self, mean: _float = 1, std: _float = 2, *, generator: Any = None) -> Self:
+        """Fills with numbers whose logarithm is normal with `mean` and `std`."""
+
     def log_softmax(self, dim: _int, *, dtype: dtype | None = None) -> Tensor:
         """log(softmax(x)), without losing the small ones."""
 
@@ -815,7 +1054,7 @@ class Attached:
         """The operator of `flambeau.ops.elementary`, on this tensor."""
 
     def logcumsumexp(self, *args: Any, **kwargs: Any) -> Any:
-        """The operator of `flambeau.ops.statistics`, on this tensor."""
+        """The operator of `flambeau.ops.logsums`, on this tensor."""
 
     def logdet(self, *args: Any, **kwargs: Any) -> Any:
         """The operator of `flambeau.ops.linalg`, on this tensor."""
@@ -862,12 +1101,25 @@ class Attached:
     def lt_(self, other: Tensor | complex) -> Self:
         """In-place version of `lt`."""
 
+    def lu(self, *args: Any, **kwargs: Any) -> Any:
+        """The operator of `flambeau.ops.factorizations`, on this tensor."""
+
+    def lu_solve(self, *args: Any, **kwargs: Any) -> Any:
+        """The operator of `flambeau.ops.factored`, on this tensor."""
+
+    @property
+    def mH(self) -> Tensor:
+        """The last two dimensions swapped, and conjugated."""
+
     @property
     def mT(self) -> Tensor:
         """The last two dimensions swapped."""
 
+    def map_(self, *args: Any, **kwargs: Any) -> Any:
+        """See `flambeau.seldom.map_`."""
+
     def masked_fill(self, mask: Tensor, value: Tensor | _float) -> Tensor:
-        """`input` with `value` where `mask` (bool, broadcast to input) holds."""
+        """`input` with `value`, a number or a 0-d tensor, where `mask` (bool, broadcast to input) holds."""
 
     def masked_fill_(self, mask: Tensor, value: Tensor | _float) -> Self:
         """In-place version of `masked_fill`."""
@@ -883,6 +1135,9 @@ class Attached:
 
     def matmul(self, other: Tensor) -> Tensor:
         """Matrix product over the last two dimensions, the others broadcast; 1-d operands are row and column vectors."""
+
+    def matrix_exp(self, *args: Any, **kwargs: Any) -> Any:
+        """The operator of `flambeau.ops.linalg`, on this tensor."""
 
     def matrix_power(self, *args: Any, **kwargs: Any) -> Any:
         """The operator of `flambeau.ops.linalg`, on this tensor."""
@@ -900,9 +1155,6 @@ class Attached:
     def maximum(self, other: Tensor | complex) -> Tensor:
         """The larger of two elements; NaN if either is NaN. Ties share the gradient."""
 
-    def maximum_(self, other: Tensor | complex) -> Self:
-        """In-place version of `maximum`."""
-
     def mean(
         self,
         dim: _int | Sequence[_int] | None = None,
@@ -911,6 +1163,13 @@ class Attached:
         dtype: dtype | None = None,
     ) -> Tensor:
         """Mean of all elements, or over `dim`. Needs a floating dtype."""
+
+    @overload
+    def median(self) -> Tensor:
+        """The lower median of all elements, or (values, indices) along `dim`; NaN where one is NaN."""
+    @overload
+    def median(self, dim: _int, keepdim: _bool = False) -> MedianResult:
+        """The lower median of all elements, or (values, indices) along `dim`; NaN where one is NaN."""
 
     @overload
     def min(self) -> Tensor:
@@ -925,11 +1184,14 @@ class Attached:
     def minimum(self, other: Tensor | complex) -> Tensor:
         """The smaller of two elements; NaN if either is NaN. Ties share the gradient."""
 
-    def minimum_(self, other: Tensor | complex) -> Self:
-        """In-place version of `minimum`."""
-
     def mm(self, mat2: Tensor) -> Tensor:
         """Product of two matrices."""
+
+    def mode(self, *args: Any, **kwargs: Any) -> Any:
+        """The operator of `flambeau.ops.distinct`, on this tensor."""
+
+    def module_load(self, *args: Any, **kwargs: Any) -> Any:
+        """See `flambeau.seldom.module_load`."""
 
     def movedim(
         self,
@@ -959,6 +1221,12 @@ class Attached:
     def mv(self, vec: Tensor) -> Tensor:
         """Product of a matrix and a vector."""
 
+    def mvlgamma(self, *args: Any, **kwargs: Any) -> Any:
+        """The operator of `flambeau.ops.gamma`, on this tensor."""
+
+    def mvlgamma_(self, *args: Any, **kwargs: Any) -> Any:
+        """The operator of `flambeau.ops.gamma`, on this tensor."""
+
     @property
     def names(self) -> tuple[None, ...]:
         """The names of the dimensions: they have none."""
@@ -982,6 +1250,9 @@ class Attached:
     def nanmean(self, *args: Any, **kwargs: Any) -> Any:
         """The operator of `flambeau.ops.statistics`, on this tensor."""
 
+    def nanmedian(self, *args: Any, **kwargs: Any) -> Any:
+        """The operator of `flambeau.ops.statistics`, on this tensor."""
+
     def nanquantile(self, *args: Any, **kwargs: Any) -> Any:
         """The operator of `flambeau.ops.statistics`, on this tensor."""
 
@@ -990,6 +1261,9 @@ class Attached:
 
     def narrow(self, dim: _int, start: _int, length: _int) -> Tensor:
         """`length` slices along `dim` from `start`."""
+
+    def narrow_copy(self, *args: Any, **kwargs: Any) -> Any:
+        """See `flambeau.ops.copies.narrow_copy`."""
 
     @property
     def nbytes(self) -> _int:
@@ -1007,6 +1281,9 @@ class Attached:
     def neg_(self) -> Self:
         """In-place version of `neg`."""
 
+    def new(self, *args: Any, **kwargs: Any) -> Any:
+        """See `flambeau.tensor_types.new`."""
+
     def new_empty(
         self,
         *size: Any,
@@ -1015,6 +1292,9 @@ class Attached:
         requires_grad: _bool = False,
         **_: Any
     ) -> Tensor: ...
+
+    def new_empty_strided(self, *args: Any, **kwargs: Any) -> Any:
+        """See `flambeau.ops.strided.new_empty_strided`."""
 
     def new_full(
         self,
@@ -1054,15 +1334,24 @@ class Attached:
         **_: Any
     ) -> Tensor: ...
 
+    def nextafter(self, *args: Any, **kwargs: Any) -> Any:
+        """The operator of `flambeau.ops.exact`, on this tensor."""
+
+    def nextafter_(self, *args: Any, **kwargs: Any) -> Any:
+        """The operator of `flambeau.ops.exact`, on this tensor."""
+
     def nonzero(self, *, as_tuple: _bool = False) -> Any:
         """Indices of elements that are not zero: an (n, dims) tensor, or a tuple of one index tensor per dimension."""
+
+    def nonzero_static(self, *, size: _int, fill_value: _int = -1) -> Tensor:
+        """The first `size` rows of `nonzero`, filled up with `fill_value` where there are fewer: a shape known beforehand."""
 
     def norm(
         self,
         p: _float | str | None = 'fro',
         dim: _int | Sequence[_int] | None = None,
         keepdim: _bool = False,
-        out: None = None,
+        out: Any = None,
         dtype: dtype | None = None,
     ) -> Tensor:
         """Vector p-norm over all elements or over `dim`; "fro" is p = 2."""
@@ -1075,6 +1364,12 @@ class Attached:
 
     def numpy(self, *, force: _bool = False) -> np.ndarray:
         """The NumPy array over the same memory; `force` detaches and copies to the CPU where needed."""
+
+    def orgqr(self, *args: Any, **kwargs: Any) -> Any:
+        """The operator of `flambeau.ops.reflectors`, on this tensor."""
+
+    def ormqr(self, *args: Any, **kwargs: Any) -> Any:
+        """The operator of `flambeau.ops.reflectors`, on this tensor."""
 
     def outer(self, vec2: Tensor) -> Tensor:
         """All products of elements of two vectors."""
@@ -1093,6 +1388,15 @@ class Attached:
     def pin_memory(self) -> Tensor:
         """Page-locked memory for fast copies to a GPU; on a machine without one, the tensor itself."""
 
+    def pinverse(self, *args: Any, **kwargs: Any) -> Any:
+        """The operator of `flambeau.ops.rank`, on this tensor."""
+
+    def polygamma(self, n: _int) -> Tensor:
+        """See `flambeau.polygamma`, whose first argument is `n`."""
+
+    def polygamma_(self, n: _int) -> Self:
+        """In-place `polygamma`."""
+
     def positive(self, *args: Any, **kwargs: Any) -> Any:
         """The operator of `flambeau.ops.elementary`, on this tensor."""
 
@@ -1101,6 +1405,9 @@ class Attached:
 
     def pow_(self, exponent: Tensor | complex) -> Self:
         """In-place version of `pow`."""
+
+    def prelu(self, *args: Any, **kwargs: Any) -> Any:
+        """See `flambeau.nn.functional.prelu`."""
 
     def prod(
         self,
@@ -1116,6 +1423,9 @@ class Attached:
 
     def put_(self, *args: Any, **kwargs: Any) -> Any:
         """The operator of `flambeau.ops.selecting`, on this tensor."""
+
+    def qr(self, *args: Any, **kwargs: Any) -> Any:
+        """The operator of `flambeau.ops.factorizations`, on this tensor."""
 
     def quantile(self, *args: Any, **kwargs: Any) -> Any:
         """The operator of `flambeau.ops.statistics`, on this tensor."""
@@ -1147,6 +1457,9 @@ class Attached:
 
     def reciprocal_(self) -> Self:
         """In-place version of `reciprocal`."""
+
+    def record_stream(self, *args: Any, **kwargs: Any) -> Any:
+        """See `flambeau.seldom.record_stream`."""
 
     def register_hook(self, hook: Callable[[Tensor], Any]) -> Handle:
         """`hook(grad)` whenever a gradient for this tensor is computed; may return another gradient."""
@@ -1197,6 +1510,18 @@ class Attached:
     def reshape_as(self, other: Tensor) -> Tensor:
         """`reshape` to the shape of `other`."""
 
+    def resize_(self, *args: Any, **kwargs: Any) -> Any:
+        """See `flambeau.storage.resize_`."""
+
+    def resize_as_(self, *args: Any, **kwargs: Any) -> Any:
+        """See `flambeau.storage.resize_as_`."""
+
+    def resolve_conj(self) -> Tensor:
+        """`input` with its conjugation computed, which it always is."""
+
+    def resolve_neg(self) -> Tensor:
+        """`input` with its negation computed, which it always is."""
+
     def retain_grad(self) -> None:
         """Keeps `.grad` of this tensor although it is no leaf."""
 
@@ -1220,6 +1545,9 @@ class Attached:
     def round_(self, *, decimals: _int = 0) -> Self:
         """In-place version of `round`."""
 
+    def row_indices(self, *args: Any, **kwargs: Any) -> Any:
+        """See `flambeau.sparse.methods.row_indices`."""
+
     def rsqrt(self) -> Tensor:
         """One over the square root of each element."""
 
@@ -1233,8 +1561,9 @@ class Attached:
         self,
         dim: _int,
         index: Tensor,
-        src: Tensor | _float,
+        src: Tensor | _float | None = None,
         *,
+        value: _float | None = None,
         reduce: str | None = None,
     ) -> Tensor:
         """A copy of `input` with `src` (a tensor or a number) written at `index` along `dim`."""
@@ -1243,8 +1572,9 @@ class Attached:
         self,
         dim: _int,
         index: Tensor,
-        src: Tensor | _float,
+        src: Tensor | _float | None = None,
         *,
+        value: _float | None = None,
         reduce: str | None = None,
     ) -> Self:
         """In-place version of `scatter`."""
@@ -1255,14 +1585,26 @@ class Attached:
     def scatter_add_(self, dim: _int, index: Tensor, src: Tensor) -> Self:
         """In-place version of `scatter_add`."""
 
+    def scatter_reduce(self, *args: Any, **kwargs: Any) -> Any:
+        """The operator of `flambeau.ops.scattering`, on this tensor."""
+
+    def scatter_reduce_(self, *args: Any, **kwargs: Any) -> Any:
+        """The operator of `flambeau.ops.scattering`, on this tensor."""
+
     def select(self, dim: _int, index: _int) -> Tensor:
         """The slice at `index` along `dim`, which is dropped."""
 
     def select_scatter(self, *args: Any, **kwargs: Any) -> Any:
         """The operator of `flambeau.ops.arranging`, on this tensor."""
 
+    def set_(self, *args: Any, **kwargs: Any) -> Any:
+        """See `flambeau.storage.set_`."""
+
     def sgn(self) -> Tensor:
         """Each element's direction: x / |x|, and 0 for 0; for real numbers the sign."""
+
+    def sgn_(self) -> Self:
+        """In-place version of `sgn`."""
 
     def share_memory_(self) -> Self:
         """Moves the data to memory that processes forked from now on share; in place."""
@@ -1309,6 +1651,12 @@ class Attached:
     def slice_scatter(self, *args: Any, **kwargs: Any) -> Any:
         """The operator of `flambeau.ops.arranging`, on this tensor."""
 
+    def slogdet(self, *args: Any, **kwargs: Any) -> Any:
+        """The operator of `flambeau.ops.linalg`, on this tensor."""
+
+    def smm(self, *args: Any, **kwargs: Any) -> Any:
+        """See `flambeau.sparse.methods.smm`."""
+
     def softmax(self, dim: _int, *, dtype: dtype | None = None) -> Tensor:
         """exp(x) over the sum of exp(x) along `dim`."""
 
@@ -1320,12 +1668,20 @@ class Attached:
     ) -> SortResult:
         """(values, indices) in order along `dim`; equal elements keep their order. NaN counts as the largest."""
 
-    def split(
-        self,
-        split_size_or_sections: _int | Sequence[_int],
-        dim: _int = 0,
-    ) -> tuple[Tensor, ...]:
-        """Views of pieces along `dim`: of one size (the last may be smaller), or of the sizes listed."""
+    def sparse_dim(self, *args: Any, **kwargs: Any) -> Any:
+        """See `flambeau.sparse.methods.sparse_dim`."""
+
+    def sparse_mask(self, *args: Any, **kwargs: Any) -> Any:
+        """See `flambeau.sparse.methods.sparse_mask`."""
+
+    def sparse_resize_(self, *args: Any, **kwargs: Any) -> Any:
+        """See `flambeau.sparse.methods.sparse_resize_`."""
+
+    def sparse_resize_and_clear_(self, *args: Any, **kwargs: Any) -> Any:
+        """See `flambeau.sparse.methods.sparse_resize_and_clear_`."""
+
+    def split(self, split_size: Any, dim: _int = 0) -> tuple[Tensor, ...]:
+        """Pieces of `split_size` along `dim`, the last one shorter; or of the sizes in a list."""
 
     def split_with_sizes(self, *args: Any, **kwargs: Any) -> Any:
         """The operator of `flambeau.ops.arranging`, on this tensor."""
@@ -1348,6 +1704,9 @@ class Attached:
     def squeeze_(self, dim: _int | Sequence[_int] | None = None) -> Self:
         """In-place `squeeze`."""
 
+    def sspaddmm(self, *args: Any, **kwargs: Any) -> Any:
+        """See `flambeau.sparse.methods.sspaddmm`."""
+
     def std(
         self,
         dim: _int | Sequence[_int] | _bool | None = None,
@@ -1360,6 +1719,12 @@ class Attached:
 
     def std_mean(self, *args: Any, **kwargs: Any) -> Any:
         """The operator of `flambeau.ops.statistics`, on this tensor."""
+
+    def stft(self, *args: Any, **kwargs: Any) -> Any:
+        """See `flambeau.ops.spectral.stft`."""
+
+    def storage(self, *args: Any, **kwargs: Any) -> Any:
+        """See `flambeau.storage.storage`."""
 
     def storage_offset(self) -> _int:
         """Elements between the start of the memory and this view's first element."""
@@ -1389,6 +1754,9 @@ class Attached:
     def sum_to_size(self, *size: _int) -> Tensor:
         """Summed to a shape that broadcasts to the input's: the inverse of broadcasting."""
 
+    def svd(self, *args: Any, **kwargs: Any) -> Any:
+        """The operator of `flambeau.ops.spectra`, on this tensor."""
+
     def t(self) -> Tensor:
         """The transpose of a matrix; tensors of fewer dimensions unchanged."""
 
@@ -1399,7 +1767,7 @@ class Attached:
         """The operator of `flambeau.ops.selecting`, on this tensor."""
 
     def take_along_dim(self, indices: Tensor, dim: _int | None = None) -> Tensor:
-        """`gather` with broadcasting; over the flattened input without `dim`."""
+        """`gather` with broadcasting, negative indices counted from the end; over the flattened input without `dim`."""
 
     def tan(self) -> Tensor:
         """Tangent of each element."""
@@ -1422,6 +1790,27 @@ class Attached:
     def to(self, *args: Any, **kwargs: Any) -> Tensor:
         """`to(dtype)`, `to(device)`, `to(device, dtype)`, `to(other)`: self where nothing changes, unless copy=True."""
 
+    def to_dense(self, *args: Any, **kwargs: Any) -> Any:
+        """See `flambeau.sparse.methods.to_dense`."""
+
+    def to_sparse(self, *args: Any, **kwargs: Any) -> Any:
+        """See `flambeau.sparse.methods.to_sparse`."""
+
+    def to_sparse_bsc(self, *args: Any, **kwargs: Any) -> Any:
+        """See `flambeau.sparse.methods.to_sparse_bsc`."""
+
+    def to_sparse_bsr(self, *args: Any, **kwargs: Any) -> Any:
+        """See `flambeau.sparse.methods.to_sparse_bsr`."""
+
+    def to_sparse_coo(self, *args: Any, **kwargs: Any) -> Any:
+        """See `flambeau.sparse.methods.to_sparse_coo`."""
+
+    def to_sparse_csc(self, *args: Any, **kwargs: Any) -> Any:
+        """See `flambeau.sparse.methods.to_sparse_csc`."""
+
+    def to_sparse_csr(self, *args: Any, **kwargs: Any) -> Any:
+        """See `flambeau.sparse.methods.to_sparse_csr`."""
+
     def tolist(self) -> Any:
         """Nested lists of Python numbers."""
 
@@ -1442,6 +1831,9 @@ class Attached:
 
     def transpose_(self, dim0: _int, dim1: _int) -> Self:
         """In-place `transpose`."""
+
+    def triangular_solve(self, *args: Any, **kwargs: Any) -> Any:
+        """The operator of `flambeau.ops.solvers`, on this tensor."""
 
     def tril(self, diagonal: _int = 0) -> Tensor:
         """The lower triangle of matrices, zeros above."""
@@ -1467,8 +1859,8 @@ class Attached:
     def trunc_(self) -> Self:
         """In-place version of `trunc`."""
 
-    def type(self, dtype: Any = None, non_blocking: _bool = False) -> Any:
-        """The type's name, such as "torch.FloatTensor"; with `dtype` (a dtype or such a name) the tensor in it."""
+    def type(self, dtype: Any = None, non_blocking: _bool = False, **kwargs: Any) -> Any:
+        """The type's name, such as "torch.FloatTensor"; with `dtype` (a dtype, such a name or type) the tensor in it."""
 
     def type_as(self, other: Tensor) -> Tensor:
         """The tensor in the dtype and on the device of `other`."""
@@ -1494,11 +1886,29 @@ class Attached:
     ) -> Any:
         """Distinct elements in rising order; with where each element went and how often each occurs if asked."""
 
+    def unique_consecutive(self, *args: Any, **kwargs: Any) -> Any:
+        """The operator of `flambeau.ops.distinct`, on this tensor."""
+
+    def unsafe_chunk(self, *args: Any, **kwargs: Any) -> Any:
+        """See `flambeau.ops.copies.unsafe_chunk`."""
+
+    def unsafe_split(self, *args: Any, **kwargs: Any) -> Any:
+        """See `flambeau.ops.copies.unsafe_split`."""
+
+    def unsafe_split_with_sizes(self, *args: Any, **kwargs: Any) -> Any:
+        """See `flambeau.ops.copies.unsafe_split_with_sizes`."""
+
     def unsqueeze(self, dim: _int) -> Tensor:
         """A dimension of size one inserted at `dim`."""
 
     def unsqueeze_(self, dim: _int) -> Self:
         """In-place `unsqueeze`."""
+
+    def untyped_storage(self, *args: Any, **kwargs: Any) -> Any:
+        """See `flambeau.storage.untyped_storage`."""
+
+    def values(self, *args: Any, **kwargs: Any) -> Any:
+        """See `flambeau.sparse.methods.values`."""
 
     def var(
         self,
@@ -1532,14 +1942,14 @@ class Attached:
     def vsplit(self, *args: Any, **kwargs: Any) -> Any:
         """The operator of `flambeau.ops.arranging`, on this tensor."""
 
-    def where(self, input: Tensor | complex, other: Tensor | complex) -> Tensor:
-        """Elements of `input` where `condition` holds, of `other` elsewhere; all three broadcast."""
+    def where(self, condition: Tensor, other: Any) -> Tensor:
+        """This tensor's elements where `condition` holds, those of `other` elsewhere."""
 
-    def where_(self, input: Tensor | complex, other: Tensor | complex) -> Self:
-        """In-place version of `where`."""
-
-    def xlogy(self, other: Tensor) -> Tensor:
+    def xlogy(self, other: Tensor | complex) -> Tensor:
         """input * log(other), 0 where input is 0."""
+
+    def xlogy_(self, other: Tensor | complex) -> Self:
+        """In-place version of `xlogy`."""
 
     def zero_(self) -> Self:
         """Zeros written everywhere."""
@@ -1571,7 +1981,16 @@ class Attached:
 
     def __deepcopy__(self, memo: dict[Any, Any]) -> Tensor: ...
 
-    def __dlpack__(self, **kwargs: Any) -> Any: ...
+    def __div__(self, other: Any, **kw: Any) -> Any: ...
+
+    def __dlpack__(
+        self,
+        *,
+        stream: Any = -1,
+        max_version: Any = None,
+        dl_device: Any = None,
+        copy: Any = None,
+    ) -> Any: ...
 
     def __dlpack_device__(self) -> Any: ...
 
@@ -1596,6 +2015,8 @@ class Attached:
     def __iadd__(self, other: Tensor | complex | np.ndarray | np.generic) -> Tensor: ...
 
     def __iand__(self, other: Tensor | complex | np.ndarray | np.generic) -> Tensor: ...
+
+    def __idiv__(self, other: Any) -> Any: ...
 
     def __ifloordiv__(self, other: Tensor | complex | np.ndarray | np.generic) -> Tensor: ...
 
@@ -1656,9 +2077,11 @@ class Attached:
 
     def __rand__(self, other: Tensor | complex | np.ndarray | np.generic) -> Tensor: ...
 
+    def __rdiv__(self, other: Any) -> Any: ...
+
     def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]: ...
 
-    def __repr__(self) -> str: ...
+    def __repr__(self, *, tensor_contents: str | None = None) -> str: ...
 
     def __reversed__(self) -> Tensor: ...
 
@@ -1689,17 +2112,43 @@ class Attached:
     def __setitem__(self, key: Any, value: Any) -> None:
         """input[key] = value, the value broadcast."""
 
+    def __setstate__(self, *args: Any, **kwargs: Any) -> Any:
+        """See `flambeau.seldom.__setstate__`."""
+
     def __sub__(self, other: Tensor | complex | np.ndarray | np.generic) -> Tensor: ...
 
     def __truediv__(self, other: Tensor | complex | np.ndarray | np.generic) -> Tensor: ...
 
     def __xor__(self, other: Tensor | complex | np.ndarray | np.generic) -> Tensor: ...
 
+    def _coalesced_(self, *args: Any, **kwargs: Any) -> Any:
+        """See `flambeau.sparse.methods._coalesced_`."""
+
+    def _dimI(self, *args: Any, **kwargs: Any) -> Any:
+        """See `flambeau.sparse.methods._dimI`."""
+
+    def _dimV(self, *args: Any, **kwargs: Any) -> Any:
+        """See `flambeau.sparse.methods._dimV`."""
+
+    def _indices(self, *args: Any, **kwargs: Any) -> Any:
+        """See `flambeau.sparse.methods._indices`."""
+
+    def _is_view(self) -> _bool:
+        """Whether this looks at another tensor's memory."""
+
+    def _nnz(self, *args: Any, **kwargs: Any) -> Any:
+        """See `flambeau.sparse.methods._nnz`."""
+
+    def _values(self, *args: Any, **kwargs: Any) -> Any:
+        """See `flambeau.sparse.methods._values`."""
+
+    _make_subclass: staticmethod
     is_mkldnn: _bool
     is_nested: _bool
     is_quantized: _bool
     is_sparse: _bool
-    layout: str
+    is_sparse_csr: _bool
+    layout: layout
     name: None
     absolute = abs
     absolute_ = abs_
@@ -1719,15 +2168,16 @@ class Attached:
     arctanh_ = atanh_
     clip = clamp
     clip_ = clamp_
+    const_data_ptr = data_ptr
     divide = div
     divide_ = div_
     fix = trunc
     fix_ = trunc_
+    ger = outer
     greater = gt
     greater_ = gt_
     greater_equal = ge
     greater_equal_ = ge_
-    is_nonzero = __bool__
     less = lt
     less_ = lt_
     less_equal = le
@@ -1744,4 +2194,6 @@ class Attached:
     subtract = sub
     subtract_ = sub_
     swapaxes = transpose
+    swapaxes_ = transpose_
     swapdims = transpose
+    swapdims_ = transpose_

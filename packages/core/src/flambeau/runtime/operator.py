@@ -238,6 +238,8 @@ def _kind(note: Any, family: str) -> str:
 
 
 registry: dict[str, Operator] = {}
+# Told of each operator that is entered: backends offer their kernels to those imported late, too.
+watchers: list[Callable[[Operator], None]] = []
 
 
 def add(op: Operator) -> Operator:
@@ -245,4 +247,6 @@ def add(op: Operator) -> Operator:
     if op.name in registry:
         raise ValueError(f"operator {op.name} is defined twice")
     registry[op.name] = op
+    for watch in watchers:
+        watch(op)
     return op

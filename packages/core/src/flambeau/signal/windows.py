@@ -108,8 +108,8 @@ def blackman(M: int, *, sym: bool = True, dtype: Any = None, layout: Any = None,
     """Blackman's three cosines, weights 0.42, 0.5 and 0.08.
 
     >>> import flambeau
-    >>> flambeau.signal.windows.blackman(4)
-    tensor([-0.0000,  0.6300,  0.6300,  0.0000])
+    >>> flambeau.signal.windows.blackman(5)[1:4]
+    tensor([0.3400, 1.0000, 0.3400])
     """
     return general_cosine(M, a=(0.42, 0.5, 0.08), sym=sym, dtype=dtype, layout=layout, device=device,
                           requires_grad=requires_grad)  # fmt: skip
@@ -120,8 +120,8 @@ def nuttall(M: int, *, sym: bool = True, dtype: Any = None, layout: Any = None, 
     """Nuttall's four cosines with the lowest side lobes.
 
     >>> import flambeau
-    >>> flambeau.signal.windows.nuttall(4)
-    tensor([0.0004, 0.5292, 0.5292, 0.0004])
+    >>> flambeau.signal.windows.nuttall(5)[1:4]
+    tensor([0.2270, 1.0000, 0.2270])
     """
     return general_cosine(M, a=_NUTTALL, sym=sym, dtype=dtype, layout=layout, device=device,
                           requires_grad=requires_grad)  # fmt: skip

@@ -17,7 +17,7 @@ from ... import ir
 from ..._base import dtypes
 from ...ir import cuda, loops
 from ...runtime.dispatch import meta_of
-from ...runtime.operator import Operator, registry
+from ...runtime.operator import Operator, registry, watchers
 
 LEAST = 1 << 12  # elements; below, a launch costs more than the work and compiling is not worth it
 THREADS = 256
@@ -27,8 +27,13 @@ OPTIONS = ("-std=c++17",)
 def register() -> None:
     """Enters a provider per elementwise operator of several steps; called when the backend loads."""
     for op in list(registry.values()):
-        if op.family == "elementwise" and "cuda" not in op.providers and op.arrays:
-            op.provide("cuda", _accepts)(_Provider(op))
+        _offer(op)
+    watchers.append(_offer)
+
+
+def _offer(op: Operator) -> None:
+    if op.family == "elementwise" and "cuda" not in op.providers and op.arrays:
+        op.provide("cuda", _accepts)(_Provider(op))
 
 
 def choose(op: Operator, arrays: tuple, attrs: dict[str, Any]) -> Callable[..., Any]:
