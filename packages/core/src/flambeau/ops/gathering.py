@@ -37,7 +37,7 @@ def index_select(input: Tensor, dim: int, index: Tensor):
     return pick([input, index.reshape(-1)], (d,))
 
 
-@primitive(exact_out=True)
+@primitive(exact_out=True, out_apart=True)
 def gather(input: Meta, dim: int, index: Meta, *, sparse_grad: bool = False):
     """out[i][j][k] = input[index[i][j][k]][j][k] for dim 0, and so on.
 

@@ -23,7 +23,7 @@ def _tensors(op: Operator, arrays: tuple, attrs: dict) -> tuple:
     return SAME(op, arrays, attrs)
 
 
-@primitive(promote=_tensors, method=False)
+@primitive(promote=_tensors, method=False, out_apart=True)
 def cat(tensors: Sequence[Meta], dim: int = 0):
     """Tensors joined along an existing dimension.
 

@@ -37,13 +37,14 @@ def call(op: Operator, args: tuple, kwargs: dict[str, Any]) -> Any:
     out = kwargs.pop("out", None)
     try:
         arrays, attrs = op.bind(args, kwargs)
-        if out is not None and op.family == "elementwise":
-            refuse_overlap(out, arrays)
+        if out is not None and (op.family == "elementwise" or "out_apart" in op.tags):
+            refuse_overlap(out, arrays, "out_apart" not in op.tags)
         made = apply(op, arrays, attrs)
     except Stranger:
         made = overrides.NOBODY
     except signature.BLAMED as error:
-        signature.raise_clearly(op.name, op.body, args, kwargs, error)
+        kind = {"elementwise": "Meta", "reduction": "Tensor"}.get(op.family)
+        signature.raise_clearly(op.name, op.body, args, kwargs, error, kind)
     if made is overrides.NOBODY:
         if out is not None:
             kwargs["out"] = out

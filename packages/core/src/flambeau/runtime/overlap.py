@@ -9,8 +9,10 @@ import numpy as np
 from .tensor import Tensor
 
 
-def refuse_overlap(out: Any, inputs: tuple) -> None:
+def refuse_overlap(out: Any, inputs: tuple, same_allowed: bool = True) -> None:
     """RuntimeError if `out` shares memory with an input without being the same elements in the same order.
+
+    Unless `same_allowed`, also if it is: some of PyTorch's kernels, such as cat's, do not stand that.
 
     As in PyTorch, arrays with gaps are not looked into.
     """
@@ -19,9 +21,9 @@ def refuse_overlap(out: Any, inputs: tuple) -> None:
         return
     for x in inputs:
         array = getattr(x, "_array", None) if isinstance(x, Tensor) else None
-        if type(array) is not np.ndarray or array is target or not is_dense(array):
+        if type(array) is not np.ndarray or not is_dense(array):
             continue
-        if np.may_share_memory(array, target) and not _same(array, target):
+        if np.may_share_memory(array, target) and not (same_allowed and _same(array, target)):
             raise RuntimeError(
                 "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single "
                 "memory location. Please clone() the tensor before performing the operation."
