@@ -105,12 +105,20 @@ def show_config() -> Config:
         "python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
         "numpy": numpy.__version__,
         **library.describe(),
+        "lapack": _lapack(),
         "threads": str(threads.count()),
         "gpu": _gpu(),
     }
     config = Config(found)
     print(config, file=sys.stdout)  # noqa: T201  (it is what the function is for)
     return config
+
+
+def _lapack() -> str:
+    """Whose LAPACK decompositions use, or why there is none."""
+    from .backends.numpy import lapack
+
+    return lapack.describe()
 
 
 def _gpu() -> str:

@@ -85,11 +85,12 @@ def cholesky(xp: Any, a: Any) -> tuple[Any, Any]:
     for j in range(a.shape[-1]):
         row = low[..., j, None, :j]
         head = low[..., j, j].real - (row * row.conj()).real.sum((-1, -2))
-        good = (info == 0) & (head > 0)
-        info = xp.where((info == 0) & ~good, j + 1, info)
+        going = info == 0
+        good = going & (head > 0)
+        info = xp.where(going & ~good, j + 1, info)
         root = xp.sqrt(xp.where(good, head, 1))
         column = low[..., j + 1 :, j] - (low[..., j + 1 :, :j] * row.conj()).sum(-1)
-        low[..., j, j] = xp.where(good, root, low[..., j, j])
+        low[..., j, j] = xp.where(good, root, xp.where(going, head, low[..., j, j]))
         low[..., j + 1 :, j] = xp.where(
             good[..., None], column / root[..., None], low[..., j + 1 :, j]
         )

@@ -25,7 +25,7 @@ def construct(cls: type, args: tuple, kwargs: dict[str, Any], kind: dtype | None
     if not args:
         made = empty(0, dtype=kind, device=device)
     elif len(args) == 1 and isinstance(first, Tensor):
-        if first.dtype is not kind and cls is not first.__class__:
+        if first.dtype is not kind:
             raise TypeError(
                 f"expected {kind} (got {first.dtype}); use tensor.to(dtype) to convert a tensor"
             )

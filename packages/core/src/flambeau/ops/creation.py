@@ -14,6 +14,7 @@ from .._base.formats import contiguous_format, dense_order, order_of, preserve_f
 from ..runtime import state
 from ..runtime.backend import of_array, of_device
 from ..runtime.families import composite, primitive
+from ..runtime.memory import foreign
 from ..runtime.meta import Meta
 from ..runtime.tensor import Tensor, set_requires_grad, wrap
 
@@ -517,7 +518,7 @@ def from_numpy(array: Any) -> Tensor:
             "At least one stride in the given numpy array is negative, and tensors with negative strides are not "
             "currently supported. (You can probably work around this by making a copy of your array  with array.copy().)"
         )
-    return wrap(array)
+    return wrap(array if array.base is None else foreign(array))
 
 
 def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:

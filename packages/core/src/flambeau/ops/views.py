@@ -365,7 +365,7 @@ def sum_to_size(input: Meta, size: tuple[int, ...]):
     tensor([[2., 2., 2.]])
     """
     _expanded(tuple(size), input.shape)
-    if input.dtype is dtypes.bool_ and tuple(size) != tuple(input.shape):
+    if input.dtype is dtypes.bool_ and (not size or tuple(size) != tuple(input.shape)):
         return input.like(size, dtypes.int64)
     return input.like(size)
 
@@ -377,7 +377,8 @@ def _(xp, x, *, size):
         i + extra for i, n in enumerate(size) if n == 1 and x.shape[i + extra] != 1
     )
     if not axes:
-        return x.reshape(tuple(size)).copy()
+        made = x.reshape(tuple(size)).copy()
+        return made if size or x.dtype.kind != "b" else made.astype("int64")
     wide = "float32" if x.dtype.itemsize == 2 and x.dtype.kind in "fV" else None  # one rounding
     made = xp.sum(x, axis=axes, dtype=wide).reshape(tuple(size))
     return made if x.dtype.kind == "b" else made.astype(x.dtype)
@@ -581,6 +582,7 @@ def split(
     >>> [p.shape[0] for p in flambeau.arange(5).split(2)]
     [2, 2, 1]
     """
+    check(tensor.ndim, lambda: "split expects at least a 1-dimensional tensor")
     d = wrap_dim(dim, tensor.ndim)
     n = tensor.shape[d]
     if isinstance(split_size_or_sections, int):
@@ -621,6 +623,7 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     >>> [c.tolist() for c in flambeau.arange(5).chunk(2)]
     [[0, 1, 2], [3, 4]]
     """
+    check(input.ndim, lambda: "chunk expects at least a 1-dimensional tensor")
     check(chunks > 0, lambda: f"chunk expects `chunks` to be greater than 0, got: {chunks}")
     n = input.shape[wrap_dim(dim, input.ndim)]
     size = -(-n // chunks)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..runtime.families import primitive
+from ..runtime.memory import root
 from ..runtime.meta import Meta
 
 
@@ -19,6 +20,10 @@ def _(xp, x, source, *, steps):
     for s in steps:
         rest = [getattr(r, "_array", r) for r in s.rest]
         part = s.op.kernels[None](xp, part, *rest, **s.attrs)
+    if root(part) is not root(out):
+        raise RuntimeError(
+            "as_strided: cannot write into a window of a tensor that is not laid out row by row"
+        )
     part[...] = source
     return out
 
