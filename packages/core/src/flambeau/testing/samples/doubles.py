@@ -15,11 +15,9 @@ def domain(
 
     def samples(make: Make) -> Iterator[Sample]:
         for a, b in intervals:
-            yield Sample(make(2, 4, low=a, high=b, grad=grad), onnx=False)
-        yield Sample(make(low=low, high=high, grad=grad), onnx=False)
-        yield Sample(make(0, 2, grad=grad), onnx=False)
-        yield Sample(
-            make.transposed(2, 3, low=low, high=high).detach().requires_grad_(grad), onnx=False
-        )
+            yield Sample(make(2, 4, low=a, high=b, grad=grad))
+        yield Sample(make(low=low, high=high, grad=grad))
+        yield Sample(make(0, 2, grad=grad))
+        yield Sample(make.transposed(2, 3, low=low, high=high).detach().requires_grad_(grad))
 
     return samples

@@ -16,7 +16,7 @@ special_entr = domain((0.2, 3.0))
 
 def special_xlog1py(make: Make) -> Iterator[Sample]:
     """Two tensors that broadcast, and a number at either place."""
-    yield Sample(make(2, 3), make(3, low=-0.5, high=3), onnx=False)
-    yield Sample(make(2, 3), 0.5, onnx=False)
-    yield Sample(0.5, make(3, low=-0.5, high=3), onnx=False)
-    yield Sample(make(0, 2), make(2, low=-0.5), onnx=False)
+    yield Sample(make(2, 3), make(3, low=-0.5, high=3))
+    yield Sample(make(2, 3), 0.5)
+    yield Sample(0.5, make(3, low=-0.5, high=3))
+    yield Sample(make(0, 2), make(2, low=-0.5))
