@@ -468,7 +468,7 @@ def dim_order(self: Tensor, *, ambiguity_check: Any = False) -> tuple[int, ...]:
             ),
             TypeError,
         )
-        clear = 0 not in shape and 1 not in shape and len(set(strides)) == len(strides)
+        clear = 1 not in shape and 0 not in strides and len(set(strides)) == len(strides)
     check(clear, lambda: "The tensor does not have unique dim order, or cannot map to exact one of the given memory formats.")
     return order
 

@@ -236,7 +236,7 @@ class UntypedStorage(_Common):
         self._data = memory.content(owner)
         self._filename: str | None = None
         self._shared = False
-        self._tensors: list[weakref.ref[Tensor]] = []
+        self._tensors: list[tuple[weakref.ref[Tensor], Any]] = []
 
     @classmethod
     def _of(cls, owner: Any, where: Device) -> UntypedStorage:
@@ -265,8 +265,13 @@ class UntypedStorage(_Common):
 
     def _living(self) -> list[Tensor]:
         """The tensors that asked for this storage, and still look at it."""
-        known = [t for t in (ref() for ref in self._tensors) if t is not None]
-        return [t for t in known if memory.root(t._array) is self._owner]
+        known = [(ref(), root) for ref, root in self._tensors]
+        return [t for t, root in known if t is not None and memory.root(t._array) is root]
+
+    def _note(self, t: Tensor) -> None:
+        """Remembers a tensor that asked for this storage, and the memory that it looks at now."""
+        kept = [(r, root) for r, root in self._tensors if r() is not None and r() is not t]
+        self._tensors = [*kept, (weakref.ref(t), memory.root(t._array))]
 
     def resize_(self, size: int) -> UntypedStorage:
         """Changes the number of bytes; what was there stays, what is new is zero.
@@ -294,6 +299,7 @@ class UntypedStorage(_Common):
             if start + memory.extent(a) <= owner.size:
                 t._array = memory.window(owner, a.dtype, a.shape, steps, start // a.itemsize)
                 t._bump()
+                self._note(t)
         self._owner, self._data = owner, memory.content(owner)
         memory.keep(owner, self)
 
@@ -578,9 +584,7 @@ def untyped_storage(self: Tensor) -> UntypedStorage:
     array = self._array
     where = self.device
     found = memory.object_of(array, lambda owner: UntypedStorage._of(owner, where))
-    if not any(ref() is self for ref in found._tensors):
-        found._tensors = [r for r in found._tensors if r() is not None]
-        found._tensors.append(weakref.ref(self))
+    found._note(self)
     if self.__dict__.get("_shared"):
         found._shared = True
     return found
@@ -636,7 +640,7 @@ def set_(
         size = (raw.nbytes() // self.dtype.itemsize,)
     self._array = _window(self, raw, storage_offset, size, stride)
     self._base = None
-    raw._tensors.append(weakref.ref(self))
+    raw._note(self)
     memory.keep(raw._owner, raw)
     return self
 

@@ -409,7 +409,11 @@ def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: b
         )
     else:
         where = as_device(device)
-        made = wrap(_array_of(data, kind))
+        token = state.error_state.set(state.quiet)  # numbers too large become infinite without a word
+        try:
+            made = wrap(_array_of(data, kind))
+        finally:
+            state.error_state.reset(token)
         if state.active and state.local.modes:
             made = constant(made)
         if where.type != "cpu":

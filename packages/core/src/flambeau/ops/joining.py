@@ -63,8 +63,11 @@ def _(xp, *xs, dim):
         if not kept or len({x.ndim for x in kept}) > 1 or kept[0].ndim == 0:
             raise ValueError("cat: shapes do not fit")
         xs = tuple(kept)
-    # Row by row, whatever the inputs' layout: what comes next may be a view.
-    return xp.ascontiguousarray(xp.concatenate(xs, dim))
+    made = xp.concatenate(xs, dim)
+    if made.ndim in (4, 5) and made.transpose(0, *range(2, made.ndim), 1).flags.c_contiguous:
+        return made  # channels last, as the inputs
+    # Else row by row, whatever the inputs' layout: what comes next may be a view.
+    return xp.ascontiguousarray(made)
 
 
 @cat.vjp

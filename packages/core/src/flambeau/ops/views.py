@@ -76,7 +76,9 @@ def _recut(shape: tuple[int, ...], old: int, new: int) -> tuple[int, ...]:
         return shape
     check(
         shape,
-        lambda: f"self.dim() cannot be 0 to view elements of {old} bytes as ones of {new} (different element sizes)",
+        lambda: (
+            f"self.dim() cannot be 0 to view elements of {old} bytes as ones of {new} (different element sizes)"
+        ),
     )
     check(
         shape[-1] * old % new == 0,

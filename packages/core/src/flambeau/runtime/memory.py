@@ -42,9 +42,9 @@ def root(array: Any) -> Any:
         base = getattr(array, "base", None)
         if base is None:
             return array
-        if not hasattr(base, "strides"):
+        if not hasattr(base, "dtype"):
             inner = base if type(base) is Borrowed else getattr(base, "base", None)  # as_strided's
-            if not hasattr(inner, "strides"):
+            if not hasattr(inner, "dtype"):
                 return array
             base = inner
         array = base

@@ -597,10 +597,15 @@ class _Write:
                 to_value = step(to_value)
             to_value = registry["clone"].public(to_value)
         if needs[0]:
-            to_base = registry["clone"].public(g)
+            to_base = registry["clone"].public(registry["contiguous"].public(g))
             part = to_base
             for step in node.saved:
                 part = step(part)
+            strided = any(s.op.name == "strided_view" for s in node.saved)
+            if strided and not part._level and part._base is None:
+                raise RuntimeError(
+                    "as_strided: no gradient for a write into a window of a tensor that is not laid out row by row"
+                )
             from .dispatch import assign
 
             assign(part, registry["zeros_like"].public(part))
@@ -667,7 +672,7 @@ def backward(
             g = arrived.pop(node, None)
             while True:
                 if g is not None:
-                    if node.hooks:
+                    if node.hooks and type(node) is not Output:
                         g = run_hooks(node.hooks, g)
                     if wanted is not None and node in wanted:
                         wanted[node] = g
