@@ -196,12 +196,12 @@ def _composite(body: Callable[..., Any], **options: Any) -> Public:
         body = op.body = checked(op, body)
 
     def public(*args: Any, **kwargs: Any) -> Any:
-        if state.active or op.providers or (args and type(args[0]) not in plain):
-            return whole(op, args, kwargs)
         out = None
-        if "out" in kwargs and "out" not in op.index:
-            out = kwargs.pop("out")
         try:
+            if state.active or op.providers or (args and type(args[0]) not in plain):
+                return whole(op, args, kwargs)
+            if "out" in kwargs and "out" not in op.index:
+                out = kwargs.pop("out")
             made = body(*args, **kwargs)
         except signature.BLAMED as error:
             if isinstance(error, AttributeError):

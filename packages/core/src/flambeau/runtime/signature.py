@@ -22,10 +22,18 @@ BLAMED = (
 
 
 def raise_clearly(
-    name: str, function: Callable[..., Any], args: tuple, kwargs: dict[str, Any], error: Exception
+    name: str,
+    function: Callable[..., Any],
+    args: tuple,
+    kwargs: dict[str, Any],
+    error: Exception,
+    unannotated: str | None = None,
 ) -> NoReturn:
-    """Raises what `error`, in which `function(*args, **kwargs)` ended, means to the caller; itself if it says it well."""
-    text = misfit(name, function, args, kwargs)
+    """Raises what `error`, in which `function(*args, **kwargs)` ended, means to the caller; itself if it says it well.
+
+    `unannotated` is what parameters without an annotation are.
+    """
+    text = misfit(name, function, args, kwargs, unannotated)
     if text is not None:
         raise TypeError(text) from None
     if isinstance(error, ZeroDivisionError):
@@ -36,7 +44,11 @@ def raise_clearly(
 
 
 def misfit(
-    name: str, function: Callable[..., Any], args: tuple, kwargs: dict[str, Any]
+    name: str,
+    function: Callable[..., Any],
+    args: tuple,
+    kwargs: dict[str, Any],
+    unannotated: str | None = None,
 ) -> str | None:
     """PyTorch's sentence for the first argument that is not of its kind; None if all may be right."""
     notes = function.__annotations__
@@ -48,13 +60,14 @@ def misfit(
     given: list[tuple[int, Any, Any]] = []
     for i, p in enumerate(positional):
         if i < len(args):
-            loose = len(args) > len(positional) and i == len(positional) - 1
             # x.permute(0, 1): the rest are gathered
+            last = len(args) > len(positional) and i == len(positional) - 1
+            loose = last and "tuple[int" in str(notes.get(p.name))
             given.append((i + 1, p, args[i:] if loose else args[i]))
     by_name = {p.name: p for p in parameters}
     given += [(0, by_name[k], v) for k, v in kwargs.items() if k in by_name]
     for position, p, value in given:
-        note = notes.get(p.name)
+        note = notes.get(p.name, unannotated)
         if note is None or value is p.default:
             continue
         wrong = _wrong(str(note), value)
@@ -110,7 +123,7 @@ def _is_bool(v: Any) -> bool:
 
 
 def _ints(v: Any) -> bool:
-    if isinstance(v, (str, bytes)) or isinstance(v, Tensor):
+    if isinstance(v, (str, bytes, Tensor)):
         return False
     return isinstance(v, Sequence) and all(map(_is_int, v))
 
