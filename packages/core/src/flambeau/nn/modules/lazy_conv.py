@@ -42,12 +42,12 @@ class _LazyConvXdMixin(LazyModuleMixin):
     def initialize_parameters(self, input: Tensor, *args: Any, **kwargs: Any) -> None:
         """Shapes from the first input; what was loaded already keeps its own."""
         module: Any = self
-        if not self.has_uninitialized_params():
-            return
         channels = self._get_in_channels(input)
         if channels % module.groups != 0:
             raise ValueError("in_channels must be divisible by groups")
         module.in_channels = channels
+        if not self.has_uninitialized_params():
+            return
         pair = (channels, module.out_channels)
         first, second = pair if module.transposed else pair[::-1]
         module.weight.materialize((first, second // module.groups, *module.kernel_size))

@@ -47,9 +47,9 @@ class _LazyNormBase(LazyModuleMixin, _NormBase):
 
     def initialize_parameters(self, input: Tensor) -> None:
         """Shapes from the first input; what was loaded already keeps its own."""
+        self.num_features = self._channels(input)
         if not self.has_uninitialized_params():
             return
-        self.num_features = self._channels(input)
         members = (self.weight, self.bias) if self.affine else ()
         if self.track_running_stats:
             members += (self.running_mean, self.running_var)
@@ -59,7 +59,9 @@ class _LazyNormBase(LazyModuleMixin, _NormBase):
         self.reset_parameters()
 
     def _channels(self, input: Tensor) -> int:
-        return input.shape[1]
+        """The size of the channels' dimension, which instance normalisation finds without a batch too."""
+        dims = getattr(self, "_without_batch", input.dim() - 1)
+        return input.shape[input.dim() - dims]
 
 
 class LazyBatchNorm1d(_LazyNormBase, BatchNorm1d):
@@ -95,28 +97,7 @@ class LazyBatchNorm3d(_LazyNormBase, BatchNorm3d):
     cls_to_become = BatchNorm3d
 
 
-class _LazyInstanceNorm(_LazyNormBase):
-    """As the other, with the defaults of instance normalisation."""
-
-    def __init__(
-        self,
-        eps: float = 1e-5,
-        momentum: float | None = 0.1,
-        affine: bool = False,
-        track_running_stats: bool = False,
-        device: Any = None,
-        dtype: Any = None,
-        *,
-        bias: bool = True,
-    ) -> None:
-        super().__init__(eps, momentum, affine, track_running_stats, device, dtype, bias=bias)
-
-    def _channels(self, input: Tensor) -> int:
-        plain: Any = self
-        return input.shape[input.dim() - plain._without_batch]
-
-
-class LazyInstanceNorm1d(_LazyInstanceNorm, InstanceNorm1d):
+class LazyInstanceNorm1d(_LazyNormBase, InstanceNorm1d):
     """A `InstanceNorm1d` that takes `num_features` from its first input.
 
     >>> import flambeau
@@ -127,7 +108,7 @@ class LazyInstanceNorm1d(_LazyInstanceNorm, InstanceNorm1d):
     cls_to_become = InstanceNorm1d
 
 
-class LazyInstanceNorm2d(_LazyInstanceNorm, InstanceNorm2d):
+class LazyInstanceNorm2d(_LazyNormBase, InstanceNorm2d):
     """A `InstanceNorm2d` that takes `num_features` from its first input.
 
     >>> import flambeau
@@ -138,7 +119,7 @@ class LazyInstanceNorm2d(_LazyInstanceNorm, InstanceNorm2d):
     cls_to_become = InstanceNorm2d
 
 
-class LazyInstanceNorm3d(_LazyInstanceNorm, InstanceNorm3d):
+class LazyInstanceNorm3d(_LazyNormBase, InstanceNorm3d):
     """A `InstanceNorm3d` that takes `num_features` from its first input.
 
     >>> import flambeau

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flambeau.ops.creation import empty
+from flambeau.ops.joining import cat
 from flambeau.runtime.tensor import Tensor
 
 from .. import functional as F
@@ -203,9 +204,15 @@ class CrossMapLRN2d(Module):
     def forward(self, input: Tensor) -> Tensor:
         if input.dim() != 4:
             raise ValueError(f"CrossMapLRN2d: Expected input to be 4D, got {input.dim()}D instead.")
-        width = 2 * ((self.size + 1) // 2) - 1  # the same to both sides, also where `size` is even
-        alpha = self.alpha * width / self.size
-        return F.local_response_norm(input, width, alpha, self.beta, self.k)
+        side = (self.size + 1) // 2 - 1
+        squares = input.square()
+        lines = squares.flatten(2).unsqueeze(1)  # (N, 1, C, H W): windows over the channels
+        total = F.avg_pool2d(lines, (2 * side + 1, 1), 1, (side, 0), divisor_override=1)
+        total = total.reshape(input.shape)
+        if input.size(1) > side + 1:
+            # PyTorch never takes the first channel out of its running sum, and models were trained so.
+            total = cat([total[:, : side + 1], total[:, side + 1 :] + squares[:, :1]], 1)
+        return input / (total * (self.alpha / self.size) + self.k) ** self.beta
 
     def extra_repr(self) -> str:
         return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"
