@@ -19,6 +19,7 @@ from .matrices import (
     check_info,
     check_matrix,
     check_square,
+    check_supported,
     unit_like,
 )
 from .solvers import solve_lower
@@ -27,18 +28,18 @@ from .solvers import solve_lower
 
 
 ZERO_PIVOT = (
-    "torch.linalg.lu_factor_ex: {at}U[{info},{info}] is zero and using it on lu_solve would result in a division by zero. "
+    "{at}U[{info},{info}] is zero and using it on lu_solve would result in a division by zero. "
     "If you still want to perform the factorization, consider calling linalg.lu(A, pivot) or "
     "linalg.lu_factor_ex(A, pivot)"
 )
 
 
 @primitive(method=False, outputs=("LU", "pivots", "info"))
-def lu_with_info(A: Meta, pivot: bool, strict: bool):
+def lu_with_info(A: Meta, pivot: bool, strict: str):
     """(LU, pivots, info) of matrices, as LAPACK's getrf: A = P @ L @ U, L and U in one matrix, L's ones left out.
 
-    Row i was swapped with row pivots[i] - 1, in this order. info is 0, or the place of the first zero pivot: with `strict` an
-    error.
+    Row i was swapped with row pivots[i] - 1, in this order. info is 0, or the place of the first zero pivot: an error of
+    `strict`, if that names an operator.
     """
     _check_lu(A)
     k = min(A.shape[-2:])
@@ -46,8 +47,13 @@ def lu_with_info(A: Meta, pivot: bool, strict: bool):
 
 
 def _check_lu(x: Any) -> None:
-    check_matrix("torch.lu_factor", x)
-    check_floating("linalg.lu_factor", x, "lu_cpu")
+    check(
+        x.ndim >= 2,
+        lambda: (
+            f"torch.lu_factor: Expected tensor with 2 or more dimensions. Got size: {list(x.shape)} instead"
+        ),
+    )
+    check_supported(x, "lu_cpu")
 
 
 @lu_with_info.kernel
@@ -55,7 +61,7 @@ def _(xp, a, *, pivot, strict):
     _check_lu(a)
     made = xp.lapack.lu(a, pivot)
     if strict:
-        check_info(made[2], ZERO_PIVOT, RuntimeError)
+        check_info(made[2], f"{strict}: {ZERO_PIVOT}", RuntimeError)
     return made
 
 
@@ -136,7 +142,7 @@ def permuted(x: Tensor, pivots: Tensor, back: bool) -> Tensor:
     return x.expand(shape).gather(-2, order.expand(shape))
 
 
-def _factored(A: Tensor, pivot: bool, strict: bool = False) -> Any:
+def _factored(A: Tensor, pivot: bool, strict: str = "") -> Any:
     if not pivot and A.device.type == "cpu":
         fail("linalg.lu_factor: LU without pivoting is not implemented on the CPU")
     return lu_with_info(A, pivot, strict)
@@ -150,7 +156,9 @@ def linalg_lu_factor_ex(A: Tensor, *, pivot: bool = True, check_errors: bool = F
     >>> flambeau.linalg.lu_factor_ex(flambeau.zeros(2, 2)).info
     tensor(1, dtype=torch.int32)
     """
-    return linalg_lu_factor_ex.op.tags["named"](*_factored(A, pivot, check_errors))
+    return linalg_lu_factor_ex.op.tags["named"](
+        *_factored(A, pivot, "torch.linalg.lu_factor_ex" if check_errors else "")
+    )
 
 
 @composite(method=False, outputs=("LU", "pivots"))
@@ -161,7 +169,7 @@ def linalg_lu_factor(A: Tensor, *, pivot: bool = True) -> Any:
     >>> flambeau.linalg.lu_factor(flambeau.tensor([[1.0, 2.0], [2.0, 2.0]])).pivots
     tensor([2, 2], dtype=torch.int32)
     """
-    made = _factored(A, pivot, True)
+    made = _factored(A, pivot, "torch.linalg.lu_factor")
     return linalg_lu_factor.op.tags["named"](made[0], made[1])
 
 

@@ -56,6 +56,12 @@ def check_floating(name: str, x: Any, low: str = "") -> None:
         fail(f"{name}: Low precision dtypes not supported. Got {kind}")
 
 
+def check_supported(x: Any, kernel: str) -> None:
+    """Refuses all but floats of four and eight bytes and complex numbers, as PyTorch does where only the kernel looks."""
+    if x.dtype.name not in ("float32", "float64", "complex64", "complex128"):
+        fail(f"\"{kernel}\" not implemented for '{scalar_name(x)}'", NotImplementedError)
+
+
 def check_same(name: str, a: Any, b: Any, first: str = "A", second: str = "B") -> None:
     """Refuses two matrices of different dtypes."""
     check(

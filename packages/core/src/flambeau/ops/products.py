@@ -268,7 +268,11 @@ _MODES = (
 def _distance(x: Tensor, p: float) -> Tensor:
     if not x.shape[-1]:
         return sum(x, -1)
-    return vector_norm(x, p, -1, False)
+    made = vector_norm(x, p, -1, False)
+    if p:
+        return made
+    # How many differ does not move: a gradient of zeros, where PyTorch's norm has none at all.
+    return made + sum(x.masked_fill(x.new_ones((), dtype=dtypes.bool_), 0), -1)
 
 
 def _by_products(x: Tensor, y: Tensor) -> Tensor:
@@ -304,7 +308,7 @@ def renorm(input: Tensor, p: float, dim: int, maxnorm: float):
     check(not isinstance(p, complex), lambda: "renorm: p must be real-valued")
     check(p > 0, lambda: "renorm: non-positive-norm not supported")
     check(not isinstance(maxnorm, complex), lambda: "renorm: maxnorm must be real-valued")
-    check(maxnorm >= 0, lambda: f"renorm: expected maxnorm to be >= 0 but got {maxnorm}")
+    check(maxnorm >= 0, lambda: f"renorm: expected maxnorm to be >= 0 but got {maxnorm:g}")
     check(
         input.ndim > 1,
         lambda: f"renorm: input needs at least 2 dimensions, got {input.ndim} dimensions",

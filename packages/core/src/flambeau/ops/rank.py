@@ -18,6 +18,7 @@ from .matrices import (
     check_floating,
     check_matrix,
     check_square,
+    scalar_name,
 )
 from .norms import linalg_matrix_norm
 from .reduction import amax, sum
@@ -45,8 +46,13 @@ def pinv_of(A: Meta, atol: Meta, rtol: Meta, hermitian: bool):
 
 
 def _check_pinv(x: Any, hermitian: bool) -> None:
-    check_matrix("linalg.pinv", x)
-    check_floating("linalg.pinv", x, "svd_cpu")
+    check(
+        x.ndim >= 2 and x.dtype.name in ("float32", "float64", "complex64", "complex128"),
+        lambda: (
+            f"linalg.pinv({scalar_name(x)}{{{list(x.shape)}}}): expected a tensor with 2 or more dimensions of float, "
+            "double, cfloat or cdouble types"
+        ),
+    )
     if hermitian:
         check_square("linalg.pinv", x)
 

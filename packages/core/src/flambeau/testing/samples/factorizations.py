@@ -18,11 +18,11 @@ def symmetric(make: Make, *shape: int) -> Any:
 
 def lu_with_info(make: Make) -> Iterator[Sample]:
     """Square, wide, tall, complex, none."""
-    yield Sample(regular(make, 3, 3), True, False, onnx=False)
-    yield Sample(regular(make, 4, 4)[..., :2, :].detach().requires_grad_(), True, True, onnx=False)
-    yield Sample(regular(make, 2, 4, 4)[..., :2].detach().requires_grad_(), True, True, onnx=False)
-    yield Sample(regular_complex(make, 2, 2), True, False, onnx=False)
-    yield Sample(make(0, 2), True, True, onnx=False)
+    yield Sample(regular(make, 3, 3), True, "", onnx=False)
+    yield Sample(regular(make, 4, 4)[..., :2, :].detach().requires_grad_(), True, "lu", onnx=False)
+    yield Sample(regular(make, 2, 4, 4)[..., :2].detach().requires_grad_(), True, "lu", onnx=False)
+    yield Sample(regular_complex(make, 2, 2), True, "", onnx=False)
+    yield Sample(make(0, 2), True, "lu", onnx=False)
 
 
 def linalg_lu_factor_ex(make: Make) -> Iterator[Sample]:
