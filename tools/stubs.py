@@ -313,9 +313,10 @@ def member(name: str, value: Any, shadowed: set[str]) -> str:
         if name.endswith("_") and not name.startswith("_") and result == "Tensor":
             result = "Self"  # written in place: a Parameter stays one
         return function(name, params, result, indent, value.__doc__)
-    return (
-        f"{indent}{name}: {said('None' if value is None else value.__class__.__name__, shadowed)}\n"
-    )
+    kind = "None" if value is None else value.__class__.__name__
+    if kind == name:  # Tensor.layout is a layout, and hides the class of that name
+        kind = "Any"
+    return f"{indent}{name}: {said(kind, shadowed)}\n"
 
 
 def is_binary(name: str) -> bool:

@@ -56,6 +56,8 @@ from .amp.autocast_mode import set_autocast_enabled as set_autocast_enabled
 from .amp.grad_scaler import GradScaler as GradScaler
 from .autograd.modes import enable_grad as enable_grad
 from .autograd.modes import inference_mode as inference_mode
+from .autograd.modes import is_anomaly_check_nan_enabled as is_anomaly_check_nan_enabled
+from .autograd.modes import is_anomaly_enabled as is_anomaly_enabled
 from .autograd.modes import is_grad_enabled as is_grad_enabled
 from .autograd.modes import is_inference_mode_enabled as is_inference_mode_enabled
 from .autograd.modes import no_grad as no_grad
@@ -541,8 +543,8 @@ def argwhere(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 
 def as_strided(
     input: Tensor,
-    size: Shape,
-    stride: Shape,
+    size: Sequence[_int],
+    stride: Sequence[_int],
     storage_offset: _int | None = None,
     *,
     out: Tensor | None = None,
@@ -552,8 +554,8 @@ def as_strided(
 def as_strided_scatter(
     input: Tensor,
     src: Tensor,
-    size: Shape,
-    stride: Shape,
+    size: Sequence[_int],
+    stride: Sequence[_int],
     storage_offset: _int | None = None,
     *,
     out: Tensor | None = None,

@@ -11,7 +11,6 @@ from ._base import dtypes
 from ._base.checks import check
 from ._base.devices import CPU
 from .ops import casting, creation
-from .runtime.backend import of_array
 from .runtime.tensor import Tensor, alias, set_requires_grad, wrap
 from .storage import is_storage, mapped
 
@@ -150,21 +149,15 @@ def _shared(obj: Any, kind: Any) -> Tensor | None:
     return frombuffer(obj, dtype=dtypes.get_default_dtype() if kind is None else kind)
 
 
-class DLDeviceType(enum.IntEnum):
-    """Kinds of device in DLPack's numbering."""
-
-    kDLCPU = 1
-    kDLCUDA = 2
-    kDLCUDAHost = 3
-    kDLOpenCL = 4
-    kDLVulkan = 7
-    kDLMetal = 8
-    kDLVPI = 9
-    kDLROCM = 10
-    kDLROCMHost = 11
-    kDLExtDev = 12
-    kDLCUDAManaged = 13
-    kDLOneAPI = 14
+# Kinds of device, in DLPack's names and numbers.
+DLDeviceType = enum.IntEnum(
+    "DLDeviceType",
+    {
+        "kDLCPU": 1, "kDLCUDA": 2, "kDLCUDAHost": 3, "kDLOpenCL": 4, "kDLVulkan": 7, "kDLMetal": 8, "kDLVPI": 9,
+        "kDLROCM": 10, "kDLROCMHost": 11, "kDLExtDev": 12, "kDLCUDAManaged": 13, "kDLOneAPI": 14,
+    },
+)  # fmt: skip
+_CUDA = (2, 13)
 
 
 class _Capsule:
@@ -217,7 +210,7 @@ def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None
             ValueError,
         )
         return casting.convert(alias(ext_tensor), None, where, copy=bool(copy))
-    if ext_tensor.__dlpack_device__()[0] in (DLDeviceType.kDLCUDA, DLDeviceType.kDLCUDAManaged):
+    if ext_tensor.__dlpack_device__()[0] in _CUDA:
         from .cuda import from_dlpack as from_cuda  # type: ignore[attr-defined]
 
         made = from_cuda(ext_tensor)

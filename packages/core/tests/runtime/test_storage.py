@@ -250,7 +250,6 @@ def test_warn_always_shows_a_warning_each_time():
             warnings.simplefilter("default")
             flambeau.set_warn_always(always)
             for _ in range(2):
-                flambeau.asarray  # noqa: B018
                 warnings.warn_explicit("again", UserWarning, "x.py", 1, "flambeau.x", registry)
             flambeau.set_warn_always(False)
         return len(shown)
@@ -296,7 +295,7 @@ def test_a_gradient_of_another_dtype():
     (x * 2).sum().backward()
     assert x.grad.dtype is flambeau.float64
     with pytest.raises(RuntimeError, match="leaf"):
-        (x * 2).grad_dtype  # noqa: B018
+        (x * 2).grad_dtype
 
 
 @pytest.mark.parametrize(("shape", "wrap"), [((7, 3), True), ((7, 3), False), ((2, 5), True), ((3, 3, 3), False)])  # fmt: skip

@@ -103,7 +103,9 @@ restride.refuse("onnx", "ONNX tensors have no strides")
 
 
 @view_op(method=False)
-def strided_view(input: Meta, size: Shape, stride: Shape, storage_offset: int, origin: tuple):
+def strided_view(
+    input: Meta, size: tuple[int, ...], stride: tuple[int, ...], storage_offset: int, origin: tuple
+):
     """The storage of `input` as another geometry. `origin` is that of `input` when the call was made."""
     return input.like(size)
 
@@ -160,7 +162,9 @@ def _target(input: Tensor, size: Any, stride: Any, storage_offset: int | None) -
 
 
 @composite
-def as_strided(input: Tensor, size: Shape, stride: Shape, storage_offset: int | None = None):
+def as_strided(
+    input: Tensor, size: tuple[int, ...], stride: tuple[int, ...], storage_offset: int | None = None
+):
     """The storage of `input` in another geometry: sizes, strides and offset in elements.
 
     The offset counts from the start of the storage, not from the first element of `input`; None keeps that one.
@@ -176,7 +180,9 @@ def as_strided(input: Tensor, size: Shape, stride: Shape, storage_offset: int | 
 
 
 @composite(method=False)
-def as_strided_copy(input: Tensor, size: Shape, stride: Shape, storage_offset: int | None = None):
+def as_strided_copy(
+    input: Tensor, size: tuple[int, ...], stride: tuple[int, ...], storage_offset: int | None = None
+):
     """`as_strided`, copied to memory of its own.
 
     >>> import flambeau
@@ -189,7 +195,11 @@ def as_strided_copy(input: Tensor, size: Shape, stride: Shape, storage_offset: i
 
 @composite
 def as_strided_scatter(
-    input: Tensor, src: Tensor, size: Shape, stride: Shape, storage_offset: int | None = None
+    input: Tensor,
+    src: Tensor,
+    size: tuple[int, ...],
+    stride: tuple[int, ...],
+    storage_offset: int | None = None,
 ):
     """A copy of `input` in which the elements at the given geometry are those of `src`.
 
@@ -231,7 +241,7 @@ for _f in (as_strided, as_strided_copy, as_strided_scatter):
 
 
 def as_strided_(
-    input: Tensor, size: Shape, stride: Shape, storage_offset: int | None = None
+    input: Tensor, size: tuple[int, ...], stride: tuple[int, ...], storage_offset: int | None = None
 ) -> Tensor:
     """`as_strided` in place: the tensor itself becomes the other window."""
     return input.as_strided_(size, stride, storage_offset)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from .._base import dtypes
 from .._base.checks import check, infer_size, wrap_dim, wrap_dims
 from .._base.formats import contiguous_format
-from ..runtime.dispatch import parts
 from ..runtime import memory
+from ..runtime.dispatch import parts
 from ..runtime.families import composite, primitive
 from ..runtime.families import view as view_op
 from ..runtime.meta import Meta

@@ -2148,7 +2148,7 @@ class Attached:
     is_quantized: _bool
     is_sparse: _bool
     is_sparse_csr: _bool
-    layout: layout
+    layout: Any
     name: None
     absolute = abs
     absolute_ = abs_
