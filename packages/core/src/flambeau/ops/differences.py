@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from .._base import dtypes
 from .._base.checks import check, wrap_dim, wrap_dims
 from ..runtime.families import composite
 from ..runtime.tensor import Tensor
@@ -45,22 +46,35 @@ def diff(
     return x.clone() if x is input else x
 
 
-def _strips(y: Tensor, x: Tensor | None, dx: float | None, dim: int) -> tuple[Tensor, int]:
+def _strips(name: str, y: Tensor, x: Tensor | None, dx: float | None, dim: int) -> Any:
+    """Twice the area between neighbouring samples, along the dimension counted from the front; or the step alone."""
+    check(
+        y.dtype is not dtypes.bool_,
+        lambda: f"{name}: received a bool input for `y`, but bool is not supported",
+    )
+    check(
+        x is None or dx is None,
+        lambda: f"{name}: expected `x` or `dx`, but got both",
+        TypeError,
+    )
     d = wrap_dim(dim, y.ndim)
-    n = y.shape[d]
-    if not n:
-        return y * 1.0, d
-    pairs = y.narrow(d, 1, n - 1) + y.narrow(d, 0, n - 1)
+    n = y.shape[d] if y.ndim else 1
     if x is None:
-        return pairs * ((1.0 if dx is None else dx) / 2), d
+        return d, n, (1.0 if dx is None else dx)
+    check(
+        x.dtype is not dtypes.bool_,
+        lambda: f"{name}: received a bool input for `x`, but bool is not supported",
+    )
     if x.ndim == 1:
-        check(
-            x.shape[0] == n, lambda: "trapezoid: There must be one `x` value for each sample point"
-        )
+        check(x.shape[0] == n, lambda: f"{name}: There must be one `x` value for each sample point")
         step = diff(x).reshape([-1 if i == d else 1 for i in range(y.ndim)])
     else:
         step = diff(x, dim=d - y.ndim)
-    return pairs * step / 2, d
+    return d, n, step
+
+
+def _pairs(y: Tensor, d: int, n: int) -> Tensor:
+    return y.narrow(d, 1, n - 1) + y.narrow(d, 0, n - 1)
 
 
 @composite(method=False)
@@ -71,8 +85,13 @@ def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: float | None = None, di
     >>> flambeau.trapezoid(flambeau.tensor([1.0, 2.0, 3.0]))
     tensor(4.)
     """
-    strips, d = _strips(y, x, dx, dim)
-    return strips.sum(d if strips.ndim == y.ndim else dim)
+    d, n, step = _strips("trapezoid", y, x, dx, dim)
+    if not n:
+        return y.new_zeros((*y.shape[:d], *y.shape[d + 1 :]))
+    if isinstance(step, Tensor):
+        areas = _pairs(y, d, n) * step
+        return areas.sum(d - y.ndim) / 2
+    return (y.sum(d) - (y.select(d, 0) + y.select(d, -1)) * 0.5) * step
 
 
 @composite(method=False)
@@ -85,8 +104,13 @@ def cumulative_trapezoid(
     >>> flambeau.cumulative_trapezoid(flambeau.tensor([1.0, 2.0, 3.0]))
     tensor([1.5000, 4.0000])
     """
-    strips, d = _strips(y, x, dx, dim)
-    return strips.cumsum(d - y.ndim)
+    d, n, step = _strips("cumulative_trapezoid", y, x, dx, dim)
+    if not n:
+        return y.clone()
+    if isinstance(step, Tensor):
+        areas = _pairs(y, d, n) * step
+        return areas.cumsum(d - y.ndim) / 2
+    return _pairs(y, d, n).cumsum(d) * (step / 2)
 
 
 @composite(method=False)
@@ -118,6 +142,7 @@ def gradient(
     check(
         edge_order in (1, 2), lambda: "torch.gradient only supports edge_order=1 and edge_order=2."
     )
+    check(input.dtype is not dtypes.uint8, lambda: "torch.gradient does not support uint8 input.")
     steps = list(spacing) if isinstance(spacing, (tuple, list)) else [spacing] * len(dims)
     check(
         len(steps) == len(dims),
@@ -165,8 +190,11 @@ def _slopes(f: Tensor, d: int, spacing: Any, edge_order: int) -> Tensor:
         slopes = _difference(f, d) / gaps  # between neighbours
         near, far = _piece(slopes, d, 0, n - 2), _piece(slopes, d, 1, n - 2)
         before, after = _piece(gaps, d, 0, n - 2), _piece(gaps, d, 1, n - 2)
-        # The slope at a sample: of the two beside it the nearer counts more.
-        middle = (near * after + far * before) / (before + after)
+        if isinstance(before, Tensor) and before.ndim:
+            # The slope at a sample: of the two beside it the nearer counts more.
+            middle = (near * after + far * before) / (before + after)
+        else:
+            middle = (f.narrow(d, 2, n - 2) - f.narrow(d, 0, n - 2)) / before / 2
         parts.insert(1, middle)
         if edge_order == 2:
             parts[0] = _outer(slopes, gaps, d, 0, 1)

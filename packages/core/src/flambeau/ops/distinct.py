@@ -43,7 +43,7 @@ run_parts.refuse("vmap", "the result's shape depends on values")
 run_parts.refuse("onnx", "the result's shape depends on values")
 
 
-@composite
+@composite(accepts="bool int float")
 def unique_consecutive(
     input: Tensor, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
 ) -> Any:
@@ -65,7 +65,7 @@ def unique_consecutive(
     return out if len(out) > 1 else values
 
 
-@composite(outputs=("values", "indices"))
+@composite(outputs=("values", "indices"), accepts="bool int float")
 def mode(input: Tensor, dim: int = -1, keepdim: bool = False):
     """(values, indices) of what occurs most often along `dim`; the smallest of equals, at its last place.
 

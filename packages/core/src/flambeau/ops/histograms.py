@@ -31,6 +31,7 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0):
     )
     check(minlength >= 0, lambda: "minlength should be >= 0")
     n = max(minlength, int(input.max()) + 1 if input.numel() else 0)
+    check(n < 2**60, lambda: f"Storage size calculation overflowed with sizes=[{n}]")
     if weights is None:
         ones, kind = input.new_ones(input.shape, dtype=dtypes.int64), dtypes.int64
     else:
@@ -145,7 +146,7 @@ def _fitting(shape: tuple[int, ...], weight: Sequence[int], fits: bool) -> None:
 def _histogram(
     name: str, rows: Tensor, bins: list, limits: Any, weight: Tensor | None, density: bool
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
-    if rows.dtype not in (dtypes.float32, dtypes.float64):
+    if not rows.dtype.is_floating_point:
         raise NotImplementedError(
             f"{name}: not implemented for {rows.dtype.name}; cast the input to float32"
         )

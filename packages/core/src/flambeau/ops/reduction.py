@@ -10,7 +10,7 @@ from .._base.checks import check, wrap_dim, wrap_dims
 from ..runtime.backend import of_device
 from ..runtime.families import composite, primitive, reduction
 from ..runtime.meta import Meta
-from ..runtime.promotion import BOOL_TO_INT
+from ..runtime.promotion import AS_GIVEN, BOOL_TO_INT, accepting
 from ..runtime.reduce import Combine, reduced_shape
 from ..runtime.tensor import Tensor
 from .arithmetic import true_divide
@@ -127,7 +127,7 @@ def _extreme_vjp(g, out, x, *, dim, keepdim):
     )
 
 
-@reduction(promote=None, onnx="ReduceMax", star=None)
+@reduction(promote=accepting(AS_GIVEN), accepts="bool int float", onnx="ReduceMax", star=None)
 def amax(input, dim: int | tuple[int, ...] | None = (), keepdim: bool = False):
     """Largest element over `dim` (all dimensions if empty). Ties share the gradient equally.
 
@@ -138,7 +138,7 @@ def amax(input, dim: int | tuple[int, ...] | None = (), keepdim: bool = False):
     return Combine("max", "maximum", None)
 
 
-@reduction(promote=None, onnx="ReduceMin", star=None)
+@reduction(promote=accepting(AS_GIVEN), accepts="bool int float", onnx="ReduceMin", star=None)
 def amin(input, dim: int | tuple[int, ...] | None = (), keepdim: bool = False):
     """Smallest element over `dim` (all dimensions if empty). Ties share the gradient equally.
 
@@ -385,7 +385,7 @@ def _check_dim(name: str, input: Meta, dim: int) -> None:
     )
 
 
-@composite
+@composite(accepts="int float")
 def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False):
     """Index of the largest element of the flattened input, or along `dim`; the first of equals.
 
@@ -396,7 +396,7 @@ def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False):
     return _arg(argmax_dim, input, dim, keepdim)
 
 
-@composite
+@composite(accepts="int float")
 def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False):
     """Index of the smallest element of the flattened input, or along `dim`; the first of equals.
 
@@ -414,7 +414,7 @@ def _arg(f, input: Tensor, dim: int | None, keepdim: bool) -> Tensor:
     return out.reshape([1] * input.ndim) if keepdim else out
 
 
-@composite(outputs=("values", "indices"))
+@composite(outputs=("values", "indices"), accepts="bool int float")
 def max(input: Tensor, dim: int | Tensor | None = None, keepdim: bool = False) -> Any:
     """The largest element; with `dim` (values, indices) along it; with a tensor the larger of two elements.
 
@@ -422,10 +422,10 @@ def max(input: Tensor, dim: int | Tensor | None = None, keepdim: bool = False) -
     >>> flambeau.max(flambeau.tensor([[1.0, 5.0], [3.0, 2.0]]), 1).indices
     tensor([1, 0])
     """
-    return _extreme(max, amax, argmax, input, dim, keepdim)
+    return _extreme(max, amax, argmax_dim, input, dim, keepdim)
 
 
-@composite(outputs=("values", "indices"))
+@composite(outputs=("values", "indices"), accepts="bool int float")
 def min(input: Tensor, dim: int | Tensor | None = None, keepdim: bool = False) -> Any:
     """The smallest element; with `dim` (values, indices) along it; with a tensor the smaller of two elements.
 
@@ -433,7 +433,7 @@ def min(input: Tensor, dim: int | Tensor | None = None, keepdim: bool = False) -
     >>> flambeau.min(flambeau.tensor([[1.0, 5.0], [3.0, 2.0]]), 1).values
     tensor([1., 2.])
     """
-    return _extreme(min, amin, argmin, input, dim, keepdim)
+    return _extreme(min, amin, argmin_dim, input, dim, keepdim)
 
 
 def _extreme(f, whole, arg, input: Tensor, dim: Any, keepdim: bool):
@@ -523,6 +523,8 @@ def logsumexp(input: Tensor, dim: int | tuple[int, ...], keepdim: bool = False):
     """
     if input.dtype.category < dtypes.FLOAT:
         input = input.to(dtypes.get_default_dtype())
+    if not input.numel():  # log of no sum
+        return sum(input, dim, keepdim).log()
     top = amax(input.detach().real, dim, True)
     top = where(top.isfinite(), top, 0)
     out = sum((input - top).exp(), dim, True).log() + top

@@ -8,12 +8,13 @@ from .._base import dtypes
 from .._base.checks import check, wrap_dim
 from ..runtime.families import composite, primitive
 from ..runtime.meta import Meta
+from ..runtime.promotion import AS_GIVEN, accepting
 from ..runtime.tensor import Tensor
 from .comparison import where
 from .gathering import scatter_src
 
 
-@primitive(outputs=("values", "indices"))
+@primitive(outputs=("values", "indices"), promote=accepting(AS_GIVEN), accepts="bool int float")
 def sort(input: Meta, dim: int = -1, descending: bool = False, stable: bool = False):
     """(values, indices) in order along `dim`; equal elements keep their order. NaN counts as the largest.
 
@@ -70,7 +71,7 @@ def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool
     return sort(input, dim, descending, stable).indices
 
 
-@primitive(outputs=("values", "indices"))
+@primitive(outputs=("values", "indices"), promote=accepting(AS_GIVEN), accepts="int float")
 def topk(input: Meta, k: int, dim: int = -1, largest: bool = True, sorted: bool = True):
     """The k largest (or smallest) elements along `dim`, in order, with their indices.
 
@@ -122,7 +123,7 @@ def _(builder, x, *, k, dim, largest, sorted):
     )
 
 
-@composite(outputs=("values", "indices"))
+@composite(outputs=("values", "indices"), accepts="int float")
 def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     """The lower median of all elements, or (values, indices) along `dim`; NaN where one is NaN.
 
@@ -177,8 +178,13 @@ unique_parts.refuse("onnx", "the result's shape depends on values")
 
 def rows_of(name: str, input: Tensor, dim: int) -> tuple[Tensor, int]:
     """Slices along `dim` as the rows of a matrix, and `dim` counted from the front."""
+    check(
+        input.ndim,
+        lambda: f"Dimension specified as {dim} but tensor has no dimensions",
+        IndexError,
+    )
     d = wrap_dim(dim, input.ndim)
-    front = input.movedim(d, 0) if input.ndim else input.reshape(1)
+    front = input.movedim(d, 0)
     n = front.shape[0]
     check(
         not n or front.numel(),
@@ -189,7 +195,7 @@ def rows_of(name: str, input: Tensor, dim: int) -> tuple[Tensor, int]:
     return front.reshape(n, front.numel() // n if n else 0), d
 
 
-@composite
+@composite(accepts="bool int float")
 def unique(
     input: Tensor,
     sorted: bool = True,

@@ -19,7 +19,7 @@ def _named(f: Any, *parts: Any) -> Any:
     return f.op.tags["named"](*parts)
 
 
-@composite(outputs=("min", "max"), exact_out=True)
+@composite(outputs=("min", "max"), exact_out=True, accepts="bool int float")
 def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False):
     """(min, max) of all elements or along `dim`.
 
@@ -48,7 +48,7 @@ def count_nonzero(input: Tensor, dim: int | tuple[int, ...] | None = None):
     return sum(input != 0, dim)
 
 
-@composite
+@composite(accepts="bool int float")
 def nansum(
     input: Tensor,
     dim: int | tuple[int, ...] | None = None,
@@ -202,7 +202,7 @@ def _quantile(
     return out if q.ndim else out.squeeze(0)
 
 
-@composite(outputs=("values", "indices"))
+@composite(outputs=("values", "indices"), accepts="int float")
 def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False):
     """(values, indices) of the k-th smallest elements along `dim`, counted from one.
 
@@ -214,6 +214,7 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False):
     """
     d = wrap_dim(dim, input.ndim)
     n = input.shape[d] if input.ndim else 1
+    check(n, lambda: f"kthvalue(): Expected reduction dim {d} to have non-zero size.", IndexError)
     check(1 <= k <= n, lambda: f"kthvalue(): selected number k out of range for dimension {d}")
     values, places = sort(input, dim)
     if not input.ndim:
@@ -257,7 +258,7 @@ def _running(f: Any, input: Tensor, dim: int, largest: bool) -> Any:
     return _named(f, input.gather(dim, at) if input.ndim else input.clone(), at)
 
 
-@composite(outputs=("values", "indices"))
+@composite(outputs=("values", "indices"), accepts="bool int float")
 def cummax(input: Tensor, dim: int):
     """(values, indices) of the largest element so far along `dim`.
 
@@ -268,7 +269,7 @@ def cummax(input: Tensor, dim: int):
     return _running(cummax, input, dim, True)
 
 
-@composite(outputs=("values", "indices"))
+@composite(outputs=("values", "indices"), accepts="bool int float")
 def cummin(input: Tensor, dim: int):
     """(values, indices) of the smallest element so far along `dim`.
 
@@ -290,7 +291,7 @@ def msort(input: Tensor):
     return sort(input, 0).values
 
 
-@composite(outputs=("values", "indices"))
+@composite(outputs=("values", "indices"), accepts="int float")
 def nanmedian(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     """`median` of the elements that are not NaN.
 

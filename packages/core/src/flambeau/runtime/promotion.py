@@ -194,6 +194,11 @@ def check_kind(op: Operator, found: dtype) -> None:
         )
 
 
+def AS_GIVEN(op: Operator, arrays: tuple, attrs: dict) -> tuple:
+    """Inputs as they are."""
+    return arrays
+
+
 def accepting(promote: Promotion) -> Promotion:
     """`promote`, then a refusal of dtypes of kinds that the operator does not name in `accepts=`."""
 
@@ -259,7 +264,9 @@ def _widened(x: Any) -> Any:
 def _narrowed(made: Any, dtype: dtype) -> Any:
     if isinstance(made, Tensor):
         return made.to(dtype) if made.dtype is dtypes.float32 and dtype in HALVES else made
-    return type(made)(_narrowed(m, dtype) for m in made) if isinstance(made, (tuple, list)) else made
+    return (
+        type(made)(_narrowed(m, dtype) for m in made) if isinstance(made, (tuple, list)) else made
+    )
 
 
 def scaled(promote: Promotion) -> Promotion:
