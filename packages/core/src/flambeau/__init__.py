@@ -105,7 +105,8 @@ _SUBMODULES = frozenset({
 # Names that live in submodules and are reached from the top: imported when first touched.
 _ELSEWHERE = {
     "OutOfMemoryError": "_base.errors", "finfo": "_base.limits", "iinfo": "_base.limits",
-    "save": "serialization", "load": "serialization", "Generator": "runtime.generator", "compile": "jit",
+    "is_anomaly_enabled": "autograd",
+    "is_anomaly_check_nan_enabled": "autograd", "save": "serialization", "load": "serialization", "Generator": "runtime.generator", "compile": "jit",
     "manual_seed": "random", "seed": "random", "initial_seed": "random", "get_rng_state": "random",
     "set_rng_state": "random", "default_generator": "random", "vmap": "func", "show_config": "config",
     "use_deterministic_algorithms": "config", "are_deterministic_algorithms_enabled": "config",

@@ -8,6 +8,7 @@ graph is freed at once and a walked one drops what it saved.
 from __future__ import annotations
 
 import functools
+import inspect
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -293,8 +294,25 @@ class Function(FunctionCtx, metaclass=FunctionMeta):
 
     @classmethod
     def apply(cls, *args: Any, **kwargs: Any) -> Any:
-        """Runs `forward`, and records `backward` where an input requires grad."""
+        """Runs `forward`, and records `backward` where an input requires grad.
+
+        With a `setup_context` keyword arguments and defaults are inputs like any other: each has a gradient.
+        """
+        if _overrides(cls, "setup_context"):
+            args, kwargs = _bound(cls.forward, args, kwargs), {}
         return _apply(cls, args, kwargs)[0]
+
+
+def _bound(forward: Callable[..., Any], args: tuple, kwargs: dict[str, Any]) -> tuple:
+    """All arguments of a call by position, defaults filled in."""
+    bound = _signature(forward).bind(*args, **kwargs)
+    bound.apply_defaults()
+    return bound.args
+
+
+@functools.lru_cache(maxsize=1024)
+def _signature(forward: Callable[..., Any]) -> inspect.Signature:
+    return inspect.signature(forward)
 
 
 def _overrides(cls: type, name: str) -> bool:

@@ -123,7 +123,7 @@ def _checked_inputs(args: tuple) -> list[Tensor]:
         moved.append(a)
     if not moved:
         raise ValueError(
-            "gradcheck expects at least one input tensor to require gradient, but none of the them have "
+            "gradcheck expects at least one input tensor to require gradient, but none of them have "
             "requires_grad=True."
         )
     return moved
@@ -267,12 +267,9 @@ def _compare_fast(s: _Setup, number: int, which: int, forward: bool) -> None:
         )
 
 
-_generator = np.random.default_rng
-
-
 def _random(like: Tensor) -> Tensor:
     """A direction of length 1, always the same for a shape."""
-    flat = _generator(like.numel()).random(_parts(like).size) + 0.1
+    flat = np.random.default_rng(like.numel()).random(_parts(like).size) + 0.1
     flat /= np.sqrt((flat * flat).sum()) or 1.0
     array = like._array
     return wrap(flat.astype(array.real.dtype).view(array.dtype).reshape(array.shape))

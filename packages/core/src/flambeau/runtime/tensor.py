@@ -235,6 +235,8 @@ def refresh(tensor: Tensor, base: Tensor) -> None:
     if base._node is None:
         tensor._node = None
         return
+    if any(step.several for step in tensor._replay):  # type: ignore[attr-defined]
+        return refuse_stale(tensor)
     before, state.local.grad = state.local.grad, True
     try:
         made = base
@@ -243,6 +245,20 @@ def refresh(tensor: Tensor, base: Tensor) -> None:
     finally:
         state.local.grad = before
     tensor._node = made._node
+
+
+def refuse_stale(tensor: Tensor) -> None:
+    """One of several views has no history that could be remade when its base was written."""
+    tensor._generation -= 1  # asked again, it says so again
+    if not state.local.grad:
+        return
+    number = next(s.index for s in tensor._replay if s.several)  # type: ignore[attr-defined]
+    name = "" if tensor._node is None else tensor._node.name().removesuffix("Backward0")
+    raise RuntimeError(
+        f"Output {number} of {name} is a view and its base or another view of its base has been modified inplace. This "
+        "view is the output of a function that returns multiple views. Such functions do not allow the output views to "
+        "be modified inplace. You should replace the inplace operation by an out-of-place one."
+    )
 
 
 def set_requires_grad(tensor: Tensor, value: bool) -> None:
