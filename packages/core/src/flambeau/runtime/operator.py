@@ -88,6 +88,8 @@ class Operator:
         self.public: Callable[..., Any] = body
         self.inner: Callable[..., Any] = body  # the public function, numbers taken anywhere
         self.strict = self._tensors_only()
+        self.calls = 0  # bound so far, until there is a binder
+        self.binder: Callable[..., tuple[tuple, dict[str, Any]]] | None = None
         self.doc = body.__doc__ or ""
 
     def __repr__(self) -> str:
@@ -148,6 +150,16 @@ class Operator:
         """(arrays, attrs) of a call in the public spelling; TypeError as Python's for a wrong one."""
         n = len(args)
         star = self.star
+        if star is None or n <= star:
+            if self.binder is not None:
+                try:
+                    return self.binder(*args, **kwargs)
+                except TypeError:
+                    pass  # another spelling, or a mistake: what follows knows which
+            elif self.calls < OFTEN:
+                self.calls += 1
+            elif not (self.variadic or self.loose or self.numbers is ONE):
+                self.binder = compile_binder(self)
         if star is not None and n > star:
             first = args[star]
             if type(first) is int or (n > star + 1 and not isinstance(first, (tuple, list))):
@@ -225,6 +237,34 @@ class Operator:
             for i, a in zip(self.arrays, arrays):
                 values[self.params[i]] = a
         return self.body(**values)
+
+
+OFTEN = 8  # calls after which an operator gets a binder
+
+
+def compile_binder(op: Operator) -> Callable[..., tuple[tuple, dict[str, Any]]]:
+    """`op.bind` for PyTorch's own spelling, as a Python function of the operator's signature: Python binds it itself.
+
+    For `sum`: `def sum(input, dim=d1, keepdim=d2, *, dtype=d3): return (input,), {'dim': dim, ...}`.
+    """
+    scope: dict[str, Any] = {"NUMBERS": NUMBERS, "op": op}
+    words = []
+    for i, p in enumerate(op.params):
+        if i == op.positional:
+            words.append("*")
+        if op.defaults[i] is MISSING:
+            words.append(p)
+        else:
+            scope[f"d{i}"] = op.defaults[i]
+            words.append(f"{p}=d{i}")
+    lines = [f"def bind({', '.join(words)}):"]
+    for i in op.strict:
+        lines.append(f"    if isinstance({op.params[i]}, NUMBERS): op.refuse_number({i}, {op.params[i]})")  # fmt: skip
+    arrays = "".join(f"{op.params[i]}, " for i in op.arrays)
+    attrs = ", ".join(f"{p!r}: {p}" for _, p in op.attrs)
+    lines.append(f"    return ({arrays}), {{{attrs}}}")
+    exec(compile("\n".join(lines), f"<binder of {op.name}>", "exec"), scope)  # noqa: S102 -- our own text
+    return scope["bind"]
 
 
 def _kind(note: Any, family: str) -> str:

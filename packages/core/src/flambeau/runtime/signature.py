@@ -6,7 +6,6 @@ A call that succeeds never comes here, so that good errors cost good calls nothi
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
@@ -51,6 +50,8 @@ def misfit(
     unannotated: str | None = None,
 ) -> str | None:
     """PyTorch's sentence for the first argument that is not of its kind; None if all may be right."""
+    import inspect  # 5 ms, for those who err
+
     notes = function.__annotations__
     try:
         parameters = list(inspect.signature(function).parameters.values())
