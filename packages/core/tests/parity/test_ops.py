@@ -34,6 +34,7 @@ APART = {
     "blackman_window", "hamming_window", "kaiser_window",
     # as functions of nn.functional they take more arguments in between: tested in test_nn.py
     "kl_div", "binary_cross_entropy_with_logits", "nll_loss", "cross_entropy",
+    "lobpcg", "pca_lowrank", "svd_lowrank",  # random
 }  # fmt: skip
 UNDERIVED = {
     "scatter_add": "PyTorch has no gradient for a source larger than the index", "scatter": "the same",
