@@ -183,6 +183,7 @@ def types(session: nox.Session) -> None:
     session.install(*group("types"))
     install_local(session, PACKAGES.values())
     session.run("python", "tools/stubs.py", "--check")
+    session.run("python", "tools/coverage_table.py", "--check")
     session.run("mypy", *(package.source for package in PACKAGES.values()), *session.posargs)
 
 
@@ -343,10 +344,11 @@ def _install_with_torch(session: nox.Session) -> None:
 
 @nox.session(python=DEVELOPMENT_PYTHON, venv_backend="venv")
 def parity(session: nox.Session) -> None:
-    """The same calls in PyTorch 2.13 and in flambeau."""
+    """The same calls in PyTorch 2.13 and in flambeau, and PyTorch's own test databases; writes docs/parity.md."""
     _install_with_torch(session)
     folders = [str(path.relative_to(ROOT)) for path in sorted(ROOT.glob("packages/*/tests/parity"))]
     run_pytest(session, *folders)
+    session.run("python", "tools/parity_table.py", *session.posargs)
 
 
 @nox.session(python=DEVELOPMENT_PYTHON, venv_backend="venv")
