@@ -22,7 +22,9 @@ from . import gradients, rows
 
 CHAINS = 1 << 15  # from here on for what NumPy does in several passes
 SERIES = 1 << 11  # for the error function, which NumPy lacks: its reference takes twenty passes
-SPECIAL = 1 << 8  # for special functions, which take it a hundred: 60 to 160 us even of 100 elements
+SPECIAL = (
+    1 << 8
+)  # for special functions, which take it a hundred: 60 to 160 us even of 100 elements
 UFUNCS = 1 << 18  # for one ufunc that NumPy vectorises as well: only threads win
 SCALAR = 1 << 15  # for one ufunc that NumPy vectorises with AVX-512 alone, where there is none
 
@@ -116,16 +118,27 @@ class _Provider:
         return found
 
 
+def special() -> list[str]:
+    """The special functions, which compute in double precision only."""
+    from ...ops import load_all
+
+    load_all()
+    return [name for name, op in registry.items() if op.tags.get("series")]
+
+
 def sources() -> list[tuple[str, str]]:
     """(name, C text) of all that eager mode uses: what is built ahead of time."""
     from . import library
     from .kernel import source_of
 
     made = [("thread pool", library.header("fb_pool.c"))]
-    for name in OPERATORS:
+    wanted = dict.fromkeys(OPERATORS, ("float32", "float64")) | dict.fromkeys(
+        special(), ("float64",)
+    )
+    for name, kinds in wanted.items():
         op = registry[name]
         attrs = {p: op.defaults[i] for i, p in op.attrs}
-        for dtype in ("float32", "float64"):
+        for dtype in kinds:
             kernel, _ = _Provider(op).kernel(dtype, attrs)
             made.append((f"{name} {dtype}", source_of(kernel.nest([np.empty(8, dtype)]))))
     for name in ("softmax", "log_softmax"):
