@@ -162,6 +162,12 @@ class JaggedTensor(_Nested):
             values.narrow(dim, int(a), int(n)) for a, n in zip(starts.tolist(), lengths.tolist())
         ]
 
+    def __getitem__(self, key: Any) -> Any:
+        keys = key if isinstance(key, tuple) else (key,)
+        if all(k is None or k is Ellipsis or isinstance(k, (int, slice)) for k in keys):
+            return self.rules["basic_index"](self, key=keys)
+        raise self.unsupported("index")
+
     def process(self, op: Operator, arrays: tuple, attrs: dict[str, Any]) -> Any:
         if op.name not in self.rules and op.family == "elementwise":
             return _pointwise(op, arrays, attrs)
@@ -241,7 +247,9 @@ class NestedTensor(_Nested):
         return super().process(op, arrays, attrs)
 
     def wrapper_repr(self) -> str:
-        pieces = [repr(p.detach()).replace("\n", "\n  ") for p in self.pieces()]
+        leaf = type(history(self)) is Leaf
+        shown = [p.detach().requires_grad_(leaf) for p in self.pieces()]
+        pieces = [repr(p).replace("\n", "\n  ") for p in shown]
         return "nested_tensor([\n" + ",\n".join("  " + p for p in pieces) + "\n]" + _suffix(self)
 
 

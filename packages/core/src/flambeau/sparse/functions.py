@@ -110,7 +110,7 @@ def sampled_addmm(
             [0., 4.]])
     """
     if not isinstance(input, CompressedTensor) or input.layout is not formats.sparse_csr:
-        raise RuntimeError(
+        raise NotImplementedError(
             f"sampled_addmm: Expected self to have sparse csr layout, but got {title(input)}"
         )
     for name, m in (("mat1", mat1), ("mat2", mat2)):

@@ -11,23 +11,15 @@ from flambeau.runtime.tensor import Leaf, Tensor, history
 
 
 def _part(name: str, tensor: Tensor) -> str:
-    """`name=tensor(...)`, lines after the first indented below the opening bracket."""
-    text = _text(tensor)
-    prefix = f"{name}="
-    indent = " " * (len(prefix) + len("tensor("))
-    return prefix + "\n".join(
-        indent + line if i and line else line for i, line in enumerate(text.split("\n"))
-    )
+    """`name=tensor(...)`, broken where it stands: behind `tensor(name=tensor(`."""
+    return f"{name}=" + _text(tensor, 2 * len("tensor(") + len(name) + 1)
 
 
-def _text(tensor: Tensor) -> str:
-    """The tensor without a dtype, which the whole shows, and with its size where it is empty."""
-    text = tensor_repr(tensor)
-    for mark in (f", dtype={tensor.dtype}", f",\n       dtype={tensor.dtype}"):
-        text = text.replace(mark, "")
-    if not tensor.numel() and ", size=" not in text:
-        text = f"{text[:-1]}, size={tuple(tensor.shape)})"
-    return text
+def _text(tensor: Tensor, indent: int) -> str:
+    """The numbers alone, for the whole shows the rest; the size where there are none."""
+    text = tensor_repr(tensor, "tensor(".rjust(indent))[indent - len("tensor(") :]
+    text = text[: text.rindex("]") + 1]
+    return text + (")" if tensor.numel() else f", size={tuple(tensor.shape)})")
 
 
 def shown(x: Any) -> str:
