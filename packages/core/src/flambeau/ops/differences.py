@@ -57,8 +57,9 @@ def _strips(name: str, y: Tensor, x: Tensor | None, dx: float | None, dim: int) 
         lambda: f"{name}: expected `x` or `dx`, but got both",
         TypeError,
     )
+    check(y.ndim, lambda: f"Dimension specified as {dim} but tensor has no dimensions", IndexError)
     d = wrap_dim(dim, y.ndim)
-    n = y.shape[d] if y.ndim else 1
+    n = y.shape[d]
     if x is None:
         return d, n, (1.0 if dx is None else dx)
     check(
@@ -106,7 +107,7 @@ def cumulative_trapezoid(
     """
     d, n, step = _strips("cumulative_trapezoid", y, x, dx, dim)
     if not n:
-        return y.clone()
+        return y * 1.0
     if isinstance(step, Tensor):
         areas = _pairs(y, d, n) * step
         return areas.cumsum(d - y.ndim) / 2

@@ -513,7 +513,7 @@ def _(builder, x, *, dim, keepdim):
     return builder.reduce("ReduceL2", x, dim, keepdim)
 
 
-@composite
+@composite(opmath=True)
 def logsumexp(input: Tensor, dim: int | tuple[int, ...], keepdim: bool = False):
     """log(sum(exp(input))) over `dim`, without overflow.
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from .._base import dtypes
 from .._base.checks import check, wrap_dim
+from .._base.dtypes import promote_types
 from ..runtime.families import composite, primitive
 from ..runtime.meta import Meta
 from ..runtime.tensor import Tensor
@@ -225,7 +226,18 @@ def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, inve
     tensor([False,  True, False])
     """
     x, among = as_tensor(elements), as_tensor(test_elements).reshape(-1)
-    hit = (x.unsqueeze(-1) == among).any(-1)
+    for given in (x, among):
+        check(
+            given.dtype is not dtypes.bool_ and not given.is_complex(),
+            lambda: f"Unsupported input type encountered for isin(): {given.dtype.name}",
+        )
+    if among.numel() < 8:
+        hit = (x.unsqueeze(-1) == among).any(-1)
+        return ~hit if invert else hit
+    kind = promote_types(x.dtype, among.dtype)
+    rows = among.to(kind).sort().values
+    place = searchsorted(rows, x.to(kind)).clamp(max=rows.shape[0] - 1)
+    hit = rows[place] == x
     return ~hit if invert else hit
 
 

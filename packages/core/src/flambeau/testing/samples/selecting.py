@@ -47,6 +47,7 @@ def isin(make: Make) -> Iterator[Sample]:
     """Both ways."""
     yield Sample(make.ints(2, 3), make.ints(2), onnx=False)
     yield Sample(make.ints(2, 3), make.ints(2), invert=True, onnx=False)
+    yield Sample(make.ints(2, 3, below=20), make.ints(9, below=20), onnx=False)
 
 
 def places_in(make: Make) -> Iterator[Sample]:
