@@ -115,14 +115,27 @@ def _(xp, pivots, *, rows, back):
             "pivots passed to lu_unpack must be between 1 and LU.size(-2) inclusive."
             "Did you properly pass the result of lu_factor?"
         )
-    order = xp.broadcast_to(xp.arange(rows), (*outer, rows)).copy()
-    for i in range(pivots.shape[-1]):
-        at = pivots[..., i, None].astype("int64") - 1
-        there = xp.take_along_axis(order, at, axis=-1)
-        here = order[..., i, None].copy()
-        xp.put_along_axis(order, at, here, axis=-1)
-        order[..., i, None] = there
+    if (
+        0 < pivots.size <= 8 * pivots.shape[-1]
+    ):  # few matrices: lists are quicker than arrays of one
+        swaps = pivots.reshape(-1, pivots.shape[-1]).tolist()
+        order = xp.asarray([_swapped(s, rows) for s in swaps], dtype="int64").reshape(*outer, rows)
+    else:
+        order = xp.broadcast_to(xp.arange(rows), (*outer, rows)).copy()
+        for i in range(pivots.shape[-1]):
+            at = pivots[..., i, None].astype("int64") - 1
+            there = xp.take_along_axis(order, at, axis=-1)
+            here = order[..., i, None].copy()
+            xp.put_along_axis(order, at, here, axis=-1)
+            order[..., i, None] = there
     return xp.argsort(order, axis=-1) if back else order
+
+
+def _swapped(swaps: list[int], rows: int) -> list[int]:
+    order = list(range(rows))
+    for i, j in enumerate(swaps):
+        order[i], order[j - 1] = order[j - 1], order[i]
+    return order
 
 
 rows_of_pivots.no_vjp("integer output")

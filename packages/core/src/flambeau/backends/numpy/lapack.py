@@ -80,7 +80,7 @@ def _routine(name: str, kind: str) -> Any:
 
 def routine(name: str, a: Any) -> Any:
     """The routine for an array's dtype; None if there is none."""
-    return _routine(name, a.dtype.str[1:])
+    return _routine(name, a.dtype.str[1:] if a.dtype.isnative else "")
 
 
 def describe() -> str:
@@ -91,20 +91,61 @@ def describe() -> str:
     return f"of NumPy ({found.spelling.format('dgetrf')}, {np.dtype(found.integer).itemsize * 8}-bit integers)"
 
 
-def _call(f: Any, *args: Any) -> None:
-    """A Fortran call: everything by reference, and the lengths of texts at the end."""
-    integer = library().c_integer  # type: ignore[union-attr]
+class _Each:
+    """An array with batches in front of its `own` last dimensions: each call gets the address of the next of them."""
+
+    def __init__(self, array: np.ndarray, own: int) -> None:
+        self.array = array  # kept alive
+        at = np.zeros((), np.intp)
+        for n, step in zip(array.shape[: array.ndim - own], array.strides):
+            at = np.add.outer(at, np.arange(n) * step)
+        self.addresses: list[int] = (at.ravel() + array.ctypes.data).tolist()
+
+
+WORK: Any = object()  # stands for a work array and its size, which the routine is asked for
+
+
+def _calls(f: Any, *args: Any, kind: Any = None) -> None:
+    """A Fortran call for each matrix: everything by reference, and the lengths of texts at the end.
+
+    What is passed is made once; between calls only addresses change. `kind` is the dtype of a work array.
+    """
+    found = library()
+    assert found is not None
     passed: list[Any] = []
-    texts = 0
+    moving: list[tuple[Any, list[int]]] = []
+    texts, spot = 0, -1
     for a in args:
-        if isinstance(a, np.ndarray):
+        if a is WORK:
+            spot = len(passed)
+            passed += [None, None]
+        elif isinstance(a, _Each):
+            moving.append((ctypes.c_void_p(), a.addresses))
+            passed.append(moving[-1][0])
+        elif isinstance(a, np.ndarray):
             passed.append(ctypes.c_void_p(a.ctypes.data))
         elif isinstance(a, bytes):
             passed.append(ctypes.c_char_p(a))
             texts += 1
         else:
-            passed.append(ctypes.byref(integer(a)))
-    f(*passed, *[ctypes.c_size_t(1)] * texts)
+            passed.append(ctypes.byref(found.c_integer(a)))
+    passed += [ctypes.c_size_t(1)] * texts
+    pointers = [p for p, _ in moving]
+    rows = list(zip(*(addresses for _, addresses in moving)))
+    if spot >= 0:
+        for pointer, address in zip(pointers, rows[0]):
+            pointer.value = address
+        work = np.zeros(1, kind)
+        passed[spot] = ctypes.c_void_p(work.ctypes.data)
+        passed[spot + 1] = ctypes.byref(found.c_integer(-1))
+        f(*passed)
+        work = np.empty(max(int(work[0].real), 1), kind)
+        passed[spot] = ctypes.c_void_p(work.ctypes.data)
+        passed[spot + 1] = ctypes.byref(found.c_integer(work.size))
+    for row in rows:
+        for pointer, address in zip(pointers, row):
+            pointer.value = address
+        f(*passed)
 
 
 def _integers(*shape: int) -> np.ndarray[Any, Any]:
@@ -118,18 +159,9 @@ def _columns(a: np.ndarray) -> np.ndarray:
     return np.array(np.swapaxes(a, -1, -2), order="C", copy=True)
 
 
-def _worked(f: Any, kind: Any, before: tuple, after: tuple) -> None:
-    """Calls `f(*before, work, size, *after)` twice: to be told how much memory it needs, and with that much."""
-    query = np.zeros(1, kind)
-    _call(f, *before, query, -1, *after)
-    n = max(int(query[0].real), 1)
-    _call(f, *before, np.empty(n, kind), n, *after)
-
-
 def _many(a: np.ndarray) -> bool:
     """Whether there are so many small matrices that a call for each costs more than columns of all at once."""
-    n = min(a.shape[-2:])
-    return a.size > 6 * n * a.shape[-1] * a.shape[-2]
+    return a.size > 30 * min(a.shape[-2:]) * a.shape[-1] * a.shape[-2]
 
 
 def lu(a: np.ndarray, pivot: bool = True) -> tuple[Any, Any, Any]:
@@ -140,8 +172,7 @@ def lu(a: np.ndarray, pivot: bool = True) -> tuple[Any, Any, Any]:
     *outer, m, n = a.shape
     made = _columns(a)
     pivots, info = _integers(*outer, min(m, n)), _integers(*outer)
-    for at in np.ndindex(*outer):
-        _call(f, m, n, made[at], m, pivots[at], info[(*at, None)])
+    _calls(f, m, n, _Each(made, 2), m, _Each(pivots, 1), _Each(info, 0))
     return np.swapaxes(made, -1, -2), pivots.astype(np.int32), info.astype(np.int32)
 
 
@@ -151,30 +182,21 @@ def triangular(a: np.ndarray, b: np.ndarray, upper: bool, unit: bool) -> np.ndar
     outer = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     n, k = b.shape[-2:]
     made = np.array(np.broadcast_to(b, (*outer, n, k)), order="C", copy=True)
-    if f is None or not made.size or made.size > 6 * n * n * k:
+    if f is None or not made.size or made.size > 30 * n * n * k:
         return factorizing.triangular(np, a, b, upper, unit)
-    a = np.broadcast_to(a, (*outer, n, n))
+    # To Fortran our rows are columns: it sees x and b transposed, and solves x.T @ a.T = b.T.
     size = a.itemsize
-    one = np.ones(1, a.dtype)
-    for at in np.ndindex(*outer):
-        # To Fortran our rows are columns: it sees x and b transposed, and solves x.T @ a.T = b.T.
-        matrix = a[at]
-        step, next_column = matrix.strides
-        plain = step >= n * size and (next_column == size or n == 1) and step % size == 0
-        turned = (
-            not plain
-            and next_column >= n * size
-            and (step == size or n == 1)
-            and next_column % size == 0
-        )
-        if not (plain or turned):
-            matrix, plain = np.ascontiguousarray(matrix), True
-        lead = max((matrix.strides[0] if plain else matrix.strides[1]) // size, n)
-        lower_there = upper if plain else not upper
-        _call(
-            f, b"R", b"L" if lower_there else b"U", b"N" if plain else b"T", b"U" if unit else b"N",
-            k, n, one, matrix, lead, made[at], k,
-        )  # fmt: skip
+    step, next_column = a.strides[-2:]
+    turned = step == size and next_column >= n * size and not next_column % size
+    if not turned and not (next_column == size and step >= n * size and not step % size):
+        a = np.ascontiguousarray(a)
+        step = a.strides[-2]
+    lead = max((next_column if turned else step) // size, n)
+    lower_there = upper != turned
+    _calls(
+        f, b"R", b"L" if lower_there else b"U", b"T" if turned else b"N", b"U" if unit else b"N",
+        k, n, np.ones(1, a.dtype), _Each(np.broadcast_to(a, (*outer, n, n)), 2), lead, _Each(made, 2), k,
+    )  # fmt: skip
     return made
 
 
@@ -220,8 +242,7 @@ def ldl(a: np.ndarray, hermitian: bool) -> tuple[Any, Any, Any]:
     *outer, n, _ = a.shape
     made = _columns(a)
     pivots, info = _integers(*outer, n), _integers(*outer)
-    for at in np.ndindex(*outer):
-        _worked(f, a.dtype, (b"L", n, made[at], n, pivots[at]), (info[(*at, None)],))
+    _calls(f, b"L", n, _Each(made, 2), n, _Each(pivots, 1), WORK, _Each(info, 0), kind=a.dtype)
     return np.swapaxes(made, -1, -2), pivots.astype(np.int32), info.astype(np.int32)
 
 
@@ -235,9 +256,8 @@ def ldl_solve(ld: np.ndarray, pivots: np.ndarray, b: np.ndarray, hermitian: bool
         return factorizing.ldl_solve(np, ld, pivots, b, hermitian)
     n, k = b.shape[-2:]
     factors, made, info = _columns(ld), _columns(b), _integers(1)
-    places = np.array(pivots, library().integer)  # type: ignore[union-attr]
-    for at in np.ndindex(*outer):
-        _call(f, b"L", n, k, factors[at], n, places[at], made[at], n, info)
+    places = np.array(pivots, info.dtype)
+    _calls(f, b"L", n, k, _Each(factors, 2), n, _Each(places, 1), _Each(made, 2), n, info)
     return np.swapaxes(made, -1, -2)
 
 
@@ -258,12 +278,11 @@ def lstsq(a: np.ndarray, b: np.ndarray, rcond: float, driver: str) -> tuple[Any,
     real = np.zeros(0, a.dtype).real.dtype
     bound = np.full(1, rcond, real)
     info = _integers(1)
-    for at in np.ndindex(*outer):
-        sizes, system = (m, n, k), (matrix[at], m, made[at], tall)
-        if driver == "gels":
-            _worked(f, a.dtype, (b"N", *sizes, *system), (info,))
-            continue
+    system = (m, n, k, _Each(matrix, 2), m, _Each(made, 2), tall)
+    if driver == "gels":
+        _calls(f, b"N", *system, WORK, info, kind=a.dtype)
+    else:
         extra = (np.empty(2 * n, real),) if a.dtype.kind == "c" else ()
-        found = (_integers(n), bound, rank[(*at, None)])
-        _worked(f, a.dtype, (*sizes, *system, *found), (*extra, info))
+        order = _integers(*outer, n)
+        _calls(f, *system, _Each(order, 1), bound, _Each(rank, 0), WORK, *extra, info, kind=a.dtype)
     return np.swapaxes(made, -1, -2)[..., :n, :], rank.astype(np.int64), np.zeros((*outer, 0), real)
