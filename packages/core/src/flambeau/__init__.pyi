@@ -1911,7 +1911,7 @@ def multinomial(
     replacement: _bool = False,
     *,
     generator: Any = None,
-    out: Tensor | None = None,
+    out: Any = None,
 ) -> Tensor:
     """Indices drawn with the weights in each row of `input`."""
 

@@ -1215,6 +1215,7 @@ class Attached:
         replacement: _bool = False,
         *,
         generator: Any = None,
+        out: Any = None,
     ) -> Tensor:
         """Indices drawn with the weights in each row of `input`."""
 
