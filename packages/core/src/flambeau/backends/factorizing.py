@@ -19,27 +19,30 @@ def _size(xp: Any, x: Any) -> Any:
 
 def lu(xp: Any, a: Any, pivot: bool = True) -> tuple[Any, Any, Any]:
     """(LU, pivots, info) as getrf: rows swapped so that a column's largest element leads; info names the first zero pivot."""
-    a = a.copy()
     *outer, m, n = a.shape
     k = min(m, n)
-    pivots = xp.empty((*outer, k), dtype="int32")
-    info = xp.zeros(tuple(outer), dtype="int32")
+    count = 1
+    for size in outer:
+        count *= size
+    a = a.reshape(count, m, n).copy()
+    each = xp.arange(count)
+    pivots = xp.empty((count, k), dtype="int32")
+    info = xp.zeros(count, dtype="int32")
     for j in range(k):
-        if pivot:
-            at = xp.argmax(_size(xp, a[..., j:, j]), axis=-1) + j
-            chosen = at[..., None, None]
-            low = xp.take_along_axis(a, chosen, axis=-2)
-            top = a[..., j : j + 1, :].copy()
-            xp.put_along_axis(a, chosen, top, axis=-2)
-            a[..., j : j + 1, :] = low
-            pivots[..., j] = at + 1
+        if pivot and count:
+            at = xp.argmax(_size(xp, a[:, j:, j]), axis=-1) + j
+            top = a[:, j].copy()
+            a[:, j] = a[each, at]
+            a[each, at] = top
+            pivots[:, j] = at + 1
         else:
-            pivots[..., j] = j + 1
-        head = a[..., j, j]
+            pivots[:, j] = j + 1
+        head = a[:, j, j]
         info = xp.where((info == 0) & (head == 0), j + 1, info)
-        a[..., j + 1 :, j] /= xp.where(head == 0, 1, head)[..., None]
-        a[..., j + 1 :, j + 1 :] -= a[..., j + 1 :, j, None] * a[..., j, None, j + 1 :]
-    return a, pivots, info.astype("int32")
+        a[:, j + 1 :, j] /= xp.where(head == 0, 1, head)[:, None]
+        a[:, j + 1 :, j + 1 :] -= a[:, j + 1 :, j, None] * a[:, j, None, j + 1 :]
+    shape = tuple(outer)
+    return a.reshape(*shape, m, n), pivots.reshape(*shape, k), info.astype("int32").reshape(shape)
 
 
 def triangular(xp: Any, a: Any, b: Any, upper: bool, unit: bool) -> Any:

@@ -121,14 +121,23 @@ def _(xp, pivots, *, rows, back):
         swaps = pivots.reshape(-1, pivots.shape[-1]).tolist()
         order = xp.asarray([_swapped(s, rows) for s in swaps], dtype="int64").reshape(*outer, rows)
     else:
-        order = xp.broadcast_to(xp.arange(rows), (*outer, rows)).copy()
-        for i in range(pivots.shape[-1]):
-            at = pivots[..., i, None].astype("int64") - 1
-            there = xp.take_along_axis(order, at, axis=-1)
-            here = order[..., i, None].copy()
-            xp.put_along_axis(order, at, here, axis=-1)
-            order[..., i, None] = there
+        flat = pivots.reshape(_count(outer), pivots.shape[-1])
+        order = xp.broadcast_to(xp.arange(rows), (flat.shape[0], rows)).copy()
+        each = xp.arange(flat.shape[0])
+        for i in range(flat.shape[-1]):
+            at = flat[:, i] - 1
+            here = order[:, i].copy()
+            order[:, i] = order[each, at]
+            order[each, at] = here
+        order = order.reshape(*outer, rows)
     return xp.argsort(order, axis=-1) if back else order
+
+
+def _count(sizes: Any) -> int:
+    n = 1
+    for s in sizes:
+        n *= s
+    return n
 
 
 def _swapped(swaps: list[int], rows: int) -> list[int]:
@@ -167,7 +176,7 @@ def linalg_lu_factor_ex(A: Tensor, *, pivot: bool = True, check_errors: bool = F
 
     >>> import flambeau
     >>> flambeau.linalg.lu_factor_ex(flambeau.zeros(2, 2)).info
-    tensor(1, dtype=torch.int32)
+    tensor(1, dtype=flambeau.int32)
     """
     return linalg_lu_factor_ex.op.tags["named"](
         *_factored(A, pivot, "torch.linalg.lu_factor_ex" if check_errors else "")
@@ -180,7 +189,7 @@ def linalg_lu_factor(A: Tensor, *, pivot: bool = True) -> Any:
 
     >>> import flambeau
     >>> flambeau.linalg.lu_factor(flambeau.tensor([[1.0, 2.0], [2.0, 2.0]])).pivots
-    tensor([2, 2], dtype=torch.int32)
+    tensor([2, 2], dtype=flambeau.int32)
     """
     made = _factored(A, pivot, "torch.linalg.lu_factor")
     return linalg_lu_factor.op.tags["named"](made[0], made[1])
@@ -322,7 +331,7 @@ def linalg_cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = F
 
     >>> import flambeau
     >>> flambeau.linalg.cholesky_ex(-flambeau.eye(2)).info
-    tensor(1, dtype=torch.int32)
+    tensor(1, dtype=flambeau.int32)
     """
     made = cholesky_with_info(A, upper, "linalg.cholesky_ex", check_errors)
     return linalg_cholesky_ex.op.tags["named"](*made)
@@ -381,7 +390,7 @@ def linalg_ldl_factor_ex(A: Tensor, *, hermitian: bool = False, check_errors: bo
 
     >>> import flambeau
     >>> flambeau.linalg.ldl_factor_ex(flambeau.zeros(2, 2)).info
-    tensor(1, dtype=torch.int32)
+    tensor(1, dtype=flambeau.int32)
     """
     return linalg_ldl_factor_ex.op.tags["named"](*ldl_with_info(A, hermitian, check_errors))
 

@@ -136,7 +136,7 @@ def lobpcg(
 
     >>> import flambeau
     >>> flambeau.lobpcg(flambeau.diag(flambeau.arange(1.0, 10.0)), k=1)[0]
-    tensor([9.])
+    tensor([9.0000])
     """
     check_square("lobpcg", A)
     check_floating("lobpcg", A, "geqrf_cpu")

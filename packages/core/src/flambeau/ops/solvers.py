@@ -83,7 +83,7 @@ def linalg_inv_ex(A: Tensor, *, check_errors: bool = False) -> Any:
 
     >>> import flambeau
     >>> flambeau.linalg.inv_ex(flambeau.zeros(2, 2)).info
-    tensor(1, dtype=torch.int32)
+    tensor(1, dtype=flambeau.int32)
     """
     made = inv_with_info(A, "linalg.inv_ex", check_errors)
     return linalg_inv_ex.op.tags["named"](*made)
@@ -400,7 +400,7 @@ def linalg_lstsq(
     >>> import flambeau
     >>> A, B = flambeau.tensor([[1.0], [1.0]]), flambeau.tensor([[1.0], [3.0]])
     >>> flambeau.linalg.lstsq(A, B).solution
-    tensor([[2.]])
+    tensor([[2.0000]])
     """
     name = "torch.linalg.lstsq"
     check(A.ndim >= 2, lambda: f"{name}: input must have at least 2 dimensions.")
