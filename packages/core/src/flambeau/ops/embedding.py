@@ -61,12 +61,8 @@ def embedding(
 
 def _sparse_rows(weight: Tensor, flat: Tensor, padding_idx: int | None, scaled: bool) -> Tensor:
     """The rows, recorded so that the gradient of `weight` is sparse; by `flambeau.sparse`, a layer above."""
-    check(
-        not scaled,
-        lambda: "embedding_backward: scale_grad_by_freq not supported with sparse gradients",
-    )
     module = import_module(f"{__package__.rpartition('.')[0]}.sparse.lookup")
-    return module.rows_of(weight, flat.to(int64), padding_idx)
+    return module.rows_of(weight, flat.to(int64), padding_idx, scaled)
 
 
 def _row_number(padding_idx: int | None, count: int) -> int | None:

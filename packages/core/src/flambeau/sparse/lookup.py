@@ -10,14 +10,19 @@ from flambeau.transforms.composed import link
 from .tensor import coo
 
 
-def rows_of(weight: Tensor, flat: Tensor, padding_idx: int | None) -> Tensor:
+def rows_of(weight: Tensor, flat: Tensor, padding_idx: int | None, scaled: bool) -> Tensor:
     """weight[flat]; the gradient of `weight` is a COO tensor with a row for each index but `padding_idx`.
 
-    It is not coalesced: indices that occur twice are two entries, as in PyTorch.
+    It is not coalesced: indices that occur twice are two entries, as in PyTorch. With `scaled`
+    (scale_grad_by_freq) there is no such gradient, and backward is refused.
     """
     shape = tuple(weight.shape)
 
     def pull(g: Any) -> Any:
+        if scaled:
+            raise RuntimeError(
+                "embedding_backward: scale_grad_by_freq not supported with sparse gradients"
+            )
         at = flat
         if padding_idx is not None:
             kept = (flat != padding_idx).nonzero(as_tuple=True)[0]
