@@ -33,7 +33,7 @@ ATTRS = {
 }
 # Units in the last place between NumPy and C, where more than the usual few: what cancels (1 + erf, ...) cancels
 # differently, so that there the scale is the largest magnitude that entered.
-CANCELLING = {"gelu", "tanhshrink"}
+CANCELLING = {"gelu", "tanhshrink", "logaddexp", "logaddexp2"}
 
 
 def attrs_of(op) -> list[dict]:

@@ -15,23 +15,24 @@ import flambeau
 
 pytestmark = pytest.mark.filterwarnings("ignore:ComplexHalf support is experimental")
 LIBRARIES = (flambeau, torch)
+words = str.split
 DTYPES = (
     "bool", "uint8", "int8", "int16", "int32", "int64", "float16", "bfloat16", "float32", "float64", "complex64", "complex128",
 )  # fmt: skip
-UNARY = """
+UNARY = words("""
     abs neg sign sgn square reciprocal isnan isinf isfinite logical_not bitwise_not floor ceil trunc round frac exp exp2 expm1
     log log2 log10 log1p sqrt rsqrt erf erfc logit sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh relu sigmoid
     positive signbit deg2rad rad2deg isposinf isneginf isreal sinc angle nan_to_num
-""".split()
-ACTIVATIONS = """
+""")
+ACTIVATIONS = words("""
     relu gelu silu softplus elu leaky_relu logsigmoid hardtanh relu6 celu selu mish hardsigmoid hardswish hardshrink softshrink
     softsign tanhshrink sigmoid tanh
-""".split()
-BINARY = """
+""")
+BINARY = words("""
     add sub mul true_divide floor_divide remainder fmod pow maximum minimum eq ne lt le gt ge logical_and logical_or logical_xor
     bitwise_and bitwise_or bitwise_xor atan2 clamp_min clamp_max copysign fmax fmin hypot ldexp logaddexp logaddexp2 heaviside
     float_power rsub bitwise_left_shift bitwise_right_shift xlogy isclose
-""".split()
+""")
 FUNCTIONS = {
     "div_floor": lambda m, a, b: m.div(a, b, rounding_mode="floor"),
     "div_trunc": lambda m, a, b: m.div(a, b, rounding_mode="trunc"),
@@ -254,7 +255,9 @@ def test_kinks_of_two(name):
     same_at(name, TWO[name], [a, b])
 
 
-SIGNED = "neg floor ceil trunc round sinh asinh tanh sin tan asin atan expm1 log1p erf reciprocal copysign".split()
+SIGNED = words(
+    "neg floor ceil trunc round sinh asinh tanh sin tan asin atan expm1 log1p erf reciprocal copysign"
+)
 
 
 @pytest.mark.parametrize("name", SIGNED)

@@ -72,8 +72,12 @@ SCALARS: dict[str, Form] = {
     "copysign": lambda b, x, y: b.node(
         "Where", [_signbit(b, y), b.node("Neg", [b.node("Abs", [x])]), b.node("Abs", [x])]
     ),
-    "bitwise_left_shift": lambda b, x, y: b.node("Mul", [x, b.node("Pow", [b.scalar_like(x, 2), y])]),
-    "bitwise_right_shift": lambda b, x, y: _floor_divide(b, x, b.node("Pow", [b.scalar_like(x, 2), y])),
+    "bitwise_left_shift": lambda b, x, y: b.node(
+        "Mul", [x, b.node("Pow", [b.scalar_like(x, 2), y])]
+    ),
+    "bitwise_right_shift": lambda b, x, y: _floor_divide(
+        b, x, b.node("Pow", [b.scalar_like(x, 2), y])
+    ),
 }
 
 

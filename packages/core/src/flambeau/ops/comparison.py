@@ -33,9 +33,7 @@ def ne(input, other):
     return ir.ne(input, other)
 
 
-@elementwise(
-    promote=SAME, result="bool", onnx="Less", numbers=("other",), accepts="bool int float"
-)
+@elementwise(promote=SAME, result="bool", onnx="Less", numbers=("other",), accepts="bool int float")
 def lt(input, other):
     """Whether input < other.
 

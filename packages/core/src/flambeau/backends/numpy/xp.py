@@ -9,7 +9,9 @@ import numpy as np
 
 def __getattr__(name: str) -> Any:
     """NumPy's, kept from then on. Not `from numpy import *`: that loads numpy.f2py, numpy.testing and 170 more."""
-    if name == "lapack":  # loaded when first used: ctypes and the search for the library take their time
+    if (
+        name == "lapack"
+    ):  # loaded when first used: ctypes and the search for the library take their time
         from . import lapack
 
         globals()[name] = lapack
@@ -35,6 +37,13 @@ def strided(x: Any, shape: tuple[int, ...], strides: tuple[int, ...]) -> Any:
     if x.flags.c_contiguous and x.flags.writeable and x.size:
         return np.ndarray(shape, x.dtype, x, 0, strides)
     return np.lib.stride_tricks.as_strided(x, shape, strides)
+
+
+def fused(a: Any, b: float, c: float) -> Any:
+    """a * b + c in float64, rounded once."""
+    from ...runtime.rounding import fma64
+
+    return fma64(a, b, c)
 
 
 def rsqrt(x: Any) -> Any:
@@ -80,7 +89,9 @@ def power(a: Any, b: Any) -> Any:
     """NumPy's, and of integers with negative exponents the whole part of the result, as in PyTorch (0, 1 or -1)."""
     try:
         return np.power(a, b)
-    except ValueError:  # "Integers to negative integer powers are not allowed", or shapes that do not fit
+    except (
+        ValueError
+    ):  # "Integers to negative integer powers are not allowed", or shapes that do not fit
         np.broadcast_shapes(np.shape(a), np.shape(b))
         odd = np.where(np.bitwise_and(b, 1), -1, 1).astype(np.result_type(a, b))
         whole = np.where(np.equal(a, -1), odd, np.equal(a, 1))
