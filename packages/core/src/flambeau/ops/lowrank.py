@@ -218,3 +218,7 @@ def _ritz(
     if largest:
         return E[..., -count:].flip(-1), matmul(S, Z[..., :, -count:].flip(-1))
     return E[..., :count], matmul(S, Z[..., :, :count])
+
+
+for _random in (svd_lowrank, pca_lowrank, lobpcg):
+    _random.refuse("onnx", "starts from random numbers")

@@ -6,6 +6,7 @@ from typing import Any
 
 from .._base.checks import check, fail
 from .._base.errors import LinAlgError
+from ..runtime import state
 from ..runtime.tensor import Tensor
 from .creation import eye
 
@@ -84,8 +85,8 @@ def check_info(info: Any, text: str, error: type[Exception] = LinAlgError) -> No
 
 
 def has_values(x: Tensor) -> bool:
-    """Whether one may look at the elements: not under vmap or forward mode, nor on the meta device."""
-    return "_array" in x.__dict__ and x.device.type != "meta"
+    """Whether one may look at the elements: not under vmap, forward mode or a trace, nor on the meta device."""
+    return not state.active and "_array" in x.__dict__ and x.device.type != "meta"
 
 
 def adjoint_of(x: Tensor) -> Tensor:

@@ -59,10 +59,11 @@ def _(size, flags, x, *, ord, dim, keepdim):
 
 @p_norm.onnx
 def _(builder, x, *, ord, dim, keepdim):
-    powers = builder.node("Pow", [builder.node("Abs", [x]), builder.scalar(float(ord))])
-    return builder.node(
-        "Pow", [builder.reduce("ReduceSum", powers, dim, keepdim), builder.scalar(1.0 / ord)]
-    )
+    summed = builder.node("Pow", [builder.node("Abs", [x]), builder.scalar_like(x, float(ord))])
+    if builder.metas[x].shape:
+        dims = wrap_dims(dim, len(builder.metas[x].shape))
+        summed = builder.node("ReduceSum", [summed, builder.ints(dims)], keepdims=int(keepdim))
+    return builder.node("Pow", [summed, builder.scalar_like(x, 1.0 / ord)])
 
 
 def vector_norm(x: Tensor, ord: float, dim: Any, keepdim: bool) -> Tensor:

@@ -476,6 +476,11 @@ def _powers(x: Tensor, n: int) -> Tensor:
     one = ones((*shape, 1), dtype=kind, device=x.device)
     if n == 1:
         return one
+    if n <= 8:
+        columns = [one.squeeze(-1), x.to(kind)]
+        while len(columns) < n:
+            columns.append(columns[-1] * x)
+        return stack(columns, -1)
     return cat([one, x.unsqueeze(-1).expand(*shape, n - 1).cumprod(-1)], -1)
 
 
