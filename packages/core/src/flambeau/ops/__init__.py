@@ -176,7 +176,7 @@ LATE_FUNCTIONS = {
         grid_sampler grid_sampler_2d grid_sampler_3d affine_grid_generator
     """,
     "making": """
-        logspace range scalar_tensor fill constant_pad_nd view_as_real_copy view_as_complex_copy broadcast_shapes
+        logspace scalar_tensor fill constant_pad_nd view_as_real_copy view_as_complex_copy broadcast_shapes
     """,
     "strided": """
         as_strided_ as_strided_copy empty_strided empty_permuted

@@ -261,7 +261,10 @@ def _(xp, *, start, step, count, dtype, device):
         raise NotImplementedError('"arange" not implemented for complex32')
     if count == 1:  # where the step is not a number, nobody asks for it
         return xp.full((1,), start).astype(dtype.numpy)
-    return (start + xp.arange(count, dtype="float64") * step).astype(dtype.numpy)
+    index = xp.arange(count, dtype="float64")
+    if dtype is dtypes.float64 and isinstance(step, float) and hasattr(xp, "fused"):
+        return xp.fused(index, step, float(start))  # rounded once, as PyTorch's compiled loops do
+    return (start + index * step).astype(dtype.numpy)
 
 
 range_new.no_vjp("has no tensor inputs")
@@ -329,12 +332,28 @@ def linspace(start: Any, end: Any, steps: int, *, out: Any = None, dtype: Any = 
     step = (end - start) / (steps - 1) if steps > 1 else 0.0
     half = steps // 2 if steps > 1 else steps
     where = as_device(device)
-    low = range_new(start=start, step=step, count=half, dtype=kind, device=where)
-    if steps > 1:  # counted from both ends, as PyTorch does, so that the last is exact
-        from .joining import cat
+    if kind.category == dtypes.FLOAT:  # the ends and the step are numbers of the result's kind
+        ends = [_filled((), v, kind, CPU, False, kind) for v in (start, end, float(steps - 1))]
+        start, end = ends[0].item(), ends[1].item()
+        step = ((ends[1] - ends[0]) / ends[2]).item() if steps > 1 else 0.0
+    if kind.itemsize < 4 and kind.category == dtypes.FLOAT:  # narrow ones are rounded twice a step
 
-        high = range_new(start=end, step=-step, count=steps - half, dtype=kind, device=low.device)
-        low = cat([low, high.flip(0)])
+        def part(begin: float, step: float, count: int) -> Tensor:
+            index = range_new(start=0, step=1, count=count, dtype=kind, device=where)
+            return index * step + begin
+
+        low = part(start, step, half)
+        if steps > 1:
+            from .joining import cat
+
+            low = cat([low, part(end, -step, steps - half).flip(0)])
+    else:
+        low = range_new(start=start, step=step, count=half, dtype=kind, device=where)
+        if steps > 1:  # counted from both ends, as PyTorch does, so that the last is exact
+            from .joining import cat
+
+            high = range_new(start=end, step=-step, count=steps - half, dtype=kind, device=where)
+            low = cat([low, high.flip(0)])
     if requires_grad:
         set_requires_grad(low, True)
     return _into(out, low)

@@ -1,8 +1,7 @@
-"""Tensors made in less usual ways: logspace, range, scalar_tensor, fill, constant_pad_nd, copies of complex views."""
+"""Tensors made in less usual ways: logspace, scalar_tensor, fill, constant_pad_nd, copies of complex views."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,7 +13,6 @@ from ..runtime.tensor import Size, Tensor, set_requires_grad
 from .complex import view_as_complex, view_as_real
 from .creation import (
     _into,
-    arange,
     as_dtype,
     as_size,
     check_steps,
@@ -58,40 +56,6 @@ def limits(kind: dtypes.dtype) -> tuple[int, int]:
     """The least and the greatest integer of a dtype."""
     bits = 8 * kind.itemsize - kind.is_signed
     return (-(2**bits) if kind.is_signed else 0), 2**bits - 1
-
-
-def range(start: Any = 0, end: Any = None, step: Any = 1, *, out: Any = None, dtype: Any = None, layout: Any = None,
-          device: Any = None, requires_grad: bool = False) -> Tensor:  # fmt: skip
-    """start, start + step, ... up to and with end; `arange` leaves the end out.
-
-    >>> import flambeau
-    >>> flambeau.range(1, 2, 0.5)
-    tensor([1.0000, 1.5000, 2.0000])
-    """
-    import warnings
-
-    warnings.warn(
-        "range is deprecated, as in PyTorch: use arange, which leaves the end out as Python's range does",
-        UserWarning,
-        stacklevel=2,
-    )
-    if end is None:
-        start, end = 0, start
-    check(step != 0, lambda: "step must be nonzero")
-    check(
-        all(math.isfinite(v) for v in (start, end)),
-        lambda: f"unsupported range: {start} -> {end}",
-    )
-    check(
-        (end - start) * step >= 0, lambda: "upper bound and lower bound inconsistent with step sign"
-    )
-    kind = dtypes.get_default_dtype() if dtype is None else as_dtype(dtype)
-    count = int((end - start) / step) + 1
-    made = arange(0, count, dtype=dtypes.float64, device=device)
-    made = (made * step + start).to(kind if out is None else out.dtype)
-    if requires_grad:
-        set_requires_grad(made, True)
-    return _into(out, made)
 
 
 def scalar_tensor(s: Any, *, dtype: Any = None, layout: Any = None, device: Any = None, pin_memory: bool = False,

@@ -277,7 +277,12 @@ def bernoulli(input: Tensor, p: float | None = None, *, generator: Any = None):
 
 @composite
 def multinomial(
-    input: Tensor, num_samples: int, replacement: bool = False, *, generator: Any = None
+    input: Tensor,
+    num_samples: int,
+    replacement: bool = False,
+    *,
+    generator: Any = None,
+    out: Any = None,
 ):
     """Indices drawn with the weights in each row of `input`.
 
@@ -292,8 +297,12 @@ def multinomial(
             "gumbel noise and take the argmax"
         ),
     )
+    check(
+        out is None or out.dtype is dtypes.int64,
+        lambda: f"multinomial expects Long tensor out, got: {out.dtype.name}",
+    )
     made = numbers.multinomial(generator, values(input), num_samples, replacement)
-    return wrap(made).to(input.device)
+    return _into(out, wrap(made).to(input.device))
 
 
 @composite(method=False)
