@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from .._base.dtypes import dtype
-from . import dispatch, hot, hot_primitive, overrides, signature
+from . import dispatch, hot, hot_primitive, names, overrides, signature
 from .elementwise import ElementwiseRule, give_partials, rounded_once
 from .operator import Operator, add
 from .promotion import accepting, checked, wide
@@ -190,6 +190,7 @@ def _composite(body: Callable[..., Any], **options: Any) -> Public:
     if op.outputs:
         op.tags["named"] = _named(op)
     state, whole, plain = dispatch.state, dispatch.whole, overrides.plain
+    label = names.of_composite(op.name)
     if opmath:
         body = op.body = wide(op)
     if op.numbers is not None or op.accepts is not None:
@@ -203,6 +204,8 @@ def _composite(body: Callable[..., Any], **options: Any) -> Public:
             if "out" in kwargs and "out" not in op.index:
                 out = kwargs.pop("out")
             made = body(*args, **kwargs)
+            if label is not None:
+                label(made, args, kwargs)
         except signature.BLAMED as error:
             if isinstance(error, AttributeError):
                 op.check_tensors(args, kwargs)

@@ -17,7 +17,7 @@ import numpy as np
 
 from .._base import dtypes
 from .._base.errors import MissingRule
-from . import state
+from . import names, state
 from .meta import Meta
 from .operator import Operator, registry
 from .tensor import Box, Leaf, Tensor, accumulate, alias, history, new, wrap
@@ -53,14 +53,7 @@ class Node:
 
     def name(self) -> str:
         """PyTorch's name of the node, such as AddBackward0."""
-        if self.label is not None:
-            return self.label
-        name = self.op.name.strip("_")
-        if name in _WHOLE_NAMES:
-            return _WHOLE_NAMES[name]
-        name = _indexed(self.attrs["key"]) if name == "basic_index" else _NAMED.get(name, name)
-        words = name.split("_")
-        return "".join(w.capitalize() for w in words) + "Backward0"
+        return self.label or names.of_operator(self.op, self.attrs, self.saved)
 
     @property
     def next_functions(self) -> tuple:
@@ -83,7 +76,7 @@ class Node:
         return Handle(self.prehooks, hook)
 
     def __repr__(self) -> str:
-        return f"<{self.name()} object at {id(self):#x}>"
+        return f"<{self.name().rpartition('::')[2]} object at {id(self):#x}>"
 
 
 def _saved_property(name: str) -> property:
@@ -103,31 +96,6 @@ for _word in (
 ).split():
     for _kind in ("_saved_", "_raw_saved_"):
         setattr(Node, _kind + _word, _saved_property(_kind + _word))
-
-
-_WHOLE_NAMES = {"copy_slices": "CopySlices", "copy_value": "torch::autograd::CopyBackwards"}
-# Operators whose nodes PyTorch prints under another name.
-_NAMED = {
-    "true_divide": "div",
-    "reshape": "view",
-    "to_dtype": "to_copy",
-    "norm2": "linalg_vector_norm",
-    "clamp_number": "clamp",
-    "max_pool": "max_pool2_d_with_indices",
-    "pad_constant": "constant_pad_nd",
-}
-
-
-def _indexed(key: tuple) -> str:
-    """PyTorch's name of the last step of an index, which it takes one by one."""
-    for k in reversed(key):
-        if isinstance(k, int):
-            return "select"
-        if k is None:
-            return "unsqueeze"
-        if k is not Ellipsis and k != slice(None):
-            return "slice"
-    return "alias"
 
 
 class Output:
@@ -558,8 +526,9 @@ def retain_anew(tensor: Tensor) -> None:
 
 
 def dead_end(like: Tensor) -> Node:
+    """The node of a tensor that was recorded and then written over with numbers."""
     node = new(Node)
-    node.op = WRITE
+    node.op = OVER
     return node
 
 
@@ -629,7 +598,18 @@ class _Copy:
     fast = pullback
 
 
-WRITE, COPY = _Write(), _Copy()
+class _Over(_Copy):
+    """The rule of a tensor written over as a whole: nothing goes further."""
+
+    name = "written_over"
+
+    def pullback(self, node: Node, g: Tensor, needs: tuple) -> Sequence[Any]:
+        return ()
+
+    fast = pullback
+
+
+WRITE, COPY, OVER = _Write(), _Copy(), _Over()
 
 
 # -- the engine -------------------------------------------------------------------------------------------------------

@@ -31,6 +31,8 @@ class BatchedTensor(Wrapper):
         flags = [isinstance(a, BatchedTensor) and a._level == level for a in arrays]
         values = [a.value if f else a for a, f in zip(arrays, flags)]
         made = batch_of(op, size, flags, values, attrs)
+        if op.outputs and type(made) is tuple:  # rules need not know how results are named
+            made = op.tags["named"](*made)
         return each(made, lambda m: batched(m, size, level))
 
     def assign(self, target: Tensor, value: Tensor) -> None:
@@ -71,10 +73,26 @@ def batch_of(
     if op.family == "reduction":
         return _reduce(op, values[0], attrs)
     if op.batch_rule is not None:
+        if flags[0] and values[0].ndim == 1 and _along_dims(op, values):
+            return _of_numbers(op, size, flags, values, attrs)
         return op.batch_rule(size, flags, *values, **attrs)
     if "vmap" in op.refusals:
         raise RuntimeError(f"vmap: {op.name} has no batched form: {op.refusals['vmap']}")
     return _loop(op, size, flags, values, attrs)
+
+
+def _along_dims(op: Operator, values: Sequence[Any]) -> bool:
+    """Whether the operator works along dimensions of its one tensor."""
+    named = "dim" in op.index or "dims" in op.index
+    return named and op.family != "view" and not any(isinstance(v, Tensor) for v in values[1:])
+
+
+def _of_numbers(
+    op: Operator, size: int, flags: Sequence[bool], values: Sequence[Any], attrs: dict[str, Any]
+) -> Any:
+    """The rule for elements without dimensions: they are rows of one, as PyTorch sees a number along dimension 0."""
+    made = op.batch_rule(size, flags, values[0].unsqueeze(1), *values[1:], **attrs)  # type: ignore[misc]
+    return each(made, lambda m: m.squeeze(1) if m.ndim == 2 else m)
 
 
 def align(flags: Sequence[bool], values: Sequence[Any]) -> tuple:

@@ -16,7 +16,6 @@ from ..runtime.operator import Operator
 from ..runtime.overrides import disabled_torch_function
 from ..runtime.tensor import Size, Tensor, history
 
-
 _levels = 0
 
 
