@@ -12,12 +12,12 @@ from math import prod
 from typing import Any
 
 from .._base.checks import Shape, check
-from .._base.dtypes import int64
+from .._base.dtypes import float64, int64
 from ..runtime.families import composite
 from ..runtime.tensor import Tensor
 from .comparison import where
 from .creation import linspace, ones, zeros
-from .joining import stack
+from .joining import cat, stack
 from .matrix import matmul
 from .precision import in_float32
 
@@ -62,15 +62,19 @@ def _whole(place: Tensor, n: int) -> Tensor:
 
 
 def _values(flat: Tensor, indices: list[Tensor], sizes: Shape) -> Tensor:
-    """The pixels (N, C, P) of `flat` (N, C, S) at whole numbers of each dimension; 0 outside."""
+    """The pixels (N, C, P) of `flat` (N, C, S + 1) at whole numbers of each dimension; outside the last, a zero."""
     index: Any = 0
     inside: Any = True
     for i, n in zip(indices, sizes):
         inside = inside & (i >= 0) & (i < n)
         index = index * n + i
-    index = where(inside, index, 0).unsqueeze(1)
-    picked = flat.gather(2, index.expand(flat.shape[0], flat.shape[1], index.shape[2]))
-    return where(inside.unsqueeze(1), picked, 0.0)
+    index = where(inside, index, prod(sizes)).unsqueeze(1)
+    return flat.gather(2, index.expand(flat.shape[0], flat.shape[1], index.shape[2]))
+
+
+def _as(flat: Tensor, weight: Tensor) -> Tensor:
+    """A weight of each place for all channels, in the pixels' dtype."""
+    return weight.to(flat.dtype).unsqueeze(1)
 
 
 def _sampled(
@@ -87,7 +91,7 @@ def _sampled(
         weight = corner[0][1]
         for _, w in corner[1:]:
             weight = weight * w
-        part = _values(flat, [index for index, _ in corner], sizes) * weight.unsqueeze(1)
+        part = _values(flat, [index for index, _ in corner], sizes) * _as(flat, weight)
         total = part if total is None else total + part
     assert total is not None
     return total
@@ -132,10 +136,10 @@ def _cubic(
     for row, row_weight in lines[0]:
         inner = None
         for column, weight in lines[1]:
-            part = _values(flat, [row, column], sizes) * weight.unsqueeze(1)
+            part = _values(flat, [row, column], sizes) * _as(flat, weight)
             inner = part if inner is None else inner + part
         assert inner is not None
-        inner = inner * row_weight.unsqueeze(1)
+        inner = inner * _as(flat, row_weight)
         total = inner if total is None else total + inner
     assert total is not None
     return total
@@ -211,11 +215,19 @@ def _sample_grid(
     sizes = tuple(input.shape[2:])
     dims = len(sizes)
     batch = grid.shape[0]
-    coordinates = grid.reshape(batch, grid[..., 0].numel() // max(batch, 1), dims)
+    coordinates = grid.reshape(batch, prod(grid.shape[1:-1]), dims)
+    if mode != NEAREST:
+        # Places and weights are few beside the pixels. In float32 the gradient for a place, a difference of weighted
+        # pixels times the image's size, would lose three digits; and which pixel is nearest is float32's to say.
+        coordinates = coordinates.to(float64)
     places = [
         _unnormalised(coordinates[..., dims - 1 - k], n, align_corners) for k, n in enumerate(sizes)
     ]
     flat = input.reshape(batch, input.shape[1], prod(sizes))
+    nothing = zeros(batch, input.shape[1], 1, dtype=flat.dtype, device=flat.device)
+    flat = cat(
+        [flat, nothing], 2
+    )  # what lies outside is read here, and needs no mask over all channels
     out = _MODES[mode](flat, places, sizes, padding, align_corners)
     return out.reshape(batch, input.shape[1], *grid.shape[1:-1])
 
