@@ -140,7 +140,7 @@ def _compress(x: Any, layout: Any, blocksize: Any, dense_dim: int | None) -> Any
                 "sparse_dim()!=2 is not supported"
             )
         _check_blocks(x, layout, blocksize, 0)
-        return _block_coo(x, layout, blocksize) if layout.name in BLOCKS else compress(x, layout)
+        return block_coo(x, layout, blocksize) if layout.name in BLOCKS else compress(x, layout)
     inner = dense_dim or 0
     if x.ndim - inner < 2:
         raise RuntimeError(
@@ -170,7 +170,7 @@ def _check_blocks(x: Any, layout: Any, blocksize: Any, batch: int) -> None:
         )
 
 
-def _block_coo(x: CooTensor, layout: Any, blocksize: tuple[int, int]) -> CompressedTensor:
+def block_coo(x: CooTensor, layout: Any, blocksize: tuple[int, int]) -> CompressedTensor:
     """Entries gathered into blocks; what a block lacks is zero in it."""
     from .patterns import pointers
 

@@ -13,6 +13,7 @@ from flambeau.ops.grouping import entries_matmul
 from flambeau.runtime.tensor import Tensor, history
 from flambeau.transforms.composed import link
 
+from .convert import block_coo
 from .patterns import pointers
 from .tensor import (
     BLOCKS,
@@ -84,7 +85,8 @@ def sparse_sparse(a: Any, b: Any) -> Any:
     Each entry (i, k) of `a` meets all entries of row k of `b`; products at one place are added.
     """
     check_inner(a, b)
-    b = to_coo(b) if isinstance(b, SparseTensor) else b
+    columns_of_block = b.blocksize[1] if isinstance(b, CompressedTensor) else 1
+    b = to_coo(b)
     left, rows, inner = entries(a)
     right, starts, columns = entries(coalesce(b))
     first = pointers(starts, b.shape[0])
@@ -97,7 +99,11 @@ def sparse_sparse(a: Any, b: Any) -> Any:
     at = flambeau.stack([rows.index_select(0, mine), columns.index_select(0, theirs)])
     values = left.index_select(0, mine) * right.index_select(0, theirs)
     made = coalesce(coo(at, values, (a.shape[0], b.shape[1])))
-    return compress(made, a.layout) if isinstance(a, CompressedTensor) else made
+    if not isinstance(a, CompressedTensor):
+        return made
+    if a.layout.name in BLOCKS:
+        return block_coo(made, a.layout, (a.blocksize[0], columns_of_block))
+    return compress(made, a.layout)
 
 
 def matrix_product(a: Any, b: Any, masked: bool = False) -> Any:

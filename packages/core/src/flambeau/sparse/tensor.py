@@ -335,7 +335,11 @@ def to_coo(x: Any) -> CooTensor:
 
 
 def compress(x: CooTensor, layout: Any) -> CompressedTensor:
-    """A COO tensor of two sparse dimensions in CSR or CSC form."""
+    """A COO tensor of two sparse dimensions in CSR or CSC form; RuntimeError for more dimensions and for blocks."""
+    if layout.name in BLOCKS or x._idx.shape[0] != 2:
+        raise RuntimeError(
+            f"unsupported tensor layout: a result of {x._idx.shape[0]} sparse dimensions as {layout}"
+        )
     x = coalesce(x)
     rows, columns = x._idx.unbind(0)
     values = values_of(x)
