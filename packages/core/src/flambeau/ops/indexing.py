@@ -10,7 +10,7 @@ from __future__ import annotations
 import warnings
 from builtins import all as builtin_all
 from builtins import sum as builtin_sum
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
 from .._base import dtypes
@@ -374,14 +374,33 @@ def split_key(input: Tensor, key: Any) -> tuple[tuple, list[Tensor], tuple[int, 
     if type(key) is list and _means_tuple(key):
         warnings.warn(_NOT_A_TUPLE, UserWarning, stacklevel=3)
         key = tuple(key)
-    parts = key if isinstance(key, tuple) else (key,)
     ndim = input.ndim
+    if type(key) is Tensor:
+        if key.ndim and ndim:
+            if key.dtype is dtypes.int64:
+                _check_places(input.shape, [key], (0,))
+                return (), [key], (0,)
+            if key.dtype is dtypes.bool_ and key.ndim <= ndim:
+                _check_mask(key, input, 0)
+                return (), list(key.nonzero().unbind(1)), tuple(range(key.ndim))
+        parts: tuple = (key,)
+    else:
+        parts = key if isinstance(key, tuple) else (key,)
+        used = _plain_dims(parts)
+        if used is not None:
+            check(
+                used <= ndim,
+                lambda: f"too many indices for tensor of dimension {ndim}",
+                IndexError,
+            )
+            return parts, [], ()
     fill = ndim - builtin_sum([_dims_of(k) for k in parts])
     check(fill >= 0, lambda: f"too many indices for tensor of dimension {ndim}", IndexError)
     basic: list[Any] = []
     tensors: list[Tensor] = []
     positions: list[int] = []
     sizes: list[int] = []  # of the view's dimensions
+    masked: set[int] = set()  # those that masks pick from, which cannot leave them
     d = 0  # dimension of the input
     for part in parts:
         if part is Ellipsis:  # a second one moves on by as much again, as in PyTorch
@@ -426,6 +445,7 @@ def split_key(input: Tensor, key: Any) -> tuple[tuple, list[Tensor], tuple[int, 
             tensors.extend(k.nonzero().unbind(1))
             basic.extend([slice(None)] * n)
             positions.extend(range(len(sizes), len(sizes) + n))
+            masked.update(positions[-n:])
             sizes.extend(input.shape[d : d + n])
         d += n
     sizes.extend(input.shape[d:])
@@ -435,11 +455,40 @@ def split_key(input: Tensor, key: Any) -> tuple[tuple, list[Tensor], tuple[int, 
                 f"tensors used as indices must be long, int, byte or bool tensors, not {k.dtype}"
             )
     if tensors:
-        _check_places(sizes, tensors, positions)
+        _check_places(sizes, tensors, positions, masked)
     return tuple(basic), tensors, tuple(positions)
 
 
-def _check_places(sizes: list[int], tensors: list[Tensor], positions: list[int]) -> None:
+_BOUNDS = (int, type(None))
+
+
+def _plain_dims(parts: tuple) -> int | None:
+    """How many dimensions a key of ints, slices, None and one ... takes up; None for any other key, wrong ones too."""
+    used = dots = 0
+    for k in parts:
+        kind = type(k)
+        if kind is int:
+            used += 1
+        elif kind is slice:
+            step = k.step
+            if type(k.start) not in _BOUNDS or type(k.stop) not in _BOUNDS:
+                return None
+            if step is not None and (type(step) is not int or step <= 0):
+                return None
+            used += 1
+        elif k is Ellipsis:
+            dots += 1
+        elif k is not None:
+            return None
+    return used if dots < 2 else None
+
+
+def _check_places(
+    sizes: Sequence[int],
+    tensors: Sequence[Tensor],
+    positions: Sequence[int],
+    masked: Container[int] = (),
+) -> None:
     """IndexError for an index out of range, where elements are picked at all."""
     if not builtin_all(t.numel() for t in tensors):
         return
@@ -447,7 +496,7 @@ def _check_places(sizes: list[int], tensors: list[Tensor], positions: list[int])
     for t, d in zip(tensors, positions):
         if not sizes[d]:
             raise IndexError("index is out of bounds for dimension with size 0")
-        if rest:
+        if rest and d not in masked:
             check_bounds(t, sizes[d], d)
 
 

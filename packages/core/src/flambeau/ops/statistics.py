@@ -112,7 +112,7 @@ def std_mean(
         dim, unbiased = None, dim
     if input.dtype in (dtypes.float16, dtypes.bfloat16):
         wide = std_mean(input.float(), dim, unbiased, keepdim, correction=correction)
-        return tuple([x.to(input.dtype) for x in wide])  # type: ignore[return-value]
+        return tuple([x.to(input.dtype) for x in wide])
     return std(input, dim, unbiased, keepdim, correction=correction), mean(input, dim, keepdim)
 
 
