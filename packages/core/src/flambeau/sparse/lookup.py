@@ -10,19 +10,11 @@ from flambeau.transforms.composed import link
 from .tensor import coo
 
 
-<<<<<<< /tmp/m/a
-def rows_of(weight: Tensor, flat: Tensor, padding_idx: int | None, scaled: bool = False) -> Tensor:
-    """weight[flat]; the gradient of `weight` is a COO tensor with a row for each index but `padding_idx`.
-
-    It is not coalesced: indices that occur twice are two entries, as in PyTorch. `scaled` gradients are refused, when
-    they are asked for.
-=======
 def rows_of(weight: Tensor, flat: Tensor, padding_idx: int | None, scaled: bool) -> Tensor:
     """weight[flat]; the gradient of `weight` is a COO tensor with a row for each index but `padding_idx`.
 
     It is not coalesced: indices that occur twice are two entries, as in PyTorch. With `scaled`
     (scale_grad_by_freq) there is no such gradient, and backward is refused.
->>>>>>> /tmp/m/c
     """
     shape = tuple(weight.shape)
 
