@@ -863,13 +863,24 @@ def __array_wrap__(
 @method
 def __array_ufunc__(self: Tensor, ufunc: Any, how: str, *inputs: Any, **kwargs: Any) -> Any:
     """NumPy's functions on tensors give tensors; ndarray's own operators give way to ours."""
-    if how == "__call__" and not kwargs and len(inputs) == 2 and isinstance(inputs[0], np.ndarray):
-        reflected = _REFLECTED.get(ufunc.__name__)
-        if reflected is not None:
-            return getattr(self, reflected)(inputs[0])
-    arrays = [x.detach().numpy() if isinstance(x, Tensor) else x for x in inputs]
+    if how == "__call__" and not kwargs and len(inputs) == 2:
+        first = inputs[0]
+        if isinstance(first, (np.ndarray, np.generic)):
+            reflected = _REFLECTED.get(ufunc.__name__)
+            if reflected is not None:
+                return getattr(self, reflected)(
+                    first.item() if isinstance(first, np.generic) else first
+                )
+    arrays = [x.numpy() if isinstance(x, Tensor) else x for x in inputs]
+    out = kwargs.get("out")
+    if out is not None:
+        kwargs["out"] = tuple(o.numpy() if isinstance(o, Tensor) else o for o in out)
     made = getattr(ufunc, how)(*arrays, **kwargs)
-    return wrap(np.asarray(made)) if isinstance(made, (np.ndarray, np.generic)) else made
+    if out is not None and len(out) == 1:
+        return out[0]
+    if how == "outer" or not isinstance(made, (np.ndarray, np.generic)):
+        return made
+    return wrap(np.asarray(made))
 
 
 _REFLECTED = {
