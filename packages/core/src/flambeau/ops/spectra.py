@@ -168,6 +168,19 @@ def _check_finite(caller: str, xp: Any, a: Any) -> None:
     )
 
 
+def _general(xp: Any, name: str) -> Any:
+    found = getattr(xp.linalg, name, None)
+    check(
+        found is not None,
+        lambda: (
+            f"linalg.{name}: this CuPy has no eigenvalues of general matrices; CuPy 14 has, and so has the CPU: "
+            f"linalg.{name}(A.cpu())"
+        ),
+        NotImplementedError,
+    )
+    return found
+
+
 def _complex(xp: Any, x: Any) -> Any:
     if x.dtype.kind == "c":
         return x
@@ -192,7 +205,7 @@ def _(xp, a):
     _check_eig("eig", a)
     _check_finite("eig", xp, a)
     try:
-        values, vectors = xp.linalg.eig(a)
+        values, vectors = _general(xp, "eig")(a)
     except ValueError:
         no_convergence("linalg.eig", "eigenvalues", xp, a, xp.linalg.eig)
     return _complex(xp, values), _complex(xp, vectors)
@@ -245,7 +258,7 @@ def _(xp, a):
     _check_eig("eigvals", a)
     _check_finite("eig", xp, a)
     try:
-        return _complex(xp, xp.linalg.eigvals(a))
+        return _complex(xp, _general(xp, "eigvals")(a))
     except ValueError:
         no_convergence("linalg.eigvals", "eigenvalues", xp, a, xp.linalg.eigvals)
 

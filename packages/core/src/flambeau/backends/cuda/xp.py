@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import cupy
+import cupyx
 from cupyx.scipy import special
 
 from .. import factorizing
@@ -21,7 +22,21 @@ max, min, sum, all, any, abs, round = (
     cupy.around,
 )
 pow = cupy.power
-lapack = factorizing.On(cupy)
+
+
+class _Lapack(factorizing.On):
+    """Decompositions with what LAPACK reports about them; CuPy's own where it has them."""
+
+    def cholesky(self, a: Any) -> tuple[Any, Any]:
+        """(L, info): CuPy's, and a slow second look at what is not positive-definite, to say where."""
+        with cupyx.errstate(linalg="raise"):
+            try:
+                return cupy.linalg.cholesky(a), cupy.zeros(a.shape[:-2], "int32")
+            except ValueError:  # NumPy's LinAlgError is one
+                return factorizing.cholesky(cupy, a)
+
+
+lapack = _Lapack(cupy)
 
 
 def __getattr__(name: str) -> Any:
