@@ -12,6 +12,7 @@ import pytest
 import flambeau
 from flambeau import special
 from flambeau.autograd import gradcheck
+from flambeau.runtime.operator import registry
 
 sys.path.insert(0, str(Path(__file__).parent))
 from special_values import ONE, TWO
@@ -57,6 +58,19 @@ def test_large_arrays_have_the_same_values(name):
         function(name)(flambeau.tensor(np.tile(x, 1100 // len(x) + 1))).numpy()[-len(x) :],
         expected,
     )
+
+
+def test_numpy_in_blocks_equals_one_piece():
+    from flambeau.backends.numpy import xp
+
+    assert flambeau.lgamma  # imports its file
+    rule = registry["_lgamma"]
+    x = np.linspace(-5.3, 40, 3001).reshape(1, 3001)[:, ::2]
+    with np.errstate(all="ignore"):
+        whole = rule.kernels[None](xp, x)
+        parts = [rule.kernels[None](xp, x[:, i : i + 500]) for i in range(0, 1501, 500)]
+    assert whole.shape == x.shape
+    np.testing.assert_array_equal(whole, np.concatenate(parts, 1))
 
 
 @pytest.mark.parametrize("name", TWO)
@@ -248,6 +262,7 @@ def test_polynomials_of_degrees_that_are_not_natural_numbers():
         assert f(x, 0).tolist() == [1.0] * 4, name
         np.testing.assert_array_equal(f(x, 2.9).numpy(), f(x, 2).numpy(), err_msg=name)
         assert math.isnan(f(double(NAN), 3).item()), name
+        assert np.isnan(f(0.5, double(NAN, INF, -INF)).numpy()).all(), name
     assert math.isnan(special.hermite_polynomial_h(x[:1], 513).item())
     assert special.chebyshev_polynomial_u(double(1.0, -1.0), 7).tolist() == [8.0, -8.0]
     assert special.legendre_polynomial_p(0.5, flambeau.arange(3)).tolist() == [1.0, 0.5, -0.125]

@@ -82,6 +82,9 @@ def test_wrong_dimensions():
             getattr(flambeau.fft, name)(zero, dim=())
     with pytest.raises(RuntimeError, match="Invalid number of data points"):
         flambeau.fft.hfft(flambeau.ones(1))
+    for options in ({"dim": "a"}, {"s": "ab"}, {"s": (2.5,)}, {"dim": (0, None)}):
+        with pytest.raises(TypeError, match="fftn.*ints"):
+            flambeau.fft.fftn(flambeau.ones(2, 2), **options)
     with pytest.raises(RuntimeError, match="real input"):
         flambeau.fft.ihfft(flambeau.ones(3, dtype=flambeau.complex64))
 

@@ -88,7 +88,8 @@ def _orthogonal(input: Meta, n: Meta, kind: str, shifted: bool):
 def _(xp, x, n, *, kind, shifted):
     family = FAMILIES[kind]
     x, n = xp.broadcast_arrays(x, n)
-    n = xp.trunc(n)
+    odd = ~xp.isfinite(n)
+    n = xp.where(odd, 0.0, xp.trunc(n))
     x = 2 * x - 1 if shifted else x
     waves = (n > family.plain) & (xp.abs(x) < 1) if family.wave else n != n
     edges = xp.abs(x) == 1 if family.ends else n != n
@@ -98,14 +99,14 @@ def _(xp, x, n, *, kind, shifted):
     if family.ends:
         high, low = family.ends(xp, n)
         out = xp.where(edges, xp.where(x > 0, high, low), out)
-    return xp.where(n < 0, 0.0, xp.where(n > family.limit, math.nan, out))
+    return xp.where(n < 0, 0.0, xp.where(odd | (n > family.limit), math.nan, out))
 
 
 def _recurrence(xp, family, x, n):
     """Steps until each element has its degree, or all that are left are NaN."""
     out = xp.where(n == 0, 1.0, family.first(x))
     before, now = xp.ones_like(x), family.first(x)
-    top = int(xp.nan_to_num(n).max()) if n.size else 0
+    top = int(n.max()) if n.size else 0
     for k in range(1, top):
         before, now = now, family.step(float(k), x, before, now)
         out = xp.where(n == k + 1, now, out)

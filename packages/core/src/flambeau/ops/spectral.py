@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .._base import dtypes
-from .._base.checks import check, fail, wrap_dim
+from .._base.checks import as_size, check, fail, wrap_dim
 from ..runtime.families import composite, primitive
 from ..runtime.meta import Meta
 from ..runtime.tensor import Tensor
@@ -498,7 +498,7 @@ __all__ = ["istft", "stft"]
 
 def _places(name: str, input: Tensor, s: Any, dim: Any) -> list[tuple[int, int | None]]:
     """(dimension, length or None) of each one-dimensional transform: the last dimensions that `s` has sizes for, or all."""
-    sizes = None if s is None else ([s] if isinstance(s, int) else list(s))
+    sizes: Sequence[int | None] | None = None if s is None else _ints(name, "s", s)
     if dim is None:
         count = input.ndim if sizes is None else len(sizes)
         check(
@@ -509,7 +509,7 @@ def _places(name: str, input: Tensor, s: Any, dim: Any) -> list[tuple[int, int |
         )
         dims = list(range(input.ndim - count, input.ndim))
     else:
-        dims = [wrap_dim(d, input.ndim) for d in ((dim,) if isinstance(dim, int) else dim)]
+        dims = [wrap_dim(d, input.ndim) for d in _ints(name, "dim", dim)]
         check(len(set(dims)) == len(dims), lambda: f"{name}: FFT dims must be unique")
     if sizes is None:
         sizes = [None] * len(dims)
@@ -518,6 +518,15 @@ def _places(name: str, input: Tensor, s: Any, dim: Any) -> list[tuple[int, int |
         lambda: f"{name}: When given, dim and shape arguments must have the same length",
     )
     return [(d, None if n == -1 else n) for d, n in zip(dims, sizes)]
+
+
+def _ints(name: str, what: str, given: Any) -> tuple[int, ...]:
+    """An int, or several, as a tuple."""
+    if not isinstance(given, (int, tuple, list)):
+        raise TypeError(
+            f"{name}(): argument '{what}' must be tuple of ints, not {type(given).__name__}"
+        )
+    return as_size((given,) if isinstance(given, int) else given, f"{name}: {what}")
 
 
 def _last(name: str, input: Tensor, s: Any, dim: Any) -> tuple[list, tuple[int, int | None]]:
@@ -682,7 +691,8 @@ def fft_ihfft2(input: Tensor, s: Any = None, dim: Any = (-2, -1), norm: str | No
 
 
 def _shifted(input: Tensor, dim: Any, share: Any) -> Tensor:
-    dims = list(range(input.ndim)) if dim is None else [dim] if isinstance(dim, int) else list(dim)
+    dims = range(input.ndim) if dim is None else _ints("fftshift", "dim", dim)
+    dims = [wrap_dim(d, input.ndim) for d in dims]
     return input.roll([share(input.shape[d]) for d in dims], dims)
 
 
