@@ -71,7 +71,9 @@ def _replaced(module: Module, given: dict[str, Any], tie: bool, strict: bool) ->
         yield
     finally:
         for kind, name, tensor in reversed(before):
-            if tensor is _ABSENT:  # a name that the module does not have: as in PyTorch, there for this call
+            if (
+                tensor is _ABSENT
+            ):  # a name that the module does not have: as in PyTorch, there for this call
                 kind.pop(name, None)
             else:
                 kind[name] = tensor

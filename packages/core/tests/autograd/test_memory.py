@@ -85,7 +85,9 @@ def watched(graph, x):
         if node is None or hasattr(node, "variable"):
             continue
         found.append(weakref.ref(node))
-        found += [weakref.ref(t) for t in node.saved if isinstance(t, flambeau.Tensor) and t is not x]
+        found += [
+            weakref.ref(t) for t in node.saved if isinstance(t, flambeau.Tensor) and t is not x
+        ]
         stack += [n for n, _ in node.next_functions]
     return out, found
 

@@ -87,7 +87,9 @@ def test_anomaly_mode_names_where_the_nan_came_from():
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         with flambeau.autograd.detect_anomaly(check_nan=True):
-            with pytest.raises(RuntimeError, match="'SqrtBackward0' returned nan values in its 0th"):
+            with pytest.raises(
+                RuntimeError, match="'SqrtBackward0' returned nan values in its 0th"
+            ):
                 (x.sqrt() * 2).sum().backward()
     first, second = (str(w.message) for w in caught)
     assert first.startswith("Anomaly Detection has been enabled")

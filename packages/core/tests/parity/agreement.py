@@ -40,7 +40,9 @@ def outcome(lib: Any, case: Callable[[Any], Any]) -> tuple[str, Any]:
 def agree(case: Callable[[Any], Any], text: bool = True, tolerance: float = 1e-5) -> None:
     """Runs `case(library)` in both; `text` compares errors by their first line too."""
     (got, ours), (expected, theirs) = outcome(flambeau, case), outcome(torch, case)
-    assert got == expected, f"{got or 'no error'} ({ours}); PyTorch: {expected or 'no error'} ({theirs})"
+    assert got == expected, (
+        f"{got or 'no error'} ({ours}); PyTorch: {expected or 'no error'} ({theirs})"
+    )
     if got:
         if text:
             assert ours.splitlines()[0] == theirs.splitlines()[0]

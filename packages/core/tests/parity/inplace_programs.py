@@ -81,7 +81,9 @@ class Run:
         try:
             self.lib.set_grad_enabled(not quiet)
             function = KINDS[kind][which % len(KINDS[kind])]
-            u = u.clone() if kind == "write" else u  # PyTorch refuses operands that overlap with what is written
+            u = (
+                u.clone() if kind == "write" else u
+            )  # PyTorch refuses operands that overlap with what is written
             made = function(t) if kind == "view" else function(t, u)
             if kind != "write":
                 self.tensors.append(made)
@@ -128,8 +130,12 @@ def compare(ours: Any, theirs: Any, steps: list[Step], flags: bool = True) -> No
                 return  # PyTorch cannot remake the history of one of several views, even where none is needed
             assert got == expected, f"step {n} {step}: {got!r}, PyTorch {expected!r}"
             for i, (x, y) in enumerate(zip(a.values(), b.values())):
-                assert x.shape == y.shape, f"step {n} {step}: tensor {i}: {x.shape}, PyTorch {y.shape}"
-                np.testing.assert_allclose(x, y, rtol=1e-9, atol=1e-12, err_msg=f"step {n}, tensor {i}")
+                assert x.shape == y.shape, (
+                    f"step {n} {step}: tensor {i}: {x.shape}, PyTorch {y.shape}"
+                )
+                np.testing.assert_allclose(
+                    x, y, rtol=1e-9, atol=1e-12, err_msg=f"step {n}, tensor {i}"
+                )
             if flags and "RuntimeError" not in b.flags():
                 assert a.flags() == b.flags(), f"step {n} {step}: {a.flags()}, PyTorch {b.flags()}"
         error, grad = a.finish()

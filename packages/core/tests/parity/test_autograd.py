@@ -310,7 +310,13 @@ def hooks_of_one_saved_tensor(lib):
     y.sum().backward()
     z = x * 2.5
     w = x.pow(3)
-    return x.grad, x.exp().grad_fn._saved_result, w.grad_fn._saved_self, w.grad_fn._saved_exponent, z
+    return (
+        x.grad,
+        x.exp().grad_fn._saved_result,
+        w.grad_fn._saved_self,
+        w.grad_fn._saved_exponent,
+        z,
+    )
 
 
 def pack_writes(lib):
@@ -373,8 +379,7 @@ def test_nodes_are_nodes():
         parts = y.sort()[0].grad_fn
         kind = lib.autograd.graph.Node
         return [
-            isinstance(n, kind)
-            for n in (y.grad_fn, parts, y.grad_fn.next_functions[0][0], 3)
+            isinstance(n, kind) for n in (y.grad_fn, parts, y.grad_fn.next_functions[0][0], 3)
         ] + [y.grad_fn.metadata, y.output_nr, y.grad_fn is y.grad_fn]
 
     agree(case)

@@ -107,7 +107,11 @@ def stopped_early(lib):
 def containers(lib):
     c, x, calls = setting(lib)
     y = c.checkpoint(
-        lambda d, l, k: {"a": d["q"].sin() * l[0] * k, "b": 3}, {"q": x}, [x], k=x, use_reentrant=False
+        lambda d, l, k: {"a": d["q"].sin() * l[0] * k, "b": 3},
+        {"q": x},
+        [x],
+        k=x,
+        use_reentrant=False,
     )
     y["a"].sum().backward()
     return y, x.grad
@@ -143,7 +147,13 @@ def no_outputs_require_grad(lib):
 
 def sequential(lib, reentrant):
     c, x, calls = setting(lib)
-    steps = [lambda a: a.sin(), lambda a: a * 2, lambda a: a.exp(), lambda a: a.tanh(), lambda a: a + 1]
+    steps = [
+        lambda a: a.sin(),
+        lambda a: a * 2,
+        lambda a: a.exp(),
+        lambda a: a.tanh(),
+        lambda a: a + 1,
+    ]
     y = c.checkpoint_sequential(steps, 2, x, use_reentrant=reentrant)
     y.sum().backward()
     return y, x.grad
@@ -178,7 +188,9 @@ def overwritten(a):
 
 def group(lib, overlap):
     c, x, calls = setting(lib)
-    y = c.checkpoint(lambda a: [calls.append("run"), a.sin().exp(), a.cos().exp()][1:], x, use_reentrant=False)
+    y = c.checkpoint(
+        lambda a: [calls.append("run"), a.sin().exp(), a.cos().exp()][1:], x, use_reentrant=False
+    )
     with c.GraphExecGroup():
         y[0].sum().backward(retain_graph=True)
         y[0 if overlap else 1].sum().backward()

@@ -142,7 +142,9 @@ def mixed_outputs(lib):
 
         @staticmethod
         def backward(ctx, *gs):
-            seen.append([None if g is None else (g.tolist(), str(g.dtype).split(".")[1]) for g in gs])
+            seen.append(
+                [None if g is None else (g.tolist(), str(g.dtype).split(".")[1]) for g in gs]
+            )
             return gs[0]
 
     x = leaf(lib)
@@ -254,7 +256,12 @@ def differentiate_once(lib):
             return 2 * g * ctx.saved_tensors[0]
 
     x = leaf(lib)
-    (g,) = lib.autograd.grad(Once.apply(x).sum(), x, lib.ones((), dtype=lib.float64, requires_grad=True), create_graph=True)
+    (g,) = lib.autograd.grad(
+        Once.apply(x).sum(),
+        x,
+        lib.ones((), dtype=lib.float64, requires_grad=True),
+        create_graph=True,
+    )
     lib.autograd.grad(g.sum(), x)
 
 
@@ -499,7 +506,10 @@ def modes(lib):
     seen.append(Thing().state)
     with lib.autograd.set_detect_anomaly(True, check_nan=False):
         seen.append((lib.is_anomaly_enabled(), lib.is_anomaly_check_nan_enabled()))
-    with lib.autograd.set_multithreading_enabled(False), lib.autograd.enforce_grad_layout_policy(False):
+    with (
+        lib.autograd.set_multithreading_enabled(False),
+        lib.autograd.enforce_grad_layout_policy(False),
+    ):
         x = lib.ones(2, 3, requires_grad=True)
         (x.t() * 2).sum().backward()
         seen.append(x.grad)

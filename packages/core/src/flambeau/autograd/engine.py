@@ -133,7 +133,9 @@ def backward(
         import warnings
 
         warnings.warn(
-            "`grad_variables` is deprecated. Use `grad_tensors` instead.", FutureWarning, stacklevel=2
+            "`grad_variables` is deprecated. Use `grad_tensors` instead.",
+            FutureWarning,
+            stacklevel=2,
         )
         if grad_tensors is not None:
             raise RuntimeError(
@@ -198,7 +200,9 @@ def grad(
     retain = create_graph if retain_graph is None else retain_graph
     unused = materialize_grads or bool(allow_unused)
     if is_grads_batched:
-        return _batched_grad(outs, ins, _several(grad_outputs), retain, create_graph, unused, materialize_grads)
+        return _batched_grad(
+            outs, ins, _several(grad_outputs), retain, create_graph, unused, materialize_grads
+        )
     begin = _start(outs, _several(grad_outputs))
     return _grad(outs, ins, begin, retain, create_graph, unused, materialize_grads)
 

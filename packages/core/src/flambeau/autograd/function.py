@@ -718,7 +718,10 @@ def once_differentiable(fn: Callable[..., Any]) -> Callable[..., Any]:
             if isinstance(o, Tensor) and o.dtype.category >= 2:
                 o = alias(o)
                 o._node = tape.new(tape.Node)
-                o._node.op, o._node.edges = _TWICE, tuple([history(g) for g in grads if isinstance(g, Tensor)])
+                o._node.op, o._node.edges = (
+                    _TWICE,
+                    tuple([history(g) for g in grads if isinstance(g, Tensor)]),
+                )
             parts.append(o)
         return _like(outputs, parts)
 

@@ -70,12 +70,12 @@ def _check_vector(v: Any, other: tuple, several: bool) -> None:
     for i, (a, b) in enumerate(zip(v, other)):
         if a.shape != b.shape:
             entry = f"Entry {i} in " if several else ""
-            raise RuntimeError(
-                f"{entry}v has invalid size: should be {b.shape} but got {a.shape}."
-            )
+            raise RuntimeError(f"{entry}v has invalid size: should be {b.shape} but got {a.shape}.")
 
 
-def _vector(v: Any, like: tuple, several: bool, fn_name: str, create_graph: bool, what: str) -> tuple:
+def _vector(
+    v: Any, like: tuple, several: bool, fn_name: str, create_graph: bool, what: str
+) -> tuple:
     """The vector of a product; left out, it is one where there is a single number."""
     if v is not None:
         given = _as_tuple(v, "v", fn_name)[1]
@@ -166,7 +166,9 @@ def _grad(outs: tuple, ins: tuple, grads: Any = None, create_graph: bool = False
 
 def _filled(found: tuple, ins: tuple, create_graph: bool, strict: bool, kind: str) -> tuple:
     """Zeros where an input has no part in the outputs; in strict mode an error."""
-    _check_found(found, strict and create_graph, kind) if create_graph else _check_used(found, strict)
+    _check_found(found, strict and create_graph, kind) if create_graph else _check_used(
+        found, strict
+    )
     return tuple([t.new_zeros(t.shape) if g is None else g for g, t in zip(found, ins)])
 
 
@@ -294,7 +296,9 @@ def jacobian(
         ins = _prepared(ins, create_graph)
         many, outs = _as_tuple(func(*ins), "outputs of the user-provided function", "jacobian")
         _check_outputs(outs, strict)
-        rows = tuple([_rows(i, o, ins, create_graph, strict, vectorize) for i, o in enumerate(outs)])
+        rows = tuple(
+            [_rows(i, o, ins, create_graph, strict, vectorize) for i, o in enumerate(outs)]
+        )
     rows = _finished(rows, create_graph)
     return _nested(rows, many, several)
 
@@ -305,7 +309,9 @@ def _nested(rows: tuple, many: bool, several: bool) -> Any:
     return blocks if many else blocks[0]
 
 
-def _rows(number: int, out: Tensor, ins: tuple, create: bool, strict: bool, vectorize: bool) -> tuple:
+def _rows(
+    number: int, out: Tensor, ins: tuple, create: bool, strict: bool, vectorize: bool
+) -> tuple:
     """The blocks of one output: for each input (*out's shape, *input's shape)."""
     if not out.requires_grad:
         return tuple([t.new_zeros((*out.shape, *t.shape)) for t in ins])
@@ -347,7 +353,9 @@ def _rows(number: int, out: Tensor, ins: tuple, create: bool, strict: bool, vect
     )
 
 
-def _forward_jacobian(func: Callable[..., Any], inputs: Tensors, strict: bool, vectorize: bool) -> Any:
+def _forward_jacobian(
+    func: Callable[..., Any], inputs: Tensors, strict: bool, vectorize: bool
+) -> Any:
     if strict:
         raise RuntimeError(
             "torch.autograd.functional.jacobian: `strict=True` and `strategy='forward-mode'` are not supported "
@@ -385,9 +393,7 @@ def hessian(
     """
     several, ins = _as_tuple(inputs, "inputs", "hessian")
     if outer_jacobian_strategy not in ("forward-mode", "reverse-mode"):
-        raise AssertionError(
-            'Expected strategy to be either "forward-mode" or "reverse-mode".'
-        )
+        raise AssertionError('Expected strategy to be either "forward-mode" or "reverse-mode".')
 
     def value(*args: Any) -> Tensor:
         many, outs = _as_tuple(func(*args), "outputs of the user-provided function", "hessian")
@@ -403,9 +409,7 @@ def hessian(
         _check_found(found, strict, "jacobian")
         return found
 
-    made = jacobian(
-        first, ins, create_graph, strict, vectorize, outer_jacobian_strategy
-    )
+    made = jacobian(first, ins, create_graph, strict, vectorize, outer_jacobian_strategy)
     return made if several else made[0][0]
 
 

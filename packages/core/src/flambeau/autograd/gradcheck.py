@@ -78,9 +78,13 @@ def gradcheck(
     True
     """
     if not (check_forward_ad or check_backward_ad):
-        raise AssertionError("Expected at least one of check_forward_ad or check_backward_ad to be True")
+        raise AssertionError(
+            "Expected at least one of check_forward_ad or check_backward_ad to be True"
+        )
     if check_batched_grad and not check_backward_ad:
-        raise AssertionError("Setting check_batched_grad=True requires check_backward_ad to be True")
+        raise AssertionError(
+            "Setting check_batched_grad=True requires check_backward_ad to be True"
+        )
     if check_batched_forward_grad and not check_forward_ad:
         raise AssertionError(
             "Setting check_batched_forward_grad=True requires check_forward_ad to be True"
@@ -304,9 +308,7 @@ def _found(s: _Setup, out: Tensor, g: Tensor) -> tuple:
 def _check_dtypes(s: _Setup, out: Tensor) -> None:
     for x, g in zip(s.moved, _found(s, out, _random(out))):
         if g is not None and g.dtype is not x.dtype:
-            raise GradcheckError(
-                f"grad is incorrect type: {g.dtype} for an input of {x.dtype}"
-            )
+            raise GradcheckError(f"grad is incorrect type: {g.dtype} for an input of {x.dtype}")
 
 
 def _check_batched(s: _Setup, out: Tensor) -> None:
@@ -320,7 +322,12 @@ def _check_batched(s: _Setup, out: Tensor) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             together = grad(
-                out, s.moved, stack(rows), retain_graph=True, allow_unused=True, is_grads_batched=True
+                out,
+                s.moved,
+                stack(rows),
+                retain_graph=True,
+                allow_unused=True,
+                is_grads_batched=True,
             )
     except RuntimeError as error:
         raise GradcheckError(
@@ -330,9 +337,12 @@ def _check_batched(s: _Setup, out: Tensor) -> None:
         expected = [g[which] for g in loop]
         if one is None or expected[0] is None:
             continue
-        if not np.allclose(one._array, np.stack([e._array for e in expected]), s.rtol, s.atol, equal_nan=True):
+        if not np.allclose(
+            one._array, np.stack([e._array for e in expected]), s.rtol, s.atol, equal_nan=True
+        ):
             raise GradcheckError(
-                f"For output and input {which}: the batched gradient differs from one by one" + _BATCHED
+                f"For output and input {which}: the batched gradient differs from one by one"
+                + _BATCHED
             )
 
 
@@ -366,7 +376,9 @@ def _check_batched_forward(s: _Setup) -> None:
         for k, one in enumerate(together):
             expected = np.stack([row[k]._array for row in loop])
             if not np.allclose(one._array, expected, s.rtol, s.atol, equal_nan=True):
-                raise GradcheckError("the batched forward gradient differs from one by one" + _BATCHED)
+                raise GradcheckError(
+                    "the batched forward gradient differs from one by one" + _BATCHED
+                )
 
 
 def _check_undefined(s: _Setup) -> None:
@@ -439,7 +451,9 @@ def gradgradcheck(
     def first(*both: Any) -> tuple:
         xs, gs = list(both[:count]), both[count:]
         with enable_grad():
-            for i in places:  # under forward mode inputs come as tensors with tangents, without a history
+            for i in (
+                places
+            ):  # under forward mode inputs come as tensors with tangents, without a history
                 if not xs[i].requires_grad:
                     xs[i] = _with_history(xs[i])
             made = [o for o in _outputs(func(*xs)) if o.requires_grad]

@@ -43,7 +43,9 @@ def decorated(function: Any, mode: Callable[[], Any]) -> Any:
             FutureWarning,
             stacklevel=3,
         )
-        made: Any = type(function.__name__, (function,), {"__init__": decorated(function.__init__, mode)})
+        made: Any = type(
+            function.__name__, (function,), {"__init__": decorated(function.__init__, mode)}
+        )
         made.__module__, made.__qualname__ = function.__module__, function.__qualname__
         made.__doc__ = function.__doc__
         return made

@@ -38,6 +38,4 @@ class Variable(metaclass=VariableMeta):
 
 def variable(*args: Any, **kwargs: Any) -> Any:
     """Refused, as in PyTorch: tensors are made by `tensor`."""
-    raise RuntimeError(
-        "torch.autograd.variable(...) is deprecated, use torch.tensor(...) instead"
-    )
+    raise RuntimeError("torch.autograd.variable(...) is deprecated, use torch.tensor(...) instead")

@@ -187,9 +187,7 @@ def _results(made: Any, level: int, size: int, out_dims: Any, func: Any) -> Any:
     """The wrapped results as batches, the batch dimension where `out_dims` wants it."""
     flat, spec = pytree.flatten(made)
     dims = _output_dims(out_dims, made, spec, func)
-    return pytree.unflatten(
-        [_unwrapped(x, d, size, level, func) for x, d in zip(flat, dims)], spec
-    )
+    return pytree.unflatten([_unwrapped(x, d, size, level, func) for x, d in zip(flat, dims)], spec)
 
 
 def _output_dims(out_dims: Any, made: Any, spec: pytree.Spec, func: Any) -> list:

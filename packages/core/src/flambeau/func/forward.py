@@ -120,7 +120,7 @@ def jacfwd(
         which = places(argnums, args)
         flat, spec = pytree.flatten(tuple([args[i] for i in which]))
         partial = with_replaced(func, args, which)
-        columns, aux, out_spec = [], None, None
+        columns, aux, out_spec = [], None, pytree.LEAF
         for k in range(len(flat)):
             made = _columns_of(partial, flat, spec, k, has_aux, randomness)
             if has_aux:
@@ -138,9 +138,7 @@ def jacfwd(
     return run
 
 
-def _columns_of(
-    partial: Any, flat: list, spec: Any, k: int, has_aux: bool, randomness: str
-) -> Any:
+def _columns_of(partial: Any, flat: list, spec: Any, k: int, has_aux: bool, randomness: str) -> Any:
     """How the outputs move with each element of input k, stacked; and the aux outputs."""
     x = flat[k]
     n = x.numel()
@@ -149,9 +147,7 @@ def _columns_of(
     def alone(y: Any) -> Any:
         return partial(*pytree.unflatten([*flat[:k], y, *flat[k + 1 :]], spec))
 
-    return vmap(
-        lambda b: jvp(alone, (x,), (b,), has_aux=has_aux)[1:], randomness=randomness
-    )(basis)
+    return vmap(lambda b: jvp(alone, (x,), (b,), has_aux=has_aux)[1:], randomness=randomness)(basis)
 
 
 def hessian(func: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[..., Any]:

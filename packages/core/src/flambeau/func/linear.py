@@ -50,7 +50,7 @@ def linearize(func: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..
                 f"Expected the tangents {other} to have the same argspec as the primals {spec}"
             )
         _check_like(given, flat)
-        pairs = [(p, t) for p, t in zip(pulled, given) if p.requires_grad]
+        pairs = [(p, t) for p, t in zip(pulled, given) if p is not None and p.requires_grad]
         found = iter(
             tape_grad(
                 [p for p, _ in pairs], seeds, [t for _, t in pairs],

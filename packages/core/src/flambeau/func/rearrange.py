@@ -60,34 +60,36 @@ def _side(text: str) -> Side:
     groups: Side = []
     group: list[str] | None = None
     seen: set[str] = set()
-    for token in re.findall(r"\.\.\.|[()]|[^\s().]+|\.", text):
-        if token == "(":
+    for piece in re.findall(r"\.\.\.|[()]|[^\s().]+|\.", text):
+        if piece == "(":
             if group is not None:
-                raise ValueError("Axis composition is one-level (brackets inside brackets not allowed)")
+                raise ValueError(
+                    "Axis composition is one-level (brackets inside brackets not allowed)"
+                )
             group = ["1"]  # so that "(...)" is not taken for "..."
-        elif token == ")":
+        elif piece == ")":
             if group is None:
                 raise ValueError("Brackets are not balanced")
             groups.append(group)
             group = None
         else:
-            if token != "1":
-                _check_token(token, seen)
-            (groups.append([token]) if group is None else group.append(token))
+            if piece != "1":
+                _check_token(piece, seen)
+            (groups.append([piece]) if group is None else group.append(piece))
     if group is not None:
         raise ValueError(f"Imbalanced parentheses in expression: {text!r}")
     return groups
 
 
-def _check_token(token: str, seen: set[str]) -> None:
-    if token in seen:
-        what = "Expression may contain dots only inside ellipsis" if token == "..." else ""
-        raise ValueError(what or f"Indexing expression contains duplicate dimension '{token}'")
-    if token.isdecimal():
+def _check_token(piece: str, seen: set[str]) -> None:
+    if piece in seen:
+        what = "Expression may contain dots only inside ellipsis" if piece == "..." else ""
+        raise ValueError(what or f"Indexing expression contains duplicate dimension '{piece}'")
+    if piece.isdecimal():
         raise ValueError("rearrange only supports unnamed axes of size 1")
-    if token != "..." and not token.isidentifier():
-        raise ValueError(f"Invalid axis identifier: {token!r}")
-    seen.add(token)
+    if piece != "..." and not piece.isidentifier():
+        raise ValueError(f"Invalid axis identifier: {piece!r}")
+    seen.add(piece)
 
 
 def _check_names(left: Side, right: Side, lengths: dict[str, int]) -> None:

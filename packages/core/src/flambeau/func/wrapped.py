@@ -60,7 +60,9 @@ def places(argnums: Any, args: tuple) -> tuple[int, ...]:
     return found
 
 
-def with_replaced(func: Callable[..., Any], args: tuple, which: tuple[int, ...]) -> Callable[..., Any]:
+def with_replaced(
+    func: Callable[..., Any], args: tuple, which: tuple[int, ...]
+) -> Callable[..., Any]:
     """`func` as a function of the arguments at `which` alone."""
 
     def partial(*picked: Any, **kwargs: Any) -> Any:

@@ -47,13 +47,69 @@ COMPOSITES: dict[str, str | tuple[str, str]] = {
     "cosine_similarity": "SumBackward1", "pairwise_distance": "NormBackward1",
 }  # fmt: skip
 # Those that are called as they are: `std` gives StdBackward0.
-for _name in (
-    "std var logsumexp trace roll rot90 frac nansum aminmax cummax cummin logcumsumexp renorm dist dot bmm addmm addmv "
-    "addbmm baddbmm addr index_select masked_fill masked_select take repeat stack hypot logaddexp logaddexp2 copysign "
-    "xlogy sinc nan_to_num deg2rad rad2deg var_mean std_mean glu mse_loss smooth_l1_loss huber_loss soft_margin_loss "
-    "binary_cross_entropy binary_cross_entropy_with_logits embedding pixel_shuffle pixel_unshuffle kthvalue mode median "
-    "nanmedian index_add index_copy index_fill clamp_min clamp_max scatter_add addcmul addcdiv float_power"
-).split():
+for _name in [
+    "std",
+    "var",
+    "logsumexp",
+    "trace",
+    "roll",
+    "rot90",
+    "frac",
+    "nansum",
+    "aminmax",
+    "cummax",
+    "cummin",
+    "logcumsumexp",
+    "renorm",
+    "dist",
+    "dot",
+    "bmm",
+    "addmm",
+    "addmv",
+    "addbmm",
+    "baddbmm",
+    "addr",
+    "index_select",
+    "masked_fill",
+    "masked_select",
+    "take",
+    "repeat",
+    "stack",
+    "hypot",
+    "logaddexp",
+    "logaddexp2",
+    "copysign",
+    "xlogy",
+    "sinc",
+    "nan_to_num",
+    "deg2rad",
+    "rad2deg",
+    "var_mean",
+    "std_mean",
+    "glu",
+    "mse_loss",
+    "smooth_l1_loss",
+    "huber_loss",
+    "soft_margin_loss",
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
+    "embedding",
+    "pixel_shuffle",
+    "pixel_unshuffle",
+    "kthvalue",
+    "mode",
+    "median",
+    "nanmedian",
+    "index_add",
+    "index_copy",
+    "index_fill",
+    "clamp_min",
+    "clamp_max",
+    "scatter_add",
+    "addcmul",
+    "addcdiv",
+    "float_power",
+]:
     COMPOSITES.setdefault(_name, "")
 
 
@@ -85,7 +141,12 @@ def _product(name: str, saved: tuple) -> str:
     if name == "linear":
         bias = len(saved) > 2 and saved[2] is not None
         return ("AddmmBackward0" if bias else "MmBackward0") if ranks[0] == 2 else "ViewBackward0"
-    kinds = {(1, 1): "DotBackward0", (2, 1): "MvBackward0", (2, 2): "MmBackward0", (1, 2): "SqueezeBackward4"}
+    kinds = {
+        (1, 1): "DotBackward0",
+        (2, 1): "MvBackward0",
+        (2, 2): "MmBackward0",
+        (1, 2): "SqueezeBackward4",
+    }
     return kinds.get((ranks[0], ranks[1]), "UnsafeViewBackward0")
 
 

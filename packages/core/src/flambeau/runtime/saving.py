@@ -51,7 +51,11 @@ def saved_attribute(node: tape.Node, name: str) -> Any:
         place = params.index(wanted)
         if place < len(node.saved) and isinstance(node.saved[place], (Tensor, tape.Packed)):
             return SavedTensor(node, place) if raw else tape.unpack(node)[place]
-        if not raw and place < len(node.saved) and isinstance(node.saved[place], (int, float, complex)):
+        if (
+            not raw
+            and place < len(node.saved)
+            and isinstance(node.saved[place], (int, float, complex))
+        ):
             return node.saved[place]
     if not raw and what in node.attrs:
         return node.attrs[what]

@@ -90,10 +90,35 @@ def _saved_property(name: str) -> property:
 
 # `_saved_self`, `_raw_saved_result`, ...: what is kept for backward, as in PyTorch. Not by `__getattr__`, with which a
 # class loses the interpreter's quick way to attributes: the engine would be a tenth slower.
-for _word in (
-    "self other result input weight exponent mat1 mat2 mask index indices dim value tensor1 tensor2 target min max src "
-    "threshold beta alpha p eps grid condition end"
-).split():
+for _word in [
+    "self",
+    "other",
+    "result",
+    "input",
+    "weight",
+    "exponent",
+    "mat1",
+    "mat2",
+    "mask",
+    "index",
+    "indices",
+    "dim",
+    "value",
+    "tensor1",
+    "tensor2",
+    "target",
+    "min",
+    "max",
+    "src",
+    "threshold",
+    "beta",
+    "alpha",
+    "p",
+    "eps",
+    "grid",
+    "condition",
+    "end",
+]:
     for _kind in ("_saved_", "_raw_saved_"):
         setattr(Node, _kind + _word, _saved_property(_kind + _word))
 
@@ -250,7 +275,9 @@ def unpack(node: Node) -> tuple:
         elif type(s) is Packed:
             packed = True
     if packed:
-        return tuple([s.unpacked(node.edges[i]) if type(s) is Packed else s for i, s in enumerate(saved)])
+        return tuple(
+            [s.unpacked(node.edges[i]) if type(s) is Packed else s for i, s in enumerate(saved)]
+        )
     return saved
 
 
@@ -417,7 +444,11 @@ def check_writable(target: Tensor, value: Any = None) -> None:
     base = target._base
     if base is not None:
         above = history(base)
-        if node is not None or above is not None or (isinstance(value, Tensor) and history(value) is not None):
+        if (
+            node is not None
+            or above is not None
+            or (isinstance(value, Tensor) and history(value) is not None)
+        ):
             check_view(target, node, above)
     if type(node) is Leaf:
         raise RuntimeError(
@@ -510,7 +541,7 @@ def rewrite(target: Tensor, node: Any) -> None:
     made = new(Node)
     made.op = WRITE
     made.edges = (before, node)
-    made.saved = target._replay  # type: ignore[assignment]
+    made.saved = target._replay
     base._node = made
     base._box.generation += 1  # type: ignore[union-attr]
     for t in (base, target):
@@ -628,7 +659,7 @@ def backward(
     With `inputs` (nodes) only what leads to them runs, and the gradients that arrive there are returned; leaves among
     them are filled too when `fill_leaves`. Otherwise every leaf is filled.
     """
-    waiting = count_users(roots)
+    waiting: dict[Any, Any] = count_users(roots)
     wanted: dict[Any, Any] | None = None
     needed = None
     if inputs is not None:
@@ -908,7 +939,8 @@ def _tell(node: Node) -> None:
     while cause is not None:
         place = f" Traceback of forward call that induced the previous calculation:\n{cause.trace}"
         warnings.warn(
-            f"\n\nPrevious calculation was induced by {cause.name()}.{place if cause.trace else ''}", stacklevel=5
+            f"\n\nPrevious calculation was induced by {cause.name()}.{place if cause.trace else ''}",
+            stacklevel=5,
         )
         cause = cause.cause
 
@@ -916,14 +948,14 @@ def _tell(node: Node) -> None:
 def run_hooks(hooks: dict[int, Any], g: Any) -> Any:
     """The gradient after a tensor's hooks; for a node with several results `g` is a list, `hooks` by result."""
     if type(g) is list:
-        return [run_hooks(hooks[i], x) if x is not None and i in hooks else x for i, x in enumerate(g)]
+        return [
+            run_hooks(hooks[i], x) if x is not None and i in hooks else x for i, x in enumerate(g)
+        ]
     for hook in list(hooks.values()):
         changed = hook(g)
         if changed is not None:
             if not isinstance(changed, Tensor):
-                raise TypeError(
-                    f"expected Variable, but hook returned '{type(changed).__name__}'"
-                )
+                raise TypeError(f"expected Variable, but hook returned '{type(changed).__name__}'")
             if changed.shape != g.shape:
                 name = getattr(hook, "__name__", type(hook).__name__)
                 raise RuntimeError(f"hook '{name}' has changed the size of value")

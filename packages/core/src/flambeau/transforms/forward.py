@@ -84,7 +84,7 @@ def drop_level(level: int) -> None:
         if dual is not None:
             primal = dual.value
             bare = alias(primal)
-            dual.__class__ = type(bare)  # type: ignore[assignment]
+            dual.__class__ = type(bare)
             dual.__dict__.clear()
             dual.__dict__.update(bare.__dict__)
             dual._node = history(primal)

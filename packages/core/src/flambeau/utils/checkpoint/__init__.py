@@ -11,7 +11,6 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-
 from flambeau.autograd.modes import is_grad_enabled
 
 from .recompute import (
@@ -120,9 +119,7 @@ def checkpoint_sequential(
     last = size * (segments - 1)
     for start in range(0, last, size or 1):
         part = functools.partial(_in_turn, steps[start : start + size])
-        input = checkpoint(
-            part, input, use_reentrant=use_reentrant, preserve_rng_state=preserve
-        )
+        input = checkpoint(part, input, use_reentrant=use_reentrant, preserve_rng_state=preserve)
     return _in_turn(steps[last:], input)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any
 
 import flambeau
@@ -26,7 +26,7 @@ class CheckpointError(RuntimeError):
     """The second run of a checkpointed function did not do what the first did."""
 
 
-class _Stop(Exception):  # noqa: N818 -- no error: all that backward needs is there
+class _Stop(Exception):
     """Ends a second run."""
 
 
@@ -207,11 +207,9 @@ class _Frame:
                 raise _Stop
             return tensor
 
-        with saved_tensors_hooks(pack, lambda tensor: tensor), flambeau.enable_grad():
-            try:
-                self.again()
-            except _Stop:
-                pass
+        hooks = saved_tensors_hooks(pack, lambda tensor: tensor)
+        with suppress(_Stop), hooks, flambeau.enable_grad():
+            self.again()
         self.done.add(key)
         if self.complete:
             self.check(key)
@@ -274,7 +272,7 @@ def checkpointed(
         raise ValueError("debug=True is incompatible with non-default context_fn")
     logs = (_Operators(), _Operators()) if debug else None
     first, second = logs if logs is not None else context_fn()
-    surroundings = Surroundings(preserve_rng_state, (args, kwargs))
+    surroundings = Surroundings(preserve_rng_state)
     tensors, rebuilt = _kept(args, kwargs)
 
     def again() -> None:

@@ -53,7 +53,7 @@ class CheckpointFunction(Function):
         """Runs the function unrecorded."""
         check_backward_validity(args)
         ctx.run_function = run_function
-        ctx.surroundings = Surroundings(preserve_rng_state, args)
+        ctx.surroundings = Surroundings(preserve_rng_state)
         ctx.args = tuple([None if isinstance(a, Tensor) else a for a in args])
         ctx.places = [i for i, a in enumerate(args) if isinstance(a, Tensor)]
         ctx.save_for_backward(*[args[i] for i in ctx.places])

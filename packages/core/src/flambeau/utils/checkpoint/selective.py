@@ -78,7 +78,9 @@ class _Keep(_Mode):
         super().__init__(kept)
         self.policy, self.whole = policy, 0
 
-    def asked(self, op: Operator, arrays: tuple, attrs: dict[str, Any], made: Any = None) -> CheckpointPolicy:
+    def asked(
+        self, op: Operator, arrays: tuple, attrs: dict[str, Any], made: Any = None
+    ) -> CheckpointPolicy:
         context = SelectiveCheckpointContext(is_recompute=False, op_output=made)
         said = self.policy(context, overload(op), *arrays, **attrs)
         if isinstance(said, bool):
@@ -88,7 +90,9 @@ class _Keep(_Mode):
     def wants(self, op: Operator, arrays: tuple, attrs: dict[str, Any]) -> bool:
         return not self.whole and self.asked(op, arrays, attrs) in _KEPT
 
-    def run(self, op: Operator, arrays: tuple, attrs: dict[str, Any], proceed: Callable[[], Any]) -> Any:
+    def run(
+        self, op: Operator, arrays: tuple, attrs: dict[str, Any], proceed: Callable[[], Any]
+    ) -> Any:
         if op.family == "composite":  # one that `wants` said yes to
             self.whole += 1
             try:
@@ -142,7 +146,9 @@ class _Reuse(_Mode):
             )
         return super().__enter__()
 
-    def run(self, op: Operator, arrays: tuple, attrs: dict[str, Any], proceed: Callable[[], Any]) -> Any:
+    def run(
+        self, op: Operator, arrays: tuple, attrs: dict[str, Any], proceed: Callable[[], Any]
+    ) -> Any:
         place = self.count
         self.count += 1
         found = self.kept.pop(place, None)

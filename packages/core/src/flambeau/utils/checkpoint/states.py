@@ -36,7 +36,10 @@ class DefaultDeviceType:
 
 
 def get_device_states(*args: Any) -> tuple[list[int], list[Tensor]]:
-    """(devices, states of their random numbers) of the tensors among `args` that are not on the CPU."""
+    """(devices, states of their random numbers) of the tensors among `args` that are not on the CPU.
+
+    One generator draws for all devices here, so that its state is each device's.
+    """
     devices = sorted(
         {
             x.device.index or 0
@@ -44,7 +47,7 @@ def get_device_states(*args: Any) -> tuple[list[int], list[Tensor]]:
             if isinstance(x, Tensor) and x.device.type not in ("cpu", "meta")
         }
     )
-    return devices, [flambeau.cuda.get_rng_state(d) for d in devices]
+    return devices, [flambeau.get_rng_state() for _ in devices]
 
 
 def set_device_states(
@@ -53,32 +56,27 @@ def set_device_states(
     """Puts the random numbers of devices back to `states`. With `device_type` "cpu" or "meta" there is nothing to do."""
     if device_type in ("cpu", "meta"):
         return
-    for d, s in zip(devices, states):
-        flambeau.cuda.set_rng_state(s, d)
+    for _, s in zip(devices, states):
+        flambeau.set_rng_state(s)
 
 
 class Surroundings:
     """The random numbers (if `random`) and autocast, as they are when this is made; `again()` brings them back."""
 
-    def __init__(self, random: bool, args: Any) -> None:
+    def __init__(self, random: bool) -> None:
         self._promotion = state.local.promotion
-        self._cpu = flambeau.get_rng_state() if random else None
-        self._devices: tuple[list, list] = get_device_states(*args) if random else ([], [])
+        self._random = flambeau.get_rng_state() if random else None
 
     @contextmanager
     def again(self) -> Iterator[None]:
         """As at the first run inside, and as before after it."""
         promotion = state.set_promotion(self._promotion)
-        cpu = None if self._cpu is None else flambeau.get_rng_state()
-        devices, states = self._devices
-        before = [flambeau.cuda.get_rng_state(d) for d in devices]
+        before = None if self._random is None else flambeau.get_rng_state()
         try:
-            if self._cpu is not None:
-                flambeau.set_rng_state(self._cpu)
-                set_device_states(devices, states)
+            if self._random is not None:
+                flambeau.set_rng_state(self._random)
             yield
         finally:
             state.set_promotion(promotion)
-            if cpu is not None:
-                flambeau.set_rng_state(cpu)
-                set_device_states(devices, before)
+            if before is not None:
+                flambeau.set_rng_state(before)
