@@ -288,7 +288,10 @@ def dropout_mask(
         lambda: f"dropout probability has to be between 0 and 1, but got {p:g}",
     )
     mask = bernoulli(generator, 1 - p, shape, dtype)
-    return mask if p == 1 else mask / mask.dtype.type(1 - p)
+    if p == 1:
+        return mask
+    wide = np.dtype(np.float32) if mask.dtype.itemsize == 2 else mask.dtype
+    return (mask.astype(wide, copy=False) / wide.type(1 - p)).astype(mask.dtype, copy=False)
 
 
 def exponential(
