@@ -32,12 +32,55 @@ def sort(input: Meta, dim: int = -1, descending: bool = False, stable: bool = Fa
 def _(xp, x, *, dim, descending, stable):
     if not x.ndim:
         return x.copy(), xp.zeros((), dtype="int64")
+    order = _order(xp, x, dim, descending)
+    return xp.take_along_axis(x, order, dim), order.astype("int64", copy=False)
+
+
+def _order(xp: Any, x: Any, dim: int, descending: bool) -> Any:
+    """Places in order along `dim`, equals in theirs.
+
+    Numbers of up to 32 bits are sorted as one integer with their places below them: no two are equal then, so that any
+    sort keeps the order of equals, and the processor's vector sort takes a quarter of `argsort`'s time or less.
+    """
+    key = _ranked_places(xp, x, dim, descending)
+    if key is not None:
+        key.sort(axis=dim)
+        return key & 0xFFFFFFFF
     if descending:  # stable downwards: sort the reversed array, then reverse the order back
         back = xp.argsort(xp.flip(x, dim), axis=dim, kind="stable")
-        order = xp.flip(x.shape[dim] - 1 - back, dim)
-    else:
-        order = xp.argsort(x, axis=dim, kind="stable")
-    return xp.take_along_axis(x, order, dim), order.astype("int64")
+        return xp.flip(x.shape[dim] - 1 - back, dim)
+    return xp.argsort(x, axis=dim, kind="stable")
+
+
+def _ranked_places(xp: Any, x: Any, dim: int, descending: bool) -> Any:
+    """One integer for each element: its rank, with its place along `dim` below; None where ranks need more bits."""
+    n = x.shape[dim]
+    rank = _rank(xp, x) if x.size > 64 and n < 2**31 else None
+    if rank is None:
+        return None
+    grown = [1] * x.ndim
+    grown[dim] = n
+    rank = ~rank if descending else rank
+    rank <<= 32
+    rank |= xp.arange(n).reshape(grown)
+    return rank
+
+
+def _rank(xp: Any, x: Any) -> Any:
+    """Integers of 32 bits, in int64, ordered as the elements are; None where the elements have too many values."""
+    kind, size = x.dtype.kind, x.dtype.itemsize
+    if kind in "iub":
+        if size < 4 or x.dtype == "int32":
+            return x.astype("int64")
+        low, high = int(x.min()), int(x.max())
+        return (x - x.dtype.type(low)).astype("int64") if high - low < 2**31 else None
+    if kind not in "fV" or size > 4:
+        return None
+    # The bits of a float are in order as those of an integer of sign and magnitude. NaN is the largest, zero is one.
+    bits = (x.astype("float32", copy=False) + xp.float32(0)).view("int32")
+    rank = (bits ^ ((bits >> 31) & 0x7FFFFFFF)).astype("int64")
+    rank[x != x] = 0x7FFFFFFF
+    return rank
 
 
 @sort.vjp
@@ -97,7 +140,7 @@ def _(xp, x, *, k, dim, largest, sorted):
     if not x.ndim:
         return x.copy(), xp.zeros((), dtype="int64")
     n = x.shape[dim]
-    if k and n >= 64 and 4 * k <= n and x.dtype.kind in "iuf":
+    if k and n >= 64 and 4 * k <= n:
         found = _few_of_many(xp, xp.moveaxis(x, dim, -1), k, largest)
         if found is not None:
             return tuple([xp.ascontiguousarray(xp.moveaxis(f, -1, dim)) for f in found])
@@ -108,6 +151,15 @@ def _(xp, x, *, k, dim, largest, sorted):
 
 def _few_of_many(xp: Any, x: Any, k: int, largest: bool) -> Any:
     """The first k along the last dimension, of equals the first ones, without sorting all. None where NaN is chosen."""
+    key = _ranked_places(xp, x, -1, largest)
+    if key is not None:
+        key.partition(k - 1, axis=-1)
+        key = key[..., :k]
+        key.sort(axis=-1)
+        places = key & 0xFFFFFFFF
+        return xp.take_along_axis(x, places, -1), places
+    if x.dtype.kind not in "iuf":
+        return None
     n = x.shape[-1]
     at = n - k if largest else k - 1
     last = xp.partition(x, at, axis=-1)[..., at : at + 1]
