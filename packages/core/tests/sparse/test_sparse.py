@@ -280,3 +280,55 @@ def test_rows_not_named_do_not_move(name):
     assert moved.tolist() == [3, 500]
     optimizer.zero_grad(set_to_none=False)
     assert table.weight.grad._nnz() == 0
+
+
+def test_layouts_of_new_tensors():
+    assert flambeau.zeros(2, 3, layout=COO)._nnz() == 0
+    assert flambeau.empty(2, 3, layout=CSR).layout is CSR
+    x = matrix(3, 4).to_sparse()
+    assert flambeau.zeros_like(x).layout is COO
+    assert flambeau.zeros_like(x, layout=flambeau.strided).layout is flambeau.strided
+    assert flambeau.zeros_like(x.to_dense(), layout=CSC).layout is CSC
+    for f in (
+        lambda: flambeau.ones(2, layout=COO),
+        lambda: flambeau.full((2,), 1.0, layout=COO),
+        lambda: flambeau.ones_like(x),
+        lambda: flambeau.rand_like(x),
+        lambda: flambeau.zeros(2, layout=flambeau.jagged),
+    ):
+        with pytest.raises(NotImplementedError):
+            f()
+
+
+def test_in_place_and_out():
+    x = matrix(3, 4).to_sparse()
+    dense = x.to_dense()
+    assert flambeau.equal(x.clone().t_().to_dense(), dense.t())
+    assert x.clone().unsqueeze_(0).shape == (1, 3, 4)
+    out = flambeau.zeros(3, 4, dtype=flambeau.float64).to_sparse()
+    assert flambeau.add(x, x, out=out) is out
+    assert flambeau.equal(out.to_dense(), dense * 2)
+    with pytest.raises(RuntimeError, match="strided"):
+        flambeau.add(x, x, out=flambeau.zeros(3, 4, dtype=flambeau.float64))
+    with pytest.raises(RuntimeError, match="leaf"):
+        x.clone().requires_grad_().mul_(2)
+
+
+def test_modules_keep_sparse_buffers():
+    net = flambeau.nn.Linear(3, 3)
+    net.register_buffer("graph", flambeau.eye(3).to_sparse())
+    other = flambeau.nn.Linear(3, 3)
+    other.register_buffer("graph", flambeau.zeros(3, 3).to_sparse())
+    other.load_state_dict(net.state_dict())
+    assert flambeau.equal(other.double().graph.to_dense(), flambeau.eye(3, dtype=flambeau.float64))
+    with pytest.raises(TypeError, match="buffer"):
+        flambeau.nn.Parameter(net.graph)
+
+
+def test_compiled_and_mixed_precision_code_may_use_a_sparse_matrix():
+    x = matrix(3, 4, dtype=flambeau.float32).to_sparse()
+    v = flambeau.randn(4)
+    compiled = flambeau.compile(lambda v: (x @ v).sin())
+    assert flambeau.allclose(compiled(v), (x @ v).sin(), atol=1e-6)
+    with flambeau.autocast("cpu", dtype=flambeau.bfloat16):
+        assert (x @ v).dtype is flambeau.bfloat16

@@ -47,6 +47,10 @@ class Parameter(Tensor):
                 f"Parameter: data must be a Tensor, got {type(data).__name__}; "
                 "convert it first with flambeau.tensor(...)"
             )
+        if isinstance(data._level, float):
+            raise TypeError(
+                f"Parameter: a {type(data).__name__} cannot be one; make its values a parameter, or it a buffer"
+            )
         return _over(cls, data, requires_grad)
 
     def __init__(self, data: Tensor | None = None, requires_grad: bool = True) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any
 
 from .._base import dtypes
 from .._base.checks import as_size, check
 from .._base.devices import CPU, default
 from .._base.devices import device as Device
-from .._base.formats import contiguous_format, dense_order, order_of, preserve_format
+from .._base.formats import contiguous_format, dense_order, order_of, preserve_format, strided
 from ..runtime import state
 from ..runtime.backend import of_array, of_device
 from ..runtime.families import composite, primitive
@@ -96,6 +97,17 @@ def _filled(
     return out
 
 
+def _unstrided(name: str, size: Any, layout: Any, dtype: Any, device: Any, requires_grad: bool) -> Tensor:  # fmt: skip
+    """A tensor without entries, by `flambeau.sparse`, a layer above; of a layout in which only zeros can be made."""
+    check(
+        name in ("zeros", "empty") and layout.name.startswith("sparse"),
+        lambda: f"Could not run 'aten::{name}' for the layout {layout}: make a strided tensor and convert it",
+        NotImplementedError,
+    )
+    module = import_module(f"{__package__.rpartition('.')[0]}.sparse.create")
+    return module.empty_sparse(size, layout, dtype, device).requires_grad_(requires_grad)
+
+
 def zeros(*size: Any, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None,
           pin_memory: bool = False, requires_grad: bool = False, names: Any = None) -> Tensor:  # fmt: skip
     """A tensor of zeros.
@@ -105,6 +117,8 @@ def zeros(*size: Any, out: Any = None, dtype: Any = None, layout: Any = None, de
     tensor([[0., 0., 0.],
             [0., 0., 0.]])
     """
+    if layout is not None and layout is not strided:
+        return _unstrided("zeros", size_of(size), layout, dtype, device, requires_grad)
     return _into(
         out, _filled(size_of(size), 0, dtype, device, requires_grad, dtypes.get_default_dtype())
     )
@@ -118,6 +132,8 @@ def ones(*size: Any, out: Any = None, dtype: Any = None, layout: Any = None, dev
     >>> flambeau.ones(3)
     tensor([1., 1., 1.])
     """
+    if layout is not None and layout is not strided:
+        return _unstrided("ones", size_of(size), layout, dtype, device, requires_grad)
     return _into(
         out, _filled(size_of(size), 1, dtype, device, requires_grad, dtypes.get_default_dtype())
     )
@@ -132,6 +148,8 @@ def empty(*size: Any, out: Any = None, dtype: Any = None, layout: Any = None, de
     flambeau.Size([2, 3])
     """
     shape = size_of(size)
+    if layout is not None and layout is not strided:
+        return _unstrided("empty", shape, layout, dtype, device, requires_grad)
     if memory_format is None or memory_format is contiguous_format:
         made = _filled(shape, 0, dtype, device, requires_grad, dtypes.get_default_dtype())
     else:
@@ -171,6 +189,8 @@ def full(size: Any, fill_value: Any, *, out: Any = None, dtype: Any = None, layo
     if isinstance(fill_value, Tensor):
         fill_value = fill_value.item()
     fallback = dtypes.of_number(fill_value)
+    if layout is not None and layout is not strided:
+        return _unstrided("full", size, layout, dtype, device, requires_grad)
     return _into(out, _filled(size_of((size,)), fill_value, dtype, device, requires_grad, fallback))
 
 
@@ -208,6 +228,9 @@ def zeros_like(input: Tensor, *, dtype: Any = None, layout: Any = None, device: 
     >>> flambeau.zeros_like(flambeau.tensor([1, 2]))
     tensor([0, 0])
     """
+    if layout is not None and layout is not strided:
+        kind = dtype or input.dtype
+        return _unstrided("zeros", input.shape, layout, kind, device or input.device, requires_grad)
     return _like(input, 0, dtype, device, requires_grad, memory_format)
 
 
@@ -220,6 +243,9 @@ def ones_like(input: Tensor, *, dtype: Any = None, layout: Any = None, device: A
     >>> flambeau.ones_like(flambeau.tensor([1.0, 2.0]))
     tensor([1., 1.])
     """
+    if layout is not None and layout is not strided:
+        kind = dtype or input.dtype
+        return _unstrided("ones", input.shape, layout, kind, device or input.device, requires_grad)
     return _like(input, 1, dtype, device, requires_grad, memory_format)
 
 
@@ -232,6 +258,9 @@ def empty_like(input: Tensor, *, dtype: Any = None, layout: Any = None, device: 
     >>> flambeau.empty_like(flambeau.ones(2)).shape
     flambeau.Size([2])
     """
+    if layout is not None and layout is not strided:
+        kind = dtype or input.dtype
+        return _unstrided("empty", input.shape, layout, kind, device or input.device, requires_grad)
     return _like(input, 0, dtype, device, requires_grad, memory_format)
 
 
@@ -244,6 +273,9 @@ def full_like(input: Tensor, fill_value: Any, *, dtype: Any = None, layout: Any 
     >>> flambeau.full_like(flambeau.ones(2), 5)
     tensor([5., 5.])
     """
+    if layout is not None and layout is not strided:
+        kind = dtype or input.dtype
+        return _unstrided("full", input.shape, layout, kind, device or input.device, requires_grad)
     return _like(input, fill_value, dtype, device, requires_grad, memory_format)
 
 

@@ -184,6 +184,8 @@ def _drawn_like(kind: str, like: Tensor, dtype: Any, device: Any, generator: Any
 
 
 def _like_kind(input: Tensor, dtype: Any, device: Any) -> tuple[Any, Any]:
+    if getattr(input, "own_history", False):
+        raise input.unsupported("random_like")  # type: ignore[attr-defined]
     return (dtype or input.dtype, device or input.device)
 
 

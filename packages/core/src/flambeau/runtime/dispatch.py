@@ -322,6 +322,9 @@ def write_out(op: Operator, out: Any, made: Any) -> Any:
         raise RuntimeError(
             f"{op.name}(): expected out tensor on {made.device}, but got {out.device}"
         )
+    if out._level == tape.COMPOSED or made._level == tape.COMPOSED:
+        (made if made._level else out).assign(out, made)  # type: ignore[attr-defined]
+        return out
     if tuple(out.shape) != tuple(made.shape):
         if out._array.size != 0:
             warnings.warn(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import flambeau
+from flambeau._base import formats
 from flambeau._base.checks import broadcast_shapes
 from flambeau.runtime.operator import registry
 from flambeau.runtime.tensor import Tensor
@@ -296,6 +297,9 @@ def _(input: Any, **options: Any) -> Any:
 @sparse_rule("zeros_like")
 def _(input: Any, *, dtype: Any = None, layout: Any = None, device: Any = None,
       requires_grad: bool = False, memory_format: Any = None) -> Any:  # fmt: skip
+    if layout is formats.strided:
+        options = {"dtype": dtype or input.dtype, "device": device or input.device}
+        return flambeau.zeros(input.shape, requires_grad=requires_grad, **options)
     from .create import empty_sparse
 
     return empty_sparse(

@@ -18,6 +18,8 @@ def _part(name: str, tensor: Tensor) -> str:
 def _text(tensor: Tensor, indent: int) -> str:
     """The numbers alone, for the whole shows the rest; the size where there are none."""
     text = tensor_repr(tensor, "tensor(".rjust(indent))[indent - len("tensor(") :]
+    if "]" not in text:  # on the meta device there are no numbers
+        return f"tensor(..., size={tuple(tensor.shape)})"
     text = text[: text.rindex("]") + 1]
     return text + (")" if tensor.numel() else f", size={tuple(tensor.shape)})")
 

@@ -130,6 +130,33 @@ class Composed(Tensor):
         parts = {k: v for k, v in self.__dict__.items() if k not in ("_node", "_box", "grad")}
         return _rebuilt, (type(self), parts, node is not None)
 
+    def _become(self, made: Any) -> Any:
+        tape.check_writable(self)
+        self.take(self, made)
+        self._node = made._node
+        self._bump()
+        return self
+
+    def t_(self) -> Any:
+        return self._become(self.t())
+
+    def transpose_(self, dim0: int, dim1: int) -> Any:
+        return self._become(self.transpose(dim0, dim1))
+
+    def unsqueeze_(self, dim: int) -> Any:
+        return self._become(self.unsqueeze(dim))
+
+    def squeeze_(self, dim: Any = None) -> Any:
+        return self._become(self.squeeze(dim))
+
+    def share_memory_(self) -> Any:
+        for name in self.fields:
+            getattr(self, name).share_memory_()
+        return self
+
+    def set_(self, *args: Any, **kwargs: Any) -> Any:
+        raise self.unsupported("set_")
+
     def data_ptr(self) -> int:
         raise RuntimeError(f"a {self.layout} tensor is several memories and has no data_ptr")
 
