@@ -256,7 +256,7 @@ def ldl_solve(ld: np.ndarray, pivots: np.ndarray, b: np.ndarray, hermitian: bool
         return factorizing.ldl_solve(np, ld, pivots, b, hermitian)
     n, k = b.shape[-2:]
     factors, made, info = _columns(ld), _columns(b), _integers(1)
-    places = np.array(pivots, info.dtype)
+    places = np.array(pivots, info.dtype, order="C")  # a broadcast has its own order otherwise
     _calls(f, b"L", n, k, _Each(factors, 2), n, _Each(places, 1), _Each(made, 2), n, info)
     return np.swapaxes(made, -1, -2)
 
