@@ -28,6 +28,7 @@ RENAMED = {
     "torch.nn.parameter": "flambeau.nn",
     "torch.autograd.function": "flambeau.autograd.function",
     "torch.serialization": "flambeau.serialization",
+    "torch.storage": "flambeau.storage",
     "torch.types": "flambeau.compat.types",
     "torch.version": "flambeau.compat.version",
     "torch._C": "flambeau.compat.core",

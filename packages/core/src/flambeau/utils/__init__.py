@@ -1,11 +1,11 @@
-"""Tools beside the model: `utils.data`, `utils.checkpoint`, `utils.hooks`. Each loads when first used."""
+"""Tools beside the model: `utils.data`, `utils.checkpoint`, `utils.dlpack`, `utils.hooks`. Each loads when first used."""
 
 from __future__ import annotations
 
 from importlib import import_module
 from typing import Any
 
-__all__ = ["checkpoint", "data", "hooks"]
+__all__ = ["checkpoint", "data", "dlpack", "hooks"]
 
 
 def __getattr__(name: str) -> Any:
