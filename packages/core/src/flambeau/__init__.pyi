@@ -34,6 +34,7 @@ from . import serialization as serialization
 from . import signal as signal
 from . import sparse as sparse
 from . import special as special
+from . import storage as storage
 from . import testing as testing
 from . import utils as utils
 from ._base.devices import device as device
@@ -754,17 +755,22 @@ def channel_shuffle(input: Tensor, groups: _int, *, out: Tensor | None = None) -
 def cholesky(input: Tensor, upper: _bool = False, *, out: Tensor | None = None) -> Tensor:
     """The factor L of positive-definite matrices; as `linalg.cholesky`."""
 
-def cholesky_inverse(L: Tensor, upper: _bool = False, *, out: Tensor | None = None) -> Tensor:
-    """The inverse of L @ L.mH (of L.mH @ L with `upper`), for the factor of a positive-definite matrix."""
-
-def cholesky_solve(
+def cholesky_inverse(
     input: Tensor,
-    L: Tensor,
     upper: _bool = False,
     *,
     out: Tensor | None = None,
 ) -> Tensor:
-    """X with (L @ L.mH) @ X = input, for the factor of a positive-definite matrix (L.mH @ L with `upper`)."""
+    """The inverse of input @ input.mH (of input.mH @ input with `upper`), for the factor of a positive-definite matrix."""
+
+def cholesky_solve(
+    input: Tensor,
+    input2: Tensor,
+    upper: _bool = False,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
+    """X with (input2 @ input2.mH) @ X = input, input2 the factor of a positive-definite matrix (input2.mH @ input2 with `upper`)."""
 
 def chunk(input: Tensor, chunks: _int, dim: _int = 0) -> tuple[Tensor, ...]:
     """At most `chunks` views along `dim`, all of one size but perhaps the last."""
@@ -1778,7 +1784,7 @@ def masked_select(input: Tensor, mask: Tensor, *, out: Tensor | None = None) -> 
 def matmul(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Matrix product over the last two dimensions, the others broadcast; 1-d operands are row and column vectors."""
 
-def matrix_exp(A: Tensor, *, out: Tensor | None = None) -> Tensor:
+def matrix_exp(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """exp of square matrices, I + A + A^2 / 2 + ...: by Padé's approximants, scaling and squaring."""
 
 def matrix_power(input: Tensor, n: _int, *, out: Tensor | None = None) -> Tensor:

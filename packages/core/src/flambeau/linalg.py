@@ -49,14 +49,14 @@ from .ops.spectra import linalg_svdvals as svdvals
 from .runtime.tensor import Tensor
 
 
-def matrix_power(A: Tensor, n: int) -> Tensor:
+def matrix_power(input: Tensor, n: int) -> Tensor:
     """A square matrix times itself n times; of its inverse for n < 0.
 
     >>> import flambeau
     >>> flambeau.linalg.matrix_power(flambeau.eye(2) * 2, 3).tolist()
     [[8.0, 0.0], [0.0, 8.0]]
     """
-    return _matrix_power(A, n)
+    return _matrix_power(input, n)
 
 
 def diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:

@@ -26,16 +26,16 @@ from .solvers import SINGULAR, check_pair, check_system, solve_lower
 
 
 @primitive(promote=SAME)
-def cholesky_solve(input: Meta, L: Meta, upper: bool = False):
-    """X with (L @ L.mH) @ X = input, for the factor of a positive-definite matrix (L.mH @ L with `upper`).
+def cholesky_solve(input: Meta, input2: Meta, upper: bool = False):
+    """X with (input2 @ input2.mH) @ X = input, input2 the factor of a positive-definite matrix (input2.mH @ input2 with `upper`).
 
     >>> import flambeau
     >>> flambeau.cholesky_solve(flambeau.ones(1, 1), flambeau.tensor([[2.0]]))
     tensor([[0.2500]])
     """
-    check_pair("cholesky_solve", input, L)
-    check_floating("cholesky_solve", L, "cholesky_solve_cpu")
-    return input.like((*broadcast_shapes(input.shape[:-2], L.shape[:-2]), *input.shape[-2:]))
+    check_pair("cholesky_solve", input, input2)
+    check_floating("cholesky_solve", input2, "cholesky_solve_cpu")
+    return input.like((*broadcast_shapes(input.shape[:-2], input2.shape[:-2]), *input.shape[-2:]))
 
 
 @cholesky_solve.kernel
@@ -70,15 +70,15 @@ cholesky_solve.refuse("onnx", "ONNX solves no systems of equations")
 
 
 @primitive
-def cholesky_inverse(L: Meta, upper: bool = False):
-    """The inverse of L @ L.mH (of L.mH @ L with `upper`), for the factor of a positive-definite matrix.
+def cholesky_inverse(input: Meta, upper: bool = False):
+    """The inverse of input @ input.mH (of input.mH @ input with `upper`), for the factor of a positive-definite matrix.
 
     >>> import flambeau
     >>> flambeau.cholesky_inverse(flambeau.tensor([[2.0]]))
     tensor([[0.2500]])
     """
-    _check_factor(L)
-    return L
+    _check_factor(input)
+    return input
 
 
 def _check_factor(x: Any) -> None:

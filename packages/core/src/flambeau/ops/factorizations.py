@@ -314,26 +314,26 @@ cholesky_with_info.refuse("onnx", NO_ONNX)
 
 
 @composite(method=False)
-def linalg_cholesky(A: Tensor, *, upper: bool = False):
-    """L lower triangular with L @ L.mH = A, for Hermitian positive-definite matrices; its adjoint with `upper`.
+def linalg_cholesky(input: Tensor, *, upper: bool = False):
+    """L lower triangular with L @ L.mH = input, for Hermitian positive-definite matrices; its adjoint with `upper`.
 
     >>> import flambeau
     >>> flambeau.linalg.cholesky(flambeau.tensor([[4.0, 2.0], [2.0, 5.0]]))
     tensor([[2., 0.],
             [1., 2.]])
     """
-    return cholesky_with_info(A, upper, "linalg.cholesky", True)[0]
+    return cholesky_with_info(input, upper, "linalg.cholesky", True)[0]
 
 
 @composite(method=False, outputs=("L", "info"))
-def linalg_cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False) -> Any:
+def linalg_cholesky_ex(input: Tensor, *, upper: bool = False, check_errors: bool = False) -> Any:
     """(L, info): as `cholesky`, with 0 or the order of the first minor that is not positive instead of an error.
 
     >>> import flambeau
     >>> flambeau.linalg.cholesky_ex(-flambeau.eye(2)).info
     tensor(1, dtype=flambeau.int32)
     """
-    made = cholesky_with_info(A, upper, "linalg.cholesky_ex", check_errors)
+    made = cholesky_with_info(input, upper, "linalg.cholesky_ex", check_errors)
     return linalg_cholesky_ex.op.tags["named"](*made)
 
 
@@ -385,18 +385,20 @@ ldl_with_info.refuse("onnx", NO_ONNX)
 
 
 @composite(method=False, outputs=("LD", "pivots", "info"))
-def linalg_ldl_factor_ex(A: Tensor, *, hermitian: bool = False, check_errors: bool = False) -> Any:
+def linalg_ldl_factor_ex(
+    input: Tensor, *, hermitian: bool = False, check_errors: bool = False
+) -> Any:
     """(LD, pivots, info) for `ldl_solve`: as `ldl_factor`, with the place of a zero block or 0 instead of an error.
 
     >>> import flambeau
     >>> flambeau.linalg.ldl_factor_ex(flambeau.zeros(2, 2)).info
     tensor(1, dtype=flambeau.int32)
     """
-    return linalg_ldl_factor_ex.op.tags["named"](*ldl_with_info(A, hermitian, check_errors))
+    return linalg_ldl_factor_ex.op.tags["named"](*ldl_with_info(input, hermitian, check_errors))
 
 
 @composite(method=False, outputs=("LD", "pivots"))
-def linalg_ldl_factor(A: Tensor, *, hermitian: bool = False) -> Any:
+def linalg_ldl_factor(input: Tensor, *, hermitian: bool = False) -> Any:
     """(LD, pivots) of symmetric (Hermitian) matrices, for `ldl_solve`; the lower triangle is read. LinAlgError if singular.
 
     L and the block-diagonal D are in one matrix; pivots are LAPACK's, negative for blocks of two.
@@ -406,7 +408,7 @@ def linalg_ldl_factor(A: Tensor, *, hermitian: bool = False) -> Any:
     tensor([[4.0000, 0.0000],
             [0.5000, 4.0000]])
     """
-    made = ldl_with_info(A, hermitian, True)
+    made = ldl_with_info(input, hermitian, True)
     return linalg_ldl_factor.op.tags["named"](made[0], made[1])
 
 

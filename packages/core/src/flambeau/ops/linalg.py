@@ -274,7 +274,7 @@ def _check_exp(x: Any) -> None:
 
 
 @primitive
-def matrix_exp(A: Meta):
+def matrix_exp(input: Meta):
     """exp of square matrices, I + A + A^2 / 2 + ...: by Padé's approximants, scaling and squaring.
 
     >>> import flambeau
@@ -282,8 +282,8 @@ def matrix_exp(A: Meta):
     tensor([[1., 1.],
             [0., 1.]])
     """
-    _check_exp(A)
-    return A
+    _check_exp(input)
+    return input
 
 
 @matrix_exp.kernel
@@ -331,14 +331,14 @@ matrix_exp.refuse("onnx", "ONNX has no exponential of matrices")
 
 
 @composite(method=False)
-def linalg_matrix_exp(A: Tensor):
+def linalg_matrix_exp(input: Tensor):
     """exp of square matrices; as `matrix_exp`.
 
     >>> import flambeau
     >>> flambeau.linalg.matrix_exp(flambeau.zeros(1, 1))
     tensor([[1.]])
     """
-    return matrix_exp(A)
+    return matrix_exp(input)
 
 
 # -- products of many -------------------------------------------------------------------------------------------------

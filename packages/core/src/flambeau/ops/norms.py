@@ -121,7 +121,7 @@ def _check_vector(name: str, x: Tensor) -> None:
 
 @composite(method=False)
 def linalg_vector_norm(
-    x: Tensor, ord: float = 2, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
+    input: Tensor, ord: float = 2, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
 ):
     """p-norm of all elements or over `dim`, as of one vector.
 
@@ -137,14 +137,14 @@ def linalg_vector_norm(
         ),
         TypeError,
     )
-    _check_vector(name, x)
-    x = _in_dtype(name, x, dtype)
-    if not x.numel() and (ord < 0 or ord == INF):
-        _check_identity(name, x, ord, dim)
-        shape = reduced_shape(tuple(x.shape), dim, keepdim)
-        kind = x.dtype.to_real() if x.dtype.is_complex else x.dtype
-        return x.new_zeros(shape, dtype=kind)
-    return vector_norm(x, ord, dim, keepdim)
+    _check_vector(name, input)
+    input = _in_dtype(name, input, dtype)
+    if not input.numel() and (ord < 0 or ord == INF):
+        _check_identity(name, input, ord, dim)
+        shape = reduced_shape(tuple(input.shape), dim, keepdim)
+        kind = input.dtype.to_real() if input.dtype.is_complex else input.dtype
+        return input.new_zeros(shape, dtype=kind)
+    return vector_norm(input, ord, dim, keepdim)
 
 
 def _check_identity(name: str, x: Tensor, ord: float, dim: Any) -> None:
@@ -164,7 +164,12 @@ def _check_identity(name: str, x: Tensor, ord: float, dim: Any) -> None:
 
 @composite(method=False)
 def linalg_matrix_norm(
-    A: Tensor, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False, *, dtype: Any = None
+    input: Tensor,
+    ord: Any = "fro",
+    dim: Any = (-2, -1),
+    keepdim: bool = False,
+    *,
+    dtype: Any = None,
 ):
     """Norm of matrices: "fro", "nuc", inf, -inf, 1, -1, 2, -2.
 
@@ -173,9 +178,9 @@ def linalg_matrix_norm(
     tensor(6.)
     """
     name = "linalg.matrix_norm"
-    _check_vector(name, A)
+    _check_vector(name, input)
     check(
-        A.ndim >= 2,
+        input.ndim >= 2,
         lambda: f"{name}: The input tensor A must have at least 2 dimensions.",
     )
     dims = (dim,) if isinstance(dim, int) else tuple(dim)
@@ -183,21 +188,21 @@ def linalg_matrix_norm(
         len(dims) == 2,
         lambda: f"{name}: dim must be a 2-tuple. Got {' '.join(map(str, dims))}",
     )
-    a, b = wrap_dim(dims[0], A.ndim), wrap_dim(dims[1], A.ndim)
+    a, b = wrap_dim(dims[0], input.ndim), wrap_dim(dims[1], input.ndim)
     check(a != b, lambda: f"{name}: dims must be different. Got ({dims[0]}, {dims[1]})")
     known = ("fro", "nuc") if isinstance(ord, str) else (2, -2, 1, -1, INF, -INF)
     check(ord in known, lambda: f"{name}: Order {ord} not supported.")
-    A = _in_dtype(name, A, dtype)
+    input = _in_dtype(name, input, dtype)
     if ord == "fro":
-        return norm2(A, (a, b), keepdim)
+        return norm2(input, (a, b), keepdim)
     if ord in ("nuc", 2, -2):
-        return _by_singular_values(name, A, ord, a, b, keepdim)
+        return _by_singular_values(name, input, ord, a, b, keepdim)
     first, second = (a, b) if abs(ord) == 1 else (b, a)
-    sizes = sum(A.abs(), first, True)
+    sizes = sum(input.abs(), first, True)
     # Of no columns the largest sum is zero; the smallest does not exist, which amin says.
     out = (
         amax(sizes, second, True)
-        if ord > 0 and A.shape[second]
+        if ord > 0 and input.shape[second]
         else (sum(sizes, second, True) if ord > 0 else amin(sizes, second, True))
     )
     return out if keepdim else _without(out, a, b)
@@ -226,7 +231,7 @@ def _by_singular_values(name: str, A: Tensor, ord: Any, a: int, b: int, keepdim:
 
 @composite(method=False)
 def linalg_norm(
-    A: Tensor, ord: Any = None, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
+    input: Tensor, ord: Any = None, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
 ):
     """Vector norm over one dimension (or of everything, where neither `ord` nor `dim` says otherwise), matrix norm over two.
 
@@ -244,24 +249,24 @@ def linalg_norm(
         )
     elif ord is not None:
         check(
-            A.ndim in (1, 2) or isinstance(ord, str),
+            input.ndim in (1, 2) or isinstance(ord, str),
             lambda: (
-                f"linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. Got {A.ndim}D."
+                f"linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. Got {input.ndim}D."
             ),
         )
         check(
-            A.ndim in (1, 2) or A.ndim < 2,
+            input.ndim in (1, 2) or input.ndim < 2,
             lambda: (
-                f"linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. Got {A.ndim}D."
+                f"linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. Got {input.ndim}D."
             ),
         )
     if isinstance(ord, str):
         given = (-2, -1) if dims is None else dims
-        return linalg_matrix_norm(A, ord, given, keepdim, dtype=dtype)
-    if ord is not None and (len(dims) == 2 if dims is not None else A.ndim == 2):
+        return linalg_matrix_norm(input, ord, given, keepdim, dtype=dtype)
+    if ord is not None and (len(dims) == 2 if dims is not None else input.ndim == 2):
         given = (-2, -1) if dims is None else dims
-        return linalg_matrix_norm(A, ord, given, keepdim, dtype=dtype)
-    return linalg_vector_norm(A, 2 if ord is None else ord, dims, keepdim, dtype=dtype)
+        return linalg_matrix_norm(input, ord, given, keepdim, dtype=dtype)
+    return linalg_vector_norm(input, 2 if ord is None else ord, dims, keepdim, dtype=dtype)
 
 
 def norm_of(input: Tensor, p: Any, dim: Any, keepdim: bool, dtype: Any) -> Tensor:

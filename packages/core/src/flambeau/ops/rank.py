@@ -114,12 +114,12 @@ def _tolerances(name: str, A: Tensor, atol: Any, rtol: Any) -> tuple[Tensor, Ten
 
 @composite(method=False)
 def linalg_pinv(
-    A: Tensor,
+    input: Tensor,
     rcond: Any = None,
+    hermitian: bool = False,
     *,
     atol: Any = None,
     rtol: Any = None,
-    hermitian: bool = False,
 ):
     """The pseudo-inverse, by singular values above max(atol, rtol * the largest); of Hermitian matrices by eigenvalues.
 
@@ -130,12 +130,12 @@ def linalg_pinv(
     >>> flambeau.linalg.pinv(flambeau.tensor([[2.0], [0.0]]))
     tensor([[0.5000, 0.0000]])
     """
-    _check_pinv(A, hermitian)
+    _check_pinv(input, hermitian)
     if rtol is None:
         rtol = rcond
-    if not A.numel():
-        return A.mT * 1
-    return pinv_of(A, *_tolerances("linalg.pinv", A, atol, rtol), hermitian)
+    if not input.numel():
+        return input.mT * 1
+    return pinv_of(input, *_tolerances("linalg.pinv", input, atol, rtol), hermitian)
 
 
 @composite
@@ -151,7 +151,7 @@ def pinverse(input: Tensor, rcond: float = 1e-15):
 
 @composite(method=False)
 def linalg_matrix_rank(
-    A: Tensor,
+    input: Tensor,
     tol: Any = None,
     hermitian: bool = False,
     *,
@@ -164,20 +164,20 @@ def linalg_matrix_rank(
     >>> flambeau.linalg.matrix_rank(flambeau.tensor([[1.0, 1.0], [1.0, 1.0]]))
     tensor(1)
     """
-    check_matrix("linalg.matrix_rank", A)
+    check_matrix("linalg.matrix_rank", input)
     if tol is not None:
         atol, rtol = tol, 0.0
-    if not A.numel():
-        return A.new_zeros(tuple(A.shape[:-2])).to(int64)
-    A = A.detach()
-    atol, rtol = _tolerances("torch.linalg.matrix_rank", A, atol, rtol)
-    size = linalg_eigvalsh(A).abs() if hermitian else singular_values(A)
+    if not input.numel():
+        return input.new_zeros(tuple(input.shape[:-2])).to(int64)
+    input = input.detach()
+    atol, rtol = _tolerances("torch.linalg.matrix_rank", input, atol, rtol)
+    size = linalg_eigvalsh(input).abs() if hermitian else singular_values(input)
     bound = atol.maximum(rtol * amax(size, -1))
     return sum(size > bound.unsqueeze(-1), -1)
 
 
 @composite(method=False)
-def linalg_cond(A: Tensor, p: Any = None):
+def linalg_cond(input: Tensor, p: Any = None):
     """The condition of matrices: the largest over the smallest singular value, or for a norm p, |A| * |A^-1|.
 
     p is None, 2, -2 (by singular values, of matrices of any shape), "fro", "nuc", inf, -inf, 1 or -1. Singular matrices have
@@ -187,22 +187,22 @@ def linalg_cond(A: Tensor, p: Any = None):
     >>> flambeau.linalg.cond(flambeau.tensor([[2.0, 0.0], [0.0, 4.0]]))
     tensor(2.)
     """
-    check_matrix("linalg.cond", A)
-    check_floating("linalg.cond", A, "svd_cpu")
+    check_matrix("linalg.cond", input)
+    check_floating("linalg.cond", input, "svd_cpu")
     check(
         p in (None, "fro", "nuc", 1, -1, 2, -2, float("inf"), -float("inf")),
         lambda: f"linalg.cond got an invalid norm type: {p}",
     )
-    kind = A.dtype.to_real() if A.dtype.is_complex else A.dtype
-    if not A.numel():
-        return A.new_zeros(tuple(A.shape[:-2]), dtype=kind)
+    kind = input.dtype.to_real() if input.dtype.is_complex else input.dtype
+    if not input.numel():
+        return input.new_zeros(tuple(input.shape[:-2]), dtype=kind)
     if p in (None, 2, -2):
-        s = singular_values(A)
+        s = singular_values(input)
         return s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
-    check_square(f"linalg.cond(ord={p})", A)
-    inverted, info = inv_with_info(A, "linalg.inv", False)
+    check_square(f"linalg.cond(ord={p})", input)
+    inverted, info = inv_with_info(input, "linalg.inv", False)
     singular = info != 0
-    made = linalg_matrix_norm(A, p) * linalg_matrix_norm(
+    made = linalg_matrix_norm(input, p) * linalg_matrix_norm(
         inverted.masked_fill(singular.unsqueeze(-1).unsqueeze(-1), 0), p
     )
     return made.masked_fill(singular, float("inf"))

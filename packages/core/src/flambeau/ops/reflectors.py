@@ -91,8 +91,8 @@ def _check_reflectors(name: str, a: Tensor, tau: Tensor) -> None:
 
 
 @composite(method=False)
-def linalg_householder_product(A: Tensor, tau: Tensor):
-    """The first n columns of the product of k reflectors I - tau[i] v v^H, v a column of A (m, n) below a one: Q of geqrf.
+def linalg_householder_product(input: Tensor, tau: Tensor):
+    """The first n columns of the product of k reflectors I - tau[i] v v^H, v a column of `input` (m, n) below a one: Q of geqrf.
 
     >>> import flambeau
     >>> flambeau.linalg.householder_product(*flambeau.geqrf(flambeau.tensor([[3.0], [4.0]])))
@@ -100,8 +100,8 @@ def linalg_householder_product(A: Tensor, tau: Tensor):
             [-0.8000]])
     """
     name = "torch.linalg.householder_product"
-    check(A.ndim >= 2, lambda: f"{name}: input must have at least 2 dimensions.")
-    m, n = A.shape[-2:]
+    check(input.ndim >= 2, lambda: f"{name}: input must have at least 2 dimensions.")
+    m, n = input.shape[-2:]
     check(
         m >= n,
         lambda: f"{name}: input.shape[-2] must be greater than or equal to input.shape[-1]",
@@ -110,8 +110,8 @@ def linalg_householder_product(A: Tensor, tau: Tensor):
         n >= tau.shape[-1],
         lambda: f"{name}: input.shape[-1] must be greater than or equal to tau.shape[-1]",
     )
-    _check_reflectors(name, A, tau)
-    return _reflected(A, tau, tall_unit(A, m, n).expand(*A.shape[:-2], m, n), False)
+    _check_reflectors(name, input, tau)
+    return _reflected(input, tau, tall_unit(input, m, n).expand(*input.shape[:-2], m, n), False)
 
 
 @composite

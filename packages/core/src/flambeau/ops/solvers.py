@@ -259,9 +259,9 @@ solve_lower.refuse("onnx", "ONNX solves no systems of equations")
 
 @composite(method=False)
 def linalg_solve_triangular(
-    A: Tensor, B: Tensor, *, upper: bool, left: bool = True, unitriangular: bool = False
+    input: Tensor, B: Tensor, *, upper: bool, left: bool = True, unitriangular: bool = False
 ):
-    """X with A @ X = B (X @ A = B unless `left`) for triangular A, of which only that triangle is read.
+    """X with input @ X = B (X @ input = B unless `left`) for triangular `input`, of which only that triangle is read.
 
     With `unitriangular` the diagonal is taken to be ones. A zero on the diagonal gives infinities, no error.
 
@@ -270,10 +270,10 @@ def linalg_solve_triangular(
     tensor([[0.5000],
             [0.5000]])
     """
-    check_system("linalg.solve_triangular", A, B, left)
+    check_system("linalg.solve_triangular", input, B, left)
     if left:
-        return solve_lower(A, B, upper, unitriangular)
-    return solve_lower(A.mT, B.mT, not upper, unitriangular).mT
+        return solve_lower(input, B, upper, unitriangular)
+    return solve_lower(input.mT, B.mT, not upper, unitriangular).mT
 
 
 @composite(outputs=("solution", "cloned_coefficient"))
@@ -389,12 +389,12 @@ least_squares.refuse("onnx", "ONNX solves no systems of equations")
 
 @composite(method=False, outputs=("solution", "residuals", "rank", "singular_values"))
 def linalg_lstsq(
-    A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | None = None
+    input: Tensor, b: Tensor, rcond: float | None = None, *, driver: str | None = None
 ) -> Any:
-    """The X that brings A @ X nearest to B, and what is known besides: (solution, residuals, rank, singular_values).
+    """The X that brings input @ X nearest to b, and what is known besides: (solution, residuals, rank, singular_values).
 
-    `driver` is LAPACK's way: "gelsy" (unless given), "gels" (A has full rank), "gelsd" and "gelss" (by singular values).
-    Residuals, sums of squares over rows, are there for tall A of full rank and drivers other than gelsy; the rank for all
+    `driver` is LAPACK's way: "gelsy" (unless given), "gels" (input has full rank), "gelsd" and "gelss" (by singular values).
+    Residuals, sums of squares over rows, are there for tall input of full rank and drivers other than gelsy; the rank for all
     but gels; singular values for gelsd and gelss. What is not there is empty.
 
     >>> import flambeau
@@ -403,17 +403,17 @@ def linalg_lstsq(
     tensor([[2.0000]])
     """
     name = "torch.linalg.lstsq"
-    check(A.ndim >= 2, lambda: f"{name}: input must have at least 2 dimensions.")
-    check(B.ndim >= 1, lambda: f"{name}: other must have at least 1 dimension.")
-    check_floating(name, A)
+    check(input.ndim >= 2, lambda: f"{name}: input must have at least 2 dimensions.")
+    check(b.ndim >= 1, lambda: f"{name}: other must have at least 1 dimension.")
+    check_floating(name, input)
     check(
-        A.dtype is B.dtype,
+        input.dtype is b.dtype,
         lambda: (
-            f"{name}: Expected input and other to have the same dtype, but got input's dtype {scalar_name(A)} and "
-            f"other's dtype {scalar_name(B)}"
+            f"{name}: Expected input and other to have the same dtype, but got input's dtype {scalar_name(input)} and "
+            f"other's dtype {scalar_name(b)}"
         ),
     )
-    difference = A.ndim - B.ndim
+    difference = input.ndim - b.ndim
     check(
         0 <= difference <= 1,
         lambda: (
@@ -425,30 +425,30 @@ def linalg_lstsq(
         driver in DRIVERS,
         lambda: f"{name}: parameter `driver` should be one of (gels, gelsy, gelsd, gelss)",
     )
-    vector = difference == 1 or _is_vector(A, B)
-    right = B.unsqueeze(-1) if vector else B
+    vector = difference == 1 or _is_vector(input, b)
+    right = b.unsqueeze(-1) if vector else b
     rows = "-1" if vector else "-2"
     check(
-        A.shape[-2] == right.shape[-2],
+        input.shape[-2] == right.shape[-2],
         lambda: f"{name}: input.size(-2) should match other.size({rows})",
     )
-    m, n = A.shape[-2:]
+    m, n = input.shape[-2:]
     if rcond is None:
-        rcond = finfo(A.dtype).eps * max(m, n)
-    outer = broadcast_shapes(tuple(A.shape[:-2]), tuple(right.shape[:-2]))
-    A, right = A.expand(*outer, m, n), right.expand(*outer, *right.shape[-2:])
-    made, rank, values = least_squares(A, right, float(rcond), driver)
-    real = A.dtype.to_real() if A.dtype.is_complex else A.dtype
-    residuals = A.new_zeros((0,), dtype=real)
+        rcond = finfo(input.dtype).eps * max(m, n)
+    outer = broadcast_shapes(tuple(input.shape[:-2]), tuple(right.shape[:-2]))
+    input, right = input.expand(*outer, m, n), right.expand(*outer, *right.shape[-2:])
+    made, rank, values = least_squares(input, right, float(rcond), driver)
+    real = input.dtype.to_real() if input.dtype.is_complex else input.dtype
+    residuals = input.new_zeros((0,), dtype=real)
     full = driver == "gels" or (driver != "gelsy" and bool((rank == n).all()))
     if m > n and full:
-        off = matmul(A, made) - right
-        residuals = (off * off.conj()).real.sum(-2) if A.is_complex() else (off * off).sum(-2)
+        off = matmul(input, made) - right
+        residuals = (off * off.conj()).real.sum(-2) if input.is_complex() else (off * off).sum(-2)
     return linalg_lstsq.op.tags["named"](
         made.squeeze(-1) if vector else made,
         residuals,
         rank.new_zeros((0,)) if driver == "gels" else rank,
-        values.detach() if driver in ("gelsd", "gelss") else A.new_zeros((0,), dtype=real),
+        values.detach() if driver in ("gelsd", "gelss") else input.new_zeros((0,), dtype=real),
     )
 
 
@@ -463,15 +463,15 @@ def _count(sizes: Any) -> int:
 
 
 @composite(method=False)
-def linalg_tensorinv(A: Tensor, ind: int = 2):
-    """The inverse of `tensordot` with A over its last dimensions: A's first `ind` dimensions are rows, the rest columns.
+def linalg_tensorinv(input: Tensor, ind: int = 2):
+    """The inverse of `tensordot` with `input` over its last dimensions: its first `ind` dimensions are rows, the rest columns.
 
     >>> import flambeau
     >>> flambeau.linalg.tensorinv(flambeau.eye(4).reshape(2, 2, 4)).shape
     flambeau.Size([4, 2, 2])
     """
     check(ind > 0, lambda: f"Expected a strictly positive integer for 'ind', but got {ind}")
-    first, last = tuple(A.shape[:ind]), tuple(A.shape[ind:])
+    first, last = tuple(input.shape[:ind]), tuple(input.shape[ind:])
     rows, columns = _count(first), _count(last)
     check(
         rows == columns,
@@ -480,21 +480,21 @@ def linalg_tensorinv(A: Tensor, ind: int = 2):
             f"{columns} != {rows}"
         ),
     )
-    return inv_with_info(A.reshape(rows, columns), "inv", True)[0].reshape(*last, *first)
+    return inv_with_info(input.reshape(rows, columns), "inv", True)[0].reshape(*last, *first)
 
 
 @composite(method=False)
-def linalg_tensorsolve(A: Tensor, B: Tensor, dims: tuple[int, ...] | None = None):
-    """X with tensordot(A, X, X.ndim) = B; A's `dims` are moved to the end before.
+def linalg_tensorsolve(input: Tensor, other: Tensor, dims: tuple[int, ...] | None = None):
+    """X with tensordot(input, X, X.ndim) = other; `dims` of `input` are moved to the end before.
 
     >>> import flambeau
     >>> flambeau.linalg.tensorsolve(flambeau.eye(4).reshape(4, 2, 2), flambeau.ones(4)).shape
     flambeau.Size([2, 2])
     """
     if dims is not None:
-        A = A.movedim(tuple(dims), tuple(range(A.ndim - len(dims), A.ndim)))
-    shape = tuple(A.shape[B.ndim :])
-    rows, columns = _count(A.shape[: B.ndim]), _count(shape)
+        input = input.movedim(tuple(dims), tuple(range(input.ndim - len(dims), input.ndim)))
+    shape = tuple(input.shape[other.ndim :])
+    rows, columns = _count(input.shape[: other.ndim]), _count(shape)
     check(
         rows == columns,
         lambda: (
@@ -502,4 +502,4 @@ def linalg_tensorsolve(A: Tensor, B: Tensor, dims: tuple[int, ...] | None = None
             f"prod(self.shape[:other.ndim]), but got {columns} != {rows}"
         ),
     )
-    return linalg_solve(A.reshape(rows, columns), B.reshape(-1)).reshape(shape)
+    return linalg_solve(input.reshape(rows, columns), other.reshape(-1)).reshape(shape)

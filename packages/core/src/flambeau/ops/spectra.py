@@ -72,15 +72,15 @@ def _check_eigh(caller: str, x: Any, UPLO: str) -> None:
 
 
 @primitive(method=False, outputs=("eigenvalues", "eigenvectors"), fills=False)
-def linalg_eigh(A: Meta, UPLO: str = "L"):
-    """(eigenvalues, eigenvectors) of symmetric (Hermitian) matrices, rising; only one triangle of A is read.
+def linalg_eigh(input: Meta, UPLO: str = "L"):
+    """(eigenvalues, eigenvectors) of symmetric (Hermitian) matrices, rising; only one triangle of input is read.
 
     >>> import flambeau
     >>> flambeau.linalg.eigh(flambeau.tensor([[2.0, 0.0], [0.0, 1.0]])).eigenvalues
     tensor([1., 2.])
     """
-    _check_eigh("linalg.eigh", A, UPLO)
-    return A.like(A.shape[:-1], _real_of(A)), A
+    _check_eigh("linalg.eigh", input, UPLO)
+    return input.like(input.shape[:-1], _real_of(input)), input
 
 
 @linalg_eigh.kernel
@@ -123,15 +123,15 @@ linalg_eigh.refuse("onnx", NO_ONNX)
 
 
 @primitive(method=False)
-def linalg_eigvalsh(A: Meta, UPLO: str = "L"):
+def linalg_eigvalsh(input: Meta, UPLO: str = "L"):
     """The eigenvalues of symmetric (Hermitian) matrices, rising.
 
     >>> import flambeau
     >>> flambeau.linalg.eigvalsh(flambeau.tensor([[2.0, 0.0], [0.0, 1.0]]))
     tensor([1., 2.])
     """
-    _check_eigh("linalg.eigh", A, UPLO)
-    return A.like(A.shape[:-1], _real_of(A))
+    _check_eigh("linalg.eigh", input, UPLO)
+    return input.like(input.shape[:-1], _real_of(input))
 
 
 @linalg_eigvalsh.kernel
@@ -188,16 +188,16 @@ def _complex(xp: Any, x: Any) -> Any:
 
 
 @primitive(method=False, outputs=("eigenvalues", "eigenvectors"), fills=False)
-def linalg_eig(A: Meta):
+def linalg_eig(input: Meta):
     """(eigenvalues, eigenvectors) of square matrices: complex, in no particular order, the vectors of length one.
 
     >>> import flambeau
     >>> flambeau.linalg.eig(flambeau.tensor([[0.0, 2.0], [2.0, 0.0]])).eigenvalues
     tensor([ 2.+0.j, -2.+0.j])
     """
-    _check_eig("eig", A)
-    kind = _complex_of(A)
-    return A.like(A.shape[:-1], kind), A.like(None, kind)
+    _check_eig("eig", input)
+    kind = _complex_of(input)
+    return input.like(input.shape[:-1], kind), input.like(None, kind)
 
 
 @linalg_eig.kernel
@@ -242,15 +242,15 @@ linalg_eig.refuse("onnx", NO_ONNX)
 
 
 @primitive(method=False)
-def linalg_eigvals(A: Meta):
+def linalg_eigvals(input: Meta):
     """The eigenvalues of square matrices, complex and in no particular order.
 
     >>> import flambeau
     >>> flambeau.linalg.eigvals(flambeau.tensor([[0.0, 2.0], [2.0, 0.0]]))
     tensor([ 2.+0.j, -2.+0.j])
     """
-    _check_eig("eigvals", A)
-    return A.like(A.shape[:-1], _complex_of(A))
+    _check_eig("eigvals", input)
+    return input.like(input.shape[:-1], _complex_of(input))
 
 
 @linalg_eigvals.kernel
