@@ -101,7 +101,7 @@ def histogram(
 def histogramdd(
     input: Tensor, bins: Any, range: Sequence[float] | None = None, weight: Tensor | None = None,
     density: bool = False,
-):  # fmt: skip
+) -> Any:  # fmt: skip
     """(hist, bin_edges) of points, the rows of `input`: counts, or sums of weights, in a grid of bins.
 
     `bins` is one number or one per column, or the tensors of edges; `range` has the leftmost and rightmost edge of each
