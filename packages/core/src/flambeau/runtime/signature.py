@@ -32,7 +32,8 @@ def raise_clearly(
 
     `unannotated` is what parameters without an annotation are.
     """
-    text = misfit(name, function, args, kwargs, unannotated)
+    inside = isinstance(error, (AttributeError, KeyError))  # what came was taken for a tensor
+    text = misfit(name, function, args, kwargs, unannotated, inside)
     if text is not None:
         raise TypeError(text) from None
     if isinstance(error, ZeroDivisionError):
@@ -48,6 +49,7 @@ def misfit(
     args: tuple,
     kwargs: dict[str, Any],
     unannotated: str | None = None,
+    strict: bool = False,
 ) -> str | None:
     """PyTorch's sentence for the first argument that is not of its kind; None if all may be right."""
     import inspect  # 5 ms, for those who err
@@ -65,13 +67,17 @@ def misfit(
             last = len(args) > len(positional) and i == len(positional) - 1
             loose = last and "tuple[int" in str(notes.get(p.name))
             given.append((i + 1, p, args[i:] if loose else args[i]))
+    if parameters and parameters[-1].kind is inspect.Parameter.VAR_POSITIONAL:
+        rest = enumerate(args[len(positional) :], len(positional) + 1)
+        given += [(i, parameters[-1], value) for i, value in rest]
     by_name = {p.name: p for p in parameters}
     given += [(0, by_name[k], v) for k, v in kwargs.items() if k in by_name]
     for position, p, value in given:
         note = notes.get(p.name, unannotated)
         if note is None or value is p.default:
             continue
-        wrong = _wrong(str(note), value)
+        note = str(note).replace("Meta", "Tensor") if strict else str(note)
+        wrong = _wrong(note, value)
         if wrong is not None:
             where = f" (position {position})" if position else ""
             return f"{name}(): argument '{p.name}'{where} must be {wrong}"
@@ -145,7 +151,7 @@ def _is_tensor(v: Any) -> bool:
 
 def _is_operand(v: Any) -> bool:
     """A tensor, or a number where the operator takes one: its own check says where it does not."""
-    return _is_tensor(v) or (_is_number(v) and not isinstance(v, str)) or v is None
+    return _is_tensor(v) or (_is_number(v) and not isinstance(v, str))
 
 
 # By annotation: what PyTorch calls it, and whether a value is one.
