@@ -79,6 +79,59 @@ WRONG = [
     (lambda: tensor([1.5]) & tensor([1.5]), (RuntimeError, TypeError), "."),
     (lambda: flambeau.tensor([1], requires_grad=True), RuntimeError, "floating point"),
     (lambda: ones(2).imag, RuntimeError, "non-complex"),
+    (
+        lambda: flambeau.maximum(ones(2), ones(2) * 1j),
+        RuntimeError,
+        "maximum: not defined for complex64",
+    ),
+    (
+        lambda: F.gelu(tensor([1])),
+        NotImplementedError,
+        '"gelu" not implemented for int64; it takes float',
+    ),
+    (lambda: flambeau.bitwise_not(ones(2)), NotImplementedError, "it takes bool and int dtypes"),
+    (lambda: tensor([True]) << tensor([True]), NotImplementedError, "bitwise_left_shift"),
+    (lambda: flambeau.where(ones(2), 1, 2), RuntimeError, "condition to be a boolean tensor"),
+    (
+        lambda: flambeau.lerp(ones(2), ones(2).double(), 0.5),
+        RuntimeError,
+        "dtype .*float32 for `end`",
+    ),
+    (lambda: flambeau.softmax(ones(2) * 1j, 0), NotImplementedError, '"softmax" not implemented'),
+    # Python's numbers
+    (
+        lambda: flambeau.maximum(ones(2), 2),
+        TypeError,
+        r"'other' \(position 2\) must be Tensor, not int",
+    ),
+    (lambda: flambeau.eq(2, ones(2)), TypeError, r"'input' \(position 1\) must be Tensor, not int"),
+    (lambda: flambeau.pow(2, 3), TypeError, "must be Tensor, not int"),
+    (lambda: flambeau.sin(0.5), TypeError, "must be Tensor, not float"),
+    (lambda: flambeau.sin(None), TypeError, "must be Tensor, not NoneType"),
+    (lambda: flambeau.heaviside(ones(2), 1.0), TypeError, "'values' .* must be Tensor, not float"),
+    (
+        lambda: flambeau.clamp(tensor([1], dtype=flambeau.int8), 0, 300),
+        RuntimeError,
+        "int8_t without overflow",
+    ),
+    (lambda: ones(2) * 2**64, OverflowError, "int too big to convert"),
+    (lambda: tensor([2]) ** -1, RuntimeError, "negative integer powers"),
+    (lambda: tensor([2]) // 0, RuntimeError, "ZeroDivisionError"),
+    (lambda: tensor([2]) % tensor([0]), RuntimeError, "ZeroDivisionError"),
+    (lambda: flambeau.add(tensor([2]), 1, alpha=1.5), RuntimeError, "alpha must not be a floating"),
+    # out=
+    (
+        lambda: (lambda x: flambeau.exp(x[:3], out=x[1:]))(ones(4)),
+        RuntimeError,
+        "single memory location",
+    ),
+    (
+        lambda: flambeau.add(ones(3), 1, out=zeros(1).expand(3)),
+        RuntimeError,
+        "more than one element",
+    ),
+    (lambda: flambeau.neg(ones(3), out=zeros(3).double()), RuntimeError, "to have dtype float32"),
+    (lambda: flambeau.add(ones(3), 1, out=zeros(3).long()), RuntimeError, "can't be cast"),
     # values
     (
         lambda: ones(2).item(),
@@ -126,3 +179,10 @@ def test_wrong_calls(call, kind, text):
     with pytest.raises(kind, match=text) as caught:
         call()
     assert len(str(caught.value).splitlines()) == 1
+
+
+def test_out_of_another_shape_is_resized_with_a_warning():
+    out = zeros(2)
+    with pytest.warns(UserWarning, match=r"shape \[2\].*required output shape \[3\]"):
+        flambeau.add(ones(3), 1, out=out)
+    assert out.tolist() == [2.0, 2.0, 2.0]

@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import flambeau
-from flambeau import promote_types, result_type, tensor, zeros
+from flambeau import Tensor, promote_types, result_type, tensor, zeros
+
+F = flambeau.nn.functional
 
 INTEGERS = [flambeau.uint8, flambeau.int8, flambeau.int16, flambeau.int32, flambeau.int64]
 FLOATS = [flambeau.float16, flambeau.float32, flambeau.float64]
@@ -114,3 +116,50 @@ def test_result_type_and_can_cast():
     assert flambeau.can_cast(flambeau.float64, flambeau.float32)
     assert not flambeau.can_cast(flambeau.float32, flambeau.int64)
     assert not flambeau.can_cast(flambeau.int64, flambeau.bool)
+
+
+@pytest.mark.parametrize(
+    ("number", "dtype", "left"),
+    [(300, "int8", 44), (-129, "int8", 127), (-1, "uint8", 255), (2**63, "int64", -(2**63))],
+)
+def test_whole_numbers_beyond_the_dtype_wrap_round(number, dtype, left):
+    zero = zeros(1, dtype=getattr(flambeau, dtype))
+    assert (zero + number).tolist() == [left]
+
+
+@pytest.mark.parametrize("d", [flambeau.float16, flambeau.bfloat16], ids=lambda d: d.name)
+def test_halves_are_computed_in_float32_and_rounded_once(d):
+    x = flambeau.linspace(0.1, 3, 200).to(d).requires_grad_()
+    wide = x.detach().float().requires_grad_()
+    for call in (
+        flambeau.sinc, F.gelu, F.mish, lambda t: flambeau.addcmul(t, t, t, value=0.3), lambda t: flambeau.softmax(t, 0),
+        lambda t: t * 1e-6,
+    ):  # fmt: skip
+        out, exact = call(x), call(wide)
+        assert out.dtype is d
+        assert out.tolist() == exact.to(d).tolist()
+        (g,) = flambeau.autograd.grad(out, [x], flambeau.ones_like(out))
+        (exact_g,) = flambeau.autograd.grad(exact, [wide], flambeau.ones_like(exact))
+        assert g.dtype is d
+        assert (g.float() - exact_g).abs().max() <= 2 * flambeau.finfo(
+            d
+        ).eps * exact_g.abs().max() + 1e-4
+
+
+def test_a_composite_with_opmath_rounds_once():
+    from flambeau.runtime.families import composite
+    from flambeau.runtime.operator import registry
+
+    @composite(opmath=True, method=False)
+    def twice_rounded(input: Tensor, other: Tensor):
+        """Sum and difference of what bfloat16 cannot hold."""
+        return (input + other) - input
+
+    try:
+        a, b = (tensor(v, dtype=flambeau.bfloat16) for v in (256.0, 1.0))
+        assert ((a + b) - a).item() == 0.0
+        made = twice_rounded(a, b)
+        assert made.item() == 1.0
+        assert made.dtype is flambeau.bfloat16
+    finally:
+        del registry["twice_rounded"]

@@ -76,7 +76,10 @@ _scalar(
 )  # fmt: skip
 _scalar("floor_divide", "floor_divide", "fb_floor_divide")
 _scalar(
-    "remainder", "remainder", "fb_remainder", partials=lambda out, a, b: (1, -apply("floor", a / b))
+    "remainder",
+    "remainder",
+    "fb_remainder",
+    partials=lambda out, a, b: (1, -apply("floor_divide", a, b)),
 )
 _scalar("fmod", "fmod", "fmod", partials=lambda out, a, b: (1, -apply("trunc", a / b)))
 _scalar(
@@ -102,7 +105,7 @@ _scalar(
 _scalar("hypot", "hypot", "hypot", partials=lambda out, a, b: (a / out, b / out))
 _scalar(
     "copysign", "copysign", "copysign",
-    partials=lambda out, a, b: (_where(_eq(a, 0), 0.0, out / a), None),
+    partials=lambda out, a, b: (_where(apply("isnan", a), a, _sign(a) * _sign(out)), None),
 )  # fmt: skip
 
 # exponents and logarithms

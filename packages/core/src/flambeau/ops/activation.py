@@ -85,6 +85,11 @@ def _(out, input, beta, threshold):
     return (ir.where(scaled > threshold, 1.0, ir.sigmoid(scaled)),)
 
 
+def _below_zero(input):
+    """min(x, 0), whose own derivative at 0 is 0 and not shared as that of `minimum`."""
+    return ir.where(input < 0, input, 0.0)
+
+
 @elementwise(promote=SAME, accepts="float", method=False)
 def elu(input, alpha: float = 1.0):
     """x where positive, alpha * (exp(x) - 1) elsewhere.
@@ -99,7 +104,7 @@ def elu(input, alpha: float = 1.0):
 @elu.partials
 def _(out, input, alpha):
     # Derived, it would be 0 * inf where exp overflows, which is never asked for.
-    return (ir.where(input <= 0, alpha * ir.exp(ir.minimum(input, 0)), 1.0),)
+    return (ir.where(input <= 0, alpha * ir.exp(_below_zero(input)), 1.0),)
 
 
 @elementwise(promote=SAME, accepts="float", method=False)
@@ -185,7 +190,7 @@ def celu(input, alpha: float = 1.0):
 
 @celu.partials
 def _(out, input, alpha):
-    return (ir.where(input <= 0, ir.exp(ir.minimum(input, 0) / alpha), 1.0),)
+    return (ir.where(input <= 0, ir.exp(_below_zero(input) / alpha), 1.0),)
 
 
 SELU_ALPHA = 1.6732632423543772848170429916717
@@ -205,7 +210,7 @@ def selu(input):
 
 @selu.partials
 def _(out, input):
-    below = SELU_SCALE * SELU_ALPHA * ir.exp(ir.minimum(input, 0))
+    below = SELU_SCALE * SELU_ALPHA * ir.exp(_below_zero(input))
     return (ir.where(input <= 0, below, SELU_SCALE),)
 
 

@@ -219,7 +219,10 @@ class ElementwiseRule:
     def jvp(self, tangents: Sequence[Any], out: Any, arrays: tuple, attrs: dict[str, Any]) -> Any:
         """The forward rule from the same partials."""
         program = self.program(attrs)
-        values = dict(zip(self.names, arrays)) | attrs | {"out": out}
+        narrow = out.dtype if out.dtype in HALVES else None
+        if narrow is not None:  # as in `pullback`
+            arrays, tangents = (tuple(map(in_float32, x)) for x in (arrays, tangents))
+        values = dict(zip(self.names, arrays)) | attrs | {"out": in_float32(out)}
         total: Any = None
         for p, t in zip(program.partials, tangents):
             if t is None or p is None:
@@ -229,6 +232,8 @@ class ElementwiseRule:
             total = term if total is None else total + term
         if total is None:
             return registry["zeros_like"].public(out)
+        if narrow is not None:
+            total = total.to(narrow)
         return total if total.shape == out.shape else total.expand(out.shape)
 
 
@@ -299,6 +304,8 @@ def operators_like(like: Tensor) -> Callable[[str, list], Any]:
     """`call_operator` for a derivative of tensors like `like`: a choice between two numbers has its dtype."""
 
     def call(name: str, args: list) -> Any:
+        if name == "where" and isinstance(args[0], bool):  # decided by numbers: x ** 0
+            return args[1 if args[0] else 2]
         if name == "where" and not any(isinstance(a, Tensor) for a in args[1:]):
             number = registry["fill_new"].public
             args = [
