@@ -271,7 +271,10 @@ def tensor_stub() -> str:
     body = joined(members)
     tuples = "".join(
         f"class {name}(NamedTuple):\n"
-        + "".join(f"    {field}: Tensor\n" for field in op.outputs)
+        + "".join(
+            f"    {field}: {op.tags.get('kinds', {}).get(field, 'Tensor')}\n"
+            for field in op.outputs
+        )
         + "\n\n"
         for name, op in sorted(outputs.items())
     )

@@ -86,7 +86,9 @@ def fits(made, annotation):
     if annotation == "Tensor":
         return isinstance(made, Tensor)
     if annotation.startswith("tuple") or annotation.endswith("Result"):
-        return isinstance(made, tuple) and all(isinstance(part, Tensor) for part in made)
+        return isinstance(made, tuple) and all(
+            fits(part, "tuple" if isinstance(part, tuple) else "Tensor") for part in made
+        )
     return type(made).__name__ == annotation.lstrip("_")
 
 

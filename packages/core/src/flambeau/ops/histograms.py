@@ -97,11 +97,11 @@ def histogram(
     return histogram.op.tags["named"](hist, edges[0])
 
 
-@composite(method=False, outputs=("hist", "bin_edges"))
+@composite(method=False, outputs=("hist", "bin_edges"), kinds={"bin_edges": "tuple[Tensor, ...]"})
 def histogramdd(
     input: Tensor, bins: Any, range: Sequence[float] | None = None, weight: Tensor | None = None,
     density: bool = False,
-) -> Any:  # fmt: skip
+):  # fmt: skip
     """(hist, bin_edges) of points, the rows of `input`: counts, or sums of weights, in a grid of bins.
 
     `bins` is one number or one per column, or the tensors of edges; `range` has the leftmost and rightmost edge of each

@@ -46,7 +46,7 @@ class HistogramResult(NamedTuple):
 
 class HistogramddResult(NamedTuple):
     hist: Tensor
-    bin_edges: Tensor
+    bin_edges: tuple[Tensor, ...]
 
 
 class KthvalueResult(NamedTuple):
