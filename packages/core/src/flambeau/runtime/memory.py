@@ -109,7 +109,11 @@ def window(array: Any, dtype: Any, shape: Shape, strides: Shape, start: int) -> 
     if isinstance(data, np.ndarray):
         begin = min(start * size, data.size)
         return np.ndarray(shape, dtype, data if data.size else data.tobytes(), begin, steps)
-    return type(data)(shape, dtype, memptr=data.data + start * size, strides=steps)
+    from .backend import of_array
+
+    rest = data[start * size :]
+    rest = rest[: rest.size // size * size].view(dtype)  # its chain of bases leads to the owner
+    return of_array(array).xp.lib.stride_tricks.as_strided(rest, shape, steps)
 
 
 _objects: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
