@@ -267,12 +267,13 @@ def minimum(input, other):
 
 def _bounded(op, arrays, attrs):
     """The result type of input and bounds, into which the bounds must fit."""
-    bounds = [v for v in attrs.values() if v is not None]
-    target = result_type(*arrays, *bounds)
-    check_kind(op, target)
+    target = result_type(*arrays, *attrs.values())
     for name, v in attrs.items():
         if v is not None:
             weight(attrs, name, target)
+    if target is arrays[0].dtype:
+        return arrays
+    check_kind(op, target)
     return tuple([a.to(target) for a in arrays])
 
 

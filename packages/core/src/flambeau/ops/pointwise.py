@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from .. import ir
 from .._base import dtypes
@@ -11,8 +12,10 @@ from ..runtime.families import composite, elementwise
 from ..runtime.operator import ONE
 from ..runtime.promotion import INT_TO_FLOAT, SAME, check_fits, wrapped
 from ..runtime.tensor import Tensor
-from .comparison import isfinite, isnan, new_number, where
+from .comparison import isfinite, isnan, where
 from .complex import complex
+
+NUMBERS: tuple[Any, ...] = (bool, int, float, lambda x: x)  # by the number of a dtype's category
 
 
 @composite(numbers=("value",))
@@ -30,9 +33,8 @@ def masked_fill(input: Tensor, mask: Tensor, value: Tensor | float):
     dtype = input.dtype
     if not isinstance(value, Tensor):
         check_fits(value, dtype)
-        if dtype.category == dtypes.INT:
-            value = wrapped(int(value), dtype)
-        return where(mask, new_number(value, dtype, input.device), input)
+        value = NUMBERS[dtype.category](value)
+        return where(mask, wrapped(value, dtype) if type(value) is int else value, input)
     if value.ndim:
         raise RuntimeError(
             "masked_fill only supports a 0-dimensional value tensor, but got tensor with "

@@ -21,7 +21,7 @@ import numpy as np
 from .._base.dtypes import dtype
 from . import dispatch, hot, hot_primitive, names, overrides, signature
 from .elementwise import ElementwiseRule, give_partials, rounded_once
-from .operator import Operator, add
+from .operator import ONE, Operator, add
 from .promotion import accepting, checked, wide
 from .reduce import ReductionKernel
 from .tape import Rule
@@ -193,7 +193,7 @@ def _composite(body: Callable[..., Any], **options: Any) -> Public:
     label = names.of_composite(op.name)
     if opmath:
         body = op.body = wide(op)
-    if op.numbers is not None or op.accepts is not None:
+    if (op.numbers is not None and op.strict) or op.numbers is ONE or op.accepts is not None:
         body = op.body = checked(op, body)
 
     def public(*args: Any, **kwargs: Any) -> Any:

@@ -154,6 +154,13 @@ C_NAMES = {
 }  # fmt: skip
 
 
+@functools.cache
+def range_of(target: dtype) -> tuple[float, float]:
+    """The least and the largest number that fits into a real dtype; below zero unsigned ones wrap round."""
+    info = limits.finfo(target) if target.category == FLOAT else limits.iinfo(target)
+    return info.min or -info.max, info.max
+
+
 def check_fits(x: Any, target: dtype) -> None:
     """RuntimeError for a Python number that a dtype cannot hold: too large, or complex among reals.
 
@@ -166,10 +173,10 @@ def check_fits(x: Any, target: dtype) -> None:
     if isinstance(x, complex):
         fits = x.imag == 0
     elif target.category == FLOAT:
-        fits = abs(x) <= limits.finfo(target).max or x in (math.inf, -math.inf) or x != x
+        fits = abs(x) <= range_of(target)[1] or x in (math.inf, -math.inf) or x != x
     else:
-        info = limits.iinfo(target)
-        fits = (info.min or -info.max) <= x <= info.max
+        low, high = range_of(target)
+        fits = low <= x <= high
     if not fits:
         name = C_NAMES.get(target.name, f"{target.name}_t")
         raise RuntimeError(f"value cannot be converted to type {name} without overflow")
