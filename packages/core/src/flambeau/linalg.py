@@ -46,6 +46,7 @@ from .ops.spectra import linalg_eigvals as eigvals
 from .ops.spectra import linalg_eigvalsh as eigvalsh
 from .ops.spectra import linalg_svd as svd
 from .ops.spectra import linalg_svdvals as svdvals
+from .ops.views import diagonal as _diagonal
 from .runtime.tensor import Tensor
 
 
@@ -66,7 +67,7 @@ def diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> T
     >>> flambeau.linalg.diagonal(flambeau.eye(2))
     tensor([1., 1.])
     """
-    return A.diagonal(offset, dim1, dim2)
+    return _diagonal(A, offset, dim1, dim2)
 
 
 __all__ = [

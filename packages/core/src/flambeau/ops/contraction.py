@@ -31,12 +31,19 @@ def einsum(equation: Any, *operands: Any):
     else:
         tensors = list(operands)
     check(
-        tensors,
+        tensors or not isinstance(equation, str),
         lambda: (
             "einsum(): must specify the equation string and at least one operand, or at least one operand and its "
             "subscripts list"
         ),
         ValueError,
+    )
+    check(
+        isinstance(equation, str),
+        lambda: (
+            f"einsum(): argument 'equation' (position 1) must be str, not {type(equation).__name__}"
+        ),
+        TypeError,
     )
     names, result = _parse(equation, tensors)
     sizes = _sizes(names, tensors)

@@ -419,7 +419,12 @@ def chain_matmul(*matrices: Tensor, out: Any = None):
     >>> flambeau.chain_matmul(flambeau.ones(2, 3), flambeau.ones(3, 1)).shape
     flambeau.Size([2, 1])
     """
-    for m in matrices:
+    for i, m in enumerate(matrices):
+        check(
+            isinstance(m, Tensor),
+            lambda: f"expected Tensor as element {i} in argument 0, but got {type(m).__name__}",
+            TypeError,
+        )
         check_matrix("chain_matmul", m)
     check(matrices, lambda: "chain_matmul(): Expected one or more matrices")
     made = matrices[0].clone() if len(matrices) == 1 else linalg_multi_dot(list(matrices))

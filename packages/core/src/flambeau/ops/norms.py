@@ -271,6 +271,8 @@ def linalg_norm(
 
 def norm_of(input: Tensor, p: Any, dim: Any, keepdim: bool, dtype: Any) -> Tensor:
     """`flambeau.norm`, PyTorch's older function: "fro" and "nuc" are matrix norms, numbers vector norms over any dimensions."""
+    if isinstance(p, Tensor):
+        p = p.item()
     if p == "fro" and (dim is None or isinstance(dim, int) or len(dim) <= 2):
         return linalg_vector_norm(input, 2, dim, keepdim, dtype=dtype)
     if isinstance(p, str):

@@ -445,6 +445,11 @@ def vander(x: Tensor, N: int | None = None, increasing: bool = False):
     """
     check(x.ndim == 1, lambda: "x must be a one-dimensional tensor.")
     n = x.shape[0] if N is None else N
+    check(
+        isinstance(n, int),
+        lambda: f"vander(): argument 'N' (position 2) must be int, not {type(n).__name__}",
+        TypeError,
+    )
     check(n >= 0, lambda: "N must be non-negative.")
     made = _powers(x, n)
     return made if increasing else made.flip(-1)

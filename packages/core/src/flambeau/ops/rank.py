@@ -165,6 +165,7 @@ def linalg_matrix_rank(
     tensor(1)
     """
     check_matrix("linalg.matrix_rank", input)
+    check_floating("linalg.matrix_rank", input, "svd_cpu")
     if tol is not None:
         atol, rtol = tol, 0.0
     if not input.numel():

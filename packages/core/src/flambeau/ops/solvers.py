@@ -471,6 +471,12 @@ def linalg_tensorinv(input: Tensor, ind: int = 2):
     flambeau.Size([4, 2, 2])
     """
     check(ind > 0, lambda: f"Expected a strictly positive integer for 'ind', but got {ind}")
+    check(
+        ind <= input.ndim,
+        lambda: (
+            f"linalg.tensorinv: ind={ind} splits off more dimensions than the input's {input.ndim}"
+        ),
+    )
     first, last = tuple(input.shape[:ind]), tuple(input.shape[ind:])
     rows, columns = _count(first), _count(last)
     check(

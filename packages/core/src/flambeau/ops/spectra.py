@@ -66,7 +66,12 @@ def _check_eigh(caller: str, x: Any, UPLO: str) -> None:
     check_square(caller, x)
     check_supported(x, "linalg_eigh_cpu")
     check(
-        str(UPLO).upper() in ("L", "U"),
+        isinstance(UPLO, str),
+        lambda: f"linalg_eigh(): argument 'UPLO' must be str, not {type(UPLO).__name__}",
+        TypeError,
+    )
+    check(
+        UPLO.upper() in ("L", "U"),
         lambda: f"Expected UPLO argument to be 'L' or 'U', but got {UPLO}",
     )
 
