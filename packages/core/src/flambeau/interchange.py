@@ -226,7 +226,13 @@ def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None
 
 
 def _read(source: Any) -> np.ndarray:
-    array = np.from_dlpack(source)
+    try:
+        array = np.from_dlpack(source)
+    except (RuntimeError, BufferError) as error:
+        raise BufferError(
+            f"from_dlpack: {type(source).__name__} holds what cannot be shared this way ({error}); bfloat16 and float8 "
+            "go as integers of their size, seen through view(dtype)"
+        ) from None
     if array.flags.writeable:
         return array
     # NumPy calls what comes by the protocol's old form read-only for want of better knowledge; PyTorch writes.

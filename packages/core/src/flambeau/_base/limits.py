@@ -35,7 +35,8 @@ class finfo:
         self.max = float(limits.max)
         self.min = float(limits.min)
         self.smallest_normal = self.tiny = float(limits.smallest_normal)
-        self.resolution = 10.0**-limits.precision
+        # Of a float8 not even one decimal digit survives, whatever its kind.
+        self.resolution = 1.0 if type.itemsize == 1 else 10.0**-limits.precision
 
     def __repr__(self) -> str:
         figures = ("resolution", "min", "max", "eps", "smallest_normal", "tiny")
@@ -79,7 +80,7 @@ class iinfo:
 
 
 def _float_limits(numpy_dtype: np.dtype) -> Any:
-    if numpy_dtype.kind == "f":
+    if numpy_dtype.kind == "f" and numpy_dtype.itemsize > 1:  # float8_e5m2 calls itself one of them
         return np.finfo(numpy_dtype)
     import ml_dtypes
 
