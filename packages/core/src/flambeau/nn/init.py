@@ -15,7 +15,6 @@ from flambeau.autograd import no_grad
 from flambeau.ops.comparison import where
 from flambeau.ops.creation import empty_like
 from flambeau.ops.creation import eye as _identity
-from flambeau.ops.factorizations import qr
 from flambeau.ops.random import randperm
 from flambeau.runtime.tensor import Tensor
 
@@ -241,6 +240,8 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Any = None) -> Tenso
     columns = tensor.numel() // rows
     with no_grad():
         drawn = tensor.new_empty((rows, columns)).normal_(0, 1, generator=generator)
+        from flambeau.ops.factorizations import qr  # not at import: linear algebra takes its time to load
+
         q, r = qr(drawn.t() if rows < columns else drawn)
         q = q * r.diagonal().sign()  # makes the result unique, and uniformly distributed
         tensor.copy_((q.t() if rows < columns else q).reshape(tensor.shape)).mul_(gain)

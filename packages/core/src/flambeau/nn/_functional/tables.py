@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from flambeau.ops import embedding as _embedding
-from flambeau.ops.contraction import einsum as _einsum
 from flambeau.ops.precision import in_float32
 from flambeau.runtime.tensor import Tensor
 
@@ -68,7 +67,9 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
     """
 
     def product(x1: Tensor, x2: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        out = _einsum("...i,oij,...j->...o", x1, weight, x2)
+        from flambeau.ops.contraction import einsum
+
+    out = einsum("...i,oij,...j->...o", x1, weight, x2)
         return out if bias is None else out + bias
 
     return in_float32(product, input1, input2, weight, bias)
