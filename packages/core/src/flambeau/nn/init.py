@@ -236,12 +236,13 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Any = None) -> Tenso
         raise ValueError("Only tensors with 2 or more dimensions are supported")
     if tensor.numel() == 0:
         return tensor
+    # Not at import: linear algebra takes its time to load.
+    from flambeau.ops.factorizations import qr
+
     rows = tensor.shape[0]
     columns = tensor.numel() // rows
     with no_grad():
         drawn = tensor.new_empty((rows, columns)).normal_(0, 1, generator=generator)
-        from flambeau.ops.factorizations import qr  # not at import: linear algebra takes its time to load
-
         q, r = qr(drawn.t() if rows < columns else drawn)
         q = q * r.diagonal().sign()  # makes the result unique, and uniformly distributed
         tensor.copy_((q.t() if rows < columns else q).reshape(tensor.shape)).mul_(gain)

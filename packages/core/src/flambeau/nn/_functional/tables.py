@@ -69,7 +69,7 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
     def product(x1: Tensor, x2: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         from flambeau.ops.contraction import einsum
 
-    out = einsum("...i,oij,...j->...o", x1, weight, x2)
+        out = einsum("...i,oij,...j->...o", x1, weight, x2)
         return out if bias is None else out + bias
 
     return in_float32(product, input1, input2, weight, bias)
