@@ -160,6 +160,13 @@ _HERE = {
 for _file, _text in _HERE.items():
     _ELSEWHERE |= dict.fromkeys(_text.split(), _file)
 _ELSEWHERE |= dict.fromkeys(("celu_", "rrelu_", "selu_", "threshold_"), "nn.functional")
+# Quantized tensors.
+_ELSEWHERE |= dict.fromkeys((
+    "qscheme", "per_tensor_affine", "per_channel_affine", "per_tensor_symmetric", "per_channel_symmetric",
+    "per_channel_affine_float_qparams", "quantize_per_tensor", "quantize_per_channel", "quantize_per_tensor_dynamic",
+    "dequantize", "int_repr", "q_scale", "q_zero_point", "q_per_channel_scales", "q_per_channel_zero_points",
+    "q_per_channel_axis", "quantized_max_pool1d", "quantized_max_pool2d", "quantized_batch_norm",
+), "quantization.affine")  # fmt: skip
 # Functions of networks whose arguments differ from those in nn.functional.
 _ELSEWHERE |= dict.fromkeys((
     "batch_norm", "instance_norm", "layer_norm", "group_norm", "adaptive_max_pool1d", "max_pool1d_with_indices",

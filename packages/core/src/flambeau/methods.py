@@ -208,7 +208,18 @@ _LATE_INPLACE = frozenset(
         "put",
         "scatter_reduce",
         "index_reduce",
-        *["lgamma", "digamma", "mvlgamma", "erfinv", "i0", "igamma", "igammac", "gcd", "lcm", "nextafter"],
+        *[
+            "lgamma",
+            "digamma",
+            "mvlgamma",
+            "erfinv",
+            "i0",
+            "igamma",
+            "igammac",
+            "gcd",
+            "lcm",
+            "nextafter",
+        ],
     ]
 )
 for _file, _text in ops.LATE_METHODS.items():
@@ -216,6 +227,7 @@ for _file, _text in ops.LATE_METHODS.items():
         setattr(Tensor, _name, _late(_name, _file))
         if _name in _LATE_INPLACE:
             setattr(Tensor, _name + "_", _late(_name + "_", _file))
+
 
 def _later(name: str, module: str) -> Callable[..., Any]:
     """A method that lives in another module, which its first call imports."""
@@ -469,7 +481,12 @@ def dim_order(self: Tensor, *, ambiguity_check: Any = False) -> tuple[int, ...]:
             TypeError,
         )
         clear = 1 not in shape and 0 not in strides and len(set(strides)) == len(strides)
-    check(clear, lambda: "The tensor does not have unique dim order, or cannot map to exact one of the given memory formats.")
+    check(
+        clear,
+        lambda: (
+            "The tensor does not have unique dim order, or cannot map to exact one of the given memory formats."
+        ),
+    )
     return order
 
 
@@ -640,9 +657,7 @@ def mH(self: Tensor) -> Tensor:
 def H(self: Tensor) -> Tensor:
     """A matrix transposed and conjugated."""
     if self.ndim not in (0, 2):
-        hint = (
-            " For batches of matrices, consider using tensor.mH" if self.ndim > 2 else ""
-        )
+        hint = " For batches of matrices, consider using tensor.mH" if self.ndim > 2 else ""
         raise RuntimeError(
             f"tensor.H is only supported on matrices (2-D tensors). Got {self.ndim}-D tensor.{hint}"
         )
@@ -692,7 +707,30 @@ def names(self: Tensor) -> tuple[None, ...]:
     return (None,) * self.ndim
 
 
-Tensor.is_sparse = Tensor.is_sparse_csr = Tensor.is_quantized = Tensor.is_nested = Tensor.is_mkldnn = False
+Tensor.is_sparse = Tensor.is_sparse_csr = Tensor.is_quantized = Tensor.is_nested = (
+    Tensor.is_mkldnn
+) = False
+
+
+@method
+def dequantize(self: Tensor) -> Tensor:
+    """The real numbers of a quantized tensor; of any other, its numbers in float32."""
+    return self.float()
+
+
+def _of_quantized(name: str) -> Callable[..., Any]:
+    def refused(self: Tensor) -> Any:
+        raise NotImplementedError(f"{name}: expected a quantized tensor, got {self.dtype}")
+
+    refused.__doc__ = "Of quantized tensors only; see `flambeau.quantize_per_tensor`."
+    return method(refused, name)
+
+
+for _name in (
+    "int_repr", "q_scale", "q_zero_point", "q_per_channel_scales", "q_per_channel_zero_points",
+    "q_per_channel_axis", "qscheme",
+):  # fmt: skip
+    _of_quantized(_name)
 Tensor.ndimension, Tensor.nelement = Tensor.dim, Tensor.numel
 Tensor.layout = formats.strided
 Tensor.name = None
@@ -766,7 +804,9 @@ def type(self: Tensor, dtype: Any = None, non_blocking: bool = False, **kwargs: 
     dtype = dtype if isinstance(dtype, dtypes.dtype) else getattr(dtype, "dtype", None)
     check(
         isinstance(dtype, dtypes.dtype),
-        lambda: "type(): argument 'dtype' must be a dtype, a type such as FloatTensor, or the name of one",
+        lambda: (
+            "type(): argument 'dtype' must be a dtype, a type such as FloatTensor, or the name of one"
+        ),
         TypeError,
     )
     return casting.convert(self, dtype, None)
@@ -1098,7 +1138,7 @@ def detach(self: Tensor) -> Tensor:
         made = registry["stop_gradient"].public(self)
         made._box = alias(self)._box
         return made
-    return alias(self)
+    return self.detached() if self._level >= 1 else alias(self)  # type: ignore[attr-defined]
 
 
 @method

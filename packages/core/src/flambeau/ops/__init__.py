@@ -48,6 +48,7 @@ LATE = (
     "exact",
     "factored",
     "factorizations",
+    "fake_quantize",
     "fractional",
     "gamma",
     "grid",
@@ -149,6 +150,9 @@ LATE_METHODS = {
     """,
 }
 LATE_FUNCTIONS = {
+    "fake_quantize": """
+        fake_quantize_per_tensor_affine fake_quantize_per_channel_affine
+    """,
     "contraction": """
         einsum
     """,
