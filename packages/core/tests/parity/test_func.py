@@ -283,3 +283,34 @@ def test_any_in_any(names):
 
 
 OUTER["jvp_sin"] = lambda lib, f: lambda x: lib.func.jvp(f, (x,), (x.sin(),))[1]
+
+
+def no_grad_inside(lib, x):
+    with lib.no_grad():
+        y = x * 2
+    return y * x
+
+
+DETACHED = {
+    "jvp": lambda lib, f, x: f.jvp(lambda y: y.detach() * y, (x,), (x,)),
+    "jvp of data": lambda lib, f, x: f.jvp(lambda y: y.data * y, (x,), (x,)),
+    "jvp of no_grad": lambda lib, f, x: f.jvp(lambda y: no_grad_inside(lib, y), (x,), (x,)),
+    "grad of no_grad": lambda lib, f, x: f.grad(lambda y: no_grad_inside(lib, y).sum())(x),
+    "grad": lambda lib, f, x: f.grad(lambda y: (y.detach() * y).sum())(x),
+    "grad of jvp": lambda lib, f, x: f.grad(lambda z: f.jvp(lambda y: y.detach() * y, (z,), (z,))[1].sum())(x),
+    "grad of vmap": lambda lib, f, x: f.grad(lambda y: f.vmap(lambda r: r.detach() * r)(y).sum())(x),
+    "vmap of grad": lambda lib, f, x: f.vmap(f.grad(lambda y: y.detach() * y))(x),
+    "vmap of jvp": lambda lib, f, x: f.vmap(lambda r: f.jvp(lambda y: y.detach() * y, (r,), (r,))[1])(x),
+    "jvp of vmap": lambda lib, f, x: f.jvp(f.vmap(lambda r: r.detach() * r), (x,), (x,)),
+    "jacfwd of grad": lambda lib, f, x: f.jacfwd(f.grad(lambda y: (y.detach() * y * y).sum()))(x),
+    "grad of grad": lambda lib, f, x: f.grad(lambda z: f.grad(lambda y: (y.detach() * y * y).sum())(z).sum())(x),
+    "jvp of value and grad": lambda lib, f, x: f.jvp(f.grad_and_value(lambda y: (y.sin() * y).sum()), (x,), (x,)),
+    "jvp of vjp": lambda lib, f, x: f.jvp(lambda y: f.vjp(lib.sin, y)[0], (x,), (x,)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DETACHED)
+def test_detach_is_seen_by_every_transform(name):
+    agree(
+        lambda lib: DETACHED[name](lib, lib.func, lib.tensor([0.3, -0.7, 2.0], dtype=lib.float64))
+    )

@@ -205,3 +205,14 @@ def test_a_network_as_a_function():
 def test_python_branches_on_captured_values_still_work():
     flag = flambeau.tensor(True)
     assert_close(grad(lambda x: energy(x) if flag else x.sum())(X), grad(energy)(X))
+
+
+@pytest.mark.parametrize("norm", [flambeau.nn.BatchNorm1d, flambeau.nn.InstanceNorm1d])
+def test_running_statistics_take_no_tangents_and_no_history(norm):
+    layer = norm(3, track_running_stats=True)
+    rows = flambeau.rand(4, 3, 2)
+    jvp(layer, (rows,), (rows.cos(),))
+    layer(rows.requires_grad_()).sum().backward()
+    grad(lambda r: layer(r).square().sum())(rows.detach())
+    for stat in (layer.running_mean, layer.running_var):
+        assert not stat.requires_grad and stat.numpy().shape == (3,)

@@ -16,7 +16,7 @@ from ..ops.casting import clone
 from ..ops.creation import eye, zeros_like
 from ..runtime import state
 from ..runtime.operator import registry
-from ..runtime.tensor import Leaf, Tensor, history
+from ..runtime.tensor import Leaf, Tensor, alias, history
 from ..transforms.wrapper import histories
 from .batch import vmap
 from .wrapped import check_aux, check_output, places, split_aux, tensors_in, with_replaced
@@ -29,7 +29,9 @@ def fresh(x: Any) -> Any:
     if x.dtype.category < 2:
         raise RuntimeError("only Tensors of floating point dtype can require gradients")
     if not x.requires_grad:
-        made = x.detach()
+        made = alias(
+            x
+        )  # without its history, but with the tangents and histories of outer transforms
         made._node = Leaf(made)
         return made
     before, state.local.grad = state.local.grad, True
@@ -57,7 +59,7 @@ def leads_outside(outs: list[Tensor], inner: list) -> bool:
 
 def strip(x: Any) -> Any:
     """A result without the history that was for the transform alone."""
-    return x.detach() if isinstance(x, Tensor) else x
+    return alias(x) if isinstance(x, Tensor) else x
 
 
 def vjp(func: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple:

@@ -204,7 +204,8 @@ def _update(running_mean, running_var, mean, rstd, count, momentum, eps) -> None
 
 
 def _move(running: Tensor, new: Tensor, momentum: float) -> None:
-    assign(running, running * (1 - momentum) + new.to(running.dtype) * momentum)
+    # Statistics have no history and no tangents, whatever the input has.
+    assign(running, running * (1 - momentum) + new.detach().to(running.dtype) * momentum)
 
 
 @composite(method=False)

@@ -13,7 +13,7 @@ from typing import Any
 from .._base.checks import wrap_dims
 from ..runtime import dispatch
 from ..runtime.operator import Operator, registry
-from ..runtime.tensor import Size, Tensor, new
+from ..runtime.tensor import Size, Tensor, alias, new
 from .wrapper import Wrapper, each
 
 
@@ -34,6 +34,11 @@ class BatchedTensor(Wrapper):
         if op.outputs and type(made) is tuple:  # rules need not know how results are named
             made = op.tags["named"](*made)
         return each(made, lambda m: batched(m, size, level))
+
+    def detached(self) -> Tensor:
+        made = batched(self.value.detach(), self.size_of_batch, self._level)
+        made._box = alias(self)._box
+        return made
 
     def assign(self, target: Tensor, value: Tensor) -> None:
         level = self._level

@@ -40,6 +40,9 @@ class DualTensor(Wrapper):
         """The primal's number: branching on it leaves the derivative as it is."""
         return self.value.item()
 
+    def detached(self) -> Tensor:
+        return self.value.detach()
+
     def assign(self, target: Tensor, value: Tensor) -> None:
         if not (isinstance(target, DualTensor) and target._level == self._level):
             raise RuntimeError(

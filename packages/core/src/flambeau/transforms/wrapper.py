@@ -60,6 +60,10 @@ class Wrapper(Tensor):
             "Tensor, please try to rewrite what you're doing with other operations, such as where() for a branch."
         )
 
+    def detached(self) -> Tensor:
+        """The same memory without tangents and without histories, at any level."""
+        raise NotImplementedError
+
     def process(self, op: Operator, arrays: tuple, attrs: dict[str, Any]) -> Any:
         raise NotImplementedError
 
