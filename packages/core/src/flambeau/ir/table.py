@@ -178,6 +178,6 @@ _scalar("bitwise_not", "bitwise_not", "(~{0})")
 _IN_WORD = "({1} >= 0 && {1} < (long long)(8 * sizeof({0})))"
 _scalar("bitwise_left_shift", "left_shift", f"({_IN_WORD} ? {{0}} << {{1}} : 0)")
 _scalar("bitwise_right_shift", "right_shift", f"({_IN_WORD} ? {{0}} >> {{1}} : -({{0}} < 0))")
-_scalar("signbit", "signbit", "(signbit({0}) != 0)", "bool")
+_scalar("signbit", "signbit", "(copysign(1.0, {0}) < 0)", "bool")
 
 pi = const(math.pi)
