@@ -218,6 +218,20 @@ from .ops.strided import empty_permuted as empty_permuted
 from .ops.strided import empty_strided as empty_strided
 from .ops.zeta import polygamma as polygamma
 from .printing import set_printoptions as set_printoptions
+from .quantization.affine import dequantize as dequantize
+from .quantization.affine import int_repr as int_repr
+from .quantization.affine import q_per_channel_axis as q_per_channel_axis
+from .quantization.affine import q_per_channel_scales as q_per_channel_scales
+from .quantization.affine import q_per_channel_zero_points as q_per_channel_zero_points
+from .quantization.affine import q_scale as q_scale
+from .quantization.affine import q_zero_point as q_zero_point
+from .quantization.affine import qscheme as qscheme
+from .quantization.affine import quantize_per_channel as quantize_per_channel
+from .quantization.affine import quantize_per_tensor as quantize_per_tensor
+from .quantization.affine import quantize_per_tensor_dynamic as quantize_per_tensor_dynamic
+from .quantization.affine import quantized_batch_norm as quantized_batch_norm
+from .quantization.affine import quantized_max_pool1d as quantized_max_pool1d
+from .quantization.affine import quantized_max_pool2d as quantized_max_pool2d
 from .random import get_rng_state as get_rng_state
 from .random import manual_seed as manual_seed
 from .random import set_rng_state as set_rng_state
@@ -321,6 +335,11 @@ jagged: layout
 long: dtype
 nan: _float
 newaxis: None
+per_channel_affine: qscheme
+per_channel_affine_float_qparams: qscheme
+per_channel_symmetric: qscheme
+per_tensor_affine: qscheme
+per_tensor_symmetric: qscheme
 pi: _float
 preserve_format: memory_format
 qint32: dtype
@@ -1165,6 +1184,29 @@ def eye(
     requires_grad: _bool = False,
 ) -> Tensor:
     """Ones on the diagonal, zeros elsewhere."""
+
+def fake_quantize_per_channel_affine(
+    input: Tensor,
+    scale: Tensor,
+    zero_point: Tensor,
+    axis: _int,
+    quant_min: _int,
+    quant_max: _int,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
+    """As `fake_quantize_per_tensor_affine`, with a scale and a zero point for each slice along `axis`."""
+
+def fake_quantize_per_tensor_affine(
+    input: Tensor,
+    scale: Any,
+    zero_point: Any,
+    quant_min: _int,
+    quant_max: _int,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
+    """The nearest of the numbers (q - zero_point) * scale, q from `quant_min` to `quant_max`."""
 
 def fill(input: Tensor, value: Any, *, out: Tensor | None = None) -> Tensor:
     """A tensor like `input`, full of one number or of a 0-d tensor's element."""

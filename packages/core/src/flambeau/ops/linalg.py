@@ -42,6 +42,8 @@ def _check_det(x: Any) -> None:
 def linalg_det(A: Meta):
     """The determinant of square matrices.
 
+    Singular matrices have the gradient that is the limit there, the cofactors; PyTorch gives zeros for a zero pivot.
+
     >>> import flambeau
     >>> flambeau.linalg.det(flambeau.tensor([[1.0, 2.0], [3.0, 4.0]]))
     tensor(-2.)

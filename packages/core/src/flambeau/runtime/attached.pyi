@@ -572,6 +572,9 @@ class Attached:
     def dense_dim(self, *args: Any, **kwargs: Any) -> Any:
         """See `flambeau.sparse.methods.dense_dim`."""
 
+    def dequantize(self) -> Tensor:
+        """The real numbers of a quantized tensor; of any other, its numbers in float32."""
+
     def det(self, *args: Any, **kwargs: Any) -> Any:
         """The operator of `flambeau.ops.linalg`, on this tensor."""
 
@@ -892,6 +895,9 @@ class Attached:
 
     def int(self, memory_format: Any = None) -> Tensor:
         """The tensor in dtype int32; self if it has it already."""
+
+    def int_repr(self) -> Any:
+        """Of quantized tensors only; see `flambeau.quantize_per_tensor`."""
 
     def inverse(self, *args: Any, **kwargs: Any) -> Any:
         """The operator of `flambeau.ops.solvers`, on this tensor."""
@@ -1425,8 +1431,26 @@ class Attached:
     def put_(self, *args: Any, **kwargs: Any) -> Any:
         """The operator of `flambeau.ops.selecting`, on this tensor."""
 
+    def q_per_channel_axis(self) -> Any:
+        """Of quantized tensors only; see `flambeau.quantize_per_tensor`."""
+
+    def q_per_channel_scales(self) -> Any:
+        """Of quantized tensors only; see `flambeau.quantize_per_tensor`."""
+
+    def q_per_channel_zero_points(self) -> Any:
+        """Of quantized tensors only; see `flambeau.quantize_per_tensor`."""
+
+    def q_scale(self) -> Any:
+        """Of quantized tensors only; see `flambeau.quantize_per_tensor`."""
+
+    def q_zero_point(self) -> Any:
+        """Of quantized tensors only; see `flambeau.quantize_per_tensor`."""
+
     def qr(self, *args: Any, **kwargs: Any) -> Any:
         """The operator of `flambeau.ops.factorizations`, on this tensor."""
+
+    def qscheme(self) -> Any:
+        """Of quantized tensors only; see `flambeau.quantize_per_tensor`."""
 
     def quantile(self, *args: Any, **kwargs: Any) -> Any:
         """The operator of `flambeau.ops.statistics`, on this tensor."""
