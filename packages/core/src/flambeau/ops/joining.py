@@ -237,8 +237,6 @@ def repeat_interleave(
     >>> flambeau.tensor([1, 2]).repeat_interleave(2)
     tensor([1, 1, 2, 2])
     """
-    from .creation import arange, tensor
-
     if dim is None:
         return repeat_interleave(input.reshape(-1), repeats, 0)
     d = wrap_dim(dim, input.ndim)
@@ -246,13 +244,22 @@ def repeat_interleave(
         shape = input.shape
         wide = input.unsqueeze(d + 1).expand((*shape[: d + 1], repeats, *shape[d + 1 :]))
         return wide.reshape((*shape[:d], shape[d] * repeats, *shape[d + 1 :]))
-    counts = repeats.tolist()
-    counts = counts * input.shape[d] if len(counts) == 1 else counts
-    rows = [i for i, c in enumerate(counts) for _ in range(c)]
+    counts = repeats.reshape(-1)
+    if counts.shape[0] == 1 and input.shape[d] != 1:
+        counts = counts.expand(input.shape[d])
     check(
-        len(counts) == input.shape[d], lambda: "repeats must have the same size as input along dim"
+        counts.shape[0] == input.shape[d],
+        lambda: "repeats must have the same size as input along dim",
     )
-    return input.index_select(d, tensor(rows, dtype=arange(1).dtype, device=input.device))
+    if not counts.shape[0]:
+        return input.clone()
+    check(int(counts.min()) >= 0, lambda: "repeats can not be negative")
+    # The place of a copy is how many slices have ended before it.
+    from .histograms import bincount
+
+    ends = counts.cumsum(0)
+    total = int(ends[-1])
+    return input.index_select(d, bincount(ends[:-1], minlength=total + 1)[:total].cumsum(0))
 
 
 @primitive(method=False, linear=True)
