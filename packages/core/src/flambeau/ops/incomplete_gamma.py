@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 
+from ..runtime.elementwise import ndarray
 from ..runtime.families import composite, primitive
 from ..runtime.meta import Meta
 from ..runtime.operator import registry
@@ -21,6 +22,9 @@ from .gamma import lgamma
 
 MOST = 2000  # steps of a series; 200 are needed at worst
 EPSILON = 2.0**-54
+BLOCK = (
+    1 << 13
+)  # elements that NumPy takes at a time: 0.16 s for 100,000, 0.44 in blocks of 1,024
 
 
 @primitive(method=False, promote=in_double)
@@ -34,14 +38,22 @@ def _(xp, a, x, *, upper):
     a, x = xp.broadcast_arrays(a, x)
     shape = a.shape
     a, x = a.ravel(), x.ravel()
+    if type(a) is not ndarray or a.size <= BLOCK:
+        return _block(xp, a, x, upper).reshape(shape)
+    out = xp.empty_like(a)
+    for i in range(0, a.size, BLOCK):
+        out[i : i + BLOCK] = _block(xp, a[i : i + BLOCK], x[i : i + BLOCK], upper)
+    return out.reshape(shape)
+
+
+def _block(xp, a, x, upper):
     out = xp.full(a.shape, math.nan)
     inner = (a > 0) & (x > 0) & (a < math.inf) & (x < math.inf)
     # At the edges P is 0 or 1: nothing is below x = 0 or right of an infinite a, everything below an infinite x.
     one = ((a == 0) & (x > 0)) | ((a > 0) & (a < math.inf) & (x == math.inf))
     zero = ((a > 0) & (x == 0)) | ((a == math.inf) & (x >= 0) & (x < math.inf))
     out[one], out[zero] = (0.0, 1.0) if upper else (1.0, 0.0)
-    away = xp.abs(x - a)
-    temme = inner & (a > 20) & (away < 0.3 * a)
+    temme = inner & (a > 20) & (xp.abs(x - a) < 0.3 * a)
     rest = inner & ~temme
     fraction = rest & (x > 1.1) & (x >= a)
     small = rest & (x <= 1.1) & xp.where(x <= 0.5, a <= -0.4 / xp.log(x), 1.1 * x >= a)
@@ -55,7 +67,30 @@ def _(xp, a, x, *, upper):
         if chosen.any():
             value = way(xp, a[chosen], x[chosen])
             out[chosen] = value if gives_upper is upper else 1 - value
-    return out.reshape(shape)
+    return out
+
+
+def _converge(xp, step, *state):
+    """The last result of `step(k, *state) -> (result, change, *state)`, repeated until the change is below EPSILON.
+
+    Every eighth step says so, and sends those elements home that are done.
+    """
+    out, places = None, None
+    for k in range(1, MOST):
+        result, change, *state = step(float(k), *state)
+        if k % 8:
+            continue
+        if out is None:
+            out, places = result.copy(), xp.arange(result.size)
+        else:
+            out[places] = result
+        going = xp.abs(change) > EPSILON
+        left = int(going.sum())
+        if not left:
+            break
+        if 2 * left < going.size:
+            places, state = places[going], [s[going] for s in state]
+    return out
 
 
 def _log_gamma(xp, a):
@@ -81,50 +116,54 @@ def _excess(xp, x, a):
 
 def _density(xp, a, x):
     """x^a exp(-x) / gamma(1 + a)."""
-    big = xp.maximum(a, 8.0)
-    stirling = polynomial(128 / (big * big) - 1, c.STIRLING) / big
-    far = xp.exp(-a * _excess(xp, x, a) - stirling) / xp.sqrt(2 * math.pi * a)
-    near = xp.exp(a * xp.log(x) - x - _log_gamma_beside_one(xp, xp.minimum(a, 8.0)))
-    return xp.where(a < 8, near, far)
+    out = xp.empty_like(a)
+    near, far = a < 8, a >= 8
+    if near.any():
+        b, y = a[near], x[near]
+        out[near] = xp.exp(b * xp.log(y) - y - _log_gamma_beside_one(xp, b))
+    if far.any():
+        b, y = a[far], x[far]
+        stirling = polynomial(128 / (b * b) - 1, c.STIRLING) / b
+        out[far] = xp.exp(-b * _excess(xp, y, b) - stirling) / xp.sqrt(2 * math.pi * b)
+    return out
 
 
 def _power(xp, a, x):
     """P by its power series: density times 1 + x / (a + 1) + x^2 / ((a + 1) (a + 2)) + ..."""
-    term, total = xp.ones_like(a), xp.ones_like(a)
-    for k in range(1, MOST):
+
+    def step(k, a, x, term, total):
         term = term * (x / (a + k))
         total = total + term
-        if not (term > total * EPSILON).any():
-            break
-    return _density(xp, a, x) * total
+        return total, term / total, a, x, term, total
+
+    return _density(xp, a, x) * _converge(xp, step, a, x, xp.ones_like(a), xp.ones_like(a))
 
 
 def _fraction(xp, a, x):
     """Q by its continued fraction, evaluated from the front (Lentz)."""
-    b = x + 1 - a
-    d = 1 / b
-    total, ratio = d, xp.full(a.shape, math.inf)
-    for k in range(1, MOST):
-        numerator = -k * (k - a)
-        b = b + 2
+
+    def step(k, a, b, d, ratio, total):
+        numerator, b = k * (a - k), b + 2
         d = 1 / (numerator * d + b)
         ratio = b + numerator / ratio
-        change = ratio * d
-        total = total * change
-        if not (xp.abs(change - 1) > EPSILON * 4).any():
-            break
-    return _density(xp, a, x) * a * total
+        total = total * (ratio * d)
+        return total, (ratio * d - 1) / 4, a, b, d, ratio, total
+
+    b = x + 1 - a
+    infinite = xp.full(a.shape, math.inf)
+    return _density(xp, a, x) * a * _converge(xp, step, a, b, 1 / b, infinite, 1 / b)
 
 
 def _small(xp, a, x):
     """Q for small a and x: 1 - x^a / gamma(1 + a) and the rest of P's alternating series."""
-    logs = a * xp.log(x) - _log_gamma_beside_one(xp, a)
-    term, total = xp.ones_like(a), xp.zeros_like(a)
-    for k in range(1, MOST):
+
+    def step(k, a, x, term, total):
         term = term * (-x / k)
         total = total + term / (a + k)
-        if not (xp.abs(term) > xp.abs(total) * EPSILON).any():
-            break
+        return total, term, a, x, term, total
+
+    logs = a * xp.log(x) - _log_gamma_beside_one(xp, a)
+    total = _converge(xp, step, a, x, xp.ones_like(a), xp.zeros_like(a))
     return -xp.expm1(logs) - xp.exp(logs) * a * total
 
 
