@@ -79,8 +79,19 @@ def rot90(input: Tensor, k: int = 1, dims: tuple[int, int] = (0, 1)):
     return input.flip(b).transpose(a, b) if k == 1 else input.flip(a).transpose(a, b)
 
 
+def _all_tensors(name: str, tensors: Any) -> None:
+    for i, x in enumerate(tensors):
+        if not isinstance(x, Tensor):
+            raise TypeError(
+                f"{name}(): argument 'tensors' (position 1) must be tuple of Tensors, but found element of type "
+                f"{type(x).__name__} at pos {i}"
+            )
+
+
 def _atleast(rank: int, grow: Any) -> Any:
     def each(*tensors: Any) -> Any:
+        one = len(tensors) == 1 and isinstance(tensors[0], (tuple, list))
+        _all_tensors(f"atleast_{rank}d", tensors[0] if one else tensors)
         if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)):
             return tuple(grow(x) if x.ndim < rank else x for x in tensors[0])
         made = tuple(grow(x) if x.ndim < rank else x for x in tensors)
@@ -186,6 +197,7 @@ def tensor_split(
     )
     if isinstance(cuts, int):
         check(cuts > 0, lambda: f"number of sections must be larger than 0, got {cuts}")
+        check(cuts < 2**31, lambda: f"tensor_split: {cuts} sections are more than can be made")
         small, more = divmod(n, cuts)
         starts = [i * small + min(i, more) for i in range(cuts + 1)]
         return tuple(narrow(input, d, a, b - a) for a, b in itertools.pairwise(starts))
@@ -323,6 +335,7 @@ def block_diag(*tensors: Any):
     """
     from .joining import pad_constant
 
+    _all_tensors("block_diag", tensors)
     blocks = [_two(x) for x in tensors]
     for i, b in enumerate(blocks):
         check(
@@ -347,6 +360,7 @@ def cartesian_prod(*tensors: Any):
     >>> flambeau.cartesian_prod(flambeau.tensor([1, 2]), flambeau.tensor([3])).tolist()
     [[1, 3], [2, 3]]
     """
+    _all_tensors("cartesian_prod", tensors)
     if len(tensors) == 1:
         return tensors[0]
     return stack([g.reshape(-1) for g in meshgrid(*tensors)], 1)

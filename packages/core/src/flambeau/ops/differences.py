@@ -153,6 +153,11 @@ def gradient(
         ),
     )
     for d, step in zip(dims, steps):
+        if not isinstance(step, (int, float, complex, Tensor)):
+            raise TypeError(
+                f"gradient(): argument 'spacing' must be a number, a list of numbers or a list of Tensors, not "
+                f"{type(step).__name__}"
+            )
         n = input.shape[d]
         check(
             n > edge_order,

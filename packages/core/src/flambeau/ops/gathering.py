@@ -426,6 +426,11 @@ def nonzero_static(input: Meta, *, size: int, fill_value: int = -1):
             [ 3],
             [-1]])
     """
+    for name, given in (("size", size), ("fill_value", fill_value)):
+        if not isinstance(given, int):
+            raise TypeError(
+                f"nonzero_static(): argument '{name}' must be int, not {type(given).__name__}"
+            )
     check(
         size >= 0,
         lambda: f"nonzero_static: 'size' must be an non-negative integer, but got {size}",

@@ -117,6 +117,10 @@ def histogramdd(
         input.ndim >= 2, lambda: "torch.histogramdd: input tensor should have at least 2 dimensions"
     )
     n = input.shape[-1]
+    if not isinstance(bins, (int, tuple, list)):
+        raise TypeError(
+            f"histogramdd(): argument 'bins' must be an int, a list of ints or a list of Tensors, not {type(bins).__name__}"
+        )
     each = [bins] * n if isinstance(bins, int) else list(bins)
     check(
         len(each) == n,
@@ -217,6 +221,10 @@ def _given_edges(edges: Tensor, rows: Tensor, d: int) -> Tensor:
 
 
 def _even_edges(name: str, rows: Tensor, d: int, bins: int, limits: Any) -> Tensor:
+    if not isinstance(bins, int):
+        raise TypeError(
+            f"{name}(): argument 'bins' must be int or Tensor, not {type(bins).__name__}"
+        )
     check(bins > 0, lambda: f"torch.{name}(): bins must be > 0, but got {bins} for dimension {d}")
     if limits is not None:
         low, high = float(limits[2 * d]), float(limits[2 * d + 1])

@@ -118,7 +118,7 @@ def _common_shape(indices: Sequence[Any]) -> tuple[int, ...]:
     except RuntimeError:
         listed = ", ".join(str(list(s)) for s in shapes)
         raise IndexError(
-            f"shape mismatch: indexing tensors could not be broadcast together with shapes {listed}"
+            f"shape mismatch: indexing tensors do not broadcast together; their shapes are {listed}"
         ) from None
 
 

@@ -237,7 +237,9 @@ def repeat_interleave(
     >>> flambeau.tensor([1, 2]).repeat_interleave(2)
     tensor([1, 1, 2, 2])
     """
-    if dim is None:
+    if dim is None or not input.ndim:
+        if dim is not None:
+            wrap_dim(dim, 0)
         return repeat_interleave(input.reshape(-1), repeats, 0)
     d = wrap_dim(dim, input.ndim)
     if isinstance(repeats, int):

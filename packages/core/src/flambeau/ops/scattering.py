@@ -25,7 +25,7 @@ from .gathering import (
     scatter_add,
     scatter_src,
 )
-from .selecting import along, searchsorted
+from .selecting import along, check_slices, searchsorted
 
 
 @primitive(method=False)
@@ -226,14 +226,8 @@ def index_reduce(
             f"index_reduce_(): self ({input.dtype.name}) and source ({source.dtype.name}) must have the same scalar type"
         ),
     )
-    shape = (*source.shape[:d], at.shape[0], *source.shape[d + 1 :]) if source.ndim else (1,)
-    check(
-        source.shape[d] == at.shape[0] if source.ndim else at.shape[0] == 1,
-        lambda: (
-            f"index_reduce_(): Number of indices ({at.shape[0]}) should be equal to source.size(dim): "
-            f"({source.shape[d] if source.ndim else 1}), for dim: {d}"
-        ),
-    )
+    check_slices("index_reduce_", input, d, at, source)
+    shape = tuple(source.shape) or (1,)
     around = [1] * max(source.ndim, 1)
     around[d] = at.shape[0]
     source = source.reshape(shape)
@@ -281,6 +275,7 @@ def segment_reduce(
             f"segment_reduce: not implemented for lengths of {given.dtype.name}"
         )
     d = wrap_dim(axis, data.ndim)
+    check(data.ndim, lambda: "segment_reduce(): expected data with at least one dimension")
     check(
         given.ndim == d + 1 and tuple(given.shape[:-1]) == tuple(data.shape[:d]),
         lambda: (

@@ -31,7 +31,7 @@ def along(name: str, input: Tensor, dim: int, index: Tensor) -> tuple[Tensor, in
     return index.reshape(-1), d
 
 
-def _check_slices(name: str, input: Tensor, d: int, index: Tensor, source: Tensor) -> None:
+def check_slices(name: str, input: Tensor, d: int, index: Tensor, source: Tensor) -> None:
     """RuntimeError unless `source` has a slice for each index, of the shape of the input's."""
     n = source.shape[d] if source.ndim > d else 1
     check(
@@ -74,7 +74,7 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
             f"index_add_(): self ({input.dtype.name}) and source ({source.dtype.name}) must have the same scalar type"
         ),
     )
-    _check_slices("index_add_", input, d, at, source)
+    check_slices("index_add_", input, d, at, source)
     return _put(input, d, at, source if alpha == 1 else source * alpha, True)
 
 
@@ -98,7 +98,7 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor):
             f"(source) {source.dtype.name}"
         ),
     )
-    _check_slices("index_copy_", input, d, at, source)
+    check_slices("index_copy_", input, d, at, source)
     return _put(input, d, at, source, False)
 
 

@@ -228,7 +228,9 @@ def checked(op: Operator, body: Callable[..., Any]) -> Callable[..., Any]:
         if op.numbers is not None:
             op.check_tensors(args, kwargs)
         if op.accepts is not None:
-            check_kind(op, result_type(*_arrays_of(op, args, kwargs)))
+            arrays = _arrays_of(op, args, kwargs)
+            if arrays:
+                check_kind(op, result_type(*arrays))
         return body(*args, **kwargs)
 
     return call
