@@ -350,7 +350,7 @@ def test_other_zip_archives() -> None:
 
 def test_what_flambeau_lacks_is_named() -> None:
     for name, text in (
-        ("torch._utils\n_rebuild_sparse_tensor", "a sparse tensor"),
+        ("torch._utils\n_rebuild_nested_tensor", "a nested tensor"),
         ("torch._utils\n_rebuild_qtensor", "a quantized tensor"),
         ("torch\nComplexHalfStorage", "complex32"),
     ):

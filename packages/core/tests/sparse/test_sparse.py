@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import io
 import pickle
 
 import numpy as np
@@ -332,3 +333,18 @@ def test_compiled_and_mixed_precision_code_may_use_a_sparse_matrix():
     assert flambeau.allclose(compiled(v), (x @ v).sin(), atol=1e-6)
     with flambeau.autocast("cpu", dtype=flambeau.bfloat16):
         assert (x @ v).dtype is flambeau.bfloat16
+
+
+def test_what_files_say_is_checked():
+    x = flambeau.eye(2).to_sparse()
+    x._idx = x._idx * 9
+    y = flambeau.eye(2).to_sparse_csr()
+    y._plain = y._plain - 1
+    z = flambeau.sparse_coo_tensor([[1, 0]], [1.0, 2.0])
+    z._coalesced = True  # it is not
+    for wrong in (x, y, z):
+        stream = io.BytesIO()
+        flambeau.save(wrong, stream)
+        stream.seek(0)
+        with pytest.raises((RuntimeError, pickle.UnpicklingError)):
+            flambeau.load(stream)
