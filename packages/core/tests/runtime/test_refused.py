@@ -111,7 +111,7 @@ def test_a_custom_gradient_of_another_shape():
     x = flambeau.ones(2, requires_grad=True)
     with pytest.raises(RuntimeError, match=r"got \[1\] but expected shape compatible with \[2\]"):
         _Given.apply(x, lambda g: g[:1]).sum().backward()
-    with pytest.raises(RuntimeError, match=r"expected Tensor or None \(got int\)"):
+    with pytest.raises(RuntimeError, match=r"expected Variable or None \(got int\)"):
         _Given.apply(x, lambda g: 3).sum().backward()
     assert x.grad is None
     _Given.apply(x, lambda g: g.expand(3, 2)).sum().backward()  # as broadcasting would: summed

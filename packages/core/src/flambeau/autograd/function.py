@@ -152,7 +152,7 @@ class _CustomRule:
             return g
         named = f"Function {self.name}Backward returned an invalid gradient at index {place}"
         if not isinstance(g, Tensor):
-            raise TypeError(f"{named} - expected Tensor or None (got {type(g).__name__})")
+            raise RuntimeError(f"expected Variable or None (got {type(g).__name__})")
         try:
             return g.sum_to_size(*shape)
         except RuntimeError as error:
@@ -757,9 +757,9 @@ class InplaceFunction(Function):
 
 
 class NestedIOFunction(Function):
-    """A Function whose methods take nested containers; PyTorch's is of the legacy style and refuses `apply` as well.
+    """PyTorch's legacy Function of nested containers, there to derive from. Calling it is refused, as it fails in PyTorch.
 
-    Derive from `Function` and flatten arguments with `utils.checkpoint`'s pytrees or by hand.
+    Use `Function`, whose `forward` may return tuples.
     """
 
     @classmethod

@@ -27,6 +27,8 @@ RENAMED = {
     "torch.nn.modules.module": "flambeau.nn.modules.module",
     "torch.nn.parameter": "flambeau.nn",
     "torch.autograd.function": "flambeau.autograd.function",
+    "torch.autograd.gradcheck": "flambeau.autograd.checks",
+    "torch.autograd.variable": "flambeau.autograd.variables",
     "torch.autograd.grad_mode": "flambeau.autograd.modes",
     "torch.autograd.anomaly_mode": "flambeau.autograd.modes",
     "torch.serialization": "flambeau.serialization",
