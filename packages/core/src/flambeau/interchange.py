@@ -211,9 +211,7 @@ def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None
         )
         return casting.convert(alias(ext_tensor), None, where, copy=bool(copy))
     if ext_tensor.__dlpack_device__()[0] in _CUDA:
-        from .cuda import from_dlpack as from_cuda  # type: ignore[attr-defined]
-
-        made = from_cuda(ext_tensor)
+        made = wrap(of_device("cuda").xp.from_dlpack(ext_tensor))
     else:
         made = wrap(_read(ext_tensor))
     if copy is False:
