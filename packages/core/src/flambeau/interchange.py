@@ -11,6 +11,7 @@ from ._base import dtypes
 from ._base.checks import check
 from ._base.devices import CPU
 from .ops import casting, creation
+from .runtime.backend import of_device
 from .runtime.tensor import Tensor, alias, set_requires_grad, wrap
 from .storage import is_storage, mapped
 

@@ -162,7 +162,11 @@ def tensor_repr(tensor: Tensor, prefix: str | None = None, contents: str | None 
         suffixes.append(f"dtype={kind}")
     node = history(tensor)
     if node is not None:
-        suffixes.append("requires_grad=True" if type(node) is Leaf else f"grad_fn=<{node.name().rpartition('::')[2]}>")
+        suffixes.append(
+            "requires_grad=True"
+            if type(node) is Leaf
+            else f"grad_fn=<{node.name().rpartition('::')[2]}>"
+        )
     return _with_suffixes(prefix + body, suffixes, len(prefix))
 
 

@@ -307,7 +307,9 @@ def test_fill_diagonal(shape, wrap):
 
 def test_numpy_functions_on_tensors():
     x = tensor([[1.0, 2.0], [3.0, 4.0]])
-    assert (np.float64(2) * x).dtype is flambeau.float32  # NumPy's scalars are weak here, as Python's
+    assert (
+        np.float64(2) * x
+    ).dtype is flambeau.float32  # NumPy's scalars are weak here, as Python's
     out = np.zeros((2, 2), np.float32)
     assert np.add(x, x, out=out) is out and out[1, 1] == 8
     assert type(np.sin(x)) is flambeau.Tensor and type(np.multiply.outer(x, x)) is np.ndarray

@@ -101,7 +101,9 @@ def _unstrided(name: str, size: Any, layout: Any, dtype: Any, device: Any, requi
     """A tensor without entries, by `flambeau.sparse`, a layer above; of a layout in which only zeros can be made."""
     check(
         name in ("zeros", "empty") and layout.name.startswith("sparse"),
-        lambda: f"Could not run 'aten::{name}' for the layout {layout}: make a strided tensor and convert it",
+        lambda: (
+            f"Could not run 'aten::{name}' for the layout {layout}: make a strided tensor and convert it"
+        ),
         NotImplementedError,
     )
     module = import_module(f"{__package__.rpartition('.')[0]}.sparse.create")
@@ -460,7 +462,9 @@ def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: b
         )
     else:
         where = as_device(device)
-        token = state.error_state.set(state.quiet)  # numbers too large become infinite without a word
+        token = state.error_state.set(
+            state.quiet
+        )  # numbers too large become infinite without a word
         try:
             made = wrap(_array_of(data, kind))
         finally:
