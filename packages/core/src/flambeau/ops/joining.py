@@ -237,10 +237,11 @@ def repeat_interleave(
     >>> flambeau.tensor([1, 2]).repeat_interleave(2)
     tensor([1, 1, 2, 2])
     """
-    if dim is None or not input.ndim:
-        if dim is not None:
-            wrap_dim(dim, 0)
+    if dim is None:
         return repeat_interleave(input.reshape(-1), repeats, 0)
+    check(
+        input.ndim, lambda: f"Dimension specified as {dim} but tensor has no dimensions", IndexError
+    )
     d = wrap_dim(dim, input.ndim)
     if isinstance(repeats, int):
         shape = input.shape
