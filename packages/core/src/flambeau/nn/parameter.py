@@ -61,8 +61,9 @@ class Parameter(Tensor):
             memo[id(self)] = type(self)(self.data.clone(), self.requires_grad)
         return memo[id(self)]
 
-    def __repr__(self) -> str:
-        return "Parameter containing:\n" + super().__repr__()
+    # mypy forgets the names of a stub's arguments where the method has underscores.
+    def __repr__(self, *, tensor_contents: str | None = None) -> str:  # type: ignore[override]
+        return "Parameter containing:\n" + super().__repr__(tensor_contents=tensor_contents)  # type: ignore[call-arg]
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
         return _rebuild_parameter, (type(self), self.data, self.requires_grad)
@@ -130,11 +131,11 @@ class UninitializedTensorMixin:
             "the parameters before calling `module.share_memory()`."
         )
 
-    def __repr__(self) -> str:
+    def __repr__(self, *, tensor_contents: str | None = None) -> str:
         return f"<{type(self).__name__}>"
 
 
-class UninitializedParameter(UninitializedTensorMixin, Parameter):
+class UninitializedParameter(UninitializedTensorMixin, Parameter):  # type: ignore[misc]  # as above
     """A parameter whose shape is learnt later, at the first call of a lazy module.
 
     >>> import flambeau
@@ -164,7 +165,7 @@ class UninitializedParameter(UninitializedTensorMixin, Parameter):
         return UninitializedParameter, (self.requires_grad,)
 
 
-class UninitializedBuffer(UninitializedTensorMixin, Tensor):
+class UninitializedBuffer(UninitializedTensorMixin, Tensor):  # type: ignore[misc]  # as above
     """A buffer whose shape is learnt later, at the first call of a lazy module.
 
     >>> import flambeau

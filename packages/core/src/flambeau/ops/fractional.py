@@ -47,9 +47,9 @@ def fractional_max_pool(
     for k, (n, out, width) in enumerate(zip(space, size, kernel)):
         begins = _starts(samples[..., _SAMPLE[count][k]].detach(), n, out, width)
         line = begins.unsqueeze(-1) + arange(width, device=input.device)
-        shape = [1] * (2 * count)
-        shape[k], shape[count + k] = out, width
-        index = index * n + line.reshape(*samples.shape[:2], *shape)
+        spread = [1] * (2 * count)
+        spread[k], spread[count + k] = out, width
+        index = index * n + line.reshape(*samples.shape[:2], *spread)
     windows = (*samples.shape[:2], prod(size), prod(kernel))
     index = index.expand(*samples.shape[:2], *size, *kernel).reshape(windows)
     flat = input.reshape(*samples.shape[:2], prod(space))

@@ -225,7 +225,8 @@ class QuantizedTensor(Tensor):
 
     # Python's side
 
-    def __repr__(self, *, tensor_contents: Any = None) -> str:
+    # mypy forgets the names of a stub's arguments where the method has underscores.
+    def __repr__(self, *, tensor_contents: str | None = None) -> str:  # type: ignore[override]
         levels = self._levels
         text = tensor_repr(self.dequantize(), contents=tensor_contents)[:-1]
         suffixes = [

@@ -72,7 +72,7 @@ def linear_cross_entropy(
     return in_float32(whole, input, linear_weight, linear_bias, target, weight)
 
 
-def _check(input: Tensor, weight: Tensor, bias: Tensor | None) -> None:
+def _check(input: Tensor, weight: Tensor, bias: Any) -> None:
     check(
         input.ndim in (1, 2),
         lambda: f"expected input with dimensionality 1 or 2, got {input.ndim}",

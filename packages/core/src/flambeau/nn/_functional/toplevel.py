@@ -207,7 +207,7 @@ def embedding_bag(
         starts, ends = starts[:-1], ends[:-1]
     owners = [i for i, (a, b) in enumerate(zip(starts, ends)) for _ in range(b - a)]
     sizes = [b - a for a, b in zip(starts, ends)]
-    where = {"dtype": int64, "device": weight.device}
+    where: dict[str, Any] = {"dtype": int64, "device": weight.device}
     rows = zeros(len(starts), **where)
     if kind == "max":
         empty = zeros(weight.shape[1], **where)

@@ -50,7 +50,7 @@ class _LazyNormBase(LazyModuleMixin, _NormBase):
         self.num_features = self._channels(input)
         if not self.has_uninitialized_params():
             return
-        members = (self.weight, self.bias) if self.affine else ()
+        members: tuple[Any, ...] = (self.weight, self.bias) if self.affine else ()
         if self.track_running_stats:
             members += (self.running_mean, self.running_var)
         for member in members:

@@ -165,9 +165,11 @@ class LazyLinear(LazyModuleMixin, Linear):
         """Shapes from the first input; what was loaded already keeps its own."""
         if self.has_uninitialized_params():
             self.in_features = input.shape[-1]
-            self.weight.materialize((self.out_features, self.in_features))
-            if self.bias is not None:
-                self.bias.materialize((self.out_features,))
+            weight: Any = self.weight
+            weight.materialize((self.out_features, self.in_features))
+            bias: Any = self.bias
+            if bias is not None:
+                bias.materialize((self.out_features,))
             self.reset_parameters()
         if self.in_features == 0:
             self.in_features = self.weight.shape[-1]

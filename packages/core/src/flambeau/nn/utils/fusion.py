@@ -82,7 +82,16 @@ def fuse_linear_bn_weights(
     return _fused(linear_w, linear_b, bn_rm, bn_rv, bn_eps, bn_w, bn_b, (-1, 1))
 
 
-def _fused(weight, bias, mean, var, eps, scale, shift, shape) -> tuple[Parameter, Parameter]:
+def _fused(
+    weight: Tensor,
+    bias: Any,
+    mean: Tensor,
+    var: Tensor,
+    eps: float,
+    scale: Any,
+    shift: Any,
+    shape: tuple[int, ...],
+) -> tuple[Parameter, Parameter]:
     bias = zeros_like(mean) if bias is None else bias
     scale = ones_like(mean) if scale is None else scale
     shift = zeros_like(mean) if shift is None else shift

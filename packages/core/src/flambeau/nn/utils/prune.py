@@ -127,7 +127,7 @@ class PruningContainer(BasePruningMethod):
     """Methods that pruned one parameter one after another; each sees what the ones before left."""
 
     def __init__(self, *args: Any) -> None:
-        self._pruning_methods: tuple[BasePruningMethod, ...] = ()
+        self._pruning_methods: tuple[Any, ...] = ()
         if len(args) == 1:
             self._tensor_name = args[0]._tensor_name
         for method in args:
@@ -195,6 +195,8 @@ class Identity(BasePruningMethod):
 
 class _Amount(BasePruningMethod):
     """Prunes a number or a part of what there is."""
+
+    amount: float
 
     def __init__(self, amount: float) -> None:
         if not isinstance(amount, numbers.Real):
