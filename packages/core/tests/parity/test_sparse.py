@@ -478,3 +478,27 @@ def test_sparse_adam_refuses_dense_gradients():
         w.grad = T.ones(2)
         with pytest.raises(RuntimeError, match="SparseAdam does not support dense gradients"):
             T.optim.SparseAdam([w]).step()
+
+
+@pytest.mark.parametrize("dim", [0, 1, -1])
+def test_gather(dim):
+    def gradient(T):
+        x = tensor(T, MATRIX).requires_grad_()
+        index = T.tensor([[0, 1, 1], [2, 0, 3]])
+        (x.gather(dim, index, sparse_grad=True) ** 2).sum().backward()
+        return [x.grad, x.grad._indices(), x.grad._values()]
+
+    compare(gradient)
+
+
+def test_scaled_losses():
+    def run(T):
+        layer = table(T, None)
+        optimizer = T.optim.SGD(layer.parameters(), lr=0.1)
+        scaler = T.amp.GradScaler("cpu", init_scale=4.0)
+        scaler.scale((layer(T.tensor([1, 1, 3])) ** 2).sum()).backward()
+        scaler.step(optimizer)
+        scaler.update()
+        return [layer.weight, scaler.get_scale()]
+
+    compare(run)

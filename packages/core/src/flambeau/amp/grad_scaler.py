@@ -269,6 +269,7 @@ def _unscale(optimizer: Optimizer, factor: float) -> bool | None:
                     continue
                 if g.dtype is dtypes.float16:
                     raise ValueError("Attempting to unscale FP16 gradients.")
-                found = bool(found) or not bool(all_finite(g).all())
+                numbers = g.coalesce().values() if g.is_sparse else g
+                found = bool(found) or not bool(all_finite(numbers).all())
                 g.mul_(factor)
     return found

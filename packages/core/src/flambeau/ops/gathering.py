@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import Any
 
 from .._base import dtypes
@@ -122,7 +123,10 @@ def meta_of(x: Any) -> Meta:
 
 
 @gather.vjp
-def _(g, _out, x: Meta, index, *, dim):
+def _(g, _out, x: Meta, index, *, dim, sparse_grad):
+    if sparse_grad and x.ndim and not g._level and not index._level:
+        module = import_module(f"{__package__.rpartition('.')[0]}.sparse.lookup")  # a layer above
+        return module.gathered(g, dim, index, x.shape), None
     return scatter_add(g.new_zeros(x.shape), dim, index, g), None
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import flambeau
+from flambeau._base.checks import wrap_dim
 from flambeau.runtime.tensor import Tensor
 from flambeau.transforms.composed import link
 
@@ -30,3 +32,14 @@ def rows_of(weight: Tensor, flat: Tensor, padding_idx: int | None, scaled: bool)
         return coo(at.unsqueeze(0), g, shape)
 
     return link(weight.detach().index_select(0, flat), "embedding", [weight], [pull])
+
+
+def gathered(g: Tensor, dim: int, index: Tensor, shape: tuple[int, ...]) -> Any:
+    """The gradient of `gather(input, dim, index, sparse_grad=True)`: one entry for each element of `index`."""
+    grid = list(
+        flambeau.meshgrid(
+            *[flambeau.arange(n, device=g.device) for n in index.shape], indexing="ij"
+        )
+    )
+    grid[wrap_dim(dim, len(shape))] = index.to(flambeau.int64)
+    return coo(flambeau.stack([i.reshape(-1) for i in grid]), g.reshape(-1), shape)
