@@ -216,3 +216,11 @@ def test_running_statistics_take_no_tangents_and_no_history(norm):
     grad(lambda r: layer(r).square().sum())(rows.detach())
     for stat in (layer.running_mean, layer.running_var):
         assert not stat.requires_grad and stat.numpy().shape == (3,)
+
+
+def test_chunks_draw_the_same_numbers_where_told_to():
+    rows = flambeau.zeros(4, 2)
+    same = vmap(lambda r: r + flambeau.rand(2), randomness="same", chunk_size=1)(rows)
+    assert flambeau.equal(same, same[:1].expand(4, 2))
+    other = vmap(lambda r: r + flambeau.rand(2), randomness="different", chunk_size=1)(rows)
+    assert len({tuple(r.tolist()) for r in other}) == 4

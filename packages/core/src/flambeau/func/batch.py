@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .._base import pytree
-from ..runtime import state
+from ..runtime import random, state
 from ..runtime.tensor import Tensor
 from ..transforms.batch import BatchedTensor, batched
 from ..transforms.wrapper import new_level
@@ -79,10 +79,8 @@ def _same_numbers(randomness: str) -> Callable[[], None]:
     """Called before each piece: puts the random numbers back where pieces must draw the same."""
     if randomness != "same":
         return lambda: None
-    from ..random import get_rng_state, set_rng_state
-
-    start = get_rng_state()
-    return lambda: set_rng_state(start)
+    start = random.get_rng_state()
+    return lambda: random.set_rng_state(start)
 
 
 # -- inputs -----------------------------------------------------------------------------------------------------------
