@@ -12,7 +12,8 @@ from ..runtime.families import composite, primitive
 from ..runtime.meta import Meta
 from ..runtime.tensor import Tensor
 from .comparison import where
-from .indexing import check_bounds, getitem, pick
+from .indexing import getitem, pick
+from .keys import check_bounds
 
 # -- along one dimension ---------------------------------------------------------------------------------------------
 

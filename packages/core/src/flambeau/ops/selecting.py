@@ -12,7 +12,8 @@ from ..runtime.meta import Meta
 from ..runtime.tensor import Tensor
 from .comparison import where
 from .creation import as_tensor
-from .indexing import check_bounds, index_put_at
+from .indexing import index_put_at
+from .keys import check_bounds
 
 
 def along(name: str, input: Tensor, dim: int, index: Tensor) -> tuple[Tensor, int]:
