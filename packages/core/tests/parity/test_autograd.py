@@ -383,3 +383,32 @@ def test_nodes_are_nodes():
         ] + [y.grad_fn.metadata, y.output_nr, y.grad_fn is y.grad_fn]
 
     agree(case)
+
+
+NAMED = {
+    "t": lambda x, lib: x.t(),
+    "mean": lambda x, lib: x.mean(),
+    "mean of a dimension": lambda x, lib: x.mean(0),
+    "sum of a dimension": lambda x, lib: x.sum(0),
+    "matrix product": lambda x, lib: x @ x,
+    "matrix and vector": lambda x, lib: x @ x[0],
+    "vectors": lambda x, lib: x[0] @ x[0],
+    "transpose": lambda x, lib: x.transpose(0, 1),
+    "max": lambda x, lib: x.max(),
+    "max of a dimension": lambda x, lib: x.max(0)[0],
+    "var": lambda x, lib: x.var(),
+    "cross entropy": lambda x, lib: lib.nn.functional.cross_entropy(x, lib.tensor([0, 1, 1])),
+    "mse": lambda x, lib: lib.nn.functional.mse_loss(x, x.detach() * 2),
+    "layer norm": lambda x, lib: lib.nn.functional.layer_norm(x, (3,)),
+    "log1p": lambda x, lib: x.log1p(),
+    "unbind": lambda x, lib: x.unbind()[1],
+    "split": lambda x, lib: x.split(2)[0],
+    "narrow": lambda x, lib: x.narrow(0, 0, 1),
+    "copied": lambda x, lib: lib.zeros(3, 3).copy_(x),
+    "linear": lambda x, lib: lib.nn.functional.linear(x, x, x[0]),
+}
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_names_of_nodes(name):
+    agree(lambda lib: NAMED[name](lib.eye(3, requires_grad=True), lib).grad_fn.name())
