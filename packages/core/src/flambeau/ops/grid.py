@@ -16,7 +16,7 @@ from .._base.dtypes import float64, int64
 from ..runtime.families import composite
 from ..runtime.tensor import Tensor
 from .comparison import where
-from .creation import linspace, ones, zeros
+from .creation import ones, tensor, zeros
 from .joining import cat, stack
 from .matrix import matmul
 from .precision import in_float32
@@ -266,6 +266,14 @@ def grid_sampler_3d(
     return grid_sampler(input, grid, interpolation_mode, padding_mode, align_corners)
 
 
+def _line(count: int, align_corners: bool) -> list[float]:
+    """The pixels' centres in [-1, 1]: both ends among them, or half a pixel from them. One alone is in the middle."""
+    if count == 1:
+        return [0.0]
+    edge = 1.0 if align_corners else (count - 1) / count
+    return [edge * (2 * i - (count - 1)) / (count - 1) for i in range(count)]
+
+
 @composite(method=False)
 def affine_grid_generator(theta: Tensor, size: tuple[int, ...], align_corners: bool):
     """Where each pixel of an output of `size` lies in the input, by affine maps (N, d, d + 1).
@@ -285,9 +293,7 @@ def affine_grid_generator(theta: Tensor, size: tuple[int, ...], align_corners: b
     like: dict[str, Any] = {"dtype": theta.dtype, "device": theta.device}
     lines = []
     for k, count in enumerate(reversed(space)):
-        line = zeros(count, **like) if count <= 1 else linspace(-1, 1, count, **like)
-        if not align_corners:
-            line = line * (count - 1) / count
+        line = tensor(_line(count, align_corners), **like)
         shape = [1] * dims
         shape[dims - 1 - k] = count
         lines.append(line.reshape(shape).expand(*space))
