@@ -59,7 +59,7 @@ class MaskedTensor(Composed):
         return made
 
     @property
-    def layout(self) -> Any:  # type: ignore[override]
+    def layout(self) -> Any:
         return formats.strided
 
     @property

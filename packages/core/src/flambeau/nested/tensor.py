@@ -57,7 +57,7 @@ class RaggedSize:
 class _Nested(Composed):
     """What both layouts share."""
 
-    is_nested = True  # type: ignore[assignment]
+    is_nested = True
     backend_name = "NestedTensor"
 
     def unbind(self, dim: int = 0) -> tuple[Tensor, ...]:
@@ -120,7 +120,7 @@ class JaggedTensor(_Nested):
     _symbol: RaggedSize
 
     @property
-    def layout(self) -> Any:  # type: ignore[override]
+    def layout(self) -> Any:
         return formats.jagged
 
     @property
@@ -188,7 +188,7 @@ class NestedTensor(_Nested):
     _shapes: tuple[tuple[int, ...], ...]
 
     @property
-    def layout(self) -> Any:  # type: ignore[override]
+    def layout(self) -> Any:
         return formats.strided
 
     @property

@@ -55,7 +55,7 @@ class SparseTensor(Composed):
         raise NotImplementedError
 
     @property
-    def layout(self) -> Any:  # type: ignore[override]
+    def layout(self) -> Any:
         raise NotImplementedError
 
     def is_contiguous(self, memory_format: Any = None) -> bool:
@@ -89,7 +89,7 @@ class CooTensor(SparseTensor):
     is_sparse = True
 
     @property
-    def layout(self) -> Any:  # type: ignore[override]
+    def layout(self) -> Any:
         return formats.sparse_coo
 
     def saved_parts(self) -> tuple:
@@ -183,7 +183,7 @@ class CompressedTensor(SparseTensor):
         return self._layout is formats.sparse_csr
 
     @property
-    def layout(self) -> Any:  # type: ignore[override]
+    def layout(self) -> Any:
         return self._layout
 
     def saved_parts(self) -> tuple:
