@@ -12,15 +12,17 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
-from workspace import ROOT, markdown_table
-
 import flambeau
 from flambeau.runtime.operator import Operator, registry
 from flambeau.testing import samples_of
+from workspace import ROOT, markdown_table
 
 PAGE = ROOT / "docs" / "operators.md"
-DTYPES = "float64 float32 float16 bfloat16 complex64 int64 int32 int16 int8 uint8 bool".split()
-SHORT = dict(zip(DTYPES, "f64 f32 f16 bf16 c64 i64 i32 i16 i8 u8 b".split()))
+SHORT = {
+    "float64": "f64", "float32": "f32", "float16": "f16", "bfloat16": "bf16", "complex64": "c64", "int64": "i64",
+    "int32": "i32", "int16": "i16", "int8": "i8", "uint8": "u8", "bool": "b",
+}  # fmt: skip
+DTYPES = list(SHORT)
 HEAD = """# Operators
 
 Every operator of the registry, written by `python tools/coverage_table.py` (a test keeps it up to date). What the words mean:
@@ -120,7 +122,16 @@ def rows() -> Iterator[tuple[str, list[str]]]:
 def page() -> str:
     table = [cells for _, cells in rows()]
     head = HEAD.format(all=", ".join(f"{SHORT[n]} ({n})" for n in DTYPES))
-    columns = ["operator", "family", "gradient", "forward mode", "vmap", "compiled", "ONNX", "dtypes"]
+    columns = [
+        "operator",
+        "family",
+        "gradient",
+        "forward mode",
+        "vmap",
+        "compiled",
+        "ONNX",
+        "dtypes",
+    ]
     counts = f"{len(table)} operators.\n\n"
     reasons = [
         [f"`{name}`", transform, reason.replace("|", "\\|")]

@@ -21,11 +21,11 @@ from workspace import ROOT, markdown_table, write_between_markers
 PAGE = ROOT / "docs" / "parity.md"
 KIT = ROOT / "tools" / "measure"
 DTYPES = "float32,float64,int64,bool,complex64,bfloat16"
-SURFACE = (
-    "torch torch.Tensor torch.nn.functional torch.linalg torch.fft torch.special torch.autograd torch.func "
-    "torch.random torch.Generator torch.autograd.Function torch.autograd.functional torch.autograd.forward_ad "
-    "torch.autograd.graph"
-).split()
+SURFACE = [
+    "torch", "torch.Tensor", "torch.nn.functional", "torch.linalg", "torch.fft", "torch.special", "torch.autograd",
+    "torch.func", "torch.random", "torch.Generator", "torch.autograd.Function", "torch.autograd.functional",
+    "torch.autograd.forward_ad", "torch.autograd.graph",
+]  # fmt: skip
 
 # What is measured: (program, options, what a row is, {column: bar in percent}).
 RUNS: dict[str, tuple[str, list[str], str, dict[str, float]]] = {
@@ -88,7 +88,11 @@ def shortfalls(figures: dict[str, dict[str, Any]]) -> str:
     for (title, text), columns in sorted(found.items()):
         dtypes = sorted({d for ds in columns.values() for d in ds if d})
         rows.append([f"`{title}`", " ".join(columns), " ".join(dtypes), f"`{text}`"])
-    return markdown_table(["case", "columns", "dtypes", "first thing found"], rows, figures=False) if rows else "None.\n"
+    return (
+        markdown_table(["case", "columns", "dtypes", "first thing found"], rows, figures=False)
+        if rows
+        else "None.\n"
+    )
 
 
 def absent(figures: dict[str, dict[str, Any]]) -> str:

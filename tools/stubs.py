@@ -403,7 +403,7 @@ def module_stub() -> str:
     return (
         f'"""What flambeau shows, for type checkers and editors. {NOTE}"""\n\n'
         f"{aliases(shadowed, body + ''.join(constants))}"
-        "from collections.abc import Sequence\n"
+        "from collections.abc import Callable, Sequence\n"
         "from typing import Any, overload\n\n"
         f"{''.join(sorted(modules))}{''.join(sorted(imports))}{attached}\n"
         f"__version__: str\n{''.join(constants)}\n{body}"

@@ -258,7 +258,38 @@ def detach(input: Tensor) -> Tensor:
 
 
 # What is no operator, and can be taken over by `__torch_function__` as operators can.
-for _name in ["allclose", "arange", "as_tensor", "broadcast_tensors", "broadcast_to", "detach", "empty", "equal", "eye", "from_numpy", "full", "hstack", "is_complex", "is_floating_point", "linspace", "meshgrid", "normal", "numel", "ones", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like", "randperm", "tensor", "vstack", "where", "zeros"]:
+for _name in [
+    "allclose",
+    "arange",
+    "as_tensor",
+    "broadcast_tensors",
+    "broadcast_to",
+    "detach",
+    "empty",
+    "equal",
+    "eye",
+    "from_numpy",
+    "full",
+    "hstack",
+    "is_complex",
+    "is_floating_point",
+    "linspace",
+    "meshgrid",
+    "normal",
+    "numel",
+    "ones",
+    "rand",
+    "rand_like",
+    "randint",
+    "randint_like",
+    "randn",
+    "randn_like",
+    "randperm",
+    "tensor",
+    "vstack",
+    "where",
+    "zeros",
+]:
     globals()[_name] = _overridable(globals()[_name])
     globals()[_name].__module__ = "flambeau"  # where pickle finds it
 

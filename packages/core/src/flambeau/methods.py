@@ -336,7 +336,8 @@ def __itruediv__(self: Tensor, other: Any) -> Any:
     return self.div_(other)
 
 
-Tensor.__div__, Tensor.__idiv__ = Tensor.__truediv__, Tensor.__itruediv__
+for _new_name, _old_name in (("__div__", "__truediv__"), ("__idiv__", "__itruediv__")):
+    setattr(Tensor, _new_name, getattr(Tensor, _old_name))
 
 
 def _shift(name: str, word: str) -> None:
@@ -605,7 +606,8 @@ def transpose_(self: Tensor, dim0: int, dim1: int) -> Tensor:
     return _become(self, self.transpose(dim0, dim1))
 
 
-Tensor.swapaxes_ = Tensor.swapdims_ = Tensor.transpose_
+for _new_name in ("swapaxes_", "swapdims_"):
+    setattr(Tensor, _new_name, Tensor.transpose_)
 
 
 @method

@@ -208,8 +208,9 @@ def get_ignored_functions() -> set[Callable[..., Any]]:
     import flambeau
 
     taken = {f for fs in _overridable().values() for f in fs}
-    values = (getattr(flambeau, n, None) for n in dir(flambeau) if not n.startswith("_"))
-    return {v for v in values if inspect.isfunction(v)} - taken
+    values: Any = (getattr(flambeau, n, None) for n in dir(flambeau) if not n.startswith("_"))
+    functions: set[Callable[..., Any]] = {v for v in values if inspect.isfunction(v)}
+    return functions - taken
 
 
 def get_testing_overrides() -> dict[Callable[..., Any], Callable[..., int]]:

@@ -193,12 +193,12 @@ def deep_copy(self: Tensor, memo: dict[Any, Any]) -> Tensor:
         made._array = array.copy()
     else:
         owner = memory.root(array)
-        key = ("storage", id(owner))
-        if key not in memo:  # with the owner, so that its id stays its own
-            memo[key] = (owner, memory.content(owner).copy())
+        shared: Any = ("storage", id(owner))
+        if shared not in memo:  # with the owner, so that its id stays its own
+            memo[shared] = (owner, memory.content(owner).copy())
         start = memory.offset(array) // array.itemsize
         made._array = memory.window(
-            memo[key][1], array.dtype, array.shape, tuple(self.stride()), start
+            memo[shared][1], array.dtype, array.shape, tuple(self.stride()), start
         )
     if node is not None:
         set_requires_grad(made, True)

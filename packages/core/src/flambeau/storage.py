@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import weakref
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -154,11 +154,11 @@ class _Common:
 
     def cpu(self) -> Any:
         """The storage on the CPU."""
-        return self if self.device.type == "cpu" else self.to(CPU)
+        return self if self.device.type == "cpu" else self.to(device=CPU)
 
     def cuda(self, device: Any = None, non_blocking: bool = False) -> Any:
         """The storage on a CUDA device."""
-        return self.to(Device("cuda") if device is None else creation.as_device(device))
+        return self.to(device=Device("cuda") if device is None else device)
 
     def to(self, *, device: Any, non_blocking: bool = False) -> Any:
         """The storage on another device; itself where that is where it is."""
@@ -365,7 +365,8 @@ class UntypedStorage(_Common):
         )
         values = values[: values.size if count < 0 else count * size].copy()
         made = cls._of(values, CPU)
-        if np.dtype("u2").newbyteorder(swap[byte_order]).isnative is False:
+        order: Any = swap[byte_order]
+        if np.dtype("u2").newbyteorder(order).isnative is False:
             made.byteswap(kind)
         return made
 
@@ -557,6 +558,9 @@ LEGACY: tuple[Any, ...] = tuple(
     }.items()
 )  # fmt: skip
 globals().update({c.__name__: c for c in LEGACY})
+if TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any: ...  # FloatStorage and its like
 
 
 def is_storage(obj: Any) -> bool:

@@ -89,9 +89,10 @@ def set_warn_always(b: bool, /) -> None:
         TypeError,
     )
     _Switches.warn_always = b
-    warnings.filters[:] = [f for f in warnings.filters if f is not _ALWAYS]
+    filters: Any = warnings.filters
+    filters[:] = [f for f in filters if f is not _ALWAYS]
     if b:
-        warnings.filters.insert(0, _ALWAYS)
+        filters.insert(0, _ALWAYS)
     warnings._filters_mutated()  # type: ignore[attr-defined]  # the cache of what was shown is renewed
 
 

@@ -6,7 +6,7 @@ no tensor is ever of such a class.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ._base import dtypes
 from ._base.checks import check
@@ -72,6 +72,9 @@ TYPES: tuple[Any, ...] = tuple(
     TensorType(name, (), {"dtype": kind, "__module__": __name__}) for name, kind in _KINDS.items()
 )
 globals().update({t.__name__: t for t in TYPES})
+if TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any: ...  # FloatTensor and its like
 
 
 def named_type(name: str) -> Any:

@@ -19,7 +19,9 @@ from flambeau.runtime.operator import MISSING, registry
 pytestmark = pytest.mark.skipif(not available(), reason="no C compiler on this machine")
 
 # Operators whose C text is defined on integers and bools alone, and those whose inputs become bool.
-ON_INTEGERS = {n for n, op in registry.items() if op.family == "elementwise" and not op.takes("float")}
+ON_INTEGERS = {
+    n for n, op in registry.items() if op.family == "elementwise" and not op.takes("float")
+}
 TAKE_BOOLS = {n for n in ON_INTEGERS if registry[n].takes("bool")}
 ON_BOOLS = {"logical_and", "logical_or", "logical_xor", "logical_not"}
 ELEMENTWISE = sorted(n for n, op in registry.items() if op.family == "elementwise")

@@ -4,8 +4,9 @@ import copy
 import gc
 import pickle
 
-import flambeau
 import pytest
+
+import flambeau
 from flambeau import nn
 from flambeau.nn import functional as F
 from flambeau.overrides import (

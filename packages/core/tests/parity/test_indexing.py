@@ -241,7 +241,9 @@ def test_index_put(data):
     picked = outcome(lambda: torch.from_numpy(numbered(shape))[key])
     value = value_for(data, () if isinstance(picked, Exception) else tuple(picked.shape))
     if isinstance(value, np.ndarray) and not isinstance(picked, Exception):
-        while value.ndim > picked.ndim:  # PyTorch writes such values and then fails in their gradient
+        while (
+            value.ndim > picked.ndim
+        ):  # PyTorch writes such values and then fails in their gradient
             value = value[0]
     places = outcome(lambda: torch.arange(int(np.prod(shape))).reshape(shape)[key])
     twice = not isinstance(places, Exception) and len(places.unique()) < places.numel()

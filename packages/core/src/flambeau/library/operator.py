@@ -13,7 +13,6 @@ from typing import Any
 from ..autograd.function import Function
 from ..autograd.modes import no_grad
 from ..runtime import dispatch, state
-from ..runtime.backend import of_array
 from ..runtime.meta import Meta
 from ..runtime.operator import Operator, registry
 from ..runtime.tensor import Tensor, history, wrap
@@ -220,7 +219,7 @@ class CustomOpDef:
 
             metas = [empty(t.shape, dtype=t.dtype, device="meta") for t in tensors]
             made = self._fake_rule()(**layout.fill(metas))
-            back = tensors[0].device if tensors else "cpu"
+            back: Any = tensors[0].device if tensors else "cpu"
             outs = made if isinstance(made, (tuple, list)) else (made,)
             shapes = tuple(Meta(tuple(o.shape), o.dtype, back) for o in outs)
             return shapes if isinstance(made, (tuple, list)) else shapes[0]
@@ -259,7 +258,7 @@ class CustomOpDef:
                     f"{self.schema.name}: result {i} is {type(o).__name__}, and must be a Tensor"
                 )
             for other in (*tensors, *outs[:i]):
-                if of_array(o._array).shares(o._array, other._array) or o._array is other._array:
+                if o._array is other._array or dispatch.shares(o._array, other._array):
                     raise RuntimeError(
                         f"{self.schema.name}: The output of this custom operator (1) must not also be an input to this "
                         "custom operator and (2) may not alias any inputs to this custom operator or other returns. "

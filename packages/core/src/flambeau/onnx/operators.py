@@ -13,6 +13,7 @@ from ..ops import (
     convolution,
     creation,
     exponential,
+    gathering,
     indexing,
     joining,
     matrix,
@@ -233,7 +234,7 @@ def Gather(a: Attributes, x: Tensor, index: Tensor) -> Tensor:
 
 @_operator
 def GatherElements(a: Attributes, x: Tensor, index: Tensor) -> Tensor:
-    return indexing.gather(
+    return gathering.gather(
         x, a.get("axis", 0), comparison.where(index < 0, index + x.shape[a.get("axis", 0)], index)
     )
 
@@ -247,7 +248,7 @@ def GatherND(a: Attributes, x: Tensor, index: Tensor) -> Tensor:
 @_operator
 def ScatterElements(a: Attributes, x: Tensor, index: Tensor, updates: Tensor) -> Tensor:
     a.refuse("reduction", "none", "add")
-    f = indexing.scatter_add if a.get("reduction") == "add" else indexing.scatter_src
+    f = gathering.scatter_add if a.get("reduction") == "add" else gathering.scatter_src
     return f(x, a.get("axis", 0), index, updates)
 
 
@@ -442,7 +443,7 @@ def Trilu(a: Attributes, x: Tensor, k: Tensor | None = None) -> Tensor:
 
 @_operator
 def NonZero(a: Attributes, x: Tensor) -> Tensor:
-    return indexing.nonzero(x).t()
+    return gathering.nonzero(x).t()
 
 
 def _reduction(kind: str, f: Function) -> None:

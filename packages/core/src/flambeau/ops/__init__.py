@@ -231,7 +231,9 @@ def __getattr__(name: str) -> Any:
         if library is not None or name == "aten":  # a namespace of custom operators
             import importlib
 
-            library = library or importlib.import_module(f"{__package__.rpartition('.')[0]}.library")
+            library = library or importlib.import_module(
+                f"{__package__.rpartition('.')[0]}.library"
+            )
             return library.namespace(name)
     raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
 

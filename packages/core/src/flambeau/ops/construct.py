@@ -68,5 +68,8 @@ def as_subclass(self: Tensor, cls: type) -> Any:
 
 runtime_tensor.constructor = construct
 runtime_tensor.adopt = overrides.adopt
-Tensor.as_subclass = as_subclass
-Tensor._make_subclass = staticmethod(_make_subclass)
+for _name, _method in (
+    ("as_subclass", as_subclass),
+    ("_make_subclass", staticmethod(_make_subclass)),
+):
+    setattr(Tensor, _name, _method)

@@ -83,7 +83,7 @@ def while_loop(
 
 
 def _same_kind(before: tuple, after: tuple) -> None:
-    (a, spec), (b, other) = flatten(before), flatten(after)
+    a, b = flatten(before)[0], flatten(after)[0]
     if len(a) != len(b):
         raise RuntimeError(
             f"while_loop: body_fn returned {len(b)} values, expected {len(a)} as it was given"

@@ -8,6 +8,7 @@ procedure for incomplete gamma functions (1979), and DLMF 8.7, 8.9 and 8.12.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from ..runtime.elementwise import ndarray
 from ..runtime.families import composite, primitive
@@ -68,12 +69,14 @@ def _block(xp, a, x, upper):
     return out
 
 
-def _converge(xp, step, *state):
+def _converge(xp, step, *given):
     """The last result of `step(k, *state) -> (result, change, *state)`, repeated until the change is below EPSILON.
 
     Every eighth step says so, and sends those elements home that are done.
     """
-    out, places = None, None
+    out: Any = None
+    places: Any = None
+    state: Any = given
     for k in range(1, MOST):
         result, change, *state = step(float(k), *state)
         if k % 8:

@@ -691,8 +691,8 @@ def fft_ihfft2(input: Tensor, s: Any = None, dim: Any = (-2, -1), norm: str | No
 
 
 def _shifted(input: Tensor, dim: Any, share: Any) -> Tensor:
-    dims = range(input.ndim) if dim is None else _ints("fftshift", "dim", dim)
-    dims = [wrap_dim(d, input.ndim) for d in dims]
+    given = range(input.ndim) if dim is None else _ints("fftshift", "dim", dim)
+    dims = [wrap_dim(d, input.ndim) for d in given]
     return input.roll([share(input.shape[d]) for d in dims], dims)
 
 

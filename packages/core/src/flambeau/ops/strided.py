@@ -223,12 +223,12 @@ def as_strided_scatter(
         ),
     )
     if not input._level and input.device.type != "meta":
-        size, have = input.dtype.itemsize, memory.nbytes(input._array)
+        width, have = input.dtype.itemsize, memory.nbytes(input._array)
         check(
-            _end(target) * size <= have,
+            _end(target) * width <= have,
             lambda: (
                 f"as_strided_scatter: sizes {list(target[0])}, strides {list(target[1])}, storage offset {target[2]}, "
-                f"and itemsize {size} requiring a storage size of {_end(target) * size} are out of bounds for storage "
+                f"and itemsize {width} requiring a storage size of {_end(target) * width} are out of bounds for storage "
                 f"of size {have}"
             ),
         )

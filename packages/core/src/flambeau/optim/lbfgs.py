@@ -183,7 +183,9 @@ class LBFGS(Optimizer):
 
     def _gradient(self) -> Tensor:
         """All gradients in one vector, zeros where there is none."""
-        parts = [flambeau.zeros_like(p) if p.grad is None else p.grad.to_dense() for p in self._params]
+        parts = [
+            flambeau.zeros_like(p) if p.grad is None else p.grad.to_dense() for p in self._params
+        ]
         return flambeau.cat([_flat(part) for part in parts])
 
     def _add(self, direction: Tensor, size: Any) -> None:

@@ -209,7 +209,9 @@ def explain(op: Operator, arrays: tuple, attrs: dict[str, Any], error: Exception
         if isinstance(error, TypeError):
             given = ", ".join(dict.fromkeys(meta_of(a).dtype.name for a in arrays if a is not None))
             raise NotImplementedError(f'"{op.name}" not implemented for {given}') from None
-    if isinstance(error, TypeError) and any(getattr(a, "dtype", None) is dtypes.complex32 for a in arrays):
+    if isinstance(error, TypeError) and any(
+        getattr(a, "dtype", None) is dtypes.complex32 for a in arrays
+    ):
         raise NotImplementedError(f'"{op.name}" not implemented for complex32') from None
     if isinstance(error, (IndexError, TypeError)):
         raise error
@@ -323,7 +325,8 @@ def write_out(op: Operator, out: Any, made: Any) -> Any:
             f"{op.name}(): expected out tensor on {made.device}, but got {out.device}"
         )
     if out._level == tape.COMPOSED or made._level == tape.COMPOSED:
-        (made if made._level else out).assign(out, made)  # type: ignore[attr-defined]
+        composed: Any = made if made._level else out
+        composed.assign(out, made)
         return out
     if tuple(out.shape) != tuple(made.shape):
         if out._array.size != 0:

@@ -285,8 +285,9 @@ def view(op: Operator) -> Callable[..., Any]:
         arrays, attrs = op.bind((input, *args), kw)
         try:
             made = kernel(dispatch._cpu.xp, a, **attrs)
-        except (ValueError, IndexError, TypeError):
-            return dispatch.call(op, (input, *args), kw)  # which says what is wrong
+        except (ValueError, IndexError, TypeError, AttributeError):
+            # dispatch says what is wrong; or this process's first call was a view, and it loads the backend.
+            return dispatch.call(op, (input, *args), kw)
         if type(made) is not ndarray:
             made = np.asarray(made)
         t = new(Tensor)

@@ -203,7 +203,7 @@ def as_class(tensor: Tensor, cls: type) -> Any:
         tensor = registry["view"].public(tensor, tuple(tensor.shape))
     elif tensor._box is None:
         tensor._box = Box()
-    made = new(cls)
+    made: Any = new(cls)
     made.__dict__.update(tensor.__dict__)
     made.__dict__.pop("grad", None)
     if overrides(cls):

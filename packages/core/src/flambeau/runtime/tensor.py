@@ -167,7 +167,15 @@ class Tensor(Attached):
 class Leaf:
     """The end of the tape at a tensor made by the user: gradients that arrive are added to its `.grad`."""
 
-    __slots__ = ("__weakref__", "_metadata", "_tensor", "hooks", "post_hooks", "posthooks", "prehooks")
+    __slots__ = (
+        "__weakref__",
+        "_metadata",
+        "_tensor",
+        "hooks",
+        "post_hooks",
+        "posthooks",
+        "prehooks",
+    )
     edges = ()
     parent = None
 
@@ -236,7 +244,8 @@ def refresh(tensor: Tensor, base: Tensor) -> None:
         tensor._node = None
         return
     if any(step.several for step in tensor._replay):  # type: ignore[attr-defined]
-        return refuse_stale(tensor)
+        refuse_stale(tensor)
+        return
     before, state.local.grad = state.local.grad, True
     try:
         made = base

@@ -177,9 +177,7 @@ def _rebuild_from_type(function: Any, kind: Any, args: Any, state: Any) -> Tenso
             isinstance(kind, type) and issubclass(kind, Tensor) and isinstance(tensor, Tensor),
             lambda: f"load: {kind!r} is not a class of tensors",
         )
-        tensor = Tensor._make_subclass(  # type: ignore[attr-defined]  # put there by `methods`
-            kind, tensor, tensor.requires_grad
-        )
+        tensor = Tensor._make_subclass(kind, tensor, tensor.requires_grad)
     return _with_attributes(tensor, state)
 
 
