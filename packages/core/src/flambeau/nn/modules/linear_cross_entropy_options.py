@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 from flambeau._base.dtypes import bfloat16, float16, float32, float64
@@ -10,7 +9,6 @@ from flambeau._base.dtypes import bfloat16, float16, float32, float64
 _POLICIES = ("auto", "accurate", "balanced", "compact")
 
 
-@dataclasses.dataclass(slots=True, frozen=True)
 class LinearCrossEntropyOptions:
     """Asks for the logits of `linear_cross_entropy` in chunks of the batch, which are never all in memory.
 
@@ -24,13 +22,26 @@ class LinearCrossEntropyOptions:
     4
     """
 
-    allow_retain_graph: bool = False
-    batch_chunk_size: int | None = None
-    chunking_method: str | None = "auto"
-    acc_policy: str = "auto"
-    acc_dtype: Any = None
+    # Not a dataclass: importing those would cost `import flambeau.nn` 10 ms.
+    __slots__ = (
+        "acc_dtype",
+        "acc_policy",
+        "allow_retain_graph",
+        "batch_chunk_size",
+        "chunking_method",
+    )
 
-    def __post_init__(self) -> None:
+    def __init__(
+        self,
+        allow_retain_graph: bool = False,
+        batch_chunk_size: int | None = None,
+        chunking_method: str | None = "auto",
+        acc_policy: str = "auto",
+        acc_dtype: Any = None,
+    ) -> None:
+        given = locals()
+        for name in self.__slots__:
+            object.__setattr__(self, name, given[name])
         if self.acc_policy not in _POLICIES:
             raise ValueError(f"invalid acc_policy: {self.acc_policy!r}")
         if self.chunking_method not in (None, "auto"):
@@ -46,6 +57,31 @@ class LinearCrossEntropyOptions:
                 f"acc_dtype must be one of None, float16, bfloat16, float32, float64, got "
                 f"{self.acc_dtype!r}. Pass acc_dtype=None to let the op pick automatically."
             )
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(f"cannot assign to field {name!r}: options do not change")
+
+    def _fields(self) -> tuple:
+        return tuple((name, getattr(self, name)) for name in self.__slots__)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, LinearCrossEntropyOptions) and self._fields() == other._fields()
+
+    def __hash__(self) -> int:
+        return hash(self._fields())
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{n}={v!r}' for n, v in self._fields())})"
+
+    def __reduce__(self) -> tuple:
+        order = (
+            "allow_retain_graph",
+            "batch_chunk_size",
+            "chunking_method",
+            "acc_policy",
+            "acc_dtype",
+        )
+        return type(self), tuple(getattr(self, name) for name in order)
 
     def rows(self, batch: int, in_features: int, classes: int) -> int:
         """The rows of a chunk for these sizes."""
