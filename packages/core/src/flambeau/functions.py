@@ -41,7 +41,7 @@ def _dropout(name: str) -> Callable[..., Any]:
     return call
 
 
-def __getattr__(name: str) -> Callable[..., Any]:
+def __getattr__(name: str) -> Any:  # not Callable[..., Any]: mypy 2.4 cannot keep that
     if name.startswith("__") or not (name in _IN_NETWORKS or hasattr(Tensor, name)):
         raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
     made = globals()[name] = _dropout(name) if name in _IN_NETWORKS else _of_method(name)
