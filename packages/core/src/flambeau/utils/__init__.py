@@ -1,11 +1,11 @@
-"""Tools beside the model: `utils.data`, `utils.checkpoint`, `utils.dlpack`, `utils.hooks`. Each loads when first used."""
+"""Tools beside the model, in modules that load when first used."""
 
 from __future__ import annotations
 
 from importlib import import_module
 from typing import Any
 
-__all__ = ["checkpoint", "data", "dlpack", "hooks"]
+__all__ = ["checkpoint", "data", "dlpack", "hooks", "tensorboard"]
 
 
 def __getattr__(name: str) -> Any:
