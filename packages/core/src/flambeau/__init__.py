@@ -99,7 +99,7 @@ for _constant in (*_LAYOUTS, *_FORMATS):
 _SUBMODULES = frozenset({
     "amp", "autograd", "backends", "compat", "cpu", "cuda", "distributed", "fft", "func", "graph",
     "ir", "jit", "library", "linalg", "masked", "nested", "nn", "onnx", "ops", "optim", "quantization", "random",
-    "runtime", "serialization", "signal", "sparse", "storage", "special", "testing", "utils",
+    "runtime", "serialization", "signal", "sparse", "storage", "special", "testing", "train", "utils",
 })  # fmt: skip
 
 # Names that live in submodules and are reached from the top: imported when first touched.
