@@ -39,7 +39,7 @@ APART = {
 UNDERIVED = {
     "scatter_add": "PyTorch has no gradient for a source larger than the index", "scatter": "the same",
     "vander": "PyTorch's own fails in double precision",
-    "floor_divide": "PyTorch has none",
+    "floor_divide": "PyTorch has none", "native_channel_shuffle": "the same",
     "as_strided_scatter": "PyTorch's own for `input` fails its own gradcheck: it is that of the elements written over",
 }  # fmt: skip
 VIEWS = {

@@ -33,7 +33,7 @@ def _check_range(low: int, high: int) -> None:
 
 @composite(method=False)
 def fake_quantize_per_tensor_affine(
-    input: Tensor, scale: Any, zero_point: Any, quant_min: int, quant_max: int
+    input: Tensor, scale: float | Tensor, zero_point: int | Tensor, quant_min: int, quant_max: int
 ):
     """The nearest of the numbers (q - zero_point) * scale, q from `quant_min` to `quant_max`.
 
@@ -64,11 +64,16 @@ def fake_quantize_per_channel_affine(
 
     >>> import flambeau
     >>> x, scales = flambeau.tensor([[0.26], [0.26]]), flambeau.tensor([0.1, 0.5])
-    >>> flambeau.fake_quantize_per_channel_affine(x, scales, flambeau.tensor([0, 0]), 0, 0, 9)
+    >>> zeros = flambeau.tensor([0, 0], dtype=flambeau.int32)
+    >>> flambeau.fake_quantize_per_channel_affine(x, scales, zeros, 0, 0, 9)
     tensor([[0.3000],
             [0.5000]])
     """
     _check_range(quant_min, quant_max)
+    check(
+        zero_point.dtype.name in ("int32", "float32", "float16"),
+        lambda: f"Zero-point must be Int32, Float or Half, found {zero_point.dtype.name}",
+    )
     check(
         scale.ndim == 1 and tuple(scale.shape) == tuple(zero_point.shape),
         lambda: (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..._base.dtypes import int32
 from ...ops.creation import tensor
 from . import Make, Sample
 
@@ -17,4 +18,4 @@ def fake_quantize_per_tensor_affine(make: Make) -> Iterator[Sample]:
 def fake_quantize_per_channel_affine(make: Make) -> Iterator[Sample]:
     """A scale for each row."""
     options = {"grad": False, "batch": False}
-    yield Sample(make(2, 3), tensor([0.1, 0.5]), tensor([1, 2]), 0, 0, 30, **options)
+    yield Sample(make(2, 3), tensor([0.1, 0.5]), tensor([1, 2], dtype=int32), 0, 0, 30, **options)
