@@ -709,6 +709,9 @@ def names(self: Tensor) -> tuple[None, ...]:
     return (None,) * self.ndim
 
 
+# Devices that there are none of.
+Tensor.is_mps = Tensor.is_xpu = Tensor.is_xla = Tensor.is_mtia = Tensor.is_vulkan = False
+Tensor.is_ipu = Tensor.is_maia = False
 Tensor.is_sparse = Tensor.is_sparse_csr = Tensor.is_quantized = Tensor.is_nested = (
     Tensor.is_mkldnn
 ) = False

@@ -58,6 +58,9 @@ class _Common:
         """The number of bytes."""
         return self._untyped._data.size
 
+    def __sizeof__(self) -> int:
+        return object.__sizeof__(self) + self.nbytes()
+
     def element_size(self) -> int:
         """Bytes of one element."""
         return self.dtype.itemsize

@@ -6,9 +6,10 @@ import importlib
 import importlib.abc
 import importlib.machinery
 import importlib.metadata
+import re
 import sys
 import types
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from opcode import opmap
 from typing import Any
 
@@ -20,27 +21,67 @@ VERSION = "2.13.0+flambeau"
 
 # Modules of PyTorch's whose counterpart has another name here.
 RENAMED = {
-    "torch.optim.lr_scheduler": "flambeau.optim.lr_scheduler",
     "torch.utils.data.dataloader": "flambeau.utils.data",
     "torch.utils.data.dataset": "flambeau.utils.data",
-    "torch.utils.data.sampler": "flambeau.utils.data",
-    "torch.nn.modules.module": "flambeau.nn.modules.module",
-    "torch.nn.parameter": "flambeau.nn",
-    "torch.autograd.function": "flambeau.autograd.function",
+    "torch.utils.data._utils": "flambeau.utils.data",
     "torch.autograd.gradcheck": "flambeau.autograd.checks",
     "torch.autograd.variable": "flambeau.autograd.variables",
     "torch.autograd.grad_mode": "flambeau.autograd.modes",
     "torch.autograd.anomaly_mode": "flambeau.autograd.modes",
-    "torch.serialization": "flambeau.serialization",
-    "torch.storage": "flambeau.storage",
+    "torch.functional": "flambeau",
+    "torch._tensor": "flambeau",
+    "torch._VF": "flambeau",
+    "torch._C._functorch": None,
+    "torch._utils": "flambeau.compat.small",
+    "torch.nn.common_types": "flambeau.compat.types",
+    "torch.random": "flambeau.random",
+    "torch.utils.model_zoo": "flambeau.compat.model_zoo",
+    "torch.ops": "flambeau.compat.torch_ops",
     "torch.types": "flambeau.compat.types",
     "torch.version": "flambeau.compat.version",
+    "torch.__config__": "flambeau.compat.build",
     "torch._C": "flambeau.compat.core",
+    "torch._jit_internal": "flambeau.compat.jit_internal",
+    "torch._tensor_str": "flambeau.compat.tensor_str",
+    "torch._subclasses": "flambeau.compat.subclasses",
+    "torch._subclasses.fake_tensor": "flambeau.compat.subclasses",
+    "torch._library": "flambeau.library",
     "torch.jit": "flambeau.compat.jit",
+    "torch.jit.annotations": "flambeau.compat.jit_internal",
     "torch.compiler": "flambeau.compat.compiler",
     "torch._dynamo": "flambeau.compat.compiler",
+    "torch._compile": "flambeau.compat.compiler",
+    "torch.fx": "flambeau.compat.fx",
+    "torch.fx._symbolic_trace": "flambeau.compat.fx",
     "torch.backends": "flambeau.compat.backends",
+    "torch.accelerator": "flambeau.compat.accelerator",
+    "torch.utils._pytree": "flambeau.compat.pytree",
+    "torch.utils._cxx_pytree": "flambeau.compat.pytree",
+    "torch.utils._python_dispatch": "flambeau.compat.python_dispatch",
+    "torch.utils._foreach_utils": "flambeau.compat.foreach",
+    **dict.fromkeys(("torch.xpu", "torch.mps", "torch.mtia"), "flambeau.compat.absent_device"),
 }
+
+# Where else a module's names are looked for: PyTorch cuts its packages into files in another way. The first that fits.
+ALSO = (
+    (r"torch", ("flambeau.compat.top",)),
+    (r"torch\.(functional|_tensor|_VF)", ("flambeau.functions", "flambeau.overrides", "flambeau.compat.core")),
+    (r"torch\.nn\.modules\.module", ("flambeau.compat.small", "flambeau.nn", "flambeau.utils.hooks")),
+    (r"torch\.nn\.modules(\..*)?", ("flambeau.nn", "flambeau.nn.init", "flambeau.nn.functional", "flambeau")),
+    (r"torch\.nn\.functional", ("flambeau.overrides", "flambeau.nn", "flambeau")),
+    (r"torch\.nn\.parameter", ("flambeau.nn", "flambeau.compat.small")),
+    (r"torch\.nn\.parallel(\..*)?", ("flambeau.nn.parallel",)),
+    (r"torch\.nn\.utils(\..*)?", ("flambeau.nn.utils", "flambeau.compat.small")),
+    (r"torch\.nn", ("flambeau.compat.small",)),
+    (r"torch\.optim(\..*)?", ("flambeau.optim", "flambeau.optim.optimizer", "flambeau.compat.small")),
+    (r"torch\.utils\.data(\..*)?", ("flambeau.utils.data", "flambeau.compat.small")),
+    (r"torch\.distributions(\..*)?", ("flambeau.distributions", "flambeau.distributions.distribution")),
+    (r"torch\.autograd(\..*)?", ("flambeau.autograd",)),
+    (r"torch\.cuda(\..*)?", ("flambeau.cuda",)),
+    (r"torch\.amp(\..*)?", ("flambeau.amp",)),
+    (r"torch\.distributed(\..*)?", ("flambeau.compat.small",)),
+    (r"torch\.serialization", ("flambeau.compat.types",)),
+)  # fmt: skip
 
 
 # Code that mentions a name: `torch.name`, `from torch import name`. Others (hasattr, getattr) ask whether it is there.
@@ -64,20 +105,16 @@ class Facade(types.ModuleType):
         self.__path__: list[str] = []
 
     def __getattr__(self, name: str) -> Any:
-        inner = self.__dict__["_inner"]
-        if inner is not None and not (
-            name.startswith("__") and name not in ("__all__", "__version__")
-        ):
-            try:
-                found = getattr(inner, name)
-            except AttributeError:
-                found = None
-            else:
-                if not isinstance(found, types.ModuleType) or not found.__name__.startswith(
-                    "flambeau."
-                ):
-                    return found
-        if name.startswith("__"):
+        special = name.startswith("__")
+        if special and name not in ("__all__", "__version__", "__config__"):
+            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
+        for module in _modules_of(self):
+            found = getattr(module, name, _NOTHING)
+            if isinstance(found, types.ModuleType) and found.__name__.startswith("flambeau."):
+                break  # which has a name of PyTorch's, if it is one of its modules
+            if found is not _NOTHING:
+                return found
+        if special and name != "__config__":
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
         full = f"{self.__name__}.{name}"
         if _inner_module(full) is not None:
@@ -87,19 +124,58 @@ class Facade(types.ModuleType):
         return Missing(full)
 
     def __dir__(self) -> list[str]:
-        inner = self.__dict__["_inner"]
-        return dir(inner) if inner is not None else []
+        return sorted({*self.__dict__, *(n for module in _modules_of(self) for n in dir(module))})
+
+
+_NOTHING = object()
+
+
+def _modules_of(facade: Facade) -> Iterator[types.ModuleType]:
+    """Where a facade's names are looked for: the counterpart, then the modules in ALSO."""
+    if facade.__dict__["_inner"] is not None:
+        yield facade.__dict__["_inner"]
+    for pattern, names in ALSO:
+        if re.fullmatch(pattern, facade.__name__):
+            for name in names:
+                module = _imported(name)
+                if module is not None:
+                    yield module
+            return
+
+
+def _imported(name: str) -> types.ModuleType | None:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and (name == error.name or name.startswith(error.name + ".")):
+            return None
+        raise
 
 
 def _inner_module(name: str) -> types.ModuleType | None:
     """flambeau's module for a name of PyTorch's; None where there is none."""
-    ours = RENAMED.get(name) or "flambeau" + name[len("torch") :]
-    try:
-        return importlib.import_module(ours)
-    except ModuleNotFoundError as error:
-        if error.name is not None and (ours == error.name or ours.startswith(error.name + ".")):
-            return None
-        raise
+    if name in RENAMED:
+        ours = RENAMED[name]
+        return None if ours is None else _imported(ours)
+    if (found := _imported("flambeau" + name[len("torch") :])) is not None:
+        return found
+    parent, _, last = name.rpartition(".")
+    if RENAMED.get(parent) is not None:
+        inside = getattr(_inner_module(parent), last, None)
+        # A module that a module of compat has made, such as backends.cudnn.
+        if isinstance(inside, types.ModuleType) and inside.__name__ == name:
+            return inside
+    return None
+
+
+def _is_no_module(name: str) -> bool:
+    """Whether a dotted name is something else, such as torch.Tensor, which cannot be imported."""
+    parent, _, last = name.rpartition(".")
+    facade = sys.modules.get(parent)
+    if not isinstance(facade, Facade) or last in facade.__dict__:
+        return False
+    found = [getattr(module, last, None) for module in _modules_of(facade)]
+    return any(x is not None and not isinstance(x, types.ModuleType) for x in found) and _inner_module(name) is None
 
 
 class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
@@ -108,6 +184,8 @@ class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def find_spec(
         self, name: str, path: Any = None, target: Any = None
     ) -> importlib.machinery.ModuleSpec | None:
+        if name == "torch._six" or (name.startswith("torch.") and _is_no_module(name)):
+            return None
         if name == "torch" or name.startswith("torch."):
             return importlib.machinery.ModuleSpec(name, self, is_package=True)
         return None
@@ -116,6 +194,7 @@ class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         module = Facade(spec.name, _inner_module(spec.name))
         if spec.name == "torch":
             module.__dict__["__version__"] = VERSION
+            module.__dict__["torch"] = module
         return module
 
     def exec_module(self, module: types.ModuleType) -> None:
@@ -184,7 +263,7 @@ def absent(names: Sequence[str]) -> list[str]:
     out = []
     for name in names:
         module, _, attribute = name.rpartition(".")
-        inner = _inner_module(module)
-        if inner is None or not hasattr(inner, attribute):
+        facade = Facade(module, _inner_module(module))
+        if not any(hasattr(inner, attribute) for inner in _modules_of(facade)):
             out.append(name)
     return out

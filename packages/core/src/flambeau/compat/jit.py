@@ -1,17 +1,40 @@
-"""`torch.jit` for code that merely decorates: a scripted function is the function. Saving programs is not among it."""
+"""`torch.jit` for code that decorates: a scripted function is the function. Saving programs is not among it."""
 
 from __future__ import annotations
 
 import builtins
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from ..nn import Module
 from .missing import Missing
 
-ScriptModule = Module
-ScriptFunction = Missing("torch.jit.ScriptFunction")
 Final = Final
+
+
+class ScriptModule(Module):
+    """A module whose class was written for TorchScript; its Python runs. No other module is an instance."""
+
+    @property
+    def original_name(self) -> str:
+        """The class's name."""
+        return type(self).__name__
+
+
+class Attribute(NamedTuple):
+    """A value with its TorchScript type; a module keeps the value."""
+
+    value: Any
+    type: Any
+
+
+class Error(RuntimeError):
+    """TorchScript's errors. Never raised here."""
+
+
+ScriptFunction = Missing("torch.jit.ScriptFunction")
+RecursiveScriptModule = Missing("torch.jit.RecursiveScriptModule")
+CompilationUnit = Missing("torch.jit.CompilationUnit")
 
 
 def script(obj: Any = None, *args: Any, **kwargs: Any) -> Any:
@@ -19,11 +42,22 @@ def script(obj: Any = None, *args: Any, **kwargs: Any) -> Any:
     return obj if obj is not None else script
 
 
+def trace(func: Any, example_inputs: Any = None, *args: Any, **kwargs: Any) -> Any:
+    """`func` itself: its Python runs, for other inputs too. What tracing would freeze stays alive."""
+    return func
+
+
+def trace_module(mod: Any, inputs: Any = None, *args: Any, **kwargs: Any) -> Any:
+    """`mod` itself."""
+    return mod
+
+
 def _same(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-export = ignore_none = interface = script_if_tracing = _same
+export = interface = script_if_tracing = script_method = _same
+_overload = _overload_method = _script_if_tracing = _copy_to_script_wrapper = _same
 
 
 def ignore(drop: Any = False, **_: Any) -> Any:
@@ -32,6 +66,21 @@ def ignore(drop: Any = False, **_: Any) -> Any:
 
 
 unused = _same
+
+
+def freeze(mod: Any, preserved_attrs: Any = None, optimize_numerics: bool = True) -> Any:
+    """`mod` itself, which has to be in evaluation mode as PyTorch demands."""
+    if mod.training:
+        raise RuntimeError(
+            "Freezing is currently only implemented for modules in eval mode. Please call .eval() on your module before"
+            " freezing."
+        )
+    return mod
+
+
+def optimize_for_inference(mod: Any, other_methods: Any = None) -> Any:
+    """`mod` itself."""
+    return mod
 
 
 def is_scripting() -> bool:
@@ -54,7 +103,33 @@ def isinstance(obj: Any, target: Any) -> bool:
     return builtins.isinstance(obj, target)
 
 
-trace = Missing("torch.jit.trace")
+def fork(func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """A Future of `func(*args, **kwargs)`, which Python computes at once."""
+    from ..futures import Future
+
+    future: Any = Future()
+    future.set_result(func(*args, **kwargs))
+    return future
+
+
+def wait(future: Any) -> Any:
+    """What the future holds."""
+    return future.wait()
+
+
+_fork, _wait = fork, wait
+
+
+class strict_fusion:
+    """Nothing is fused by TorchScript, so that nothing can fail to be."""
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+optimized_execution = fuser = set_fusion_strategy = enable_onednn_fusion = Missing(
+    "TorchScript's optimizer"
+)
 save = Missing("torch.jit.save")
 load = Missing("torch.jit.load")
-freeze = Missing("torch.jit.freeze")

@@ -1,35 +1,73 @@
-"""What stands for names that flambeau lacks: it can be imported, compared and subclassed, and says its name when used."""
+"""What stands for names that flambeau lacks: imported, compared, subclassed, annotated with, and refused when used."""
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+import inspect
+import sys
+from typing import Any, NoReturn, Union
 
 
 class MissingName(NotImplementedError, AttributeError):
     """A name of PyTorch's that flambeau does not have was used."""
 
 
+def refuse(name: str) -> NoReturn:
+    """Says that `name` was used."""
+    raise MissingName(
+        f"{name} is not available in flambeau (code that does not use it runs; see docs/compat.md)"
+    )
+
+
+def _is_defining() -> bool:
+    """Whether a package's module or class body is being executed: decorators and tables, not yet a use.
+
+    A program's own top level is a use: nobody would see a stand-in that it only passes around.
+    """
+    frame = sys._getframe(2)
+    return not frame.f_code.co_flags & inspect.CO_OPTIMIZED and (
+        frame.f_globals.get("__name__") != "__main__"
+    )
+
+
 class Missing:
-    """A name that is not there. Any use but passing it around raises MissingName."""
+    """A name that is not there. It can be passed around; use raises MissingName.
+
+    Calls in the body of a module or class that is being imported are put off: `@torch.thing(option)` above a function
+    imports, and the function refuses when it is called.
+    """
 
     def __init__(self, name: str) -> None:
         self.__dict__["_name"] = name
 
-    def _refuse(self, *_: Any, **__: Any) -> NoReturn:
-        name = self._name
-        raise MissingName(
-            f"{name} is not available in flambeau (code that does not use it runs; see docs/compat.md)"
-        )
+    def __call__(self, *_: Any, **__: Any) -> Any:
+        if _is_defining():
+            return Missing(f"{self._name}(...)")
+        refuse(self._name)
 
-    __call__ = __setattr__ = __getitem__ = __setitem__ = __iter__ = __len__ = __enter__ = _refuse
-    __add__ = __radd__ = __mul__ = __rmul__ = __or__ = __ror__ = __lt__ = __gt__ = __le__ = (
-        __ge__
-    ) = _refuse
+    def _refuse(self, *_: Any, **__: Any) -> NoReturn:
+        refuse(self._name)
+
+    __setattr__ = __setitem__ = __iter__ = __len__ = __enter__ = _refuse
+    __add__ = __radd__ = __mul__ = __rmul__ = __lt__ = __gt__ = __le__ = __ge__ = _refuse
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
         return Missing(f"{self._name}.{name}")
+
+    def __getitem__(self, item: Any) -> Any:
+        """A generic's parameters, as annotations have them."""
+        return Missing(f"{self._name}[...]")
+
+    def __or__(self, other: Any) -> Any:
+        return Union[self, other]  # noqa: UP007  (`|` is what is being defined)
+
+    def __ror__(self, other: Any) -> Any:
+        return Union[other, self]  # noqa: UP007
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        """A method that a missing decorator took: itself, which refuses when called."""
+        return self
 
     def __mro_entries__(self, bases: tuple) -> tuple:
         """Subclassing works; making an instance of the subclass does not."""
@@ -41,9 +79,15 @@ class Missing:
                     f"{name}, the base of {cls.__name__}, is not available in flambeau"
                 )
 
+            def __class_getitem__(cls, item: Any) -> Any:
+                return cls
+
         return (Absent,)
 
     def __instancecheck__(self, instance: Any) -> bool:
+        return False
+
+    def __subclasscheck__(self, subclass: Any) -> bool:
         return False
 
     def __bool__(self) -> bool:

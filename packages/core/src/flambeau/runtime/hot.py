@@ -145,6 +145,9 @@ def binary(
             attach(t, input, other)
         return t
 
+    # The operator's own names for its two operands, as in `pow(x, exponent=2)`.
+    names = tuple(op.params[i] for i in op.arrays[:2])
+    call.__code__ = call.__code__.replace(co_varnames=names + call.__code__.co_varnames[2:])
     return call
 
 
