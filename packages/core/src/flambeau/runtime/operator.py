@@ -150,7 +150,8 @@ class Operator:
         """(arrays, attrs) of a call in the public spelling; TypeError as Python's for a wrong one."""
         n = len(args)
         star = self.star
-        if star is None or n <= star:
+        # What need not be gathered (x.sum(0), but not x.permute(1, 0)).
+        if star is None or n <= star or (n <= self.positional and self.positional != star + 1):
             if self.binder is not None:
                 try:
                     return self.binder(*args, **kwargs)

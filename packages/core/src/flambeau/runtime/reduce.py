@@ -19,7 +19,7 @@ class Combine:
 
 
 # Sums of two-byte floats are accumulated in float32 and rounded once, as PyTorch's are.
-_ROUNDING, _SHORT, _WIDE = ("sum", "prod"), ("float16", "bfloat16"), {"dtype": "float32"}
+_ROUNDING, _SHORT = ("sum", "prod"), ("float16", "bfloat16")
 
 
 class ReductionKernel:
@@ -46,8 +46,12 @@ class ReductionKernel:
         if x.ndim == 0:
             dims = ()
         result = self.op.result
-        more = _WIDE if combine.numpy in _ROUNDING and x.dtype.name in _SHORT else {}
-        made = getattr(xp, combine.numpy)(x, axis=dims, keepdims=bool(keepdim), **more)
+        fold = getattr(xp, combine.numpy)
+        # The name of a dtype takes NumPy 2 us to find.
+        if x.dtype.itemsize == 2 and combine.numpy in _ROUNDING and x.dtype.name in _SHORT:
+            made = fold(x, axis=dims, keepdims=bool(keepdim), dtype="float32")
+        else:
+            made = fold(x, axis=dims, keepdims=bool(keepdim))
         expected = result(x.dtype) if callable(result) else x.dtype
         return made if made.dtype == expected else made.astype(expected)
 
