@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _LATE = {
     "forward_ad": "forward_ad", "functional": "functional", "graph": "graph", "function": "function",
     "Function": "function", "NestedIOFunction": "function", "gradcheck": "checks", "gradgradcheck": "checks",
-    "enforce_grad_layout_policy": "layout", "Variable": "variables", "variable": "variables",
+    "profiler": "profiler", "profiler_util": "profiler_util", "enforce_grad_layout_policy": "layout", "Variable": "variables", "variable": "variables",
 }  # fmt: skip
 
 

@@ -198,8 +198,10 @@ class Elementwise(Optimizer):
 
 
 def _traced() -> bool:
-    """Whether something watches every operator call: a tracer, a profiler."""
-    return bool(settings.active and settings.local.modes)
+    """Whether something must see every operator call: a tracer. (A profiler shows a step as one entry.)"""
+    return bool(settings.active) and any(
+        not getattr(mode, "watches", False) for mode in settings.local.modes
+    )
 
 
 def _is_fresh(state: dict[str, Any], names: tuple[str, ...]) -> bool:

@@ -178,6 +178,8 @@ class Handle:
 class Rule:
     """A hand-written VJP. What it keeps is read off its signature: `a: Meta` only the shape, `_a` nothing.
 
+    A result annotated `Any | None` is None where it has been overwritten since: the rule makes it again.
+
     `raw` is the same for one input on NumPy arrays, `raw(g, *kept, **attrs)`, where that is worth it.
     """
 
@@ -190,6 +192,7 @@ class Rule:
         self.op, self.rule = op, rule
         self.keeps = tuple(_keep(n, notes) for n in names[2:])
         self.keep_out = _keep(names[1], notes)
+        self.optional_out = "None" in str(notes.get(names[1], ""))
         if code.co_flags & 4:  # *arrays
             self.keeps_all = _keep(
                 code.co_varnames[code.co_argcount + code.co_kwonlyargcount], notes
@@ -220,7 +223,8 @@ class Rule:
         attrs = node.attrs
         if self.keywords is not None:
             attrs = {k: attrs[k] for k in self.keywords}
-        result = self.rule(g, unpack_result(node), *arrays, **attrs)
+        out = unpack_result(node, self.optional_out)
+        result = self.rule(g, out, *arrays, **attrs)
         if type(result) is not tuple and type(result) is not list:
             result = (result,)
         return [
@@ -281,23 +285,52 @@ def unpack(node: Node) -> tuple:
     return saved
 
 
-def unpack_result(node: Node) -> Any:
-    """The kept result, connected to its own node again where the rule is itself recorded."""
+def unpack_result(node: Node, optional: bool = False) -> Any:
+    """The kept result, connected to its own node again where the rule is itself recorded.
+
+    Of several results each is looked at when the rule reads it: those it does not read may have been overwritten.
+    `optional`: None instead of an error for one that was, because the rule knows another way.
+    """
     if node.out is None:
         return None
+    if node.out[2]:
+        return Results(node)
+    k, v = node.out[0][0], node.out[1][0]
+    if optional and type(k) is not Packed and isinstance(k, Tensor) and k._version != v:
+        return None
+    return _unpack_one(node, 0)
+
+
+def _unpack_one(node: Node, i: int) -> Any:
     kept, versions, several = node.out
-    outs = []
-    for i, (k, v) in enumerate(zip(kept, versions)):
-        if type(k) is Packed:
-            k = k.unpacked(Output(node, i) if several else node)
-        elif isinstance(k, Tensor):
-            if k._version != v:
-                modified(k, v, node)
-            if local.grad and k.dtype.category >= dtypes.FLOAT:
-                k = alias(k)
-                k._node = Output(node, i) if several else node
-        outs.append(k)
-    return tuple(outs) if several else outs[0]
+    k = kept[i]
+    if type(k) is Packed:
+        return k.unpacked(Output(node, i) if several else node)
+    if isinstance(k, Tensor):
+        if k._version != versions[i]:
+            modified(k, versions[i], node)
+        if local.grad and k.dtype.category >= dtypes.FLOAT:
+            k = alias(k)
+            k._node = Output(node, i) if several else node
+    return k
+
+
+class Results(Sequence):
+    """The kept results of a node with several, each checked when it is read."""
+
+    __slots__ = ("node",)
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+
+    def __len__(self) -> int:
+        return len(self.node.out[0])
+
+    def __getitem__(self, i: Any) -> Any:
+        places = range(len(self))[i]
+        if isinstance(places, range):
+            return tuple([_unpack_one(self.node, p) for p in places])
+        return _unpack_one(self.node, places)
 
 
 def modified(tensor: Tensor, expected: int, node: Node) -> None:
@@ -674,7 +707,8 @@ def backward(
     outer, local.walk = local.walk, waiting
     if inputs is not None:
         waiting[_PARTIAL] = 0
-    fast = not create_graph and not state.active
+    observer = _observer() if state.active else None
+    fast = not create_graph and (not state.active or (observer is not None and state.active == 1))
     straight = needed is None and not anomaly  # nothing to look up between one node and the next
     token = state.error_state.set(state.quiet)
     try:
@@ -698,7 +732,9 @@ def backward(
                     else:
                         needs = _needs(edges, needed)
                         if needed is None or True in needs:
-                            if node.simple and not anomaly:
+                            if observer is not None:
+                                found = observer.node(node, g, needs, fast)
+                            elif node.simple and not anomaly:
                                 rule = node.op.vjp_rule
                                 found = (
                                     rule.fast(node, g, needs)
@@ -743,6 +779,11 @@ def backward(
             for call in waiting[_END]:
                 call()
     return [] if wanted is None or inputs is None else [_picked(wanted, n) for n in inputs]
+
+
+def _observer() -> Any:
+    """The innermost mode that wants to see nodes run: a profiler."""
+    return next((m for m in reversed(local.modes) if hasattr(m, "node")), None)
 
 
 _END: Any = "end"  # in the table of a walk: what to call when it has ended

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
 import flambeau
+from flambeau.autograd.profiler import record_function
+from flambeau.runtime import state
 from flambeau.utils.data.collate import default_collate, default_convert
 from flambeau.utils.data.dataset import Dataset, IterableDataset
 from flambeau.utils.data.fetch import fetcher
@@ -197,7 +199,11 @@ class _Pass:
         return self
 
     def __next__(self) -> Any:
-        batch = next(self._batches)
+        if state.active:
+            with record_function(f"enumerate(DataLoader)#{type(self._batches).__name__}.__next__"):
+                batch = next(self._batches)
+        else:
+            batch = next(self._batches)
         self._yielded += 1
         if self._length is not None and self._yielded > self._length:
             self._warn_of_length()
