@@ -25,6 +25,7 @@ from .runtime.backend import of_array
 from .runtime.dispatch import assign
 from .runtime.operator import Operator, registry
 from .runtime.overrides import overrides
+from .runtime.signature import explained
 from .runtime.tensor import Box, Leaf, Size, Tensor, alias, history, set_requires_grad, wrap
 
 NUMBERS = (int, float, complex, bool, np.generic)
@@ -395,7 +396,7 @@ def __pos__(self: Tensor) -> Tensor:
 
 
 for _f in random_ops.INPLACE.values():
-    method(_f)
+    method(explained(_f))
 
 
 # -- shape and memory ------------------------------------------------------------------------------------------------------
@@ -543,30 +544,35 @@ def where(self: Tensor, condition: Tensor, other: Any) -> Tensor:
 
 
 @method
+@explained
 def broadcast_to(self: Tensor, size: Any) -> Tensor:
     """`expand` to a shape."""
     return self.expand(size)
 
 
 @method
+@explained
 def view_as(self: Tensor, other: Tensor) -> Tensor:
     """`view` in the shape of `other`."""
     return self.view(other.shape)
 
 
 @method
+@explained
 def reshape_as(self: Tensor, other: Tensor) -> Tensor:
     """`reshape` to the shape of `other`."""
     return self.reshape(other.shape)
 
 
 @method
+@explained
 def expand_as(self: Tensor, other: Tensor) -> Tensor:
     """`expand` to the shape of `other`."""
     return self.expand(other.shape)
 
 
 @method
+@explained
 def polygamma(self: Tensor, n: int) -> Tensor:
     """See `flambeau.polygamma`, whose first argument is `n`."""
     from .ops.zeta import _polygamma
@@ -575,6 +581,7 @@ def polygamma(self: Tensor, n: int) -> Tensor:
 
 
 @method
+@explained
 def polygamma_(self: Tensor, n: int) -> Tensor:
     """In-place `polygamma`."""
     from .ops.zeta import _polygamma
@@ -583,12 +590,14 @@ def polygamma_(self: Tensor, n: int) -> Tensor:
 
 
 @method
+@explained
 def unsqueeze_(self: Tensor, dim: int) -> Tensor:
     """In-place `unsqueeze`."""
     return _become(self, self.unsqueeze(dim))
 
 
 @method
+@explained
 def squeeze_(self: Tensor, dim: Any = None) -> Tensor:
     """In-place `squeeze`."""
     return _become(self, self.squeeze(dim))
@@ -601,6 +610,7 @@ def t_(self: Tensor) -> Tensor:
 
 
 @method
+@explained
 def transpose_(self: Tensor, dim0: int, dim1: int) -> Tensor:
     """In-place `transpose`."""
     return _become(self, self.transpose(dim0, dim1))
@@ -792,6 +802,7 @@ for _alias, _d in {
 
 
 @method
+@explained
 def type_as(self: Tensor, other: Tensor) -> Tensor:
     """The tensor in the dtype and on the device of `other`."""
     return casting.convert(self, other.dtype, other.device)
@@ -1062,10 +1073,11 @@ def _new(factory: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
 
 for _name in ("zeros", "ones", "empty", "tensor"):
-    method(_new(getattr(creation, _name)), f"new_{_name}")
+    method(explained(_new(getattr(creation, _name))), f"new_{_name}")
 
 
 @method
+@explained
 def new_full(
     self: Tensor,
     size: Any,
@@ -1101,6 +1113,8 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
 @method
 def fill_(self: Tensor, value: Any) -> Tensor:
     """One number written everywhere."""
+    if not isinstance(value, (int, float, complex, Tensor, np.generic)):
+        raise TypeError(f"fill_(): argument 'value' must be Number or Tensor, not {value.__class__.__name__}")  # fmt: skip
     if isinstance(value, Tensor):
         check(
             value.ndim == 0,
@@ -1276,6 +1290,7 @@ def real(self: Tensor) -> Tensor:
 
 
 @method
+@explained
 def is_set_to(self: Tensor, tensor: Tensor) -> bool:
     """Whether both are the same window of the same memory."""
     return (
@@ -1286,6 +1301,7 @@ def is_set_to(self: Tensor, tensor: Tensor) -> bool:
 
 
 @method
+@explained
 def allclose(
     self: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
 ) -> bool:
@@ -1294,6 +1310,7 @@ def allclose(
 
 
 @method
+@explained
 def equal(self: Tensor, other: Tensor) -> bool:
     """Whether both have one shape and equal elements."""
     return tuple(self.shape) == tuple(other.shape) and bool((self == other).all())

@@ -22,6 +22,7 @@ from ._base.devices import device as Device
 from .ops import casting, creation
 from .runtime import memory
 from .runtime.backend import of_array
+from .runtime.signature import explained
 from .runtime.tensor import Tensor, alias, wrap
 
 
@@ -708,6 +709,7 @@ def resize_(self: Tensor, *sizes: Any, memory_format: Any = None) -> Tensor:
     return self
 
 
+@explained
 def resize_as_(self: Tensor, other: Tensor, *, memory_format: Any = None) -> Tensor:
     """`resize_` to the shape of another tensor."""
     from ._base.formats import channels_last, channels_last_3d, contiguous_format, preserve_format

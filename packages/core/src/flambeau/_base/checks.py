@@ -23,7 +23,11 @@ def fail(message: str, error: type[Exception] = RuntimeError) -> NoReturn:
 def wrap_dim(dim: int, ndim: int, scalar: bool = True) -> int:
     """`dim` counted from the front. A 0-d tensor counts as having one dimension, as in PyTorch."""
     n = ndim or (1 if scalar else 0)
-    if not -n <= dim < n:
+    try:
+        inside = -n <= dim < n
+    except TypeError:
+        raise TypeError(f"a dimension must be int, not {type(dim).__name__}") from None
+    if not inside:
         raise IndexError(
             f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {dim})"
         )
@@ -59,6 +63,22 @@ def broadcast_shapes(*shapes: Shape) -> Shape:
                     )
                 out[i] = n
     return tuple(out)
+
+
+def check_room(count: int, each: int = 512) -> None:
+    """RuntimeError, as of an allocation, where `count` Python objects of `each` bytes are more than this machine holds.
+
+    For loops over sizes that a caller names: without it they end long after the caller has lost patience.
+    """
+    if count >= 1 << 24:  # 8 GB of tensors, which any machine may have
+        import os
+
+        sysconf = getattr(os, "sysconf", None)
+        memory = sysconf("SC_PAGE_SIZE") * sysconf("SC_PHYS_PAGES") if sysconf else 1 << 36
+        if count * each > memory:
+            fail(
+                f"DefaultCPUAllocator: can't allocate memory: you tried to allocate {count * each} bytes"
+            )
 
 
 def as_size(values: Iterable[Any], what: str = "size") -> Shape:

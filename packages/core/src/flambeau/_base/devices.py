@@ -25,6 +25,8 @@ class device:
             type, index = type.type, type.index
         elif isinstance(type, int):
             type, index = "cuda", type
+        elif not isinstance(type, str):
+            raise TypeError(f"argument 'device' must be device, not {type.__class__.__name__}")
         elif ":" in type:
             if index is not None:
                 raise RuntimeError(

@@ -184,6 +184,9 @@ def promote_types(a: dtype, b: dtype) -> dtype:
     """
     if a is b:
         return a
+    if not (isinstance(a, dtype) and isinstance(b, dtype)):
+        wrong = b if isinstance(a, dtype) else a
+        raise TypeError(f"promote_types(): arguments must be dtype, not {type(wrong).__name__}")
     if a in _ALONE or b in _ALONE:
         raise RuntimeError(
             f"Promotion for {a} and {b} is not supported: float8 and quantized types go with no other; "
@@ -254,6 +257,9 @@ def can_cast(from_: dtype, to: dtype) -> bool:
     >>> flambeau.can_cast(flambeau.float32, flambeau.int64)
     False
     """
+    if not (isinstance(from_, dtype) and isinstance(to, dtype)):
+        wrong = to if isinstance(from_, dtype) else from_
+        raise TypeError(f"can_cast(): arguments must be dtype, not {type(wrong).__name__}")
     if from_.category == COMPLEX and to.category != COMPLEX:
         return False
     if from_.category == FLOAT and to.category in (BOOL, INT):

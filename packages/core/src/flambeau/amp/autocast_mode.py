@@ -21,6 +21,7 @@ from .._base import dtypes
 from ..ops.casting import to_dtype
 from ..runtime import state
 from ..runtime.operator import Operator
+from ..runtime.signature import explained
 from ..runtime.tensor import Tensor
 from .lists import POLICIES
 
@@ -118,6 +119,7 @@ def is_autocast_available(device_type: str) -> bool:
     return device_type in POLICIES
 
 
+@explained
 def is_autocast_enabled(device_type: str = "cuda") -> bool:
     """Whether autocast is on in this thread for a device type."""
     return _state.enabled.get(device_type, False)

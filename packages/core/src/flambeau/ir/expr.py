@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator, Mapping
+from numbers import Number
 from typing import Any
 
 
@@ -130,7 +131,11 @@ def cast(x: Expr, dtype: str) -> Expr:
 
 def as_expr(x: Any) -> Expr:
     """`x` if it is an expression, else the constant `x`."""
-    return x if isinstance(x, Expr) else const(x)
+    if isinstance(x, Expr):
+        return x
+    if not isinstance(x, Number):
+        raise TypeError(f"unsupported operand in an expression: '{type(x).__name__}' object")
+    return const(x)
 
 
 def is_const(x: Expr, value: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..runtime.signature import explained as _explained
 from .normalizations import log_softmax, normalize, softmax, softmin
 from .reductions import (
     amax,
@@ -47,3 +48,7 @@ __all__ = [
     "sum",
     "var",
 ]
+
+for _name in __all__:
+    if not isinstance(globals()[_name], type):
+        globals()[_name] = _explained(globals()[_name])

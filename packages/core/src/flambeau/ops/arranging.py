@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from .._base import dtypes
-from .._base.checks import check, wrap_dim
+from .._base.checks import check, check_room, wrap_dim
 from ..runtime.families import composite
+from ..runtime.signature import explained
 from ..runtime.tensor import Tensor
 from .casting import clone
 from .creation import arange, zeros
@@ -197,7 +198,7 @@ def tensor_split(
     )
     if isinstance(cuts, int):
         check(cuts > 0, lambda: f"number of sections must be larger than 0, got {cuts}")
-        check(cuts < 2**31, lambda: f"tensor_split: {cuts} sections are more than can be made")
+        check_room(cuts)
         small, more = divmod(n, cuts)
         starts = [i * small + min(i, more) for i in range(cuts + 1)]
         return tuple(narrow(input, d, a, b - a) for a, b in itertools.pairwise(starts))
@@ -394,6 +395,7 @@ def _indices(row: int, col: int, offset: int, lower: bool, dtype: Any, device: A
     return inside.nonzero().t().contiguous().to(dtype or dtypes.int64)
 
 
+@explained
 def tril_indices(
     row: int,
     col: int,
@@ -412,6 +414,7 @@ def tril_indices(
     return _indices(row, col, offset, True, dtype, device)
 
 
+@explained
 def triu_indices(
     row: int,
     col: int,

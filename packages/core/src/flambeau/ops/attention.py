@@ -39,6 +39,13 @@ def scaled_dot_product_attention(
     >>> flambeau.ops.attention.scaled_dot_product_attention(x, x, x).shape
     flambeau.Size([1, 2, 4])
     """
+    check(
+        min(query.ndim, key.ndim, value.ndim) >= 2,
+        lambda: (
+            "Expected query, key, and value to all be  at least 2 dimensional, but got query.dim: "
+            f"{query.ndim} key.dim: {key.ndim} and value.dim: {value.ndim} instead."
+        ),
+    )
     if enable_gqa and query.shape[-3] != key.shape[-3]:
         times = query.shape[-3] // key.shape[-3]
         key = key.repeat_interleave(times, -3)

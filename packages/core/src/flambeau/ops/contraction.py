@@ -45,6 +45,9 @@ def einsum(equation: Any, *operands: Any):
         ),
         TypeError,
     )
+    for i, t in enumerate(tensors):
+        if not isinstance(t, Tensor):
+            raise TypeError(f"einsum(): expected Tensor as element {i} in argument 1, but got {type(t).__name__}")  # fmt: skip
     names, result = _parse(equation, tensors)
     sizes = _sizes(names, tensors)
     kind = tensors[0].dtype

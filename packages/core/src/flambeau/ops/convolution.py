@@ -519,11 +519,21 @@ def _conv_transpose(
             "instead"
         ),
     )
+    check(min(extra) >= 0, lambda: "negative output_padding is not supported")
+    check(min(stride) > 0, lambda: "non-positive stride is not supported")
+    check(min(dilation) > 0, lambda: "dilation should be greater than zero")
     check(
         all(e < s or e < d for e, s, d in zip(extra, stride, dilation)),
         lambda: (
             "output padding must be smaller than either stride or dilation, but got "
             f"output_padding={list(extra)}, stride={list(stride)}, dilation={list(dilation)}"
+        ),
+    )
+    check(
+        bias is None or tuple(bias.shape) == (weight.shape[1] * groups,),
+        lambda: (
+            f"Given transposed=1, weight of size {list(weight.shape)}, expected bias to be 1-dimensional with "
+            f"{weight.shape[1] * groups} elements, but got bias of size {list(bias.shape)} instead"
         ),
     )
     size = tuple(

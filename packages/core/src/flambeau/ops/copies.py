@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .._base.checks import check
+from .._base.checks import check, wrap_dim
 from .._base.formats import contiguous_format
+from ..runtime.signature import explained
 from ..runtime.tensor import Tensor
 from .arranging import split_with_sizes
 from .casting import clone
@@ -50,8 +51,9 @@ def _copying(of: Callable[..., Any], name: str, text: str = "") -> Callable[...,
 
     call.__name__ = call.__qualname__ = name
     call.__doc__ = text or f"`{name.removesuffix('_copy')}` in memory of its own."
-    call.__wrapped__ = getattr(of, "__wrapped__", of)  # type: ignore[attr-defined]
-    return call
+    made = explained(call)
+    made.__wrapped__ = getattr(of, "__wrapped__", of)  # type: ignore[attr-defined]
+    return made
 
 
 def _alias(input: Tensor) -> Tensor:
@@ -65,7 +67,7 @@ def _detach(input: Tensor) -> Tensor:
 def _slice(
     input: Tensor, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1
 ) -> Tensor:
-    d = dim % max(input.ndim, 1)
+    d = wrap_dim(dim, input.ndim, scalar=False)
     return basic_index(input, (*[slice(None)] * d, slice(start, end, step)))
 
 

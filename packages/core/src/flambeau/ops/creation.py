@@ -17,6 +17,7 @@ from ..runtime.backend import of_array, of_device
 from ..runtime.families import composite, primitive
 from ..runtime.memory import foreign
 from ..runtime.meta import Meta
+from ..runtime.signature import explained
 from ..runtime.tensor import Tensor, set_requires_grad, wrap
 
 dtype = dtypes.dtype
@@ -180,7 +181,7 @@ def in_order(shape: tuple[int, ...], order: tuple[int, ...], make: Any) -> Tenso
     return made if state.active or made._level else wrap(made._array)
 
 
-def full(size: Any, fill_value: Any, *, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None,
+def full(size: Any, fill_value: complex | Tensor, *, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None,
          requires_grad: bool = False) -> Tensor:  # fmt: skip
     """A tensor full of one number, whose kind decides the dtype.
 
@@ -267,7 +268,7 @@ def empty_like(input: Tensor, *, dtype: Any = None, layout: Any = None, device: 
 
 
 @composite(method=False)
-def full_like(input: Tensor, fill_value: Any, *, dtype: Any = None, layout: Any = None, device: Any = None,
+def full_like(input: Tensor, fill_value: complex | Tensor, *, dtype: Any = None, layout: Any = None, device: Any = None,
               requires_grad: bool = False, memory_format: Any = None):  # fmt: skip
     """One number in the shape, dtype and device of `input`.
 
@@ -312,7 +313,7 @@ def _(builder, *, start, step, count, dtype, device):
     return builder.cast(builder.node("Add", [scaled, builder.number(start, kind)]), dtype)
 
 
-def arange(start: Any, end: Any = None, step: Any = 1, *, out: Any = None, dtype: Any = None, layout: Any = None,
+def arange(start: float | Tensor, end: float | Tensor | None = None, step: float | Tensor = 1, *, out: Any = None, dtype: Any = None, layout: Any = None,
            device: Any = None, pin_memory: bool = False, requires_grad: bool = False) -> Tensor:  # fmt: skip
     """start, start + step, ... below end. Integers give int64.
 
@@ -580,6 +581,7 @@ def from_numpy(array: Any) -> Tensor:
     return wrap(array if array.base is None else foreign(array))
 
 
+@explained
 def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     """`data` as a tensor, without a copy where dtype and device allow.
 

@@ -186,7 +186,7 @@ def check_scatter(
             ),
         )
     fits = all(m <= n for i, (m, n) in enumerate(zip(index.shape, input.shape)) if i != d)
-    given = src is None or all(m <= n for m, n in zip(index.shape, src.shape))
+    given = src is None or all(m <= n for m, n in zip(index.shape or (1,), src.shape or (1,)))
     check(
         fits and given,
         lambda: (

@@ -11,7 +11,7 @@ from itertools import product
 from math import prod
 from typing import Any
 
-from .._base.checks import Shape, check
+from .._base.checks import Shape, check, check_room
 from .._base.dtypes import float64, int64
 from ..runtime.families import composite
 from ..runtime.tensor import Tensor
@@ -289,6 +289,8 @@ def affine_grid_generator(theta: Tensor, size: tuple[int, ...], align_corners: b
         lambda: "affine_grid_generator needs 4d (spatial) or 5d (volumetric) inputs.",
     )
     n, *space = size[:1] + size[2:]
+    check(min(n, *space) >= 0, lambda: f"Trying to create tensor with negative dimension: {list(size)}")  # fmt: skip
+    check_room(math.prod(space) * n)
     dims = len(space)
     like: dict[str, Any] = {"dtype": theta.dtype, "device": theta.device}
     lines = []

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from .._base.checks import check
+from .._base.checks import check, check_room
 from ..runtime.families import composite
 from ..runtime.tensor import Tensor
 from .creation import tensor
@@ -133,6 +133,7 @@ def interpolate(
         )
     for k in range(dims):
         n, out = input.shape[k + 2], target[k]
+        check_room(out)
         if out == n and (factors[k] is None or factors[k] == 1):
             continue
         factor = factors[k]
@@ -296,6 +297,7 @@ def _continued(input: Tensor, dim: int, before: int, after: int, mode: str) -> T
         start, stop = max(-before, 0), n - max(-after, 0)
         input, n = input.narrow(dim, start, stop - start), stop - start
         before, after = max(before, 0), max(after, 0)
+    check_room(max(before, 0) + max(after, 0), 32)
     first, last = max(-before, 0), min(n, n + after)
     parts = [input.narrow(dim, first, last - first)] if last > first else []
     left, right = range(-before, min(0, n + after)), range(max(n, -before), n + after)

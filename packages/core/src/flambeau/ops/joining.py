@@ -246,7 +246,9 @@ def repeat_interleave(
     if isinstance(repeats, int):
         shape = input.shape
         wide = input.unsqueeze(d + 1).expand((*shape[: d + 1], repeats, *shape[d + 1 :]))
-        return wide.reshape((*shape[:d], shape[d] * repeats, *shape[d + 1 :]))
+        made = wide.reshape((*shape[:d], shape[d] * repeats, *shape[d + 1 :]))
+        # Elements of size 1 are repeated without a copy: memory of its own, so that it can be written.
+        return made.clone() if shape[d] == 1 else made
     counts = repeats.reshape(-1)
     if counts.shape[0] == 1 and input.shape[d] != 1:
         counts = counts.expand(input.shape[d])
@@ -268,6 +270,8 @@ def repeat_interleave(
 @primitive(method=False, linear=True)
 def pad_constant(input: Meta, pads: tuple[tuple[int, int], ...], value: float = 0.0):
     """`input` with `value` around it: (before, after) for each dimension; negative numbers cut."""
+    if not isinstance(value, (int, float, complex)):
+        raise TypeError(f"pad(): argument 'value' must be Number, not {type(value).__name__}")
     check(len(pads) == input.ndim, lambda: f"pad: expected {input.ndim} pairs, got {len(pads)}")
     shape = [n + a + b for n, (a, b) in zip(input.shape, pads)]
     check(

@@ -9,6 +9,7 @@ from .._base import dtypes
 from .._base.checks import broadcast_shapes as broadcast
 from .._base.checks import check
 from ..runtime.families import composite
+from ..runtime.signature import explained
 from ..runtime.tensor import Size, Tensor, set_requires_grad
 from .complex import view_as_complex, view_as_real
 from .creation import (
@@ -24,7 +25,8 @@ from .creation import (
 )
 
 
-def logspace(start: Any, end: Any, steps: int, base: float = 10.0, *, out: Any = None, dtype: Any = None,
+@explained
+def logspace(start: float | Tensor, end: float | Tensor, steps: int, base: float = 10.0, *, out: Any = None, dtype: Any = None,
              layout: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:  # fmt: skip
     """`steps` powers of `base`, whose exponents go from start to end at equal distances.
 
@@ -58,7 +60,8 @@ def limits(kind: dtypes.dtype) -> tuple[int, int]:
     return (-(2**bits) if kind.is_signed else 0), 2**bits - 1
 
 
-def scalar_tensor(s: Any, *, dtype: Any = None, layout: Any = None, device: Any = None, pin_memory: bool = False,
+@explained
+def scalar_tensor(s: complex | Tensor, *, dtype: Any = None, layout: Any = None, device: Any = None, pin_memory: bool = False,
                   requires_grad: bool = False) -> Tensor:  # fmt: skip
     """A 0-d tensor of one number, of the default float dtype unless told otherwise.
 
@@ -91,7 +94,7 @@ def fill(input: Tensor, value: Any):
 
 
 @composite(method=False)
-def constant_pad_nd(input: Tensor, pad: Sequence[int], value: Any = 0):
+def constant_pad_nd(input: Tensor, pad: Sequence[int], value: complex | Tensor = 0):
     """`input` with `value` around it: pairs of widths before and after, the last dimension first; negative ones cut.
 
     >>> import flambeau
@@ -165,6 +168,7 @@ def view_as_complex_copy(input: Tensor):
     return view_as_complex(input).clone()
 
 
+@explained
 def broadcast_shapes(*shapes: Any) -> Size:
     """The shape that tensors of these shapes broadcast to; an int stands for a shape of one dimension.
 

@@ -168,8 +168,10 @@ def batch_norm(
 
     def by_batch(input: Tensor, scale: Any, shift: Any) -> Tensor:
         y, mean, rstd = standardize(input, (0, *range(2, input.ndim)), eps)
+        # First: a call that fails leaves the statistics as they were.
+        out = _affine(y, scale, shift)
         _update(running_mean, running_var, mean, rstd, count, momentum, eps)
-        return _affine(y, scale, shift)
+        return out
 
     return in_float32(by_batch, input, scale, shift)
 
@@ -361,6 +363,11 @@ def rms_norm(
     tensor([1., 1.])
     """
     dims = _last_dims("rms_norm", input, normalized_shape, weight)
+    check(
+        input.dtype.name in _EPSILON or input.dtype.is_complex,
+        lambda: f'"rms_norm" not implemented for {input.dtype.name}',
+        NotImplementedError,
+    )
     small = _EPSILON[input.dtype.name] if eps is None else eps
 
     def norm(x: Tensor, weight: Any) -> Tensor:
@@ -387,6 +394,7 @@ def local_response_norm(
     )
     if not input.numel():
         return input
+    check(size > 0, lambda: f"kernel size should be greater than zero, but got kH: {size} kW: 1")
     squares = input.square().movedim(1, -1)
     channels, before = input.shape[1], size // 2
     pads = ((0, 0),) * (input.ndim - 1) + ((before, size - 1 - before),)

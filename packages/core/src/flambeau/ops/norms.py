@@ -121,7 +121,12 @@ def _check_vector(name: str, x: Tensor) -> None:
 
 @composite(method=False)
 def linalg_vector_norm(
-    input: Tensor, ord: float = 2, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
+    input: Tensor,
+    ord: float = 2,
+    dim: int | tuple[int, ...] | None = None,
+    keepdim: bool = False,
+    *,
+    dtype: Any = None,
 ):
     """p-norm of all elements or over `dim`, as of one vector.
 
@@ -165,8 +170,8 @@ def _check_identity(name: str, x: Tensor, ord: float, dim: Any) -> None:
 @composite(method=False)
 def linalg_matrix_norm(
     input: Tensor,
-    ord: Any = "fro",
-    dim: Any = (-2, -1),
+    ord: float | str = "fro",
+    dim: int | tuple[int, ...] = (-2, -1),
     keepdim: bool = False,
     *,
     dtype: Any = None,
@@ -197,13 +202,14 @@ def linalg_matrix_norm(
         return norm2(input, (a, b), keepdim)
     if ord in ("nuc", 2, -2):
         return _by_singular_values(name, input, ord, a, b, keepdim)
-    first, second = (a, b) if abs(ord) == 1 else (b, a)
+    order = float(ord)
+    first, second = (a, b) if abs(order) == 1 else (b, a)
     sizes = sum(input.abs(), first, True)
     # Of no columns the largest sum is zero; the smallest does not exist, which amin says.
     out = (
         amax(sizes, second, True)
-        if ord > 0 and input.shape[second]
-        else (sum(sizes, second, True) if ord > 0 else amin(sizes, second, True))
+        if order > 0 and input.shape[second]
+        else (sum(sizes, second, True) if order > 0 else amin(sizes, second, True))
     )
     return out if keepdim else _without(out, a, b)
 
@@ -231,7 +237,12 @@ def _by_singular_values(name: str, A: Tensor, ord: Any, a: int, b: int, keepdim:
 
 @composite(method=False)
 def linalg_norm(
-    input: Tensor, ord: Any = None, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
+    input: Tensor,
+    ord: float | str | None = None,
+    dim: int | tuple[int, ...] | None = None,
+    keepdim: bool = False,
+    *,
+    dtype: Any = None,
 ):
     """Vector norm over one dimension (or of everything, where neither `ord` nor `dim` says otherwise), matrix norm over two.
 

@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from .._base.checks import check_room
 from ..runtime.families import composite, primitive
 from ..runtime.meta import Meta
 from ..runtime.tensor import Tensor
@@ -107,6 +108,7 @@ def _recurrence(xp, family, x, n):
     out = xp.where(n == 0, 1.0, family.first(x))
     before, now = xp.ones_like(x), family.first(x)
     top = int(n.max()) if n.size else 0
+    check_room(top)  # as many steps: days and more
     for k in range(1, top):
         before, now = now, family.step(float(k), x, before, now)
         out = xp.where(n == k + 1, now, out)

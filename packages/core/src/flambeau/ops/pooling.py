@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from math import prod
 
-from .._base.checks import Shape, check
+from .._base.checks import Shape, check, check_room
 from ..runtime.families import composite
 from ..runtime.tensor import Tensor
 from .convolution import expanded
@@ -133,6 +133,7 @@ def _target(name: str, input: Tensor, output_size, count: int) -> Shape:
         ),
     )
     sizes = tuple(n if w is None else w for w, n in zip(wanted, input.shape[-count:]))
+    check_room(prod(sizes))
     check(
         all(n >= 0 for n in sizes),
         lambda: (

@@ -139,6 +139,15 @@ def _contracted(a: Tensor, b: Tensor, dims: Any) -> tuple[tuple[int, ...], tuple
             lambda: f"tensordot expects dims < ndim_a or ndim_b, but got dims={dims}",
         )
         return tuple(range(a.ndim - dims, a.ndim)), tuple(range(dims))
+    check(
+        isinstance(dims, (list, tuple))
+        and len(dims) == 2
+        and not any(isinstance(d, str) for d in dims),
+        lambda: (
+            "tensordot expects dims to be int or tuple[list[int], list[int]] or list[list[int]] containing two lists, "
+            f"but got dims={dims}"
+        ),
+    )
     left, right = ((d,) if isinstance(d, int) else tuple(d) for d in dims)
     check(len(left) == len(right), lambda: "both dimension lists should have same length")
     return tuple(wrap_dim(d, a.ndim) for d in left), tuple(wrap_dim(d, b.ndim) for d in right)

@@ -8,10 +8,12 @@ from typing import Any
 
 from .._base import dtypes
 from .._base.checks import check
+from ..runtime.signature import explained
 from ..runtime.tensor import Tensor
 from .creation import arange
 
 
+@explained
 def range(
     start: float = 0, end: float | None = None, step: float = 1, *, out: Tensor | None = None, dtype: Any = None,
     layout: Any = None, device: Any = None, pin_memory: bool = False, requires_grad: bool = False,

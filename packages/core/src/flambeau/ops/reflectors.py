@@ -101,6 +101,7 @@ def linalg_householder_product(input: Tensor, tau: Tensor):
     """
     name = "torch.linalg.householder_product"
     check(input.ndim >= 2, lambda: f"{name}: input must have at least 2 dimensions.")
+    check(tau.ndim, lambda: "Dimension specified as -1 but tensor has no dimensions", IndexError)
     m, n = input.shape[-2:]
     check(
         m >= n,

@@ -14,6 +14,7 @@ from ..runtime import memory, state
 from ..runtime.families import composite, primitive
 from ..runtime.families import view as view_op
 from ..runtime.meta import Meta
+from ..runtime.signature import explained
 from ..runtime.tensor import Tensor, set_requires_grad, wrap
 from .comparison import where
 from .creation import as_device, as_dtype, as_size, empty, ones
@@ -240,6 +241,7 @@ for _f in (as_strided, as_strided_copy, as_strided_scatter):
     _f.refuse("onnx", "ONNX tensors have no strides")
 
 
+@explained
 def as_strided_(
     input: Tensor, size: tuple[int, ...], stride: tuple[int, ...], storage_offset: int | None = None
 ) -> Tensor:
@@ -259,6 +261,7 @@ def _at(shape: Shape, strides: Shape, dtype: Any, device: Any, requires_grad: bo
     return made
 
 
+@explained
 def empty_strided(size: Any, stride: Any, *, dtype: Any = None, layout: Any = None, device: Any = None,
                   requires_grad: bool = False, pin_memory: bool = False) -> Tensor:  # fmt: skip
     """A tensor of given sizes and strides whose elements are arbitrary (zeros here).
@@ -283,6 +286,7 @@ def empty_strided(size: Any, stride: Any, *, dtype: Any = None, layout: Any = No
     return _at(shape, strides, dtype, device, requires_grad)
 
 
+@explained
 def empty_permuted(size: Any, physical_layout: Any, *, dtype: Any = None, layout: Any = None, device: Any = None,
                    requires_grad: bool = False, pin_memory: bool = False) -> Tensor:  # fmt: skip
     """A dense tensor whose dimensions lie in memory in the order `physical_layout`, the widest first.

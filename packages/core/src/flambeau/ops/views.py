@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .._base import dtypes
-from .._base.checks import check, infer_size, wrap_dim, wrap_dims
+from .._base.checks import check, check_room, infer_size, wrap_dim, wrap_dims
 from .._base.formats import contiguous_format
 from ..runtime import memory
 from ..runtime.dispatch import parts
@@ -520,7 +520,7 @@ def select(input: Meta, dim: int, index: int):
 
 @select.kernel
 def _(xp, x, *, dim, index):
-    d = dim % x.ndim
+    d = dim % (x.ndim or 1)
     made = x[(slice(None),) * d + (index, ...)]
     return made
 
@@ -629,6 +629,7 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     check(chunks > 0, lambda: f"chunk expects `chunks` to be greater than 0, got: {chunks}")
     n = input.shape[wrap_dim(dim, input.ndim)]
     size = -(-n // chunks)
+    check_room(0 if size else chunks)
     return (
         split(input, size, dim)
         if size
@@ -645,6 +646,7 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     [0, 1, 2]
     """
     d = wrap_dim(dim, input.ndim)
+    check(input.ndim, lambda: f"Dimension specified as {dim} but tensor has no dimensions", IndexError)  # fmt: skip
     return parts(tuple(select(input, d, i) for i in range(input.shape[d])), "UnbindBackward0")
 
 
@@ -818,7 +820,7 @@ def flip(input: Meta, dims: int | tuple[int, ...]):
 
 @flip.kernel
 def _(xp, x, *, dims):
-    return xp.flip(x, dims if isinstance(dims, int) else tuple(dims)).copy()
+    return xp.flip(x, dims if isinstance(dims, int) else tuple(dims)).copy() if x.ndim else x.copy()
 
 
 @flip.vjp
@@ -858,6 +860,7 @@ def roll(input: Tensor, shifts: int | tuple[int, ...], dims: int | tuple[int, ..
         lambda: f"shifts and dimensions must align. shifts: {len(shift)}, dims:{len(dim)}",
     )
     for s, d in zip(shift, dim):
+        check(input.ndim, lambda: f"Dimension specified as {d} but tensor has no dimensions", IndexError)  # fmt: skip
         n = input.shape[d]
         k = s % n if n else 0
         if k:

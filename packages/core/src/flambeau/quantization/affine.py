@@ -15,6 +15,7 @@ from .._base.checks import check
 from .._base.dtypes import dtype
 from ..nn import functional as F
 from ..printing import _with_suffixes, tensor_repr
+from ..runtime.signature import explained
 from ..runtime.tensor import Tensor
 
 
@@ -377,6 +378,7 @@ def _chosen(least: float, most: float, low: int, high: int) -> tuple[float, int]
     return scale, int(min(max(round(zero), low), high))
 
 
+@explained
 def dequantize(tensor: Any) -> Any:
     """The real numbers of a quantized tensor, or of each of several."""
     if isinstance(tensor, (list, tuple)):

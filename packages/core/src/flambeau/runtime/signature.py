@@ -6,8 +6,10 @@ A call that succeeds never comes here, so that good errors cost good calls nothi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from functools import wraps
+from typing import Any, NoReturn, TypeVar
 
 from .._base.devices import device
 from .._base.dtypes import dtype
@@ -16,8 +18,14 @@ from .tensor import Tensor
 # The errors that a wrong argument ends in if nobody looks at it first.
 BLAMED = (
     AttributeError, TypeError, ValueError, KeyError, IndexError, ZeroDivisionError, MemoryError, OverflowError,
-    AssertionError,
+    AssertionError, SyntaxError,
 )  # fmt: skip
+# Python's and NumPy's own words, which say nothing to a caller who sees neither.
+_INTERNAL = re.compile(
+    r"object has no attribute|must be real number|argument of type|malformed|values to unpack|'s length|not supported between instances|unsupported operand|bad operand|object is not"
+    r"|cannot be interpreted|has no len|unpack|ufunc|could not convert|invalid literal|unhashable|convertible to"
+    r"|can only concatenate|np\.|numpy|can't multiply|argument must be|arg must be"
+)
 
 
 def raise_clearly(
@@ -33,14 +41,77 @@ def raise_clearly(
     `unannotated` is what parameters without an annotation are.
     """
     inside = isinstance(error, (AttributeError, KeyError))  # what came was taken for a tensor
-    text = misfit(name, function, args, kwargs, unannotated, inside)
+    text = misfit(name, function, args, kwargs, unannotated, inside, isinstance(error, TypeError))
     if text is not None:
         raise TypeError(text) from None
     if isinstance(error, ZeroDivisionError):
         raise RuntimeError(f"{name}(): ZeroDivisionError: an argument is zero by which is divided") from None  # fmt: skip
     if isinstance(error, MemoryError):
-        raise RuntimeError(f"{name}(): DefaultCPUAllocator: can't allocate memory: {error}") from None  # fmt: skip
+        wanted = getattr(error, "_total_size", None)
+        size = "" if wanted is None else f": you tried to allocate {wanted} bytes"
+        raise RuntimeError(f"{name}(): DefaultCPUAllocator: can't allocate memory{size}") from None
+    words = str(error)
+    if isinstance(error, IndexError) and (
+        words.endswith("index out of range") or hasattr(error, "axis")
+    ):
+        raise IndexError(_dimension(name, args, kwargs, error)) from None
+    if isinstance(error, (AttributeError, KeyError, SyntaxError)) or _INTERNAL.search(words):
+        if type(error).__module__.startswith("numpy"):  # no loop for these dtypes
+            kinds = dict.fromkeys(t.dtype.name for t in _tensors_of(args, kwargs))
+            raise NotImplementedError(f'"{name}" not implemented for {", ".join(kinds)}') from None
+        raise TypeError(_strangers(name, function, args, kwargs, error)) from error
     raise error
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def explained(function: F) -> F:
+    """`function`, which is no operator, with errors as operators have them."""
+
+    @wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except BLAMED as error:
+            raise_clearly(function.__name__, function, args, kwargs, error)
+
+    return call  # type: ignore[return-value]
+
+
+def _tensors_of(args: tuple, kwargs: dict[str, Any]) -> list[Tensor]:
+    found: list[Tensor] = []
+    for value in (*args, *kwargs.values()):
+        for v in value if isinstance(value, (tuple, list)) else (value,):
+            if isinstance(v, Tensor):
+                found.append(v)
+    return found
+
+
+def _dimension(name: str, args: tuple, kwargs: dict[str, Any], error: Exception) -> str:
+    """The sentence for a dimension that is not there, of a body that looked for it in a shape."""
+    dim, ndim = getattr(error, "axis", None), getattr(error, "ndim", None)
+    if dim is not None and ndim:
+        return f"Dimension out of range (expected to be in range of [{-ndim}, {ndim - 1}], but got {dim})"
+    shapes = [tuple(t.shape) for t in _tensors_of(args, kwargs)]
+    if () in shapes:
+        return f"{name}(): Dimension specified as {dim or 0} but tensor has no dimensions"
+    return f"{name}(): Dimension out of range: tensors of more dimensions are expected, but got {shapes}"
+
+
+def _strangers(
+    name: str, function: Callable[..., Any], args: tuple, kwargs: dict[str, Any], error: Exception
+) -> str:
+    """The sentence where no annotation says what is wrong: what is no tensor and no number is most likely it."""
+    names = function.__code__.co_varnames
+    given = [(names[i] if i < len(names) else str(i), a) for i, a in enumerate(args)]
+    kinds = (Tensor, int, float, type(None), dtype, device)
+    strange = [(p, v) for p, v in (*given, *kwargs.items()) if not isinstance(v, kinds)]
+    named = [(p, v) for p, v in strange if f"'{type(v).__name__}'" in str(error)]
+    for p, v in named or strange:
+        return f"{name}(): argument '{p}' has an invalid type: {type(v).__name__}"
+    got = ", ".join(type(v).__name__ for _, v in (*given, *kwargs.items()))
+    return f"{name}() received an invalid combination of arguments - got ({got})"
 
 
 def misfit(
@@ -50,8 +121,12 @@ def misfit(
     kwargs: dict[str, Any],
     unannotated: str | None = None,
     strict: bool = False,
+    real: bool = False,
 ) -> str | None:
-    """PyTorch's sentence for the first argument that is not of its kind; None if all may be right."""
+    """PyTorch's sentence for the first argument that is not of its kind; None if all may be right.
+
+    With `strict` tensors must be tensors where numbers may stand, with `real` complex numbers are no floats.
+    """
     import inspect  # 5 ms, for those who err
 
     notes = function.__annotations__
@@ -78,6 +153,8 @@ def misfit(
             continue
         note = str(note).replace("Meta", "Tensor") if strict else str(note)
         wrong = _wrong(note, value)
+        if wrong is None and real and type(value) is complex and "float" in _alternatives(note):
+            wrong = "float, not complex"
         if wrong is not None:
             where = f" (position {position})" if position else ""
             return f"{name}(): argument '{p.name}'{where} must be {wrong}"
@@ -162,6 +239,7 @@ _KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "Sequence[Meta]": ("tuple of Tensors", _tensors),
     "int": ("int", _is_int),
     "float": ("Number", _is_number),
+    "complex": ("Number", _is_number),
     "bool": ("bool", _is_bool),
     "str": ("str", lambda v: isinstance(v, str)),
     "None": ("None", lambda v: v is None),

@@ -6,6 +6,7 @@ from typing import Any
 
 import flambeau
 from flambeau._base import formats
+from flambeau.runtime.signature import explained
 from flambeau.runtime.tensor import Tensor
 from flambeau.transforms.composed import link
 
@@ -72,6 +73,7 @@ def _same_form(pattern: Any, g: Tensor) -> Any:
     return compress_dense(g, pattern.layout, pattern.blocksize, dense)
 
 
+@explained
 def to_sparse(self: Any, sparse_dim: Any = None, *, layout: Any = None, blocksize: Any = None, dense_dim: Any = None) -> Any:  # fmt: skip
     """The tensor in a sparse layout (COO unless `layout` is given): entries are the elements that are not zero.
 
@@ -190,6 +192,7 @@ def block_coo(x: CooTensor, layout: Any, blocksize: tuple[int, int]) -> Compress
     return compressed(pointers(long, sizes[0]), across, out, x._sizes, layout)
 
 
+@explained
 def to_sparse_coo(self: Any) -> Any:
     """The tensor in coordinate form.
 
@@ -200,6 +203,7 @@ def to_sparse_coo(self: Any) -> Any:
     return to_sparse(self)
 
 
+@explained
 def to_sparse_csr(self: Any, dense_dim: int | None = None) -> Any:
     """The tensor row by row (CSR).
 
@@ -210,6 +214,7 @@ def to_sparse_csr(self: Any, dense_dim: int | None = None) -> Any:
     return _compress(self, formats.sparse_csr, None, dense_dim)
 
 
+@explained
 def to_sparse_csc(self: Any, dense_dim: int | None = None) -> Any:
     """The tensor column by column (CSC).
 
@@ -220,6 +225,7 @@ def to_sparse_csc(self: Any, dense_dim: int | None = None) -> Any:
     return _compress(self, formats.sparse_csc, None, dense_dim)
 
 
+@explained
 def to_sparse_bsr(self: Any, blocksize: Any, dense_dim: int | None = None) -> Any:
     """The tensor in blocks, block row by block row (BSR).
 
@@ -230,6 +236,7 @@ def to_sparse_bsr(self: Any, blocksize: Any, dense_dim: int | None = None) -> An
     return _compress(self, formats.sparse_bsr, tuple(blocksize), dense_dim)
 
 
+@explained
 def to_sparse_bsc(self: Any, blocksize: Any, dense_dim: int | None = None) -> Any:
     """The tensor in blocks, block column by block column (BSC).
 

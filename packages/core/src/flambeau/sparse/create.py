@@ -9,6 +9,7 @@ from typing import Any
 import flambeau
 from flambeau._base import formats
 from flambeau._base.checks import as_size
+from flambeau.runtime.signature import explained
 from flambeau.runtime.tensor import Tensor, history
 
 from .tensor import BLOCKS, ROWS, CompressedTensor, CooTensor, compressed, coo
@@ -91,6 +92,7 @@ def _finished(made: Any, requires_grad: bool) -> Any:
     return made
 
 
+@explained
 def sparse_coo_tensor(
     indices: Any,
     values: Any = None,
