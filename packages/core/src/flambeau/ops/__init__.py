@@ -70,6 +70,7 @@ LATE = (
     "rank",
     "recurrent",
     "reflectors",
+    "samplers",
     "scattering",
     "selecting",
     "sliding",
@@ -156,6 +157,7 @@ LATE_FUNCTIONS = {
     "contraction": """
         einsum
     """,
+    "samplers": "binomial _standard_gamma _sample_dirichlet _standard_gamma_grad _dirichlet_grad",
     "zeta": "polygamma",
     "windows": "hann_window hamming_window blackman_window bartlett_window kaiser_window",
     "linalg": """

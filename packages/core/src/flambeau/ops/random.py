@@ -43,6 +43,10 @@ def _(xp, *, kind, shape, dtype, device, generator, options):
         made = numbers.randint(generator, options["low"], options["high"], shape, dtype.numpy)
     elif kind == "random":
         made = numbers.random(generator, shape, dtype.numpy, **options)
+    elif kind in ("standard_gamma", "dirichlet", "binomial"):
+        from ..runtime import sampling
+
+        made = getattr(sampling, kind)(generator, *options["args"], shape, dtype.numpy)
     else:
         made = getattr(numbers, kind)(
             generator, *options.get("args", ()), shape, dtype.numpy, **options.get("kw", {})
