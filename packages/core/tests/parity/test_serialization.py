@@ -83,6 +83,9 @@ def agree(ours: Any, theirs: Any, where: str = "") -> None:
         assert ours == theirs, where
 
 
+pytestmark = pytest.mark.filterwarnings("ignore:ComplexHalf support:UserWarning")
+
+
 @pytest.mark.parametrize("legacy", [False, True], ids=["zip", "legacy"])
 def test_what_pytorch_writes_we_read(legacy: bool) -> None:
     theirs = recorded()

@@ -308,3 +308,4 @@ __all__ = [
 for _name in __all__:
     if not (hasattr(globals()[_name], "op") or isinstance(globals()[_name], type)):
         globals()[_name] = _overridable(globals()[_name])
+        globals()[_name].__module__ = __name__  # where pickle finds the function that may be taken over

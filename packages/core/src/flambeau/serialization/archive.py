@@ -31,10 +31,13 @@ _EPOCH = (1 << 5) | 1  # 1980-01-01: equal contents make equal files
 class ArchiveWriter:
     """Appends records to a binary stream; `close` writes the directory."""
 
-    def __init__(self, stream: IO[bytes], name: str) -> None:
+    def __init__(
+        self, stream: IO[bytes], name: str, *, alignment: int = ALIGNMENT, checksums: bool = True
+    ) -> None:
         from hashlib import sha256
 
         self._stream, self._name = stream, name
+        self._alignment, self._checksums = alignment, checksums
         self._at = 0
         self._directory: list[bytes] = []
         self._checksum = sha256()
@@ -43,12 +46,12 @@ class ArchiveWriter:
         """One record, `data` being bytes or a flat uint8 array."""
         name = f"{self._name}/{record}".encode()
         view = memoryview(data) if isinstance(data, bytes) else data.data
-        crc, size, at = zlib.crc32(view), view.nbytes, self._at
+        crc, size, at = zlib.crc32(view) if self._checksums else 0, view.nbytes, self._at
         self._checksum.update(b"%d:%s%d," % (len(name), name[len(self._name.encode()) :], crc))
         wide = struct.pack("<2H2Q", 1, 16, size, size) if size >= _MAX32 else b""
         short = min(size, _MAX32)
         version = 45 if wide or at >= _MAX32 else 20
-        room = -(at + _LOCAL.size + len(name) + len(wide) + 4) % ALIGNMENT
+        room = -(at + _LOCAL.size + len(name) + len(wide) + 4) % self._alignment
         extra = wide + struct.pack("<2s H", b"FB", room) + b"Z" * room
         common = (version, _UTF8, 0, 0, _EPOCH, crc, short, short, len(name))
         self._append(_LOCAL.pack(b"PK\x03\x04", *common, len(extra)) + name + extra)

@@ -14,11 +14,11 @@ import numpy as np
 
 from .._base.checks import check, fail
 from .._base.devices import device as Device
-from . import legacy
+from . import legacy, options, places
 from .archive import ArchiveReader, ArchiveWriter
 from .files import whole_file
 from .globals import LoadedStorage, StorageKind
-from .pickling import Pickler
+from .pickling import pickler_class
 from .storage import UntypedStorage
 from .unpickling import RestrictedUnpickler, damaged, trusting_unpickler
 
@@ -49,12 +49,12 @@ def save(
     Args:
         obj: tensors in any nest of Python containers, such as the state dicts of modules and optimizers.
         f: a path, whose file then appears whole or not at all, or a binary file object to write to.
-        pickle_module: only the standard one; it is here for PyTorch's signature.
+        pickle_module: the standard one, or one built on its pickler in Python, such as dill.
         pickle_protocol: 2 is what `torch.load(weights_only=True)` reads best.
 
     Tensors that share memory share it again after loading. A view keeps the whole memory it looks at, as in PyTorch:
-    save `x.clone()` where that is too much. Objects of other classes are pickled by the name of their class; loading
-    those takes `weights_only=False`.
+    save `x.clone()` where that is too much. Objects of other classes are pickled by the name of their class, those of
+    `flambeau.nn` and `flambeau.optim` by PyTorch's; loading them takes `weights_only=False`.
 
     >>> import io, flambeau
     >>> file = io.BytesIO()
@@ -62,34 +62,45 @@ def save(
     >>> flambeau.load(io.BytesIO(file.getvalue()))
     {'w': tensor([1., 1.])}
     """
-    if not _use_new_zipfile_serialization:
-        raise NotImplementedError(
-            "save: the format of before PyTorch 1.6 is only read; expected the zip format"
-        )
-    if pickle_module is not pickle:
-        raise NotImplementedError(
-            f"save: pickle_module must be the standard pickle, got {pickle_module!r}"
-        )
     is_path = isinstance(f, (str, os.PathLike))
     if not is_path and not hasattr(f, "write"):
         raise AttributeError(
             f"expected 'f' to be string, path, or a file-like object with a 'write' attribute, got {type(f).__name__}"
         )
+    kind = pickler_class(pickle_module)
+    if not _use_new_zipfile_serialization:
+        if options.skipping.on:
+            raise RuntimeError(
+                "Cannot use skip_data=True with _use_new_zipfile_serialization=False"
+            )
+        with _written(f) as stream:
+            legacy.write(stream, obj, lambda *args: kind(*args, legacy=True), pickle_protocol)
+        return
     body = io.BytesIO()
-    pickler = Pickler(body, pickle_protocol)
+    pickler = kind(body, pickle_protocol)
     pickler.dump(obj)
-    with whole_file(f) if is_path else nullcontext(f) as stream:  # type: ignore[arg-type]
-        archive = ArchiveWriter(stream, _archive_name(f) if is_path else "archive")  # type: ignore[arg-type]
+    with _written(f) as stream:
+        archive = ArchiveWriter(
+            stream,
+            _archive_name(f) if is_path else "archive",  # type: ignore[arg-type]
+            alignment=options.save.storage_alignment,
+            checksums=options.save.compute_crc32,
+        )
         archive.write("data.pkl", body.getvalue())
         archive.write(".format_version", b"1")
-        archive.write(".storage_alignment", b"64")
+        archive.write(".storage_alignment", b"%d" % options.save.storage_alignment)
         if not _disable_byteorder_record:
             archive.write("byteorder", sys.byteorder.encode())
-        for key, raw in enumerate(pickler.storages):
-            archive.write(f"data/{key}", raw)
+        for key, (raw, _) in enumerate(pickler.storages):
+            archive.write(f"data/{key}", np.zeros_like(raw) if options.skipping.on else raw)
         archive.write("version", b"3\n")
         archive.write(".data/serialization_id", archive.serialization_id())
         archive.close()
+
+
+def _written(f: Any) -> AbstractContextManager[IO[bytes]]:
+    """The file of a path, there whole or not at all; a file object as it is."""
+    return whole_file(f) if isinstance(f, (str, os.PathLike)) else nullcontext(f)
 
 
 def load(
@@ -125,17 +136,30 @@ def load(
             f"{type(f).__name__!r} object has no attribute 'seek'. You can only load from a file that is seekable: "
             "put the data into an io.BytesIO and load from that"
         )
+    mmap = options.load.mmap if mmap is None else mmap
     if mmap and not is_path:
         raise ValueError("f must be a string or os.PathLike filename in order to use mmap argument")
+    try:
+        return _loaded(f, trusted, pickle_module, mmap, map_location, pickle_load_args)
+    except _OfUser as passed:
+        raise passed.error from passed.error.__cause__
+
+
+def _loaded(
+    f: Any,
+    trusted: bool,
+    pickle_module: Any,
+    mmap: bool,
+    map_location: MapLocation,
+    arguments: dict[str, Any],
+) -> Any:
     with _opened(f) as stream:
         start = stream.tell()
         first = stream.read(64)
         stream.seek(start)
         if not first:
             raise EOFError("load: the file is empty")
-        reader = _Reader(
-            _restorer(map_location), trusted, pickle_module or pickle, pickle_load_args
-        )
+        reader = _Reader(_restorer(map_location), trusted, pickle_module or pickle, arguments)
         if first.startswith(_ZIP):
             return reader.read_archive(stream, os.fspath(f) if mmap else None)  # type: ignore[arg-type]
         check(
@@ -147,7 +171,18 @@ def load(
             not mmap,
             lambda: "mmap can only be used with files in the zip format, but this file is older",
         )
-        return legacy.read(stream, reader.unpickler, reader.restore)
+        check(
+            not options.skipping.on,
+            lambda: "load: skip_data is for files in the zip format, but this file is older",
+        )
+        return legacy.read(stream, reader.unpickler, reader.restore, trusted)
+
+
+class _OfUser(Exception):
+    """Carries what the user's function raised past the unpickler, which takes errors for a damaged file."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
 
 
 def _opened(f: Any) -> AbstractContextManager[IO[bytes]]:
@@ -230,11 +265,14 @@ def check_storage_id(pid: Any, extra: int) -> tuple[StorageKind, str, str, int]:
 def _bytes_of(
     archive: ArchiveReader, record: str, whole: Any, kind: StorageKind, swap: bool
 ) -> UntypedStorage:
+    if options.skipping.on:
+        return UntypedStorage(np.zeros(archive.size(record), np.uint8))
     if whole is not None and archive.size(record):
         raw = np.frombuffer(whole, np.uint8, archive.size(record), archive.offset(record))
     else:
         raw = archive.read(record)
     if swap and kind.dtype.itemsize > 1:
+        raw = raw if whole is None else raw.copy()
         raw.view(_swappable(kind)).byteswap(inplace=True)
     check(
         not swap or kind.typed,
@@ -246,59 +284,70 @@ def _bytes_of(
 
 
 def _swappable(kind: StorageKind) -> np.dtype:
-    return np.dtype(np.uint16) if kind.dtype.itemsize == 2 else kind.dtype.numpy
+    dtype = kind.dtype
+    return np.dtype(f"u{dtype.itemsize // 2 if dtype.is_complex else dtype.itemsize}")
 
 
 def _byte_order(archive: ArchiveReader) -> str:
     if "byteorder" not in archive:
-        return "little"  # as PyTorch wrote before it had the record
+        assumed = options.load.endianness
+        if assumed is options.LoadEndianness.NATIVE:
+            return sys.byteorder
+        # PyTorch wrote little before it had the record.
+        return "big" if assumed is options.LoadEndianness.BIG else "little"
     order = archive.read("byteorder").tobytes().decode("ascii", "replace").strip()
     check(order in ("little", "big"), lambda: f"load: unknown byte order {order!r}")
     return order
 
 
 def _mapped(path: str) -> Any:
-    """The file's bytes, of which changes stay with us."""
+    """The file's bytes, of which changes stay with us unless the default is MAP_SHARED. Nothing is read yet."""
     import mmap
 
-    with open(path, "rb") as file:
-        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+    shared = options.load.mmap_flags is not None and options.load.mmap_flags == options.MAP_SHARED
+    with open(path, "r+b" if shared else "rb") as file:
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_WRITE if shared else mmap.ACCESS_COPY)
 
 
 def _restorer(map_location: MapLocation) -> Callable[[UntypedStorage, str], UntypedStorage]:
     """How `map_location` decides where a storage goes."""
     if map_location is None:
-        return _as_saved
+        return _restored
     if isinstance(map_location, (str, Device)):
-        wanted = Device(map_location)
-        return lambda storage, _location: _to(storage, wanted)
+        wanted = str(map_location)
+        return lambda storage, _location: _restored(storage, wanted)
     if isinstance(map_location, dict):
-        return lambda storage, location: _to(storage, Device(map_location.get(location, location)))
+        return lambda storage, location: _restored(storage, map_location.get(location, location))
     if not callable(map_location):
         raise TypeError(
             f"load: map_location must be a device, dict or function, got {type(map_location).__name__}"
         )
-    return lambda storage, location: map_location(storage, location) or _as_saved(storage, location)
+
+    def asked(storage: UntypedStorage, location: str) -> UntypedStorage:
+        try:
+            answer = map_location(storage, location)
+            return _restored(storage, location) if answer is None else _internal(answer)
+        except Exception as error:  # whatever a function of the user's raises is the user's
+            raise _OfUser(error) from error
+
+    return asked
 
 
-def _as_saved(storage: UntypedStorage, location: str) -> UntypedStorage:
-    if location == "cpu":
+def _restored(storage: UntypedStorage, location: Any) -> UntypedStorage:
+    return _internal(places.default_restore_location(storage, str(location)))
+
+
+def _internal(storage: Any) -> UntypedStorage:
+    """What a function of the user's made of a storage: ours, or one of those that users know."""
+    if isinstance(storage, UntypedStorage):
         return storage
-    return _to(storage, Device(location), "; pass map_location='cpu' to load it onto the CPU")
-
-
-def _to(storage: UntypedStorage, device: Device, hint: str = "") -> UntypedStorage:
-    if device.type == "cuda":
-        from ..cuda import is_available
-
-        check(
-            is_available(),
-            lambda: (
-                "Attempting to deserialize object on a CUDA device but flambeau.cuda.is_available() is False"
-                + hint
-            ),
+    raw = getattr(getattr(storage, "_untyped", None), "_data", None)
+    if raw is None:
+        fail(
+            f"load: expected map_location to give a storage or None, got {type(storage).__name__}",
+            TypeError,
         )
-    return storage if device.type == "cpu" else storage.to(device)
+    return UntypedStorage._over(raw, storage.device)
 
 
 def _archive_name(path: str | os.PathLike[str]) -> str:

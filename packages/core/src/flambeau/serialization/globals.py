@@ -17,7 +17,8 @@ from .._base.checks import check, fail
 from .._base.devices import CPU
 from .._base.devices import device as Device
 from ..runtime.tensor import Size, Tensor
-from .names import UNTYPED, dtype_of_name, dtype_of_storage
+from ..storage import TypedStorage
+from .names import UNTYPED, dtype_of_name, dtype_of_storage, torch_name
 from .storage import UntypedStorage, rebuild_tensor
 
 _added: dict[str, Any] = {}
@@ -42,14 +43,21 @@ def add_safe_globals(safe_globals: list[Callable | tuple[Callable, str]]) -> Non
                 f"add_safe_globals: expected classes, functions or (class, name) pairs, got {entry!r}",
                 TypeError,
             )
-        _added[name or f"{target.__module__}.{target.__qualname__}"] = target
+        if name is None and (known := torch_name(target.__module__, target.__qualname__)):
+            _added[".".join(known)] = target  # what files call it, PyTorch's and ours
+        _added[name or _name_of(target)] = target
+
+
+def _name_of(target: Any) -> str:
+    return f"{target.__module__}.{target.__qualname__}"
 
 
 def get_safe_globals() -> list[Callable | tuple[Callable, str]]:
     """What `add_safe_globals` added."""
     return [
-        target if name == f"{target.__module__}.{target.__qualname__}" else (target, name)
+        target if name == _name_of(target) else (target, name)
         for name, target in _added.items()
+        if name != ".".join(torch_name(target.__module__, target.__qualname__) or ())
     ]
 
 
@@ -74,6 +82,11 @@ def find(module: str, name: str) -> Any:
     """What a name in a file stands for; KeyError if it is not allowed."""
     full = f"{_PYTHON2.get(module, module)}.{name}"
     return _added[full] if full in _added else _ALLOWED[full]
+
+
+def is_allowed(full: str) -> bool:
+    """Whether files may use what is called so."""
+    return full in _ALLOWED or full in _added
 
 
 def is_ours(module: str, name: str) -> bool:
@@ -146,13 +159,22 @@ def _opened(storage: Any) -> tuple[dtypes.dtype, UntypedStorage]:
     return storage.kind.dtype, storage.storage
 
 
-class LoadedStorage:
-    """A storage as one tensor of a file sees it: the bytes, and the class it was saved with."""
+class LoadedStorage(TypedStorage):
+    """A storage as one tensor of a file sees it: the bytes, and the class it was saved with.
 
-    __slots__ = ("kind", "storage")
+    Where the file holds a storage for itself this is what the user gets, and the bytes are looked up then.
+    """
 
     def __init__(self, kind: StorageKind, storage: UntypedStorage) -> None:
         self.kind, self.storage = kind, storage
+        self.dtype = kind.dtype
+
+    @property
+    def _untyped(self) -> Any:
+        return self.storage.public()
+
+    def __reduce__(self) -> tuple:
+        return TypedStorage(wrap_storage=self._untyped, dtype=self.dtype).__reduce__()
 
 
 def _rebuild_parameter(data: Any, requires_grad: Any, *_hooks: Any) -> Tensor:
@@ -258,6 +280,7 @@ _ALLOWED: dict[str, Any] = {
     "torch._utils._rebuild_parameter_with_state": _rebuild_parameter_with_state,
     "torch._tensor._rebuild_from_type_v2": _rebuild_from_type,
     **{f"torch.{name}": dtype for name, dtype in dtype_of_name.items()},
+    **{f"torch.{x.name}": x for x in formats.FORMATS},
     **{f"torch.{name}": StorageKind(name) for name in dtype_of_storage},
     f"torch.storage.{UNTYPED}": StorageKind(UNTYPED),
 }

@@ -24,3 +24,38 @@ UNTYPED = "UntypedStorage"
 storage_of_dtype: dict[dtypes.dtype, str] = {d: name for name, d in _STORAGES.items()}
 dtype_of_storage: dict[str, dtypes.dtype] = {**_STORAGES, UNTYPED: dtypes.uint8}
 dtype_of_name: dict[str, dtypes.dtype] = {d.name: d for d in dtypes.ALL}
+
+# Files of ours that PyTorch has under another name, and the classes that it defines elsewhere.
+_MOVED = {
+    "nn.modules.lazy_conv": "nn.modules.conv",
+    "nn.modules.attention": "nn.modules.activation",
+    "nn.modules.syncbatchnorm": "nn.modules.batchnorm",
+    "optim.adafactor": "optim",
+    "optim.muon": "optim",
+}
+_SINGLE = {
+    "nn.modules.pixelshuffle.ChannelShuffle": "nn.modules.channelshuffle",
+    **{f"nn.modules.lazy_norm.LazyBatchNorm{n}d": "nn.modules.batchnorm" for n in (1, 2, 3)},
+    **{f"nn.modules.lazy_norm.LazyInstanceNorm{n}d": "nn.modules.instancenorm" for n in (1, 2, 3)},
+}
+_RENAMED = {"nn.modules._state._ModuleHook": ("torch.nn.modules.module", "_WrappedHook")}
+_SHARED = ("nn.modules.", "nn.functional", "optim.", "ops.")
+
+
+def torch_name(module: str, name: str) -> tuple[str, str] | None:
+    """Under which module and name PyTorch has a class or function of ours; None for what is ours alone.
+
+    >>> torch_name("flambeau.nn.modules.lazy_conv", "LazyConv1d")
+    ('torch.nn.modules.conv', 'LazyConv1d')
+    """
+    package, _, inner = module.partition(".")
+    if package != "flambeau" or not f"{inner}.".startswith(_SHARED):
+        return None
+    if f"{inner}.{name}" in _RENAMED:
+        return _RENAMED[f"{inner}.{name}"]
+    if inner.startswith("ops."):
+        return "torch", name
+    if inner.startswith("optim.lr_scheduler"):
+        return "torch.optim.lr_scheduler", name
+    inner = _SINGLE.get(f"{inner}.{name}", _MOVED.get(inner, inner))
+    return f"torch.{inner}", name

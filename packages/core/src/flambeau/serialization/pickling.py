@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pickle
 from collections import OrderedDict
+from types import FunctionType
 from typing import IO, Any
 
 import numpy as np
@@ -15,10 +16,13 @@ import numpy as np
 from .._base import dtypes
 from .._base.checks import check, contiguous_strides
 from .._base.devices import device as Device
-from .._base.formats import layout
+from .._base.formats import layout, memory_format
+from ..runtime.backend import of_array
 from ..runtime.tensor import Size, Tensor, alias
-from .names import UNTYPED, storage_of_dtype
-from .storage import memory_of
+from ..storage import TypedStorage, UntypedStorage
+from .names import UNTYPED, storage_of_dtype, torch_name
+from .places import is_extended, location_tag
+from .storage import address, memory_of
 
 
 class TorchName:
@@ -48,31 +52,39 @@ _SIZE = TorchName("torch", "Size")
 _STORAGES = {name: TorchName("torch", name) for name in storage_of_dtype.values()}
 _UNTYPED = TorchName("torch.storage", UNTYPED)
 _DTYPES = {d: TorchName("torch", d.name) for d in dtypes.ALL}
+# PyTorch writes these as names alone: its classes for them say so.
+_FORMATS = {
+    name: TorchName("torch", name)
+    for name in ("contiguous_format", "channels_last", "channels_last_3d", "preserve_format")
+}
 
 
 class _Memory:
     """A storage in a pickle: the memory, and as what it is seen."""
 
     def __init__(self, kind: TorchName, key: str, location: str, count: int) -> None:
-        self.id = ("storage", kind, key, location, count)
+        self.id: tuple[Any, ...] = ("storage", kind, key, location, count)
 
 
 _PythonPickler: Any = pickle._Pickler
 
 
-class Pickler(_PythonPickler):
-    """Writes one object; afterwards `storages` has the memory of its tensors, to be written as records 0, 1, ..."""
+class _Writer:
+    """How tensors and what belongs to them are written; mixed into a pickler written in Python."""
 
-    dispatch = dict(_PythonPickler.dispatch)
+    storages: list[tuple[np.ndarray, int]]
+    legacy = False
 
-    def __init__(self, stream: IO[bytes], protocol: int) -> None:
-        super().__init__(stream, protocol)
-        self.storages: list[np.ndarray] = []
+    def _begin(self) -> None:
+        self.storages = []
         self._keys: dict[Any, tuple[str, dtypes.dtype]] = {}
-        self._names: dict[tuple[str, str], TorchName] = {}
 
     def persistent_id(self, obj: Any) -> Any:
-        return obj.id if type(obj) is _Memory else None
+        if type(obj) is _Memory:
+            return (*obj.id, None) if self.legacy else obj.id  # the old format: no view of another
+        if type(obj) in (UntypedStorage, TypedStorage) or isinstance(obj, TypedStorage):
+            return self.persistent_id(self._storage(obj))
+        return None
 
     def reducer_override(self, obj: Any) -> Any:
         if isinstance(obj, Tensor):
@@ -86,20 +98,21 @@ class Pickler(_PythonPickler):
             return _SIZE, (tuple(obj),)
         return NotImplemented
 
-    def _save_name(self, obj: TorchName) -> None:
-        self.write(b"c" + f"{obj.module}\n{obj.name}\n".encode())
-        self.memoize(obj)
-
-    dispatch[TorchName] = _save_name
-
-    def _save_dtype(self, obj: dtypes.dtype) -> None:
-        self.save(_DTYPES[obj])
-
-    dispatch[dtypes.dtype] = _save_dtype
+    def _storage(self, storage: Any) -> _Memory:
+        raw = storage.untyped()._data
+        dtype = dtypes.uint8 if type(storage) is UntypedStorage else storage.dtype
+        raw = of_array(raw).to_numpy(raw)
+        return self._memory((address(raw), raw.size), raw, dtype, str(storage.device))
 
     def _reduce_tensor(self, tensor: Tensor) -> tuple:
         if type(tensor) is Tensor:
             return self._with_attributes(tensor)
+        check(
+            not tensor.is_quantized,
+            lambda: (
+                "save: a quantized tensor has no form in checkpoints; save its int_repr, scale and zero_point"
+            ),
+        )
         parts_of = getattr(tensor, "saved_parts", None)
         if parts_of is not None:
             return _REBUILD_SPARSE, (tensor.layout, parts_of())
@@ -135,12 +148,8 @@ class Pickler(_PythonPickler):
             return _REBUILD_META, (dtype, shape, contiguous_strides(shape), tensor.requires_grad)
         identity, raw, offset, strides = memory_of(array)
         typed = dtype in storage_of_dtype
-        memory = _Memory(
-            _STORAGES[storage_of_dtype[dtype]] if typed else _UNTYPED,
-            self._key(identity, raw, dtype),
-            str(device),
-            raw.size // dtype.itemsize if typed else raw.size,
-        )
+        place = location_tag(UntypedStorage._of(raw, device)) if is_extended() else str(device)
+        memory = self._memory(identity, raw, dtype, place)
         args: tuple[Any, ...] = (
             memory,
             offset,
@@ -150,6 +159,15 @@ class Pickler(_PythonPickler):
             OrderedDict(),
         )
         return (_REBUILD, args) if typed else (_REBUILD_BYTES, (*args, dtype))
+
+    def _memory(self, identity: Any, raw: np.ndarray, dtype: dtypes.dtype, place: str) -> _Memory:
+        typed = dtype in storage_of_dtype
+        return _Memory(
+            _STORAGES[storage_of_dtype[dtype]] if typed else _UNTYPED,
+            self._key(identity, raw, dtype),
+            place,
+            raw.size // dtype.itemsize if typed else raw.size,
+        )
 
     def _key(self, identity: Any, raw: np.ndarray, dtype: dtypes.dtype) -> str:
         if raw.size == 0:  # empty arrays share no memory, whatever their addresses say
@@ -163,8 +181,86 @@ class Pickler(_PythonPickler):
             ),
         )
         if int(key) == len(self.storages):
-            self.storages.append(raw)
+            self.storages.append((raw, dtype.itemsize if dtype in storage_of_dtype else 1))
         return key
+
+
+def _save_name(self: Any, obj: TorchName) -> None:
+    self.write(b"c" + f"{obj.module}\n{obj.name}\n".encode())
+    self.memoize(obj)
+
+
+def _save_dtype(self: Any, obj: dtypes.dtype) -> None:
+    check(obj in _DTYPES, lambda: f"save: {obj!r} has no form in checkpoints")
+    self.save(_DTYPES[obj])
+
+
+def _save_format(self: Any, obj: memory_format) -> None:
+    self.save(_FORMATS[obj.name])
+
+
+def _saving_globals(inherited: Any) -> Any:
+    """What writes classes and functions: those that PyTorch has too under PyTorch's name."""
+
+    def save(self: Any, obj: Any, *name: Any) -> None:
+        found = None
+        if not name and obj.__qualname__.isidentifier():
+            found = torch_name(obj.__module__, obj.__qualname__)
+        if found is None:
+            inherited(self, obj, *name)
+            return
+        self.write(b"c" + "{}\n{}\n".format(*found).encode())
+        self.memoize(obj)
+
+    return save
+
+
+_OURS = {TorchName: _save_name, dtypes.dtype: _save_dtype, memory_format: _save_format}
+
+
+def pickler_class(pickle_module: Any) -> Any:
+    """A pickler that knows tensors, made of the one of a module such as `pickle` or `dill`.
+
+    NotImplementedError for a module whose pickler is not written in Python: it would look PyTorch's names up, and
+    PyTorch need not be there.
+    """
+    base = pickle_module.Pickler
+    if base is pickle.Pickler:
+        return Pickler
+    if not (isinstance(base, type) and issubclass(base, _PythonPickler)):
+        raise NotImplementedError(
+            f"save: expected pickle_module to be pickle, or a module whose Pickler is built on the standard library's "
+            f"in Python, as dill's is, got {getattr(pickle_module, '__name__', pickle_module)!r}"
+        )
+    return _pickler_of(base)
+
+
+def _pickler_of(base: Any) -> Any:
+    table = base.dispatch.copy()
+    table.update(_OURS)
+    for kind in (type, FunctionType):
+        table[kind] = _saving_globals(table[kind])
+
+    class Pickler(_Writer, base):
+        """Writes one object; afterwards `storages` has the memory of its tensors, and the size of its elements."""
+
+        dispatch = table
+
+        def __init__(self, stream: IO[bytes], protocol: int, legacy: bool = False) -> None:
+            super().__init__(stream, protocol)
+            self.legacy = legacy
+            self._begin()
+
+        def reducer_override(self, obj: Any) -> Any:
+            made = super().reducer_override(obj)
+            if made is NotImplemented and hasattr(base, "reducer_override"):
+                return base.reducer_override(self, obj)
+            return made
+
+    return Pickler
+
+
+Pickler: Any = _pickler_of(_PythonPickler)
 
 
 def _attributes(tensor: Tensor) -> dict[str, Any]:

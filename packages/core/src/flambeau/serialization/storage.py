@@ -35,9 +35,18 @@ class UntypedStorage:
         self._raw = raw  # flat uint8; None on device meta, where nothing was read
         self._nbytes = raw.size if nbytes is None else nbytes  # type: ignore[union-attr]
         self.device = device
-        self._moved: Any = (
-            None  # the same bytes on a device other than the CPU, shared by all views
-        )
+        # The same bytes on a device other than the CPU, shared by all views; and the storage that users see.
+        self._moved: Any = None
+        self._public: Any = None
+
+    @classmethod
+    def _over(cls, raw: Any, device: Device) -> UntypedStorage:
+        """Of bytes that lie on a device already."""
+        if device.type == "cpu":
+            return cls(raw)
+        made = cls(None, device, raw.size)
+        made._moved = raw
+        return made
 
     def nbytes(self) -> int:
         """How many bytes it has."""
@@ -57,6 +66,24 @@ class UntypedStorage:
         """The storage for a GPU."""
         return self.to(Device("cuda", index))
 
+    def public(self) -> Any:
+        """The storage as users know it, `flambeau.UntypedStorage`, over the same memory."""
+        from ..storage import UntypedStorage as Public
+
+        if self._public is None:
+            if self.device.type == "meta":
+                self._public = Public(self._nbytes, device=META)
+            elif self.device.type == "cpu":
+                self._public = Public._of(self._raw, CPU)
+            else:
+                self._public = Public._of(self._on_device(), self.device)
+        return self._public
+
+    def _on_device(self) -> Any:
+        if self._moved is None:
+            self._moved = of_device(self.device).asarray(self._raw, self.device)
+        return self._moved
+
     def _refresh(self) -> None:
         """Sends the bytes to the device again, where they were sent before they were all read."""
         if self._moved is not None:
@@ -71,9 +98,7 @@ class UntypedStorage:
         if self.device.type == "cpu":
             return np.ndarray(shape, dtype, self._raw, offset, strides)
         backend = of_device(self.device)
-        if self._moved is None:
-            self._moved = backend.asarray(self._raw, self.device)
-        flat = self._moved[offset:]
+        flat = self._on_device()[offset:]
         flat = flat[: flat.size - flat.size % dtype.itemsize].view(dtype)
         return backend.xp.lib.stride_tricks.as_strided(flat, shape, strides)
 

@@ -14,7 +14,6 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import IO, Any
 
-from .._base.checks import fail
 from . import globals as allowed
 
 _PLAIN_OPCODES = (
@@ -165,20 +164,24 @@ def damaged(error: BaseException) -> pickle.UnpicklingError:
 
 
 def _counterpart(module: str, name: str) -> Any:
-    """`flambeau.nn.modules.linear.Linear` for `torch.nn.modules.linear.Linear`."""
+    """`flambeau.nn.modules.linear.Linear` for `torch.nn.modules.linear.Linear`.
+
+    Where our files are cut differently the name is looked for in the packages above, which show all public names.
+    """
     from importlib import import_module
 
     ours = "flambeau" + module[len("torch") :]
-    try:
-        found = import_module(ours)
-        for part in name.split("."):
-            found = getattr(found, part)
-    except (ImportError, AttributeError):
-        fail(
-            f"load: the file needs {module}.{name}, which flambeau has no counterpart of",
-            pickle.UnpicklingError,
-        )
-    return found
+    while ours:
+        try:
+            found = import_module(ours)
+            for part in name.split("."):
+                found = getattr(found, part)
+            return found
+        except (ImportError, AttributeError):
+            ours = ours.rpartition(".")[0]
+    raise pickle.UnpicklingError(
+        f"load: the file needs {module}.{name}, which flambeau has no counterpart of"
+    )
 
 
 def _check_call(function: Any, args: Any) -> None:
@@ -229,11 +232,10 @@ _DICTS = (dict, OrderedDict, allowed.Counter)
 _UNSUPPORTED = {
     "torch._utils._rebuild_qtensor": "a quantized tensor",
     "torch._utils._rebuild_nested_tensor": "a nested tensor",
-    "torch.ComplexHalfStorage": "complex32 numbers",
-    "torch.complex32": "complex32 numbers",
+    "torch.nested._internal.nested_tensor._rebuild_njt": "a nested tensor",
+    "torch.float4_e2m1fn_x2": "float4_e2m1fn_x2 numbers",
+    **{f"torch.bits{name}": "bits without a meaning" for name in ("8", "16", "1x8", "2x4", "4x2")},
     "torch.QInt8Storage": "quantized numbers",
     "torch.QUInt8Storage": "quantized numbers",
     "torch.QInt32Storage": "quantized numbers",
-    "torch.float8_e4m3fnuz": "float8_e4m3fnuz numbers",
-    "torch.float8_e5m2fnuz": "float8_e5m2fnuz numbers",
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-__all__ = ["checkpoint", "data", "dlpack", "hooks", "tensorboard"]
+__all__ = ["checkpoint", "data", "dlpack", "hooks", "serialization", "tensorboard"]
 
 
 def __getattr__(name: str) -> Any:

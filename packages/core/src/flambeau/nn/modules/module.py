@@ -32,6 +32,7 @@ from ._global_hooks import (  # noqa: F401 -- PyTorch has them here
 )
 from ._names import indented, typename
 from ._state import Stateful
+from ._state import _ModuleHook as _WrappedHook  # noqa: F401 - what whole modules in files of PyTorch name
 
 _forward_pre_hooks = everywhere.forward_pre_hooks
 _forward_hooks = everywhere.forward_hooks

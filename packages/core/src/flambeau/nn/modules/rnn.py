@@ -95,6 +95,15 @@ class RNNBase(Module):
             shapes["weight_hr"] = (self.proj_size, self.hidden_size)
         return {f"{name}_l{layer}{suffix}": shape for name, shape in shapes.items()}
 
+    def __getstate__(self) -> dict[str, Any]:
+        # PyTorch keeps these beside the parameters, and needs them where it loads the object.
+        own = {"_flat_weights_names": self._flat_weights_names, "_flat_weights": self._flat_weights}
+        return super().__getstate__() | own
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        ours = {name: value for name, value in state.items() if not name.startswith("_flat_weight")}
+        super().__setstate__(ours)
+
     @property
     def _flat_weights_names(self) -> list[str]:
         return [name for names in self._all_weights for name in names]
