@@ -363,6 +363,8 @@ def cov(
         _check_weights("fweights", fweights, count, "integral", fweights.dtype.category)
     if aweights is not None:
         _check_weights("aweights", aweights, count, "floating point", aweights.dtype.category)
+        kind = dtypes.promote_types(kind, aweights.dtype)
+        x = x.to(dtypes.promote_types(x.dtype, aweights.dtype))
     w = fweights if aweights is None else aweights if fweights is None else fweights * aweights
     if w is None:
         centred = x - mean(x, 1, True)
