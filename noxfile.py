@@ -347,8 +347,27 @@ def parity(session: nox.Session) -> None:
     """The same calls in PyTorch 2.13 and in flambeau, and PyTorch's own test databases; writes docs/parity.md."""
     _install_with_torch(session)
     folders = [str(path.relative_to(ROOT)) for path in sorted(ROOT.glob("packages/*/tests/parity"))]
-    run_pytest(session, *folders)
+    run_pytest(session, *folders, "tests/examples/parity")
     session.run("python", "tools/parity_table.py", *session.posargs)
+
+
+@nox.session(python=DEVELOPMENT_PYTHON, venv_backend="venv")
+def thirdparty(session: nox.Session) -> None:
+    """Other people's packages, unchanged, beside PyTorch in a folder of its own. 1 minute, and installing PyTorch."""
+    session.install("--upgrade", "pip", silent=True)
+    install_local(session, [PACKAGES[CORE]])
+    session.install(*group("test"), *group("thirdparty-needs"))
+    session.install("--no-deps", *group("thirdparty"))
+    # Not in the environment: flambeau's side must have nothing to lean on.
+    reference = pathlib.Path(session.virtualenv.location, "reference")
+    if not reference.exists():
+        wanted = [requirement for requirement in group("parity") if requirement.startswith("torch==")]
+        session.install("--target", str(reference), *wanted)
+    workers = [] if session.posargs else ["-n", WORKERS]
+    session.run(
+        *("python", "-m", "pytest", *workers, "tests/thirdparty", *session.posargs),
+        env={"FLAMBEAU_REFERENCE": str(reference)},
+    )
 
 
 @nox.session(python=DEVELOPMENT_PYTHON, venv_backend="venv")

@@ -7,7 +7,9 @@ from trial import Trial
 
 trial = Trial()
 torch.manual_seed(0)
-model = EfficientNet.from_name("efficientnet-b0", num_classes=10, image_size=64, drop_connect_rate=0.0, dropout_rate=0.0)
+model = EfficientNet.from_name(
+    "efficientnet-b0", num_classes=10, image_size=64, drop_connect_rate=0.0, dropout_rate=0.0
+)
 trial.weights("model", model)
 images = trial.randn("images", 2, 3, 64, 64)
 model.eval()

@@ -1,6 +1,5 @@
 """einops: rearrange, reduce, repeat, einsum, pack, unpack, parse_shape and the layers, with gradients."""
 
-import torch
 from einops import einsum, pack, parse_shape, rearrange, reduce, repeat, unpack
 from einops.layers.torch import EinMix, Rearrange, Reduce
 from torch import nn
@@ -10,7 +9,10 @@ trial = Trial()
 x = trial.randn("images", 2, 3, 8, 8).requires_grad_()
 patches = rearrange(x, "b c (h p) (w q) -> b (h w) (p q c)", p=4, q=4)
 trial.result("patches", patches)
-trial.result("pooled", [reduce(x, "b c (h 2) (w 2) -> b c h w", how) for how in ("mean", "max", "min", "sum")])
+trial.result(
+    "pooled",
+    [reduce(x, "b c (h 2) (w 2) -> b c h w", how) for how in ("mean", "max", "min", "sum")],
+)
 trial.result("repeated", repeat(x, "b c h w -> (b r) c h w", r=2))
 trial.result("shape", parse_shape(x, "b _ h w"))
 q, k = trial.randn("q", 2, 5, 4), trial.randn("k", 2, 6, 4)

@@ -8,9 +8,17 @@ from trial import Trial
 trial = Trial()
 a, b = trial.rand("a", 2, 3, 176, 176), trial.rand("b", 2, 3, 176, 176)
 b = 0.7 * a + 0.3 * b
-trial.result("ssim", [ssim(a, b, data_range=1, size_average=False), ssim(a, b, data_range=1, nonnegative_ssim=True)])
+trial.result(
+    "ssim",
+    [ssim(a, b, data_range=1, size_average=False), ssim(a, b, data_range=1, nonnegative_ssim=True)],
+)
 trial.result("ms_ssim", ms_ssim(a, b, data_range=1, size_average=False))
-trial.result("volume", SSIM(data_range=1.0, channel=1, spatial_dims=3, win_size=5)(a[:, None, :, :9, :9].repeat(1, 1, 3, 1, 1), b[:, None, :, :9, :9].repeat(1, 1, 3, 1, 1)))
+trial.result(
+    "volume",
+    SSIM(data_range=1.0, channel=1, spatial_dims=3, win_size=5)(
+        a[:, None, :, :9, :9].repeat(1, 1, 3, 1, 1), b[:, None, :, :9, :9].repeat(1, 1, 3, 1, 1)
+    ),
+)
 
 
 class Image(nn.Module):

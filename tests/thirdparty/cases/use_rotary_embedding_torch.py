@@ -16,7 +16,9 @@ trial.result("xpos", xpos.rotate_queries_and_keys(q, k))
 axial = RotaryEmbedding(dim=4, freqs_for="pixel", max_freq=10)
 freqs = axial.get_axial_freqs(4, 3)
 trial.result("axial", [freqs, apply_rotary_emb(freqs, trial.randn("grid", 1, 4, 3, 16))])
-trial.result("interpolated", RotaryEmbedding(dim=8, interpolate_factor=2.0).rotate_queries_or_keys(q))
+trial.result(
+    "interpolated", RotaryEmbedding(dim=8, interpolate_factor=2.0).rotate_queries_or_keys(q)
+)
 
 
 class Attention(nn.Module):
@@ -28,7 +30,11 @@ class Attention(nn.Module):
     def forward(self, x):
         q, k, v = (t.unflatten(-1, (2, 16)).transpose(1, 2) for t in self.qkv(x).chunk(3, dim=-1))
         q, k = map(self.rotary.rotate_queries_or_keys, (q, k))
-        return nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2).flatten(2)
+        return (
+            nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+            .transpose(1, 2)
+            .flatten(2)
+        )
 
 
 model = trial.weights("model", Attention())

@@ -10,9 +10,14 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from skorch import NeuralNetClassifier, NeuralNetRegressor
-from skorch.callbacks import Checkpoint, EarlyStopping, EpochScoring, GradientNormClipping, LRScheduler
-from skorch.helper import predefined_split
+from skorch.callbacks import (
+    EarlyStopping,
+    EpochScoring,
+    GradientNormClipping,
+    LRScheduler,
+)
 from skorch.dataset import Dataset
+from skorch.helper import predefined_split
 from torch import nn
 from trial import Trial
 
@@ -20,7 +25,9 @@ from trial import Trial
 class Net(nn.Module):
     def __init__(self, width=20, classes=2):
         super().__init__()
-        self.layers = nn.Sequential(nn.Linear(10, width), nn.ReLU(), nn.Linear(width, classes), nn.Softmax(dim=-1))
+        self.layers = nn.Sequential(
+            nn.Linear(10, width), nn.ReLU(), nn.Linear(width, classes), nn.Softmax(dim=-1)
+        )
 
     def forward(self, x):
         return self.layers(x)
@@ -74,7 +81,17 @@ net.partial_fit(x, y)
 trial.result("went on", torch.from_numpy(net.predict_proba(x)))
 
 search = GridSearchCV(
-    Pipeline([("scale", StandardScaler()), ("net", NeuralNetClassifier(Start, max_epochs=3, verbose=0, train_split=None, iterator_train__shuffle=False))]),
+    Pipeline(
+        [
+            ("scale", StandardScaler()),
+            (
+                "net",
+                NeuralNetClassifier(
+                    Start, max_epochs=3, verbose=0, train_split=None, iterator_train__shuffle=False
+                ),
+            ),
+        ]
+    ),
     {"net__lr": [0.01, 0.1], "net__module__width": [10, 20]},
     cv=2,
     scoring="accuracy",

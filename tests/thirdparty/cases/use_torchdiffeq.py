@@ -34,13 +34,19 @@ field = trial.weights("field", Field())
 y = start.clone().requires_grad_()
 path = odeint_adjoint(field, y, times, rtol=1e-5, atol=1e-6)
 trial.result("adjoint.path", path)
-trial.step("adjoint", field, path[-1].square().sum(), torch.optim.RMSprop(field.parameters(), lr=0.01))
+trial.step(
+    "adjoint", field, path[-1].square().sum(), torch.optim.RMSprop(field.parameters(), lr=0.01)
+)
 trial.result("adjoint.start", y.grad)
 
 height = torch.tensor([10.0, 0.0], requires_grad=True)
 gravity = torch.tensor(9.8, requires_grad=True)
 when, states = odeint_event(
-    lambda t, s: torch.stack([s[1], -gravity]), height, torch.tensor(0.0), event_fn=lambda t, s: s[0], method="dopri5"
+    lambda t, s: torch.stack([s[1], -gravity]),
+    height,
+    torch.tensor(0.0),
+    event_fn=lambda t, s: s[0],
+    method="dopri5",
 )
 when.backward()
 trial.result("event", [when, states[-1], height.grad, gravity.grad])

@@ -9,7 +9,9 @@ from trial import Trial
 class Net(nn.Module):
     def __init__(self):
         super().__init__()
-        self.features = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2))
+        self.features = nn.Sequential(
+            nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2)
+        )
         self.rnn = nn.LSTM(8, 16, batch_first=True)
         self.head = nn.Linear(16, 4)
 
@@ -20,12 +22,27 @@ class Net(nn.Module):
 
 trial = Trial()
 model = trial.weights("model", Net())
-columns = ("input_size", "output_size", "num_params", "params_percent", "kernel_size", "mult_adds", "trainable")
-info = summary(model, input_size=(2, 3, 16, 16), col_names=columns, verbose=0, depth=3, device="cpu")
+columns = (
+    "input_size",
+    "output_size",
+    "num_params",
+    "params_percent",
+    "kernel_size",
+    "mult_adds",
+    "trainable",
+)
+info = summary(
+    model, input_size=(2, 3, 16, 16), col_names=columns, verbose=0, depth=3, device="cpu"
+)
 trial.result("text", str(info))
-trial.result("numbers", [info.total_params, info.trainable_params, info.total_mult_adds, info.total_output_bytes])
+trial.result(
+    "numbers",
+    [info.total_params, info.trainable_params, info.total_mult_adds, info.total_output_bytes],
+)
 encoder = nn.TransformerEncoder(nn.TransformerEncoderLayer(16, 2, 32, batch_first=True), 2)
-trial.result("encoder", str(summary(encoder, input_data=torch.zeros(1, 5, 16), verbose=0, device="cpu")))
+trial.result(
+    "encoder", str(summary(encoder, input_data=torch.zeros(1, 5, 16), verbose=0, device="cpu"))
+)
 trial.result("modes", [model.training, len(model._forward_hooks)])
 model.train()
 out = model(trial.randn("x", 2, 3, 16, 16))

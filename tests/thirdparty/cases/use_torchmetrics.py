@@ -51,7 +51,9 @@ binary = {
 }
 trial.result("binary", {name: metric(probabilities, truth) for name, metric in binary.items()})
 trial.result("multilabel", torchmetrics.F1Score(task="multilabel", num_labels=5)(scores, many))
-trial.result("ranking", F.classification.multilabel_ranking_average_precision(scores, many, num_labels=5))
+trial.result(
+    "ranking", F.classification.multilabel_ranking_average_precision(scores, many, num_labels=5)
+)
 
 a, b = trial.randn("a", 50, 3), trial.randn("b", 50, 3)
 regression = {
@@ -75,24 +77,39 @@ regression = {
 trial.result(
     "regression",
     {
-        name: metric(a.abs(), b.abs()) if name in ("msle",) else metric(a.softmax(-1), b.softmax(-1)) if name == "kl" else metric(a, b)
+        name: metric(a.abs(), b.abs())
+        if name in ("msle",)
+        else metric(a.softmax(-1), b.softmax(-1))
+        if name == "kl"
+        else metric(a, b)
         for name, metric in regression.items()
     },
 )
 
 left, right = trial.rand("left", 2, 3, 48, 48), trial.rand("right", 2, 3, 48, 48)
 trial.result("psnr", torchmetrics.image.PeakSignalNoiseRatio(data_range=1.0)(left, right))
-trial.result("ssim", torchmetrics.image.StructuralSimilarityIndexMeasure(data_range=1.0)(left, right))
+trial.result(
+    "ssim", torchmetrics.image.StructuralSimilarityIndexMeasure(data_range=1.0)(left, right)
+)
 trial.result("uqi", torchmetrics.image.UniversalImageQualityIndex()(left, right))
 trial.result("tv", torchmetrics.image.TotalVariation()(left))
 trial.result("snr", torchmetrics.audio.SignalNoiseRatio()(a, b))
 trial.result("si_sdr", torchmetrics.audio.ScaleInvariantSignalDistortionRatio()(a, b))
-trial.result("bleu", torchmetrics.text.BLEUScore()(["the cat is on the mat"], [["there is a cat on the mat", "a cat is on the mat"]]))
-trial.result("wer", torchmetrics.text.WordErrorRate()(["this is the prediction"], ["this is the reference"]))
+trial.result(
+    "bleu",
+    torchmetrics.text.BLEUScore()(
+        ["the cat is on the mat"], [["there is a cat on the mat", "a cat is on the mat"]]
+    ),
+)
+trial.result(
+    "wer", torchmetrics.text.WordErrorRate()(["this is the prediction"], ["this is the reference"])
+)
 trial.result("perplexity", torchmetrics.text.Perplexity()(scores.log()[None], labels[None]))
 queries = trial.given("queries", lambda: torch.randint(0, 6, (64,)))
 trial.result("map", torchmetrics.retrieval.RetrievalMAP()(probabilities, truth, indexes=queries))
-trial.result("ndcg", torchmetrics.retrieval.RetrievalNormalizedDCG()(probabilities, truth, indexes=queries))
+trial.result(
+    "ndcg", torchmetrics.retrieval.RetrievalNormalizedDCG()(probabilities, truth, indexes=queries)
+)
 mean = torchmetrics.MeanMetric()
 mean.update(3.0)
 mean.update(torch.tensor([1.0, 2.0]))

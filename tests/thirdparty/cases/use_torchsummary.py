@@ -12,7 +12,12 @@ trial = Trial()
 model = trial.weights(
     "model",
     nn.Sequential(
-        nn.Conv2d(1, 8, 3, stride=2), nn.BatchNorm2d(8), nn.ELU(), nn.Dropout(0.0), nn.Flatten(), nn.Linear(8 * 13 * 13, 10)
+        nn.Conv2d(1, 8, 3, stride=2),
+        nn.BatchNorm2d(8),
+        nn.ELU(),
+        nn.Dropout(0.0),
+        nn.Flatten(),
+        nn.Linear(8 * 13 * 13, 10),
     ),
 )
 text = io.StringIO()

@@ -14,19 +14,24 @@ from . import compat as compat
 from . import cpu as cpu
 from . import cuda as cuda
 from . import distributed as distributed
+from . import distributions as distributions
 from . import fft as fft
 from . import func as func
+from . import futures as futures
 from . import graph as graph
+from . import hub as hub
 from . import ir as ir
 from . import jit as jit
 from . import library as library
 from . import linalg as linalg
 from . import masked as masked
+from . import multiprocessing as multiprocessing
 from . import nested as nested
 from . import nn as nn
 from . import onnx as onnx
 from . import ops as ops
 from . import optim as optim
+from . import profiler as profiler
 from . import quantization as quantization
 from . import random as random
 from . import runtime as runtime
@@ -36,6 +41,7 @@ from . import sparse as sparse
 from . import special as special
 from . import storage as storage
 from . import testing as testing
+from . import train as train
 from . import utils as utils
 from ._base.devices import device as device
 from ._base.dtypes import can_cast as can_cast
@@ -150,15 +156,6 @@ from .interchange import from_file as from_file
 from .interchange import frombuffer as frombuffer
 from .interchange import to_dlpack as to_dlpack
 from .jit.compile import compile as compile
-from .nn._functional.activation import celu as celu
-from .nn._functional.activation import celu_ as celu_
-from .nn._functional.activation import prelu as prelu
-from .nn._functional.activation import rrelu as rrelu
-from .nn._functional.activation import rrelu_ as rrelu_
-from .nn._functional.activation import selu as selu
-from .nn._functional.activation import selu_ as selu_
-from .nn._functional.activation import threshold_ as threshold_
-from .nn._functional.tables import bilinear as bilinear
 from .nn._functional.toplevel import adaptive_max_pool1d as adaptive_max_pool1d
 from .nn._functional.toplevel import alpha_dropout as alpha_dropout
 from .nn._functional.toplevel import batch_norm as batch_norm
@@ -180,6 +177,15 @@ from .nn._functional.toplevel import max_pool1d_with_indices as max_pool1d_with_
 from .nn._functional.toplevel import poisson_nll_loss as poisson_nll_loss
 from .nn._functional.toplevel import threshold as threshold
 from .nn._functional.toplevel import triplet_margin_loss as triplet_margin_loss
+from .nn.functional import bilinear as bilinear
+from .nn.functional import celu as celu
+from .nn.functional import celu_ as celu_
+from .nn.functional import prelu as prelu
+from .nn.functional import rrelu as rrelu
+from .nn.functional import rrelu_ as rrelu_
+from .nn.functional import selu as selu
+from .nn.functional import selu_ as selu_
+from .nn.functional import threshold_ as threshold_
 from .ops.arranging import tril_indices as tril_indices
 from .ops.arranging import triu_indices as triu_indices
 from .ops.control import cond as cond
@@ -517,9 +523,9 @@ def any(
     """Whether any element is true (not zero)."""
 
 def arange(
-    start: Any,
-    end: Any = None,
-    step: Any = 1,
+    start: _float | Tensor,
+    end: _float | Tensor | None = None,
+    step: _float | Tensor = 1,
     *,
     out: Any = None,
     dtype: Any = None,
@@ -667,6 +673,15 @@ def bincount(
     out: Tensor | None = None,
 ) -> Tensor:
     """How often each number from 0 up occurs, or the sum of its weights."""
+
+def binomial(
+    count: Tensor,
+    prob: Tensor,
+    generator: Any = None,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
+    """The number of successes in `count` trials that each succeed with probability `prob`; floats of one dtype."""
 
 def bitwise_and(
     input: Tensor | _complex,
@@ -836,7 +851,7 @@ def conj_physical(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 def constant_pad_nd(
     input: Tensor,
     pad: Sequence[_int],
-    value: Any = 0,
+    value: _complex | Tensor = 0,
     *,
     out: Tensor | None = None,
 ) -> Tensor:
@@ -1199,8 +1214,8 @@ def fake_quantize_per_channel_affine(
 
 def fake_quantize_per_tensor_affine(
     input: Tensor,
-    scale: Any,
-    zero_point: Any,
+    scale: _float | Tensor,
+    zero_point: _int | Tensor,
     quant_min: _int,
     quant_max: _int,
     *,
@@ -1287,7 +1302,7 @@ def from_numpy(array: Any) -> Tensor:
 
 def full(
     size: Any,
-    fill_value: Any,
+    fill_value: _complex | Tensor,
     *,
     out: Any = None,
     dtype: Any = None,
@@ -1299,7 +1314,7 @@ def full(
 
 def full_like(
     input: Tensor,
-    fill_value: Any,
+    fill_value: _complex | Tensor,
     *,
     dtype: Any = None,
     layout: Any = None,
@@ -1604,7 +1619,7 @@ def istft(
     n_fft: _int,
     hop_length: _int | None = None,
     win_length: _int | None = None,
-    window: Any = None,
+    window: Tensor | None = None,
     center: _bool = True,
     normalized: _bool = False,
     onesided: _bool | None = None,
@@ -2594,7 +2609,7 @@ def stft(
     n_fft: _int,
     hop_length: _int | None = None,
     win_length: _int | None = None,
-    window: Any = None,
+    window: Tensor | None = None,
     center: _bool = True,
     pad_mode: str = 'reflect',
     normalized: _bool = False,

@@ -9,17 +9,16 @@ from __future__ import annotations
 import multiprocessing as _multiprocessing
 import multiprocessing.connection
 import os
-import pickle
+import pathlib
 import signal
 import tempfile
 import traceback
 from collections.abc import Callable
 from multiprocessing import *  # noqa: F403
+from multiprocessing import get_context
 from typing import Any
 
-from multiprocessing import get_context
-
-_NAMES = [*_multiprocessing.__all__]  # type: ignore[attr-defined]
+_NAMES = [*_multiprocessing.__all__]
 
 
 class ProcessException(Exception):
@@ -67,8 +66,7 @@ def _worker(fn: Callable[..., Any], index: int, args: tuple, file: str) -> None:
     except KeyboardInterrupt:
         pass  # the parent has it too and says so
     except Exception:
-        with open(file, "wb") as into:
-            pickle.dump(traceback.format_exc(), into)
+        pathlib.Path(file).write_text(traceback.format_exc())
         raise SystemExit(1) from None
 
 
@@ -95,7 +93,7 @@ class ProcessContext:
         ready = multiprocessing.connection.wait(list(self.sentinels), timeout)
         failed = None
         for sentinel in ready:
-            index = self.sentinels.pop(sentinel)  # type: ignore[call-overload]
+            index = self.sentinels.pop(sentinel)
             self.processes[index].join()
             if self.processes[index].exitcode != 0 and failed is None:
                 failed = index
@@ -119,10 +117,11 @@ class ProcessContext:
     def _report(self, index: int) -> None:
         process, file = self.processes[index], self.error_files[index]
         if os.path.getsize(file):
-            with open(file, "rb") as source:
-                text = pickle.load(source)  # written by this very program
+            text = pathlib.Path(file).read_text()
             raise ProcessRaisedException(
-                f"\n\n-- Process {index} terminated with the following error:\n{text}", index, process.pid
+                f"\n\n-- Process {index} terminated with the following error:\n{text}",
+                index,
+                process.pid,
             )
         code = process.exitcode
         name = signal.Signals(-code).name if code < 0 else None
@@ -193,7 +192,7 @@ def set_sharing_strategy(new_strategy: str) -> None:
     assert new_strategy in get_all_sharing_strategies(), new_strategy
 
 
-__all__ = [  # noqa: PLE0604
+__all__ = [
     *_NAMES,
     "ProcessContext",
     "ProcessException",

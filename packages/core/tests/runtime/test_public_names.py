@@ -17,7 +17,7 @@ def test_every_name_kept_elsewhere_is_there(name):
     assert getattr(flambeau, name) is not None
 
 
-@pytest.mark.parametrize("name", ["hub", "distributions", "nonsense"])
+@pytest.mark.parametrize("name", ["classes", "rpc", "nonsense"])
 def test_missing_names_are_attribute_errors(name):
     assert not hasattr(flambeau, name)
     with pytest.raises(AttributeError, match=f"has no attribute '{name}'"):

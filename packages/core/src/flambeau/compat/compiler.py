@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..jit import compile, reset  # noqa: A004, F401
+from ..jit import compile, reset  # noqa: F401
 
 
 def _same(fn: Any = None, *args: Any, **kwargs: Any) -> Any:

@@ -1,11 +1,14 @@
 """The import machinery that answers `torch`: a finder in front of all others, and the distribution's metadata."""
 
 from __future__ import annotations
+import __future__
 
+import dis
 import importlib
 import importlib.abc
 import importlib.machinery
 import importlib.metadata
+import importlib.util
 import re
 import sys
 import types
@@ -18,6 +21,10 @@ from .missing import Missing
 
 # What version checks read. The local part tells whoever looks that this is not PyTorch itself.
 VERSION = "2.13.0+flambeau"
+
+# Whole packages. Those beside torch are answered if flambeau's are installed.
+ROOTS = {"torch": "flambeau", "torchvision": "flambeau_vision", "torchaudio": "flambeau_audio"}
+VERSIONS = {"torch": VERSION, "torchvision": "0.28.0+flambeau", "torchaudio": "2.11.0+flambeau"}
 
 # Modules of PyTorch's whose counterpart has another name here.
 RENAMED = {
@@ -77,7 +84,7 @@ ALSO = (
     (r"torch\.utils\.data(\..*)?", ("flambeau.utils.data", "flambeau.compat.small")),
     (r"torch\.distributions(\..*)?", ("flambeau.distributions", "flambeau.distributions.distribution")),
     (r"torch\.autograd(\..*)?", ("flambeau.autograd",)),
-    (r"torch\.cuda(\..*)?", ("flambeau.cuda",)),
+    (r"torch\.cuda(\..*)?", ("flambeau.cuda", "flambeau.compat.small")),
     (r"torch\.amp(\..*)?", ("flambeau.amp",)),
     (r"torch\.distributed(\..*)?", ("flambeau.compat.small",)),
     (r"torch\.serialization", ("flambeau.compat.types",)),
@@ -112,7 +119,7 @@ class Facade(types.ModuleType):
             found = getattr(module, name, _NOTHING)
             if isinstance(found, types.ModuleType) and found.__name__.startswith("flambeau."):
                 break  # which has a name of PyTorch's, if it is one of its modules
-            if found is not _NOTHING:
+            if found is not _NOTHING and not isinstance(found, __future__._Feature):
                 return found
         if special and name != "__config__":
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
@@ -157,7 +164,8 @@ def _inner_module(name: str) -> types.ModuleType | None:
     if name in RENAMED:
         ours = RENAMED[name]
         return None if ours is None else _imported(ours)
-    if (found := _imported("flambeau" + name[len("torch") :])) is not None:
+    root, dot, rest = name.partition(".")
+    if (found := _imported(ROOTS[root] + dot + rest)) is not None:
         return found
     parent, _, last = name.rpartition(".")
     if RENAMED.get(parent) is not None:
@@ -174,8 +182,41 @@ def _is_no_module(name: str) -> bool:
     facade = sys.modules.get(parent)
     if not isinstance(facade, Facade) or last in facade.__dict__:
         return False
-    found = [getattr(module, last, None) for module in _modules_of(facade)]
-    return any(x is not None and not isinstance(x, types.ModuleType) for x in found) and _inner_module(name) is None
+    found = [getattr(module, last, _NOTHING) for module in _modules_of(facade)]
+    return (
+        any(
+            x is not _NOTHING and not isinstance(x, (types.ModuleType, __future__._Feature))
+            for x in found
+        )
+        and _inner_module(name) is None
+    )
+
+
+def _answers_for(root: str, path: Any) -> bool:
+    """Whether a package beside torch is answered: by flambeau's, or, where there is none at all, by stand-ins.
+
+    Stand-ins are for code that cannot do without (`import torchvision` at the top of a file). Code that asks, by
+    `try: import torchvision` or `find_spec("torchvision")`, gets the true answer.
+    """
+    if (
+        isinstance(sys.modules.get(root), Facade)
+        or importlib.util.find_spec(ROOTS[root]) is not None
+    ):
+        return True
+    if importlib.machinery.PathFinder.find_spec(root) is not None:
+        return False
+    frame: types.FrameType | None = sys._getframe(2)
+    while frame is not None and "importlib" in frame.f_code.co_filename:
+        if frame.f_code.co_name == "find_spec":
+            return False
+        frame = frame.f_back
+    return frame is not None and not _is_guarded(frame)
+
+
+def _is_guarded(frame: types.FrameType) -> bool:
+    """Whether an exception raised where the frame is now would be handled by it."""
+    entries = dis._parse_exception_table(frame.f_code)  # type: ignore[attr-defined]
+    return any(e.start <= frame.f_lasti < e.end for e in entries)
 
 
 class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
@@ -184,16 +225,18 @@ class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def find_spec(
         self, name: str, path: Any = None, target: Any = None
     ) -> importlib.machinery.ModuleSpec | None:
-        if name == "torch._six" or (name.startswith("torch.") and _is_no_module(name)):
+        root = name.partition(".")[0]
+        if root not in ROOTS or name == "torch._six" or ("." in name and _is_no_module(name)):
             return None
-        if name == "torch" or name.startswith("torch."):
-            return importlib.machinery.ModuleSpec(name, self, is_package=True)
-        return None
+        if root != "torch" and not _answers_for(root, path):
+            return None
+        return importlib.machinery.ModuleSpec(name, self, is_package=True)
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> types.ModuleType:
         module = Facade(spec.name, _inner_module(spec.name))
+        if spec.name in VERSIONS:
+            module.__dict__["__version__"] = VERSIONS[spec.name]
         if spec.name == "torch":
-            module.__dict__["__version__"] = VERSION
             module.__dict__["torch"] = module
         return module
 
@@ -249,7 +292,7 @@ def uninstall() -> None:
     """Undoes `install`: modules that were imported as torch are forgotten."""
     if installed():
         sys.meta_path.remove(_finder)
-        for name in [n for n in sys.modules if n == "torch" or n.startswith("torch.")]:
+        for name in [n for n, module in sys.modules.items() if isinstance(module, Facade)]:
             del sys.modules[name]
         dtypes.dtype.prefix = "flambeau."
 

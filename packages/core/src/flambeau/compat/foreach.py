@@ -7,10 +7,38 @@ from typing import Any
 
 from ..autograd.modes import no_grad
 
-_UNARY = (
-    "abs acos asin atan ceil cos cosh erf erfc exp expm1 floor frac lgamma log log10 log1p log2 neg reciprocal round rsqrt"
-    " sigmoid sign sin sinh sqrt tan tanh trunc"
-).split()
+_UNARY = [
+    "abs",
+    "acos",
+    "asin",
+    "atan",
+    "ceil",
+    "cos",
+    "cosh",
+    "erf",
+    "erfc",
+    "exp",
+    "expm1",
+    "floor",
+    "frac",
+    "lgamma",
+    "log",
+    "log10",
+    "log1p",
+    "log2",
+    "neg",
+    "reciprocal",
+    "round",
+    "rsqrt",
+    "sigmoid",
+    "sign",
+    "sin",
+    "sinh",
+    "sqrt",
+    "tan",
+    "tanh",
+    "trunc",
+]
 _BINARY = {name: name for name in ("add", "sub", "mul", "div", "pow", "lerp")} | {
     "clamp_min": "clamp_min", "clamp_max": "clamp_max", "maximum": "clamp_min", "minimum": "clamp_max",
 }  # fmt: skip
@@ -35,7 +63,11 @@ def _make(name: str, method: str, arrays: int, inplace: bool) -> Callable[..., A
             raise RuntimeError(f"{called}: Tensor list must have at least one tensor.")
         # A scalar for all, a list of scalars or tensors with one for each.
         columns = [_spread(o, len(self), called) for o in others]
-        columns += [_spread(options.pop(k), len(self), called) for k in ("other", "exponent", "weight") if k in options]
+        columns += [
+            _spread(options.pop(k), len(self), called)
+            for k in ("other", "exponent", "weight")
+            if k in options
+        ]
         value = columns.pop() if arrays == 3 and len(columns) == 3 else None
         out = []
         for i, (x, *rest) in enumerate(zip(self, *columns, strict=True)):
@@ -97,7 +129,9 @@ def _group_tensors_by_device_and_dtype(
     """Lists of tensors side by side, sorted by the device and dtype of the first list's."""
     groups: dict[Any, tuple[list[list[Any]], list[int]]] = {}
     for i, first in enumerate(tensorlistlist[0]):
-        lists, indices = groups.setdefault((first.device, first.dtype), ([[] for _ in tensorlistlist], []))
+        lists, indices = groups.setdefault(
+            (first.device, first.dtype), ([[] for _ in tensorlistlist], [])
+        )
         for into, tensors in zip(lists, tensorlistlist, strict=True):
             if tensors:
                 into.append(tensors[i])

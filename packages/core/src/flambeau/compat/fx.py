@@ -8,7 +8,9 @@ from typing import Any
 def wrap(fn_or_name: Any) -> Any:
     """The function itself; fx's tracer would have kept its call whole."""
     if not callable(fn_or_name) and not isinstance(fn_or_name, str):
-        raise RuntimeError("Unsupported type for global function! Must be either a callable or string name")
+        raise RuntimeError(
+            "Unsupported type for global function! Must be either a callable or string name"
+        )
     return fn_or_name
 
 

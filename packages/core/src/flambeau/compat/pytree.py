@@ -122,30 +122,28 @@ def _namedtuple_unflatten(values: Iterable[Any], context: Context) -> Any:
     return context(*values)
 
 
-SUPPORTED_NODES: dict[Any, NodeDef] = {
-    kind: NodeDef(kind, *functions)
-    for kind, functions in {
-        dict: (_dict_flatten, _dict_unflatten, _dict_flatten_with_keys),
-        list: (_list_flatten, _list_unflatten, _sequence_flatten_with_keys),
-        tuple: (_list_flatten, _tuple_unflatten, _sequence_flatten_with_keys),
-        namedtuple: (_namedtuple_flatten, _namedtuple_unflatten, _namedtuple_flatten_with_keys),
-        OrderedDict: (
-            _dict_flatten,
-            lambda values, keys: OrderedDict(zip(keys, values, strict=True)),
-            _dict_flatten_with_keys,
-        ),
-        defaultdict: (
-            lambda d: (list(d.values()), (d.default_factory, list(d))),
-            lambda values, c: defaultdict(c[0], zip(c[1], values, strict=True)),
-            lambda d: ([(MappingKey(k), v) for k, v in d.items()], (d.default_factory, list(d))),
-        ),
-        deque: (
-            lambda d: (list(d), d.maxlen),
-            lambda values, maxlen: deque(values, maxlen=maxlen),
-            lambda d: ([(SequenceKey(i), v) for i, v in enumerate(d)], d.maxlen),
-        ),
-    }.items()
+_built_in: dict[Any, tuple[Any, Any, Any]] = {
+    dict: (_dict_flatten, _dict_unflatten, _dict_flatten_with_keys),
+    list: (_list_flatten, _list_unflatten, _sequence_flatten_with_keys),
+    tuple: (_list_flatten, _tuple_unflatten, _sequence_flatten_with_keys),
+    namedtuple: (_namedtuple_flatten, _namedtuple_unflatten, _namedtuple_flatten_with_keys),
+    OrderedDict: (
+        _dict_flatten,
+        lambda values, keys: OrderedDict(zip(keys, values, strict=True)),
+        _dict_flatten_with_keys,
+    ),
+    defaultdict: (
+        lambda d: (list(d.values()), (d.default_factory, list(d))),
+        lambda values, c: defaultdict(c[0], zip(c[1], values, strict=True)),
+        lambda d: ([(MappingKey(k), v) for k, v in d.items()], (d.default_factory, list(d))),
+    ),
+    deque: (
+        lambda d: (list(d), d.maxlen),
+        lambda values, maxlen: deque(values, maxlen=maxlen),
+        lambda d: ([(SequenceKey(i), v) for i, v in enumerate(d)], d.maxlen),
+    ),
 }
+SUPPORTED_NODES = {kind: NodeDef(kind, *rules) for kind, rules in _built_in.items()}
 BUILTIN_TYPES = frozenset(SUPPORTED_NODES)
 _serialized: dict[Any, str] = {}
 
@@ -192,9 +190,7 @@ def _children(flat: tuple[Any, Context]) -> tuple[list, Context]:
     return list(children), context
 
 
-def register_dataclass(
-    cls: type, *, field_names: list[str] | None = None, **_: Any
-) -> None:
+def register_dataclass(cls: type, *, field_names: list[str] | None = None, **_: Any) -> None:
     """Teaches a dataclass: its fields are the children."""
     names = field_names or [f.name for f in dataclasses.fields(cls)]
     register_pytree_node(
@@ -216,7 +212,11 @@ def is_namedtuple_instance(obj: Any) -> bool:
 
 
 def _get_node_type(tree: Any) -> Any:
-    return namedtuple if is_namedtuple_instance(tree) and type(tree) not in SUPPORTED_NODES else type(tree)
+    return (
+        namedtuple
+        if is_namedtuple_instance(tree) and type(tree) not in SUPPORTED_NODES
+        else type(tree)
+    )
 
 
 def tree_is_leaf(tree: PyTree, is_leaf: Callable[[Any], bool] | None = None) -> bool:
@@ -233,8 +233,10 @@ class TreeSpec:
     def __init__(self, type: Any, context: Context, children_specs: list[TreeSpec]) -> None:
         self.type, self.context, self.children_specs = type, context, list(children_specs)
         self.num_children = len(self.children_specs)
-        self.num_leaves = sum(s.num_leaves for s in self.children_specs) if type is not None else 1
-        self.num_nodes = 1 + sum(s.num_nodes for s in self.children_specs)
+        self.num_leaves: int = (
+            sum(s.num_leaves for s in self.children_specs) if type is not None else 1
+        )
+        self.num_nodes: int = 1 + sum(s.num_nodes for s in self.children_specs)
 
     def is_leaf(self) -> bool:
         """Whether this is a leaf's."""
@@ -291,7 +293,11 @@ class TreeSpec:
             children = [tree[k] for k in self.context]
         elif len(children) != self.num_children or (context != self.context):
             raise ValueError(f"Node mismatch at {tree!r}; expected {self}.")
-        return [x for s, c in zip(self.children_specs, children, strict=True) for x in s.flatten_up_to(c)]
+        return [
+            x
+            for s, c in zip(self.children_specs, children, strict=True)
+            for x in s.flatten_up_to(c)
+        ]
 
 
 class LeafSpec(TreeSpec):
@@ -379,7 +385,9 @@ def tree_map_(
     return tree
 
 
-def map_only(type_or_types_or_pred: Any, /) -> Callable[[Callable[[Any], Any]], Callable[[Any], Any]]:
+def map_only(
+    type_or_types_or_pred: Any, /
+) -> Callable[[Callable[[Any], Any]], Callable[[Any], Any]]:
     """A decorator: the function for leaves of these classes (or that a predicate takes), the others as they are."""
     chosen = (
         (lambda x: isinstance(x, type_or_types_or_pred))

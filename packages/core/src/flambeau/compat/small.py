@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..nn import parameter
+from ..nn.modules._state import _IncompatibleKeys  # noqa: F401
 from ..runtime.tensor import Tensor
 
 # torch.nn.modules.module
@@ -24,6 +25,14 @@ def is_torchelastic_launched() -> bool:
     import os
 
     return "TORCHELASTIC_RUN_ID" in os.environ
+
+
+# torch.cuda
+
+
+def is_current_stream_capturing() -> bool:
+    """Never: there are no CUDA graphs here."""
+    return False
 
 
 def is_lazy(param: Any) -> bool:
@@ -103,8 +112,8 @@ class ExceptionWrapper:
         import sys
         import traceback
 
-        kind, *_ = info = exc_info or sys.exc_info()
-        self.exc_type, self.where = kind, where
+        info: Any = exc_info or sys.exc_info()
+        self.exc_type, self.where = info[0], where
         self.exc_msg = "".join(traceback.format_exception(*info))
 
     def reraise(self) -> None:

@@ -19,7 +19,11 @@ def _no_symbols(name: str) -> type:
     def refuse_to_be_made(cls: type, *_: Any) -> Any:
         return Missing(f"torch.{name}")._refuse()
 
-    return type(name, (), {"__new__": refuse_to_be_made, "__doc__": "A symbolic number. There are none here."})
+    return type(
+        name,
+        (),
+        {"__new__": refuse_to_be_made, "__doc__": "A symbolic number. There are none here."},
+    )
 
 
 SymInt, SymFloat, SymBool = map(_no_symbols, ("SymInt", "SymFloat", "SymBool"))
@@ -38,7 +42,9 @@ def _check(cond: Any, message: Any = None) -> None:
 
 def _check_with(error_type: type, cond: Any, message: Any = None) -> None:
     if not cond:
-        raise error_type(message() if callable(message) else "Expected cond to be True, but got False.")
+        raise error_type(
+            message() if callable(message) else "Expected cond to be True, but got False."
+        )
 
 
 def _check_index(cond: Any, message: Any = None) -> None:

@@ -1,18 +1,10 @@
 """`torch.types` and `torch.nn.common_types`: names for annotations."""
 
 import os
-from builtins import bool as _bool
-from builtins import bytes as _bytes
-from builtins import complex as _complex
-from builtins import float as _float
-from builtins import int as _int
-from builtins import str as _str
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, Union
 
 from .._base.devices import device as _device
-from .._base.dtypes import dtype as _dtype
-from .._base.formats import layout as _layout
 from ..runtime.tensor import Size, Tensor
 
 Number = int | float | bool
@@ -32,13 +24,13 @@ MAP_LOCATION = Callable[[Any, str], Any] | _device | str | dict[str, str] | None
 
 # A number or a tuple of as many as there are dimensions.
 _T = TypeVar("_T")
-_scalar_or_tuple_any_t = _T | tuple[_T, ...]  # type: ignore[valid-type]
-_scalar_or_tuple_1_t = _T | tuple[_T]  # type: ignore[valid-type]
-_scalar_or_tuple_2_t = _T | tuple[_T, _T]  # type: ignore[valid-type]
-_scalar_or_tuple_3_t = _T | tuple[_T, _T, _T]  # type: ignore[valid-type]
-_scalar_or_tuple_4_t = _T | tuple[_T, _T, _T, _T]  # type: ignore[valid-type]
-_scalar_or_tuple_5_t = _T | tuple[_T, _T, _T, _T, _T]  # type: ignore[valid-type]
-_scalar_or_tuple_6_t = _T | tuple[_T, _T, _T, _T, _T, _T]  # type: ignore[valid-type]
+_scalar_or_tuple_any_t = Union[_T, tuple[_T, ...]]  # noqa: UP007  (an alias with a parameter)
+_scalar_or_tuple_1_t = Union[_T, tuple[_T]]  # noqa: UP007  (an alias with a parameter)
+_scalar_or_tuple_2_t = Union[_T, tuple[_T, _T]]  # noqa: UP007  (an alias with a parameter)
+_scalar_or_tuple_3_t = Union[_T, tuple[_T, _T, _T]]  # noqa: UP007  (an alias with a parameter)
+_scalar_or_tuple_4_t = Union[_T, tuple[_T, _T, _T, _T]]  # noqa: UP007  (an alias with a parameter)
+_scalar_or_tuple_5_t = Union[_T, tuple[_T, _T, _T, _T, _T]]  # noqa: UP007  (an alias with a parameter)
+_scalar_or_tuple_6_t = Union[_T, tuple[_T, _T, _T, _T, _T, _T]]  # noqa: UP007  (an alias with a parameter)
 _size_any_t = int | tuple[int, ...]
 _size_1_t = int | tuple[int]
 _size_2_t = int | tuple[int, int]

@@ -61,7 +61,8 @@ def _picks(better: Expr, other: Expr) -> Expr:
 _scalar("add", "add", "({0} + {1})", partials=lambda out, a, b: (1, 1))
 _scalar("sub", "subtract", "({0} - {1})", partials=lambda out, a, b: (1, -1))
 _scalar("mul", "multiply", "({0} * {1})", partials=lambda out, a, b: (b, a))
-_scalar("div", "true_divide", "({0} / {1})", partials=lambda out, a, b: (1 / b, -out / b))
+# Not of the result: it may be overwritten, as in `x = x / n; x += 1`.
+_scalar("div", "true_divide", "({0} / {1})", partials=lambda out, a, b: (1 / b, -(a / b) / b))
 _scalar("neg", "negative", "(-{0})", partials=lambda out, a: (-1,))
 _scalar("abs", "absolute", "fabs", partials=lambda out, a: (_sign(a),))
 _scalar("sign", "signum", "fb_sign", partials=lambda out, a: (0,))

@@ -113,8 +113,10 @@ def _(xp, x, *, kernel, stride, padding, dilation, out):
 
 
 @max_pool.vjp
-def _(g, made, input, **attrs):
-    return max_pool_spread(g, input, made.detach(), *attrs.values())
+def _(g, made: Tensor | None, input, **attrs):
+    # Others write into a pool's result, as `relu(pool(x), inplace=True)` does: then it is computed again.
+    made = max_pool(input.detach(), *attrs.values()) if made is None else made.detach()
+    return max_pool_spread(g, input, made, *attrs.values())
 
 
 @max_pool.jvp

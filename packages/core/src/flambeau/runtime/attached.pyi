@@ -2168,11 +2168,18 @@ class Attached:
         """See `flambeau.sparse.methods._values`."""
 
     _make_subclass: staticmethod
+    is_ipu: _bool
+    is_maia: _bool
     is_mkldnn: _bool
+    is_mps: _bool
+    is_mtia: _bool
     is_nested: _bool
     is_quantized: _bool
     is_sparse: _bool
     is_sparse_csr: _bool
+    is_vulkan: _bool
+    is_xla: _bool
+    is_xpu: _bool
     layout: Any
     name: None
     absolute = abs

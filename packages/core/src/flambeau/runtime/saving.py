@@ -40,7 +40,10 @@ def saved_attribute(node: tape.Node, name: str) -> Any:
     raw = name.startswith("_raw")
     what = name.removeprefix("_raw").removeprefix("_saved_")
     if what == "result" and node.out is not None:
-        return SavedTensor(node, None) if raw else tape.unpack_result(node)
+        if raw:
+            return SavedTensor(node, None)
+        found = tape.unpack_result(node)
+        return tuple(found) if isinstance(found, tape.Results) else found
     if what == "result" and node.saved is tape.FREED:
         tape.unpack(node)
     params = [node.op.params[i] for i in getattr(node.op, "arrays", ())]
