@@ -40,3 +40,63 @@ def test_keyword_spotting_understands_new_speakers(capsys: pytest.CaptureFixture
 def test_gradients_of_each_sample_find_the_wrong_labels() -> None:
     found = runpy.run_path(str(EXAMPLES / "func_transforms.py"))
     assert found["main"]() == found["WRONG"]
+
+
+def learned(name: str, settings: str, monkeypatch: pytest.MonkeyPatch) -> float:
+    """What the script's main returns."""
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    return runpy.run_path(str(EXAMPLES / name))["main"](settings.split())
+
+
+@pytest.mark.slow
+def test_a_pole_learns_to_stand(monkeypatch: pytest.MonkeyPatch) -> None:
+    falls = learned("pole.py", "--updates 5 --carts 8 --lr 0", monkeypatch)
+    assert falls < 40
+    assert learned("pole.py", "--updates 30 --carts 8", monkeypatch) > 3 * falls
+
+
+@pytest.mark.slow
+def test_waves_are_continued(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = "--waves 8 --length 60 --future 30 --width 16 --steps 3"
+    assert (
+        learned("time_sequence.py", settings, monkeypatch) < 0.1
+    )  # a wave's own mean square is 0.5
+
+
+@pytest.mark.slow
+def test_autoencoder_and_siamese_network_learn(
+    stand_ins: dict[str, pathlib.Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = f"--data {stand_ins['digits']}"
+    begun = learned("vae.py", f"{data} --epochs 1 --batch-size 20", monkeypatch)
+    assert learned("vae.py", f"{data} --epochs 20 --batch-size 20", monkeypatch) < 0.8 * begun
+    assert (
+        learned("siamese.py", f"{data} --steps 60", monkeypatch) >= 0.6
+    )  # of three digits, unseen
+
+
+@pytest.mark.slow
+def test_photographs_become_sharper_and_take_on_a_style(
+    stand_ins: dict[str, pathlib.Path], tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo = stand_ins["photo"]
+    settings = f"--data {photo} --size 48 --steps 60 --width 16 --patch 24"
+    assert learned("super_resolution.py", settings, monkeypatch) > 0.3  # dB above bicubic
+    from PIL import Image
+
+    turned = tmp_path / "style.png"
+    Image.open(photo).convert("L").rotate(90, expand=True).save(turned)
+    settings = f"--data {photo} --style-data {turned} --size 40 --channels 8 --steps 2"
+    assert learned("neural_style.py", settings, monkeypatch) < 0.2  # of the distance at first
+
+
+@pytest.mark.slow
+def test_the_trained_cnn_reads_digits_and_resumes(
+    stand_ins: dict[str, pathlib.Path], tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = f"--data {stand_ins['digits']} --batch-size 16 --epochs 5 --folder {tmp_path}"
+    reached = learned("mnist_trainer.py", settings, monkeypatch)
+    assert reached >= 0.9
+    written = (tmp_path / "last.pt").stat().st_mtime_ns
+    assert learned("mnist_trainer.py", settings, monkeypatch) == reached
+    assert (tmp_path / "last.pt").stat().st_mtime_ns == written, "a finished run trained again"
