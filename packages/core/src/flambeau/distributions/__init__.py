@@ -5,7 +5,7 @@ The names, parameters and numbers are those of `torch.distributions`; see docs/d
 
 from __future__ import annotations
 
-from . import constraints, transforms
+from . import constraints, transforms  # noqa: F401 - reached as distributions.constraints
 from .bernoulli import Bernoulli
 from .beta import Beta
 from .binomial import Binomial

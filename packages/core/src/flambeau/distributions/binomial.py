@@ -7,7 +7,7 @@ from typing import Any
 from ..autograd.modes import no_grad
 from ..ops.gamma import lgamma
 from ..ops.samplers import binomial
-from ..runtime.tensor import Size, Tensor
+from ..runtime.tensor import Tensor
 from . import constraints
 from ._parameters import Binary, counted, one_of
 from .distribution import Distribution
@@ -65,7 +65,7 @@ class Binomial(Binary, Distribution):
     def variance(self) -> Tensor:
         return self.total_count * self.probs * (1 - self.probs)
 
-    def sample(self, sample_shape: Any = Size()) -> Tensor:
+    def sample(self, sample_shape: Any = ()) -> Tensor:
         shape = self._extended_shape(sample_shape)
         with no_grad():
             return binomial(self.total_count.expand(shape), self.probs.expand(shape))

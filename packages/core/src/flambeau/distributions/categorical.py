@@ -90,7 +90,7 @@ class Categorical(Distribution):
     def variance(self) -> Tensor:
         return self._undefined()
 
-    def sample(self, sample_shape: Any = Size()) -> Tensor:
+    def sample(self, sample_shape: Any = ()) -> Tensor:
         sample_shape = size(sample_shape)
         rows = self.probs.detach().reshape(-1, self._num_events)
         with no_grad():

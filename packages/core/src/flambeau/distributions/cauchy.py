@@ -48,7 +48,7 @@ class Cauchy(Distribution):
     def variance(self) -> Tensor:
         return self._filled(math.inf)
 
-    def rsample(self, sample_shape: Any = Size()) -> Tensor:
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
         drawn = self.loc.new_empty(tuple(self._extended_shape(sample_shape))).cauchy_()
         return self.loc + drawn * self.scale
 

@@ -119,11 +119,11 @@ class ContinuousBernoulli(Binary, ExponentialFamily):
         shape = tuple(self._extended_shape(sample_shape))
         return rand(shape, dtype=self.probs.dtype, device=self.probs.device)
 
-    def sample(self, sample_shape: Any = Size()) -> Tensor:
+    def sample(self, sample_shape: Any = ()) -> Tensor:
         with no_grad():
             return self.icdf(self._unit(sample_shape))
 
-    def rsample(self, sample_shape: Any = Size()) -> Tensor:
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
         return self.icdf(self._unit(sample_shape))
 
     def log_prob(self, value: Tensor) -> Tensor:

@@ -55,7 +55,7 @@ class FisherSnedecor(Distribution):
         df1, df2 = self.df1, self.df2.masked_fill(self.df2 <= 4, math.nan)
         return 2 * df2.pow(2) * (df1 + df2 - 2) / (df1 * (df2 - 2).pow(2) * (df2 - 4))
 
-    def rsample(self, sample_shape: Any = Size()) -> Tensor:
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
         shape = size(sample_shape)
         tiny = finfo(self.df2.dtype).tiny
         above = self._gamma1.rsample(shape)

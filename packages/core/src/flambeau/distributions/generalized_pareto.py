@@ -57,7 +57,7 @@ class GeneralizedPareto(Distribution):
         end = self.loc - self.scale / self.concentration
         return constraints.interval(self.loc, end.masked_fill(self.concentration >= 0, math.inf))
 
-    def rsample(self, sample_shape: Any = Size()) -> Tensor:
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
         shape = tuple(self._extended_shape(sample_shape))
         return self.icdf(rand(shape, dtype=self.loc.dtype, device=self.loc.device))
 
@@ -94,14 +94,14 @@ class GeneralizedPareto(Distribution):
     def mean(self) -> Tensor:
         finite = self.concentration < 1
         safe = where(finite, self.concentration, self.concentration.new_full((), 0.5))
-        return (self.loc + self.scale / (1 - safe)).masked_fill(~finite, math.inf)
+        return (self.loc + self.scale / (1 - safe)).masked_fill(~finite, math.nan)
 
     @property
     def variance(self) -> Tensor:
         finite = self.concentration < 0.5
         safe = where(finite, self.concentration, self.concentration.new_full((), 0.25))
         spread = self.scale**2 / ((1 - safe) ** 2 * (1 - 2 * safe))
-        return spread.masked_fill(~finite, math.inf)
+        return spread.masked_fill(~finite, math.nan)
 
     def entropy(self) -> Tensor:
         return (self.scale.log() + self.concentration + 1).expand(self._batch_shape)

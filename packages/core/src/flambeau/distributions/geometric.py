@@ -58,7 +58,7 @@ class Geometric(Binary, Distribution):
     def variance(self) -> Tensor:
         return (1.0 / self.probs - 1.0) / self.probs
 
-    def sample(self, sample_shape: Any = Size()) -> Tensor:
+    def sample(self, sample_shape: Any = ()) -> Tensor:
         with no_grad():
             unit = self.probs.new_empty(tuple(self._extended_shape(sample_shape)))
             unit.uniform_(finfo(self.probs.dtype).tiny, 1)

@@ -48,7 +48,7 @@ class Laplace(Distribution):
     def stddev(self) -> Tensor:
         return 2**0.5 * self.scale
 
-    def rsample(self, sample_shape: Any = Size()) -> Tensor:
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
         shape = tuple(self._extended_shape(sample_shape))
         # Above -1, whose logarithm would be infinite.
         unit = self.loc.new_empty(shape).uniform_(finfo(self.loc.dtype).eps - 1, 1)

@@ -58,7 +58,7 @@ class LKJCholesky(Distribution):
         new._beta = self._beta.expand((*new._batch_shape, self.dim))
         return new
 
-    def sample(self, sample_shape: Any = Size()) -> Tensor:
+    def sample(self, sample_shape: Any = ()) -> Tensor:
         length = self._beta.sample(sample_shape).unsqueeze(-1)
         like = self.concentration
         shape = self._extended_shape(sample_shape)

@@ -131,7 +131,7 @@ class LowRankMultivariateNormal(Distribution):
         half = solve_triangular(self._capacitance_tril, scaled, upper=False)
         return self._of_batch(diagonal.reciprocal().diag_embed() - half.mT @ half)
 
-    def rsample(self, sample_shape: Any = Size()) -> Tensor:
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
         shape, like = self._extended_shape(sample_shape), self.loc
         rank = tuple(self._unbroadcasted_cov_factor.shape[-1:])
         common = _standard_normal((*shape[:-1], *rank), like.dtype, like.device)

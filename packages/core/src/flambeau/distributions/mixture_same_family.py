@@ -110,7 +110,7 @@ class MixtureSameFamily(Distribution):
         weights = self.mixture_distribution.logits.log_softmax(-1)
         return (of_each + weights).logsumexp(-1)
 
-    def sample(self, sample_shape: Any = Size()) -> Tensor:
+    def sample(self, sample_shape: Any = ()) -> Tensor:
         with no_grad():
             chosen = self.mixture_distribution.sample(sample_shape)
             drawn = self.component_distribution.sample(sample_shape)

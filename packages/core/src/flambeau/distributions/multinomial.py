@@ -79,7 +79,7 @@ class Multinomial(Distribution):
         """The shape of the parameter."""
         return self._categorical.param_shape
 
-    def sample(self, sample_shape: Any = Size()) -> Tensor:
+    def sample(self, sample_shape: Any = ()) -> Tensor:
         sample_shape = size(sample_shape)
         drawn = self._categorical.sample((self.total_count, *sample_shape)).movedim(0, -1)
         counts = self.probs.detach().new_zeros(tuple(self._extended_shape(sample_shape)))

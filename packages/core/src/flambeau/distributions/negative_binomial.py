@@ -8,7 +8,7 @@ from ..autograd.modes import no_grad
 from ..ops.activation import logsigmoid
 from ..ops.gamma import lgamma
 from ..ops.random import poisson
-from ..runtime.tensor import Size, Tensor
+from ..runtime.tensor import Tensor
 from . import constraints
 from ._parameters import Binary, one_of
 from .distribution import Distribution
@@ -70,7 +70,7 @@ class NegativeBinomial(Binary, Distribution):
         # Without validation: a count of 0, which no gamma distribution has, gives no successes.
         return Gamma(self.total_count, (-self.logits).exp(), validate_args=False)
 
-    def sample(self, sample_shape: Any = Size()) -> Tensor:
+    def sample(self, sample_shape: Any = ()) -> Tensor:
         with no_grad():
             return poisson(self._gamma.sample(sample_shape))
 

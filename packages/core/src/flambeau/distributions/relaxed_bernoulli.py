@@ -52,7 +52,7 @@ class LogitRelaxedBernoulli(Binary, Distribution):
         new.temperature = self.temperature
         return new
 
-    def rsample(self, sample_shape: Any = Size()) -> Tensor:
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
         shape = self._extended_shape(sample_shape)
         probs = clamp_probs(self.probs.expand(shape))
         unit = clamp_probs(rand(tuple(shape), dtype=probs.dtype, device=probs.device))

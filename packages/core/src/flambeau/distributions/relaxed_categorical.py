@@ -69,7 +69,7 @@ class ExpRelaxedCategorical(Distribution):
         """The probabilities."""
         return self._categorical.probs
 
-    def rsample(self, sample_shape: Any = Size()) -> Tensor:
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
         shape, logits = self._extended_shape(sample_shape), self.logits
         unit = clamp_probs(rand(tuple(shape), dtype=logits.dtype, device=logits.device))
         gumbel = -(-unit.log()).log()

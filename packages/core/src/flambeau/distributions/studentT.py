@@ -1,4 +1,4 @@
-"""Student's t distribution."""
+"""Student's t distribution."""  # noqa: N999 - the module is called so in PyTorch
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from ..ops.comparison import where
 from ..ops.gamma import digamma, lgamma
-from ..runtime.tensor import Size, Tensor
+from ..runtime.tensor import Tensor
 from . import constraints
 from .chi2 import Chi2
 from .distribution import Distribution
@@ -57,7 +57,7 @@ class StudentT(Distribution):
         finite = self.scale.pow(2) * df / (df - 2)
         return finite.masked_fill(self.df <= 2, math.inf).masked_fill(self.df <= 1, math.nan)
 
-    def rsample(self, sample_shape: Any = Size()) -> Tensor:
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
         shape = self._extended_shape(sample_shape)
         above = _standard_normal(shape, self.df.dtype, self.df.device)
         below = self._chi2.rsample(sample_shape)

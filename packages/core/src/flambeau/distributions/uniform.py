@@ -59,7 +59,7 @@ class Uniform(Distribution):
     def expand(self, batch_shape: Any, _instance: Any = None) -> Uniform:
         return self._expanded(Uniform, batch_shape, _instance, low=0, high=0)
 
-    def rsample(self, sample_shape: Any = Size()) -> Tensor:
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
         shape = self._extended_shape(sample_shape)
         unit = rand(tuple(shape), dtype=self.low.dtype, device=self.low.device)
         return self.low + unit * (self.high - self.low)

@@ -10,7 +10,7 @@ from ..autograd.modes import no_grad
 from ..ops.bessel import special_i0e, special_i1e
 from ..ops.comparison import where
 from ..ops.random import rand
-from ..runtime.tensor import Size, Tensor
+from ..runtime.tensor import Tensor
 from . import constraints
 from .distribution import Distribution
 from .utils import broadcast_all, lazy_property
@@ -59,7 +59,7 @@ class VonMises(Distribution):
         # For small kappa the first terms of the series, as rho loses its digits.
         return where(kappa < 1e-5, 1 / kappa + kappa, (1 + rho**2) / (2 * rho))
 
-    def sample(self, sample_shape: Any = Size()) -> Tensor:
+    def sample(self, sample_shape: Any = ()) -> Tensor:
         """Angles; the proposal is a wrapped Cauchy distribution, drawn for all until every one is accepted."""
         shape = self._extended_shape(sample_shape)
         with no_grad():

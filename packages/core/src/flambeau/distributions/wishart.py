@@ -144,7 +144,7 @@ class Wishart(ExponentialFamily):
         outer = diagonal.unsqueeze(-1) * diagonal.unsqueeze(-2)
         return self._df_of_matrices() * (covariance.pow(2) + outer)
 
-    def _bartlett_sampling(self, sample_shape: Any = Size()) -> Tensor:
+    def _bartlett_sampling(self, sample_shape: Any = ()) -> Tensor:
         p = self._event_shape[-1]
         noise = self._dist_chi2.rsample(sample_shape)
         noise = noise.clamp(min=finfo(noise.dtype).tiny).sqrt().diag_embed()
@@ -154,10 +154,10 @@ class Wishart(ExponentialFamily):
         factor = self._unbroadcasted_scale_tril @ noise
         return factor @ factor.mT
 
-    def rsample(self, sample_shape: Any = Size(), max_try_correction: int | None = None) -> Tensor:
+    def rsample(self, sample_shape: Any = (), max_try_correction: int | None = None) -> Tensor:
         """Positive definite matrices. One that rounding made singular is drawn anew, `max_try_correction` times."""
         if max_try_correction is None:
-            max_try_correction = 3
+            max_try_correction = 10
         sample_shape = size(sample_shape)
         sample = self._bartlett_sampling(sample_shape)
         singular = ~self.support.check(sample.detach())

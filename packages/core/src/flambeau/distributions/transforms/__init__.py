@@ -6,7 +6,7 @@ from .base import (
     ComposeTransform,
     IndependentTransform,
     Transform,
-    _InverseTransform,
+    _InverseTransform,  # noqa: F401 - asked for by other packages
     identity_transform,
 )
 from .elementwise import (
@@ -18,7 +18,7 @@ from .elementwise import (
     SigmoidTransform,
     SoftplusTransform,
     TanhTransform,
-    _clipped_sigmoid,
+    _clipped_sigmoid,  # noqa: F401
 )
 from .parts import CatTransform, StackTransform
 from .vectors import (
