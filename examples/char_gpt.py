@@ -40,13 +40,14 @@ def unigram_entropy(text: str) -> float:
     return -sum(share * math.log(share) for share in shares)
 
 
-def train(model: GPT, data: CharDataset, steps: int, batch_size: int, lr: float) -> None:
-    """Take `steps` steps of AdamW on random windows."""
+def train(model: GPT, data: CharDataset, steps: int, batch_size: int, lr: float) -> list[float]:
+    """Take `steps` steps of AdamW on random windows; returns the losses."""
     optimizer = AdamW(model.parameters(), lr=lr, betas=(0.9, 0.95), weight_decay=0.1)
     scheduler = CosineAnnealingLR(optimizer, steps, eta_min=lr / 10)
     sampler = RandomSampler(data, replacement=True, num_samples=steps * batch_size)
     loader = DataLoader(data, batch_size=batch_size, sampler=sampler)
     start = time.perf_counter()
+    losses = []
     for step, (tokens, targets) in enumerate(loader, start=1):
         loss = model.loss(tokens, targets)
         optimizer.zero_grad()
@@ -54,9 +55,11 @@ def train(model: GPT, data: CharDataset, steps: int, batch_size: int, lr: float)
         flambeau.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         scheduler.step()
+        losses.append(loss.item())
         if step % max(steps // 10, 1) == 0:
             seconds = time.perf_counter() - start
             print(f"step {step:5d}  loss {loss.item():.3f}  {seconds:6.1f} s", flush=True)
+    return losses
 
 
 def evaluate(model: GPT, data: CharDataset, batch_size: int, batches: int = 16) -> float:
@@ -87,6 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> float:
     parser.add_argument("--lr", type=float, default=3e-3)
     parser.add_argument("--length", type=int, default=400, help="how many characters to write")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--curve", help="picture of the losses, such as gpt.svg")
     options = parser.parse_args(arguments)
 
     flambeau.manual_seed(options.seed)
@@ -106,7 +110,11 @@ def main(arguments: Sequence[str] | None = None) -> float:
     parameters = sum(parameter.numel() for parameter in model.parameters())
     print(f"{len(text):,} characters, {len(data.vocab)} different; {parameters:,} parameters")
 
-    train(model, seen, options.steps, options.batch_size, options.lr)
+    losses = train(model, seen, options.steps, options.batch_size, options.lr)
+    if options.curve:
+        from shared import save_curves
+
+        save_curves(options.curve, {"cross entropy": losses})
     model.eval()
     loss = evaluate(model, unseen, options.batch_size)
     print(

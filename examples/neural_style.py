@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> float:
     parser.add_argument("--style-data", help="a picture of another style")
     parser.add_argument("--size", type=int, default=160, help="shorter side")
     parser.add_argument("--channels", type=int, default=24)
-    parser.add_argument("--steps", type=int, default=10, help="each of up to 20 evaluations")
+    parser.add_argument("--steps", type=int, default=4, help="each of up to 20 evaluations")
     parser.add_argument("--style-weight", type=float, default=100.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", help="picture: content, style, and what became of them")

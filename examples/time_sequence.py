@@ -40,7 +40,7 @@ class Forecaster(nn.Module):
 def main(arguments: Sequence[str] | None = None) -> float:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--waves", type=int, default=24)
-    parser.add_argument("--length", type=int, default=120)
+    parser.add_argument("--length", type=int, default=80)
     parser.add_argument("--future", type=int, default=120)
     parser.add_argument("--steps", type=int, default=12, help="each of up to 20 evaluations")
     parser.add_argument("--width", type=int, default=24)
@@ -56,12 +56,14 @@ def main(arguments: Sequence[str] | None = None) -> float:
     train, held_out = waves[3:, : options.length + 1], waves[:3]
     model = Forecaster(options.width).double()
     criterion = nn.MSELoss()
-    optimizer = flambeau.optim.LBFGS(model.parameters(), lr=0.8)
+    optimizer = flambeau.optim.LBFGS(model.parameters(), line_search_fn="strong_wolfe")
     curve: list[float] = []
 
     def closure():
         optimizer.zero_grad()
-        loss = criterion(model(train[:, :-1]), train[:, 1:])
+        # The last quarter from its own predictions, so that it learns not to be led astray by them.
+        seen = options.length * 3 // 4
+        loss = criterion(model(train[:, :seen], options.length - seen), train[:, 1:])
         loss.backward()
         curve.append(loss.item())
         return loss
