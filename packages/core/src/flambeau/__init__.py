@@ -146,7 +146,10 @@ _HERE = {
         is_deterministic_algorithms_warn_only_enabled set_warn_always is_warn_always_enabled set_flush_denormal
         compiled_with_cxx11_abi get_device_module Tag
     """,
-    "streams": "Stream Event", "amp": "GradScaler", "_base.errors": "AcceleratorError",
+    "streams": "Stream Event", "amp": """
+        GradScaler autocast_decrement_nesting autocast_increment_nesting clear_autocast_cache get_autocast_cpu_dtype
+        get_autocast_gpu_dtype is_autocast_cache_enabled is_autocast_cpu_enabled set_autocast_cache_enabled
+        set_autocast_cpu_dtype set_autocast_cpu_enabled set_autocast_gpu_dtype""", "_base.errors": "AcceleratorError",
     "random": "thread_safe_generator",
     # Methods that are functions too.
     "functions": """

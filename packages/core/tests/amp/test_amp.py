@@ -333,3 +333,41 @@ def test_factors_are_checked():
         GradScaler("cpu", growth_factor=1.0)
     with pytest.raises(AssertionError, match="backoff factor must be < 1"):
         GradScaler("cpu", backoff_factor=1.0)
+
+
+def test_settings_by_device():
+    assert not flambeau.is_autocast_cpu_enabled()
+    with flambeau.autocast("cpu", dtype=flambeau.float16):
+        assert flambeau.is_autocast_cpu_enabled()
+        assert flambeau.get_autocast_cpu_dtype() is flambeau.float16
+    assert flambeau.get_autocast_cpu_dtype() is flambeau.bfloat16
+    flambeau.set_autocast_cpu_dtype(flambeau.float16)
+    flambeau.set_autocast_cpu_enabled(True)
+    try:
+        assert (flambeau.ones(2, 2) @ flambeau.ones(2, 2)).dtype is flambeau.float16
+    finally:
+        flambeau.set_autocast_cpu_enabled(False)
+        flambeau.set_autocast_cpu_dtype(flambeau.bfloat16)
+    assert flambeau.get_autocast_gpu_dtype() is flambeau.float16
+    flambeau.set_autocast_enabled(True)
+    try:
+        assert flambeau.is_autocast_enabled()
+    finally:
+        flambeau.set_autocast_enabled(False)
+    with pytest.raises(TypeError, match="set_autocast_enabled"):
+        flambeau.set_autocast_enabled("cpu")
+    assert (flambeau.autocast_increment_nesting(), flambeau.autocast_decrement_nesting()) == (1, 0)
+    assert flambeau.clear_autocast_cache() is None
+
+
+def test_operators_that_are_listed_in_some_modes_only():
+    x = flambeau.ones(1, 1, 4, 4, dtype=flambeau.bfloat16)
+    v = flambeau.ones(3)
+    pad = flambeau.nn.functional.pad
+    with flambeau.autocast("cpu"):
+        assert pad(x, (1, 1, 1, 1), "reflect").dtype is flambeau.float32
+        assert pad(x, (1, 1, 1, 1), "circular").dtype is flambeau.bfloat16
+        assert pad(x, (1, 1)).dtype is flambeau.bfloat16
+        assert flambeau.inner(v, v).dtype is flambeau.float32
+        assert flambeau.inner(v[None], v[None]).dtype is flambeau.bfloat16
+        assert flambeau.trace(x[0, 0]).dtype is flambeau.float32

@@ -154,7 +154,7 @@ def test_hooks_see_the_step_and_may_change_its_arguments():
 
     def before(opt, args, kwargs):
         seen.append(("before", args, kwargs))
-        return (lambda: 7,), {}
+        return (opt, lambda: 7), {}
 
     handles = [
         optimizer.register_step_pre_hook(before),
@@ -165,7 +165,7 @@ def test_hooks_see_the_step_and_may_change_its_arguments():
         register_optimizer_step_post_hook(lambda opt, args, kwargs: seen.append("global after")),
     ]
     assert optimizer.step() == 7
-    assert seen == ["global before", ("before", (), {}), ("after", 1), "global after"]
+    assert seen == ["global before", ("before", (optimizer,), {}), ("after", 2), "global after"]
     for handle in handles:
         handle.remove()
     assert optimizer.step() is None
@@ -299,3 +299,39 @@ def test_overflow_in_a_step_is_silent():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         stepped(optimizer, 3e38)
+
+
+def test_printed_form_of_groups():
+    optimizer = optim.SGD([{"params": [weight()], "lr": 0.5}, {"params": [weight()]}], lr=0.1)
+    lines = repr(optimizer).splitlines()
+    assert lines[0] == "SGD (" and lines[1] == "Parameter Group 0" and lines[-1] == ")"
+    assert lines[lines.index("Parameter Group 1") - 1] == ""
+
+
+def test_another_tensor_is_stepped_and_nothing_stays():
+    p, q = weight(), weight()
+    optimizer = optim.Adam([p], lr=0.5)
+    with pytest.raises(RuntimeError, match="no state before its first step"):
+        with optim.swap_in_optimizer_params_and_state(optimizer, {"q": q}, optimizer.state_dict()):
+            pass
+    p.grad = flambeau.ones_like(p)
+    optimizer.step()
+    before, state = p.tolist(), copy.deepcopy(optimizer.state_dict())
+    other = copy.deepcopy(state)
+    other["param_groups"][0]["lr"] = 0.0
+    q.grad = flambeau.ones_like(q)
+    start = q.tolist()
+    params = optimizer.param_groups[0]["params"]
+    with optim.swap_in_optimizer_params_and_state(optimizer, {"q": q}, other):
+        optimizer.step()
+        assert optimizer.param_groups[0]["lr"] == 0.0 and q in optimizer.state
+    assert q.tolist() == start and p.tolist() == before
+    assert optimizer.param_groups[0]["params"] is params and optimizer.param_groups[0]["lr"] == 0.5
+    assert optimizer.state_dict()["state"][0]["step"] == 1 and other["state"][0]["step"] == 2
+    other["state"][7] = {}
+    with pytest.raises(RuntimeError, match=r"entries of no parameter: \[7\]"):
+        with optim.swap_in_optimizer_params_and_state(optimizer, {"q": q}, other):
+            pass
+    with pytest.raises(RuntimeError, match="expected groups of"):
+        with optim.swap_in_optimizer_params_and_state(optimizer, {}, state):
+            pass

@@ -111,3 +111,70 @@ def test_a_mixed_step_is_as_close_as_16_bits_allow():
         assert {str(p.grad.dtype).split(".")[1] for p in model.parameters()} == {"float32"}
     for a, b in zip(*gradients):
         torch.testing.assert_close(torch.tensor(a), torch.tensor(b), rtol=0.05, atol=2e-3)
+
+
+# Operators of the lists, and some of none, through PyTorch's own samples.
+LISTED: list[str] = """
+    cdist cholesky cholesky_inverse cholesky_solve stft geqrf lu lu_solve quantile nanquantile ormqr triangular_solve svd
+    pinverse index_copy trace inner polar prod addbmm addmm baddbmm bmm matmul mv dot linalg.vecdot linalg.cholesky
+    linalg.cholesky_ex linalg.cond linalg.eig linalg.eigvals linalg.eigh linalg.eigvalsh linalg.householder_product
+    linalg.lstsq linalg.matrix_rank linalg.qr linalg.inv linalg.inv_ex linalg.solve linalg.tensorinv linalg.tensorsolve
+    linalg.svd linalg.svdvals fft.fft fft.ifft fft.rfft fft.irfft fft.hfft fft.ihfft fft.fft2 fft.rfftn
+    nn.functional.adaptive_avg_pool3d nn.functional.adaptive_max_pool3d nn.functional.avg_pool3d
+    nn.functional.max_pool3d nn.functional.pad nn.functional.interpolate nn.functional.fractional_max_pool2d
+    nn.functional.fractional_max_pool3d nn.functional.max_unpool1d nn.functional.max_unpool2d
+    nn.functional.max_unpool3d nn.functional.grid_sample nn.functional.ctc_loss nn.functional.kl_div
+    nn.functional.prelu nn.functional.linear nn.functional.conv2d nn.functional.conv_transpose1d
+    nn.functional.scaled_dot_product_attention nn.functional.layer_norm nn.functional.softmin nn.functional.pdist
+    cat stack sum mean exp log cumsum add mul sqrt sin logsumexp max sort
+""".split()  # noqa: SIM905 - a table to be read
+
+
+def kinds(out):
+    if isinstance(out, (torch.Tensor, flambeau.Tensor)):
+        return str(out.dtype).split(".")[1]
+    return [kinds(o) for o in out] if isinstance(out, (list, tuple)) else type(out).__name__
+
+
+def ours(value):
+    """PyTorch's arguments as flambeau's."""
+    if isinstance(value, torch.Tensor):
+        whole = value.detach()
+        lower = whole.dtype is torch.bfloat16
+        made = flambeau.from_numpy((whole.float() if lower else whole).numpy().copy())
+        return made.bfloat16() if lower else made
+    if isinstance(value, torch.dtype):
+        return getattr(flambeau, str(value).split(".")[1])
+    if isinstance(value, (list, tuple)):
+        return type(value)([ours(v) for v in value])
+    return {k: ours(v) for k, v in value.items()} if isinstance(value, dict) else value
+
+
+def database():
+    from torch.testing._internal.common_methods_invocations import op_db
+
+    return [op for op in op_db if op.name in LISTED and op.variant_test_name != "grad_oriented"]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("op", database(), ids=lambda op: f"{op.name}.{op.variant_test_name}")
+def test_dtypes_of_the_lists(op):
+    """With inputs of 16 bits, and with float32 ones, the results have PyTorch's dtypes."""
+    sample = next(iter(op.sample_inputs("cpu", torch.float32)))
+    for kind in (torch.bfloat16, torch.float32):
+        moved = sample.transform(
+            lambda x, kind=kind: (
+                x.detach().to(kind) if isinstance(x, torch.Tensor) and x.is_floating_point() else x
+            )
+        )
+        try:
+            with torch.autocast("cpu"):
+                expected = kinds(op(moved.input, *moved.args, **moved.kwargs))
+        except RuntimeError:
+            continue  # what PyTorch cannot do in 16 bits either
+        function = flambeau
+        for part in op.name.split("."):
+            function = getattr(function, part)
+        with flambeau.autocast("cpu"):
+            found = kinds(function(*ours((moved.input, *moved.args)), **ours(moved.kwargs)))
+        assert found == expected, kind

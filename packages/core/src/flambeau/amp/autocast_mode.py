@@ -23,7 +23,7 @@ from ..runtime import state
 from ..runtime.operator import Operator
 from ..runtime.signature import explained
 from ..runtime.tensor import Tensor
-from .lists import POLICIES
+from .lists import POLICIES, Policy
 
 SUPPORTED = (dtypes.bfloat16, dtypes.float16)
 
@@ -57,6 +57,8 @@ class _Hook:
             return _cast(arrays, _widest(arrays, _state.dtype[where]))
         if op.name in policy.refused:
             raise RuntimeError(policy.refused[op.name])
+        if op.name in policy.sometimes and policy.sometimes[op.name](arrays, attrs) == "full":
+            return _cast(arrays, dtypes.float32)
         return arrays
 
     def whole(
@@ -65,13 +67,20 @@ class _Hook:
         """A composite: opened with autocast off where the lists take it for one operator."""
         arrays = self(op, arrays, attrs)
         where = _device_type(arrays)
-        if where is None or op.name not in POLICIES[where].alone:
+        if where is None or not _runs_alone(POLICIES[where], op, arrays, attrs):
             return proceed(op, arrays, attrs)
         state.set_promotion(None)
         try:
             return proceed(op, arrays, attrs)
         finally:
             state.set_promotion(self)
+
+
+def _runs_alone(policy: Policy, op: Operator, arrays: tuple, attrs: dict[str, Any]) -> bool:
+    if op.name in policy.alone:
+        return True
+    decide = policy.sometimes.get(op.name)
+    return decide is not None and decide(arrays, attrs) is not None
 
 
 def _device_type(arrays: tuple) -> str | None:
@@ -130,8 +139,12 @@ def get_autocast_dtype(device_type: str) -> dtypes.dtype:
     return _state.dtype[_known(device_type)]
 
 
-def set_autocast_enabled(device_type: str, enabled: bool) -> None:
-    """Switches autocast in this thread for a device type, until it is switched again."""
+def set_autocast_enabled(device_type: str | bool, enabled: bool | None = None) -> None:
+    """Switches autocast in this thread for a device type, until it is switched again; a bool alone means CUDA."""
+    if isinstance(device_type, bool):
+        device_type, enabled = "cuda", device_type
+    if enabled is None:
+        raise TypeError("set_autocast_enabled: expected a device type and a bool, got no bool")
     _state.enabled[_known(device_type)] = bool(enabled)
     _install()
 

@@ -5,12 +5,15 @@
     WIDEST   inputs of several precisions meet in the widest
     REFUSED  what gives wrong gradients in 16 bits, with what to use instead
     ALONE    composites that run as outside of autocast, although they open into operators of LOWER or FULL
+    SOMETIMES  operators that belong to a list in some of their modes only
 
 Everything else runs in the precision its inputs have. Names are those of our operators: a composite such as `conv2d` is
 served by the primitive it opens into, and one of FULL or WIDEST opens with autocast off, as if it were one operator.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 
 def _names(text: str) -> frozenset[str]:
@@ -19,10 +22,10 @@ def _names(text: str) -> frozenset[str]:
 
 CPU_LOWER = _names(
     "matmul linear convolution conv_transpose1d conv_transpose2d conv_transpose3d scaled_dot_product_attention baddbmm "
-    "addmm leaky_slopes"
+    "addmm addbmm linalg_vecdot leaky_slopes"
 )
-CUDA_LOWER = CPU_LOWER | _names("lstm_step gru_step")
-CPU_ALONE = _names("mv dot")
+CUDA_LOWER = CPU_LOWER - {"linalg_vecdot"} | _names("lstm_step gru_step")
+CPU_ALONE = _names("mv dot interpolate")
 CUDA_ALONE = _names("mean std var var_mean")
 
 _LOSSES = _names(
@@ -31,7 +34,17 @@ _LOSSES = _names(
     "multilabel_margin_loss binary_cross_entropy_with_logits"
 )
 
-CPU_FULL = _LOSSES | _names("cross_entropy binary_cross_entropy prod avg_pool3d view_as_complex qr")
+CPU_FULL = _LOSSES | _names(
+    "cross_entropy binary_cross_entropy ctc_loss prod trace polar quantile nanquantile cdist view_as_complex "
+    "avg_pool3d max_unpool adaptive_avg_pool3d adaptive_max_pool3d fractional_max_pool "
+    "grid_sampler grid_sampler_2d grid_sampler_3d "
+    "stft fft_fft fft_ifft fft_fft2 fft_ifft2 fft_fftn fft_ifftn fft_rfft fft_irfft fft_rfft2 fft_irfft2 fft_rfftn "
+    "fft_irfftn fft_hfft fft_ihfft "
+    "cholesky cholesky_inverse cholesky_solve inverse lu lu_solve lu_with_info geqrf orgqr ormqr pinverse qr svd "
+    "triangular_solve linalg_cond linalg_matrix_rank linalg_solve linalg_cholesky linalg_cholesky_ex linalg_svd "
+    "linalg_svdvals linalg_eig linalg_eigvals linalg_eigh linalg_eigvalsh linalg_inv linalg_inv_ex linalg_lstsq "
+    "linalg_householder_product linalg_qr linalg_tensorinv linalg_tensorsolve"
+)
 
 CUDA_FULL = _LOSSES | _names(
     "cross_entropy acos asin cosh sinh tan exp expm1 log log10 log2 log1p reciprocal rsqrt pow softplus layer_norm "
@@ -39,7 +52,7 @@ CUDA_FULL = _LOSSES | _names(
     "sum"
 )
 
-CPU_WIDEST = _names("cat stack")
+CPU_WIDEST = _names("cat stack index_copy")
 CUDA_WIDEST = _names("addcdiv addcmul atan2 dot index_put scatter_add cat stack")
 
 CUDA_REFUSED = {
@@ -50,10 +63,29 @@ CUDA_REFUSED = {
 }
 
 
+def _mirrored(arrays: tuple, attrs: dict[str, Any]) -> str | None:
+    """Padding that repeats what is there, in the sizes that PyTorch's list names."""
+    pads = {"reflect": (2, 4), "replicate": (2, 4, 6)}.get(attrs.get("mode", "constant"), ())
+    return "full" if len(attrs.get("pad", ())) in pads else None
+
+
+def _of_vectors(arrays: tuple, attrs: dict[str, Any]) -> str | None:
+    """A product of vectors is `dot`, which is in no list."""
+    return "alone" if all(a.ndim == 1 for a in arrays) else None
+
+
+def _without_indices(arrays: tuple, attrs: dict[str, Any]) -> str | None:
+    """With indices it is another operator of PyTorch's, which is in no list."""
+    return None if attrs.get("return_indices") else "full"
+
+
+CPU_SOMETIMES = {"pad": _mirrored, "inner": _of_vectors, "max_pool3d": _without_indices}
+
+
 class Policy:
     """The lists of one device type."""
 
-    __slots__ = ("alone", "full", "lower", "refused", "widest")
+    __slots__ = ("alone", "full", "lower", "refused", "sometimes", "widest")
 
     def __init__(
         self,
@@ -62,12 +94,14 @@ class Policy:
         widest: frozenset[str],
         alone: frozenset[str],
         refused: dict[str, str],
+        sometimes: dict[str, Any],
     ) -> None:
         self.lower, self.full, self.widest, self.refused = lower, full, widest, refused
         self.alone = alone | full | widest
+        self.sometimes = sometimes
 
 
 POLICIES = {
-    "cpu": Policy(CPU_LOWER, CPU_FULL, CPU_WIDEST, CPU_ALONE, {}),
-    "cuda": Policy(CUDA_LOWER, CUDA_FULL, CUDA_WIDEST, CUDA_ALONE, CUDA_REFUSED),
+    "cpu": Policy(CPU_LOWER, CPU_FULL, CPU_WIDEST, CPU_ALONE, {}, CPU_SOMETIMES),
+    "cuda": Policy(CUDA_LOWER, CUDA_FULL, CUDA_WIDEST, CUDA_ALONE, CUDA_REFUSED, {}),
 }

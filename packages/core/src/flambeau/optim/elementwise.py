@@ -171,8 +171,12 @@ class Elementwise(Optimizer):
 
     def _step_sparse(self, group: dict[str, Any], p: Tensor) -> None:
         """The step of a parameter whose gradient is sparse, where the optimizer has one."""
-        advice = ", please consider SparseAdam instead" if type(self).__name__ == "Adam" else ""
-        raise RuntimeError(f"{type(self).__name__} does not support sparse gradients{advice}")
+        name = type(self).__name__
+        if name in ("Adam", "AdamW"):
+            raise RuntimeError(
+                "Adam does not support sparse gradients, please consider SparseAdam instead"
+            )
+        raise RuntimeError(f"{name} does not support sparse gradients")
 
     # -- state
 

@@ -131,6 +131,7 @@ class Optimizer:
     def __repr__(self) -> str:
         lines = [type(self).__name__ + " ("]
         for i, group in enumerate(self.param_groups):
+            lines += [""] * (i > 0)
             lines.append(f"Parameter Group {i}")
             lines += [f"    {key}: {group[key]}" for key in sorted(group) if key != "params"]
         return "\n".join(lines) + "\n)"
@@ -209,7 +210,10 @@ class Optimizer:
     # -- hooks
 
     def register_step_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """Calls `hook(optimizer, args, kwargs)` before each step; it may return new `(args, kwargs)`."""
+        """Calls `hook(optimizer, args, kwargs)` before each step; it may return new `(args, kwargs)`.
+
+        The arguments are those of the function: `args[0]` is the optimizer.
+        """
         return _registered(self._optimizer_step_pre_hooks, hook)
 
     def register_step_post_hook(self, hook: Callable[..., None]) -> RemovableHandle:
@@ -306,7 +310,9 @@ def _with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
     """`step` with the hooks called around it, and a note for schedulers that it was called."""
 
     @wraps(step)
-    def hooked(self: Optimizer, *args: Any, **kwargs: Any) -> Any:
+    def hooked(*args: Any, **kwargs: Any) -> Any:
+        # The hooks see, and may change, all arguments of the function: the optimizer is the first of them.
+        self: Optimizer = args[0]
         self._opt_called = True  # type: ignore[attr-defined]
         if not (
             self._optimizer_step_pre_hooks
@@ -314,7 +320,7 @@ def _with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
             or _global_pre_hooks
             or _global_post_hooks
         ):
-            return step(self, *args, **kwargs)
+            return step(*args, **kwargs)
         for hook in (*_global_pre_hooks.values(), *self._optimizer_step_pre_hooks.values()):
             changed = hook(self, args, kwargs)
             if changed is not None:
@@ -323,7 +329,7 @@ def _with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
                         f"{step} must return None or a tuple of (new_args, new_kwargs), but got {changed}."
                     )
                 args, kwargs = changed
-        out = step(self, *args, **kwargs)
+        out = step(*args, **kwargs)
         for hook in (*self._optimizer_step_post_hooks.values(), *_global_post_hooks.values()):
             hook(self, args, kwargs)
         return out

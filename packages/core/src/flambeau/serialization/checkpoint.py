@@ -161,7 +161,7 @@ def _loaded(
             raise EOFError("load: the file is empty")
         reader = _Reader(_restorer(map_location), trusted, pickle_module or pickle, arguments)
         if first.startswith(_ZIP):
-            return reader.read_archive(stream, os.fspath(f) if mmap else None)  # type: ignore[arg-type]
+            return reader.read_archive(stream, os.fspath(f) if mmap else None)
         check(
             first.startswith(legacy.FIRST_BYTES),
             lambda: f"load: not a checkpoint: the file {_described(first)}",

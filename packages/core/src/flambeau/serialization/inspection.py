@@ -80,6 +80,7 @@ def _globals(program: bytes) -> set[str]:
     found: set[str] = set()
     strings: list[Any] = []  # those pushed lately; None for what was put together otherwise
     memo: dict[int, Any] = {}
+    value: Any
     try:
         for code, value, _ in pickletools.genops(program):
             if code.name in ("GLOBAL", "INST"):
