@@ -140,3 +140,12 @@ def test_states_of_another_number_of_ranks_are_refused(tmp_path: pathlib.Path) -
     flambeau.save({**state, "ranks": state["ranks"] * 2}, tmp_path / "two.pt")
     with pytest.raises(ValueError, match="is of 2 ranks and here are 1; start as many"):
         trainer.fit(loader, epochs=2, resume=tmp_path / "two.pt")
+
+
+@pytest.mark.slow
+def test_persistent_workers_are_warned_of(tmp_path: pathlib.Path) -> None:
+    trainer, loader = small(tmp_path)
+    trainer.fit(loader, epochs=1)
+    kept = DataLoader(loader.dataset, 4, num_workers=1, persistent_workers=True)
+    with pytest.warns(UserWarning, match="persistent workers go on with their random numbers"):
+        trainer.fit(kept, epochs=2, resume=True)

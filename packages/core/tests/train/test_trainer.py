@@ -224,6 +224,29 @@ def test_equal_seeds_give_equal_runs():
     assert not flambeau.are_deterministic_algorithms_enabled()
 
 
+def test_an_epoch_that_failed_begins_anew():
+    loader, ours, theirs = DataLoader(data(), 4), model(), model()
+    calls = []
+
+    def fails_once(output, target):
+        calls.append(1)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return F.cross_entropy(output, target)
+
+    trainer = Trainer(ours, fails_once, flambeau.optim.SGD(ours.parameters(), lr=0.1), accumulate=2)
+    with pytest.raises(KeyboardInterrupt):
+        trainer.fit(loader, epochs=1)
+    assert trainer.global_step == 1
+    theirs.load_state_dict(ours.state_dict())
+    history = trainer.fit(loader, epochs=1)
+    optimizer = flambeau.optim.SGD(theirs.parameters(), lr=0.1)
+    Trainer(theirs, F.cross_entropy, optimizer, accumulate=2).fit(loader, epochs=1)
+    assert_same_weights(ours, theirs)
+    assert len(history) == 1
+    assert trainer.global_step == 4
+
+
 # -- ranks
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import os
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -164,8 +165,12 @@ class Trainer:
             sampler.set_epoch(self.epoch)
         states, self.loaded_states = self.loaded_states, None
         here = None if states is None else saving.of_this_rank(states)
-        if here is not None:
+        if here is None:
+            self.batch = 0  # an epoch that an error ended begins anew
+        else:
+            _warn_of_workers(loader, self.epoch)
             randomness.restore(here["epoch_start"] if self.batch else here["now"], loader)
+        self.optimizer.zero_grad()
         self.averages = Averages()
         if here is not None and self.batch:
             self.averages.sums = here["averages"]
@@ -350,6 +355,15 @@ def _check(loss: Any, step: Any, metrics: Any, accumulate: Any, amp: Any) -> Non
     if amp not in (None, flambeau.bfloat16, flambeau.float16):
         raise ValueError(
             f"Trainer: amp={amp!r}, expected flambeau.bfloat16, flambeau.float16 or None"
+        )
+
+
+def _warn_of_workers(loader: Any, epoch: int) -> None:
+    if epoch and getattr(loader, "persistent_workers", False):
+        warnings.warn(
+            "fit: persistent workers go on with their random numbers from epoch to epoch, and new ones cannot; a resumed run "
+            "is only bit-identical if the dataset draws none",
+            stacklevel=5,
         )
 
 
