@@ -65,6 +65,13 @@ def broadcast_shapes(*shapes: Shape) -> Shape:
     return tuple(out)
 
 
+def same_dtypes(name: str, first: Any, *others: Any) -> None:
+    """RuntimeError unless all tensors (or Metas) are of one dtype; None is of any."""
+    for other in others:
+        if other is not None and other.dtype is not first.dtype:
+            fail(f"{name}: expected scalar type {first.dtype.name} but found {other.dtype.name}")
+
+
 def check_room(count: int, each: int = 512) -> None:
     """RuntimeError, as of an allocation, where `count` Python objects of `each` bytes are more than this machine holds.
 

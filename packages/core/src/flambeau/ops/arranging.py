@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .._base import dtypes
-from .._base.checks import check, check_room, wrap_dim
+from .._base.checks import check, check_room, same_dtypes, wrap_dim
 from ..runtime.families import composite
 from ..runtime.signature import explained
 from ..runtime.tensor import Tensor
@@ -362,6 +362,9 @@ def cartesian_prod(*tensors: Any):
     [[1, 3], [2, 3]]
     """
     _all_tensors("cartesian_prod", tensors)
+    for t in tensors:
+        check(t.ndim == 1, lambda: f"Expect a 1D vector, but got shape {list(t.shape)}")
+        same_dtypes("cartesian_prod", tensors[0], t)
     if len(tensors) == 1:
         return tensors[0]
     return stack([g.reshape(-1) for g in meshgrid(*tensors)], 1)

@@ -276,7 +276,10 @@ def view_as_complex(input: Meta):
 
 @view_as_complex.kernel
 def _(xp, x):
-    kind = _complex_of(dtypes.from_numpy(x.dtype)).numpy
+    given = dtypes.from_numpy(x.dtype)
+    if not given.is_floating_point or x.shape[-1:] != (2,):
+        raise ValueError("no pairs of floats")  # said better by the rule above
+    kind = _complex_of(given).numpy
     if not x.size:
         return xp.empty(x.shape[:-1], dtype=kind)
     check(x.strides[-1] == x.itemsize, lambda: "Tensor must have a last dimension with stride 1")

@@ -511,6 +511,7 @@ def _conv_transpose(
     dilation = expanded(dilation, count, "dilation")
     extra = expanded(output_padding, count, "output_padding")
     pads = expanded(padding, count, "padding")
+    check(min(pads) >= 0, lambda: "negative padding is not supported")
     check(
         y.shape[1] == weight.shape[0],
         lambda: (

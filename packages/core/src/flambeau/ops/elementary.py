@@ -366,4 +366,11 @@ def polar(abs: Tensor, angle: Tensor):
     >>> flambeau.polar(flambeau.tensor([2.0]), flambeau.tensor([0.0]))
     tensor([2.+0.j])
     """
+    check(
+        abs.dtype.is_floating_point and abs.dtype is angle.dtype,
+        lambda: (
+            "polar(): expected abs and angle to be floats of one dtype, but got "
+            f"{abs.dtype.name} and {angle.dtype.name}"
+        ),
+    )
     return joined(abs * cos(angle), abs * sin(angle))

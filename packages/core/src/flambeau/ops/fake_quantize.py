@@ -71,6 +71,10 @@ def fake_quantize_per_channel_affine(
     """
     _check_range(quant_min, quant_max)
     check(
+        scale.dtype.name == "float32",
+        lambda: f"Scale must be Float, found {scale.dtype.name}",
+    )
+    check(
         zero_point.dtype.name in ("int32", "float32", "float16"),
         lambda: f"Zero-point must be Int32, Float or Half, found {zero_point.dtype.name}",
     )

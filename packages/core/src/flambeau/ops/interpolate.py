@@ -116,6 +116,11 @@ def interpolate(
     tensor([[[1.0000, 1.5000, 2.5000, 3.0000]]])
     """
     dims = input.ndim - 2
+    check(
+        input.dtype.is_floating_point or input.dtype.name == "uint8",
+        lambda: f'"interpolate" not implemented for {input.dtype.name}',
+        NotImplementedError,
+    )
     _check_options(input, mode, align_corners, antialias)
     target, factors = _target(input, dims, size, scale_factor)
     if recompute_scale_factor:

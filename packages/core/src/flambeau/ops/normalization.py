@@ -100,6 +100,24 @@ def _like(out: Tensor, x: Tensor) -> Tensor:
     return out if out.dtype is x.dtype else to_dtype(out, x.dtype)
 
 
+def _check_kinds(name: str, x: Tensor, *params: Any) -> None:
+    """Floats are normalised, with parameters of their dtype or, for floats of 16 bits, of float32."""
+    check(
+        x.dtype.is_floating_point or x.dtype.is_complex,
+        lambda: f'"{name}" not implemented for {x.dtype.name}',
+        NotImplementedError,
+    )
+    for p in params:
+        check(
+            p is None
+            or p.dtype is x.dtype
+            or (x.dtype.itemsize == 2 and p.dtype.name == "float32"),
+            lambda: (
+                f"{name}: expected parameters of the input's dtype {x.dtype.name}, but found {p.dtype.name}"
+            ),
+        )
+
+
 def _by_channel(values: Any, ndim: int) -> Any:
     """(C,) as it broadcasts to (N, C, ...)."""
     return None if values is None else values.reshape(1, -1, *[1] * (ndim - 2))
@@ -140,6 +158,7 @@ def batch_norm(
         lambda: f"batch_norm: expected input of at least 2 dimensions, got {list(input.shape)}",
         ValueError,
     )
+    _check_kinds("batch_norm", input, weight, bias)
     channels = input.shape[1]
     for name, given in (
         ("running_mean", running_mean),
@@ -225,6 +244,7 @@ def layer_norm(
     tensor([-1.,  1.])
     """
     dims = _last_dims("layer_norm", input, normalized_shape, weight, bias)
+    _check_kinds("layer_norm", input, weight, bias)
     return in_float32(_layer_norm, input, weight, bias, dims, eps)
 
 
@@ -284,6 +304,7 @@ def group_norm(
     )
     for name, given in (("weight", weight), ("bias", bias)):
         _check_vector(name, given, channels)
+    _check_kinds("group_norm", input, weight, bias)
     each = (channels // num_groups) * prod(input.shape[2:])
     return in_float32(_group_norm, input, weight, bias, (n, num_groups, each), eps)
 
@@ -320,6 +341,9 @@ def instance_norm(
     >>> flambeau.ops.normalization.instance_norm(flambeau.tensor([[[1.0, 3.0]]]), eps=0.0)
     tensor([[[-1.,  1.]]])
     """
+    _check_kinds("instance_norm", input, weight, bias)
+    for name, given in (("weight", weight), ("bias", bias)):
+        _check_vector(name, given, input.shape[1])
     scale, shift = _by_channel(weight, input.ndim), _by_channel(bias, input.ndim)
     if not use_input_stats:
         check(

@@ -26,6 +26,11 @@ from .sliding import (
 def _options(name, input, count, kernel_size, stride, padding, dilation, ceil_mode):
     """Kernel, stride, padding, dilation and number of windows, each for every dimension, checked."""
     check(
+        input.dtype.name != "bool" and not input.dtype.is_complex,
+        lambda: f'"{name}" not implemented for {input.dtype.name}',
+        NotImplementedError,
+    )
+    check(
         input.ndim in (count + 1, count + 2),
         lambda: f"{name}: Expected {count + 1}D or {count + 2}D input, but got {list(input.shape)}",
     )
@@ -131,6 +136,11 @@ def _target(name: str, input: Tensor, output_size, count: int) -> Shape:
         lambda: (
             f"{name}: Expected {count + 1}D or {count + 2}D tensor, but got {list(input.shape)}"
         ),
+    )
+    check(
+        input.dtype.is_floating_point,
+        lambda: f'"{name}" not implemented for {input.dtype.name}',
+        NotImplementedError,
     )
     sizes = tuple(n if w is None else w for w, n in zip(wanted, input.shape[-count:]))
     check_room(prod(sizes))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .._base import dtypes
-from .._base.checks import broadcast_shapes, check, wrap_dim
+from .._base.checks import broadcast_shapes, check, same_dtypes, wrap_dim
 from ..runtime.dispatch import write_out
 from ..runtime.families import composite
 from ..runtime.tensor import Tensor
@@ -218,6 +218,7 @@ def linalg_cross(input: Tensor, other: Tensor, *, dim: int = -1):
         lambda: "linalg.cross: inputs must have the same number of dimensions.",
     )
     wrap_dim(dim, input.ndim)
+    same_dtypes("linalg.cross", input, other)
     check(
         input.shape[dim] == 3 and other.shape[dim] == 3,
         lambda: (
@@ -257,6 +258,11 @@ def cdist(
             f"X1 and X2 must have the same number of columns. X1: {x1.shape[-1]} X2: {x2.shape[-1]}"
         ),
     )
+    for letter, x in (("X1", x1), ("X2", x2)):
+        check(
+            x.dtype.is_floating_point,
+            lambda: f"cdist only supports floating-point dtypes, {letter} got: {x.dtype.name}",
+        )
     check(p >= 0, lambda: "cdist only supports non-negative p values")
     check(
         compute_mode in _MODES,
@@ -508,6 +514,7 @@ def linalg_vecdot(x: Tensor, y: Tensor, *, dim: int = -1):
     >>> flambeau.linalg.vecdot(flambeau.ones(2, 3), flambeau.ones(3))
     tensor([3., 3.])
     """
+    same_dtypes("linalg.vecdot", x, y)
     left = x.conj() if x.is_complex() else x
     if left.dtype.itemsize == 2:  # products and sums in float32, rounded once
         return (left.float() * y.float()).sum(dim).to(left.dtype)

@@ -307,6 +307,12 @@ def check_pair(name: str, b: Any, A: Any) -> None:
             ),
         )
     check(
+        b.dtype == A.dtype,
+        lambda: (
+            f"{name}: Expected b and A to have the same dtype, but found {b.dtype} and {A.dtype}"
+        ),
+    )
+    check(
         A.shape[-1] == A.shape[-2],
         lambda: (
             f"A must be batches of square matrices, but they are {A.shape[-2]} by {A.shape[-1]} matrices"

@@ -15,17 +15,24 @@ from .._base.devices import device
 from .._base.dtypes import dtype
 from .tensor import Tensor
 
-# The errors that a wrong argument ends in if nobody looks at it first.
+# The errors that a wrong argument ends in if nobody looks at it first. A RuntimeError says what is wrong by itself, but an
+# argument of a wrong type comes before, as PyTorch looks at types first.
 BLAMED = (
     AttributeError, TypeError, ValueError, KeyError, IndexError, ZeroDivisionError, MemoryError, OverflowError,
-    AssertionError, SyntaxError,
+    AssertionError, SyntaxError, RuntimeError,
 )  # fmt: skip
 # Python's and NumPy's own words, which say nothing to a caller who sees neither.
 _INTERNAL = re.compile(
     r"object has no attribute|must be real number|argument of type|malformed|values to unpack|'s length|not supported between instances|unsupported operand|bad operand|object is not"
-    r"|cannot be interpreted|has no len|unpack|ufunc|could not convert|invalid literal|unhashable|convertible to"
+    r"|cannot be interpreted|has no len|cannot unpack|ufunc|could not convert|invalid literal|unhashable|convertible to"
     r"|can only concatenate|np\.|numpy|can't multiply|argument must be|arg must be"
 )
+
+
+# What annotations leave out: `x.permute(0)`, `x.view(dtype)` and `div(1.0, x)` are right.
+_OTHERWISE = (
+    "must be tuple of ints, not int", "not dtype", "Tensor, not int", "Tensor, not float", "Tensor, not complex",
+)  # fmt: skip
 
 
 def raise_clearly(
@@ -42,6 +49,10 @@ def raise_clearly(
     """
     inside = isinstance(error, (AttributeError, KeyError))  # what came was taken for a tensor
     text = misfit(name, function, args, kwargs, unannotated, inside, isinstance(error, TypeError))
+    if isinstance(error, RuntimeError):
+        if text is None or text.endswith(_OTHERWISE):
+            raise error
+        raise TypeError(text) from None
     if text is not None:
         raise TypeError(text) from None
     if isinstance(error, ZeroDivisionError):
@@ -203,7 +214,7 @@ def _is_number(v: Any) -> bool:
 
 
 def _is_bool(v: Any) -> bool:
-    return isinstance(v, (bool, int)) or type(v).__name__ in ("bool_", "bool")
+    return type(v).__name__ in ("bool", "bool_") or (isinstance(v, Tensor) and v.numel() == 1)
 
 
 def _ints(v: Any) -> bool:
