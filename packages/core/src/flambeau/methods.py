@@ -1318,7 +1318,7 @@ def equal(self: Tensor, other: Tensor) -> bool:
 
 @method
 def share_memory_(self: Tensor) -> Tensor:
-    """Moves the data to memory that processes forked from now on share; in place.
+    """Moves the data to memory that processes share: those forked from now on, and those it is sent to; in place.
 
     RuntimeError for a view, whose base would stay behind.
     """
@@ -1326,11 +1326,11 @@ def share_memory_(self: Tensor) -> Tensor:
         return self
     if self._base is not None:
         raise RuntimeError("share_memory_: the tensor is a view; share its base, or clone it first")
-    import mmap
+    from importlib import import_module
 
+    sharing = import_module("flambeau.utils.sharing")  # of a layer above
     old = self._array
-    memory = mmap.mmap(-1, max(old.nbytes, 1))
-    self._array = np.frombuffer(memory, old.dtype, old.size).reshape(old.shape)
+    self._array = sharing.shared_bytes(old.nbytes).view(old.dtype).reshape(old.shape)
     self._array[...] = old
     self.__dict__["_shared"] = True
     return self

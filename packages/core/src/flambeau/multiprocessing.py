@@ -1,7 +1,7 @@
 """Python's multiprocessing, and `spawn`, which starts several workers and reports the one that fails: `torch.multiprocessing`.
 
-Tensors travel through queues and pipes by value. What processes are to share is moved to shared memory first
-(`share_memory_()`) and inherited by fork.
+Tensors that travel through queues and pipes, or are arguments of a process, are not copied: both sides look at one memory,
+a file without a name whose descriptor is sent. The sender has to live until the receiver has it.
 """
 
 from __future__ import annotations
@@ -10,13 +10,17 @@ import multiprocessing as _multiprocessing
 import multiprocessing.connection
 import os
 import pathlib
+import shutil
 import signal
 import tempfile
 import traceback
+import weakref
 from collections.abc import Callable
 from multiprocessing import *  # noqa: F403
 from multiprocessing import get_context
 from typing import Any
+
+from flambeau.utils.sharing import register
 
 _NAMES = [*_multiprocessing.__all__]
 
@@ -75,7 +79,6 @@ class ProcessContext:
 
     def __init__(self, processes: list[Any], error_files: list[str]) -> None:
         self.processes, self.error_files = processes, error_files
-        self._folder: Any = None
         self.sentinels = {process.sentinel: i for i, process in enumerate(processes)}
 
     def pids(self) -> list[int]:
@@ -144,17 +147,17 @@ def start_processes(
 ) -> ProcessContext | None:
     """Runs `fn(i, *args)` in `nprocs` processes; waits for them (`join`), or gives their ProcessContext."""
     made = get_context(start_method)
-    folder = tempfile.TemporaryDirectory(prefix="flambeau-processes-")
+    folder = tempfile.mkdtemp(prefix="flambeau-processes-")
     processes, files = [], []
     for i in range(nprocs):
-        file = os.path.join(folder.name, str(i))
+        file = os.path.join(folder, str(i))
         open(file, "wb").close()
         process = made.Process(target=_worker, args=(fn, i, args, file), daemon=daemon)  # type: ignore[attr-defined]
         process.start()
         processes.append(process)
         files.append(file)
     context = ProcessContext(processes, files)
-    context._folder = folder  # gone with the context
+    weakref.finalize(context, shutil.rmtree, folder, ignore_errors=True)
     if not join:
         return context
     while not context.join():
@@ -178,7 +181,7 @@ def spawn(
 
 
 def get_all_sharing_strategies() -> set[str]:
-    """The one way in which memory is shared: anonymous maps inherited by fork."""
+    """The one way in which memory is shared: files without a name, sent by their descriptors."""
     return {"file_descriptor"}
 
 
@@ -205,3 +208,5 @@ __all__ = [
     "spawn",
     "start_processes",
 ]
+
+register()

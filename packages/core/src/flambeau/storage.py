@@ -310,9 +310,10 @@ class UntypedStorage(_Common):
     def _share(self) -> None:
         if self._shared or self._device.type != "cpu":
             return
-        import mmap
+        from importlib import import_module
 
-        shared = np.frombuffer(mmap.mmap(-1, max(self._data.size, 1)), np.uint8, self._data.size)
+        sharing = import_module("flambeau.utils.sharing")  # of a layer above
+        shared = sharing.shared_bytes(self._data.size)
         shared[...] = self._data
         self._replace(shared)
         self._shared = True
