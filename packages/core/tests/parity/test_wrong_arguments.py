@@ -84,6 +84,10 @@ def word(made):
     return next((c.__name__ for c in CLASSES if isinstance(made, c)), type(made).__name__)
 
 
+# PyTorch reads beyond pivots of another shape: what comes of it is different each time.
+UNSTEADY = {"lu_unpack"}
+
+
 def calls_of(op):
     """(what is wrong, arguments) for a few samples."""
     for sample in samples_of(op)[:SAMPLES]:
@@ -143,12 +147,12 @@ def their_words(pairs):
             ours.close()
 
 
-PAIRED = {op.name for op in operators() if theirs_of(op) is not None}
+PAIRED = {op.name for op in operators() if op.name not in UNSTEADY and theirs_of(op)}
 
 
 def disagreements():
     """{(operator, what is wrong): (PyTorch's outcome, ours)} where they differ."""
-    pairs = [(op, theirs) for op in operators() if (theirs := theirs_of(op)) is not None]
+    pairs = [(op, theirs_of(op)) for op in operators() if op.name in PAIRED]
     words = iter(their_words(pairs))
     found = {}
     with guarded():
