@@ -54,8 +54,24 @@ def torch_name(module: str, name: str) -> tuple[str, str] | None:
     if f"{inner}.{name}" in _RENAMED:
         return _RENAMED[f"{inner}.{name}"]
     if inner.startswith("ops."):
-        return "torch", name
+        return _where_operator(name), name
     if inner.startswith("optim.lr_scheduler"):
         return "torch.optim.lr_scheduler", name
     inner = _SINGLE.get(f"{inner}.{name}", _MOVED.get(inner, inner))
     return f"torch.{inner}", name
+
+
+def _where_operator(name: str) -> str:
+    """The module in which PyTorch keeps an operator: some are functions of networks, some have a prefix."""
+    import flambeau
+    from flambeau.nn import functional
+
+    group = name.partition("_")[0]
+    if group in ("fft", "linalg", "special"):
+        return f"torch._C._{group}"
+    ours = getattr(functional, name, None)
+    return (
+        "torch.nn.functional"
+        if ours is not None and ours is getattr(flambeau, name, ours)
+        else "torch"
+    )

@@ -14,6 +14,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import IO, Any
 
+from ..runtime.tensor import Tensor
 from . import globals as allowed
 
 _PLAIN_OPCODES = (
@@ -170,7 +171,11 @@ def _counterpart(module: str, name: str) -> Any:
     """
     from importlib import import_module
 
-    ours = "flambeau" + module[len("torch") :]
+    if module == "torch._C" and name in _BASES:
+        return _BASES[name]()
+    if module in _BUILT_IN:
+        name = name.removeprefix(module.rpartition("_")[2] + "_")
+    ours = _BUILT_IN.get(module, "flambeau" + module[len("torch") :])
     while ours:
         try:
             found = import_module(ours)
@@ -228,6 +233,15 @@ def _refusal(module: str, name: str) -> str:
     )
 
 
+# Where PyTorch's files find functions that are written in C++.
+_BUILT_IN = {
+    "torch._C._nn": "flambeau.nn.functional",
+    "torch._C._fft": "flambeau.fft",
+    "torch._C._linalg": "flambeau.linalg",
+    "torch._C._special": "flambeau.special",
+}
+# Their methods are functions and methods too: `getattr(_VariableFunctionsClass, "tanh")`.
+_BASES = {"_VariableFunctionsClass": lambda: __import__("flambeau"), "TensorBase": lambda: Tensor}
 _DICTS = (dict, OrderedDict, allowed.Counter)
 _UNSUPPORTED = {
     "torch._utils._rebuild_qtensor": "a quantized tensor",
