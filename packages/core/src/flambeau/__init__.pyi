@@ -534,7 +534,7 @@ def any(
     """Whether any element is true (not zero)."""
 
 def arange(
-    start: _float | Tensor,
+    start: _float | Tensor | None = None,
     end: _float | Tensor | None = None,
     step: _float | Tensor = 1,
     *,
@@ -1140,7 +1140,8 @@ def einsum(equation: Any, *operands: Any, out: Tensor | None = None) -> Tensor:
     """Sums of products named by indices (Einstein's convention), such as "bij,bjk->bik"."""
 
 def empty(
-    *size: Any,
+    *sizes: Any,
+    size: Any = None,
     out: Any = None,
     dtype: Any = None,
     layout: Any = None,
@@ -2111,7 +2112,8 @@ def numel(input: Tensor) -> _int:
     """The number of elements."""
 
 def ones(
-    *size: Any,
+    *sizes: Any,
+    size: Any = None,
     out: Any = None,
     dtype: Any = None,
     layout: Any = None,
@@ -2249,7 +2251,8 @@ def rad2deg(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Radians as degrees."""
 
 def rand(
-    *size: Any,
+    *sizes: Any,
+    size: Any = None,
     generator: Generator | None = None,
     out: Any = None,
     dtype: Any = None,
@@ -2302,7 +2305,8 @@ def randint_like(
     """Integers in the shape, dtype and device of `input`."""
 
 def randn(
-    *size: Any,
+    *sizes: Any,
+    size: Any = None,
     generator: Generator | None = None,
     out: Any = None,
     dtype: Any = None,
@@ -2852,7 +2856,13 @@ def var_mean(
 def vdot(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Product of two vectors, the first conjugated."""
 
-def view(input: Tensor, *shape: _int | Sequence[_int], out: Tensor | None = None) -> Tensor:
+def view(
+    input: Tensor,
+    *shape: _int | Sequence[_int],
+    size: Sequence[_int] | None = None,
+    dtype: dtype | None = None,
+    out: Tensor | None = None,
+) -> Tensor:
     """The same memory in another shape or dtype; RuntimeError where strides do not allow it without a copy."""
 
 def view_as_complex(input: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -2879,7 +2889,8 @@ def xlogy(
     """input * log(other), 0 where input is 0."""
 
 def zeros(
-    *size: Any,
+    *sizes: Any,
+    size: Any = None,
     out: Any = None,
     dtype: Any = None,
     layout: Any = None,

@@ -1632,7 +1632,7 @@ class Attached:
         """In-place version of `sgn`."""
 
     def share_memory_(self) -> Self:
-        """Moves the data to memory that processes forked from now on share; in place."""
+        """Moves the data to memory that processes share: those forked from now on, and those it is sent to; in place."""
 
     def short(self, memory_format: Any = None) -> Tensor:
         """The tensor in dtype int16; self if it has it already."""
@@ -1958,7 +1958,12 @@ class Attached:
     def vdot(self, *args: Any, **kwargs: Any) -> Any:
         """The operator of `flambeau.ops.products`, on this tensor."""
 
-    def view(self, *shape: _int | Sequence[_int]) -> Tensor:
+    def view(
+        self,
+        *shape: _int | Sequence[_int],
+        size: Sequence[_int] | None = None,
+        dtype: dtype | None = None,
+    ) -> Tensor:
         """The same memory in another shape or dtype; RuntimeError where strides do not allow it without a copy."""
 
     def view_as(self, other: Tensor) -> Tensor:
