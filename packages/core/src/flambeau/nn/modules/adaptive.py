@@ -31,8 +31,8 @@ class AdaptiveLogSoftmaxWithLoss(Module):
     `div_value` times narrower than the group's before, and the classes' scores.
 
     >>> import flambeau
-    >>> layer = flambeau.nn.AdaptiveLogSoftmaxWithLoss(8, 20, [5, 10])
-    >>> layer.log_prob(flambeau.ones(2, 8)).shape
+    >>> layer = flambeau.nn.AdaptiveLogSoftmaxWithLoss(16, 20, [5, 10])
+    >>> layer.log_prob(flambeau.ones(2, 16)).shape
     flambeau.Size([2, 20])
     """
 
