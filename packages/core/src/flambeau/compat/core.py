@@ -1,8 +1,11 @@
 """`torch._C`: the few names of PyTorch's C core that are used in the open."""
 
+from typing import Any
+
 from .._base.devices import device
 from .._base.dtypes import dtype
 from ..autograd.modes import is_grad_enabled, set_grad_enabled
+from ..nn.modules._converting import _parse_to
 from ..overrides import DisableTorchFunction, DisableTorchFunctionSubclass
 from ..runtime.generator import Generator
 from ..runtime.overrides import disabled_torch_function as _disabled_torch_function_impl
@@ -50,6 +53,20 @@ _jit_set_bailout_depth = _jit_set_num_profiled_runs = lambda depth: 0
 def _get_privateuse1_backend_name() -> str:
     """The name of the device that nobody has renamed."""
     return "privateuseone"
+
+
+def _are_functorch_transforms_active() -> bool:
+    """Whether a vmap is at work; other transforms need no other path of anybody's."""
+    return bool(local.batch)
+
+
+class _nn:
+    """`torch._C._nn`: how modules read the arguments of `to`."""
+
+    @staticmethod
+    def _parse_to(*args: Any, **kwargs: Any) -> tuple:
+        memory_format = kwargs.pop("memory_format", None)
+        return *_parse_to(*args, **kwargs), memory_format
 
 
 def _is_tracing() -> bool:

@@ -31,6 +31,7 @@ RENAMED = {
     "torch.utils.data.dataloader": "flambeau.utils.data",
     "torch.utils.data.dataset": "flambeau.utils.data",
     "torch.utils.data._utils": "flambeau.utils.data",
+    "torch.utils.data.datapipes.iter": "flambeau.utils.data.datapipes",
     "torch.autograd.gradcheck": "flambeau.autograd.checks",
     "torch.autograd.variable": "flambeau.autograd.variables",
     "torch.autograd.grad_mode": "flambeau.autograd.modes",
@@ -87,6 +88,7 @@ ALSO = (
     (r"torch\.cuda(\..*)?", ("flambeau.cuda", "flambeau.compat.small")),
     (r"torch\.amp(\..*)?", ("flambeau.amp",)),
     (r"torch\.distributed(\..*)?", ("flambeau.compat.small",)),
+    (r"torch\.onnx(\..*)?", ("flambeau.compat.small",)),
     (r"torch\.serialization", ("flambeau.compat.types",)),
 )  # fmt: skip
 
@@ -100,7 +102,11 @@ def _is_asked_for() -> bool:
     frame = sys._getframe(2)
     if "importlib" in frame.f_code.co_filename:  # a from-import asks through the import system
         return False
-    return frame.f_code.co_code[frame.f_lasti] not in _MENTIONS
+    operation = frame.f_code.co_code[frame.f_lasti]
+    # `try: from torch.x import name` with an `except` is a question too.
+    return operation not in _MENTIONS or (
+        operation == opmap["IMPORT_FROM"] and _is_guarded(frame)
+    )
 
 
 class Facade(types.ModuleType):
@@ -110,6 +116,13 @@ class Facade(types.ModuleType):
         super().__init__(name, inner.__doc__ if inner is not None else None)
         self.__dict__["_inner"] = inner
         self.__path__: list[str] = []
+        if inner is not None and name != "torch":
+            # For `vars(module)`. What is no function and no class may change, and is looked up.
+            names = getattr(inner, "__all__", ()) if name == "torch.distributions" else ()
+            loaded = {n: getattr(inner, n) for n in names}
+            for key, found in {**inner.__dict__, **loaded}.items():
+                if not key.startswith("__") and isinstance(found, (type, types.FunctionType)):
+                    self.__dict__[key] = found
 
     def __getattr__(self, name: str) -> Any:
         special = name.startswith("__")
@@ -214,9 +227,16 @@ def _answers_for(root: str, path: Any) -> bool:
 
 
 def _is_guarded(frame: types.FrameType) -> bool:
-    """Whether an exception raised where the frame is now would be handled by it."""
-    entries = dis._parse_exception_table(frame.f_code)  # type: ignore[attr-defined]
-    return any(e.start <= frame.f_lasti < e.end for e in entries)
+    """Whether the statement that a frame is at stands in a `try` with an `except`."""
+    instructions = list(dis.get_instructions(frame.f_code))
+    places = {instruction.offset: i for i, instruction in enumerate(instructions)}
+    for entry in dis._parse_exception_table(frame.f_code):  # type: ignore[attr-defined]
+        if entry.start <= frame.f_lasti < entry.end:
+            first = places[entry.target] + 1  # after PUSH_EXC_INFO; a `with` and a `finally` look different
+            names = [i.opname for i in instructions[first : first + 8]]
+            if names[:1] == ["POP_TOP"] or "CHECK_EXC_MATCH" in names:
+                return True
+    return False
 
 
 class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 import sys
+import types
 from typing import Any, NoReturn, Union
 
 
@@ -19,21 +19,23 @@ def refuse(name: str) -> NoReturn:
 
 
 def _is_defining() -> bool:
-    """Whether a package's module or class body is being executed: decorators and tables, not yet a use.
+    """Whether a package is being imported: its decorators and tables run, which is not yet a use.
 
     A program's own top level is a use: nobody would see a stand-in that it only passes around.
     """
-    frame = sys._getframe(2)
-    return not frame.f_code.co_flags & inspect.CO_OPTIMIZED and (
-        frame.f_globals.get("__name__") != "__main__"
-    )
+    frame: types.FrameType | None = sys._getframe(2)
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
 
 
 class Missing:
     """A name that is not there. It can be passed around; use raises MissingName.
 
-    Calls in the body of a module or class that is being imported are put off: `@torch.thing(option)` above a function
-    imports, and the function refuses when it is called.
+    Calls while a module is being imported are put off: `@torch.thing(option)` above a function imports, and the function
+    refuses when it is called.
     """
 
     def __init__(self, name: str) -> None:

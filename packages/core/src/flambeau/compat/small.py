@@ -35,6 +35,31 @@ def is_current_stream_capturing() -> bool:
     return False
 
 
+def get_rng_state_all() -> list[Tensor]:
+    """The states of all GPUs' generators."""
+    from .. import cuda
+
+    return [cuda.get_rng_state(i) for i in range(cuda.device_count())]
+
+
+def set_rng_state_all(new_states: Sequence[Tensor]) -> None:
+    """Sets the states of all GPUs' generators."""
+    from .. import cuda
+
+    for i, state in enumerate(new_states):
+        cuda.set_rng_state(state, i)
+
+
+# torch.onnx
+
+
+def is_in_onnx_export() -> bool:
+    """Whether a program is being traced, which the exporter does."""
+    from .compiler import is_compiling
+
+    return is_compiling()
+
+
 def is_lazy(param: Any) -> bool:
     """Whether a parameter has no shape yet."""
     return isinstance(param, parameter.UninitializedTensorMixin)

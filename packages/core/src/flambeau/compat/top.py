@@ -35,6 +35,12 @@ def _assert(condition: Any, message: str) -> None:
         raise AssertionError(message)
 
 
+def _assert_async(condition: Any, message: str = "Expected a true value") -> None:
+    """RuntimeError with the message unless the one element is not zero."""
+    if not condition:
+        raise RuntimeError(message)
+
+
 def _check(cond: Any, message: Any = None) -> None:
     """RuntimeError, with what `message()` says, unless the condition holds."""
     _check_with(RuntimeError, cond, message)

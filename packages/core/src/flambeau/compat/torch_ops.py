@@ -16,9 +16,26 @@ def load_library(path: Any) -> None:
     )
 
 
+class _Names:
+    """A namespace whose missing operators can be mentioned, as tables of packages do."""
+
+    def __init__(self, inner: Any, name: str) -> None:
+        self._inner, self._name = inner, name
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return getattr(self._inner, name)
+        except AttributeError:
+            from .finder import _is_asked_for
+
+            if name.startswith("__") or _is_asked_for():
+                raise
+            return Missing(f"torch.ops.{self._name}.{name}")
+
+
 def __getattr__(name: str) -> Any:
     if name.startswith("__"):
         raise AttributeError(name)
     from ..library.namespace import namespace
 
-    return namespace(name)
+    return _Names(namespace(name), name)

@@ -43,8 +43,12 @@ def as_dtype(d: Any, name: str = "dtype") -> dtype:
     raise TypeError(f"argument '{name}' must be {dtypes.dtype.prefix}dtype, not {type(d).__name__}")
 
 
-def size_of(size: tuple) -> tuple[int, ...]:
-    """zeros(2, 3), zeros((2, 3)) and zeros([2, 3]) mean the same."""
+def size_of(size: tuple, named: Any = None) -> tuple[int, ...]:
+    """zeros(2, 3), zeros((2, 3)), zeros([2, 3]) and zeros(size=(2, 3)) mean the same."""
+    if named is not None:
+        if size:
+            raise TypeError("got sizes by position and `size` too")
+        size = named if isinstance(named, (tuple, list)) else (named,)
     if len(size) == 1 and isinstance(size[0], (tuple, list)):
         size = tuple(size[0])
     shape = as_size(size)
@@ -111,7 +115,7 @@ def _unstrided(name: str, size: Any, layout: Any, dtype: Any, device: Any, requi
     return module.empty_sparse(size, layout, dtype, device).requires_grad_(requires_grad)
 
 
-def zeros(*size: Any, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None,
+def zeros(*sizes: Any, size: Any = None, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None,
           pin_memory: bool = False, requires_grad: bool = False, names: Any = None) -> Tensor:  # fmt: skip
     """A tensor of zeros.
 
@@ -121,13 +125,13 @@ def zeros(*size: Any, out: Any = None, dtype: Any = None, layout: Any = None, de
             [0., 0., 0.]])
     """
     if layout is not None and layout is not strided:
-        return _unstrided("zeros", size_of(size), layout, dtype, device, requires_grad)
+        return _unstrided("zeros", size_of(sizes, size), layout, dtype, device, requires_grad)
     return _into(
-        out, _filled(size_of(size), 0, dtype, device, requires_grad, dtypes.get_default_dtype())
+        out, _filled(size_of(sizes, size), 0, dtype, device, requires_grad, dtypes.get_default_dtype())
     )
 
 
-def ones(*size: Any, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None,
+def ones(*sizes: Any, size: Any = None, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None,
          pin_memory: bool = False, requires_grad: bool = False, names: Any = None) -> Tensor:  # fmt: skip
     """A tensor of ones.
 
@@ -136,13 +140,13 @@ def ones(*size: Any, out: Any = None, dtype: Any = None, layout: Any = None, dev
     tensor([1., 1., 1.])
     """
     if layout is not None and layout is not strided:
-        return _unstrided("ones", size_of(size), layout, dtype, device, requires_grad)
+        return _unstrided("ones", size_of(sizes, size), layout, dtype, device, requires_grad)
     return _into(
-        out, _filled(size_of(size), 1, dtype, device, requires_grad, dtypes.get_default_dtype())
+        out, _filled(size_of(sizes, size), 1, dtype, device, requires_grad, dtypes.get_default_dtype())
     )
 
 
-def empty(*size: Any, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None,
+def empty(*sizes: Any, size: Any = None, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None,
           pin_memory: bool = False, requires_grad: bool = False, memory_format: Any = None) -> Tensor:  # fmt: skip
     """A tensor whose elements are arbitrary (zeros here: memory fresh from the system costs nothing more).
 
@@ -150,7 +154,7 @@ def empty(*size: Any, out: Any = None, dtype: Any = None, layout: Any = None, de
     >>> flambeau.empty(2, 3).shape
     flambeau.Size([2, 3])
     """
-    shape = size_of(size)
+    shape = size_of(sizes, size)
     if layout is not None and layout is not strided:
         return _unstrided("empty", shape, layout, dtype, device, requires_grad)
     if memory_format is None or memory_format is contiguous_format:
@@ -313,7 +317,7 @@ def _(builder, *, start, step, count, dtype, device):
     return builder.cast(builder.node("Add", [scaled, builder.number(start, kind)]), dtype)
 
 
-def arange(start: float | Tensor, end: float | Tensor | None = None, step: float | Tensor = 1, *, out: Any = None, dtype: Any = None, layout: Any = None,
+def arange(start: float | Tensor | None = None, end: float | Tensor | None = None, step: float | Tensor = 1, *, out: Any = None, dtype: Any = None, layout: Any = None,
            device: Any = None, pin_memory: bool = False, requires_grad: bool = False) -> Tensor:  # fmt: skip
     """start, start + step, ... below end. Integers give int64.
 
@@ -322,7 +326,11 @@ def arange(start: float | Tensor, end: float | Tensor | None = None, step: float
     tensor([1.0000, 1.5000, 2.0000])
     """
     if end is None:
+        if start is None:
+            raise TypeError("arange() missing 1 required positional argument: 'end'")
         start, end = 0, start
+    elif start is None:
+        start = 0
     start, end, step = (v.item() if isinstance(v, Tensor) else v for v in (start, end, step))
     whole = all(isinstance(v, int) for v in (start, end, step))
     if dtype is None:

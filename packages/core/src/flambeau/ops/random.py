@@ -103,7 +103,7 @@ def _drawn_in_batch(batch: Any, kind: str, shape: tuple[int, ...], dtype: Any, d
         state.local.batch = outer
 
 
-def rand(*size: Any, generator: Generator | None = None, out: Any = None, dtype: Any = None, layout: Any = None,
+def rand(*sizes: Any, size: Any = None, generator: Generator | None = None, out: Any = None, dtype: Any = None, layout: Any = None,
          device: Any = None, requires_grad: bool = False, pin_memory: bool = False) -> Tensor:  # fmt: skip
     """Uniform numbers in [0, 1).
 
@@ -111,10 +111,10 @@ def rand(*size: Any, generator: Generator | None = None, out: Any = None, dtype:
     >>> _ = flambeau.manual_seed(0); flambeau.rand(2)
     tensor([0.4963, 0.7682])
     """
-    return _into(out, _drawn("uniform", size_of(size), dtype, device, generator, requires_grad))
+    return _into(out, _drawn("uniform", size_of(sizes, size), dtype, device, generator, requires_grad))
 
 
-def randn(*size: Any, generator: Generator | None = None, out: Any = None, dtype: Any = None, layout: Any = None,
+def randn(*sizes: Any, size: Any = None, generator: Generator | None = None, out: Any = None, dtype: Any = None, layout: Any = None,
           device: Any = None, requires_grad: bool = False, pin_memory: bool = False) -> Tensor:  # fmt: skip
     """Normal numbers of mean 0 and variance 1.
 
@@ -122,7 +122,7 @@ def randn(*size: Any, generator: Generator | None = None, out: Any = None, dtype
     >>> _ = flambeau.manual_seed(0); flambeau.randn(2)
     tensor([ 1.5410, -0.2934])
     """
-    return _into(out, _drawn("normal", size_of(size), dtype, device, generator, requires_grad))
+    return _into(out, _drawn("normal", size_of(sizes, size), dtype, device, generator, requires_grad))
 
 
 def randint(low: Any = 0, high: Any = None, size: Any = None, *, generator: Generator | None = None, out: Any = None,

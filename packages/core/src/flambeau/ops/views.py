@@ -45,13 +45,20 @@ def _(size, batched, x, *, shape):
 
 
 @composite
-def view(input: Tensor, *shape: int):
+def view(
+    input: Tensor,
+    *shape: int,
+    size: tuple[int, ...] | None = None,
+    dtype: dtypes.dtype | None = None,
+):
     """The same memory in another shape or dtype; RuntimeError where strides do not allow it without a copy.
 
     >>> import flambeau
     >>> flambeau.zeros(2, 3).view(3, 2).shape
     flambeau.Size([3, 2])
     """
+    if size is not None or dtype is not None:
+        shape = (*shape, size if dtype is None else dtype)
     first = shape[0] if shape else ()
     if len(shape) == 1 and hasattr(first, "category"):
         return view_dtype(input, first)

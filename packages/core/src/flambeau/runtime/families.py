@@ -207,6 +207,12 @@ def _composite(body: Callable[..., Any], **options: Any) -> Public:
             if label is not None:
                 label(made, args, kwargs)
         except signature.BLAMED as error:
+            if isinstance(error, TypeError) and not kwargs.keys() <= op.index.keys():
+                spelled = op.respelled(args, kwargs)
+                if spelled is not None:
+                    if out is not None:
+                        spelled[1]["out"] = out
+                    return public(*spelled[0], **spelled[1])
             if isinstance(error, AttributeError):
                 op.check_tensors(args, kwargs)
             signature.raise_clearly(op.name, op.body, args, kwargs, error)

@@ -26,6 +26,14 @@ ALIASES = {
     "x2": "other",
 }
 
+# Names that PyTorch's overloads have for one parameter of ours; "*": loose numbers.
+OVERLOADS = {
+    ("expand", "size"): "shape", ("repeat", "repeats"): "*", ("tile", "dims"): "*", ("max", "other"): "dim",
+    ("min", "other"): "dim", ("transpose", "axis0"): "dim0", ("transpose", "axis1"): "dim1",
+    **{(name, other): "indices_or_sections" for name in ("tensor_split", "hsplit", "vsplit", "dsplit")
+       for other in ("indices", "sections")},
+}  # fmt: skip
+
 
 class Operator:
     """One operator and all that is known of it.
@@ -175,7 +183,7 @@ class Operator:
         for key, value in kwargs.items():
             at = self.index.get(key)
             if at is None:
-                at = self.index.get(ALIASES.get(key, ""))
+                at = self.index.get(OVERLOADS.get((self.name, key)) or ALIASES.get(key, ""))
                 if at is None:
                     raise TypeError(f"{self.name}() got an unexpected keyword argument '{key}'")
             if at < n:
@@ -213,6 +221,19 @@ class Operator:
             f"{self.name}(): argument '{self.params[position]}' (position {position + 1}) must be Tensor, "
             f"not {type(value).__name__}"
         )
+
+    def respelled(self, args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict[str, Any]] | None:
+        """The arguments with our names for PyTorch's other spellings; None if some name is neither."""
+        given: dict[str, Any] = {}
+        for name, value in kwargs.items():
+            ours = name if name in self.index else OVERLOADS.get((self.name, name), ALIASES.get(name))
+            if ours == "*":
+                args = (*args, *value) if isinstance(value, (tuple, list)) else (*args, value)
+            elif ours in self.index and ours not in given:
+                given[ours] = value
+            else:
+                return None
+        return args, given
 
     def check_tensors(self, args: tuple, kwargs: dict[str, Any]) -> None:
         """TypeError for the first number or None where a tensor is due, in a call that was not bound.
