@@ -77,5 +77,5 @@ class Bernoulli(Binary, ExponentialFamily):
     def _natural_params(self) -> tuple[Tensor]:
         return (self.probs.logit(),)
 
-    def _log_normalizer(self, x: Tensor) -> Tensor:  # type: ignore[override]
+    def _log_normalizer(self, x: Tensor) -> Tensor:
         return x.exp().log1p()

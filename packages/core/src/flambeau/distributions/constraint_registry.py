@@ -18,8 +18,8 @@ __all__ = ["ConstraintRegistry", "biject_to", "transform_to"]
 class ConstraintRegistry:
     """Transforms by class of constraint.
 
-    >>> transform_to(constraints.positive)
-    ExpTransform()
+    >>> transform_to(constraints.unit_interval), biject_to(constraints.simplex)
+    (SigmoidTransform(), StickBreakingTransform())
     """
 
     def __init__(self) -> None:
@@ -68,23 +68,11 @@ def _to_real(constraint: Any) -> Any:
     return transforms.identity_transform
 
 
-@_both(constraints.positive)
-@_both(constraints.nonnegative)
-def _to_positive(constraint: Any) -> Any:
-    if isinstance(constraint.lower_bound, Number) and constraint.lower_bound == 0:
-        return transforms.ExpTransform()
-    return _from_below(constraint)
-
-
-def _from_below(constraint: Any) -> Any:
-    shift = transforms.AffineTransform(constraint.lower_bound, 1)
-    return transforms.ComposeTransform([transforms.ExpTransform(), shift])
-
-
-@_both(constraints.greater_than)
+@_both(constraints.greater_than)  # constraints.positive among them
 @_both(constraints.greater_than_eq)
 def _to_greater_than(constraint: Any) -> Any:
-    return _from_below(constraint)
+    shift = transforms.AffineTransform(constraint.lower_bound, 1)
+    return transforms.ComposeTransform([transforms.ExpTransform(), shift])
 
 
 @_both(constraints.less_than)

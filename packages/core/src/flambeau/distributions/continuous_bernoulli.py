@@ -158,7 +158,7 @@ class ContinuousBernoulli(Binary, ExponentialFamily):
     def _natural_params(self) -> tuple[Tensor]:
         return (self.logits,)
 
-    def _log_normalizer(self, x: Tensor) -> Tensor:  # type: ignore[override]
+    def _log_normalizer(self, x: Tensor) -> Tensor:
         outside = (x <= self._lims[0] - 0.5) | (x > self._lims[1] - 0.5)
         cut = where(outside, x, full_like(x, self._lims[0] - 0.5))
         exact = cut.exp().sub(1).abs().log() - cut.abs().log()

@@ -36,7 +36,7 @@ class ExponentialFamily(Distribution):
         params = [p.detach().requires_grad_() for p in self._natural_params]
         with enable_grad():
             normalizer = self._log_normalizer(*params)
-            slopes = grad(normalizer.sum(), params, create_graph=True)
+            slopes: tuple[Any, ...] = grad(normalizer.sum(), params, create_graph=True)
         result = -self._mean_carrier_measure + normalizer
         for param, slope in zip(params, slopes):
             weighted = -param * slope

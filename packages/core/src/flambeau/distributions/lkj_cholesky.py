@@ -21,7 +21,8 @@ __all__ = ["LKJCholesky"]
 class LKJCholesky(Distribution):
     """Cholesky factors of `dim` x `dim` correlation matrices with density proportional to det^(concentration - 1).
 
-    At 1 all correlation matrices are equally likely; above, those near the identity are likelier. Drawn by the onion
+    At 1 all correlation matrices are equally likely; above, those near the identity are likelier. PyTorch's samples of
+    3 x 3 and larger matrices do not follow this density (its correlations are too large); these do. Drawn by the onion
     method (Lewandowski, Kurowicka and Joe, Generating random correlation matrices based on vines and extended onion
     method, 2009).
 
@@ -49,7 +50,7 @@ class LKJCholesky(Distribution):
         steps = arange(dim - 1, dtype=like.dtype, device=like.device)
         steps = cat([steps.new_zeros((1,)), steps])
         other = (like + 0.5 * (dim - 2)).unsqueeze(-1) - 0.5 * steps
-        self._beta = Beta(steps + 0.5, other)
+        self._beta = Beta(0.5 * steps + 0.5, other)
         super().__init__(batch_shape, Size((dim, dim)), validate_args)
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> LKJCholesky:

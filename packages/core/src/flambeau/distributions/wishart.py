@@ -198,7 +198,7 @@ class Wishart(ExponentialFamily):
         p = self._event_shape[-1]
         return -self.precision_matrix / 2, (self.df - p - 1) / 2
 
-    def _log_normalizer(self, x: Tensor, y: Tensor) -> Tensor:  # type: ignore[override]
+    def _log_normalizer(self, x: Tensor, y: Tensor) -> Tensor:
         p = self._event_shape[-1]
         shape = y + (p + 1) / 2
         return shape * (p * math.log(2) - slogdet(-2 * x).logabsdet) + mvlgamma(shape, p)

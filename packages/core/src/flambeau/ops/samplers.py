@@ -12,6 +12,7 @@ import math
 from typing import Any
 
 from .._base.checks import check
+from ..runtime import state
 from ..runtime.families import composite, primitive
 from ..runtime.meta import Meta
 from ..runtime.tensor import Tensor
@@ -102,10 +103,10 @@ def _by_side(xp, left, below, above, *arrays):
 
 
 def _in_blocks(xp, way, *arrays):
-    arrays = [x.ravel() for x in xp.broadcast_arrays(*arrays)]
-    out = xp.empty_like(arrays[0])
+    flat = [x.ravel() for x in xp.broadcast_arrays(*arrays)]
+    out = xp.empty_like(flat[0])
     for i in range(0, out.size, BLOCK):
-        out[i : i + BLOCK] = way(xp, *[x[i : i + BLOCK] for x in arrays])
+        out[i : i + BLOCK] = way(xp, *[x[i : i + BLOCK] for x in flat])
     return out
 
 
@@ -146,10 +147,24 @@ def _all_batched(size, batched, arrays):
     return [x if b else x.expand((size, *x.shape)) for x, b in zip(arrays, batched)]
 
 
-for _slope in (_gamma_slope, _beta_slope):
-    _slope.no_vjp(
-        "second derivatives of samples by these parameters are not implemented, as in PyTorch"
+def _refuse(*_: Any) -> Any:
+    raise NotImplementedError(
+        "the derivative of a gamma or Dirichlet number's derivative by its parameters is not implemented, as in PyTorch"
     )
+
+
+@_gamma_slope.vjp
+def _(g, _out, _concentration, _sample, _psi):
+    return _refuse, _refuse, _refuse
+
+
+@_beta_slope.vjp
+def _(g, _out, _sample, _concentration, _other, _mean_log):
+    return _refuse, _refuse, _refuse, _refuse
+
+
+for _slope in (_gamma_slope, _beta_slope):
+    _slope.jvp(_refuse)
     _slope.refuse("onnx", "a quadrature for gradients, which exported graphs have none of")
 
 
@@ -158,9 +173,9 @@ def _standard_gamma_grad(self: Tensor, output: Tensor) -> Tensor:
 
     >>> import flambeau
     >>> _standard_gamma_grad(flambeau.tensor([1.0]), flambeau.tensor([2.0]))
-    tensor([1.3614])
+    tensor([1.6317])
     """
-    a, x = self.detach().double().expand(output.shape), output.detach().double()
+    a, x = self.double().expand(output.shape), output.double()
     return _gamma_slope(a, x, digamma(a)).to(output.dtype)
 
 
@@ -170,8 +185,8 @@ def _dirichlet_grad(x: Tensor, alpha: Tensor, total: Tensor) -> Tensor:
     It is that of a beta number: `alpha` against the others, which make `total` with it. A move of x by d takes
     d / (1 - x) of each other number, in proportion.
     """
-    x, a = x.detach().double(), alpha.detach().double()
-    total = total.detach().double().expand(x.shape)
+    x, a = x.double(), alpha.double()
+    total = total.double().expand(x.shape)
     tiny = 2.0**-1000
     return _beta_slope(
         x.clamp(min=tiny, max=1 - 2.0**-53),
@@ -257,6 +272,31 @@ def _floating(name: str, x: Tensor) -> None:
     )
 
 
+def _drawn_by(kind: str, generator: Any, *parameters: Tensor) -> Tensor:
+    """Numbers drawn with parameters of one shape, without history; under vmap as its `randomness` says."""
+    outer, like = state.local.batch, parameters[0]
+    if outer and outer[-1].randomness != "error":
+        vmapped = outer[-1]
+        inside = [x._level == vmapped.level for x in parameters]
+        if vmapped.randomness == "same" and any(inside):
+            raise RuntimeError(
+                "vmap: randomness='same' cannot draw with parameters that differ over the batch; use 'different'"
+            )
+        state.local.batch = outer[:-1]
+        try:
+            if vmapped.randomness == "same":
+                return _drawn_by(kind, generator, *parameters)
+            whole = [
+                x.value if b else x.expand((vmapped.size, *x.shape))
+                for x, b in zip(parameters, inside)
+            ]
+            return vmapped.wrap(_drawn_by(kind, generator, *whole))
+        finally:
+            state.local.batch = outer
+    numbers = () if outer else tuple(values(x) for x in parameters)  # under vmap it refuses
+    return _drawn(kind, tuple(like.shape), like.dtype, like.device, generator, args=numbers)
+
+
 def _standard_gamma(self: Tensor, generator: Any = None) -> Tensor:
     """Gamma-distributed numbers of rate 1, one for each concentration; differentiable by these.
 
@@ -267,14 +307,7 @@ def _standard_gamma(self: Tensor, generator: Any = None) -> Tensor:
     flambeau.Size([2])
     """
     _floating("_standard_gamma", self)
-    drawn = _drawn(
-        "standard_gamma",
-        tuple(self.shape),
-        self.dtype,
-        self.device,
-        generator,
-        args=(values(self),),
-    )
+    drawn = _drawn_by("standard_gamma", generator, self.detach())
     return _gamma_path(self, drawn)
 
 
@@ -286,9 +319,7 @@ def _sample_dirichlet(self: Tensor, generator: Any = None) -> Tensor:
     tensor(1.)
     """
     _floating("_sample_dirichlet", self)
-    drawn = _drawn(
-        "dirichlet", tuple(self.shape), self.dtype, self.device, generator, args=(values(self),)
-    )
+    drawn = _drawn_by("dirichlet", generator, self.detach())
     return _dirichlet_path(self, drawn)
 
 
@@ -310,8 +341,7 @@ def binomial(count: Tensor, prob: Tensor, generator: Any = None):
     from .joining import broadcast_tensors
 
     count, prob = broadcast_tensors(count, prob)
-    both = (values(count), values(prob))
-    return _drawn("binomial", tuple(count.shape), count.dtype, count.device, generator, args=both)
+    return _drawn_by("binomial", generator, count.detach(), prob.detach())
 
 
 __all__ = ["binomial"]

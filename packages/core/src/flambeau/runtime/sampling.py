@@ -90,11 +90,12 @@ def dirichlet(
     """Vectors along the last dimension that add up to 1, kept off 0 and 1."""
     dtype = np.dtype(dtype)
     _bits(dtype, "dirichlet")
-    gammas = _gammas(generator, concentrations).reshape(shape)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        made = _narrowed(gammas / gammas.sum(-1, keepdims=True), dtype)
+    # Where all of a vector underflow, they are equal parts.
+    gammas = np.maximum(_gammas(generator, concentrations), np.finfo(np.float64).tiny)
+    gammas = gammas.reshape(shape)
+    made = _narrowed(gammas / gammas.sum(-1, keepdims=True), dtype)
     below_one = 1 - 2.0 ** -(_bits(dtype, "dirichlet") if dtype.name != "bfloat16" else 8)
-    return np.clip(made, dtype.type(_tiny(dtype)), dtype.type(below_one))
+    return np.clip(made, _tiny(dtype), below_one).astype(dtype, copy=False)
 
 
 def _tiny(dtype: np.dtype) -> float:
