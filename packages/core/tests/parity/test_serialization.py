@@ -229,7 +229,8 @@ class TestSafetensors:
     def tensors(self) -> dict[str, torch.Tensor]:
         values = torch.arange(6).reshape(2, 3)
         kinds = ("bool", "uint8", "int8", "int16", "int32", "int64", "uint16", "uint32", "uint64", "float16",
-                 "bfloat16", "float32", "float64", "float8_e4m3fn", "float8_e5m2", "complex64")  # fmt: skip
+                 "bfloat16", "float32", "float64", "float8_e4m3fn", "float8_e5m2", "complex64", "float8_e4m3fnuz",
+                 "float8_e5m2fnuz", "float8_e8m0fnu")  # fmt: skip
         return {f"x.{k}": values.to(getattr(torch, k)) for k in kinds} | {
             "empty": torch.ones(0, 3),
             "é": torch.ones(()),

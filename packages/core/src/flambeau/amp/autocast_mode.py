@@ -142,10 +142,12 @@ def get_autocast_dtype(device_type: str) -> dtypes.dtype:
 def set_autocast_enabled(device_type: str | bool, enabled: bool | None = None) -> None:
     """Switches autocast in this thread for a device type, until it is switched again; a bool alone means CUDA."""
     if isinstance(device_type, bool):
-        device_type, enabled = "cuda", device_type
-    if enabled is None:
+        where, on = "cuda", device_type
+    elif enabled is None:
         raise TypeError("set_autocast_enabled: expected a device type and a bool, got no bool")
-    _state.enabled[_known(device_type)] = bool(enabled)
+    else:
+        where, on = device_type, bool(enabled)
+    _state.enabled[_known(where)] = on
     _install()
 
 

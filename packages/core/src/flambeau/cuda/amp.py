@@ -13,6 +13,13 @@ custom_fwd = functools.partial(amp.custom_fwd, device_type="cuda")
 custom_bwd = functools.partial(amp.custom_bwd, device_type="cuda")
 
 
+def amp_definitely_not_available() -> bool:
+    """Whether there is no GPU that mixed precision could run on."""
+    from . import is_available
+
+    return not is_available()
+
+
 def _older(name: str) -> None:
     warnings.warn(
         f"`flambeau.cuda.amp.{name}(args...)` is deprecated. Please use `flambeau.amp.{name}('cuda', args...)` instead.",
@@ -39,4 +46,10 @@ class GradScaler(amp.GradScaler):
         super().__init__("cuda", *args, **kwargs)
 
 
-__all__ = ["GradScaler", "autocast", "custom_bwd", "custom_fwd"]
+__all__ = [
+    "GradScaler",
+    "amp_definitely_not_available",
+    "autocast",
+    "custom_bwd",
+    "custom_fwd",
+]
