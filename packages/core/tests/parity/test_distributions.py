@@ -165,12 +165,12 @@ def test_log_prob_cdf_icdf_and_gradients(case):
         x = CASES[case][1]
         if asked == "icdf":
             shape = tuple(made(torch, case)[0].batch_shape)
-            x = lambda lib: lib.linspace(
-                0.1,
-                0.85,
-                max(1, int(np.prod(shape))),
-                dtype=lib.float32 if "Pareto" in case and "G" in case else lib.float64,
-            ).reshape(shape)
+            kind = "float32" if case == "GeneralizedPareto" else "float64"
+
+            def x(lib, shape=shape, kind=kind):
+                n = max(1, int(np.prod(shape)))
+                return lib.linspace(0.1, 0.85, n, dtype=getattr(lib, kind)).reshape(shape)
+
         try:
             expected, theirs = gradients(torch, asked, x(torch))
         except NotImplementedError as error:
