@@ -371,3 +371,24 @@ def test_operators_that_are_listed_in_some_modes_only():
         assert flambeau.inner(v, v).dtype is flambeau.float32
         assert flambeau.inner(v[None], v[None]).dtype is flambeau.bfloat16
         assert flambeau.trace(x[0, 0]).dtype is flambeau.float32
+
+
+def test_gradients_of_custom_functions_come_in_the_inputs_dtype():
+    class Wide(flambeau.autograd.Function):
+        @staticmethod
+        @custom_fwd(device_type="cpu", cast_inputs=flambeau.float32)
+        def forward(ctx, x):
+            assert x.dtype is flambeau.float32
+            return x * 2
+
+        @staticmethod
+        @custom_bwd(device_type="cpu")
+        def backward(ctx, g):
+            assert g.dtype is flambeau.float32
+            return g * 2
+
+    x = flambeau.ones(2, dtype=flambeau.bfloat16, requires_grad=True)
+    with autocast("cpu"):
+        y = Wide.apply(x)
+    y.sum().backward()
+    assert x.grad.dtype is flambeau.bfloat16 and x.grad.tolist() == [2, 2]

@@ -144,10 +144,12 @@ class _CustomRule:
                     f"function {self.name}Backward returned a gradient different from None at position {i + 1}, "
                     "but the corresponding forward input was not a Variable"
                 )
-        return [self._fitting(result[p], shape, p) for p, shape in places.items()]
+        return [self._fitting(result[p], shape, kind, p) for p, (shape, kind) in places.items()]
 
-    def _fitting(self, g: Any, shape: tuple, place: int) -> Tensor | None:
-        """A returned gradient in its input's shape: one that was broadcast is summed, any other refused."""
+    def _fitting(self, g: Any, shape: tuple, kind: dtypes.dtype, place: int) -> Tensor | None:
+        """A returned gradient in its input's dtype and shape: one that was broadcast is summed, any other refused."""
+        if isinstance(g, Tensor) and g.dtype is not kind and g.dtype.category == kind.category:
+            g = g.to(kind)  # of what was computed wider or narrower, as under autocast
         if g is None or (isinstance(g, Tensor) and tuple(g.shape) == shape):
             return g
         named = f"Function {self.name}Backward returned an invalid gradient at index {place}"
@@ -167,7 +169,7 @@ class _CustomNode(tape.Node):
     """The node of one `apply`: `saved` are the context's tensors, `spots` which of them are outputs."""
 
     ctx: Any
-    places: dict[int, tuple]  # by place among the arguments: the shape of each tensor
+    places: dict[int, tuple]  # by place among the arguments: shape and dtype of each tensor
     count: int
     spots: tuple[int | None, ...] = ()
     roots: tuple[Any, ...] = ()  # of packed tensors: their history
@@ -386,7 +388,7 @@ def _attach(
 ) -> Any:
     """Fills the node in and ties the outputs to it."""
     node.op, node.ctx = _CustomRule(cls), ctx
-    node.places, node.count = {i: tuple(a.shape) for i, a in tensors}, len(args)
+    node.places, node.count = {i: (tuple(a.shape), a.dtype) for i, a in tensors}, len(args)
     node.edges = tuple(edges)
     outs = _listed(out)
     _check_dirty(ctx, outs)
