@@ -149,3 +149,24 @@ def test_persistent_workers_are_warned_of(tmp_path: pathlib.Path) -> None:
     kept = DataLoader(loader.dataset, 4, num_workers=1, persistent_workers=True)
     with pytest.warns(UserWarning, match="persistent workers go on with their random numbers"):
         trainer.fit(kept, epochs=2, resume=True)
+
+
+def test_a_loader_shorter_than_the_epoch_so_far_is_refused(tmp_path: pathlib.Path) -> None:
+    trainer, loader = small()
+    trainer.callbacks = [SaveAt(2, tmp_path / "two.pt")]
+    trainer.fit(loader, epochs=1)
+    again, loader = small()
+    with pytest.raises(ValueError, match="is 2 batches into its epoch, and the loader gave only 1"):
+        again.fit(DataLoader(loader.dataset, 12), epochs=1, resume=tmp_path / "two.pt")
+    again, loader = small()
+    again.fit(loader, epochs=1, resume=tmp_path / "two.pt")
+    assert flambeau.equal(again.model.weight, trainer.model.weight)
+
+
+class SaveAt:
+    def __init__(self, step: int, path: pathlib.Path) -> None:
+        self.step, self.path = step, path
+
+    def on_step_end(self, trainer: Trainer) -> None:
+        if trainer.global_step == self.step:
+            trainer.save(self.path)

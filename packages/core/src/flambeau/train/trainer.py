@@ -180,8 +180,11 @@ class Trainer:
         drawn = iter(loader)
         if here is not None and self.batch:
             # Drawn and dropped, which costs reading them, because nothing less is right for every dataset and worker.
-            for _ in range(self.batch):
-                next(drawn)
+            found = sum(1 for _ in zip(range(self.batch), drawn))
+            if found < self.batch:
+                raise ValueError(
+                    f"fit: the checkpoint is {self.batch} batches into its epoch, and the loader gave only {found}"
+                )
             randomness.restore(here["now"], loader)
         return drawn
 
