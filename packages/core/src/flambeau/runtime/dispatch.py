@@ -43,6 +43,11 @@ def call(op: Operator, args: tuple, kwargs: dict[str, Any]) -> Any:
     except Stranger:
         made = overrides.NOBODY
     except signature.BLAMED as error:
+        settled = signature.numbers_for_tensors(op, args, kwargs)
+        if settled is not None:
+            if out is not None:
+                settled[1]["out"] = out
+            return call(op, *settled)
         kind = {"elementwise": "Meta", "reduction": "Tensor"}.get(op.family)
         signature.raise_clearly(op.name, op.body, args, kwargs, error, kind)
     if made is overrides.NOBODY:

@@ -125,6 +125,25 @@ def _strangers(
     return f"{name}() received an invalid combination of arguments - got ({got})"
 
 
+def numbers_for_tensors(
+    op: Any, args: tuple, kwargs: dict[str, Any]
+) -> tuple[tuple, dict[str, Any]] | None:
+    """The arguments with 0-d tensors that stand where numbers belong as these numbers; None if there are none."""
+    names = {p for _, p in op.attrs}
+    found = False
+
+    def settle(name: str, value: Any) -> Any:
+        nonlocal found
+        if name in names and isinstance(value, Tensor) and value.ndim == 0 and not value._level:
+            found = True
+            return value.item()
+        return value
+
+    made = tuple(settle(p, a) for p, a in zip(op.params, args)) + args[len(op.params) :]
+    named = {k: settle(k, v) for k, v in kwargs.items()}
+    return (made, named) if found else None
+
+
 def misfit(
     name: str,
     function: Callable[..., Any],
