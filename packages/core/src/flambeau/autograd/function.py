@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+from .._base import dtypes
 from ..runtime import state, tape
 from ..runtime.tensor import Leaf, Tensor, alias, history, new
 from ..transforms.batch import BatchedTensor, batched
