@@ -213,7 +213,7 @@ def test_loader_is_an_entry():
     with profile() as prof:
         list(flambeau.utils.data.DataLoader(range(4), batch_size=2))
     names = [e.name for e in prof.events()]
-    assert names.count("enumerate(DataLoader)#_SingleProcessIterator.__next__") == 3
+    assert names.count("enumerate(DataLoader)#_SingleProcessDataLoaderIter.__next__") == 3
 
 
 def test_decorator_and_use_without_a_profile():

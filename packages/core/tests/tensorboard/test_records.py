@@ -327,3 +327,17 @@ def test_film_is_a_gif(tmp_path):
     picture = dict(fields(values(tmp_path)[0][2][4]))
     gif = Image.open(io.BytesIO(picture[4]))
     assert (gif.n_frames, gif.size, gif.info["duration"]) == (4, (32, 8), 100)
+
+
+def test_summaries_by_hand(tmp_path):
+    """`hparams` and a writer's own file, as programs use them to keep hyperparameters and scalars in one run."""
+    from flambeau.utils.tensorboard.summary import hparams
+
+    with SummaryWriter(tmp_path) as writer:
+        for summary in hparams({"lr": 0.1}, {"loss": 1.0}):
+            writer.file_writer.add_summary(summary)
+        for tag, value in {"loss": 1.0}.items():
+            writer.add_scalar(tag, value)
+    assert [tag for _, tag, _ in values(tmp_path)] == [
+        "_hparams_/experiment", "_hparams_/session_start_info", "_hparams_/session_end_info", "loss"
+    ]  # fmt: skip

@@ -200,7 +200,8 @@ class _Pass:
 
     def __next__(self) -> Any:
         if state.active:
-            with record_function(f"enumerate(DataLoader)#{type(self._batches).__name__}.__next__"):
+            kind = "MultiProcessing" if self._loader.num_workers else "SingleProcess"
+            with record_function(f"enumerate(DataLoader)#_{kind}DataLoaderIter.__next__"):
                 batch = next(self._batches)
         else:
             batch = next(self._batches)

@@ -6,7 +6,8 @@ import os
 import time
 from typing import Any
 
-from flambeau.utils.tensorboard import pictures, summaries
+from flambeau.utils.tensorboard import pictures
+from flambeau.utils.tensorboard import summary as summary_module
 from flambeau.utils.tensorboard.messages import Event, SessionLog, Summary
 from flambeau.utils.tensorboard.projector import write_embedding
 from flambeau.utils.tensorboard.records import FileWriter
@@ -57,7 +58,7 @@ class SummaryWriter:
         self.file_writer: FileWriter | None = None
         self.all_writers: dict[str, FileWriter] | None = None
         self._get_file_writer()
-        self.default_bins = summaries.default_bins()
+        self.default_bins = summary_module.default_bins()
 
     def _get_file_writer(self) -> FileWriter:
         """The run's own file; a new one after `close`."""
@@ -95,7 +96,9 @@ class SummaryWriter:
         double_precision: bool = False,
     ) -> None:
         """A number of a step: a Python number or a tensor of one element; `new_style` writes it as a tensor."""
-        made = summaries.scalar(tag, scalar_value, new_style, double_precision)
+        made = summary_module.scalar(
+            tag, scalar_value, new_style=new_style, double_precision=double_precision
+        )
         self._add(made, global_step, walltime)
 
     def add_scalars(
@@ -113,14 +116,14 @@ class SummaryWriter:
             path = f"{folder}/{main_tag.replace('/', '_')}_{tag}"
             if path not in self.all_writers:
                 self.all_writers[path] = self._open(path)
-            made = summaries.scalar(main_tag, value)
+            made = summary_module.scalar(main_tag, value)
             self.all_writers[path].add_summary(made, global_step, walltime)
 
     def add_tensor(
         self, tag: str, tensor: Any, global_step: Any = None, walltime: float | None = None
     ) -> None:
         """A whole tensor, its dtype and sizes with it."""
-        self._add(summaries.tensor(tag, tensor), global_step, walltime)
+        self._add(summary_module.tensor(tag, tensor), global_step, walltime)
 
     def add_histogram(
         self,
@@ -134,7 +137,7 @@ class SummaryWriter:
         """How values are distributed. `bins`: TensorFlow's, NumPy's rules (``"auto"``, ...), a number or the ends."""
         if isinstance(bins, str) and bins == "tensorflow":
             bins = self.default_bins
-        self._add(summaries.histogram(tag, values, bins, max_bins), global_step, walltime)
+        self._add(summary_module.histogram(tag, values, bins, max_bins), global_step, walltime)
 
     def add_histogram_raw(
         self,
@@ -152,7 +155,7 @@ class SummaryWriter:
         """A histogram counted elsewhere: `bucket_limits` are the right ends of the bins."""
         if len(bucket_limits) != len(bucket_counts):
             raise ValueError("len(bucket_limits) != len(bucket_counts), see the document.")
-        made = summaries.histogram_raw(
+        made = summary_module.histogram_raw(
             tag, min, max, num, sum, sum_squares, bucket_limits, bucket_counts
         )
         self._add(made, global_step, walltime)
@@ -168,7 +171,7 @@ class SummaryWriter:
         walltime: float | None = None,
     ) -> None:
         """Precision against recall, of labels (0 or 1) and predictions in [0, 1]; 127 thresholds at most."""
-        made = summaries.pr_curve(tag, labels, predictions, num_thresholds, weights)
+        made = summary_module.pr_curve(tag, labels, predictions, num_thresholds, weights)
         self._add(made, global_step, walltime)
 
     def add_pr_curve_raw(
@@ -189,7 +192,7 @@ class SummaryWriter:
         counts = (
             true_positive_counts, false_positive_counts, true_negative_counts, false_negative_counts
         )  # fmt: skip
-        made = summaries.pr_curve_raw(tag, *counts, precision, recall, num_thresholds)
+        made = summary_module.pr_curve_raw(tag, *counts, precision, recall, num_thresholds)
         self._add(made, global_step, walltime)
 
     # -- pictures
@@ -266,13 +269,13 @@ class SummaryWriter:
         walltime: float | None = None,
     ) -> None:
         """A mono sound (L,) or (1, L), of samples in [-1, 1]."""
-        self._add(summaries.audio(tag, snd_tensor, sample_rate), global_step, walltime)
+        self._add(summary_module.audio(tag, snd_tensor, sample_rate), global_step, walltime)
 
     def add_text(
         self, tag: str, text_string: str, global_step: Any = None, walltime: float | None = None
     ) -> None:
         """A text in Markdown."""
-        self._add(summaries.text(tag, text_string), global_step, walltime)
+        self._add(summary_module.text(tag, text_string), global_step, walltime)
 
     def add_mesh(
         self,
@@ -285,7 +288,7 @@ class SummaryWriter:
         walltime: float | None = None,
     ) -> None:
         """A mesh or a cloud of points: (batch, count, 3) each; `config_dict` is for the viewer, three.js."""
-        made = summaries.mesh(tag, vertices, colors, faces, config_dict)
+        made = summary_module.mesh(tag, vertices, colors, faces, config_dict)
         self._add(made, global_step, walltime)
 
     # -- the model
@@ -333,7 +336,7 @@ class SummaryWriter:
         """
         if type(hparam_dict) is not dict or type(metric_dict) is not dict:
             raise TypeError("hparam_dict and metric_dict should be dictionary.")
-        made = summaries.hparams(hparam_dict, metric_dict, hparam_domain_discrete)
+        made = summary_module.hparams(hparam_dict, metric_dict, hparam_domain_discrete)
         folder = self._get_file_writer().get_logdir()
         with SummaryWriter(os.path.join(folder, run_name or str(time.time()))) as writer:
             for summary in made:
@@ -345,13 +348,13 @@ class SummaryWriter:
 
     def add_custom_scalars(self, layout: dict[str, Any]) -> None:
         """Charts of scalars: {category: {chart: ["Multiline", tags]}}, or ["Margin", [value, lower, upper]]. Once a run."""
-        self._add(summaries.custom_scalars(layout))
+        self._add(summary_module.custom_scalars(layout))
 
     def add_custom_scalars_multilinechart(
         self, tags: list[str], category: str = "default", title: str = "untitled"
     ) -> None:
         """One chart of several scalars."""
-        self._add(summaries.custom_scalars({category: {title: ["Multiline", tags]}}))
+        self._add(summary_module.custom_scalars({category: {title: ["Multiline", tags]}}))
 
     def add_custom_scalars_marginchart(
         self, tags: list[str], category: str = "default", title: str = "untitled"
@@ -359,7 +362,7 @@ class SummaryWriter:
         """One chart of a scalar with a band around it: tags of value, lower and upper end."""
         if len(tags) != 3:
             raise AssertionError(f"Expected 3 tags, got {len(tags)}.")
-        self._add(summaries.custom_scalars({category: {title: ["Margin", tags]}}))
+        self._add(summary_module.custom_scalars({category: {title: ["Margin", tags]}}))
 
     # -- the files
 

@@ -53,9 +53,13 @@ def _one(tag: str, **values: Any) -> Summary:
 
 
 def scalar(
-    tag: str, value: Any, new_style: bool = False, double_precision: bool = False
+    tag: str,
+    value: Any,
+    collections: Any = None,
+    new_style: bool = False,
+    double_precision: bool = False,
 ) -> Summary:
-    """One number: in the field of old, or as a tensor, of float64 if asked."""
+    """One number: in the field of old, or as a tensor, of float64 if asked. `collections` is TensorFlow's, and unused."""
     array = as_array(value).squeeze()
     if array.ndim != 0:
         raise AssertionError(
@@ -333,7 +337,7 @@ _TEXT, _TRUTH, _NUMBER = 1, 2, 3
 
 
 def hparams(
-    hparam_dict: Any, metric_dict: Any, hparam_domain_discrete: Any = None
+    hparam_dict: Any = None, metric_dict: Any = None, hparam_domain_discrete: Any = None
 ) -> tuple[Summary, Summary, Summary]:
     """What is said of an experiment, of the start of one run and of its end."""
     for name, value in (("hparam_dict", hparam_dict), ("metric_dict", metric_dict)):
