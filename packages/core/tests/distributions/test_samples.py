@@ -229,3 +229,17 @@ def test_generators_of_their_own():
         flambeau.full((5,), 40.0), flambeau.full((5,), 0.4), generator=generator
     )
     assert flambeau.equal(first, again)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda a: D.Poisson(a, validate_args=False), lambda a: D.Binomial(9, a / 9, validate_args=False),
+     lambda a: D.Dirichlet(a.expand(3), validate_args=False), lambda a: D.Normal(a, 1.0, validate_args=False)],
+    ids=["Poisson", "Binomial", "Dirichlet", "Normal"],
+)  # fmt: skip
+def test_batches_are_drawn_as_one(make):
+    a = doubles(2.0, 5.0, 7.0)
+    flambeau.manual_seed(0)
+    mapped = vmap(lambda x: make(x).sample((4,)), randomness="different")(a)
+    assert mapped.shape[:2] == (3, 4)
+    assert not flambeau.equal(mapped[0], mapped[1])

@@ -103,6 +103,31 @@ def _drawn_in_batch(batch: Any, kind: str, shape: tuple[int, ...], dtype: Any, d
         state.local.batch = outer
 
 
+def _drawn_by(kind: str, generator: Any, *parameters: Any) -> Tensor:
+    """Numbers drawn with parameters of one shape, without history; under vmap as its `randomness` says."""
+    outer, like = state.local.batch, parameters[0]
+    if outer and outer[-1].randomness != "error":
+        vmapped = outer[-1]
+        inside = [x._level == vmapped.level for x in parameters]
+        if vmapped.randomness == "same" and any(inside):
+            raise RuntimeError(
+                "vmap: randomness='same' cannot draw with parameters that differ over the batch; use 'different'"
+            )
+        state.local.batch = outer[:-1]
+        try:
+            if vmapped.randomness == "same":
+                return _drawn_by(kind, generator, *parameters)
+            whole = [
+                x.value if b else x.expand((vmapped.size, *x.shape))
+                for x, b in zip(parameters, inside)
+            ]
+            return vmapped.wrap(_drawn_by(kind, generator, *whole))
+        finally:
+            state.local.batch = outer
+    numbers = () if outer else tuple(values(x) for x in parameters)  # under vmap it refuses
+    return _drawn(kind, tuple(like.shape), like.dtype, like.device, generator, args=numbers)
+
+
 def rand(*sizes: Any, size: Any = None, generator: Generator | None = None, out: Any = None, dtype: Any = None, layout: Any = None,
          device: Any = None, requires_grad: bool = False, pin_memory: bool = False) -> Tensor:  # fmt: skip
     """Uniform numbers in [0, 1).
@@ -319,9 +344,7 @@ def poisson(input: Tensor, generator: Any = None):
     >>> _ = flambeau.manual_seed(0); flambeau.poisson(flambeau.tensor([0.0, 3.0, 50.0]))
     tensor([ 0.,  6., 47.])
     """
-    drawn = _drawn(
-        "poisson", tuple(input.shape), input.dtype, input.device, generator, args=(values(input),)
-    )
+    drawn = _drawn_by("poisson", generator, input.detach())
     return drawn + input * 0 if input.requires_grad else drawn
 
 

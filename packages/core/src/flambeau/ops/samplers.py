@@ -12,13 +12,12 @@ import math
 from typing import Any
 
 from .._base.checks import check
-from ..runtime import state
 from ..runtime.families import composite, primitive
 from ..runtime.meta import Meta
 from ..runtime.tensor import Tensor
 from .doubles import aligned, in_double
 from .gamma import digamma
-from .random import _drawn, values
+from .random import _drawn_by
 
 # Substituting y = exp(t - exp(-t)) for y in (0, inf) makes the trapezoidal rule converge exponentially (Takahasi and
 # Mori, Double exponential formulas for numerical integration, 1974): 1e-11 with these nodes.
@@ -270,31 +269,6 @@ def _floating(name: str, x: Tensor) -> None:
         lambda: f"{name}: not implemented for {x.dtype}; expected floating point",
         NotImplementedError,
     )
-
-
-def _drawn_by(kind: str, generator: Any, *parameters: Tensor) -> Tensor:
-    """Numbers drawn with parameters of one shape, without history; under vmap as its `randomness` says."""
-    outer, like = state.local.batch, parameters[0]
-    if outer and outer[-1].randomness != "error":
-        vmapped = outer[-1]
-        inside = [x._level == vmapped.level for x in parameters]
-        if vmapped.randomness == "same" and any(inside):
-            raise RuntimeError(
-                "vmap: randomness='same' cannot draw with parameters that differ over the batch; use 'different'"
-            )
-        state.local.batch = outer[:-1]
-        try:
-            if vmapped.randomness == "same":
-                return _drawn_by(kind, generator, *parameters)
-            whole = [
-                x.value if b else x.expand((vmapped.size, *x.shape))
-                for x, b in zip(parameters, inside)
-            ]
-            return vmapped.wrap(_drawn_by(kind, generator, *whole))
-        finally:
-            state.local.batch = outer
-    numbers = () if outer else tuple(values(x) for x in parameters)  # under vmap it refuses
-    return _drawn(kind, tuple(like.shape), like.dtype, like.device, generator, args=numbers)
 
 
 def _standard_gamma(self: Tensor, generator: Any = None) -> Tensor:
