@@ -173,3 +173,40 @@ def test_names_and_signatures_of_the_module() -> None:
         if inspect.isfunction(theirs):
             wanted = inspect.signature(theirs).parameters
             assert list(inspect.signature(ours).parameters) == list(wanted), name
+
+
+SCHEDULERS = {
+    "StepLR": lambda s, o: s.StepLR(o, 2),
+    "CosineAnnealingWarmRestarts": lambda s, o: s.CosineAnnealingWarmRestarts(o, 3),
+    "CyclicLR": lambda s, o: s.CyclicLR(o, 0.01, 0.1, step_size_up=3),
+    "OneCycleLR": lambda s, o: s.OneCycleLR(o, 0.1, total_steps=20),
+    "LambdaLR": lambda s, o: s.LambdaLR(o, lambda epoch: 0.9**epoch),
+    "ReduceLROnPlateau": lambda s, o: s.ReduceLROnPlateau(o, patience=1),
+    "SequentialLR": lambda s, o: s.SequentialLR(o, [s.ConstantLR(o), s.ExponentialLR(o, 0.9)], [3]),
+    "ChainedScheduler": lambda s, o: s.ChainedScheduler([s.ConstantLR(o), s.PolynomialLR(o)]),
+}
+
+
+@WAYS
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_schedulers_go_on_in_the_other_library(name: str, writer: Any, reader: Any) -> None:
+    def new(library: Any) -> tuple[Any, Any]:
+        p = library.nn.Parameter(library.ones(1))
+        optimizer = library.optim.SGD([p], lr=0.1, momentum=0.9)
+        return optimizer, SCHEDULERS[name](library.optim.lr_scheduler, optimizer)
+
+    def steps(optimizer: Any, scheduler: Any, count: int) -> list[float]:
+        found = []
+        for epoch in range(count):
+            optimizer.step()
+            scheduler.step(*[1.0 + epoch] * (name == "ReduceLROnPlateau"))
+            found.append(float(optimizer.param_groups[0]["lr"]))
+        return found
+
+    optimizer, scheduler = new(writer)
+    steps(optimizer, scheduler, 4)
+    second, other = new(reader)
+    states = carried([optimizer.state_dict(), scheduler.state_dict()], writer, reader)
+    second.load_state_dict(states[0])
+    other.load_state_dict(states[1])
+    assert steps(second, other, 6) == pytest.approx(steps(optimizer, scheduler, 6), rel=1e-9)
