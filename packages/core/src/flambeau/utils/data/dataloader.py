@@ -133,16 +133,16 @@ class DataLoader(Generic[T_co]):
 
     def __iter__(self) -> Iterator[Any]:
         if self.num_workers == 0:
-            return _Pass(self, _SingleProcessIterator(self))
+            return _SingleProcessDataLoaderIter(self, _SingleProcessIterator(self))
         from flambeau.utils.data.workers import MultiProcessIterator
 
         if not self.persistent_workers:
-            return _Pass(self, MultiProcessIterator(self))
+            return _MultiProcessingDataLoaderIter(self, MultiProcessIterator(self))
         if self._iterator is None:
             self._iterator = MultiProcessIterator(self)
         else:
             self._iterator.restart()
-        return _Pass(self, self._iterator)
+        return _MultiProcessingDataLoaderIter(self, self._iterator)
 
     def __len__(self) -> int:
         """The number of batches."""
@@ -185,7 +185,7 @@ class _SingleProcessIterator:
         return self._fetch(next(self._indices))
 
 
-class _Pass:
+class _BaseDataLoaderIter:
     """One pass: what `iter(loader)` returns, around whatever fetches the batches."""
 
     def __init__(self, loader: DataLoader[Any], batches: Any) -> None:
@@ -195,13 +195,12 @@ class _Pass:
         self._length = loader._reported_length
         self._pin = loader.pin_memory and _can_pin(loader.pin_memory_device)
 
-    def __iter__(self) -> _Pass:
+    def __iter__(self) -> _BaseDataLoaderIter:
         return self
 
     def __next__(self) -> Any:
         if state.active:
-            kind = "MultiProcessing" if self._loader.num_workers else "SingleProcess"
-            with record_function(f"enumerate(DataLoader)#_{kind}DataLoaderIter.__next__"):
+            with record_function(f"enumerate(DataLoader)#{type(self).__name__}.__next__"):
                 batch = next(self._batches)
         else:
             batch = next(self._batches)
@@ -226,7 +225,16 @@ class _Pass:
         warnings.warn(text, stacklevel=3)
 
 
-class _Endless(Sampler[None]):
+# PyTorch's names of both kinds, by which other people's programs tell them apart.
+class _SingleProcessDataLoaderIter(_BaseDataLoaderIter):
+    """A pass whose batches are fetched here."""
+
+
+class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
+    """A pass whose batches are fetched by workers."""
+
+
+class _InfiniteConstantSampler(Sampler[None]):
     """Stands for the indices of an iterable dataset, which has none."""
 
     def __iter__(self) -> Iterator[None]:
@@ -236,7 +244,7 @@ class _Endless(Sampler[None]):
 
 def _default_sampler(dataset: Any, shuffle: bool | None, generator: Any) -> Sampler[Any]:
     if isinstance(dataset, IterableDataset):
-        return _Endless()
+        return _InfiniteConstantSampler()
     return RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)
 
 
