@@ -28,9 +28,11 @@ VERSIONS = {"torch": VERSION, "torchvision": "0.28.0+flambeau", "torchaudio": "2
 
 # Modules of PyTorch's whose counterpart has another name here.
 RENAMED = {
-    "torch.utils.data.dataloader": "flambeau.utils.data",
     "torch.utils.data.dataset": "flambeau.utils.data",
     "torch.utils.data._utils": "flambeau.utils.data",
+    "torch.utils.data._utils.collate": "flambeau.utils.data.collate",
+    "torch.utils.data._utils.worker": "flambeau.utils.data.worker",
+    "torch.utils.data._utils.pin_memory": "flambeau.utils.data.pin_memory",
     "torch.utils.data.datapipes.iter": "flambeau.utils.data.datapipes",
     "torch.autograd.gradcheck": "flambeau.autograd.checks",
     "torch.autograd.variable": "flambeau.autograd.variables",
@@ -104,9 +106,7 @@ def _is_asked_for() -> bool:
         return False
     operation = frame.f_code.co_code[frame.f_lasti]
     # `try: from torch.x import name` with an `except` is a question too.
-    return operation not in _MENTIONS or (
-        operation == opmap["IMPORT_FROM"] and _is_guarded(frame)
-    )
+    return operation not in _MENTIONS or (operation == opmap["IMPORT_FROM"] and _is_guarded(frame))
 
 
 class Facade(types.ModuleType):
@@ -232,7 +232,9 @@ def _is_guarded(frame: types.FrameType) -> bool:
     places = {instruction.offset: i for i, instruction in enumerate(instructions)}
     for entry in dis._parse_exception_table(frame.f_code):  # type: ignore[attr-defined]
         if entry.start <= frame.f_lasti < entry.end:
-            first = places[entry.target] + 1  # after PUSH_EXC_INFO; a `with` and a `finally` look different
+            first = (
+                places[entry.target] + 1
+            )  # after PUSH_EXC_INFO; a `with` and a `finally` look different
             names = [i.opname for i in instructions[first : first + 8]]
             if names[:1] == ["POP_TOP"] or "CHECK_EXC_MATCH" in names:
                 return True
