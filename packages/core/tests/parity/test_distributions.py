@@ -663,3 +663,30 @@ def test_signatures():
                 continue
             want = list(inspect.signature(theirs).parameters)
             assert list(inspect.signature(ours).parameters)[: len(want)] == want, name
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_draws_bit_by_bit(dtype):
+    def draw(lib):
+        kind = getattr(lib, dtype)
+        lib.manual_seed(1)
+        a = lib.tensor([0.05, 0.7, 1.0, 3.5, 80.0, 2000.0]).to(kind).expand(500, 6)
+        n = lib.tensor([5.0, 40.0, 20.0, 100.0, 1000.0, 1e6]).to(kind).expand(500, 6)
+        p = lib.tensor([0.3, 0.2, 0.7, 0.7, 0.99, 0.4]).to(kind).expand(500, 6)
+        return lib._standard_gamma(a), lib._sample_dirichlet(a), lib.binomial(n, p), lib.randn(3)
+
+    for i, (got, expected) in enumerate(zip(draw(flambeau), draw(torch))):
+        if i == 1:  # the sum that Dirichlet numbers are divided by is added up in another order
+            np.testing.assert_allclose(got.numpy(), expected.numpy(), rtol=1e-15)
+        else:
+            np.testing.assert_array_equal(got.numpy(), expected.numpy())
+
+
+def test_draws_of_tiny_concentrations():
+    def draw(lib):
+        lib.manual_seed(1)
+        a = lib.full((300, 2), 1e-3)
+        return lib._standard_gamma(a), lib._sample_dirichlet(a)
+
+    for got, expected in zip(draw(flambeau), draw(torch)):
+        np.testing.assert_array_equal(got.numpy(), expected.numpy())

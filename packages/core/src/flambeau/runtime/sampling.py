@@ -6,6 +6,7 @@ How many random words an element takes depends on them, so that elements are dra
 from __future__ import annotations
 
 import math
+import struct
 from collections.abc import Callable
 
 import numpy as np
@@ -37,15 +38,28 @@ class _Numbers:
         self._generator._normal = self._waiting
 
 
-def _gamma(alpha: float, numbers: _Numbers) -> float:
-    """One number by Marsaglia and Tsang (2000): a transformed normal, of which few are refused."""
+def _single(x: float) -> float:
+    """The nearest float32 number."""
+    return _FLOAT.unpack(_FLOAT.pack(x))[0] if abs(x) < _MOST else x
+
+
+_FLOAT, _MOST = struct.Struct("f"), 3.4e38
+# As PyTorch has them, in single precision.
+_THIRD, _SQUEEZE = float(np.float32(1 / 3)), float(np.float32(0.0331))
+
+
+def _gamma(alpha: float, numbers: _Numbers, rounded: Callable[[float], float]) -> float:
+    """One number by Marsaglia and Tsang (2000): a transformed normal, of which few are refused.
+
+    `rounded` is applied where PyTorch computes in the dtype of the concentrations.
+    """
     scale = 1.0
     if alpha < 1.0:
         if alpha == 0.0:
             return 0.0
-        scale = (1.0 - numbers.unit()) ** (1.0 / alpha)
-        alpha += 1.0
-    d = alpha - 1.0 / 3.0
+        scale = (1.0 - numbers.unit()) ** rounded(1.0 / alpha)
+        alpha = rounded(alpha + 1.0)
+    d = rounded(alpha - _THIRD)
     c = 1.0 / math.sqrt(9.0 * d)
     while True:
         x = numbers.normal()
@@ -53,11 +67,15 @@ def _gamma(alpha: float, numbers: _Numbers) -> float:
         if y <= 0.0:
             continue
         v, u, xx = y * y * y, 1.0 - numbers.unit(), x * x
-        if u < 1.0 - 0.0331 * xx * xx or math.log(u) < 0.5 * xx + d * (1.0 - v + math.log(v)):
+        if u < 1.0 - _SQUEEZE * xx * xx or math.log(u) < 0.5 * xx + d * (1.0 - v + math.log(v)):
             return scale * d * v
 
 
-def _gammas(generator: Generator | None, concentrations: np.ndarray) -> np.ndarray:
+def _gammas(
+    generator: Generator | None,
+    concentrations: np.ndarray,
+    rounded: Callable[[float], float] = float,
+) -> np.ndarray:
     generator = generator or default_generator
     flat = concentrations.astype(np.float64).ravel().tolist()
     made = [math.nan] * len(flat)
@@ -65,7 +83,7 @@ def _gammas(generator: Generator | None, concentrations: np.ndarray) -> np.ndarr
         numbers = _Numbers(generator, 3 * len(flat) + 16)
         for i, alpha in enumerate(flat):
             if 0 <= alpha < math.inf:
-                made[i] = _gamma(alpha, numbers)
+                made[i] = _gamma(alpha, numbers, rounded)
         numbers.settle()
     return np.array(made, np.float64)
 
@@ -80,7 +98,8 @@ def standard_gamma(
     """
     dtype = np.dtype(dtype)
     _bits(dtype, "gamma")
-    made = np.maximum(_gammas(generator, concentrations), _tiny(dtype))
+    rounded = _single if dtype.name == "float32" else float
+    made = np.maximum(_gammas(generator, concentrations, rounded), _tiny(dtype))
     return _narrowed(made, dtype).reshape(shape)
 
 
@@ -124,25 +143,30 @@ def binomial(
     check(all(n >= 0 for n in count_list), lambda: "binomial: expected counts of 0 or more")
     with generator._lock:
         supply = _Supply(generator, 4 * len(count_list) + 16)
-        made = [_binomial(n, p, supply) for n, p in zip(count_list, prob_list)]
+        rounded = _single if dtype.name == "float32" else float
+        made = [_binomial(n, p, supply, rounded) for n, p in zip(count_list, prob_list)]
         supply.settle()
     return np.array(made, np.float64).astype(dtype).reshape(shape)
 
 
-def _binomial(count: float, prob: float, unit: Callable[[], float]) -> float:
-    """One number, of successes or of failures, whichever are rarer."""
+def _binomial(
+    count: float, prob: float, unit: Callable[[], float], rounded: Callable[[float], float]
+) -> float:
+    """One number, of successes or of failures, whichever are rarer; `rounded` as for gamma numbers."""
     if prob != prob:
         return math.nan
     if count <= 0 or prob <= 0:
         return 0.0
     if prob >= 1:
         return count
-    rare = prob if prob <= 0.5 else 1.0 - prob
-    made = (_rejected if count * rare >= 10.0 else _waited)(count, rare, unit)
+    rare = prob if prob <= 0.5 else rounded(1.0 - prob)
+    made = (_rejected if count * rare >= 10.0 else _waited)(count, rare, unit, rounded)
     return made if prob <= 0.5 else count - made
 
 
-def _waited(count: float, prob: float, unit: Callable[[], float]) -> float:
+def _waited(
+    count: float, prob: float, unit: Callable[[], float], _: Callable[[float], float]
+) -> float:
     """By the geometric numbers of trials from success to success."""
     log_fail, trials, successes = math.log1p(-prob), 0.0, 0.0
     while True:
@@ -153,13 +177,16 @@ def _waited(count: float, prob: float, unit: Callable[[], float]) -> float:
         successes += 1
 
 
-def _rejected(count: float, prob: float, unit: Callable[[], float]) -> float:
+def _rejected(
+    count: float, prob: float, unit: Callable[[], float], rounded: Callable[[float], float]
+) -> float:
     """W. Hormann, The generation of binomial random variates (1993), algorithm BTRS."""
-    spread = math.sqrt(count * prob * (1 - prob))
-    b = 1.15 + 2.53 * spread
-    a = -0.0873 + 0.0248 * b + 0.01 * prob
-    c, accepted, odds = count * prob + 0.5, 0.92 - 4.2 / b, prob / (1 - prob)
-    alpha, mode = (2.83 + 5.1 / b) * spread, math.floor((count + 1) * prob)
+    spread = rounded(math.sqrt(count * prob * (1 - prob)))
+    b = rounded(1.15 + 2.53 * spread)
+    a = rounded(-0.0873 + 0.0248 * b + 0.01 * prob)
+    c, accepted = rounded(count * prob + 0.5), rounded(0.92 - 4.2 / b)
+    odds, alpha = rounded(prob / (1 - prob)), rounded((2.83 + 5.1 / b) * spread)
+    mode = rounded(math.floor((count + 1) * prob))
     while True:
         u, v = unit() - 0.5, unit()
         us = 0.5 - abs(u)
