@@ -353,19 +353,28 @@ def parity(session: nox.Session) -> None:
 
 @nox.session(python=DEVELOPMENT_PYTHON, venv_backend="venv")
 def thirdparty(session: nox.Session) -> None:
-    """Other people's packages, unchanged, beside PyTorch in a folder of its own. 1 minute, and installing PyTorch."""
+    """Other people's packages, unchanged, beside PyTorch in a folder of its own; a minute. ``-- more``: twice as many."""
+    more = session.posargs[:1] == ["more"]
     session.install("--upgrade", "pip", silent=True)
     install_local(session, [PACKAGES[CORE]])
     session.install(*group("test"), *group("thirdparty-needs"))
     session.install("--no-deps", *group("thirdparty"))
     # Not in the environment: flambeau's side must have nothing to lean on.
     reference = pathlib.Path(session.virtualenv.location, "reference")
+    wanted = {name.partition("==")[0]: name for name in group("parity")}
     if not reference.exists():
-        wanted = [requirement for requirement in group("parity") if requirement.startswith("torch==")]
-        session.install("--target", str(reference), *wanted)
-    workers = [] if session.posargs else ["-n", WORKERS]
+        session.install("--target", str(reference), wanted["torch"])
+    if more:
+        install_local(session, [PACKAGES["vision"]])
+        session.install(*group("thirdparty-more-needs"))
+        session.install("--no-deps", *group("thirdparty-more"))
+        vision = reference.with_name("reference-vision")
+        if not vision.exists():
+            session.install("--no-deps", "--target", str(vision), wanted["torchvision"])
+    rest = session.posargs[more:]
+    workers = [] if rest else ["-n", WORKERS]
     session.run(
-        *("python", "-m", "pytest", *workers, "tests/thirdparty", *session.posargs),
+        *("python", "-m", "pytest", *workers, "tests/thirdparty", *rest),
         env={"FLAMBEAU_REFERENCE": str(reference)},
     )
 

@@ -16,7 +16,11 @@ trial.result("gray", kornia.color.rgb_to_grayscale(x))
 trial.result("hsv", kornia.color.rgb_to_hsv(x))
 trial.result("lab", kornia.color.rgb_to_lab(x))
 trial.result("yuv", kornia.color.rgb_to_yuv(x))
-homography = torch.tensor([[[1.1, 0.05, -2.0], [0.02, 0.95, 1.0], [1e-3, -1e-3, 1.0]]]).repeat(2, 1, 1).requires_grad_()
+homography = (
+    torch.tensor([[[1.1, 0.05, -2.0], [0.02, 0.95, 1.0], [1e-3, -1e-3, 1.0]]])
+    .repeat(2, 1, 1)
+    .requires_grad_()
+)
 warped = kornia.geometry.transform.warp_perspective(x, homography, (24, 20))
 trial.result("warped", warped)
 warped.square().mean().backward()
@@ -32,7 +36,12 @@ trial.result("dilation", kornia.morphology.dilation(x, torch.ones(3, 3)))
 trial.result("ssim", kornia.losses.ssim_loss(x, x.detach().flip(-1), 5))
 trial.result("tv", kornia.losses.total_variation(x))
 trial.result("harris", kornia.feature.harris_response(kornia.color.rgb_to_grayscale(x)))
-trial.result("rotation", kornia.geometry.conversions.axis_angle_to_rotation_matrix(torch.tensor([[0.1, 0.2, 0.3]])))
+trial.result(
+    "rotation",
+    kornia.geometry.conversions.axis_angle_to_rotation_matrix(torch.tensor([[0.1, 0.2, 0.3]])),
+)
 model = trial.weights("model", nn.Conv2d(3, 3, 3, padding=1))
-trial.step("through a blur", model, kornia.filters.box_blur(model(x.detach()), (3, 3)).square().mean())
+trial.step(
+    "through a blur", model, kornia.filters.box_blur(model(x.detach()), (3, 3)).square().mean()
+)
 trial.write()

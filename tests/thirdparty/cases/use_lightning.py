@@ -21,7 +21,7 @@ for a, b in fabric.setup_dataloaders(loader):
     loss = nn.functional.mse_loss(model(a), b)
     fabric.backward(loss)
     optimizer.step()
-trial.result("fabric", {k: v for k, v in model.state_dict().items()})
+trial.result("fabric", dict(model.state_dict()))
 
 
 class Module(L.LightningModule):
@@ -40,7 +40,15 @@ class Module(L.LightningModule):
 
 
 module = Module()
-trainer = L.Trainer(max_epochs=2, accelerator="cpu", devices=1, logger=False, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False)
+trainer = L.Trainer(
+    max_epochs=2,
+    accelerator="cpu",
+    devices=1,
+    logger=False,
+    enable_checkpointing=False,
+    enable_progress_bar=False,
+    enable_model_summary=False,
+)
 trainer.fit(module, loader)
 trial.result("trained", module.net.state_dict())
 trial.result("metric", float(trainer.callback_metrics["loss"]))

@@ -30,6 +30,8 @@ trace = pyro.poutine.trace(pyro.poutine.condition(model, data=start)).get_trace(
 trial.result("log joint", trace.log_prob_sum())
 predicted = Predictive(model, guide=guide, num_samples=4)(x)
 trial.result("shapes", {k: list(v.shape) for k, v in predicted.items()})
-mixture = dist.MixtureSameFamily(dist.Categorical(torch.ones(3)), dist.Normal(torch.arange(3.0), 1.0))
+mixture = dist.MixtureSameFamily(
+    dist.Categorical(torch.ones(3)), dist.Normal(torch.arange(3.0), 1.0)
+)
 trial.result("mixture", mixture.log_prob(x))
 trial.write()

@@ -2,14 +2,15 @@
 
 import torch
 from pytorch_metric_learning import distances, losses, miners, reducers
-from pytorch_metric_learning.utils.accuracy_calculator import AccuracyCalculator
 from torch import nn
 from trial import Trial
 
 trial = Trial()
 x, labels = trial.randn("x", 24, 8), trial.given("labels", lambda: torch.arange(24) % 4)
 for name, make in {
-    "triplet": lambda: losses.TripletMarginLoss(margin=0.2, distance=distances.CosineSimilarity(), reducer=reducers.MeanReducer()),
+    "triplet": lambda: losses.TripletMarginLoss(
+        margin=0.2, distance=distances.CosineSimilarity(), reducer=reducers.MeanReducer()
+    ),
     "contrastive": lambda: losses.ContrastiveLoss(),
     "ntxent": lambda: losses.NTXentLoss(temperature=0.2),
     "circle": lambda: losses.CircleLoss(),

@@ -9,13 +9,20 @@ from trial import Trial
 
 trial = Trial()
 edges = trial.given("edges", lambda: torch.randint(0, 8, (2, 20)))
-graphs = Batch.from_data_list([Data(x=trial.randn(f"x{i}", 8, 5), edge_index=edges, y=torch.tensor([i % 2])) for i in range(3)])
+graphs = Batch.from_data_list(
+    [
+        Data(x=trial.randn(f"x{i}", 8, 5), edge_index=edges, y=torch.tensor([i % 2]))
+        for i in range(3)
+    ]
+)
 
 
 class Net(nn.Module):
     def __init__(self):
         super().__init__()
-        self.layers = nn.ModuleList([GCNConv(5, 8), GATConv(8, 4, heads=2), SAGEConv(8, 8), GINConv(nn.Linear(8, 8))])
+        self.layers = nn.ModuleList(
+            [GCNConv(5, 8), GATConv(8, 4, heads=2), SAGEConv(8, 8), GINConv(nn.Linear(8, 8))]
+        )
         self.head = nn.Linear(8, 2)
 
     def forward(self, data):

@@ -126,7 +126,10 @@ class _Common:
     def __getitem__(self, at: Any) -> Any:
         if isinstance(at, slice):
             check(at.step in (None, 1), lambda: "only step == 1 supported", RuntimeError)
-            return self._like(self._values[at])
+            part = self._values[at]
+            made = self._like(part)
+            made._untyped._data = part.view("uint8")  # of the same memory, this part only
+            return made
         return wrap(self._values[self._index(at) :][:1]).item()
 
     def __setitem__(self, at: Any, value: Any) -> None:

@@ -140,3 +140,89 @@ def test_install_and_uninstall_leave_no_trace():
     finally:
         flambeau.compat.uninstall()
     assert "torch" not in sys.modules and repr(flambeau.int64) == "flambeau.int64"
+
+
+def test_names_that_packages_take_from_inside_are_there(tmp_path):
+    done = code(
+        "import torch, torch.nn.modules.conv, torch.optim.optimizer, torch.utils._pytree as pytree\n"
+        "from torch._jit_internal import boolean_dispatch\n"
+        "from torch.nn.common_types import _size_2_t\n"
+        "from torch.nn.modules.utils import _pair\n"
+        "from torch.distributions.half_cauchy import HalfCauchy\n"
+        "import torch.backends.cudnn as cudnn\n"
+        "cudnn.benchmark = True\n"
+        "assert torch.backends.cudnn.benchmark and not cudnn.is_available()\n"
+        "assert torch.torch is torch and torch.optim.optimizer.Optimizer is torch.optim.Optimizer\n"
+        "assert 'HalfCauchy' in vars(torch.distributions)\n"
+        "leaves, spec = pytree.tree_flatten({'a': [1, (2,)], 'b': 3})\n"
+        "assert leaves == [1, 2, 3] and pytree.tree_unflatten(leaves, spec) == {'a': [1, (2,)], 'b': 3}\n"
+        "assert pytree.tree_map(lambda a, b: a + b, [1, (2,)], [3, (4,)]) == [4, (6,)]\n"
+        "assert isinstance(torch.zeros(1), torch._C.TensorBase) and not torch._C._is_torch_function_enabled() is False\n"
+        "x, = torch._foreach_add([torch.ones(2)], [torch.ones(2)], alpha=3)\n"
+        "assert x.tolist() == [4, 4] and torch.ops.aten.add.default(x, x).tolist() == [8, 8]\n"
+        "future = torch.jit.fork(torch.add, x, 1)\n"
+        "print(torch.jit.wait(future).tolist(), _pair(3))\n",
+        tmp_path,
+    )
+    assert done.stdout == "[5.0, 5.0] (3, 3)\n", done.stderr
+
+
+def test_missing_decorators_and_bases_of_an_imported_module_are_refused_when_used(tmp_path):
+    (tmp_path / "package.py").write_text(
+        "import torch\n"
+        "from torch.fx import Graph, Node\n"
+        "@torch.fx.experimental.something('name', 3)\n"
+        "def traced(x: Node | None, y: Graph | int = 3) -> 'list[Node]': return x\n"
+        "class Tracer(torch.fx.Tracer):\n"
+        "    @torch.fx.compatibility(is_backward_compatible=True)\n"
+        "    def trace(self): pass\n"
+        "TABLE = {torch.ops.aten.no_such_operator.default: 1}\n"
+    )
+    done = code(
+        "import package\n"
+        "for use in (lambda: package.traced(1), package.Tracer):\n"
+        "    try: use()\n"
+        "    except NotImplementedError as error: print(error)\n",
+        tmp_path,
+    )
+    lines = done.stdout.splitlines()
+    assert len(lines) == 2, done.stderr
+    assert lines[0].startswith("torch.fx.experimental.something(...) is not available")
+    assert lines[1].startswith("torch.fx.Tracer, the base of Tracer, is not available")
+
+
+def test_a_guarded_import_of_what_is_missing_is_an_import_error(tmp_path):
+    done = code(
+        "def ask():\n"
+        "    try:\n"
+        "        from torch.nn import NoSuchLayer\n"
+        "    except ImportError:\n"
+        "        return 'older'\n"
+        "import contextlib\n"
+        "with contextlib.nullcontext():\n"
+        "    from torch.nn import NoSuchLayer\n"
+        "try:\n"
+        "    import torch.Tensor\n"
+        "except ImportError:\n"
+        "    print(ask(), bool(NoSuchLayer))\n",
+        tmp_path,
+    )
+    assert done.stdout == "older False\n", done.stderr
+
+
+def test_a_package_beside_torch_is_answered_only_for_code_that_cannot_do_without(tmp_path):
+    if any(map(importlib.util.find_spec, ("torchvision", "flambeau_vision"))):
+        pytest.skip("answered: torchvision or flambeau-vision is installed")
+    done = code(
+        "import importlib.util\n"
+        "found = importlib.util.find_spec('torchvision')\n"
+        "try:\n"
+        "    import torchvision\n"
+        "except ImportError:\n"
+        "    print(found)\n"
+        "from torchvision import transforms\n"
+        "print(transforms.Resize)\n",
+        tmp_path,
+    )
+    expected = "None\n<torchvision.transforms.Resize: not available in flambeau>\n"
+    assert done.stdout == expected, done.stderr

@@ -43,7 +43,7 @@ class Missing:
 
     def __call__(self, *_: Any, **__: Any) -> Any:
         if _is_defining():
-            return Missing(f"{self._name}(...)")
+            return Missing(f"{self._name.removesuffix('(...)')}(...)")
         refuse(self._name)
 
     def _refuse(self, *_: Any, **__: Any) -> NoReturn:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from ..nn import parameter
@@ -36,18 +36,18 @@ def is_current_stream_capturing() -> bool:
 
 
 def get_rng_state_all() -> list[Tensor]:
-    """The states of all GPUs' generators."""
-    from .. import cuda
+    """The generator's state once for each GPU: it is one for all devices."""
+    from .. import cuda, random
 
-    return [cuda.get_rng_state(i) for i in range(cuda.device_count())]
+    return [random.get_rng_state() for _ in range(cuda.device_count())]
 
 
-def set_rng_state_all(new_states: Sequence[Tensor]) -> None:
-    """Sets the states of all GPUs' generators."""
-    from .. import cuda
+def set_rng_state_all(new_states: Iterable[Tensor]) -> None:
+    """Sets the one generator's state; nothing without a GPU."""
+    from .. import random
 
-    for i, state in enumerate(new_states):
-        cuda.set_rng_state(state, i)
+    for state in new_states:
+        random.set_rng_state(state)
 
 
 # torch.onnx

@@ -48,7 +48,7 @@ def size_of(size: tuple, named: Any = None) -> tuple[int, ...]:
     if named is not None:
         if size:
             raise TypeError("got sizes by position and `size` too")
-        size = named if isinstance(named, (tuple, list)) else (named,)
+        size = tuple(named) if isinstance(named, (tuple, list)) else (named,)
     if len(size) == 1 and isinstance(size[0], (tuple, list)):
         size = tuple(size[0])
     shape = as_size(size)
@@ -127,7 +127,8 @@ def zeros(*sizes: Any, size: Any = None, out: Any = None, dtype: Any = None, lay
     if layout is not None and layout is not strided:
         return _unstrided("zeros", size_of(sizes, size), layout, dtype, device, requires_grad)
     return _into(
-        out, _filled(size_of(sizes, size), 0, dtype, device, requires_grad, dtypes.get_default_dtype())
+        out,
+        _filled(size_of(sizes, size), 0, dtype, device, requires_grad, dtypes.get_default_dtype()),
     )
 
 
@@ -142,7 +143,8 @@ def ones(*sizes: Any, size: Any = None, out: Any = None, dtype: Any = None, layo
     if layout is not None and layout is not strided:
         return _unstrided("ones", size_of(sizes, size), layout, dtype, device, requires_grad)
     return _into(
-        out, _filled(size_of(sizes, size), 1, dtype, device, requires_grad, dtypes.get_default_dtype())
+        out,
+        _filled(size_of(sizes, size), 1, dtype, device, requires_grad, dtypes.get_default_dtype()),
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from .._base import dtypes
 from .._base.checks import check, check_room, infer_size, wrap_dim, wrap_dims
 from .._base.formats import contiguous_format
@@ -58,7 +60,8 @@ def view(
     flambeau.Size([3, 2])
     """
     if size is not None or dtype is not None:
-        shape = (*shape, size if dtype is None else dtype)
+        named: Any = size if dtype is None else dtype
+        shape = (*shape, named)
     first = shape[0] if shape else ()
     if len(shape) == 1 and hasattr(first, "category"):
         return view_dtype(input, first)

@@ -226,7 +226,9 @@ class Operator:
         """The arguments with our names for PyTorch's other spellings; None if some name is neither."""
         given: dict[str, Any] = {}
         for name, value in kwargs.items():
-            ours = name if name in self.index else OVERLOADS.get((self.name, name), ALIASES.get(name))
+            ours = (
+                name if name in self.index else OVERLOADS.get((self.name, name), ALIASES.get(name))
+            )
             if ours == "*":
                 args = (*args, *value) if isinstance(value, (tuple, list)) else (*args, value)
             elif ours in self.index and ours not in given:
