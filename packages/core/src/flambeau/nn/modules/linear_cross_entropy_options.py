@@ -31,6 +31,12 @@ class LinearCrossEntropyOptions:
         "chunking_method",
     )
 
+    acc_dtype: Any
+    acc_policy: str
+    allow_retain_graph: bool
+    batch_chunk_size: int | None
+    chunking_method: str | None
+
     def __init__(
         self,
         allow_retain_graph: bool = False,
