@@ -52,10 +52,11 @@ def both_sides(tmp_path, torch_folder):
 
     def run(case: pathlib.Path) -> tuple[object, object]:
         theirs, ours = tmp_path / "theirs.pt", tmp_path / "ours.pt"
-        cases = case.parent
-        _run(
-            [str(case), "--out", str(theirs)], [cases, HERE / "reference" / case.stem, torch_folder]
-        )
+        cases, extra = case.parent, HERE / "reference" / case.stem
+        path: list[pathlib.Path | str] = [cases, extra, torch_folder]
+        if (extra / "sitecustomize.py").exists():  # which lets torchvision load
+            path.append(f"{torch_folder}-vision")
+        _run([str(case), "--out", str(theirs)], path)
         _run(
             ["-m", "flambeau.compat", str(case), "--out", str(ours), "--given", str(theirs)],
             [cases, *SOURCES],
