@@ -50,7 +50,9 @@ def main() -> None:
     lost = sum(int(row["at all"]) for row in lacking)
     for row in sorted(lacking, key=lambda row: -int(row["at all"]))[: arguments.missing]:
         print(f"{row['at import']:>4} {row['at all']:>4}  {row['name']:50} {row['packages']}")
-    print(f"{len(rows) - len(lacking)} of {len(rows)} names, {100 * (1 - lost / uses):.1f} % by use")
+    print(
+        f"{len(rows) - len(lacking)} of {len(rows)} names, {100 * (1 - lost / uses):.1f} % by use"
+    )
 
 
 if __name__ == "__main__":
