@@ -307,5 +307,5 @@ __all__ = [
 # Operators can be taken over by classes with a `__torch_function__` anyway; so can the functions written here.
 for _name in __all__:
     if not (hasattr(globals()[_name], "op") or isinstance(globals()[_name], type)):
-        globals()[_name] = _overridable(globals()[_name])
-        globals()[_name].__module__ = __name__  # where pickle finds the function that may be taken over
+        _function = globals()[_name] = _overridable(globals()[_name])
+        _function.__module__ = __name__  # where pickle finds it

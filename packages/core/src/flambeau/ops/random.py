@@ -136,7 +136,9 @@ def rand(*sizes: Any, size: Any = None, generator: Generator | None = None, out:
     >>> _ = flambeau.manual_seed(0); flambeau.rand(2)
     tensor([0.4963, 0.7682])
     """
-    return _into(out, _drawn("uniform", size_of(sizes, size), dtype, device, generator, requires_grad))
+    return _into(
+        out, _drawn("uniform", size_of(sizes, size), dtype, device, generator, requires_grad)
+    )
 
 
 def randn(*sizes: Any, size: Any = None, generator: Generator | None = None, out: Any = None, dtype: Any = None, layout: Any = None,
@@ -147,7 +149,9 @@ def randn(*sizes: Any, size: Any = None, generator: Generator | None = None, out
     >>> _ = flambeau.manual_seed(0); flambeau.randn(2)
     tensor([ 1.5410, -0.2934])
     """
-    return _into(out, _drawn("normal", size_of(sizes, size), dtype, device, generator, requires_grad))
+    return _into(
+        out, _drawn("normal", size_of(sizes, size), dtype, device, generator, requires_grad)
+    )
 
 
 def randint(low: Any = 0, high: Any = None, size: Any = None, *, generator: Generator | None = None, out: Any = None,

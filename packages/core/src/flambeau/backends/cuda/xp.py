@@ -65,6 +65,14 @@ def power(a: Any, b: Any) -> Any:
     return cupy.where(b < 0, whole, made).astype(made.dtype)
 
 
+def fused(a: Any, b: float, c: float) -> Any:
+    """a * b + c in float64, rounded once."""
+    kernel = cupy.ElementwiseKernel(
+        "float64 a, float64 b, float64 c", "float64 r", "r = fma(a, b, c)", "flambeau_fma"
+    )  # CuPy keeps what it has compiled
+    return kernel(a, b, c)
+
+
 def rsqrt(x: Any) -> Any:
     """1 / sqrt(x)."""
     return cupy.reciprocal(cupy.sqrt(x))
