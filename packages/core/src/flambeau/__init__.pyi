@@ -1119,7 +1119,7 @@ def dist(input: Tensor, other: Tensor, p: _float = 2, *, out: Tensor | None = No
     """p-norm of the difference."""
 
 def div(
-    input: Tensor,
+    input: Tensor | _float,
     other: Tensor | _float,
     *,
     rounding_mode: str | None = None,

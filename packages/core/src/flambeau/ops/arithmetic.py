@@ -108,7 +108,7 @@ integer_quotient.no_vjp("defined on integers only")
 
 
 @composite(numbers=("input", "other"))
-def div(input: Tensor, other: Tensor | float, *, rounding_mode: str | None = None):
+def div(input: Tensor | float, other: Tensor | float, *, rounding_mode: str | None = None):
     """Quotient of two tensors, rounded towards zero ("trunc"), down ("floor") or not at all (None).
 
     >>> import flambeau

@@ -32,7 +32,6 @@ _INTERNAL = re.compile(
 # What annotations leave out: `x.permute(0)`, `x.view(dtype)` and `div(1.0, x)` are right.
 _OTHERWISE = (
     "must be tuple of ints, not int", "not dtype", "Tensor, not int", "Tensor, not float", "Tensor, not complex",
-    "Tensor, not bool",
 )  # fmt: skip
 
 
