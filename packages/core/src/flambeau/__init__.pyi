@@ -2047,7 +2047,7 @@ def nansum(
 def narrow(
     input: Tensor,
     dim: _int,
-    start: _int,
+    start: _int | Tensor,
     length: _int,
     *,
     out: Tensor | None = None,

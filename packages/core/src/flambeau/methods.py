@@ -251,7 +251,7 @@ for _module, _text in {
     "ops.copies": "narrow_copy unsafe_chunk unsafe_split unsafe_split_with_sizes",
     "ops.arranging": "fill_diagonal_",
     "tensor_types": "new",
-    "seldom": "apply_ map_ fill_diagonal_ as_strided_ module_load record_stream __setstate__",
+    "seldom": "apply_ map_ fill_diagonal_ as_strided_ module_load record_stream to_padded_tensor __setstate__",
     "ops.spectral": "stft istft",
     "nn.functional": "hardshrink prelu",
     "sparse.methods": """

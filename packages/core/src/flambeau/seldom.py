@@ -117,6 +117,14 @@ def module_load(self: Tensor, other: Tensor, assign: bool = False) -> Tensor:
     return other.detach() if assign else self.copy_(other).detach()
 
 
+def to_padded_tensor(self: Tensor, padding: float, output_size: Any = None) -> Tensor:
+    """A nested tensor as a dense one, filled up with `padding`; NotImplementedError for one that is not nested."""
+    raise NotImplementedError(
+        f"Could not run 'aten::to_padded_tensor' with arguments from the '{self.device.type.upper()}' backend: "
+        "only nested tensors are padded"
+    )
+
+
 def record_stream(self: Tensor, stream: Any) -> None:
     """Says that work on `stream` uses this tensor: on the CPU NotImplementedError, as in PyTorch.
 

@@ -552,7 +552,7 @@ def _(builder, x, *, dim, index):
 
 
 @composite
-def narrow(input: Tensor, dim: int, start: int, length: int):
+def narrow(input: Tensor, dim: int, start: int | Tensor, length: int):
     """`length` slices along `dim` from `start`.
 
     >>> import flambeau

@@ -1266,7 +1266,7 @@ class Attached:
     def nansum(self, *args: Any, **kwargs: Any) -> Any:
         """The operator of `flambeau.ops.statistics`, on this tensor."""
 
-    def narrow(self, dim: _int, start: _int, length: _int) -> Tensor:
+    def narrow(self, dim: _int, start: _int | Tensor, length: _int) -> Tensor:
         """`length` slices along `dim` from `start`."""
 
     def narrow_copy(self, *args: Any, **kwargs: Any) -> Any:
@@ -1817,6 +1817,9 @@ class Attached:
 
     def to_dense(self, *args: Any, **kwargs: Any) -> Any:
         """See `flambeau.sparse.methods.to_dense`."""
+
+    def to_padded_tensor(self, *args: Any, **kwargs: Any) -> Any:
+        """See `flambeau.seldom.to_padded_tensor`."""
 
     def to_sparse(self, *args: Any, **kwargs: Any) -> Any:
         """See `flambeau.sparse.methods.to_sparse`."""
