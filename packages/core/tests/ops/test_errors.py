@@ -186,3 +186,9 @@ def test_out_of_another_shape_is_resized_with_a_warning():
     with pytest.warns(UserWarning, match=r"shape \[2\].*required output shape \[3\]"):
         flambeau.add(ones(3), 1, out=out)
     assert out.tolist() == [2.0, 2.0, 2.0]
+
+
+@pytest.mark.parametrize("value", [None, "7", [1]], ids=repr)
+def test_what_is_no_number_is_not_taken_for_a_complex_one(value):
+    with pytest.raises(TypeError, match="expected a number, got|must be"):
+        flambeau.full((2,), value)

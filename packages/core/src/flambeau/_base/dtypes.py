@@ -218,14 +218,19 @@ def _mixed_signs(a: dtype, b: dtype) -> dtype:
 
 
 def of_number(value: Any) -> dtype:
-    """The dtype PyTorch gives a Python number: int64, the default float dtype, its complex twin, or bool."""
+    """The dtype PyTorch gives a Python number: int64, the default float dtype, its complex twin, or bool.
+
+    TypeError for what is no number.
+    """
     if isinstance(value, (bool, np.bool_)):
         return bool_
     if isinstance(value, (int, np.integer)):
         return int64
     if isinstance(value, (float, np.floating)):
         return _default.dtype
-    return _default.dtype.to_complex()
+    if isinstance(value, (complex, np.complexfloating)):
+        return _default.dtype.to_complex()
+    raise TypeError(f"expected a number, got {type(value).__name__}")
 
 
 def combine(dims: dtype | None, zero: dtype | None, numbers: dtype | None) -> dtype:
