@@ -181,7 +181,9 @@ def test_stacks(tmp_path):
         culprit()
     event = next(e for e in prof.events() if e.name == "aten::matmul")
     assert event.stack[0].endswith("culprit") and "test_profiler.py(" in event.stack[0]
-    assert "culprit" in prof.key_averages(group_by_stack_n=2).table()
+    averages = prof.key_averages(group_by_stack_n=2)
+    assert "culprit" in averages.table()
+    assert "...culprit" in averages.table(max_src_column_width=10)
     prof.export_stacks(tmp_path / "stacks.txt")
     lines = (tmp_path / "stacks.txt").read_text().splitlines()
     assert any(

@@ -82,7 +82,7 @@ def _columns(
         made.append(("Input Shapes", lambda e: _cut(str(e.input_shapes), shapes), None))
     if any(e.stack for e in events):
         made.append(
-            ("Source Location", lambda e: _cut(e.stack[0] if e.stack else "", source), None)
+            ("Source Location", lambda e: _cut_front(e.stack[0] if e.stack else "", source), None)
         )
     if flops:
         made.append(("Total MFLOPs", lambda e: f"{e.flops / 1e6:.3f}" if e.flops else "--", 12))
@@ -91,6 +91,11 @@ def _columns(
 
 def _cut(text: str, width: int | None) -> str:
     return text if width is None or len(text) <= width else text[: max(width - 3, 0)] + "..."
+
+
+def _cut_front(text: str, width: int | None) -> str:
+    """A place in a file: its folders tell least."""
+    return text if width is None or len(text) <= width else "..." + text[len(text) - width + 3 :]
 
 
 def _width(column: Any, i: int, lines: list[list[str]]) -> int:
