@@ -60,7 +60,7 @@ def batching(op: Operator) -> str:
     if "vmap" in op.refusals:
         return "refused"
     if op.family == "composite":
-        return "opened"
+        return "loop" if "loops" in op.tags else "opened"
     if op.family in ("elementwise", "reduction"):
         return "derived"
     return "rule" if op.batch_rule is not None else "loop" if op.arrays else "-"

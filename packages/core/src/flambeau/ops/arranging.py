@@ -11,6 +11,7 @@ from .._base.checks import check, check_room, same_dtypes, wrap_dim
 from ..runtime.families import composite
 from ..runtime.signature import explained
 from ..runtime.tensor import Tensor
+from .batches import element_by_element, level_of
 from .casting import clone
 from .creation import arange, zeros
 from .indexing import setitem
@@ -483,7 +484,7 @@ def fill_diagonal_(self: Tensor, fill_value: float, wrap: bool = False) -> Tenso
     return self
 
 
-@composite
+@composite(loops=True)
 def argwhere(input: Tensor):
     """Places of elements that are not zero, one row each.
 
@@ -491,6 +492,8 @@ def argwhere(input: Tensor):
     >>> flambeau.argwhere(flambeau.tensor([0, 3])).tolist()
     [[1]]
     """
+    if level_of(input):
+        return element_by_element("argwhere", argwhere, input.detach())
     return input.nonzero()
 
 

@@ -367,6 +367,14 @@ def linspace(start: Any, end: Any, steps: int, *, out: Any = None, dtype: Any = 
     >>> flambeau.linspace(0, 1, 3)
     tensor([0.0000, 0.5000, 1.0000])
     """
+    from .batches import element_by_element, level_of
+
+    if level_of(start, end):
+        options = {"dtype": dtype, "device": device}
+        made = element_by_element(
+            None, lambda a, b: linspace(a, b, steps, **options), detached(start), detached(end)
+        )
+        return _into(out, made)
     start, end = end_of(start, "linspace"), end_of(end, "linspace")
     check_steps(steps, "linspace")
     kind = kind_of_ends(start, end, dtype, out)
@@ -402,6 +410,11 @@ def linspace(start: Any, end: Any, steps: int, *, out: Any = None, dtype: Any = 
     if requires_grad:
         set_requires_grad(low, True)
     return _into(out, low)
+
+
+def detached(value: Any) -> Any:
+    """A tensor without tangents and history; what is none as it is."""
+    return value.detach() if isinstance(value, Tensor) else value
 
 
 def end_of(value: Any, name: str) -> Any:

@@ -10,12 +10,13 @@ from .._base import dtypes
 from .._base.checks import check
 from ..runtime.families import composite
 from ..runtime.tensor import Tensor
-from .creation import linspace, tensor
+from .batches import element_by_element, level_of
+from .creation import detached, linspace, tensor
 from .joining import stack
 from .selecting import searchsorted
 
 
-@composite
+@composite(loops=True)
 def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0):
     """How often each number from 0 up occurs, or the sum of its weights.
 
@@ -23,6 +24,10 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0):
     >>> flambeau.bincount(flambeau.tensor([0, 2, 2]))
     tensor([1, 0, 2])
     """
+    if level_of(input, weights):
+        return element_by_element(
+            "bincount", lambda x, w: bincount(x, w, minlength), detached(input), detached(weights)
+        )
     check(
         input.ndim == 1
         and not input.dtype.is_floating_point
@@ -44,7 +49,7 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0):
     return input.new_zeros((n,), dtype=kind).scatter_add(0, input.long(), ones.detach())
 
 
-@composite
+@composite(loops=True)
 def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0):
     """Counts in `bins` equal bins from min to max (of the data if both are equal); what is outside is left out.
 
@@ -52,6 +57,8 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0):
     >>> flambeau.histc(flambeau.tensor([1.0, 2.0, 2.5]), 2, 1, 3)
     tensor([1., 2.])
     """
+    if level_of(input):
+        return element_by_element("histc", lambda x: histc(x, bins, min, max), input.detach())
     if not input.dtype.is_floating_point:
         raise NotImplementedError(
             f"histc: not implemented for {input.dtype.name}; cast the input to a float dtype"
@@ -75,7 +82,7 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0):
     return counts.to(input.dtype)
 
 
-@composite(outputs=("hist", "bin_edges"))
+@composite(outputs=("hist", "bin_edges"), loops=True)
 def histogram(
     input: Tensor, bins: Any, *, range: tuple[float, float] | None = None, weight: Tensor | None = None,
     density: bool = False,
@@ -88,6 +95,13 @@ def histogram(
     >>> flambeau.histogram(flambeau.tensor([1.0, 2.0, 1.0]), bins=4, range=(0.0, 3.0)).hist
     tensor([0., 2., 1., 0.])
     """
+    if level_of(input, bins, weight):
+        made = element_by_element(
+            "histogram",
+            lambda x, b, w: histogram(x, b, range=range, weight=w, density=density),
+            *map(detached, (input, bins, weight)),
+        )
+        return histogram.op.tags["named"](*made)
     rows = input.reshape(-1, 1)
     weights = None
     if weight is not None:

@@ -11,12 +11,14 @@ from .._base.checks import check
 from ..runtime.families import composite
 from ..runtime.signature import explained
 from ..runtime.tensor import Size, Tensor, set_requires_grad
+from .batches import element_by_element, level_of
 from .complex import view_as_complex, view_as_real
 from .creation import (
     _into,
     as_dtype,
     as_size,
     check_steps,
+    detached,
     end_of,
     full,
     kind_of_ends,
@@ -34,6 +36,12 @@ def logspace(start: float | Tensor, end: float | Tensor, steps: int, base: float
     >>> flambeau.logspace(0, 2, 3)
     tensor([  1.,  10., 100.])
     """
+    if level_of(start, end):
+        options = {"base": base, "dtype": dtype, "device": device}
+        made = element_by_element(
+            None, lambda a, b: logspace(a, b, steps, **options), detached(start), detached(end)
+        )
+        return _into(out, made)
     start, end = end_of(start, "logspace"), end_of(end, "logspace")
     check_steps(steps, "logspace")
     kind = kind_of_ends(start, end, dtype, out)

@@ -17,6 +17,7 @@ from ..runtime.families import composite, primitive
 from ..runtime.generator import Generator
 from ..runtime.meta import Meta
 from ..runtime.tensor import Tensor, set_requires_grad, wrap
+from .batches import RANDOM_REFUSED, SAME_REFUSED, drawn_by, level_of
 from .creation import _into, as_device, as_dtype, size_of
 
 
@@ -83,10 +84,7 @@ def _drawn_in_batch(batch: Any, kind: str, shape: tuple[int, ...], dtype: Any, d
                     options: dict) -> Tensor:  # fmt: skip
     """A draw inside vmap, as its `randomness` says."""
     if batch.randomness == "error":
-        raise RuntimeError(
-            "vmap: called random operation while in randomness error mode. Please either use the 'same' or 'different' "
-            "randomness flags on vmap or perform the randomness operation out of vmap"
-        )
+        raise RuntimeError(RANDOM_REFUSED)
     outer, state.local.batch = state.local.batch, state.local.batch[:-1]
     try:
         if batch.randomness == "same":
@@ -105,27 +103,12 @@ def _drawn_in_batch(batch: Any, kind: str, shape: tuple[int, ...], dtype: Any, d
 
 def _drawn_by(kind: str, generator: Any, *parameters: Any) -> Tensor:
     """Numbers drawn with parameters of one shape, without history; under vmap as its `randomness` says."""
-    outer, like = state.local.batch, parameters[0]
-    if outer and outer[-1].randomness != "error":
-        vmapped = outer[-1]
-        inside = [x._level == vmapped.level for x in parameters]
-        if vmapped.randomness == "same" and any(inside):
-            raise RuntimeError(
-                "vmap: randomness='same' cannot draw with parameters that differ over the batch; use 'different'"
-            )
-        state.local.batch = outer[:-1]
-        try:
-            if vmapped.randomness == "same":
-                return _drawn_by(kind, generator, *parameters)
-            whole = [
-                x.value if b else x.expand((vmapped.size, *x.shape))
-                for x, b in zip(parameters, inside)
-            ]
-            return vmapped.wrap(_drawn_by(kind, generator, *whole))
-        finally:
-            state.local.batch = outer
-    numbers = () if outer else tuple(values(x) for x in parameters)  # under vmap it refuses
-    return _drawn(kind, tuple(like.shape), like.dtype, like.device, generator, args=numbers)
+
+    def draw_all(*whole: Tensor) -> Tensor:
+        like, numbers = whole[0], tuple(values(x) for x in whole)
+        return _drawn(kind, tuple(like.shape), like.dtype, like.device, generator, args=numbers)
+
+    return drawn_by(draw_all, *parameters)
 
 
 def rand(*sizes: Any, size: Any = None, generator: Generator | None = None, out: Any = None, dtype: Any = None, layout: Any = None,
@@ -271,6 +254,7 @@ def normal(mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Gene
     tensor([6.6230, 1.1197])
     """
     if isinstance(mean, Tensor) or isinstance(std, Tensor):
+        _differs(mean, std)
         like = mean if isinstance(mean, Tensor) else std
         shape = (
             like.shape
@@ -298,16 +282,23 @@ def bernoulli(input: Tensor, p: float | None = None, *, generator: Any = None):
             input.dtype.is_floating_point,
             lambda: f"bernoulli: expected a floating input of probabilities, got {input.dtype}",
         )
+        if input._level or state.local.batch:
+            return drawn_by(lambda x: bernoulli(x, generator=generator), input.detach())
         check(
             not input.numel() or bool((input >= 0).all() and (input <= 1).all()),
             lambda: "Expected p_in >= 0 && p_in <= 1 to be true, but got false.",
         )
-        if input._level:  # the same words, compared where the numbers cannot be seen
-            wide = dtypes.float64 if input.dtype is dtypes.float64 else dtypes.float32
-            unit = _drawn("uniform", tuple(input.shape), wide, input.device, generator)
-            return (unit < input.detach()).to(input.dtype)
         p = values(input)
+    _differs(input)
     return _drawn("bernoulli", tuple(input.shape), input.dtype, input.device, generator, args=(p,))
+
+
+def _differs(*parameters: Any) -> None:
+    """Refuses a draw in the shape of a batch's elements where vmap wants the same numbers for all of them."""
+    batch = state.local.batch[-1] if state.local.batch else None
+    if batch is not None and batch.randomness == "same":
+        if level_of(*parameters) == batch.level:
+            raise RuntimeError(SAME_REFUSED)
 
 
 @composite
@@ -326,18 +317,18 @@ def multinomial(
     tensor([1, 1])
     """
     check(
-        not input._level,
-        lambda: (
-            "multinomial: a tensor inside vmap or forward mode has no numbers to draw by; draw outside, or draw "
-            "gumbel noise and take the argmax"
-        ),
-    )
-    check(
         out is None or out.dtype is dtypes.int64,
         lambda: f"multinomial expects Long tensor out, got: {out.dtype.name}",
     )
-    made = numbers.multinomial(generator, values(input), num_samples, replacement)
-    return _into(out, wrap(made).to(input.device))
+
+    def drawn(weights: Tensor) -> Tensor:  # inside vmap there are more dimensions of rows
+        if weights.ndim > 2 and input.ndim <= 2:
+            rows = drawn(weights.reshape(-1, weights.shape[-1]))
+            return rows.reshape(*weights.shape[:-1], num_samples)
+        made = numbers.multinomial(generator, values(weights), num_samples, replacement)
+        return wrap(made).to(input.device)
+
+    return _into(out, drawn_by(drawn, input.detach()))
 
 
 @composite(method=False)
