@@ -250,7 +250,7 @@ def linalg_lu(A: Tensor, *, pivot: bool = True) -> Any:
 _Lu = linalg_lu_factor_ex.op.tags["named"]
 
 
-@composite(name="lu")
+@composite(name="lu", truths=("get_infos",))
 def lu(A: Tensor, pivot: bool = True, get_infos: bool = False) -> Any:
     """(LU, pivots), and with `get_infos` the places of zero pivots: PyTorch's older `linalg.lu_factor_ex`.
 

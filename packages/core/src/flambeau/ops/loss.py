@@ -404,7 +404,7 @@ def _variances(input: Tensor, var: Any) -> Tensor:
     raise ValueError("var is of incorrect size")
 
 
-@composite(method=False, opmath=True)
+@composite(method=False, opmath=True, truths=("full",))
 def gaussian_nll_loss(
     input: Tensor,
     target: Tensor,

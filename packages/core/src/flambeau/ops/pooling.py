@@ -290,7 +290,7 @@ def adaptive_avg_pool1d(input: Tensor, output_size: int | tuple[int, ...]):
     return _adaptive_avg("adaptive_avg_pool1d", 1, input, output_size)
 
 
-@composite(method=False)
+@composite(method=False, truths=("return_indices",))
 def adaptive_max_pool1d(
     input: Tensor, output_size: int | tuple[int, ...], return_indices: bool = False
 ):
@@ -374,7 +374,7 @@ def adaptive_avg_pool2d(input: Tensor, output_size: int | tuple[int, ...]):
     return _adaptive_avg("adaptive_avg_pool2d", 2, input, output_size)
 
 
-@composite(method=False)
+@composite(method=False, truths=("return_indices",))
 def adaptive_max_pool2d(
     input: Tensor, output_size: int | tuple[int, ...], return_indices: bool = False
 ):
@@ -458,7 +458,7 @@ def adaptive_avg_pool3d(input: Tensor, output_size: int | tuple[int, ...]):
     return _adaptive_avg("adaptive_avg_pool3d", 3, input, output_size)
 
 
-@composite(method=False)
+@composite(method=False, truths=("return_indices",))
 def adaptive_max_pool3d(
     input: Tensor, output_size: int | tuple[int, ...], return_indices: bool = False
 ):

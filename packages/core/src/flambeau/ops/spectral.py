@@ -298,7 +298,7 @@ def _scaled(out: Tensor, name: str, n: int, norm: str | None, forward: bool) -> 
 # -- short-time transform ---------------------------------------------------------------------------------------------
 
 
-@composite
+@composite(truths=("center",))
 def stft(
     input: Tensor,
     n_fft: int,

@@ -21,7 +21,7 @@ import numpy as np
 from .._base.dtypes import dtype
 from . import dispatch, hot, hot_primitive, names, overrides, signature
 from .elementwise import ElementwiseRule, give_partials, rounded_once
-from .operator import ONE, Operator, add
+from .operator import ONE, Operator, add, behind_flags
 from .promotion import accepting, checked, wide
 from .reduce import ReductionKernel
 from .tape import Rule
@@ -195,6 +195,7 @@ def _composite(body: Callable[..., Any], **options: Any) -> Public:
         body = op.body = wide(op)
     if (op.numbers is not None and op.strict) or op.numbers is ONE or op.accepts is not None:
         body = op.body = checked(op, body)
+    body = behind_flags(op, body)
 
     def public(*args: Any, **kwargs: Any) -> Any:
         out = None

@@ -72,6 +72,11 @@ class Operator:
         self.plain = tuple(
             i for i in self.arrays if notes.get(self.params[i]) in ("Tensor", "Meta")
         )
+        # What must be True or False, not just anything with a truth value.
+        truths = options.pop("truths", ())  # of these PyTorch asks only for the truth value
+        self.flags = tuple(
+            i for i, p in self.attrs if notes.get(p) == "bool" and p not in truths
+        )
         self.loose = bool(code.co_flags & 4)  # the body gathers the rest itself (*shape)
         star: str | None = options.pop("star", None)
         self.star = None if star is None else self.index[star]
@@ -88,7 +93,9 @@ class Operator:
         self.method: bool = options.pop("method", True)
         self.tags: dict[str, Any] = options
         self.kernels: dict[str | None, Callable[..., Any]] = {}
-        self.providers: dict[str, list[tuple[Checker, Callable[..., Any]]]] = {}
+        # By backend: the faster kernels, or the name of the module that will offer them when first asked.
+        self.providers: dict[str, Any] = {}
+        self.least: dict[str, int] = {}  # by backend: elements from which its providers are asked
         self.vjp_rule: Any = None
         self.jvp_rule: Callable[..., Any] | None = None
         self.batch_rule: Callable[..., Any] | None = None
@@ -123,12 +130,19 @@ class Operator:
         return rule
 
     def provide(
-        self, backend: str, checker: Checker
+        self, backend: str, checker: Checker, least: int = 0
     ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-        """A faster kernel of `backend` for the calls that `checker(metas, attrs)` accepts."""
+        """A faster kernel of `backend` for the calls that `checker(metas, attrs)` accepts.
+
+        Calls whose first array has fewer than `least` elements are not even offered.
+        """
 
         def add(kernel: Callable[..., Any]) -> Callable[..., Any]:
-            self.providers.setdefault(backend, []).insert(0, (checker, kernel))
+            first = not isinstance(self.providers.get(backend), list)
+            if first:
+                self.providers[backend] = []
+            self.least[backend] = least if first else min(least, self.least[backend])
+            self.providers[backend].insert(0, (checker, kernel))
             return kernel
 
         return add
@@ -197,6 +211,9 @@ class Operator:
         )
         if missing is not None:
             raise TypeError(f"{self.name}() missing 1 required positional argument: '{missing}'")
+        for i in self.flags:
+            if values[i] is not True and values[i] is not False:
+                self.check_flag(i, values[i])
         attrs = {p: values[i] for i, p in self.attrs}
         if self.variadic:
             first = values[self.arrays[0]]
@@ -220,6 +237,17 @@ class Operator:
         raise TypeError(
             f"{self.name}(): argument '{self.params[position]}' (position {position + 1}) must be Tensor, "
             f"not {type(value).__name__}"
+        )
+
+    def check_flag(self, position: int, value: Any) -> None:
+        """TypeError for what stands where a bool belongs and is neither one, of NumPy's or in a tensor, nor the default."""
+        if value is self.defaults[position] or type(value).__name__ in ("bool", "bool_"):
+            return
+        if getattr(value, "ndim", None) == 0:
+            return
+        name = self.params[position]
+        raise TypeError(
+            f"{self.name}(): argument '{name}' must be bool, not {type(value).__name__}"
         )
 
     def respelled(self, args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict[str, Any]] | None:
@@ -271,6 +299,31 @@ def compile_binder(op: Operator) -> Callable[..., tuple[tuple, dict[str, Any]]]:
 
     For `sum`: `def sum(input, dim=d1, keepdim=d2, *, dtype=d3): return (input,), {'dim': dim, ...}`.
     """
+    head, scope = _head(op)
+    lines = [f"def bind({head}):", *_flag_lines(op)]
+    for i in op.strict:
+        lines.append(f"    if isinstance({op.params[i]}, NUMBERS): op.refuse_number({i}, {op.params[i]})")  # fmt: skip
+    arrays = "".join(f"{op.params[i]}, " for i in op.arrays)
+    attrs = ", ".join(f"{p!r}: {p}" for _, p in op.attrs)
+    lines.append(f"    return ({arrays}), {{{attrs}}}")
+    exec(compile("\n".join(lines), f"<binder of {op.name}>", "exec"), scope)  # noqa: S102 -- our own text
+    return scope["bind"]
+
+
+def behind_flags(op: Operator, body: Callable[..., Any]) -> Callable[..., Any]:
+    """A composite's body behind a look at its flags, as a function of the same signature: 30 ns a call."""
+    if not op.flags or op.loose:
+        return body
+    head, scope = _head(op)
+    scope["body"] = body
+    given = [p if i < op.positional else f"{p}={p}" for i, p in enumerate(op.params)]
+    lines = [f"def call({head}):", *_flag_lines(op), f"    return body({', '.join(given)})"]
+    exec(compile("\n".join(lines), f"<flags of {op.name}>", "exec"), scope)  # noqa: S102 -- our own text
+    return scope["call"]
+
+
+def _head(op: Operator) -> tuple[str, dict[str, Any]]:
+    """The parameters of the operator's signature as text, and what that text reads."""
     scope: dict[str, Any] = {"NUMBERS": NUMBERS, "op": op}
     words = []
     for i, p in enumerate(op.params):
@@ -281,14 +334,12 @@ def compile_binder(op: Operator) -> Callable[..., tuple[tuple, dict[str, Any]]]:
         else:
             scope[f"d{i}"] = op.defaults[i]
             words.append(f"{p}=d{i}")
-    lines = [f"def bind({', '.join(words)}):"]
-    for i in op.strict:
-        lines.append(f"    if isinstance({op.params[i]}, NUMBERS): op.refuse_number({i}, {op.params[i]})")  # fmt: skip
-    arrays = "".join(f"{op.params[i]}, " for i in op.arrays)
-    attrs = ", ".join(f"{p!r}: {p}" for _, p in op.attrs)
-    lines.append(f"    return ({arrays}), {{{attrs}}}")
-    exec(compile("\n".join(lines), f"<binder of {op.name}>", "exec"), scope)  # noqa: S102 -- our own text
-    return scope["bind"]
+    return ", ".join(words), scope
+
+
+def _flag_lines(op: Operator) -> list[str]:
+    flags = [(i, op.params[i]) for i in op.flags]
+    return [f"    if {p} is not True and {p} is not False: op.check_flag({i}, {p})" for i, p in flags]
 
 
 def _kind(note: Any, family: str) -> str:
