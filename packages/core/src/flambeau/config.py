@@ -6,6 +6,7 @@ import sys
 from typing import Any
 
 from .backends.cpu import library, threads
+from .backends.settings import products
 
 
 def get_num_threads() -> int:
@@ -35,7 +36,6 @@ class _Switches:
     deterministic = False
     warn_only = False
     warn_always = False
-    precision = "highest"
 
 
 def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
@@ -71,12 +71,12 @@ def set_float32_matmul_precision(precision: str) -> None:
         raise RuntimeError(
             f"set_float32_matmul_precision: expected 'highest', 'high' or 'medium', but got {precision!r}"
         )
-    _Switches.precision = precision
+    products.precision = precision
 
 
 def get_float32_matmul_precision() -> str:
     """The precision that `set_float32_matmul_precision` was given last; "highest" at first."""
-    return _Switches.precision
+    return products.precision
 
 
 class Config(dict):

@@ -1,4 +1,7 @@
-"""Layer 4: where operators run. Each backend is an object (`runtime.backend.Backend`), loaded on first use."""
+"""Layer 5: where operators run. Each backend is an object (`runtime.backend.Backend`), loaded on first use.
+
+The other modules here, such as `cudnn`, are `torch.backends`': settings of libraries, see `settings`.
+"""
 
 from typing import Any
 
@@ -26,3 +29,13 @@ def _meta() -> Any:
 _protocol.register("cpu", _numpy)
 _protocol.register("cuda", _cuda)
 _protocol.register("meta", _meta)
+
+_SETTINGS = ("cudnn", "mha", "mkl", "mkldnn", "mps", "openmp", "opt_einsum", "quantized")
+
+
+def __getattr__(name: str) -> Any:
+    from importlib import import_module
+
+    if name in _SETTINGS or name in ("cpu", "cuda"):
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

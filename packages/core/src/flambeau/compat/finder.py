@@ -17,6 +17,7 @@ from opcode import opmap
 from typing import Any
 
 from .._base import dtypes
+from ..backends.settings import Settings
 from .missing import Missing
 
 # What version checks read. The local part tells whoever looks that this is not PyTorch itself.
@@ -58,7 +59,6 @@ RENAMED = {
     "torch._library": "flambeau.library",
     "torch.jit": "flambeau.compat.jit",
     "torch.jit.annotations": "flambeau.compat.jit_internal",
-    "torch.compiler": "flambeau.compat.compiler",
     "torch._dynamo": "flambeau.compat.compiler",
     "torch._compile": "flambeau.compat.compiler",
     "torch.fx": "flambeau.compat.fx",
@@ -142,6 +142,13 @@ class Facade(types.ModuleType):
         if _is_asked_for():
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
         return Missing(full)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        inner = self.__dict__.get("_inner")
+        if isinstance(inner, Settings) and name in inner._kinds:
+            setattr(inner, name, value)
+        else:
+            super().__setattr__(name, value)
 
     def __dir__(self) -> list[str]:
         return sorted({*self.__dict__, *(n for module in _modules_of(self) for n in dir(module))})

@@ -24,3 +24,16 @@ def reason() -> str | None:
     from . import library
 
     return library.reason()
+
+
+def get_cpu_capability() -> str:
+    """The widest vector instructions of this processor, which kernels are compiled for: "AVX512", "AVX2", "NEON" or "DEFAULT".
+
+    >>> get_cpu_capability() in ("AVX512", "AVX2", "NEON", "DEFAULT")
+    True
+    """
+    from importlib import import_module
+
+    has = getattr(import_module("numpy._core._multiarray_umath"), "__cpu_features__", {})
+    wide = {"AVX512": "AVX512F", "AVX2": "AVX2", "NEON": "NEON"}
+    return next((name for name, feature in wide.items() if has.get(feature)), "DEFAULT")

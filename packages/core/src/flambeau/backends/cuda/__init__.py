@@ -5,6 +5,7 @@ backend    the backend object: arrays in and out, one or several GPUs
 xp         CuPy's namespace with what operators need and CuPy lacks
 memory     the allocator that counts, and says what is wrong when memory runs out
 providers  elementwise chains as one generated kernel each
+settings   the names of `torch.backends.cuda`, which this module shows
 """
 
 from __future__ import annotations
@@ -20,3 +21,12 @@ def load() -> Any:
     from .backend import backend
 
     return backend
+
+
+def __getattr__(name: str) -> Any:
+    from importlib import import_module
+
+    if name.startswith("_"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    settings = import_module(f"{__name__}.settings")
+    return settings if name == "settings" else getattr(settings, name)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from enum import IntEnum
 from typing import Any
+
+from ...backends.settings import attention
 
 # Whether PyTorch says why a fused kernel cannot be used. There is none that could not.
 WARN_FOR_UNFUSED_KERNELS = False
@@ -27,14 +28,9 @@ class SDPBackend(IntEnum):
     OVERRIDEABLE = 4
 
 
-_chosen: ContextVar[tuple[SDPBackend, ...]] = ContextVar(
-    "attention backends", default=tuple(b for b in SDPBackend if b is not SDPBackend.ERROR)
-)
-
-
 def _cur_sdpa_kernel_backends(with_priority: bool = False) -> list[SDPBackend]:
     """The backends allowed here, in the order of preference where that was set."""
-    return list(_chosen.get())
+    return [SDPBackend(number) for number in attention.get()]
 
 
 @contextmanager
@@ -55,11 +51,11 @@ def sdpa_kernel(
             f"{type(backends).__name__}"
         )
     given = [backends] if isinstance(backends, SDPBackend) else backends
-    token = _chosen.set(tuple(dict.fromkeys(given)))
+    token = attention.set(tuple(dict.fromkeys(map(int, given))))
     try:
         yield {}
     finally:
-        _chosen.reset(token)
+        attention.reset(token)
 
 
 # -- implementations of others ---------------------------------------------------------------------------
