@@ -11,6 +11,7 @@ from ..graph import Call, Graph, Value
 from ..ir.text import NoText
 from ..runtime import state
 from ..runtime.backend import of_device
+from ..runtime.dispatch import offers
 from ..runtime.operator import registry
 from ..runtime.tensor import Tensor, wrap
 from .fusion import Group, Step, fuse, reads, writes
@@ -113,8 +114,8 @@ class Program:
         places = [(self._slot(v), None) if isinstance(v, Value) else (None, v) for v in call.inputs]
         outs = [self._slot(v) for v in call.outputs]
         metas = [v.meta if isinstance(v, Value) else v for v in call.inputs]
-        kernel = next((k for accepts, k in op.providers.get("cpu", ()) if op.family != "composite" and accepts(metas, attrs)),
-                      op.kernels[None])  # fmt: skip
+        offered = () if op.family == "composite" else offers(op, backend)
+        kernel = next((k for accepts, k in offered if accepts(metas, attrs)), op.kernels[None])
         xp = backend.xp
         several = call.several
 

@@ -187,13 +187,29 @@ def choose(op: Operator, backend: Any, arrays: tuple, attrs: dict[str, Any]) -> 
     """The first provider of the backend that accepts the call, else the reference kernel."""
     if backend.kernels is not None:
         return backend.own_kernel(op, arrays, attrs)
-    providers = op.providers.get(backend.name)
-    if providers:
+    least = op.least.get(backend.name)
+    if least is not None and _large(arrays, least):
         metas = [meta_of(a) for a in arrays]
-        for checker, kernel in providers:
+        for checker, kernel in offers(op, backend):
             if checker(metas, attrs):
                 return kernel
     return op.kernels[None]
+
+
+def offers(op: Operator, backend: Any) -> list[tuple[Callable[..., bool], Callable[..., Any]]]:
+    """A backend's kernels for an operator; the module that has them is imported when they are first asked for."""
+    found = op.providers.get(backend.name, [])
+    return backend.offers(op) if type(found) is str else found
+
+
+def _large(arrays: tuple, least: int) -> bool:
+    """Whether one of the arrays has elements enough for a provider."""
+    if least == 0:
+        return True
+    for a in arrays:
+        if isinstance(a, Tensor) and a._array.size >= least:
+            return True
+    return False
 
 
 def meta_of(value: Any) -> Any:
@@ -436,10 +452,12 @@ def _claimed(op: Operator, arrays: tuple, attrs: dict[str, Any]) -> Callable[...
     """A provider's kernel for a whole composite. It is given and gives tensors and records its own gradient."""
     if not op.providers or any(isinstance(a, Tensor) and a._level for a in arrays):
         return None
-    for name, providers in op.providers.items():
+    for name, least in op.least.items():
+        if not _large(arrays, least):
+            continue
         if all(backends.of_array(a._array).name == name for a in arrays if isinstance(a, Tensor)):
             metas = [meta_of(a) for a in arrays]
-            for checker, kernel in providers:
+            for checker, kernel in list(offers(op, backends.of_device(name))):
                 if checker(metas, attrs):
                     return kernel
     return None

@@ -184,6 +184,7 @@ class Rule:
     """
 
     raw: Callable[..., Any] | None = None
+    claimed: Callable[..., Any] | None = None  # a backend's gradients, `(node, g, needs)`, or None where it has none
 
     def __init__(self, op: Operator, rule: Callable[..., Any]) -> None:
         code = rule.__code__
@@ -240,6 +241,10 @@ class Rule:
             and node.saved is not FREED
         ):
             return (wrap(self.raw(g._array, *node.saved, **node.attrs)),)
+        if self.claimed is not None:
+            found = self.claimed(node, g, needs)
+            if found is not None:
+                return found
         return self.pullback(node, g, needs)
 
 

@@ -27,8 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     try:
         sources = providers.sources()
-        for _, source in sources:
-            _build(source, options.out)
+        for _, source, flags in sources:
+            _build(source, flags, options.out)
     except (library.CompileError, OSError) as error:
         print(f"no kernels built: {error}", file=sys.stderr)  # noqa: T201
         return 1
@@ -37,16 +37,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _build(source: str, out: Path | None) -> None:
+def _build(source: str, flags: tuple[str, ...], out: Path | None) -> None:
     from . import cache, library
 
     if out is None:
-        library.load(source)
+        library.load(source, flags)
         return
     out.mkdir(parents=True, exist_ok=True)
-    place = out / library.ahead_name(source)
+    place = out / library.ahead_name(source, flags)
     if not cache.is_whole(place):
-        library.build(source, place)
+        library.build(source, place, flags)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ class _State:
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
-        self.loaded: dict[str, ctypes.CDLL] = {}
+        self.loaded: dict[tuple[str, tuple[str, ...]], ctypes.CDLL] = {}
         self.compiler: Compiler | None = None
         self.failure: str | None = None
         self.works = False  # asked at every large call: not found out anew each time
@@ -64,8 +64,11 @@ def available() -> bool:
     if state.failure is not None:
         return False
     if not state.works:
+        from . import memory
+
         try:
             load(header("fb_pool.c"))
+            memory.install()
         except CompileError:
             return False
         state.works = True
@@ -77,43 +80,47 @@ def reason() -> str | None:
     return _state.failure
 
 
-def load(source: str) -> ctypes.CDLL:
-    """The library of C text `source`; CompileError, at once from the second time on, where it cannot be had."""
-    state = _state
-    found = state.loaded.get(source)
+def load(source: str, flags: tuple[str, ...] = ()) -> ctypes.CDLL:
+    """The library of C text `source`; CompileError, at once from the second time on, where it cannot be had.
+
+    `flags` come after the compiler's usual ones.
+    """
+    state, key = _state, (source, flags)
+    found = state.loaded.get(key)
     if found is not None:
         return found
     with state.lock:
-        found = state.loaded.get(source)
+        found = state.loaded.get(key)
         if found is None:
-            found = state.loaded[source] = _built_ahead(state, source) or _compiled(state, source)
+            found = _built_ahead(state, source, flags) or _compiled(state, source, flags)
+            state.loaded[key] = found
     return found
 
 
-def _built_ahead(state: _State, source: str) -> ctypes.CDLL | None:
+def _built_ahead(state: _State, source: str, flags: tuple[str, ...]) -> ctypes.CDLL | None:
     """From the folder $FLAMBEAU_KERNELS, which `build --out` filled; it needs no compiler."""
     folder = os.environ.get("FLAMBEAU_KERNELS")
     if not folder:
         return None
-    place = Path(folder, ahead_name(source))
+    place = Path(folder, ahead_name(source, flags))
     return _open(place) if cache.is_whole(place) else None
 
 
-def ahead_name(source: str) -> str:
+def ahead_name(source: str, flags: tuple[str, ...] = ()) -> str:
     """The file name of a library built ahead for this processor."""
     if _state.cpu is None:
         _state.cpu = compiler.cpu()
-    return cache.key(source, _state.cpu) + ".so"
+    return cache.key(source, _state.cpu, *flags) + ".so"
 
 
-def _compiled(state: _State, source: str) -> ctypes.CDLL:
+def _compiled(state: _State, source: str, flags: tuple[str, ...]) -> ctypes.CDLL:
     if state.failure is not None:
         raise CompileError(state.failure)
     try:
-        place = _place(state, source)
+        place = _place(state, source, flags)
         if not cache.is_whole(place):
-            build(source, place)
-        return _open_or_rebuild(source, place)
+            build(source, place, flags)
+        return _open_or_rebuild(source, place, flags)
     except CompileError as error:
         state.failure = str(error)
         raise
@@ -122,17 +129,17 @@ def _compiled(state: _State, source: str) -> ctypes.CDLL:
         raise CompileError(state.failure) from error
 
 
-def _place(state: _State, source: str) -> Path:
+def _place(state: _State, source: str, flags: tuple[str, ...]) -> Path:
     if state.compiler is None:
         state.compiler = compiler.find()
     if state.folder is None:
         state.folder, state.refused = cache.folder()
     if state.cpu is None:
         state.cpu = compiler.cpu()
-    return state.folder / (cache.key(source, state.cpu, state.compiler.identity) + ".so")
+    return state.folder / (cache.key(source, state.cpu, state.compiler.identity, *flags) + ".so")
 
 
-def build(source: str, place: Path) -> None:
+def build(source: str, place: Path, flags: tuple[str, ...] = ()) -> None:
     """Compiles `source` to the file `place`, whole or not at all."""
     import tempfile
 
@@ -140,7 +147,7 @@ def build(source: str, place: Path) -> None:
     with tempfile.TemporaryDirectory(prefix=".build-", dir=place.parent) as scratch:
         text, made = Path(scratch, "kernel.c"), Path(scratch, "kernel.so")
         text.write_text(source, "utf-8")
-        made_by.build(text, made)
+        made_by.build(text, made, flags)
         cache.seal(made)
         cache.publish(made, place)
 
@@ -151,12 +158,12 @@ def _open(place: Path) -> ctypes.CDLL:
     return ctypes.CDLL(str(place))
 
 
-def _open_or_rebuild(source: str, place: Path) -> ctypes.CDLL:
+def _open_or_rebuild(source: str, place: Path, flags: tuple[str, ...]) -> ctypes.CDLL:
     """Loads a whole entry. One that the loader refuses all the same (made on another system) is built once more."""
     try:
         return _open(place)
     except OSError:
-        build(source, place)
+        build(source, place, flags)
         return _open(place)
 
 

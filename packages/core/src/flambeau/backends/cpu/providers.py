@@ -11,6 +11,7 @@ there is no compiler, the reference serves, and `flambeau.show_config()` says wh
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from typing import Any
 
@@ -51,24 +52,53 @@ def table() -> dict[str, int]:
 
 OPERATORS = table()
 
+# Operators with kernels written by hand: the module that offers them, and the elements from which it is asked.
+# The module is imported by the first call that is large enough.
+BY_HAND: dict[str, dict[str, int]] = {}
+
+
+def load(op: Operator) -> list[Any]:
+    """The providers of an operator of `BY_HAND`, by importing its module."""
+    module = op.providers["cpu"]
+    for name in BY_HAND[module]:
+        registry[name].providers["cpu"] = []
+    importlib.import_module(f"{__package__}.{module}").register()
+    return op.providers["cpu"]
+
 
 def register() -> None:
     """Enters a provider per operator of the table; called when the CPU backend loads."""
+    for module, operators in BY_HAND.items():
+        for name, least in operators.items():
+            if name in registry:
+                _await(registry[name], module, least)
     for name, least in OPERATORS.items():
         op = registry.get(name)
         if op is not None and "cpu" not in op.providers:
-            op.provide("cpu", _checker(least))(_Provider(op))
+            op.provide("cpu", _checker(least), least)(_Provider(op))
             op.vjp_rule.large, op.vjp_rule.large_from = gradients.gradient_of(op), GRADIENTS
     for op in list(registry.values()):
         _offer_series(op)
-    watchers.append(_offer_series)
+    watchers.append(_offer_late)
     rows.register()
+
+
+def _await(op: Operator, module: str, least: int) -> None:
+    op.providers["cpu"], op.least["cpu"] = module, least
+
+
+def _offer_late(op: Operator) -> None:
+    """The offers for an operator that is defined after the backend was loaded."""
+    for module, operators in BY_HAND.items():
+        if op.name in operators:
+            _await(op, module, operators[op.name])
+    _offer_series(op)
 
 
 def _offer_series(op: Operator) -> None:
     """A compiled kernel for a special function (`ops/doubles.py`): compiled from its expression."""
     if op.tags.get("series") and "cpu" not in op.providers:
-        op.provide("cpu", _checker(SPECIAL))(_Provider(op))
+        op.provide("cpu", _checker(SPECIAL), SPECIAL)(_Provider(op))
 
 
 def _checker(least: int) -> Callable[[list, dict], bool]:
@@ -126,9 +156,9 @@ def special() -> list[str]:
     return [name for name, op in registry.items() if op.tags.get("series")]
 
 
-def sources() -> list[tuple[str, str]]:
-    """(name, C text) of all that eager mode uses: what is built ahead of time."""
-    from . import library
+def sources() -> list[tuple[str, str, tuple[str, ...]]]:
+    """(name, C text, flags) of all that eager mode uses: what is built ahead of time."""
+    from . import library, native
     from .kernel import source_of
 
     made = [("thread pool", library.header("fb_pool.c"))]
@@ -144,4 +174,5 @@ def sources() -> list[tuple[str, str]]:
     for name in ("softmax", "log_softmax"):
         for dtype in ("float32", "float64"):
             made.append((f"{name} {dtype}", source_of(rows.nest(name, dtype, 1, 1))))
-    return made
+    plain = [(name, text, ()) for name, text in made]
+    return plain + [(name, text, native.FLAGS) for name, text in native.sources()]

@@ -122,4 +122,4 @@ def register() -> None:
     for name in _PARTS:
         op = registry.get(name)
         if op is not None and "cpu" not in op.providers:
-            op.provide("cpu", _accepts)(_kernel(name))
+            op.provide("cpu", _accepts, LEAST)(_kernel(name))

@@ -30,6 +30,10 @@ class NumpyBackend:
     def to_numpy(self, array: np.ndarray) -> np.ndarray:
         return array
 
+    def offers(self, op: Any) -> list[Any]:
+        """The compiled kernels of an operator, from the module that has them."""
+        return providers.load(op)
+
     def shares(self, made: np.ndarray, source: np.ndarray) -> bool:
         return np.may_share_memory(made, source)
 

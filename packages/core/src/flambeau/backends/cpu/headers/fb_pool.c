@@ -1,60 +1,98 @@
-/* A pool of threads that share the outermost range of a loop nest.
+/* The threads of all kernels, and the memory each of them works in.
  *
- * Threads sleep when idle. One call at a time has the pool; a call that finds it taken (from another Python thread, or
- * from inside a kernel) runs alone. After fork() the child starts with an empty pool and locks of its own.
- * What is computed never depends on who computes it: blocks are cut by `grain`, not by the number of threads.
+ * A call shares the range of a task among the caller and sleeping or waiting workers. What is computed never depends on
+ * who computes it: blocks are cut by `grain`, not by the number of threads.
+ *
+ * A worker that has run out of work looks for more during some 50 us before it sleeps, because operators come one after
+ * another and waking a thread costs 15 us; the caller waits for its workers in the same way. One call at a time has the
+ * pool: one that finds it taken (from another Python thread, or from inside a task) runs alone. After fork() the child
+ * starts with an empty pool.
  */
+#define _GNU_SOURCE
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <time.h>
 
+#if defined(__x86_64__) || defined(__i386__)
+#define FB_PAUSE() __builtin_ia32_pause()
+#elif defined(__aarch64__)
+#define FB_PAUSE() __asm__ volatile("yield")
+#else
+#define FB_PAUSE() ((void)0)
+#endif
+
+typedef void (*fb_task)(void *context, int64_t begin, int64_t end);
 typedef void (*fb_kernel)(void *const *a, const double *p, const int64_t *n, const int64_t *s, int64_t begin, int64_t end);
 
 #define FB_MOST 256
 
 static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER; /* held by the call that has the pool */
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards what follows */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* for sleeping: guards `workers` and the conditions */
 static pthread_cond_t wake = PTHREAD_COND_INITIALIZER, done = PTHREAD_COND_INITIALIZER;
-static int workers = 0; /* threads started */
-static int wanted = 1;  /* threads of a call, the caller included */
-static int running = 0, invited = 0;
-static uint64_t job = 0;
+static int workers = 0;            /* threads started */
+static atomic_int wanted = 1;      /* threads of a call, the caller included */
+static atomic_ullong job = 0;      /* calls so far */
+static atomic_ullong open_job = 0; /* the call that may be joined, or 0 */
+static atomic_int invited = 0;     /* workers that may still join it */
+static atomic_int inside = 0;      /* workers that look at it or work on it */
+static atomic_int asleep = 0, waiting = 0;
+static int64_t patience = 50000; /* ns that a thread looks before it sleeps */
 
 static struct {
-  fb_kernel f;
-  void *const *a;
-  const double *p;
-  const int64_t *n, *s;
+  fb_task f;
+  void *context;
   int64_t count, grain;
+  char apart[64];
   atomic_llong next;
 } work;
+
+static int64_t now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
 
 static void take_blocks(void) {
   for (;;) {
     const int64_t begin = atomic_fetch_add(&work.next, work.grain);
     if (begin >= work.count) return;
     const int64_t end = work.count - begin < work.grain ? work.count : begin + work.grain;
-    work.f(work.a, work.p, work.n, work.s, begin, end);
+    work.f(work.context, begin, end);
   }
 }
 
-static void *worker(void *unused) {
-  (void)unused;
-  uint64_t seen = 0;
-  pthread_mutex_lock(&lock);
-  for (;;) {
-    while (job == seen || invited == 0) {
-      if (job != seen && invited == 0) seen = job;
-      pthread_cond_wait(&wake, &lock);
-    }
-    seen = job;
-    --invited;
-    ++running;
-    pthread_mutex_unlock(&lock);
-    take_blocks();
+static void join_in(unsigned long long seen) {
+  atomic_fetch_add(&inside, 1);
+  if (atomic_load(&open_job) == seen && atomic_fetch_sub(&invited, 1) > 0) take_blocks();
+  if (atomic_fetch_sub(&inside, 1) == 1 && atomic_load(&waiting)) {
     pthread_mutex_lock(&lock);
-    if (--running == 0) pthread_cond_signal(&done);
+    pthread_cond_signal(&done);
+    pthread_mutex_unlock(&lock);
+  }
+}
+
+static void *worker(void *first) {
+  unsigned long long seen = (unsigned long long)(uintptr_t)first;
+  for (;;) {
+    const int64_t until = now() + patience;
+    unsigned long long newest;
+    for (int look = 1; (newest = atomic_load(&job)) == seen; ++look) {
+      FB_PAUSE();
+      if (look % 64 == 0 && now() > until) {
+        pthread_mutex_lock(&lock);
+        atomic_fetch_add(&asleep, 1);
+        while ((newest = atomic_load(&job)) == seen) pthread_cond_wait(&wake, &lock);
+        atomic_fetch_sub(&asleep, 1);
+        pthread_mutex_unlock(&lock);
+        break;
+      }
+    }
+    seen = newest;
+    join_in(seen);
   }
   return 0;
 }
@@ -64,7 +102,11 @@ static void after_fork(void) {
   pthread_mutex_init(&lock, 0);
   pthread_cond_init(&wake, 0);
   pthread_cond_init(&done, 0);
-  workers = running = invited = 0;
+  workers = 0;
+  atomic_store(&inside, 0);
+  atomic_store(&asleep, 0);
+  atomic_store(&waiting, 0);
+  atomic_store(&open_job, 0);
 }
 
 static void start_workers(int most) {
@@ -74,38 +116,132 @@ static void start_workers(int most) {
   pthread_attr_init(&detached);
   pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
   pthread_t thread;
-  while (workers < most && pthread_create(&thread, &detached, worker, 0) == 0) ++workers;
+  void *seen = (void *)(uintptr_t)atomic_load(&job);
+  while (workers < most && pthread_create(&thread, &detached, worker, seen) == 0) ++workers;
   pthread_attr_destroy(&detached);
 }
 
 /* Threads per call from now on, the caller included; more are started when a call wants them. */
-void fb_set_threads(int threads) { wanted = threads < 1 ? 1 : threads > FB_MOST ? FB_MOST : threads; }
+void fb_set_threads(int threads) { atomic_store(&wanted, threads < 1 ? 1 : threads > FB_MOST ? FB_MOST : threads); }
+
+int fb_threads(void) { return atomic_load(&wanted); }
 
 /* Threads asleep or at work in the pool, for tests. */
 int fb_workers(void) { return workers; }
 
-/* Runs f over [0, count) in blocks of `grain`. */
-void fb_run(fb_kernel f, void *const *a, const double *p, const int64_t *n, const int64_t *s, int64_t count, int64_t grain) {
+static void alone(fb_task f, void *context, int64_t count, int64_t grain) {
+  for (int64_t begin = 0; begin < count; begin += grain) f(context, begin, count - begin < grain ? count : begin + grain);
+}
+
+/* Runs f over [0, count) in blocks of `grain`, and returns when all of it is done. */
+void fb_parallel(fb_task f, void *context, int64_t count, int64_t grain) {
+  if (count <= 0) return;
+  if (grain < 1) grain = 1;
   const int64_t blocks = (count + grain - 1) / grain;
-  int helpers = wanted - 1;
+  int helpers = atomic_load(&wanted) - 1;
   if (blocks - 1 < helpers) helpers = (int)(blocks - 1);
   if (helpers < 1 || pthread_mutex_trylock(&turn) != 0) {
-    for (int64_t begin = 0; begin < count; begin += grain)
-      f(a, p, n, s, begin, count - begin < grain ? count : begin + grain);
+    alone(f, context, count, grain);
     return;
   }
-  pthread_mutex_lock(&lock);
   if (workers < helpers) start_workers(helpers);
-  work.f = f, work.a = a, work.p = p, work.n = n, work.s = s, work.count = count, work.grain = grain;
+  work.f = f, work.context = context, work.count = count, work.grain = grain;
   atomic_store(&work.next, 0);
-  invited = helpers;
-  ++job;
-  pthread_cond_broadcast(&wake);
-  pthread_mutex_unlock(&lock);
+  atomic_store(&invited, helpers);
+  const unsigned long long mine = atomic_load(&job) + 1;
+  atomic_store(&open_job, mine);
+  atomic_store(&job, mine);
+  if (atomic_load(&asleep)) {
+    pthread_mutex_lock(&lock);
+    pthread_cond_broadcast(&wake);
+    pthread_mutex_unlock(&lock);
+  }
   take_blocks();
-  pthread_mutex_lock(&lock);
-  invited = 0; /* who has not woken by now need not come */
-  while (running) pthread_cond_wait(&done, &lock);
-  pthread_mutex_unlock(&lock);
+  atomic_store(&open_job, 0); /* who has not come by now need not come */
+  if (atomic_load(&inside)) {
+    const int64_t until = now() + patience;
+    for (int look = 1; atomic_load(&inside); ++look) {
+      FB_PAUSE();
+      if (look % 64 == 0 && now() > until) {
+        pthread_mutex_lock(&lock);
+        atomic_store(&waiting, 1);
+        while (atomic_load(&inside)) pthread_cond_wait(&done, &lock);
+        atomic_store(&waiting, 0);
+        pthread_mutex_unlock(&lock);
+        break;
+      }
+    }
+  }
   pthread_mutex_unlock(&turn);
+}
+
+struct nest {
+  fb_kernel f;
+  void *const *a;
+  const double *p;
+  const int64_t *n, *s;
+};
+
+static void run_nest(void *context, int64_t begin, int64_t end) {
+  const struct nest *x = context;
+  x->f(x->a, x->p, x->n, x->s, begin, end);
+}
+
+/* The same for the outermost range of a generated loop nest. */
+void fb_run(fb_kernel f, void *const *a, const double *p, const int64_t *n, const int64_t *s, int64_t count, int64_t grain) {
+  struct nest x = {f, a, p, n, s};
+  fb_parallel(run_nest, &x, count, grain);
+}
+
+/* -- memory to work in --------------------------------------------------------------------------------------------- */
+
+#define FB_SLOTS 8
+
+struct scratch {
+  void *block[FB_SLOTS];
+  size_t size[FB_SLOTS];
+};
+static pthread_key_t scratch_key;
+static pthread_once_t scratch_once = PTHREAD_ONCE_INIT;
+
+static void drop_scratch(void *given) {
+  struct scratch *own = given;
+  for (int i = 0; i < FB_SLOTS; ++i) free(own->block[i]);
+  free(own);
+}
+static void make_key(void) { pthread_key_create(&scratch_key, drop_scratch); }
+
+/* At least `bytes` of memory of this thread's own, aligned to 64 bytes (large blocks to pages); what was in it is
+ * undefined. A slot belongs to one level of nesting: a task and what it calls use different ones. NULL: out of memory. */
+void *fb_scratch(int slot, size_t bytes) {
+  pthread_once(&scratch_once, make_key);
+  struct scratch *own = pthread_getspecific(scratch_key);
+  if (!own) {
+    own = calloc(1, sizeof *own);
+    if (!own) return 0;
+    pthread_setspecific(scratch_key, own);
+  }
+  if (own->size[slot] < bytes) {
+    free(own->block[slot]);
+    own->size[slot] = 0;
+    const size_t unit = bytes >= (1 << 21) ? 1 << 21 : 1 << 12;
+    const size_t whole = (bytes + unit - 1) / unit * unit;
+    if (posix_memalign(&own->block[slot], unit, whole) != 0) return own->block[slot] = 0;
+#ifdef MADV_HUGEPAGE
+    if (unit == 1 << 21) madvise(own->block[slot], whole, MADV_HUGEPAGE);
+#endif
+    own->size[slot] = whole;
+  }
+  return own->block[slot];
+}
+
+/* What other libraries call, handed to their fb_bind(). */
+struct fb_services {
+  void (*parallel)(fb_task, void *, int64_t, int64_t);
+  void *(*scratch)(int, size_t);
+  int (*threads)(void);
+};
+const struct fb_services *fb_services(void) {
+  static const struct fb_services services = {fb_parallel, fb_scratch, fb_threads};
+  return &services;
 }

@@ -1,0 +1,59 @@
+"""NumPy's large arrays on memory that is kept and handed out again (`headers/fb_memory.c`).
+
+Installed in the calling context when the first compiled kernel is wanted, through NumPy's own interface for it
+(`PyDataMem_SetHandler`); never at import. Arrays remember the allocator that made them, so that both live side by side.
+$FLAMBEAU_MEMORY=numpy leaves NumPy's allocator alone.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from typing import Any
+
+import numpy as np
+
+from . import library
+
+# Places in the table of NumPy's C interface; they are part of its stable binary interface since 1.22.
+SET_HANDLER, GET_HANDLER = 304, 305
+CAPSULE = b"mem_handler"
+
+_lib: Any = None
+
+
+def install() -> None:
+    """Gives NumPy's large arrays, in this context, to our allocator. Costs nothing from the second time on."""
+    global _lib
+    if _lib is not None or os.environ.get("FLAMBEAU_MEMORY", "").lower() == "numpy":
+        return
+    lib = library.load(library.header("fb_memory.c"))
+    api = ctypes.pythonapi
+    take, wrap = api.PyCapsule_GetPointer, api.PyCapsule_New
+    take.restype, take.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+    wrap.restype = ctypes.py_object
+    wrap.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
+    umath: Any = np._core._multiarray_umath  # type: ignore[attr-defined]
+    table = ctypes.cast(take(umath._ARRAY_API, None), ctypes.POINTER(ctypes.c_void_p))
+    get = ctypes.PYFUNCTYPE(ctypes.py_object)(table[GET_HANDLER])
+    put = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.py_object)(table[SET_HANDLER])
+    lib.fb_memory.restype, lib.fb_memory.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+    ours = wrap(lib.fb_memory(take(get(), CAPSULE)), CAPSULE, None)
+    put(ours)
+    _lib = lib
+
+
+def numbers() -> dict[str, int]:
+    """Bytes in use, the most there were, bytes kept, blocks asked for and blocks served from those kept."""
+    found = (ctypes.c_int64 * 5)()
+    if _lib is not None:
+        _lib.fb_memory_numbers(found)
+    return dict(zip(("in use", "most in use", "kept", "asked", "served"), found))
+
+
+def release() -> int:
+    """Gives the memory that is kept back to the system; its bytes."""
+    if _lib is None:
+        return 0
+    _lib.fb_memory_release.restype = ctypes.c_int64
+    return _lib.fb_memory_release()

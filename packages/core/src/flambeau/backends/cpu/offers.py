@@ -1,0 +1,93 @@
+"""How a module of kernels offers them: `offer` for operators, `runtime.claims.claim` for composites taken whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..._base import dtypes
+from ...runtime import state
+from ...runtime.operator import Checker, registry
+from ...runtime.tensor import wrap
+from . import library
+from .compiler import CompileError
+
+FLOATS = (dtypes.float32, dtypes.float64)
+
+
+def of_kinds(kinds: tuple, accepts: Checker | None = None) -> Checker:
+    """Accepts calls whose arrays are all of these dtypes, that `accepts` too, while there are compiled kernels."""
+
+    def checker(metas: list, attrs: dict[str, Any]) -> bool:
+        for m in metas:
+            if m is not None and m.dtype not in kinds:
+                return False
+        return (accepts is None or accepts(metas, attrs)) and library.available()
+
+    return checker
+
+
+def offer(
+    name: str,
+    kernel: Callable[..., Any],
+    accepts: Checker | None = None,
+    least: int = 0,
+    kinds: tuple = FLOATS,
+) -> None:
+    """Offers `kernel(*raw arrays, **attrs)` for operator `name`, where all arrays are of `kinds` and `accepts` agrees.
+
+    The kernel may return NotImplemented: then, and where nothing can be compiled, the reference runs.
+    """
+    op = registry[name]
+
+    def call(xp: Any, *raw: Any, **attrs: Any) -> Any:
+        try:
+            made = kernel(*raw, **attrs)
+        except CompileError:  # remembered: `library.available` is False from now on
+            made = NotImplemented
+        return op.kernels[None](xp, *raw, **attrs) if made is NotImplemented else made
+
+    op.provide("cpu", of_kinds(kinds, accepts), least)(call)
+
+
+def offer_gradient(name: str, gradient: Callable[..., Any]) -> None:
+    """Offers `gradient(g, out, needs, *raw, **attrs)`, the raw gradients of all inputs, for a primitive with a `vjp`.
+
+    It has what the rule keeps (None for the rest), and may return NotImplemented. Only where no graph is recorded.
+    """
+    from ...runtime import tape
+
+    rule = registry[name].vjp_rule
+
+    def claimed(node: Any, g: Any, needs: tuple) -> Any:
+        saved = tape.unpack(node)
+        out = tape.unpack_result(node, rule.optional_out)
+        several = isinstance(g, tuple)
+        if isinstance(out, tape.Results):
+            out = tuple(out)
+        given = [*saved, *(g if several else (g,)), *(out if isinstance(out, tuple) else (out,))]
+        if not all(_plain(t) for t in given):
+            return None
+        grads = tuple([_raw(x) for x in g]) if several else g._array
+        outs = tuple([_raw(x) for x in out]) if isinstance(out, tuple) else _raw(out)
+        token = state.error_state.set(state.quiet)
+        try:
+            made = gradient(grads, outs, needs, *[_raw(s) for s in saved], **node.attrs)
+        except CompileError:
+            return None
+        finally:
+            state.error_state.reset(token)
+        return None if made is NotImplemented else [None if m is None else wrap(m) for m in made]
+
+    rule.claimed = claimed
+
+
+def _plain(value: Any) -> bool:
+    array = getattr(value, "_array", None)
+    return array is None or type(array) is np.ndarray
+
+
+def _raw(value: Any) -> Any:
+    return getattr(value, "_array", value)
