@@ -1,91 +1,321 @@
-"""Runs benchmarks/*.py with flambeau and with PyTorch side by side and writes docs/performance.md.
+"""Runs benchmarks/*.py with flambeau and with PyTorch side by side; writes docs/performance.md.
 
-    python tools/bench.py [NAME ...]
+    python tools/bench.py                        all groups; the tables are printed
+    python tools/bench.py conv -k 1x1 --rounds 9 one group, some of its workloads
+    python tools/bench.py --held-out             other shapes and models, on two threads and on one
+    python tools/bench.py --write                what `nox -s bench` does: the tables go into the page
+    python tools/bench.py --from A.json B.json --write   the same from what --json kept
 
-A benchmark is one function of the library (``lib.ones``, ``lib.nn``, ...), called with both: the same code, by
-construction. The two are measured in turns, in one process, and the best round of each counts: noise only ever adds.
-Exit code 1 if a gate is missed.
+A group is a file of benchmarks/, measured in a process of its own that holds both libraries. They take turns, with the
+same inputs and weights, and their results are compared first (benchmarks/harness.py). Exit code 1, at the end, if a bar
+is missed, a result differs or a workload fails.
 """
 
 from __future__ import annotations
 
+import argparse
 import datetime
-import importlib.util
+import importlib
+import json
+import os
+import pathlib
+import re
+import subprocess
 import sys
-import timeit
-from collections.abc import Callable
 from types import ModuleType
+from typing import Any
 
 from workspace import ROOT, machine, markdown_table, write_between_markers
 
 PAGE = ROOT / "docs" / "performance.md"
-ROUNDS = 12
-SECONDS_A_ROUND = 0.05
+GROUPS = (
+    *("eager", "optim", "elementwise", "blas", "conv", "rnn", "attention"),
+    *("train", "infer", "data", "memory"),
+)  # the order of the page
+THREADS = 2
+sys.path.insert(0, str(ROOT / "benchmarks"))
 
 
-def load(name: str) -> ModuleType:
-    """The benchmark file of that name."""
-    spec = importlib.util.spec_from_file_location(name, ROOT / "benchmarks" / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def load(group: str) -> ModuleType:
+    return importlib.import_module(group)
 
 
-def calls_for_a_round(run: Callable[[], object]) -> int:
-    """How many calls fill a round; the calls made to find out also warm everything up."""
-    number = 1
-    while (seconds := timeit.timeit(run, number=number)) < SECONDS_A_ROUND / 4:
-        number *= 2
-    return max(1, round(number * SECONDS_A_ROUND / seconds))
+def chosen_cases(group: str, options: argparse.Namespace) -> dict[str, Any]:
+    """The workloads of the group that the command line asks for, by name."""
+    module = load(group)
+    cases = module.HELD_OUT if options.held_out else module.CASES
+    return {name: case for name, case in cases.items() if re.search(options.k, name)}
 
 
-def side_by_side(ours: Callable[[], object], theirs: Callable[[], object]) -> tuple[float, float]:
-    """Microseconds a call of both, measured in turns."""
-    runs = [(run, calls_for_a_round(run)) for run in (ours, theirs)]
-    best = [float("inf"), float("inf")]
-    for _ in range(ROUNDS):
-        for index, (run, number) in enumerate(runs):
-            best[index] = min(best[index], timeit.timeit(run, number=number) / number * 1e6)
-    return best[0], best[1]
+# --------------------------------------------------------------------------------------------------
+# Measuring: a worker process per group
 
 
-def measure(benchmark: ModuleType, ours: ModuleType, theirs: ModuleType) -> tuple[str, list[str]]:
-    """The table of one benchmark, and the gates that were missed."""
-    rows, missed = [], []
-    for label, (make, gate) in benchmark.CASES.items():
-        mine, other = side_by_side(make(ours), make(theirs))
-        ratio = mine / other
-        if gate is not None and ratio > gate:
-            missed.append(f"{label}: {ratio:.2f} times PyTorch's time; the gate is {gate}")
-        rows.append(
-            [label, f"{mine:,.1f}", f"{other:,.1f}", f"{ratio:.2f}", f"{gate}" if gate else ""]
-        )
-        print(f"{label}: {mine:,.1f} against {other:,.1f} us, {ratio:.2f}", flush=True)
-    header = ["", "flambeau, µs", "PyTorch, µs", "ratio", "gate"]
-    return markdown_table(header, rows), missed
-
-
-def main(chosen: list[str]) -> int:
-    """Measures the chosen benchmarks, all by default, and writes their tables into the page."""
-    import torch
-
+def work(group: str, names: list[str], options: argparse.Namespace) -> None:
+    """Measures the named workloads of a group and prints one JSON line for each."""
     import flambeau
 
-    missed: list[str] = []
-    for name in chosen or sorted(path.stem for path in (ROOT / "benchmarks").glob("*.py")):
-        benchmark = load(name)
-        print(f"== {benchmark.TITLE}")
-        table, without = measure(benchmark, flambeau, torch)
-        missed += without
-        date = datetime.date.today().isoformat()
-        stand = f"Measured on {date}: {machine()}, PyTorch {torch.__version__}."
-        write_between_markers(
-            PAGE, name, f"## {benchmark.TITLE}\n\n{benchmark.TEXT}\n\n{table}\n\n{stand}"
+    import torch
+
+    for lib in (flambeau, torch):
+        lib.set_num_threads(options.threads)
+    module = load(group)
+    from harness import measure
+
+    cases = module.CASES | module.HELD_OUT
+    for name in names:
+        if hasattr(module, "measure"):  # of the memory group: it starts processes itself
+            try:
+                found = module.measure(name)
+            except Exception as error:
+                found = {"error": str(error)}
+        else:
+            found = measure(cases[name], flambeau, torch, options.rounds)
+        print(json.dumps({"name": name, **found}), flush=True)
+
+
+def run_group(group: str, options: argparse.Namespace) -> dict[str, Any]:
+    """Results by workload. A worker that crashes loses the workload it was at, not the rest."""
+    names = list(chosen_cases(group, options))
+    count, results = len(names), {}
+    # Pools that a library sizes by itself, such as that of NumPy's BLAS, have the same number of threads.
+    variables = ("FLAMBEAU_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+    variables += ("OPENBLAS_NUM_THREADS",)
+    environment = os.environ | dict.fromkeys(variables, str(options.threads))
+    if options.keep_memory:
+        # glibc's malloc then gives no pages back and so faults none in again; PyTorch gains most.
+        environment |= {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(1 << 40)}
+    while names:
+        command = [sys.executable, __file__, "--worker", group, *names]
+        command += ["--threads", str(options.threads), "--rounds", str(options.rounds)]
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, text=True, env=environment
+        ) as worker:
+            for line in worker.stdout:
+                if not line.startswith('{"name"'):
+                    print(line, end="", file=sys.stderr)
+                    continue
+                found = json.loads(line)
+                name = found.pop("name")
+                names.remove(name)
+                results[name] = found
+                print(
+                    f"[{group} {len(results)}/{count}] {name}: {said(found)}",
+                    file=sys.stderr,
+                    flush=True,
+                )
+        if names and worker.returncode:
+            lost = names.pop(0)
+            results[lost] = {"error": f"its process ended with {worker.returncode}"}
+            print(f"[{group}] {lost}: {results[lost]['error']}", file=sys.stderr)
+    return results
+
+
+def said(found: dict[str, Any]) -> str:
+    if "ratio" not in found:
+        return found["error"]
+    text = f"{number(found['ours'])}, PyTorch {number(found['theirs'])}, ratio {found['ratio']:.2f}"
+    return f"{text}; {found['error']}" if "error" in found else text
+
+
+# --------------------------------------------------------------------------------------------------
+# Judging and writing
+
+
+def number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
+
+
+def limits(results: dict[str, Any], ceilings: dict[str, Any]) -> None:
+    """Adds to each result the milliseconds that the machine needs at least, and how much of that is reached."""
+    from ceilings import limit
+
+    for found in results.values():
+        if "flops" in found:
+            found["limit"], found["limited_by"] = limit(
+                ceilings, found["flops"], found["read"], found["written"]
+            )
+            if found["limit"]:
+                found["of_limit"] = found["limit"] / found["ours"]
+
+
+def judge(group: str, results: dict[str, Any], held_out: bool) -> tuple[list[list[str]], list[str]]:
+    """Rows of the table of bars, and a line for each bar that is missed."""
+    from harness import geometric_mean
+
+    module = load(group)
+    missed = [f"{name}: {found['error']}" for name, found in results.items() if "error" in found]
+    cases = module.HELD_OUT if held_out else module.CASES
+    for name, case in cases.items():
+        ratio = results.get(name, {}).get("ratio")
+        if case.least and ratio is not None and ratio < case.least:
+            missed.append(f"{name}: ratio {ratio:.2f}, its own gate is {case.least}")
+    rows = []
+    for bar in module.BARS:
+        under = {
+            name: found
+            for name, found in results.items()
+            if name.startswith(bar.prefix) and "ratio" in found
+        }
+        if not under:
+            continue
+        mean = geometric_mean([found["ratio"] for found in under.values()])
+        worst = min(under, key=lambda name: under[name]["ratio"])
+        lowest = under[worst]["ratio"]
+        met = (bar.geomean is None or mean >= bar.geomean) and (
+            bar.least is None or lowest >= bar.least
         )
+        figures = [f"{mean:.2f}", f"{lowest:.2f} ({worst})"]
+        if bar.of_limit:
+            reached = min(found.get("of_limit", 0) for found in under.values())
+            met = reached >= bar.of_limit
+            figures = [f"{reached:.0%} of the limit", ""]
+        label = f"{group} {bar.prefix.strip('_')}".strip()
+        met = met and not any("error" in found for found in under.values())
+        rows.append([label, str(len(under)), *figures, bar.text, "met" if met else "missed"])
+        if not met:
+            missed.append(f"{figures[0]}, smallest {figures[1]}; the bar is {bar.text}")
+    return rows, [f"{group} {line}" for line in missed]
+
+
+def table(group: str, results: dict[str, Any]) -> str:
+    """One row per workload."""
+    unit = getattr(load(group), "UNIT", "ms")
+    bounded = any(found.get("limit") for found in results.values())
+    header = ["", f"flambeau, {unit}", f"PyTorch, {unit}", "ratio"]
+    header += ["limit, ms", "of limit"] * bounded
+    rows = []
+    for name, found in results.items():
+        if "ratio" not in found:
+            rows.append([name, f"fails: {found['error']}", *[""] * (len(header) - 2)])
+            continue
+        row = [name, number(found["ours"]), number(found["theirs"]), f"{found['ratio']:.2f}"]
+        if bounded:
+            limit = found.get("limit")
+            row += [number(limit), f"{found['of_limit']:.0%}"] if limit else ["", ""]
+        if "error" in found:
+            row[0] += f" ({found['error']})"
+        rows.append(row)
+    return markdown_table(header, rows)
+
+
+def ceilings_text(ceilings: dict[str, Any]) -> str:
+    """What the machine reaches, one row per number of threads."""
+    header = ["threads", "multiply-adds, GFLOP/s"]
+    measured = next(iter(ceilings.values()))
+    for what in ("copy", "read"):
+        header += [f"{what} {int(size) >> 20} MB, GB/s" for size in measured[what]]
+    rows = [
+        [threads, f"{found['gflops']:.0f}"]
+        + [f"{rate:.0f}" for what in ("copy", "read") for rate in found[what].values()]
+        for threads, found in ceilings.items()
+    ]
+    return markdown_table(header, rows)
+
+
+def report(run: dict[str, Any], write: bool) -> list[str]:
+    """Prints the tables of a run, writes them into the page if asked to, and returns what was missed."""
+    missed: list[str] = []
+    bars: list[list[str]] = []
+    held_out = run["held_out"]
+    name = "held-out" if held_out else "bars"
+    name += f"-{run['threads']}" if run["threads"] != THREADS else ""
+    tables = []
+    for group in (group for group in GROUPS if group in run["groups"]):
+        results = run["groups"][group]
+        limits(results, run["ceilings"][str(run["threads"])])
+        rows, without = judge(group, results, held_out)
+        bars, missed = bars + rows, missed + without
+        module = load(group)
+        tables.append(f"### {module.TITLE}\n\n{table(group, results)}")
+        print(f"\n== {module.TITLE}\n\n{table(group, results)}")
+        if write and name == "bars":
+            text = f"## {module.TITLE}\n\n{module.TEXT}\n\n{table(group, results)}"
+            write_between_markers(PAGE, group, text)
+    header = ["", "workloads", "geometric mean", "smallest", "bar", ""]
+    summary = markdown_table(header, bars, figures=False)
+    stand = f"Measured on {run['date']}: {run['machine']}, {run['versions']}, {run['threads']} threads."
+    print(f"\n== Bars\n\n{summary}\n\n{ceilings_text(run['ceilings'])}\n\n{stand}")
+    if write:
+        text = f"{summary}\n\n{stand}"
+        if name == "bars":
+            text += f"\n\nThe ceilings that limits are computed from:\n\n{ceilings_text(run['ceilings'])}"
+        elif held_out:
+            text += "\n\n" + "\n\n".join(tables)
+        write_between_markers(PAGE, name, text)
+    return missed
+
+
+# --------------------------------------------------------------------------------------------------
+
+
+def measure_all(options: argparse.Namespace) -> dict[str, Any]:
+    """A run of the chosen groups with one number of threads."""
+    from importlib.metadata import version
+
+    import ceilings
+
+    import numpy
+
+    at_start = machine()
+    counts = sorted({1, options.threads})
+    found = {str(threads): ceilings.measured(threads) for threads in counts}
+    groups = {group: run_group(group, options) for group in options.groups or GROUPS}
+    return {
+        "date": datetime.date.today().isoformat(),
+        "machine": f"{at_start}, load {os.getloadavg()[0]:.1f} at the end",
+        "versions": f"PyTorch {version('torch')}, NumPy {numpy.__version__}",
+        "threads": options.threads,
+        "held_out": options.held_out,
+        "ceilings": json.loads(json.dumps(found)),
+        "groups": groups,
+    }
+
+
+def joined(files: list[pathlib.Path]) -> list[dict[str, Any]]:
+    """Runs that were kept in parts, those of one kind as one."""
+    kinds: dict[tuple, dict[str, Any]] = {}
+    for file in files:
+        for part in json.loads(file.read_text()):
+            key = part["held_out"], part["threads"]
+            if key in kinds:
+                for group, results in part["groups"].items():
+                    kinds[key]["groups"].setdefault(group, {}).update(results)
+            else:
+                kinds[key] = part
+    return list(kinds.values())
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("groups", nargs="*", metavar="GROUP", help=f"of {', '.join(GROUPS)}")
+    parser.add_argument("-k", default="", metavar="REGEX", help="workloads whose name has a match")
+    parser.add_argument("--threads", type=int, help="of both libraries (2; held out: 2, then 1)")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--held-out", action="store_true", help="the other list of workloads")
+    parser.add_argument("--keep-memory", action="store_true", help="malloc gives no pages back")
+    parser.add_argument("--json", type=pathlib.Path, help="keep every figure in this file")
+    parser.add_argument("--from", dest="kept", nargs="+", type=pathlib.Path, default=[])
+    parser.add_argument("--write", action="store_true", help=f"write {PAGE.relative_to(ROOT)}")
+    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.worker:
+        work(options.groups[0], options.groups[1:], options)
+        return 0
+    if unknown := set(options.groups) - set(GROUPS):
+        parser.error(f"no group {', '.join(sorted(unknown))}; there are {', '.join(GROUPS)}")
+    runs = joined(options.kept)
+    if not runs:
+        counts = [options.threads] if options.threads else [THREADS, 1][: 1 + options.held_out]
+        for options.threads in counts:
+            runs.append(measure_all(options))
+    if options.json:
+        options.json.write_text(json.dumps(runs, indent=1))
+    missed = [line for run in runs for line in report(run, options.write)]
     for line in missed:
-        print(f"gate missed: {line}", file=sys.stderr)
+        print(f"missed: {line}", file=sys.stderr)
     return 1 if missed else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())
