@@ -19,7 +19,7 @@ from .._base import dtypes, pytree
 from .._base.devices import default
 from ..graph.passes import simplify
 from ..runtime import state
-from ..runtime.operator import registry
+from ..runtime.operator import find
 from ..runtime.tensor import Tensor
 from ..transforms.trace import Tracer
 from .guards import frozen, surroundings
@@ -153,7 +153,7 @@ def _obstacle(tracer: Tracer, outs: list, tensors: list[Tensor]) -> str | None:
 
 
 def _shares(op: str) -> bool:
-    return registry[op].family == "view" or op == "stop_gradient"
+    return find(op).family == "view" or op == "stop_gradient"
 
 
 def _rebuild(result: tuple, made: list[Tensor]) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 from .. import ir
 from .._base.checks import wrap_dims
 from ..graph import Call, Graph, Value
-from ..runtime.operator import Operator, registry
+from ..runtime.operator import Operator, find
 
 DTYPES = ("float32", "float64")
 FOLDS = {"sum": "sum", "prod_dims": "prod", "amax": "max", "amin": "min"}
@@ -70,7 +70,7 @@ class Group:
             if call.op in FOLDS:
                 made[out], folds[out] = operand(call.inputs[0]), FOLDS[call.op]
                 continue
-            op = registry[call.op]
+            op = find(call.op)
             program = op.vjp_rule.program(_given(op, call))
             values = dict(zip(program.arrays, map(operand, call.inputs)))
             values |= {p: ir.const(call.attrs[p]) for p in program.params}
@@ -86,7 +86,7 @@ def _given(op: Operator, call: Call) -> dict[str, Any]:
 
 def fusible(call: Call) -> bool:
     """Whether a call can be part of a loop nest: one of the two float types, and C has a spelling for it."""
-    op = registry[call.op]
+    op = find(call.op)
     values = [v for v in call.inputs if isinstance(v, Value)]
     kinds = {v.meta.dtype.name for v in (*values, *call.outputs)} - {"bool"}
     if (

@@ -12,7 +12,7 @@ from ..ir.text import NoText
 from ..runtime import state
 from ..runtime.backend import of_device
 from ..runtime.dispatch import offers
-from ..runtime.operator import registry
+from ..runtime.operator import find
 from ..runtime.tensor import Tensor, wrap
 from .fusion import Group, Step, fuse, reads, writes
 
@@ -108,7 +108,7 @@ class Program:
         return self._call(step)
 
     def _call(self, call: Call) -> Run:
-        op = registry[call.op]
+        op = find(call.op)
         backend = of_device("cpu")
         attrs = call.attrs
         places = [(self._slot(v), None) if isinstance(v, Value) else (None, v) for v in call.inputs]

@@ -2,13 +2,13 @@
 
     claim(registry["layer_norm"], "cpu", accepts, forward, backward)
 
-`forward(*raw, **attrs)` takes the raw arrays of the composite's tensors (None where none was given) and returns
-`(result, kept)`: an array or a tuple of them, and whatever the backward wants to find again. `backward(g, result, kept,
-needs, *raw, **attrs)` returns one raw gradient for each array, None where `needs` asks for none. With `wants=True` among the
-attrs of forward a backward may follow; else nothing need be kept.
+`forward(*raw, wants, **attrs)` takes the raw arrays of the composite's tensors (None where none was given) and returns
+`(result, kept)`: an array or a tuple of them, and a tuple of the arrays that backward wants to find again. `wants` says whether a
+backward may follow; else nothing need be kept. `backward(g, result, kept, needs, *raw, **attrs)` returns one raw gradient
+for each array, None where `needs` asks for none.
 
-Both compute what the composite's body defines. Where more is asked (a graph of the backward, hooks on saved tensors that
-change them, wrapper tensors), the body itself runs: a claim never has rules of its own for that.
+Both compute what the composite's body defines, and depend on nothing but their arguments: a compiled program calls them, too. Where
+more is asked (a graph of the backward, wrapper tensors), the body itself runs: a claim has no rules of its own for that.
 """
 
 from __future__ import annotations
@@ -18,18 +18,17 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from . import state, tape
-from .operator import Checker, Operator
-from .tensor import Tensor, alias, wrap
+from .operator import Checker, Operator, internal
+from .tensor import Tensor, alias
 
 local = state.local
-Forward = Callable[..., tuple[Any, Any]]
 
 
 def claim(
     op: Operator,
     backend: str,
     accepts: Checker,
-    forward: Forward,
+    forward: Callable[..., tuple[Any, tuple]],
     backward: Callable[..., Sequence[Any]],
     keeps_result: bool = True,
     least: int = 0,
@@ -38,41 +37,70 @@ def claim(
 
     `keeps_result`: whether backward reads the result; without it `result` is None there.
     """
-    made = _Claim(op, forward, backward, keeps_result)
-    op.provide(backend, accepts, least)(made)
+    op.provide(backend, accepts, least)(_Claim(op, backend, forward, backward, keeps_result))
+
+
+def _hidden(op: Operator, name: str, kernel: Callable[..., Any]) -> Operator:
+    """An operator that only claims call: no public name, no rules, one kernel."""
+    made = copy.copy(op)
+    made.name, made.family = name, "claim"
+    made.providers, made.least, made.outputs = {}, {}, None
+    made.kernels = {None: kernel}
+    made.vjp_rule, made.refusals = None, {"vjp": "a claim records itself"}
+    internal[name] = made
+    return made
 
 
 class _Claim:
     """The kernel that `dispatch` finds for a claimed composite; given tensors, it gives tensors with their history."""
 
-    def __init__(self, op: Operator, forward: Forward, backward: Any, keeps_result: bool) -> None:
-        self.op = copy.copy(op)  # the same name and signature, with this rule for its nodes
-        self.op.vjp_rule = _Rule(op, backward, keeps_result)
-        self.forward = forward
+    def __init__(
+        self, op: Operator, backend: str, forward: Any, backward: Any, keeps_result: bool
+    ) -> None:
+        def run(xp: Any, *raw: Any, **attrs: Any) -> tuple:
+            made, kept = forward(*raw, **attrs)
+            return (made if isinstance(made, tuple) else (made,)) + kept
+
+        self.forward = _hidden(op, f"{op.name}_on_{backend}", run)
+        self.rule = _Rule(op, backend, backward, keeps_result)
+        self.noted = copy.copy(op)  # what a node shows: the composite's name and signature
+        self.noted.vjp_rule = self.rule
+        self.results = len(op.outputs) if op.outputs else 1
+        self.named = op.tags.get("named") if op.outputs else None
 
     def __call__(self, arrays: tuple, attrs: dict[str, Any]) -> Any:
+        from .dispatch import run
+
         wants = local.grad and any(isinstance(a, Tensor) and a.requires_grad for a in arrays)
-        raw = [a._array if isinstance(a, Tensor) else a for a in arrays]
-        token = state.error_state.set(state.quiet)
-        try:
-            made, kept = self.forward(*raw, wants=wants, **attrs)
-        finally:
-            state.error_state.reset(token)
-        out = tuple([wrap(m) for m in made]) if isinstance(made, tuple) else wrap(made)
+        made = run(self.forward, arrays, {**attrs, "wants": wants})
+        out = made[: self.results] if self.named else made[0]
         if wants:
-            tape.record(self.op, out, arrays, attrs)
-            first = out[0] if isinstance(out, tuple) else out
-            node = getattr(first._node, "parent", None) or first._node
-            node.kept = kept
-        return out
+            tape.record(self.noted, out, arrays, attrs)
+            first = out[0] if self.named else out
+            if first._node is not None:
+                node = first._node.parent or first._node
+                node.kept = made[self.results :]
+        return self.named(*out) if self.named else out
 
 
 class _Rule:
     """The gradient of a claimed composite: the backend's, or that of the body where it is to be recorded."""
 
-    def __init__(self, op: Operator, backward: Any, keeps_result: bool) -> None:
-        self.op, self.backward = op, backward
+    def __init__(self, op: Operator, backend: str, backward: Any, keeps_result: bool) -> None:
+        self.op = op
         self.kind = "tensor" if keeps_result else ""
+
+        def run(xp: Any, *raw: Any, needs: tuple, counts: tuple, **attrs: Any) -> tuple:
+            gs, outs, kept = counts
+            g, rest = raw[:gs], raw[gs:]
+            out, rest = rest[:outs], rest[outs:]
+            result = None if not outs else out if op.outputs else out[0]
+            made = backward(
+                g if op.outputs else g[0], result, rest[:kept], needs, *rest[kept:], **attrs
+            )
+            return tuple([m for m, n in zip(made, needs) if n])
+
+        self.backward = _hidden(op, f"{op.name}_backward_on_{backend}", run)
 
     def keep(self, node: Any, out: Any, arrays: tuple) -> None:
         node.saved = arrays
@@ -80,21 +108,22 @@ class _Rule:
         tape.keep_result(node, out, self.kind)
 
     def fast(self, node: Any, g: Any, needs: tuple) -> Sequence[Any]:
+        from .dispatch import run
+
+        if _levelled(g):
+            return self._through_body(node, g, needs)
         arrays = tape.unpack(node)
-        result = tape.unpack_result(node)
-        if isinstance(result, tape.Results):
-            result = tuple([r._array for r in result])
-        elif result is not None:
-            result = result._array
-        raw = [a._array if isinstance(a, Tensor) else a for a in arrays]
-        grads = tuple([None if x is None else x._array for x in g]) if isinstance(g, tuple) else g._array  # fmt: skip
-        made = self.backward(grads, result, node.kept, needs, *raw, **node.attrs)
-        return [None if m is None else wrap(m) for m in made]
+        found = tape.unpack_result(node)
+        outs = (
+            () if found is None else tuple(found) if isinstance(found, tape.Results) else (found,)
+        )
+        gs = tuple(g) if isinstance(g, tuple) else (g,)
+        attrs = {**node.attrs, "needs": needs, "counts": (len(gs), len(outs), len(node.kept))}
+        made = iter(run(self.backward, (*gs, *outs, *node.kept, *arrays), attrs))
+        return [next(made) if n else None for n in needs]
 
     def pullback(self, node: Any, g: Any, needs: tuple) -> Sequence[Any]:
-        if not local.grad and not state.active and not _levelled(g):
-            return self.fast(node, g, needs)
-        return self._through_body(node, g, needs)
+        return self._through_body(node, g, needs) if local.grad else self.fast(node, g, needs)
 
     def _through_body(self, node: Any, g: Any, needs: tuple) -> Sequence[Any]:
         """The gradient of the body, run again; it is recorded where the caller records."""

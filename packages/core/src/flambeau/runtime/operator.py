@@ -74,9 +74,7 @@ class Operator:
         )
         # What must be True or False, not just anything with a truth value.
         truths = options.pop("truths", ())  # of these PyTorch asks only for the truth value
-        self.flags = tuple(
-            i for i, p in self.attrs if notes.get(p) == "bool" and p not in truths
-        )
+        self.flags = tuple(i for i, p in self.attrs if notes.get(p) == "bool" and p not in truths)
         self.loose = bool(code.co_flags & 4)  # the body gathers the rest itself (*shape)
         star: str | None = options.pop("star", None)
         self.star = None if star is None else self.index[star]
@@ -339,7 +337,9 @@ def _head(op: Operator) -> tuple[str, dict[str, Any]]:
 
 def _flag_lines(op: Operator) -> list[str]:
     flags = [(i, op.params[i]) for i in op.flags]
-    return [f"    if {p} is not True and {p} is not False: op.check_flag({i}, {p})" for i, p in flags]
+    return [
+        f"    if {p} is not True and {p} is not False: op.check_flag({i}, {p})" for i, p in flags
+    ]
 
 
 def _kind(note: Any, family: str) -> str:
@@ -353,6 +353,9 @@ def _kind(note: Any, family: str) -> str:
 
 
 registry: dict[str, Operator] = {}
+internal: dict[
+    str, Operator
+] = {}  # of backends: parts of a claimed composite, by name; in programs only
 # Told of each operator that is entered: backends offer their kernels to those imported late, too.
 watchers: list[Callable[[Operator], None]] = []
 
@@ -365,3 +368,8 @@ def add(op: Operator) -> Operator:
     for watch in watchers:
         watch(op)
     return op
+
+
+def find(name: str) -> Operator:
+    """An operator of the registry, or one that a backend keeps to itself."""
+    return registry.get(name) or internal[name]

@@ -149,7 +149,7 @@ def refusing(*kinds: str) -> Promotion:
 
 
 C_NAMES = {
-    "float16": "at::Half", "bfloat16": "at::BFloat16", "float32": "float", "float64": "double", "complex64": "c10::complex<float>",
+    "float16": "c10::Half", "bfloat16": "c10::BFloat16", "float32": "float", "float64": "double", "complex64": "c10::complex<float>",
     "complex128": "c10::complex<double>",
 }  # fmt: skip
 
@@ -176,6 +176,7 @@ def check_fits(x: Any, target: dtype) -> None:
         fits = abs(x) <= range_of(target)[1] or x in (math.inf, -math.inf) or x != x
     else:
         low, high = range_of(target)
+        low = 0 if isinstance(x, float) and not target.is_signed else low
         fits = low <= x <= high
     if not fits:
         name = C_NAMES.get(target.name, f"{target.name}_t")

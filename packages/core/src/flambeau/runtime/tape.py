@@ -184,7 +184,9 @@ class Rule:
     """
 
     raw: Callable[..., Any] | None = None
-    claimed: Callable[..., Any] | None = None  # a backend's gradients, `(node, g, needs)`, or None where it has none
+    claimed: Callable[..., Any] | None = (
+        None  # a backend's gradients, `(node, g, needs)`, or None where it has none
+    )
 
     def __init__(self, op: Operator, rule: Callable[..., Any]) -> None:
         code = rule.__code__

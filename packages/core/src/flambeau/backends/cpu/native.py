@@ -124,7 +124,9 @@ def types_of(file: str) -> list[str]:
     """The dtypes that a file is made for, from its first line."""
     words = re.match(r"/\* types: ([\w ]+) \*/", _text(file))
     if words is None:
-        raise ValueError(f"{file}: the first line must name the types, as in /* types: float double */")
+        raise ValueError(
+            f"{file}: the first line must name the types, as in /* types: float double */"
+        )
     names = {c: name for name, c in TYPES.items()}
     return [names[w] for w in words[1].split()]
 
