@@ -359,6 +359,10 @@ def _ends(op, arrays, attrs):
     for name, x in zip(("end", "weight"), arrays[1:]):
         if isinstance(x, Tensor) and x.dtype is not first:
             raise RuntimeError(f"expected dtype {first} for `{name}` but got dtype {x.dtype}")
+    if type(arrays[2]) is complex:
+        check_fits(arrays[2], first)
+        if not first.is_complex:
+            arrays = (*arrays[:2], arrays[2].real)
     return SAME(op, arrays, attrs)
 
 

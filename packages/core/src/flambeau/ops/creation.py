@@ -17,6 +17,7 @@ from ..runtime.backend import of_array, of_device
 from ..runtime.families import composite, primitive
 from ..runtime.memory import foreign
 from ..runtime.meta import Meta
+from ..runtime.promotion import check_fits, wrapped
 from ..runtime.signature import explained
 from ..runtime.tensor import Tensor, set_requires_grad, wrap
 
@@ -200,7 +201,18 @@ def full(size: Any, fill_value: complex | Tensor, *, out: Any = None, dtype: Any
     fallback = dtypes.of_number(fill_value)
     if layout is not None and layout is not strided:
         return _unstrided("full", size, layout, dtype, device, requires_grad)
+    fill_value = number_of(fill_value, fallback if dtype is None else as_dtype(dtype))
     return _into(out, _filled(size_of((size,)), fill_value, dtype, device, requires_grad, fallback))
+
+
+def number_of(value: Any, kind: dtype) -> Any:
+    """A Python number as one of a dtype; RuntimeError where it is none: too large, or complex among reals."""
+    check_fits(value, kind)
+    if type(value) is complex and kind.category < dtypes.COMPLEX and kind is not dtypes.bool_:
+        value = value.real
+    if kind.category == dtypes.INT:
+        value = wrapped(int(value), kind)
+    return value
 
 
 def _into(out: Any, made: Tensor) -> Tensor:
@@ -285,6 +297,9 @@ def full_like(input: Tensor, fill_value: complex | Tensor, *, dtype: Any = None,
     if layout is not None and layout is not strided:
         kind = dtype or input.dtype
         return _unstrided("full", input.shape, layout, kind, device or input.device, requires_grad)
+    if isinstance(fill_value, Tensor):
+        fill_value = fill_value.item()
+    fill_value = number_of(fill_value, input.dtype if dtype is None else as_dtype(dtype))
     return _like(input, fill_value, dtype, device, requires_grad, memory_format)
 
 
@@ -724,7 +739,8 @@ def one_hot(input: Tensor, num_classes: int = -1):
     )
     check(not input.numel() or int(input.min()) >= 0, lambda: "Class values must be non-negative.")
     if num_classes == -1:
-        num_classes = int(input.max()) + 1 if input.numel() else 0
+        check(input.numel(), lambda: "Can not infer total number of classes from empty tensor.")
+        num_classes = int(input.max()) + 1
     else:
         check(
             not input.numel() or int(input.max()) < num_classes,

@@ -58,6 +58,10 @@ def _strips(name: str, y: Tensor, x: Tensor | None, dx: float | None, dim: int) 
         TypeError,
     )
     check(y.ndim, lambda: f"Dimension specified as {dim} but tensor has no dimensions", IndexError)
+    check(
+        not isinstance(dx, complex),
+        lambda: f"{name}: Currently, we only support dx as a real number.",
+    )
     d = wrap_dim(dim, y.ndim)
     n = y.shape[d]
     if x is None:
@@ -122,6 +126,8 @@ def trapz(y: Tensor, x: Tensor | None = None, *, dx: float | None = None, dim: i
     >>> flambeau.trapz(flambeau.tensor([1.0, 2.0, 3.0]), dx=2)
     tensor(8.)
     """
+    if isinstance(dx, complex):
+        raise TypeError("trapz(): argument 'dx' must be float, not complex")
     return trapezoid(y, x, dx=dx, dim=dim)
 
 

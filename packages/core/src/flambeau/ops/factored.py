@@ -7,7 +7,6 @@ from typing import Any
 from .._base.checks import broadcast_shapes, check
 from ..runtime.families import composite, primitive
 from ..runtime.meta import Meta
-from ..runtime.promotion import SAME
 from ..runtime.tensor import Tensor
 from .factorizations import permuted
 from .matrices import (
@@ -25,7 +24,7 @@ from .matrices import (
 from .solvers import SINGULAR, check_pair, check_system, solve_lower
 
 
-@primitive(promote=SAME)
+@primitive
 def cholesky_solve(input: Meta, input2: Meta, upper: bool = False):
     """X with (input2 @ input2.mH) @ X = input, input2 the factor of a positive-definite matrix (input2.mH @ input2 with `upper`).
 

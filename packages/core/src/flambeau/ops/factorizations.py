@@ -211,6 +211,13 @@ def lu_unpack(
     m, n = LU_data.shape[-2:]
     k = min(m, n)
     check(
+        not unpack_pivots or tuple(LU_pivots.shape) == (*LU_data.shape[:-2], k),
+        lambda: (
+            f"torch.lu_unpack: LU_pivots must have shape {[*LU_data.shape[:-2], k]} for LU_data of shape "
+            f"{list(LU_data.shape)}, but got {list(LU_pivots.shape)}"
+        ),
+    )
+    check(
         LU_pivots.dtype is int32,
         lambda: (
             "torch.lu_unpack: LU_pivots is expected to be a contiguous tensor of torch.int32 dtype.\n"
@@ -290,6 +297,11 @@ def _(xp, a, *, upper, caller, strict):
     _check_cholesky(caller, a)
     # One triangle is read, as everywhere; with `upper` that is the upper one.
     low, info = xp.lapack.cholesky(xp.swapaxes(a, -1, -2).conj() if upper else a)
+    # Not every LAPACK says that a pivot was no number.
+    lost = xp.isnan(xp.diagonal(low, axis1=-2, axis2=-1))
+    if lost.any():
+        order = (xp.argmax(lost, axis=-1) + 1).astype(info.dtype)
+        info = xp.where((info == 0) & lost.any(-1), order, info)
     if strict:
         check_info(info, f"{caller}: {{at}}{NOT_POSITIVE}")
     return xp.swapaxes(low, -1, -2).conj() if upper else low, info

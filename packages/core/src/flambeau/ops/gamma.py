@@ -98,6 +98,7 @@ def mvlgamma(input: Tensor, p: int):
     tensor([0.4516, 1.5502])
     """
     x = real("mvlgamma", input)
+    check(x.dtype.name != "bool", lambda: "mvlgamma: The input tensor may not be a boolean tensor.")
     check(p >= 1, lambda: f"mvlgamma: p has to be greater than or equal to 1, got {p}")
     kind = inexact(x.dtype)
     halves = arange(p, device=x.device) * -0.5

@@ -34,6 +34,12 @@ def index_select(input: Tensor, dim: int, index: Tensor):
     )
     d = wrap_dim(dim, input.ndim)
     if not input.ndim:
+        check(
+            index.numel() == 1,
+            lambda: (
+                f"index_select(): Index to scalar can have only 1 value, got {index.numel()} value(s)"
+            ),
+        )
         return input.clone()
     check_bounds(index, input.shape[d], d)
     return pick([input, index.reshape(-1)], (d,))

@@ -288,6 +288,10 @@ def affine_grid_generator(theta: Tensor, size: tuple[int, ...], align_corners: b
         len(size) in (4, 5),
         lambda: "affine_grid_generator needs 4d (spatial) or 5d (volumetric) inputs.",
     )
+    check(
+        theta.ndim == 3,
+        lambda: f"affine_grid_generator: batch2 must be a 3D tensor, but theta is {theta.ndim}D",
+    )
     n, *space = size[:1] + size[2:]
     check(min(n, *space) >= 0, lambda: f"Trying to create tensor with negative dimension: {list(size)}")  # fmt: skip
     check_room(math.prod(space) * n)

@@ -483,6 +483,15 @@ def index_put(input: Tensor, indices: tuple, values: Tensor, accumulate: bool = 
                 f"index_put(): expected Tensor as element {i} of indices, but got {type(k).__name__}"
             )
     basic, tensors, positions = split_key(input, tuple(indices))
+    numbers = sum([type(k) is int for k in basic])
+    rank = input.ndim - numbers - len(tensors) + max([t.ndim for t in tensors], default=0)
+    check(
+        values.ndim <= rank,
+        lambda: (
+            f"shape mismatch: value tensor of shape {list(values.shape)} cannot be broadcast to indexing result of "
+            f"{rank} dimensions"
+        ),
+    )
     if values.dtype is not input.dtype:
         if accumulate or values.numel() != 1 or not _one_mask(tuple(indices)):
             _same_dtype(input, values)

@@ -23,7 +23,6 @@ from .matrices import (
     adjoint_of,
     batched,
     check_floating,
-    check_matrix,
     check_square,
     scalar_name,
 )
@@ -427,7 +426,9 @@ def chain_matmul(*matrices: Tensor, out: Any = None):
             lambda: f"expected Tensor as element {i} in argument 0, but got {type(m).__name__}",
             TypeError,
         )
-        check_matrix("chain_matmul", m)
+        check(
+            m.ndim == 2, lambda: f"chain_matmul: Tensor dimension is {m.ndim}, expected 2 instead."
+        )
     check(matrices, lambda: "chain_matmul(): Expected one or more matrices")
     made = matrices[0].clone() if len(matrices) == 1 else linalg_multi_dot(list(matrices))
     return made if out is None else write_out(chain_matmul.op, out, made)

@@ -16,6 +16,7 @@ from .comparison import where
 from .creation import ones_like, zeros_like
 from .gathering import index_select, scatter_src
 from .joining import broadcast_tensors
+from .matrices import SCALARS, scalar_name
 from .pointwise import xlogy
 from .softmax import log_softmax
 
@@ -420,6 +421,10 @@ def gaussian_nll_loss(
     tensor(0.5000)
     """
     var = _variances(input, var)
+    check(
+        var.dtype.category >= dtypes.FLOAT,
+        lambda: f"result type Float can't be cast to the desired output type {scalar_name(var)}",
+    )
     if _values_known(var):
         check(not (var < 0).any(), lambda: "var has negative entry/entries", ValueError)
     # The bound does not stop the gradient: PyTorch clamps under no_grad.
@@ -614,7 +619,14 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8):
     >>> flambeau.ops.loss.cosine_similarity(flambeau.eye(2), flambeau.eye(2))
     tensor([1., 1.])
     """
-    x1, x2 = broadcast_tensors(x1, x2)
+    kind = dtypes.promote_types(x1.dtype, x2.dtype)
+    check(
+        kind.is_floating_point,
+        lambda: (
+            f"expected common dtype to be floating point, yet common dtype is {SCALARS.get(kind.name, kind.name)}"
+        ),
+    )
+    x1, x2 = broadcast_tensors(x1.to(kind), x2.to(kind))
     a = x1 / x1.norm(2, dim, True).clamp(min=eps)
     b = x2 / x2.norm(2, dim, True).clamp(min=eps)
     return (a * b).sum(dim)

@@ -8,7 +8,8 @@ from .._base.checks import broadcast_shapes, check
 from .._base.dtypes import FLOAT, bool_
 from ..runtime.families import composite, primitive
 from ..runtime.meta import Meta
-from ..runtime.promotion import SAME_REQUIRED
+from ..runtime.operator import Operator
+from ..runtime.promotion import SAME_REQUIRED, check_fits
 from ..runtime.tensor import Tensor
 
 
@@ -225,6 +226,9 @@ def mixed(name: str, input: Tensor, product: Any, factors: tuple, beta: Any, alp
         raise RuntimeError(
             f"{name}: self and the factors must have the same dtype, but got {input.dtype} and {kind}"
         )
+    if type(beta) is complex or type(alpha) is complex:
+        for number in (beta, alpha):
+            check_fits(number, kind)
     if kind.category < FLOAT:
         if kind is bool_:
             made = product(*factors) & bool(alpha)
@@ -235,12 +239,12 @@ def mixed(name: str, input: Tensor, product: Any, factors: tuple, beta: Any, alp
         return wide.to(kind)
     made = product(*factors)
     made = made if alpha == 1 else made * alpha
+    if tuple(input.shape) != tuple(made.shape):
+        input = input.expand(made.shape)
     if beta == 0:
         if input.requires_grad:  # a gradient of zeros, not none
             return made + input.masked_fill(input.new_ones((), dtype=bool_), 0)
         return made
-    if tuple(input.shape) != tuple(made.shape):
-        input = input.expand(made.shape)
     return made + (input if beta == 1 else input * beta)
 
 
@@ -305,7 +309,15 @@ def _(builder, a, b):
     return builder.node("MatMul", [builder.node("Transpose", [a], perm=[1, 0]), b])
 
 
-@primitive(promote=SAME_REQUIRED, method=False, hot=True)
+def _rows_or_vector(op: Operator, arrays: tuple, attrs: dict) -> tuple:
+    """As SAME_REQUIRED; beside a vector a bias of one row is that row, as it is in PyTorch."""
+    x, weight, bias = SAME_REQUIRED(op, arrays, attrs)
+    if bias is not None and x.ndim == 1 and bias.ndim == 2 and bias.shape[0] == 1:
+        bias = bias.reshape(-1)
+    return x, weight, bias
+
+
+@primitive(promote=_rows_or_vector, method=False, hot=True)
 def linear(input: Meta, weight: Meta, bias: Meta | None = None):
     """input @ weight.T + bias: the affine map of `nn.Linear`. weight has shape (out, in), input (..., in).
 
@@ -332,7 +344,23 @@ def linear(input: Meta, weight: Meta, bias: Meta | None = None):
         ),
     )
     out = input.like((*input.shape[:-1], *weight.shape[:-1]))
-    return out if bias is None else out.like(broadcast_shapes(out.shape, bias.shape))
+    check(
+        bias is None or bias.ndim <= out.ndim,
+        lambda: (
+            f"linear: expected a bias that expands to {list(out.shape)}, but got {list(bias.shape)}: the number of "  # type: ignore[union-attr]
+            "sizes must be greater or equal to the number of dimensions in the tensor"
+        ),
+    )
+    for i, n in enumerate(reversed(() if bias is None else bias.shape)):
+        check(
+            n in (1, out.shape[-1 - i]),
+            lambda: (
+                f"The expanded size of the tensor ({out.shape[-1 - i]}) must match the existing size ({n}) at "
+                f"non-singleton dimension {out.ndim - 1 - i}.  Target sizes: {list(out.shape)}.  Tensor sizes: "
+                f"{list(bias.shape)}"  # type: ignore[union-attr]
+            ),
+        )
+    return out
 
 
 @linear.kernel
@@ -346,7 +374,10 @@ def _(xp, x, w, b):
     if out.dtype is not x.dtype:  # bfloat16: product and sum are in float32, and rounded once
         return (out + b).astype(x.dtype)
     if out.shape[-1:] != b.shape:
-        return out + b
+        both = out + b
+        if both.shape != out.shape:
+            raise ValueError("a bias of another shape")  # the shape rule says which
+        return both
     out += b
     return out
 

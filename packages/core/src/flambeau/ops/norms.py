@@ -109,7 +109,8 @@ def _scalar(kind: Any) -> str:
     return SCALARS.get(kind.name, kind.name)
 
 
-def _check_vector(name: str, x: Tensor) -> None:
+def check_vector(name: str, x: Tensor) -> None:
+    """Refuses what is neither of floating point nor complex."""
     kind = x.dtype
     check(
         kind.is_floating_point or kind.is_complex,
@@ -142,7 +143,7 @@ def linalg_vector_norm(
         ),
         TypeError,
     )
-    _check_vector(name, input)
+    check_vector(name, input)
     input = _in_dtype(name, input, dtype)
     if not input.numel() and (ord < 0 or ord == INF):
         _check_identity(name, input, ord, dim)
@@ -183,7 +184,7 @@ def linalg_matrix_norm(
     tensor(6.)
     """
     name = "linalg.matrix_norm"
-    _check_vector(name, input)
+    check_vector(name, input)
     check(
         input.ndim >= 2,
         lambda: f"{name}: The input tensor A must have at least 2 dimensions.",

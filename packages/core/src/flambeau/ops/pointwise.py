@@ -8,6 +8,7 @@ from typing import Any
 from .. import ir
 from .._base import dtypes
 from .._base.limits import finfo
+from ..runtime import state
 from ..runtime.families import composite, elementwise
 from ..runtime.operator import ONE
 from ..runtime.promotion import INT_TO_FLOAT, SAME, check_fits, wrapped
@@ -16,6 +17,17 @@ from .comparison import isfinite, isnan, where
 from .complex import complex
 
 NUMBERS: tuple[Any, ...] = (bool, int, float, lambda x: x)  # by the number of a dtype's category
+
+
+def check_element(value: Tensor, dtype: dtypes.dtype) -> None:
+    """RuntimeError for a 0-d tensor of another dtype whose number `dtype` cannot hold; nothing where it is not to be seen."""
+    if value.dtype is dtype or dtype is dtypes.bool_ or value.is_meta:
+        return
+    if value._level or state.active:
+        complex_lost = value.dtype.is_complex and dtype.category < dtypes.COMPLEX
+        if not complex_lost:
+            return
+    check_fits(value.item(), dtype)
 
 
 @composite(numbers=("value",))
@@ -40,8 +52,7 @@ def masked_fill(input: Tensor, mask: Tensor, value: Tensor | float):
             "masked_fill only supports a 0-dimensional value tensor, but got tensor with "
             f"{value.ndim} dimension(s)."
         )
-    if value.dtype.is_complex and dtype.category < dtypes.COMPLEX:
-        check_fits(value.item(), dtype)
+    check_element(value, dtype)
     return where(mask, value if value.dtype is dtype else value.to(dtype), input)
 
 

@@ -83,6 +83,14 @@ def _avg_pool(name, count, input, kernel_size, stride, padding, ceil_mode, inclu
     kernel, step, pads, _, out = _options(
         name, input, count, kernel_size, stride, padding, 1, ceil_mode
     )
+    check(  # PyTorch asks this of three dimensions only, whatever the padding
+        count < 3 or all(n >= k for n, k in zip(input.shape[-3:], kernel)),
+        lambda: (
+            "input image (T: {} H: {} W: {}) smaller than kernel size (kT: {} kH: {} kW: {})".format(
+                *input.shape[-3:], *kernel
+            )
+        ),
+    )
     total = window_sum(input, kernel, step, pads, out)
     if divisor is not None:
         check(divisor != 0, lambda: "divisor must be not zero")

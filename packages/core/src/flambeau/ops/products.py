@@ -11,9 +11,9 @@ from ..runtime.families import composite
 from ..runtime.tensor import Tensor
 from .creation import ones
 from .joining import cat, stack
-from .matrices import has_values
+from .matrices import has_values, scalar_name
 from .matrix import bmm, dot, matmul, mixed, mv, outer
-from .norms import vector_norm
+from .norms import check_vector, vector_norm
 from .reduction import mean, sum
 
 
@@ -62,6 +62,7 @@ def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: float = 1, alpha: f
     if input.dtype is vec1.dtype is vec2.dtype:
         return mixed("addr", input, outer, (vec1, vec2), beta, alpha)
     product = outer(vec1, vec2)  # alone among these, it promotes
+    input = input.expand(product.shape)
     product = product if alpha == 1 else product * alpha
     return product if beta == 0 else product + (input if beta == 1 else input * beta)
 
@@ -235,6 +236,15 @@ def linalg_cross(input: Tensor, other: Tensor, *, dim: int = -1):
     return made.to(kind) if low else made
 
 
+def check_same_scalars(a: Tensor, b: Tensor) -> None:
+    """Refuses two tensors of different dtypes; PyTorch's kernel looks at the first one's before."""
+    check(
+        a.dtype is b.dtype,
+        lambda: f"expected scalar type {scalar_name(a)} but found {scalar_name(b)}",
+        NotImplementedError if a.dtype.itemsize == 2 else RuntimeError,
+    )
+
+
 @composite(method=False)
 def cdist(
     x1: Tensor,
@@ -263,6 +273,7 @@ def cdist(
             x.dtype.is_floating_point,
             lambda: f"cdist only supports floating-point dtypes, {letter} got: {x.dtype.name}",
         )
+    check_same_scalars(x1, x2)
     check(p >= 0, lambda: "cdist only supports non-negative p values")
     check(
         compute_mode in _MODES,
@@ -328,6 +339,7 @@ def renorm(input: Tensor, p: float, dim: int, maxnorm: float):
         input.ndim > 1,
         lambda: f"renorm: input needs at least 2 dimensions, got {input.ndim} dimensions",
     )
+    check_vector("linalg.vector_norm", input)
     d = wrap_dim(dim, input.ndim)
     others = tuple(i for i in range(input.ndim) if i != d)
     kind = input.dtype
@@ -485,8 +497,16 @@ def linalg_vander(x: Tensor, *, N: int | None = None):
         x.ndim or N is not None,
         lambda: "N must be greater than 1.",
     )
+    kind = x.dtype
+    check(
+        kind is not dtypes.bool_ and not (kind.itemsize == 2 and kind.is_floating_point),
+        lambda: (
+            f"linalg.vander supports floating point, complex, and integer tensors, but got {scalar_name(x)}"
+        ),
+    )
     n = x.shape[-1] if N is None else N
     check(n > 1, lambda: "N must be greater than 1.")
+    x = x if kind.category >= dtypes.FLOAT else x.long()
     return _powers(x if x.ndim else x.reshape(1), n)
 
 

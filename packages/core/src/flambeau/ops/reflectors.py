@@ -154,7 +154,7 @@ def ormqr(
         lambda: f"{name}: other.shape[{side}] must be equal to input.shape[-2]",
     )
     check(
-        input2.shape[-1] <= input.shape[-1],
+        input2.shape[-1] == min(rows, input.shape[-1]),
         lambda: f"{name}: tau.shape[-1] must be equal to min(other.shape[{side}], input.shape[-1])",
     )
     check(

@@ -11,6 +11,7 @@ from .._base.checks import check, wrap_dim
 from .._base.limits import iinfo
 from ..runtime.families import composite, primitive
 from ..runtime.meta import Meta
+from ..runtime.promotion import check_fits
 from ..runtime.tensor import Tensor
 from .comparison import where
 from .creation import arange, full
@@ -266,6 +267,8 @@ def segment_reduce(
         lengths is not None or offsets is not None,
         lambda: "segment_reduce(): Either lengths or offsets must be defined.",
     )
+    if initial is not None:
+        check_fits(initial, data.dtype)
     if not data.dtype.is_floating_point:
         raise NotImplementedError(f"segment_reduce: not implemented for {data.dtype.name}")
     given = offsets if lengths is None else lengths

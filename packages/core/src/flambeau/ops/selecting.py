@@ -14,6 +14,7 @@ from .comparison import where
 from .creation import as_tensor
 from .indexing import index_put_at
 from .keys import check_bounds
+from .pointwise import check_element
 
 
 def along(name: str, input: Tensor, dim: int, index: Tensor) -> tuple[Tensor, int]:
@@ -123,6 +124,8 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Tensor | float):
             lambda: "index_fill_(): Converting complex Scalar to non-complex type is not supported",
         )
         value = input.new_full((), value)
+    elif value.ndim == 0:
+        check_element(value, input.dtype)
     check(
         value.ndim == 0,
         lambda: (

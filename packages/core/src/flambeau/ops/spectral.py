@@ -418,8 +418,19 @@ def istft(
         ),
     )
     check(
+        window is None or tuple(window.shape) == (width,),
+        lambda: (
+            "istft: Invalid window shape. window has to be 1D and length of `win_length` = "
+            f"{width}, but got {list(window.shape)}"  # type: ignore[union-attr]
+        ),
+    )
+    check(
         not (return_complex and onesided),
-        lambda: "cannot have onesided output if window or input is complex",
+        lambda: "Cannot have onesided output if window or input is complex",
+    )
+    check(
+        return_complex or window is None or not window.dtype.is_complex,
+        lambda: "Complex windows are incompatible with return_complex=False",
     )
 
     spectrum = (input.unsqueeze(0) if input.ndim == 2 else input).transpose(1, 2)
@@ -431,6 +442,8 @@ def istft(
     weights = _frame_window(window, n_fft, width, frames)
     if weights is None:
         weights = ones(n_fft, dtype=frames.dtype, device=frames.device)
+    elif weights.dtype.category < dtypes.FLOAT:
+        weights = weights.to(frames.dtype)
     samples = n_fft + hop * (frames.shape[1] - 1)
     signal = _overlap_add(frames * weights, samples, hop)
     envelope = _overlap_add((weights * weights).expand(1, frames.shape[1], n_fft), samples, hop)
@@ -693,6 +706,7 @@ def fft_ihfft2(input: Tensor, s: Any = None, dim: Any = (-2, -1), norm: str | No
 def _shifted(input: Tensor, dim: Any, share: Any) -> Tensor:
     given = range(input.ndim) if dim is None else _ints("fftshift", "dim", dim)
     dims = [wrap_dim(d, input.ndim) for d in given]
+    check(dims, lambda: "fftshift: `shifts` required: there is no dimension to shift along")
     return input.roll([share(input.shape[d]) for d in dims], dims)
 
 
