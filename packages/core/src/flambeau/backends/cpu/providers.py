@@ -19,7 +19,7 @@ import numpy as np
 
 from ..._base import dtypes
 from ...runtime.operator import Operator, registry, watchers
-from . import gradients, rows
+from . import gradients
 
 CHAINS = 1 << 15  # from here on for what NumPy does in several passes
 SERIES = 1 << 11  # for the error function, which NumPy lacks: its reference takes twenty passes
@@ -54,7 +54,9 @@ OPERATORS = table()
 
 # Operators with kernels written by hand: the module that offers them, and the elements from which it is asked.
 # The module is imported by the first call that is large enough.
-BY_HAND: dict[str, dict[str, int]] = {}
+BY_HAND: dict[str, dict[str, int]] = {
+    "softmax": {"softmax": 0, "log_softmax": 0},
+}
 
 
 def load(op: Operator) -> list[Any]:
@@ -80,7 +82,6 @@ def register() -> None:
     for op in list(registry.values()):
         _offer_series(op)
     watchers.append(_offer_late)
-    rows.register()
 
 
 def _await(op: Operator, module: str, least: int) -> None:
@@ -171,8 +172,5 @@ def sources() -> list[tuple[str, str, tuple[str, ...]]]:
         for dtype in kinds:
             kernel, _ = _Provider(op).kernel(dtype, attrs)
             made.append((f"{name} {dtype}", source_of(kernel.nest([np.empty(8, dtype)]))))
-    for name in ("softmax", "log_softmax"):
-        for dtype in ("float32", "float64"):
-            made.append((f"{name} {dtype}", source_of(rows.nest(name, dtype, 1, 1))))
     plain = [(name, text, ()) for name, text in made]
     return plain + [(name, text, native.FLAGS) for name, text in native.sources()]

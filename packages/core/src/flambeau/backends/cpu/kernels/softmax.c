@@ -1,0 +1,243 @@
+/* types: float double */
+/* softmax and log_softmax along one dimension of (outer, size, inner), forward and backward, and logsumexp.
+ *
+ * Rows (inner = 1) are read once into the cache; maximum, exponentials and scaling go over them there. Otherwise blocks of
+ * columns, vectors along the inner dimension. NaN and an infinite maximum make their row NaN, by the sum of exponentials.
+ * Sums are in T within a block of 64 vectors and in double beyond.
+ */
+#include "fb.h"
+#include "fb_math.h"
+#include "fb_vec.h"
+
+#if defined(T_FLOAT32)
+#define LOG(x) ((T)fb_log((double)(x)))
+#else
+#define LOG(x) fb_log(x)
+#endif
+
+struct call {
+  const T *x, *g;
+  T *y;
+  int64_t size, inner, blocks, columns;
+  int log;
+};
+
+/* -- rows ---------------------------------------------------------------------------------------------------------- */
+
+INLINE T row_largest(const T *x, int64_t m) {
+  vec a = splat(-INFINITY), b = a, c = a, d = a;
+  int64_t i = 0;
+  for (; i + 4 * WIDTH <= m; i += 4 * WIDTH) {
+    a = larger(load(x + i), a);
+    b = larger(load(x + i + WIDTH), b);
+    c = larger(load(x + i + 2 * WIDTH), c);
+    d = larger(load(x + i + 3 * WIDTH), d);
+  }
+  for (; i + WIDTH <= m; i += WIDTH) a = larger(load(x + i), a);
+  if (i < m) a = larger(load_head(x + i, m - i, -INFINITY), a);
+  return largest_of(larger(larger(a, b), larger(c, d)));
+}
+
+/* The sum of exp(x - top), kept in y where there is one. */
+INLINE double row_exponentials(const T *x, T *y, T top, int64_t m, int keep) {
+  const vec t = splat(top);
+  double total = 0;
+  int64_t i = 0;
+  while (i + WIDTH <= m) {
+    const int64_t end = MIN(m, i + 64 * WIDTH);
+    vec a = {0}, b = {0};
+    for (; i + 2 * WIDTH <= end; i += 2 * WIDTH) {
+      const vec e = exp_down(load(x + i) - t), f = exp_down(load(x + i + WIDTH) - t);
+      if (keep) store(y + i, e), store(y + i + WIDTH, f);
+      a += e;
+      b += f;
+    }
+    if (i + WIDTH <= end) {
+      const vec e = exp_down(load(x + i) - t);
+      if (keep) store(y + i, e);
+      a += e;
+      i += WIDTH;
+    }
+    total += sum_of(a + b);
+  }
+  if (i < m) {
+    const vec e = exp_down(load_head(x + i, m - i, -INFINITY) - t);
+    if (keep) store_head(y + i, e, m - i);
+    T s = 0;
+    for (int64_t l = 0; l < m - i; ++l) s += e[l];
+    total += s;
+  }
+  return total;
+}
+
+static void rows_task(void *context, int64_t begin, int64_t end) {
+  const struct call *c = context;
+  const int64_t m = c->size;
+  for (int64_t row = begin; row < end; ++row) {
+    const T *RESTRICT x = c->x + row * m;
+    T *RESTRICT y = c->y + row * m;
+    const T top = row_largest(x, m);
+    int64_t i = 0;
+    if (c->log) {
+      const vec t = splat(top), less = splat(LOG(row_exponentials(x, y, top, m, 0)));
+      for (; i + WIDTH <= m; i += WIDTH) store(y + i, (load(x + i) - t) - less);
+      if (i < m) store_head(y + i, (load_head(x + i, m - i, 0) - t) - less, m - i);
+    } else {
+      const vec part = splat((T)(1 / row_exponentials(x, y, top, m, 1)));
+      for (; i + WIDTH <= m; i += WIDTH) store(y + i, load(y + i) * part);
+      if (i < m) store_head(y + i, load_head(y + i, m - i, 0) * part, m - i);
+    }
+  }
+}
+
+static void logsumexp_rows(void *context, int64_t begin, int64_t end) {
+  const struct call *c = context;
+  for (int64_t row = begin; row < end; ++row) {
+    const T *x = c->x + row * c->size;
+    const T top = row_largest(x, c->size);
+    if (top - top == 0) {
+      c->y[row] = top + LOG(row_exponentials(x, 0, top, c->size, 0));
+    } else { /* an infinite maximum is the result, unless there is a NaN */
+      int nan = 0;
+      for (int64_t i = 0; i < c->size; ++i) nan |= x[i] != x[i];
+      c->y[row] = nan ? (T)NAN : top;
+    }
+  }
+}
+
+/* softmax: y (g - sum of g y); log_softmax: g - exp(y) sum of g. */
+INLINE double row_dot(const T *g, const T *y, int64_t m, int plain) {
+  double total = 0;
+  int64_t i = 0;
+  while (i + WIDTH <= m) {
+    const int64_t end = MIN(m, i + 64 * WIDTH);
+    vec a = {0}, b = {0};
+    for (; i + 2 * WIDTH <= end; i += 2 * WIDTH) {
+      a += plain ? load(g + i) : load(g + i) * load(y + i);
+      b += plain ? load(g + i + WIDTH) : load(g + i + WIDTH) * load(y + i + WIDTH);
+    }
+    if (i + WIDTH <= end) a += plain ? load(g + i) : load(g + i) * load(y + i), i += WIDTH;
+    total += sum_of(a + b);
+  }
+  if (i < m) {
+    const vec v = load_head(g + i, m - i, 0);
+    total += sum_of(plain ? v : v * load_head(y + i, m - i, 0));
+  }
+  return total;
+}
+
+static void rows_back(void *context, int64_t begin, int64_t end) {
+  const struct call *c = context;
+  const int64_t m = c->size;
+  for (int64_t row = begin; row < end; ++row) {
+    const T *RESTRICT y = c->x + row * m, *RESTRICT g = c->g + row * m;
+    T *RESTRICT out = c->y + row * m;
+    const vec s = splat((T)row_dot(g, y, m, c->log));
+    int64_t i = 0;
+    if (c->log) {
+      for (; i + WIDTH <= m; i += WIDTH) store(out + i, load(g + i) - exp_down(load(y + i)) * s);
+      if (i < m) store_head(out + i, load_head(g + i, m - i, 0) - exp_down(load_head(y + i, m - i, 0)) * s, m - i);
+    } else {
+      for (; i + WIDTH <= m; i += WIDTH) store(out + i, (load(g + i) - s) * load(y + i));
+      if (i < m) store_head(out + i, (load_head(g + i, m - i, 0) - s) * load_head(y + i, m - i, 0), m - i);
+    }
+  }
+}
+
+/* -- columns ------------------------------------------------------------------------------------------------------- */
+
+/* Up to 4 vectors beside each other, `n` columns in all; item = (outer, block). */
+#define LANES 4
+INLINE vec part_of(const T *p, int64_t k, int64_t n, T rest) {
+  const int64_t left = n - k * WIDTH;
+  return left >= WIDTH ? load(p + k * WIDTH) : load_head(p + k * WIDTH, left, rest);
+}
+INLINE void put_part(T *p, vec v, int64_t k, int64_t n) {
+  const int64_t left = n - k * WIDTH;
+  if (left >= WIDTH) store(p + k * WIDTH, v);
+  else store_head(p + k * WIDTH, v, left);
+}
+
+INLINE void column_block(const struct call *c, const T *x, T *y, int64_t n, int64_t used) {
+  const int64_t m = c->size, step = c->inner;
+  vec top[LANES], sum[LANES] = {{0}}, whole[LANES] = {{0}};
+  for (int k = 0; k < used; ++k) top[k] = splat(-INFINITY);
+  for (int64_t i = 0; i < m; ++i)
+    for (int k = 0; k < used; ++k) top[k] = larger(part_of(x + i * step, k, n, 0), top[k]);
+  for (int64_t i = 0; i < m; ++i) {
+    for (int k = 0; k < used; ++k) {
+      const vec e = exp_down(part_of(x + i * step, k, n, 0) - top[k]);
+      if (!c->log) put_part(y + i * step, e, k, n);
+      sum[k] += e;
+    }
+    if (i % 256 == 255)
+      for (int k = 0; k < used; ++k) whole[k] += sum[k], sum[k] = (vec){0};
+  }
+  for (int k = 0; k < used; ++k) {
+    sum[k] += whole[k];
+    if (c->log) for (int64_t l = 0; l < WIDTH; ++l) sum[k][l] = LOG(sum[k][l]);
+    else sum[k] = splat(1) / sum[k];
+  }
+  for (int64_t i = 0; i < m; ++i)
+    for (int k = 0; k < used; ++k)
+      put_part(y + i * step, c->log ? (part_of(x + i * step, k, n, 0) - top[k]) - sum[k] : part_of(y + i * step, k, n, 0) * sum[k], k, n);
+}
+
+INLINE void column_back(const struct call *c, const T *y, const T *g, T *out, int64_t n, int64_t used) {
+  const int64_t m = c->size, step = c->inner;
+  vec sum[LANES] = {{0}}, whole[LANES] = {{0}};
+  for (int64_t i = 0; i < m; ++i) {
+    for (int k = 0; k < used; ++k) {
+      const vec v = part_of(g + i * step, k, n, 0);
+      sum[k] += c->log ? v : v * part_of(y + i * step, k, n, 0);
+    }
+    if (i % 256 == 255)
+      for (int k = 0; k < used; ++k) whole[k] += sum[k], sum[k] = (vec){0};
+  }
+  for (int k = 0; k < used; ++k) sum[k] += whole[k];
+  for (int64_t i = 0; i < m; ++i)
+    for (int k = 0; k < used; ++k) {
+      const vec v = part_of(g + i * step, k, n, 0), w = part_of(y + i * step, k, n, 0);
+      put_part(out + i * step, c->log ? v - exp_down(w) * sum[k] : (v - sum[k]) * w, k, n);
+    }
+}
+
+/* One copy of the loops for whole blocks, whose counts the compiler knows, one for those at the edge. */
+static void columns_task(void *context, int64_t begin, int64_t end) {
+  const struct call *c = context;
+  for (int64_t item = begin; item < end; ++item) {
+    const int64_t first = item % c->blocks * c->columns, n = MIN(c->columns, c->inner - first);
+    const int64_t at = item / c->blocks * c->size * c->inner + first;
+    if (n == LANES * WIDTH) {
+      if (c->g) column_back(c, c->x + at, c->g + at, c->y + at, LANES * WIDTH, LANES);
+      else column_block(c, c->x + at, c->y + at, LANES * WIDTH, LANES);
+    } else {
+      const int64_t used = (n + WIDTH - 1) / WIDTH;
+      if (c->g) column_back(c, c->x + at, c->g + at, c->y + at, n, used);
+      else column_block(c, c->x + at, c->y + at, n, used);
+    }
+  }
+}
+
+static void run(struct call *c, int64_t outer, fb_task rows) {
+  if (c->inner == 1) {
+    PARALLEL(rows, c, outer, grain_for(outer, c->size));
+  } else {
+    c->columns = LANES * WIDTH;
+    c->blocks = (c->inner + c->columns - 1) / c->columns;
+    PARALLEL(columns_task, c, outer * c->blocks, grain_for(outer * c->blocks, c->size * MIN(c->inner, c->columns)));
+  }
+}
+
+EXPORT void softmax(const T *x, T *y, int64_t outer, int64_t size, int64_t inner, int log) {
+  struct call c = {.x = x, .y = y, .size = size, .inner = inner, .log = log};
+  run(&c, outer, rows_task);
+}
+EXPORT void softmax_back(const T *g, const T *y, T *out, int64_t outer, int64_t size, int64_t inner, int log) {
+  struct call c = {.x = y, .g = g, .y = out, .size = size, .inner = inner, .log = log};
+  run(&c, outer, rows_back);
+}
+EXPORT void logsumexp(const T *x, T *y, int64_t rows, int64_t size) {
+  struct call c = {.x = x, .y = y, .size = size, .inner = 1};
+  PARALLEL(logsumexp_rows, &c, rows, grain_for(rows, size));
+}

@@ -1,0 +1,69 @@
+"""softmax, log_softmax and logsumexp along one dimension, forward and backward: `kernels/softmax.c`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from . import offers
+from .native import Kernels, address
+
+kernels = Kernels("softmax.c")
+
+
+def dense(x: np.ndarray) -> np.ndarray:
+    """`x` itself if its elements lie row by row and aligned, else a copy of which this is so."""
+    if x.flags.c_contiguous and x.flags.aligned:
+        return x
+    return np.array(x, order="C")
+
+
+def parts(shape: tuple[int, ...], dim: int) -> tuple[int, int, int]:
+    """(outer, size, inner) of a dense array around dimension `dim`."""
+    outer = inner = 1
+    for n in shape[:dim]:
+        outer *= n
+    for n in shape[dim + 1 :]:
+        inner *= n
+    return outer, shape[dim], inner
+
+
+def _has_dim(metas: list, attrs: dict[str, Any]) -> bool:
+    meta, dim = metas[0], attrs["dim"]
+    ndim = len(meta.shape)
+    return type(dim) is int and -ndim <= dim < ndim and meta.numel > 0
+
+
+def _forward(log: int) -> Callable[..., Any]:
+    def kernel(x: np.ndarray, *, dim: int, dtype: Any = None) -> np.ndarray:
+        x = dense(x)
+        out = np.empty(x.shape, x.dtype)
+        outer, size, inner = parts(x.shape, dim % x.ndim)
+        found = kernels.float32 if x.itemsize == 4 else kernels.float64
+        found.softmax(address(x), address(out), outer, size, inner, log)
+        return out
+
+    return kernel
+
+
+def _backward(log: int) -> Callable[..., Any]:
+    def gradient(g: Any, out: Any, needs: tuple, _x: Any, *, dim: int, **_: Any) -> Any:
+        if not out.size or not out.ndim or g.dtype is not out.dtype or out.dtype.char not in "fd":
+            return NotImplemented
+        g, y = dense(g), dense(out)
+        made = np.empty(y.shape, y.dtype)
+        outer, size, inner = parts(y.shape, dim % y.ndim)
+        found = kernels.float32 if y.itemsize == 4 else kernels.float64
+        found.softmax_back(address(g), address(y), address(made), outer, size, inner, log)
+        return (made,)
+
+    return gradient
+
+
+def register() -> None:
+    """Offers the kernels; called when one of the operators first meets an array that is large enough."""
+    for log, name in enumerate(("softmax", "log_softmax")):
+        offers.offer(name, _forward(log), _has_dim)
+        offers.offer_gradient(name, _backward(log))
