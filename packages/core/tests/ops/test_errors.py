@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 import flambeau
@@ -192,3 +193,21 @@ def test_out_of_another_shape_is_resized_with_a_warning():
 def test_what_is_no_number_is_not_taken_for_a_complex_one(value):
     with pytest.raises(TypeError, match="expected a number, got|must be"):
         flambeau.full((2,), value)
+
+
+@pytest.mark.parametrize("flag", [np.bool_(True), flambeau.tensor(True), True])
+def test_a_flag_may_be_a_bool_of_any_kind(flag):
+    x = flambeau.tensor([[1.0, 3.0], [2.0, 0.0]])
+    for _ in range(10):  # the first calls are read one way, later ones by compiled text
+        assert x.sum(1, keepdim=flag).shape == (2, 1)
+        assert x.mean(1, flag).shape == (2, 1)
+
+
+@pytest.mark.parametrize("flag", [1, "yes", None, 1.0])
+def test_a_flag_must_be_a_bool(flag):
+    x = flambeau.tensor([[1.0, 3.0], [2.0, 0.0]])
+    for _ in range(10):
+        with pytest.raises(TypeError, match=r"sort\(\): argument 'descending'.* must be bool, not"):
+            flambeau.sort(x, 1, flag)
+        with pytest.raises(TypeError, match=r"logsumexp\(\): argument 'keepdim'.* must be bool"):
+            flambeau.logsumexp(x, 1, keepdim=flag)

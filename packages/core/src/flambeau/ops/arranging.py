@@ -55,7 +55,7 @@ def flipud(input: Tensor):
     return input.flip(0)
 
 
-@composite
+@composite(ints=("k",))
 def rot90(input: Tensor, k: int = 1, dims: tuple[int, int] = (0, 1)):
     """Turned by k quarter turns in the plane of `dims`, from the first towards the second.
 
@@ -450,10 +450,22 @@ def unravel_index(indices: Tensor, shape: int | tuple[int, ...]) -> tuple[Tensor
         and not indices.dtype.is_complex
         and indices.dtype.name != "bool",
         lambda: f"expected 'indices' to be integer dtype, but got {indices.dtype}",
+        TypeError,
+    )
+    sizes = (shape,) if isinstance(shape, int) else tuple(shape)
+    for n in sizes:
+        check(
+            hasattr(n, "__index__"),
+            lambda: f"expected 'shape' sequence to only contain ints, but got {type(n).__name__}",
+            TypeError,
+        )
+    check(
+        all(n >= 0 for n in sizes),
+        lambda: f"'shape' cannot have negative values, but got {sizes}",
         ValueError,
     )
     out = []
-    for n in reversed((shape,) if isinstance(shape, int) else tuple(shape)):
+    for n in reversed(sizes):
         out.append(indices % n)
         indices = indices // n
     return tuple(reversed(out))

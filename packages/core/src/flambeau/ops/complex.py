@@ -152,6 +152,10 @@ def resolve_conj(input: Tensor):
     >>> flambeau.resolve_conj(flambeau.tensor([1 + 2j]).conj())
     tensor([1.-2.j])
     """
+    if not isinstance(input, Tensor):
+        raise TypeError(
+            f"resolve_conj(): argument 'input' must be Tensor, not {type(input).__name__}"
+        )
     return input
 
 
@@ -163,6 +167,10 @@ def resolve_neg(input: Tensor):
     >>> flambeau.resolve_neg(flambeau.tensor([1.0]))
     tensor([1.])
     """
+    if not isinstance(input, Tensor):
+        raise TypeError(
+            f"resolve_neg(): argument 'input' must be Tensor, not {type(input).__name__}"
+        )
     return input
 
 

@@ -652,7 +652,7 @@ def get_default_device() -> Device:
     return default.device
 
 
-@primitive(linear=True)
+@primitive(linear=True, ints=("diagonal",))
 def tril(input: Meta, diagonal: int = 0):
     """The lower triangle of matrices, zeros above.
 
@@ -688,7 +688,7 @@ def _(builder, x, *, diagonal):
     return builder.node("Trilu", [x, builder.scalar(diagonal)], upper=0)
 
 
-@primitive(linear=True)
+@primitive(linear=True, ints=("diagonal",))
 def triu(input: Meta, diagonal: int = 0):
     """The upper triangle of matrices, zeros below.
 

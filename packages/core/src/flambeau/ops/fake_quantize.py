@@ -31,7 +31,7 @@ def _check_range(low: int, high: int) -> None:
     )
 
 
-@composite(method=False)
+@composite(method=False, ints=("quant_min", "quant_max"))
 def fake_quantize_per_tensor_affine(
     input: Tensor, scale: float | Tensor, zero_point: int | Tensor, quant_min: int, quant_max: int
 ):

@@ -87,7 +87,7 @@ def _(_out, x):
     return _polygamma(x, 1)
 
 
-@composite
+@composite(ints=("p",))
 def mvlgamma(input: Tensor, p: int):
     """Logarithm of the multivariate gamma function of dimension `p`, defined for x > (p - 1) / 2.
 

@@ -16,7 +16,7 @@ from .joining import stack
 from .selecting import searchsorted
 
 
-@composite(loops=True)
+@composite(loops=True, ints=("minlength",))
 def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0):
     """How often each number from 0 up occurs, or the sum of its weights.
 

@@ -115,6 +115,8 @@ def interpolate(
     >>> flambeau.ops.interpolate.interpolate(flambeau.tensor([[[1.0, 3.0]]]), 4, mode="linear", align_corners=False)
     tensor([[[1.0000, 1.5000, 2.5000, 3.0000]]])
     """
+    if isinstance(size, float):
+        raise TypeError("interpolate(): argument 'size' must be int or tuple of ints, not float")
     dims = input.ndim - 2
     check(
         input.dtype.is_floating_point or input.dtype.name == "uint8",

@@ -611,7 +611,7 @@ def pdist(input: Tensor, p: float = 2.0):
     return away.norm(p, -1)
 
 
-@composite(method=False, opmath=True)
+@composite(method=False, opmath=True, ints=("dim",))
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8):
     """The cosine of the angle between x1 and x2 along a dimension; norms count as at least eps.
 

@@ -322,7 +322,7 @@ def dist(input: Tensor, other: Tensor, p: float = 2):
     return vector_norm(input - other, float(p), None, False)
 
 
-@composite
+@composite(ints=("dim",))
 def renorm(input: Tensor, p: float, dim: int, maxnorm: float):
     """Slices along `dim` whose p-norm exceeds `maxnorm` scaled down to it.
 
@@ -351,7 +351,7 @@ def renorm(input: Tensor, p: float, dim: int, maxnorm: float):
     return (x * factor).to(kind)
 
 
-@composite
+@composite(ints=("correction",))
 def cov(
     input: Tensor,
     *,
@@ -484,7 +484,7 @@ def vander(x: Tensor, N: int | None = None, increasing: bool = False):
     return made if increasing else made.flip(-1)
 
 
-@composite(method=False)
+@composite(method=False, ints=("N",))
 def linalg_vander(x: Tensor, *, N: int | None = None):
     """Powers 0 to N - 1 of each element, in a new last dimension; N is the size of the last dimension unless given.
 
@@ -526,7 +526,7 @@ def _powers(x: Tensor, n: int) -> Tensor:
     return cat([one, x.unsqueeze(-1).expand(*shape, n - 1).cumprod(-1)], -1)
 
 
-@composite(method=False)
+@composite(method=False, ints=("dim",))
 def linalg_vecdot(x: Tensor, y: Tensor, *, dim: int = -1):
     """Sum of conj(x) * y over `dim`.
 

@@ -11,7 +11,7 @@ from ..runtime.promotion import BOOL_TO_INT
 from ..runtime.tensor import Tensor
 
 
-@primitive(promote=BOOL_TO_INT, linear=True)
+@primitive(promote=BOOL_TO_INT, linear=True, ints=("dim",))
 def cumsum(input: Meta, dim: int, *, dtype: dtypes.dtype | None = None):
     """Running sum along `dim`.
 
@@ -59,7 +59,7 @@ def _(builder, x, *, dim, dtype):
     return builder.node("CumSum", [x, builder.scalar(dim)])
 
 
-@primitive(promote=BOOL_TO_INT)
+@primitive(promote=BOOL_TO_INT, ints=("dim",))
 def cumprod(input: Meta, dim: int, *, dtype: dtypes.dtype | None = None):
     """Running product along `dim`.
 

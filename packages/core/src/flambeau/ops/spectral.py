@@ -208,7 +208,7 @@ def fft_ihfft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | No
     return _scaled(conj_physical(_fft_r2c(x, dim)), "ihfft", n, norm, False)
 
 
-@composite(method=False)
+@composite(method=False, ints=("n",))
 def fft_fftfreq(
     n: int, d: float = 1.0, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ):
@@ -223,7 +223,7 @@ def fft_fftfreq(
     return (cat((positive, negative)) / (n * d)).requires_grad_(requires_grad)
 
 
-@composite(method=False)
+@composite(method=False, ints=("n",))
 def fft_rfftfreq(
     n: int, d: float = 1.0, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ):

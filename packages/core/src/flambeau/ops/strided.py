@@ -162,7 +162,7 @@ def _target(input: Tensor, size: Any, stride: Any, storage_offset: int | None) -
     return shape, strides, int(start)
 
 
-@composite
+@composite(ints=("storage_offset",))
 def as_strided(
     input: Tensor, size: tuple[int, ...], stride: tuple[int, ...], storage_offset: int | None = None
 ):
@@ -194,7 +194,7 @@ def as_strided_copy(
     return as_strided(input, size, stride, storage_offset).contiguous().clone()
 
 
-@composite
+@composite(ints=("storage_offset",))
 def as_strided_scatter(
     input: Tensor,
     src: Tensor,

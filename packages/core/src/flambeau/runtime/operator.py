@@ -72,9 +72,13 @@ class Operator:
         self.plain = tuple(
             i for i in self.arrays if notes.get(self.params[i]) in ("Tensor", "Meta")
         )
-        # What must be True or False, not just anything with a truth value.
-        truths = options.pop("truths", ())  # of these PyTorch asks only for the truth value
-        self.flags = tuple(i for i, p in self.attrs if notes.get(p) == "bool" and p not in truths)
+        # What is looked at before the body runs: flags must be True or False, not just anything with a truth value (but
+        # for `truths=`), the parameters of `ints=` ints where the body would go on with other numbers.
+        truths, ints = options.pop("truths", ()), options.pop("ints", ())
+        self.flags = tuple(
+            i for i, p in self.attrs if notes.get(p) in ("bool", "bool | None") and p not in truths
+        )
+        self.ints = tuple(self.index[p] for p in ints)
         self.loose = bool(code.co_flags & 4)  # the body gathers the rest itself (*shape)
         star: str | None = options.pop("star", None)
         self.star = None if star is None else self.index[star]
@@ -212,6 +216,9 @@ class Operator:
         for i in self.flags:
             if values[i] is not True and values[i] is not False:
                 self.check_flag(i, values[i])
+        for i in self.ints:
+            if type(values[i]) is not int:
+                self.check_int(i, values[i])
         attrs = {p: values[i] for i, p in self.attrs}
         if self.variadic:
             first = values[self.arrays[0]]
@@ -247,6 +254,15 @@ class Operator:
         raise TypeError(
             f"{self.name}(): argument '{name}' must be bool, not {type(value).__name__}"
         )
+
+    def check_int(self, position: int, value: Any) -> None:
+        """TypeError for what stands where an int belongs and is no integer of any kind, nor the default."""
+        if value is self.defaults[position]:
+            return
+        if hasattr(value, "__index__") and not getattr(value, "is_floating_point", bool)():
+            return
+        name = self.params[position]
+        raise TypeError(f"{self.name}(): argument '{name}' must be int, not {type(value).__name__}")
 
     def respelled(self, args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict[str, Any]] | None:
         """The arguments with our names for PyTorch's other spellings; None if some name is neither."""
@@ -310,7 +326,7 @@ def compile_binder(op: Operator) -> Callable[..., tuple[tuple, dict[str, Any]]]:
 
 def behind_flags(op: Operator, body: Callable[..., Any]) -> Callable[..., Any]:
     """A composite's body behind a look at its flags, as a function of the same signature: 30 ns a call."""
-    if not op.flags or op.loose:
+    if not (op.flags or op.ints) or op.loose:
         return body
     head, scope = _head(op)
     scope["body"] = body
@@ -336,10 +352,15 @@ def _head(op: Operator) -> tuple[str, dict[str, Any]]:
 
 
 def _flag_lines(op: Operator) -> list[str]:
-    flags = [(i, op.params[i]) for i in op.flags]
-    return [
-        f"    if {p} is not True and {p} is not False: op.check_flag({i}, {p})" for i, p in flags
-    ]
+    lines = []
+    for i in op.flags:
+        p = op.params[i]
+        none = f"{p} is not None and " if op.defaults[i] is None else ""
+        lines.append(f"    if {none}{p} is not True and {p} is not False: op.check_flag({i}, {p})")
+    for i in op.ints:
+        p = op.params[i]
+        lines.append(f"    if type({p}) is not int: op.check_int({i}, {p})")
+    return lines
 
 
 def _kind(note: Any, family: str) -> str:
