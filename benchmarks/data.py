@@ -45,7 +45,7 @@ def pass_over(items: int, own: bool, workers: int, batch: int = 64) -> Case:
 
         return run
 
-    return Case(make)
+    return Case(make, alone=workers == 0)
 
 
 CASES = {

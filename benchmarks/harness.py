@@ -10,6 +10,8 @@ from __future__ import annotations
 import dataclasses
 import gc
 import math
+import os
+import pathlib
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -18,7 +20,9 @@ from typing import Any
 import numpy as np
 
 BURST = 0.06  # seconds of calls of one library before it is the other's turn
-PATIENCE = 15.0  # seconds of rounds of one workload; a slow one gets fewer rounds, never fewer than three
+QUIET = 0.15  # of a core: what others may use during a round that counts
+NOISE_PATIENCE = 6.0  # seconds of rounds of one workload in the hope of quiet ones
+PATIENCE = 15.0  # seconds of rounds; a slow workload gets fewer of them, never fewer than three
 
 
 @dataclasses.dataclass
@@ -53,6 +57,7 @@ class Case:
     least: float | None = None  # a ratio that this one must reach, beside the bars of its group
     tolerance: float = 1e-3  # of the largest magnitude of a result
     calls: int = 1  # calls whose results are compared: of a training step several
+    alone: bool = True  # False: it has processes of its own, which are not others'
     count_flops: bool = False  # PyTorch's counter says how many flops there are
 
 
@@ -149,12 +154,28 @@ def burst(run: Callable[[], Any], calls: int) -> float:
     return (time.perf_counter() - started) / calls
 
 
+def busy_threads() -> int:
+    """Threads of this process that run or wait actively, the calling one left out."""
+    count = 0
+    for task in pathlib.Path("/proc/self/task").iterdir():
+        try:
+            state = (task / "stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:  # it has ended
+            continue
+        count += state == "R"
+    return count - 1
+
+
 def settle() -> None:
-    """Sleeps until no thread of the process is busy: pools wait actively for some milliseconds after their last work."""
-    for _ in range(50):
-        before = time.process_time()
-        time.sleep(0.002)
-        if time.process_time() - before < 0.0004:
+    """Waits until all pools sleep. They wait actively after their last work, OpenBLAS's for 0.1 s, PyTorch's for 0.01 s:
+    who comes next would have one core only. The process's own time is no measure, since it advances in ticks."""
+    if not pathlib.Path("/proc/self/task").exists():
+        time.sleep(0.15)
+        return
+    deadline = time.monotonic() + 0.5
+    while time.monotonic() < deadline:
+        time.sleep(0.001)
+        if busy_threads() <= 0:
             return
 
 
@@ -165,27 +186,58 @@ def calls_of_a_burst(run: Callable[[], Any]) -> int:
     return max(1, round(calls * BURST / seconds))
 
 
-def in_turns(ours: Callable[[], Any], theirs: Callable[[], Any], rounds: int) -> dict[str, Any]:
-    """Milliseconds a call of both, medians over the rounds, and the median of the rounds' ratios."""
-    runs = [(run, calls_of_a_burst(run)) for run in (ours, theirs)]
+def busy_elsewhere() -> float:
+    """Seconds of processors that were not this process's, since the machine started; 0 where that is not to be known."""
+    try:
+        user, nice, system, _, _, irq, softirq, steal = map(
+            int, pathlib.Path("/proc/stat").read_text().split(maxsplit=9)[1:9]
+        )
+    except OSError:
+        return 0.0
+    ticks = user + nice + system + irq + softirq + steal
+    return ticks / os.sysconf("SC_CLK_TCK") - time.process_time()
+
+
+def one_round(runs: list[tuple[Callable[[], Any], int]], first: int) -> tuple[float, list[float]]:
+    """Seconds a call of each library, `first` before the other, and the share of a core that others took meanwhile."""
+    times = [0.0, 0.0]
+    elsewhere, started = busy_elsewhere(), time.perf_counter()
+    for index in (first, 1 - first):
+        settle()
+        times[index] = burst(*runs[index])
+    return (busy_elsewhere() - elsewhere) / (time.perf_counter() - started), times
+
+
+def in_turns(
+    ours: Callable[[], Any], theirs: Callable[[], Any], rounds: int, alone: bool = True
+) -> dict[str, Any]:
+    """Milliseconds a call of both, medians over the rounds, and the median of the rounds' ratios.
+
+    Rounds in which others used the machine are repeated while there is patience; then the quietest count.
+    """
+    runs = []
+    for run in (ours, theirs):
+        settle()
+        runs.append((run, calls_of_a_burst(run)))
     # What exists by now is no work for the collector during the calls of either library.
     gc.collect()
     gc.freeze()
-    times: list[list[float]] = [[], []]
-    deadline = time.monotonic() + PATIENCE
-    for turn in range(rounds):
-        for index in (turn % 2, 1 - turn % 2):
-            settle()
-            times[index].append(burst(*runs[index]))
-        if turn >= 2 and time.monotonic() > deadline:
+    done: list[tuple[float, list[float]]] = []
+    started = time.monotonic()
+    while sum(share <= QUIET or not alone for share, _ in done) < rounds:
+        done.append(one_round(runs, len(done) % 2))
+        taken = time.monotonic() - started
+        if (taken > PATIENCE and len(done) >= 3) or (taken > NOISE_PATIENCE and len(done) >= rounds):
             break
     gc.unfreeze()
-    ratios = [other / mine for mine, other in zip(*times, strict=True)]
+    kept = sorted(done, key=lambda one: one[0] if alone else 0.0)[:rounds]
+    mine, other = zip(*(times for _, times in kept), strict=True)
     return {
-        "ours": 1e3 * statistics.median(times[0]),
-        "theirs": 1e3 * statistics.median(times[1]),
-        "ratio": statistics.median(ratios),
-        "ratios": ratios,
+        "ours": 1e3 * statistics.median(mine),
+        "theirs": 1e3 * statistics.median(other),
+        "ratio": statistics.median(b / a for a, b in zip(mine, other, strict=True)),
+        "elsewhere": statistics.median(share for share, _ in kept) if alone else 0.0,
+        "times": kept,
     }
 
 
@@ -207,7 +259,7 @@ def measure(case: Case, ours: Any, theirs: Any, rounds: int) -> dict[str, Any]:
         for _ in range(case.calls):
             check_same(run(), reference(), case.tolerance)
         flops = counted_flops(reference) if case.count_flops else case.flops
-        found = in_turns(run, reference, rounds)
+        found = in_turns(run, reference, rounds, case.alone)
     except Exception as error:  # any failure is a result of the benchmark, and the others go on
         return {"error": f"{type(error).__name__}: {error}".splitlines()[0][:200]}
     return found | {"flops": flops, "read": case.read, "written": case.written}

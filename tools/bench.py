@@ -115,6 +115,8 @@ def said(found: dict[str, Any]) -> str:
     if "ratio" not in found:
         return found["error"]
     text = f"{number(found['ours'])}, PyTorch {number(found['theirs'])}, ratio {found['ratio']:.2f}"
+    if found.get("elsewhere", 0) > 0.15:
+        text += f" (others used {found['elsewhere']:.0%} of a core)"
     return f"{text}; {found['error']}" if "error" in found else text
 
 
@@ -189,7 +191,8 @@ def table(group: str, results: dict[str, Any]) -> str:
         if "ratio" not in found:
             rows.append([name, f"fails: {found['error']}", *[""] * (len(header) - 2)])
             continue
-        row = [name, number(found["ours"]), number(found["theirs"]), f"{found['ratio']:.2f}"]
+        noisy = "\\*" * (found.get("elsewhere", 0) > 0.15)
+        row = [name + noisy, number(found["ours"]), number(found["theirs"]), f"{found['ratio']:.2f}"]
         if bounded:
             limit = found.get("limit")
             row += [number(limit), f"{found['of_limit']:.0%}"] if limit else ["", ""]
