@@ -98,7 +98,7 @@ for _constant in (*_LAYOUTS, *_FORMATS):
 
 _SUBMODULES = frozenset({
     "amp", "autograd", "backends", "compat", "compiler", "cpu", "cuda", "distributed", "distributions", "fft", "func", "futures", "graph",
-    "hub", "ir", "jit", "library", "linalg", "masked", "multiprocessing", "nested", "nn", "onnx", "ops", "optim", "profiler",
+    "hub", "ir", "jit", "library", "linalg", "masked", "multiprocessing", "nested", "nn", "onnx", "ops", "optim", "package", "profiler",
     "quantization", "random",
     "runtime", "serialization", "signal", "sparse", "storage", "special", "testing", "train", "utils",
 })  # fmt: skip
