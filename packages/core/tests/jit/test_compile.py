@@ -286,7 +286,6 @@ def test_written_arguments_are_written():
         (lambda x: x if x.sum() > 0 else -x, "item()"),
         (lambda x: flambeau.from_numpy(x.numpy() * 2), "numpy()"),
         (lambda x: x.reshape(-1), "shares memory"),
-        (lambda x: x * flambeau.ones(2, requires_grad=True), "require gradients"),
     ],
 )
 def test_what_cannot_be_captured_runs_right_and_says_so_once(f, reason):
@@ -307,11 +306,10 @@ def test_a_training_step_inside_is_not_frozen():
         (w * x).sum().backward()
         return x * 2
 
-    compiled = flambeau.compile(step)
-    with pytest.warns(UserWarning, match="backward"):
-        compiled(flambeau.ones(2))
-    compiled(flambeau.ones(2))
-    assert_close(w.grad, flambeau.tensor([2.0, 2.0]))
+    compiled = quiet(step)
+    for i in range(3):
+        assert_close(compiled(flambeau.ones(2)), flambeau.full((2,), 2.0))
+        assert_close(w.grad, flambeau.full((2,), i + 1.0))
 
 
 def test_without_a_compiler_the_same_answers(monkeypatch):
@@ -323,7 +321,8 @@ def test_without_a_compiler_the_same_answers(monkeypatch):
     expected = (x.exp() + 1).log().sum(0)
     assert_close(f(x), expected)
     assert_close(f(x), expected)
-    assert not next(iter(f.compiled._programs.values())).kernels
+    ((plan,),) = f.compiled._plans.values()
+    assert not plan.forward.programs[0].kernels
 
 
 def test_random_draws_go_on():

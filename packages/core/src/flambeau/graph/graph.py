@@ -17,12 +17,13 @@ from typing import Any
 class Value:
     """One tensor of the program: an input, a captured tensor, a constant, or a call's result."""
 
-    __slots__ = ("kind", "meta", "name", "tensor")
+    __slots__ = ("kind", "meta", "name", "source", "tensor")
 
     def __init__(self, name: str, meta: Any, kind: str = "result", tensor: Any = None) -> None:
         self.name, self.meta = name, meta
         self.kind = kind  # "input", "captured" (read at each call), "constant", "result"
         self.tensor = tensor
+        self.source: Callable[[], Any] | None = None  # of a captured one: which tensor it is now
 
     def __repr__(self) -> str:
         return self.name

@@ -17,13 +17,14 @@ from typing import Any
 
 from .._base import dtypes, pytree
 from .._base.devices import default
-from ..graph.passes import simplify
-from ..runtime import state
-from ..runtime.operator import find
-from ..runtime.tensor import Tensor
-from ..transforms.trace import Tracer
+from ..graph import Graph
+from ..runtime import state, tape
+from ..runtime.claims import End
+from ..runtime.operator import find, registry
+from ..runtime.tensor import Leaf, Tensor, history
+from .capture import Capture
 from .guards import frozen, surroundings
-from .program import Program
+from .plan import Back, Plan
 
 LIMIT = 16  # programs of one function; beyond that new shapes run eagerly
 _every: list[Compiled] = []
@@ -42,7 +43,7 @@ class Compiled:
         functools.update_wrapper(self, function, updated=())
         self._function, self._fullgraph = function, fullgraph
         self._shown = name or str(getattr(function, "__qualname__", type(function).__name__))
-        self._programs: dict[Any, Program | str] = {}
+        self._plans: dict[Any, list[Plan | str]] = {}
         self._said: set[str] = set()
         self._lock = threading.Lock()
         self._surroundings = surroundings(function)
@@ -58,50 +59,41 @@ class Compiled:
         if any(t._level for t in tensors):
             return self._function(*args, **kwargs)
         key = self._key(leaves, spec)
-        found = self._programs.get(key)
-        if isinstance(found, Program) and found.fits():
-            if found.shared(tensors):
+        for found in self._plans.get(key, ()):
+            if type(found) is str:
                 return self._function(*args, **kwargs)
-            made = found(tensors)
-            return _rebuild(found.result, made)  # type: ignore[attr-defined]
-        if isinstance(found, str):
-            return self._function(*args, **kwargs)
-        return self._first(key, tensors, args, kwargs)
+            if found.fits():
+                if found.shared(tensors):
+                    return self._function(*args, **kwargs)
+                return found(tensors, args, kwargs)
+        return self._first(key, leaves, spec)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.__dict__["_function"], name)
 
     def __repr__(self) -> str:
-        return f"<compiled {self._shown}, {len(self._programs)} programs>"
+        return f"<compiled {self._shown}, {sum(map(len, self._plans.values()))} programs>"
 
     # -- the first call -------------------------------------------------------------------------------------------------
 
-    def _first(self, key: Any, tensors: list[Tensor], args: tuple, kwargs: dict) -> Any:
-        """Traces the call, which gives its result too, and keeps the program or why there is none."""
+    def _first(self, key: Any, leaves: list, spec: Any) -> Any:
+        """Captures the call, which gives its result too, and keeps the plan or why there is none."""
         with self._lock:
-            if len(self._programs) >= LIMIT:
+            if sum(map(len, self._plans.values())) >= LIMIT:
                 self._say(f"more than {LIMIT} programs (shapes or values keep changing)")
+                args, kwargs = pytree.unflatten(leaves, spec)
                 return self._function(*args, **kwargs)
-            tracer = Tracer()
-            for t in tensors:
-                tracer.input(t)
-            with tracer:
-                result = self._function(*args, **kwargs)
-                outs, spec = pytree.flatten(result)
-                tracer.graph.outputs = [tracer.read(x) for x in outs if isinstance(x, Tensor)]
-            reason = _obstacle(tracer, outs, tensors)
-            if reason is None:
-                program = Program(simplify(tracer.graph))
-                if program.shared(tensors):
-                    return result  # of this call only: others may come with memory of their own
-                program.result = ([None if isinstance(x, Tensor) else (x,) for x in outs], spec)  # type: ignore[attr-defined]
-                self._programs[key] = program
-                _show(self._shown, program, tensors)
+            result, plan = captured(self._function, leaves, spec)
+            if plan is None:
+                return result  # of this call only: others may come with memory of their own
+            kept = [p for p in self._plans.get(key, ()) if type(p) is Plan and p.forward.fits()]
+            self._plans[key] = [*kept, plan]
+            if isinstance(plan, Plan):
+                _show(self._shown, plan)
             else:
-                self._programs[key] = reason
                 if self._fullgraph:
-                    raise Broken(f"flambeau.compile({self._shown}, fullgraph=True): {reason}")
-                self._say(reason)
+                    raise Broken(f"flambeau.compile({self._shown}, fullgraph=True): {plan}")
+                self._say(plan)
             return result
 
     def _say(self, reason: str) -> None:
@@ -125,23 +117,90 @@ class Compiled:
         return tuple(parts)
 
 
-# -- what a program cannot be ----------------------------------------------------------------------------------------------
+# -- the first call, captured ------------------------------------------------------------------------------------------
 
 
-def _obstacle(tracer: Tracer, outs: list, tensors: list[Tensor]) -> str | None:
-    """Why the traced call is not kept as a program; None where it is."""
-    graph = tracer.graph
-    if tracer.breaks:
-        return f"it leaves the program by {', '.join(dict.fromkeys(tracer.breaks))}"
-    if any(isinstance(x, Tensor) and x.requires_grad for x in outs):
-        return "its results require gradients; call it under no_grad(), or detach its inputs"
-    for v in (*graph.inputs, *graph.captured, *graph.constants):
+def captured(
+    function: Callable[..., Any], leaves: list, spec: Any
+) -> tuple[Any, Plan | str | None]:
+    """The result of a call, run eagerly under a tracer, and its plan or why there is none; None: not for this call."""
+    capture = Capture()
+    tensors = [x for x in leaves if isinstance(x, Tensor)]
+    ends = {i: End(t) for i, t in enumerate(tensors) if t.requires_grad and state.local.grad}
+    seen = [ends[i].tensor if i in ends else t for i, t in enumerate(tensors)]
+    given = [capture.input(t) for t in seen]
+    mine = {id(e.tensor): tensors[i] for i, e in ends.items()}
+    left = iter(seen)
+    args, kwargs = pytree.unflatten(
+        [next(left) if isinstance(x, Tensor) else x for x in leaves], spec
+    )
+    try:
+        with capture:
+            result = function(*args, **kwargs)
+            outs, shape = pytree.flatten(result)
+            made = [x for x in outs if isinstance(x, Tensor)]
+            outputs = [capture.read(x) for x in made]
+            cut, back, spent = None, None, [False] * len(made)
+            if not capture.breaks:
+                cut, back, spent = _backward_of(capture, made, tensors, ends)
+            parts = capture.close(
+                [*outputs, *(v for v in (back.grads if back else ()) if v is not None)]
+            )
+    finally:
+        for i, end in ends.items():
+            edge = history(tensors[i])
+            end.node.edges = () if edge is None else (edge,)
+    reason = _obstacle(capture, parts, given, outputs)
+    outs = [mine.get(id(x), x) for x in outs]
+    result = pytree.unflatten(outs, shape)
+    if reason is not None:
+        return result, reason
+    template = ([None if isinstance(x, Tensor) else (x,) for x in outs], shape)
+    at = (
+        len(parts)
+        if cut is None
+        else next((i for i, p in enumerate(parts) if p is cut), len(parts))
+    )
+    plan = Plan(function, parts, at, given, outputs, template, back, spent, capture.relies)
+    return result, None if plan.shared(tensors) else plan
+
+
+def _backward_of(
+    capture: Capture, made: list[Tensor], tensors: list[Tensor], ends: dict[int, End]
+) -> tuple[Any, Back | None, list[bool]]:
+    """Captures the backward of results that have gradients: the graph it begins with, and what it gives."""
+    shown = [i for i, t in enumerate(made) if t.requires_grad and state.local.grad]
+    if not shown or capture.walked:
+        return None, None, [i in shown for i in range(len(made))]
+    captured = [v.tensor for p in capture.parts if isinstance(p, Graph) for v in p.captured]
+    leaves = list({id(t): t for t in captured if type(t._node) is Leaf}.values())
+    capture.flush()
+    capture.next_stretch()
+    graph = capture.graph
+    state.pop_mode(capture)
+    arrived = [registry["ones_like"].public(made[i].detach()) for i in shown]
+    state.push_mode(capture)
+    seeds = [capture.input(t) for t in arrived]
+    nodes = [history(made[i]) for i in shown]
+    wanted = [*[e.node for e in ends.values()], *[t._node for t in leaves]]
+    found = tape.backward(nodes, arrived, wanted, True, False, fill_leaves=False)
+    grads = [None if g is None else capture.read(g) for g in found]
+    return graph, Back(shown, seeds, list(ends), leaves, grads), [False] * len(made)
+
+
+def _obstacle(capture: Capture, parts: list, given: list, outputs: list) -> str | None:
+    """Why the captured call is not kept as a plan; None where it is."""
+    if capture.breaks:
+        return f"it leaves the program by {', '.join(dict.fromkeys(capture.breaks))}"
+    graphs = [p for p in parts if isinstance(p, Graph)]
+    owned = [v for g in graphs for v in (*g.captured, *g.constants)]
+    for v in (*given, *owned):
         if v.meta.device.type != "cpu":
             return f"it uses {v.meta.device}"
-    owners = {id(v) for v in (*graph.inputs, *graph.captured, *graph.constants)}
-    makers = {id(v): c for c in graph.calls for v in c.outputs}
+    owners = {id(v) for v in (*given, *owned)}
+    makers = {id(v): c for g in graphs for c in g.calls for v in c.outputs}
     seen: set[int] = set()
-    for v in graph.outputs:
+    for v in outputs:
         while id(v) in makers and _shares(makers[id(v)].op):
             v = makers[id(v)].inputs[0]
         if id(v) in owners:
@@ -156,21 +215,17 @@ def _shares(op: str) -> bool:
     return find(op).family == "view" or op == "stop_gradient"
 
 
-def _rebuild(result: tuple, made: list[Tensor]) -> Any:
-    template, spec = result
-    tensors = iter(made)
-    return pytree.unflatten([next(tensors) if x is None else x[0] for x in template], spec)
-
-
-def _show(name: str, program: Program, tensors: list[Tensor]) -> None:
+def _show(name: str, plan: Plan) -> None:
     """Prints the stages that FLAMBEAU_PRINT names: trace, fuse, c."""
     wanted = os.environ.get("FLAMBEAU_PRINT", "").split(",")
     if "trace" in wanted:
-        print(f"# {name}: trace\n{program.graph}", end="")
+        graphs = [*plan.forward.parts, *plan.backward.parts]
+        print(f"# {name}: trace\n" + "\n".join(str(g).rstrip() for g in graphs))
     if "fuse" in wanted:
-        print(f"# {name}: fuse\n{program.fused_text()}")
+        print(f"# {name}: fuse\n{plan.text()}")
     if "c" in wanted:
-        print(f"/* {name}: c */\n{program.c_text(tensors)}".rstrip())
+        programs = (*plan.forward.programs, *plan.backward.programs)
+        print(f"/* {name}: c */\n" + "\n".join(p.c_text() for p in programs).rstrip())
 
 
 # -- the public function ---------------------------------------------------------------------------------------------------
@@ -232,10 +287,10 @@ def explain(compiled: Compiled) -> str:
         v2 = add(v1, 1.0)
     """
     parts = []
-    for i, p in enumerate(compiled._programs.values()):
+    for i, p in enumerate(p for plans in compiled._plans.values() for p in plans):
         parts.append(
-            f"program {i}:\n{p.fused_text()}"
-            if isinstance(p, Program)
+            f"program {i}:\n{p.text()}"
+            if isinstance(p, Plan)
             else f"program {i}: eager, because {p}"
         )
     return "\n".join(parts)
@@ -244,4 +299,4 @@ def explain(compiled: Compiled) -> str:
 def reset() -> None:
     """Forgets all compiled programs."""
     for c in _every:
-        c._programs.clear()
+        c._plans.clear()

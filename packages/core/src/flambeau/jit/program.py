@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from ..runtime import state
 from ..runtime.backend import of_device
 from ..runtime.dispatch import offers
 from ..runtime.operator import find
-from ..runtime.tensor import Tensor, wrap
+from ..runtime.tensor import Tensor
 from .fusion import Group, Step, fuse, reads, writes
 
 Run = Callable[[list], Any]
@@ -34,9 +35,15 @@ class Program:
         self._writes = [(self._slot(t), self._slot(v)) for t, v in graph.writes]
         self._forget = self._last_reads()
         self._captured = [
-            (self._slot(v), v.tensor, tuple(v.meta.shape), v.meta.dtype.numpy)
+            (
+                self._slot(v),
+                v.source or partial(_itself, v.tensor),
+                tuple(v.meta.shape),
+                v.meta.dtype.numpy,
+            )
             for v in graph.captured
         ]
+        self._seen: list[Any] = [None] * len(self._captured)  # their arrays when last looked at
         self._constants = [(self._slot(v), v.tensor._array) for v in graph.constants]
 
     def _slot(self, v: Value) -> int:
@@ -44,24 +51,31 @@ class Program:
 
     def fits(self) -> bool:
         """Whether the captured tensors still have the shapes and dtypes the program was made for."""
-        return all(
-            t._array.shape == shape and t._array.dtype == dtype
-            for _, t, shape, dtype in self._captured
-        )
+        for i, (_, source, shape, dtype) in enumerate(self._captured):
+            array = getattr(source(), "_array", None)
+            if array is not self._seen[i]:
+                if type(array) is not np.ndarray or array.shape != shape or array.dtype != dtype:
+                    return False
+                self._seen[i] = array
+        return True
 
     def shared(self, inputs: Sequence[Tensor]) -> bool:
         """Whether what the program writes may be seen through another of its tensors: it does not know of that."""
         if not self._writes:
             return False
-        roots = [_root(t._array) for t in (*inputs, *(t for _, t, _, _ in self._captured))]
+        roots = [_root(t._array) for t in (*inputs, *(s() for _, s, _, _ in self._captured))]
         return len(set(roots)) < len(roots)
 
-    def __call__(self, inputs: Sequence[Tensor]) -> list[Tensor]:
-        """Runs the program; writes go to the memory of the tensors they belong to."""
+    def __call__(
+        self, inputs: Sequence[np.ndarray], owners: Sequence[Tensor | None]
+    ) -> list[np.ndarray]:
+        """The outputs for input arrays; writes go to the memory of the tensors they belong to, `owners` among inputs."""
         env: list[Any] = [None] * len(self._slots)
-        for i, t in enumerate(inputs):
-            env[i] = t._array
-        for slot, t, _, _ in self._captured:
+        env[: len(inputs)] = inputs
+        tensors = []
+        for slot, source, _, _ in self._captured:
+            t = source()
+            tensors.append(t)
             env[slot] = t._array
         for slot, array in self._constants:
             env[slot] = array
@@ -73,16 +87,14 @@ class Program:
                     env[slot] = None
         finally:
             state.error_state.reset(token)
-        results = [wrap(env[i]) for i in self._outputs]
+        results = [env[i] for i in self._outputs]
         if self._writes:
-            self._write_back(env, inputs)
+            owned = dict(zip([s for s, *_ in self._captured], tensors)) | dict(enumerate(owners))
+            for target, source in self._writes:
+                tensor = owned[target]
+                tensor._array[...] = env[source]
+                tensor._bump()
         return results
-
-    def _write_back(self, env: list, inputs: Sequence[Tensor]) -> None:
-        owners = dict(enumerate(inputs)) | {slot: t for slot, t, _, _ in self._captured}
-        for target, source in self._writes:
-            owners[target]._array[...] = env[source]
-            owners[target]._bump()
 
     def _last_reads(self) -> list[list[int]]:
         """After each step, the slots that nobody reads any more."""
@@ -188,7 +200,7 @@ class Program:
                 lines.append(str(s))
         return "\n".join(lines)
 
-    def c_text(self, inputs: Sequence[Tensor]) -> str:
+    def c_text(self) -> str:
         """The C functions of the fused groups, for arrays laid out as the program's values are."""
         texts = []
         for group, kernel in self.kernels:
@@ -196,6 +208,10 @@ class Program:
             arrays = [np.empty(tuple(v.meta.shape), v.meta.dtype.numpy) for v, _ in values]
             texts.append(kernel.nest(arrays).text)
         return "\n".join(texts)
+
+
+def _itself(tensor: Tensor) -> Tensor:
+    return tensor
 
 
 def _root(array: np.ndarray) -> int:

@@ -14,6 +14,7 @@ from functools import wraps
 from typing import Any
 
 import flambeau
+from flambeau.runtime import state
 from flambeau.runtime.tensor import Tensor
 from flambeau.utils.hooks import RemovableHandle
 
@@ -145,6 +146,8 @@ class Optimizer:
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forgets the gradients of all parameters, or fills them with zeros if not `set_to_none`."""
+        if state.active and set_to_none:
+            state.cleared([p for group in self.param_groups for p in group["params"]])
         for group in self.param_groups:
             for p in group["params"]:
                 if p.grad is None:
@@ -310,6 +313,12 @@ def _with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
     """`step` with the hooks called around it, and a note for schedulers that it was called."""
 
     @wraps(step)
+    def public(*args: Any, **kwargs: Any) -> Any:
+        if not state.active:
+            return hooked(*args, **kwargs)
+        params = [p for group in args[0].param_groups for p in group["params"]]
+        return state.effect(lambda: hooked(*args, **kwargs), args[0], params)
+
     def hooked(*args: Any, **kwargs: Any) -> Any:
         # The hooks see, and may change, all arguments of the function: the optimizer is the first of them.
         self: Optimizer = args[0]
@@ -334,7 +343,7 @@ def _with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
             hook(self, args, kwargs)
         return out
 
-    return hooked
+    return public
 
 
 def _split_names(params: Any) -> tuple[list[Any], list[str]]:

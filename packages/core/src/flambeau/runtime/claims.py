@@ -128,7 +128,7 @@ class _Rule:
     def _through_body(self, node: Any, g: Any, needs: tuple) -> Sequence[Any]:
         """The gradient of the body, run again; it is recorded where the caller records."""
         arrays = tape.unpack(node)
-        ends = [None if e is None else _End(a) for a, e in zip(arrays, node.edges, strict=True)]
+        ends = [None if e is None else End(a) for a, e in zip(arrays, node.edges, strict=True)]
         before, local.grad = local.grad, True
         try:
             inputs = tuple([a if e is None else e.tensor for a, e in zip(arrays, ends)])
@@ -146,7 +146,7 @@ class _Rule:
         return [next(found) if n else None for n in needs]
 
 
-class _End:
+class End:
     """An input of the body behind a node of its own, where the walk ends; afterwards it leads on to the input's history."""
 
     def __init__(self, tensor: Tensor) -> None:

@@ -431,7 +431,8 @@ def _opened(op: Operator, arrays: tuple, attrs: dict[str, Any]) -> Any:
     for depth in range(len(modes), 0, -1):
         if modes[depth - 1].wants(op, arrays, attrs):
             return _keep_whole(op, arrays, attrs, modes, depth)
-    kernel = None if modes else _claimed(op, arrays, attrs)
+    open_all = not all(getattr(m, "claims", False) for m in modes)
+    kernel = None if open_all else _claimed(op, arrays, attrs)
     return op.call_body(arrays, attrs) if kernel is None else kernel(arrays, attrs)
 
 

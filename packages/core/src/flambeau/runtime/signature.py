@@ -66,6 +66,8 @@ def raise_clearly(
         words.endswith("index out of range") or hasattr(error, "axis")
     ):
         raise IndexError(_dimension(name, args, kwargs, error)) from None
+    if isinstance(error, AttributeError) and not _given(error.obj, args, kwargs):
+        raise error  # a slip of ours, which must not read like a wrong call
     if isinstance(error, (AttributeError, KeyError, SyntaxError)) or _INTERNAL.search(words):
         if type(error).__module__.startswith("numpy"):  # no loop for these dtypes
             kinds = dict.fromkeys(t.dtype.name for t in _tensors_of(args, kwargs))
@@ -97,6 +99,15 @@ def _tensors_of(args: tuple, kwargs: dict[str, Any]) -> list[Tensor]:
             if isinstance(v, Tensor):
                 found.append(v)
     return found
+
+
+def _given(value: Any, args: tuple, kwargs: dict[str, Any]) -> bool:
+    """Whether a value is an argument of the call, a part of one, or of a kind with one that is no tensor."""
+    for a in (*args, *kwargs.values()):
+        for part in (a, *a) if isinstance(a, (tuple, list)) else (a,):
+            if part is value or (type(part) is type(value) and not isinstance(value, Tensor)):
+                return True
+    return False
 
 
 def _dimension(name: str, args: tuple, kwargs: dict[str, Any], error: Exception) -> str:

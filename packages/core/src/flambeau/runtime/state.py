@@ -69,6 +69,21 @@ def pop_mode(mode: Any) -> None:
     _count(-1)
 
 
+def effect(call: Any, owner: Any, tensors: Any) -> Any:
+    """`call()`, which keeps state in Python (an optimizer's step on `tensors`): a capture that is in force notes it."""
+    for mode in reversed(local.modes):
+        if hasattr(mode, "effect"):
+            return mode.effect(call, owner, tensors)
+    return call()
+
+
+def cleared(tensors: Any) -> None:
+    """Says that the gradients of `tensors` were dropped: a capture that is in force notes it."""
+    for mode in local.modes:
+        if hasattr(mode, "cleared"):
+            mode.cleared(tensors)
+
+
 def set_promotion(hook: Any) -> Any:
     """Installs autocast's hook (or None) in this thread and returns the one before."""
     before, local.promotion = local.promotion, hook

@@ -999,6 +999,8 @@ def run_hooks(hooks: dict[int, Any], g: Any) -> Any:
         return [
             run_hooks(hooks[i], x) if x is not None and i in hooks else x for i, x in enumerate(g)
         ]
+    for mode in local.modes:
+        mode.leaves(g, "a gradient's hook")
     for hook in list(hooks.values()):
         changed = hook(g)
         if changed is not None:
@@ -1031,12 +1033,16 @@ def fill(leaf: Leaf, g: Tensor) -> None:
         owned = local.any_layout
     accumulate(tensor, g, owned)
     if leaf.post_hooks:
+        for mode in local.modes:
+            mode.leaves(tensor, "a hook after the gradient was added")
         for hook in list(leaf.post_hooks.values()):
             hook(tensor)
 
 
 def fill_hooked(leaf: Leaf, g: Tensor) -> None:
     """`fill` of a leaf whose node has hooks of its own."""
+    for mode in local.modes:
+        mode.leaves(g, "a gradient's hook")
     for hook in list((leaf.prehooks or {}).values()):
         changed = hook((g,))
         if changed is not None:

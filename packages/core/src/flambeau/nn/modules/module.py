@@ -16,6 +16,7 @@ from typing import Any
 
 from flambeau.runtime.tensor import Tensor
 
+from ...runtime import state
 from ..parameter import Buffer, Parameter
 from . import _global_hooks as everywhere
 from ._calling import HookedCalls
@@ -460,6 +461,8 @@ class Module(HookedCalls, Stateful, Convertible):
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Drop all gradients, or fill them with zeros."""
+        if state.active and set_to_none:
+            state.cleared(list(self.parameters()))
         for param in self.parameters():
             if param.grad is None:
                 continue

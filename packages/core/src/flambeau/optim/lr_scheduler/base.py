@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 from flambeau.optim.optimizer import Optimizer
 from flambeau.optim.options import scalar
+from flambeau.runtime import state
 from flambeau.runtime.tensor import Tensor
 
 __all__ = ["EPOCH_WARNING", "LRScheduler", "check_optimizer", "per_group", "set_option", "values"]
@@ -16,6 +19,18 @@ EPOCH_WARNING = (
     "Please use `scheduler.step()` to step the scheduler. During the deprecation, if epoch is different from "
     "None, the closed form is used instead of the new chainable form, where available."
 )
+
+
+def _as_effect(step: Callable[..., None]) -> Callable[..., None]:
+    """A scheduler's `step`, which counts in Python: a captured program calls it as it is."""
+
+    @wraps(step)
+    def public(self: Any, *args: Any, **kwargs: Any) -> None:
+        if not state.active:
+            return step(self, *args, **kwargs)
+        return state.effect(lambda: step(self, *args, **kwargs), self, [])
+
+    return public
 
 
 def check_optimizer(optimizer: Any) -> None:
@@ -72,6 +87,11 @@ class LRScheduler:
     _is_initial = False
     _last_lr: list[Any]
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "step" in cls.__dict__:
+            cls.step = _as_effect(cls.step)  # type: ignore[method-assign]
+
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
         check_optimizer(optimizer)
         self.optimizer = optimizer
@@ -115,6 +135,7 @@ class LRScheduler:
         """The groups' learning rates at `last_epoch`, computed from the present ones; for `step` only."""
         raise NotImplementedError
 
+    @_as_effect
     def step(self, epoch: int | None = None) -> None:
         """Goes on to the next epoch, or to the one named (deprecated), and sets the learning rates."""
         if self._step_count == 1 and not getattr(self.optimizer, "_opt_called", True):

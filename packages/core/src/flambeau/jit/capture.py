@@ -1,0 +1,187 @@
+"""Capturing a call: forward, backward, optimizer steps and schedulers together, as stretches of operators and what lies between.
+
+    stretch   a graph of operator calls, which becomes a `Program`
+    grads     which tensors' `.grad` are set, and to which values
+    effect    Python that keeps state of its own: an optimizer's step, a scheduler's; run as it is at every call
+
+A stretch ends where an effect begins, because an effect reads gradients and writes parameters. Values of one stretch may
+be read by a later one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..graph import Graph, Value
+from ..runtime import state
+from ..runtime.tensor import Leaf, Tensor, history
+from ..transforms.trace import Tracer
+
+KEPT: Any = type("Kept", (), {"__repr__": lambda self: "as it is"})()
+
+
+class Grads:
+    """What `.grad` of tensors becomes: (tensor, the value; None for none)."""
+
+    def __init__(self, changes: list[tuple[Tensor, Value | None]]) -> None:
+        self.changes = changes
+
+    def __str__(self) -> str:
+        return "\n".join(f"{_name(t)}.grad = {v}" for t, v in self.changes)
+
+
+class Effect:
+    """Python to run between two stretches."""
+
+    def __init__(self, call: Callable[[], Any], name: str) -> None:
+        self.call, self.name = call, name
+
+    def __str__(self) -> str:
+        return f"{self.name}()"
+
+
+Part = Graph | Grads | Effect
+
+
+class Capture(Tracer):
+    """A tracer of whole calls. `parts` is what it has seen, in order; the last is always a graph."""
+
+    claims = True  # composites that the backend computes whole stay whole
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts: list[Part] = [self.graph]
+        self.began: dict[int, tuple[Tensor, Any]] = {}  # by id of a tensor: its gradient at first
+        self.touched: dict[int, Tensor] = {}  # tensors whose gradient may have changed
+        self.cleared_first: set[int] = (
+            set()
+        )  # by id: those whose gradient was dropped before it was used
+        self.relies: list[
+            tuple[Tensor, bool]
+        ] = []  # tensors that must have a gradient at first, or none
+        self.used: set[int] = set()  # by id: those that a gradient was added to
+        self.walked = False  # whether a backward ran inside
+
+    # -- what the tape tells --------------------------------------------------------------------------------------------
+
+    def leaves(self, tensor: Tensor, how: str) -> None:
+        """A value leaves the program; a gradient that is kept in `.grad` does not."""
+        if how.startswith("backward"):
+            self.walked = True
+            if id(tensor) not in self.cleared_first and id(tensor) not in self.used:
+                self.relies.append((tensor, tensor.grad is not None))
+            self.used.add(id(tensor))
+            self.grad_of(tensor)
+            self.touched[id(tensor)] = tensor
+        else:
+            super().leaves(tensor, how)
+
+    def grad_of(self, tensor: Tensor) -> None:
+        """Notes the gradient that a tensor had when the call began, before it changes."""
+        if id(tensor) not in self.began:
+            self.began[id(tensor)] = (tensor, tensor.grad)
+            old = tensor.grad
+            if old is not None and id(old._array) not in self._values:
+                self._capture(old, lambda: tensor.grad)
+
+    def cleared(self, tensors: list[Tensor]) -> None:
+        """Their gradients have been dropped, whatever they were."""
+        for t in tensors:
+            if id(t) not in self.used:
+                self.cleared_first.add(id(t))
+            self.began.setdefault(id(t), (t, KEPT))
+            self.touched[id(t)] = t
+
+    def read(self, tensor: Tensor) -> Value:
+        known = id(tensor._array) in self._values
+        value = super().read(tensor)
+        if not known and value.kind == "captured":
+            if type(tensor._node) is Leaf:
+                self.grad_of(tensor)
+            elif history(tensor) is not None and tensor._base is None:
+                self.breaks.append("a captured tensor that was itself computed with gradients")
+        return value
+
+    def _capture(self, tensor: Tensor, source: Callable[[], Any]) -> Value:
+        value = Value(self.graph.name("p"), tensor._meta, "captured", tensor)
+        value.source = source
+        self.graph.captured.append(value)
+        self._bind(tensor, value)
+        return value
+
+    # -- between stretches ----------------------------------------------------------------------------------------------
+
+    def effect(self, call: Callable[[], Any], owner: Any, tensors: list[Tensor]) -> Any:
+        """Runs Python that keeps state of its own, untraced, on what has been computed so far."""
+        for t in tensors:
+            self.grad_of(t)
+            self.touched[id(t)] = t
+        self.flush()
+        self.parts.append(Effect(call, f"{type(owner).__name__}.step"))
+        state.pop_mode(self)
+        try:
+            made = call()
+        finally:
+            state.push_mode(self)
+        self.next_stretch()
+        return made
+
+    def flush(self) -> None:
+        """Lets gradients be seen outside the program, and writes be done."""
+        changes: list[tuple[Tensor, Value | None]] = []
+        for t in self.touched.values():
+            before = self.began[id(t)][1]
+            if t.grad is None:
+                if before is not None:
+                    changes.append((t, None))
+            elif t.grad is not before:
+                changes.append((t, self.read(t.grad)))
+            self.began[id(t)] = (t, t.grad)
+        self.touched.clear()
+        for t, before in list(self.began.values()):  # cleared by hand, without a word to anybody
+            if t.grad is None and before is not None:
+                changes.append((t, None))
+                self.began[id(t)] = (t, None)
+        if changes:
+            self.parts.append(Grads(changes))
+
+    def next_stretch(self) -> None:
+        """A new graph; what lay outside the program is read anew from then on."""
+        before, self.graph = self.graph, Graph()
+        self.graph._names = before._names
+        self.parts.append(self.graph)
+        outside = {id(v) for v in (*before.captured, *(t for t, _ in before.writes))}
+        outside |= {id(new) for t, new in before.writes if t.kind == "captured"}
+        for key, (value, _) in list(self._values.items()):
+            if value.kind == "captured" or id(value) in outside:
+                del self._values[key]
+
+    # -- the end --------------------------------------------------------------------------------------------------------
+
+    def close(self, outputs: list[Value]) -> list[Part]:
+        """The parts with what each graph is given by earlier ones and owes to later ones; empty graphs left out."""
+        self.flush()
+        wanted: dict[int, Value] = {id(v): v for v in outputs}
+        for part in reversed(self.parts):
+            if isinstance(part, Grads):
+                wanted.update((id(v), v) for _, v in part.changes if v is not None)
+            elif isinstance(part, Graph):
+                made = {id(v) for c in part.calls for v in c.outputs}
+                own = {id(v) for v in (*part.captured, *part.constants)}
+                part.outputs = [v for v in wanted.values() if id(v) in made or id(v) in own]
+                targets = [t for t, _ in part.writes]
+                read = {
+                    id(v): v
+                    for v in (*part.read(), *targets)
+                    if id(v) not in made and id(v) not in own
+                }
+                part.inputs = list(read.values())
+                wanted.update(read)
+        return [
+            p for p in self.parts if not isinstance(p, Graph) or p.calls or p.outputs or p.writes
+        ]
+
+
+def _name(tensor: Tensor) -> str:
+    return f"tensor{list(tensor.shape)}"

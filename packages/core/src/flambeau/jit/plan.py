@@ -1,0 +1,269 @@
+"""What runs when a captured call is made again: programs, gradients and effects in turn; forward and backward apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .._base import pytree
+from ..graph import Graph, Value
+from ..graph.passes import simplify
+from ..runtime import state, tape
+from ..runtime.claims import End
+from ..runtime.tensor import Box, Tensor, history, new, wrap
+from .capture import Grads, Part
+from .program import Program
+
+local = state.local
+
+
+class Stage:
+    """Parts that run one after another on a table of arrays."""
+
+    def __init__(self, parts: Sequence[Part], slots: dict[int, int]) -> None:
+        self.parts = list(parts)
+        self.steps: list[Any] = []
+        for part in parts:
+            if isinstance(part, Graph):
+                places = [slots.setdefault(id(v), len(slots)) for v in part.inputs]
+                outs = [slots.setdefault(id(v), len(slots)) for v in part.outputs]
+                self.steps.append((Program(simplify(part)), places, outs))
+            elif isinstance(part, Grads):
+                changes = [(t, None if v is None else slots[id(v)]) for t, v in part.changes]
+                self.steps.append(changes)
+            else:
+                self.steps.append(part)
+
+    @property
+    def programs(self) -> list[Program]:
+        return [s[0] for s in self.steps if type(s) is tuple]
+
+    def fits(self) -> bool:
+        """Whether captured tensors still have the shapes and dtypes that the programs were made for."""
+        return all(p.fits() for p in self.programs)
+
+    def run(self, table: list[Any], given: Sequence[Tensor]) -> None:
+        """`given` are the arguments' tensors, which stand at the front of the table: programs may write into them."""
+        for step in self.steps:
+            if type(step) is tuple:
+                program, places, outs = step
+                made = program([table[i] for i in places], [given[i] if i < len(given) else None for i in places])  # fmt: skip
+                for i, array in zip(outs, made):
+                    table[i] = array
+            elif type(step) is list:
+                for tensor, i in step:
+                    tensor.grad = None if i is None else wrap(table[i])
+            else:
+                step.call()
+
+
+class Plan:
+    """A captured call, ready to be made again with other arrays of the same shapes."""
+
+    def __init__(
+        self,
+        body: Any,
+        parts: list[Part],
+        cut: int,
+        given: Sequence[Value],
+        outputs: Sequence[Value],
+        result: tuple,
+        back: Back | None,
+        spent: Sequence[bool],
+        relies: Sequence[tuple[Tensor, bool]] = (),
+    ) -> None:
+        self.body, self.relies = body, tuple(relies)
+        slots = {id(v): i for i, v in enumerate(given)}
+        self.count = len(given)
+        if back is not None:
+            for v in back.seeds:
+                slots.setdefault(id(v), len(slots))
+        self.forward = Stage(parts[:cut], slots)
+        self.backward = Stage(parts[cut:], slots)
+        self.outputs = [slots[id(v)] for v in outputs]
+        self.result, self.spent, self.back = result, spent, back
+        if back is not None:
+            back.place(slots)
+        self.size = len(slots)
+
+    def fits(self) -> bool:
+        """Whether the programs can run on what they captured, as it is now."""
+        for t, had in self.relies:
+            if (t.grad is not None) is not had:
+                return False
+        return self.forward.fits()
+
+    def shared(self, tensors: Sequence[Tensor]) -> bool:
+        """Whether what a program writes may be seen through another of its tensors: it does not know of that."""
+        return any(p.shared(tensors) for p in self.forward.programs)
+
+    def __call__(self, tensors: Sequence[Tensor], args: tuple, kwargs: dict[str, Any]) -> Any:
+        """The result for arguments whose tensors are `tensors`."""
+        table: list[Any] = [None] * self.size
+        for i, t in enumerate(tensors):
+            table[i] = t._array
+        self.forward.run(table, tensors)
+        made = [wrap(table[i]) for i in self.outputs]
+        if self.back is not None and local.grad:
+            self.back.attach(self, made, table, tensors, args, kwargs)
+        for t, s in zip(made, self.spent):
+            if s:
+                t._node = _spent()
+        template, spec = self.result
+        results = iter(made)
+        return pytree.unflatten([next(results) if x is None else x[0] for x in template], spec)
+
+    def text(self) -> str:
+        """The parts, programs after fusion."""
+        lines = []
+        for name, part in (("", self.forward), ("backward:", self.backward)):
+            if part.steps and name:
+                lines.append(name)
+            for step, what in zip(part.steps, part.parts):
+                lines.append(step[0].fused_text() if type(step) is tuple else str(what))
+        return "\n".join(x for x in lines if x)
+
+
+class Back:
+    """The backward of a captured call whose results have gradients."""
+
+    def __init__(
+        self,
+        shown: Sequence[int],
+        seeds: Sequence[Value],
+        inputs: Sequence[int],
+        leaves: Sequence[Tensor],
+        grads: Sequence[Value | None],
+    ) -> None:
+        self.shown = shown  # which results have gradients
+        self.seeds = seeds  # the values of the gradients that arrive
+        self.inputs, self.leaves = inputs, leaves  # places of arguments, and captured tensors
+        self.grads = grads  # of the arguments, then of the captured tensors
+
+    def place(self, slots: dict[int, int]) -> None:
+        """Remembers where values stand in the table."""
+        self.seed_slots = [slots[id(v)] for v in self.seeds]
+        self.grad_slots = [None if v is None else slots[id(v)] for v in self.grads]
+
+    def attach(
+        self,
+        plan: Plan,
+        made: list[Tensor],
+        table: list[Any],
+        tensors: Sequence[Tensor],
+        args: tuple,
+        kwargs: dict[str, Any],
+    ) -> None:
+        """Ties results to the arguments and to what was captured, by one node."""
+        given = [tensors[i] for i in self.inputs]
+        node = new(tape.Node)
+        node.op = _Operator(plan, args, kwargs)
+        node.edges = tuple(
+            [history(t) if isinstance(t, Tensor) else None for t in (*given, *self.leaves)]
+        )
+        watched = [
+            v.tensor for p in plan.backward.programs for v in p.graph.captured if v.source is None
+        ]
+        kept = (
+            *given,
+            *self.leaves,
+            *tensors,
+            *watched,
+        )  # written to since: noticed by their versions
+        node.saved = (_Kept(table), *kept)
+        node.versions = (0, *[t._version for t in kept])
+        node.outputs, node.simple = tuple([made[i]._meta for i in self.shown]), False
+        for place, i in enumerate(self.shown):
+            made[i]._node = tape.Output(node, place)
+        for t in kept:
+            if t._box is None:
+                t._box = Box()
+
+
+class _Kept:
+    """The arrays of a forward that its backward reads."""
+
+    def __init__(self, table: list[Any]) -> None:
+        self.table = table
+
+
+class _Operator:
+    """What the node of a captured call shows, and its rule."""
+
+    name = "compiled_function"
+
+    def __init__(self, plan: Plan, args: tuple, kwargs: dict[str, Any]) -> None:
+        self.plan, self.args, self.kwargs = plan, args, kwargs
+
+    @property
+    def vjp_rule(self) -> _Operator:
+        return self
+
+    def fast(self, node: Any, g: Any, needs: tuple) -> Sequence[Any]:
+        if any(x._level or type(x._array) is not np.ndarray for x in g):
+            return self._eagerly(node, g, needs)
+        (kept, *_) = tape.unpack(node)
+        plan, back = self.plan, self.plan.back
+        assert back is not None
+        table = list(kept.table)
+        for i, x in zip(back.seed_slots, g):
+            table[i] = x._array
+        plan.backward.run(table, ())
+        found = [None if i is None else wrap(table[i]) for i in back.grad_slots]
+        return [x if n else None for x, n in zip(found, needs)]
+
+    def pullback(self, node: Any, g: Any, needs: tuple) -> Sequence[Any]:
+        return self._eagerly(node, g, needs) if local.grad else self.fast(node, g, needs)
+
+    def _eagerly(self, node: Any, g: Any, needs: tuple) -> Sequence[Any]:
+        """The gradient of the function itself, run again: for a graph of the backward, and under transforms."""
+        tape.unpack(node)
+        back = self.plan.back
+        assert back is not None
+        leaves, spec = pytree.flatten((self.args, self.kwargs))
+        places = [i for i, x in enumerate(leaves) if isinstance(x, Tensor)]
+        ends = []
+        for i in back.inputs:
+            end = End(leaves[places[i]])
+            leaves[places[i]] = end.tensor
+            ends.append(end)
+        before, local.grad = local.grad, True
+        try:
+            args, kwargs = pytree.unflatten(leaves, spec)
+            outs = pytree.flatten(self.plan.body(*args, **kwargs))[0]
+        finally:
+            local.grad = before
+        outs = [x for x in outs if isinstance(x, Tensor)]
+        roots = [history(outs[i]) for i in back.shown]
+        wanted = [*[e.node for e in ends], *[history(t) for t in back.leaves]]
+        found = tape.backward(roots, list(g), wanted, True, before, fill_leaves=False)
+        for end, edge in zip(ends, node.edges):
+            if edge is not None:
+                end.node.edges = (edge,)
+        return [x if n else None for x, n in zip(found, needs)]
+
+
+def _spent() -> Any:
+    """The node of a result whose graph was walked inside the call: a second backward is refused as everywhere."""
+    node = new(tape.Node)
+    node.op, node.saved, node.edges = _SPENT, tape.FREED, (None,)
+    return node
+
+
+class _Spent:
+    name = "compiled_function"
+
+    @property
+    def vjp_rule(self) -> _Spent:
+        return self
+
+    def pullback(self, node: Any, g: Any, needs: tuple) -> Sequence[Any]:
+        tape.unpack(node)
+        return ()
+
+    fast = pullback
+
+
+_SPENT = _Spent()
