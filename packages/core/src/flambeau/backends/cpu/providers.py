@@ -19,22 +19,33 @@ import numpy as np
 
 from ..._base import dtypes
 from ...runtime.operator import Operator, registry, watchers
-from . import gradients
+from . import elementwise, gradients
 
-CHAINS = 1 << 15  # from here on for what NumPy does in several passes
+PASSES = 1 << 15  # from here on for one pass of NumPy's over memory: only threads win, and memory that was used before
+CHAINS = 1 << 14  # for what NumPy does in several passes
 SERIES = 1 << 11  # for the error function, which NumPy lacks: its reference takes twenty passes
 SPECIAL = (
     1 << 8
 )  # for special functions, which take it a hundred: 60 to 160 us even of 100 elements
-UFUNCS = 1 << 18  # for one ufunc that NumPy vectorises as well: only threads win
-SCALAR = 1 << 15  # for one ufunc that NumPy vectorises with AVX-512 alone, where there is none
+UFUNCS = 1 << 15  # for one ufunc that NumPy vectorises as well
+SCALAR = 1 << 14  # for one ufunc that NumPy vectorises with AVX-512 alone, where there is none
 
 GRADIENTS = 1 << 14  # for gradients, which are chains
 
-CHAIN_OPERATORS = ("sigmoid", "silu", "softplus", "elu", "logsigmoid")
+PASS_OPERATORS = (
+    "add", "sub", "mul", "true_divide", "neg", "abs", "square", "reciprocal", "pow", "maximum", "minimum", "relu",
+    "clamp_low", "clamp_high", "eq", "ne", "lt", "le", "gt", "ge", "isnan", "logical_and", "logical_or", "logical_xor",
+    "logical_not", "bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not", "sqrt", "floor", "ceil", "trunc", "round",
+)  # fmt: skip
+CHAIN_OPERATORS = (
+    "sigmoid", "silu", "softplus", "elu", "logsigmoid", "sign", "clamp_number", "clamp_between", "lerp", "addcmul",
+    "addcdiv", "leaky_relu", "hardtanh", "relu6", "celu", "selu", "mish", "hardsigmoid", "hardswish", "hardshrink",
+    "softshrink", "tanhshrink", "threshold", "leaky_slopes", "isinf", "isfinite", "where", "rsqrt", "deg2rad", "rad2deg",
+    "frac", "logit",
+)  # fmt: skip
 SERIES_OPERATORS = ("erf", "erfc", "gelu")
-UFUNC_OPERATORS = ("exp", "log", "exp2", "expm1")
-SCALAR_OPERATORS = ("tanh", "sinh", "cosh", "log1p", "log2", "log10")
+UFUNC_OPERATORS = ("exp", "log", "exp2", "expm1", "tanh")
+SCALAR_OPERATORS = ("sinh", "cosh", "log1p", "log2", "log10")
 
 
 def numpy_has_avx512() -> bool:
@@ -46,7 +57,7 @@ def numpy_has_avx512() -> bool:
 def table() -> dict[str, int]:
     """Operators and the number of elements from which they run compiled."""
     found = dict.fromkeys(CHAIN_OPERATORS, CHAINS) | dict.fromkeys(SERIES_OPERATORS, SERIES)
-    found |= dict.fromkeys(UFUNC_OPERATORS, UFUNCS)
+    found |= dict.fromkeys(UFUNC_OPERATORS, UFUNCS) | dict.fromkeys(PASS_OPERATORS, PASSES)
     return found if numpy_has_avx512() else found | dict.fromkeys(SCALAR_OPERATORS, SCALAR)
 
 
@@ -56,6 +67,13 @@ OPERATORS = table()
 # The module is imported by the first call that is large enough.
 BY_HAND: dict[str, dict[str, int]] = {
     "softmax": {"softmax": 0, "log_softmax": 0},
+    "pools": dict.fromkeys(
+        (
+            *("max_pool", "max_pool_places", "max_pool_spread", "max_pool_pick", "window_sum", "window_spread"),
+            *("avg_pool1d", "avg_pool2d", "avg_pool3d"),
+        ),
+        256,
+    ),
 }
 
 
@@ -77,8 +95,7 @@ def register() -> None:
     for name, least in OPERATORS.items():
         op = registry.get(name)
         if op is not None and "cpu" not in op.providers:
-            op.provide("cpu", _checker(least), least)(_Provider(op))
-            op.vjp_rule.large, op.vjp_rule.large_from = gradients.gradient_of(op), GRADIENTS
+            _offer_compiled(op, least)
     for op in list(registry.values()):
         _offer_series(op)
     watchers.append(_offer_late)
@@ -96,57 +113,23 @@ def _offer_late(op: Operator) -> None:
     _offer_series(op)
 
 
+def _offer_compiled(op: Operator, least: int) -> None:
+    """A kernel compiled from the operator's expression, and for a unary one its gradient."""
+    op.provide("cpu", _accepts, least)(elementwise.Compiled(op))
+    if "vjp" not in op.refusals:
+        op.vjp_rule.large, op.vjp_rule.large_from = gradients.gradient_of(op), GRADIENTS
+
+
 def _offer_series(op: Operator) -> None:
-    """A compiled kernel for a special function (`ops/doubles.py`): compiled from its expression."""
+    """The same for a special function (`ops/doubles.py`)."""
     if op.tags.get("series") and "cpu" not in op.providers:
-        op.provide("cpu", _checker(SPECIAL), SPECIAL)(_Provider(op))
+        op.provide("cpu", _accepts, SPECIAL)(elementwise.Compiled(op))
 
 
-def _checker(least: int) -> Callable[[list, dict], bool]:
-    f32, f64 = dtypes.float32, dtypes.float64
+def _accepts(metas: list, attrs: dict) -> bool:
+    from . import library  # here: import flambeau must not pay for hashlib and ctypes
 
-    def accepts(metas: list, attrs: dict) -> bool:
-        meta = metas[0]
-        if meta is None or meta.numel < least or not (meta.dtype is f32 or meta.dtype is f64):
-            return False
-        from . import library  # here: import flambeau must not pay for hashlib and ctypes
-
-        return library.available()
-
-    return accepts
-
-
-class _Provider:
-    """One operator's compiled kernels, one per dtype and set of fixed arguments."""
-
-    def __init__(self, op: Operator) -> None:
-        self.op = op
-        self.made: dict[Any, tuple[Any, tuple[str, ...]]] = {}
-
-    def __call__(self, xp: Any, x: Any, **attrs: Any) -> Any:
-        from .compiler import CompileError
-
-        kernel, params = self.kernel(x.dtype.name, attrs)
-        if any(s % x.itemsize for s in x.strides):
-            x = x.copy()
-        try:
-            return kernel(x, **{p: attrs[p] for p in params})[0]
-        except CompileError:  # remembered: the checker refuses from now on
-            return self.op.kernels[None](xp, x, **attrs)
-
-    def kernel(self, dtype: str, attrs: dict[str, Any]) -> tuple[Any, tuple[str, ...]]:
-        """The kernel for a dtype and static arguments, with the names of the parameters it takes."""
-        program = self.op.vjp_rule.program(attrs)
-        key = (dtype, id(program))
-        found = self.made.get(key)
-        if found is None:
-            from .kernel import compile_elementwise
-
-            kernel = compile_elementwise(
-                {"out": program.expr}, {program.arrays[0]: dtype}, program.params
-            )
-            found = self.made[key] = (kernel, program.params)
-        return found
+    return library.available()
 
 
 def special() -> list[str]:

@@ -1,0 +1,207 @@
+"""Pooling by the kernels of `kernels/pool.c`: the largest value or the sum of each window, means, and all their gradients.
+
+The primitives of `ops/sliding.py` are offered one by one; the composites `avg_pool1d` to `avg_pool3d` are claimed whole, so
+that the division is made while a row of sums is in the cache.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ..._base import dtypes
+from ...ops.pooling import _covered, _options
+from ...runtime.claims import claim
+from ...runtime.operator import registry
+from . import library
+from .native import Kernels, address
+from .offers import FLOATS, offer
+
+pool = Kernels("pool.c")
+
+Shape = tuple[int, ...]
+DIMENSIONS = 3
+# Windows with more rows than this are left to the reference: their numbers would not be exact in float32.
+MOST_ROWS = 1 << 20
+
+
+@lru_cache(maxsize=1024)
+def _described(
+    planes: int, size: Shape, out: Shape, kernel: Shape, stride: Shape, padding: Shape, gap: Shape
+) -> tuple[np.ndarray, int]:
+    """The numbers that C reads (`struct pool`), and their address."""
+    missing = DIMENSIONS - len(size)
+    ones, none = (1,) * missing, (0,) * missing
+    parts = [ones + size, ones + out, ones + kernel, ones + stride, none + padding, ones + gap]
+    numbers = np.array([planes, *[n for part in parts for n in part]], np.int64)
+    return numbers, address(numbers)
+
+
+def _accepts(metas: list, attrs: dict[str, Any]) -> bool:
+    kernel = attrs["kernel"]
+    return 1 <= len(kernel) <= DIMENSIONS and prod(kernel) < MOST_ROWS
+
+
+def _plan(x: np.ndarray, size: Shape, kernel, stride, padding, out, dilation=None) -> int:
+    planes = prod(x.shape[: x.ndim - len(kernel)])
+    gap = (1,) * len(kernel) if dilation is None else tuple(dilation)
+    options = (tuple(kernel), tuple(stride), tuple(padding))
+    return _described(planes, size, tuple(out), *options, gap)[1]
+
+
+def max_pool(x: np.ndarray, *, kernel, stride, padding, dilation, out) -> np.ndarray:
+    count = len(kernel)
+    y = np.empty((*x.shape[:-count], *out), x.dtype)
+    if y.size and x.size:
+        x = _whole(x)
+        plan = _plan(x, x.shape[-count:], kernel, stride, padding, out, dilation)
+        getattr(pool, x.dtype.name).max_forward(address(x), address(y), plan)
+        return y
+    return NotImplemented
+
+
+def max_pool_places(x: np.ndarray, *, kernel, stride, padding, dilation, out) -> np.ndarray:
+    count = len(kernel)
+    y = np.empty((*x.shape[:-count], *out), np.int64)
+    if y.size and x.size:
+        x = _whole(x)
+        plan = _plan(x, x.shape[-count:], kernel, stride, padding, out, dilation)
+        getattr(pool, x.dtype.name).max_places(address(x), address(y), plan)
+        return y
+    return NotImplemented
+
+
+def max_pool_spread(
+    g: np.ndarray, x: np.ndarray, best: np.ndarray, *, kernel, stride, padding, dilation, out
+) -> np.ndarray:
+    if not (x.size and g.size) or g.shape != best.shape:
+        return NotImplemented
+    g, x = _whole(g), _whole(x)
+    made = np.empty(x.shape, x.dtype)
+    plan = _plan(x, x.shape[-len(kernel) :], kernel, stride, padding, out, dilation)
+    getattr(pool, x.dtype.name).max_backward(address(g), address(x), address(made), plan)
+    return made
+
+
+def max_pool_pick(
+    values: np.ndarray, x: np.ndarray, best: np.ndarray, *, kernel, stride, padding, dilation, out
+) -> np.ndarray:
+    if not (x.size and best.size) or values.shape != x.shape:
+        return NotImplemented
+    values, x = _whole(values), _whole(x)
+    made = np.empty(best.shape, x.dtype)
+    plan = _plan(x, x.shape[-len(kernel) :], kernel, stride, padding, out, dilation)
+    getattr(pool, x.dtype.name).max_pick(address(values), address(x), address(made), plan)
+    return made
+
+
+def window_sum(x: np.ndarray, *, kernel, stride, padding, out) -> np.ndarray:
+    return _sums(x, 0, kernel, stride, padding, out)
+
+
+def _sums(x: np.ndarray, counts: int, kernel, stride, padding, out) -> np.ndarray:
+    count = len(kernel)
+    y = np.empty((*x.shape[:-count], *out), x.dtype)
+    if not (y.size and x.size):
+        return NotImplemented
+    x = _whole(x)
+    plan = _plan(x, x.shape[-count:], kernel, stride, padding, out)
+    getattr(pool, x.dtype.name).sum_forward(address(x), address(y), counts, plan)
+    return y
+
+
+def window_spread(g: np.ndarray, *, size, kernel, stride, padding) -> np.ndarray:
+    return _spread(g, 0, tuple(size), kernel, stride, padding)
+
+
+def _spread(g: np.ndarray, counts: int, size: Shape, kernel, stride, padding) -> np.ndarray:
+    count = len(kernel)
+    made = np.empty((*g.shape[:-count], *size), g.dtype)
+    if not (made.size and g.size):
+        return NotImplemented
+    g = _whole(g)
+    plan = _plan(g, size, kernel, stride, padding, g.shape[-count:])
+    getattr(pool, g.dtype.name).sum_backward(address(g), address(made), counts, plan)
+    return made
+
+
+def _whole(x: np.ndarray) -> np.ndarray:
+    """`x` in one piece and aligned, as C reads it."""
+    return np.require(x, None, ["C", "A"]) if not x.flags.carray else x
+
+
+# -- means -------------------------------------------------------------------------------------------
+
+
+class _Mean:
+    """The claim on one of the composites avg_pool1d, avg_pool2d and avg_pool3d."""
+
+    def __init__(self, name: str, count: int) -> None:
+        self.name, self.count = name, count
+
+    def options(self, x: Any, attrs: dict[str, Any]) -> tuple:
+        """Kernel, stride, padding and windows; refuses what the composite refuses, in its words."""
+        given = (attrs["kernel_size"], attrs["stride"], attrs["padding"], 1, attrs["ceil_mode"])
+        kernel, stride, padding, _, out = _options(self.name, x, self.count, *given)
+        return kernel, stride, padding, out
+
+    def accepts(self, metas: list, attrs: dict[str, Any]) -> bool:
+        x = metas[0]
+        if x.dtype not in FLOATS or attrs.get("divisor_override") == 0 or not library.available():
+            return False
+        if x.ndim not in (self.count + 1, self.count + 2):
+            return False
+        options = self.options(x, attrs)
+        return x.numel > 0 and prod(options[0]) < MOST_ROWS
+
+    def _told(self, shape: Shape, dtype: Any, attrs: dict[str, Any]) -> tuple:
+        kernel, stride, padding, out = self.options(_Look(shape, dtype), attrs)
+        include, divisor = attrs["count_include_pad"], attrs.get("divisor_override")
+        counts = _counts(shape[-self.count :], kernel, stride, padding, out, include, divisor, dtype.name)  # fmt: skip
+        return (address(counts), kernel, stride, padding, out), counts
+
+    def forward(self, x: np.ndarray, wants: bool, **attrs: Any) -> tuple:
+        (counts, *rest), _keep = self._told(x.shape, x.dtype, attrs)
+        return _sums(x, counts, *rest), ()
+
+    def backward(self, g, result, kept, needs, x, **attrs: Any) -> list:
+        (counts, kernel, stride, padding, out), _keep = self._told(x.shape, x.dtype, attrs)
+        return [_spread(g, counts, x.shape[-self.count :], kernel, stride, padding)]
+
+
+class _Look:
+    """What `_options` asks of a tensor."""
+
+    def __init__(self, shape: Shape, dtype: Any) -> None:
+        self.shape, self.ndim, self.dtype = shape, len(shape), dtypes.from_numpy(dtype)
+
+
+@lru_cache(maxsize=256)
+def _counts(size, kernel, stride, padding, out, include, divisor, dtype) -> np.ndarray:
+    """What the windows of each dimension are divided by, as factors, one dimension after the other."""
+    lines = [_covered(*args, include) for args in zip(size, kernel, stride, padding, out)]
+    if divisor is not None:
+        lines = [[1] * n for n in out]
+        lines[0] = [divisor] * out[0]
+    missing = [[1]] * (DIMENSIONS - len(size))
+    return np.array([n for line in missing + lines for n in line], dtype)
+
+
+# -- offers ------------------------------------------------------------------------------------------
+
+
+def register() -> None:
+    """Enters the offers; called when one of the operators first meets an array that is large enough."""
+    from .providers import BY_HAND
+
+    least = BY_HAND["pools"]
+    made = (max_pool, max_pool_places, max_pool_spread, max_pool_pick, window_sum, window_spread)
+    for kernel in made:
+        offer(kernel.__name__, kernel, _accepts, least[kernel.__name__])
+    for count in (1, 2, 3):
+        name = f"avg_pool{count}d"
+        mean = _Mean(name, count)
+        claim(registry[name], "cpu", mean.accepts, mean.forward, mean.backward, False, least[name])
