@@ -7,6 +7,7 @@ import pytest
 
 import flambeau
 from flambeau import ones, tensor, zeros
+from flambeau.runtime.signature import explained
 
 F = flambeau.nn.functional
 
@@ -211,3 +212,32 @@ def test_a_flag_must_be_a_bool(flag):
             flambeau.sort(x, 1, flag)
         with pytest.raises(TypeError, match=r"logsumexp\(\): argument 'keepdim'.* must be bool"):
             flambeau.logsumexp(x, 1, keepdim=flag)
+
+
+@explained
+def slips(x, again=None):
+    """A function with a bug of its own."""
+    return object().nothing  # type: ignore[attr-defined]
+
+
+@explained
+def reads(x, again=None):
+    """A function that takes what came for a tensor."""
+    return x.ndim + (0 if again is None else again[0].ndim)
+
+
+def test_a_slip_of_ours_does_not_read_like_a_wrong_call():
+    with pytest.raises(AttributeError, match="nothing"):
+        slips(zeros(2))
+    for call in (lambda: reads("a"), lambda: reads(zeros(2), [3]), lambda: reads(None)):
+        with pytest.raises(TypeError, match=r"reads\(\)"):
+            call()
+
+
+def test_numbers_in_tensors_stand_where_numbers_belong():
+    x = flambeau.arange(4.0)
+    one = tensor(1)
+    assert x.roll(one).tolist() == x.roll(shifts=one, dims=tensor(0)).tolist() == [3, 0, 1, 2]
+    assert [t.tolist() for t in x.split(tensor(2))] == [[0, 1], [2, 3]]
+    with pytest.raises(TypeError, match="must be int or tuple of ints, not float"):
+        x.roll(tensor(1.5))

@@ -79,6 +79,55 @@ torch.linalg.vander(torch.ones(3).half())
 torch.linalg.vander(torch.ones(3).short())
 """.strip().splitlines()
 
+# Here x is [0, 1, 2, 3].
+TENSORS_FOR_NUMBERS = """
+x.roll(torch.tensor(1))
+x.roll(torch.tensor([1]))
+x.roll(shifts=torch.tensor(1),dims=torch.tensor(0))
+torch.roll(x,torch.tensor(1.5))
+x.sum(torch.tensor(0))
+x.reshape(torch.tensor(4))
+x.view(torch.tensor(2),2)
+x.repeat(torch.tensor(2))
+x.expand(torch.tensor(2),4)
+x.permute(torch.tensor(0))
+x.flip(torch.tensor(0))
+torch.zeros(torch.tensor(2))
+torch.zeros(torch.tensor([2]))
+torch.zeros((torch.tensor(2),3)).shape
+x.narrow(0,torch.tensor(1),2)
+x.split(torch.tensor(2))
+x.chunk(torch.tensor(2))
+x.unsqueeze(torch.tensor(0)).shape
+x.transpose(torch.tensor(0),0)
+x.tile(torch.tensor(2))
+x.topk(torch.tensor(2)).values
+torch.arange(torch.tensor(3))
+x.squeeze(torch.tensor(0)).shape
+torch.eye(torch.tensor(2))
+x.softmax(torch.tensor(0))
+x.roll('a')
+x.roll(None)
+x.roll([1.5])
+x.roll((torch.tensor(1),),(0,))
+x.movedim(torch.tensor(0),0)
+x.unfold(0,torch.tensor(2),1)
+x.sum((torch.tensor(0),))
+x.index_select(torch.tensor(0),torch.tensor([1]))
+x.cumsum(torch.tensor(0))
+x.mean(torch.tensor([0]))
+torch.full((2,),torch.tensor(3.))
+torch.stack(x)
+torch.cat(x)
+torch.stack(torch.ones(2,2))
+torch.cat(torch.ones(2,2))
+""".strip().splitlines()
+
+
+@pytest.mark.parametrize("line", TENSORS_FOR_NUMBERS)
+def test_tensors_for_numbers(line):
+    agree(lambda lib: eval(line, {"torch": lib, "x": lib.arange(4.0)}), text=False)
+
 
 @pytest.mark.parametrize("line", CASES)
 def test_one_line(line):

@@ -113,6 +113,10 @@ def stack(tensors: Sequence[Tensor], dim: int = 0):
     tensor([[1., 1.],
             [0., 0.]])
     """
+    if isinstance(tensors, Tensor):
+        raise TypeError(
+            "stack(): argument 'tensors' (position 1) must be tuple of Tensors, not Tensor"
+        )
     check(tensors, lambda: "stack expects a non-empty TensorList")
     first = tuple(tensors[0].shape)
     for i, t in enumerate(tensors):

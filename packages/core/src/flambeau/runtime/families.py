@@ -214,11 +214,12 @@ def _composite(body: Callable[..., Any], **options: Any) -> Public:
                     if out is not None:
                         spelled[1]["out"] = out
                     return public(*spelled[0], **spelled[1])
-            settled = signature.numbers_for_tensors(op, args, kwargs)
-            if settled is not None:  # x.roll(tensor(1))
-                if out is not None:
-                    settled[1]["out"] = out
-                return public(*settled[0], **settled[1])
+            if isinstance(error, (TypeError, AttributeError)):
+                settled = signature.numbers_for_tensors(op, args, kwargs)
+                if settled is not None:  # x.roll(tensor(1))
+                    if out is not None:
+                        settled[1]["out"] = out
+                    return public(*settled[0], **settled[1])
             if isinstance(error, AttributeError):
                 op.check_tensors(args, kwargs)
             signature.raise_clearly(op.name, op.body, args, kwargs, error)
