@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from harness import Bar, Case, Side, with_backward
@@ -85,25 +86,21 @@ def max_pool(nn: Any) -> Any:
     return nn.MaxPool2d(3, 2, 1)
 
 
-SHAPES: dict[str, dict[str, Any]] = {
-    "stem_7x7s2_3_64_224": dict(
-        channels=3, out=64, size=(224, 224), kernel=7, stride=2, first=True
-    ),
-    "1x1_64_256_56": dict(channels=64, out=256, size=(56, 56), kernel=1),
-    "1x1_1024_256_14": dict(channels=1024, out=256, size=(14, 14), kernel=1),
-    "3x3_64_64_56": dict(channels=64, out=64, size=(56, 56), kernel=3),
-    "3x3_256_256_14": dict(channels=256, out=256, size=(14, 14), kernel=3),
-    "3x3s2_128_128_56": dict(channels=128, out=128, size=(56, 56), kernel=3, stride=2),
-    "depthwise_3x3_144_56": dict(channels=144, out=144, size=(56, 56), kernel=3, groups=144),
-    "depthwise_3x3s2_384_28": dict(
-        channels=384, out=384, size=(28, 28), kernel=3, stride=2, groups=384
-    ),
-    "pointwise_32_192_28": dict(channels=32, out=192, size=(28, 28), kernel=1),
+SHAPES: dict[str, Callable[..., Case]] = {
+    "stem_7x7s2_3_64_224": partial(conv, 3, 64, (224, 224), 7, stride=2, first=True),
+    "1x1_64_256_56": partial(conv, 64, 256, (56, 56), 1),
+    "1x1_1024_256_14": partial(conv, 1024, 256, (14, 14), 1),
+    "3x3_64_64_56": partial(conv, 64, 64, (56, 56), 3),
+    "3x3_256_256_14": partial(conv, 256, 256, (14, 14), 3),
+    "3x3s2_128_128_56": partial(conv, 128, 128, (56, 56), 3, stride=2),
+    "depthwise_3x3_144_56": partial(conv, 144, 144, (56, 56), 3, groups=144),
+    "depthwise_3x3s2_384_28": partial(conv, 384, 384, (28, 28), 3, stride=2, groups=384),
+    "pointwise_32_192_28": partial(conv, 32, 192, (28, 28), 1),
 }
 PASSES = {"fwd": False, "fwd_bwd": True}
 CASES = {
     **{
-        f"conv_{name}.b{batch}.{way}": conv(**shape, batch=batch, backward=backward)
+        f"conv_{name}.b{batch}.{way}": shape(batch=batch, backward=backward)
         for name, shape in SHAPES.items()
         for batch in (1, 16)
         for way, backward in PASSES.items()
@@ -135,9 +132,7 @@ CASES = {
         )
         for way, backward in PASSES.items()
     },
-    "batch_norm_64_56.b16.fwd_bwd": layer(
-        lambda nn: nn.BatchNorm2d(64), (16, 64, 56, 56), 1, True
-    ),
+    "batch_norm_64_56.b16.fwd_bwd": layer(lambda nn: nn.BatchNorm2d(64), (16, 64, 56, 56), 1, True),
 }
 HELD_OUT = {
     f"{name}.{way}": make(backward)

@@ -77,6 +77,16 @@ def chain(s: Side) -> Callable:
     return run
 
 
+def stack(s: Side) -> Callable:
+    lib, parts = s.lib, [s.normal(3), s.normal(3)]
+    return lambda: lib.stack(parts)
+
+
+def cross_entropy(s: Side) -> Callable:
+    F, x, y = s.F, s.normal(4, 5), s.integers(5, 4)
+    return lambda: F.cross_entropy(x, y)
+
+
 def module(build: Callable[[Any], Any], *shape: int, grad: bool = True) -> Callable:
     def make(s: Side) -> Callable:
         model, x = s.model(build(s.nn)).requires_grad_(grad), s.normal(*shape)
@@ -138,13 +148,11 @@ HELD_OUT = {
     "softmax_4x10": Case(on_two(lambda a, b: a.softmax(-1), (4, 10))),
     "transpose_3x5": Case(on_two(lambda a, b: a.t(), (3, 5))),
     "index_integer_5x5": Case(on_two(lambda a, b: a[1], (5, 5))),
-    "stack_3": Case(lambda s: lambda xs=[s.normal(3), s.normal(3)]: s.lib.stack(xs)),
+    "stack_3": Case(stack),
     "detach_clone_4": Case(on_two(lambda a, b: a.detach().clone(), (4,))),
     "arange_10": Case(lambda s: lambda: s.lib.arange(10)),
     "layer_norm_4x16": Case(module(lambda nn: nn.LayerNorm(16), 4, 16)),
     "conv2d_1x1x8x8": Case(module(lambda nn: nn.Conv2d(1, 2, 3), 1, 1, 8, 8)),
-    "cross_entropy_4x5": Case(
-        lambda s: lambda x=s.normal(4, 5), y=s.integers(5, 4): s.F.cross_entropy(x, y)
-    ),
+    "cross_entropy_4x5": Case(cross_entropy),
     "adamw_7_params": Case(optimizer_step("AdamW", *[(3, 5)] * 7)),
 }

@@ -104,17 +104,13 @@ CASES = {
     "gather_fwd_bwd": Case(
         indexed(gather, SHAPE[1], SHAPE, backward=True), read=6 * VALUES, written=2 * VALUES
     ),
-    "index_select": Case(
-        indexed(index_select, SHAPE[0], SHAPE[:1]), read=VALUES, written=VALUES
-    ),
+    "index_select": Case(indexed(index_select, SHAPE[0], SHAPE[:1]), read=VALUES, written=VALUES),
     "index_select_fwd_bwd": Case(
         indexed(index_select, SHAPE[0], SHAPE[:1], backward=True),
         read=2 * VALUES,
         written=2 * VALUES,
     ),
-    "embedding": Case(
-        indexed(embedding, TABLE[0], TABLE[:1], TABLE), read=VALUES, written=VALUES
-    ),
+    "embedding": Case(indexed(embedding, TABLE[0], TABLE[:1], TABLE), read=VALUES, written=VALUES),
     "embedding_fwd_bwd": Case(
         indexed(embedding, TABLE[0], TABLE[:1], TABLE, backward=True),
         read=2 * VALUES,

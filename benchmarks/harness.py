@@ -227,7 +227,9 @@ def in_turns(
     while sum(share <= QUIET or not alone for share, _ in done) < rounds:
         done.append(one_round(runs, len(done) % 2))
         taken = time.monotonic() - started
-        if (taken > PATIENCE and len(done) >= 3) or (taken > NOISE_PATIENCE and len(done) >= rounds):
+        if (taken > PATIENCE and len(done) >= 3) or (
+            taken > NOISE_PATIENCE and len(done) >= rounds
+        ):
             break
     gc.unfreeze()
     kept = sorted(done, key=lambda one: one[0] if alone else 0.0)[:rounds]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 
 def mlp(lib: Any, *widths: int) -> Any:
     nn, layers = lib.nn, []
-    for number, (a, b) in enumerate(zip(widths, widths[1:], strict=False)):
+    for number, (a, b) in enumerate(itertools.pairwise(widths)):
         layers += [nn.ReLU()] * (number > 0) + [nn.Linear(a, b)]
     return nn.Sequential(*layers)
 
@@ -62,9 +63,7 @@ def resnet(lib: Any, blocks: list[int], bottleneck: bool, small: bool, classes: 
     channels = 64
     for stage, count in enumerate(blocks):
         for number in range(count):
-            layers.append(
-                Block(channels, 64 << stage, 2 if stage > 0 and number == 0 else 1)
-            )
+            layers.append(Block(channels, 64 << stage, 2 if stage > 0 and number == 0 else 1))
             channels = (64 << stage) * growth
     return nn.Sequential(
         *layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, classes)
@@ -120,7 +119,7 @@ def mobilenet_v2(lib: Any, width: float = 1.0, classes: int = 1000) -> Any:
 
 def attention_class(lib: Any) -> Any:
     """Self-attention with one product for queries, keys and values; `past` holds earlier keys and values."""
-    nn, F = lib.nn, lib.nn.functional  # noqa: N806  (the field's name)
+    nn, F = lib.nn, lib.nn.functional
 
     class Attention(nn.Module):
         def __init__(self, width: int, heads: int, causal: bool) -> None:
@@ -166,7 +165,9 @@ def block_class(lib: Any) -> Any:
     return Block
 
 
-def gpt(lib: Any, layers: int = 6, width: int = 384, vocabulary: int = 256, longest: int = 128) -> Any:
+def gpt(
+    lib: Any, layers: int = 6, width: int = 384, vocabulary: int = 256, longest: int = 128
+) -> Any:
     nn, block = lib.nn, block_class(lib)
 
     class GPT(nn.Module):
@@ -259,7 +260,7 @@ def dcgan_generator(lib: Any, width: int = 32) -> Any:
 
 def unet(lib: Any, width: int = 16) -> Any:
     """Two levels down and up, with upsampling and concatenation."""
-    nn, F = lib.nn, lib.nn.functional  # noqa: N806
+    nn, F = lib.nn, lib.nn.functional
 
     def two(a: int, b: int) -> Any:
         first, second = nn.Conv2d(a, b, 3, padding=1), nn.Conv2d(b, b, 3, padding=1)
