@@ -261,6 +261,9 @@ def _unscale(optimizer: Optimizer, factor: float) -> bool | None:
     """Multiplies the gradients by `factor`; whether one was not finite, None where there are no gradients."""
     found = None
     all_finite = registry["isfinite"].public
+    whole = _unscale_lists(optimizer, factor)
+    if whole is not None:
+        return whole
     with no_grad():
         for group in optimizer.param_groups:
             for parameter in group["params"]:
@@ -273,3 +276,18 @@ def _unscale(optimizer: Optimizer, factor: float) -> bool | None:
                 found = bool(found) or not bool(all_finite(numbers).all())
                 g.mul_(factor)
     return found
+
+
+def _unscale_lists(optimizer: Optimizer, factor: float) -> bool | None:
+    """`_unscale` in one pass over all gradients, where these are plain arrays of one dtype; else None."""
+    from ..backends.cpu import lists
+
+    grads = [p.grad for group in optimizer.param_groups for p in group["params"]]
+    grads = [g for g in grads if g is not None]
+    found = lists.listed([(g,) for g in grads])
+    if found is None:
+        return None
+    bad = found.functions.scale(found.table, found.ends, found.rows, factor, found.sums())
+    for g in grads:
+        g._bump()
+    return bad != 0

@@ -29,6 +29,8 @@ class ASGD(Elementwise):
     tensor([ 0.8000, -1.6000])
     """
 
+    _own_numbers = ("eta", "mu")
+
     def __init__(
         self,
         params: ParamsT,

@@ -1,10 +1,12 @@
 """The base of the optimizers whose update treats every element alike: nearly all of them.
 
 Such an optimizer is one rule over a parameter, its gradient and its buffers, written once with operators and
-functions that NumPy arrays and Tensors share. It runs in two ways:
+functions that NumPy arrays and Tensors share. It runs in three ways:
 
+- compiled, for whole groups at once (`fused.py`);
 - on the raw arrays of CPU tensors, in place and without dispatch; large ones in pieces that stay in the cache
-  (an Adam step reads and writes its five arrays some twelve times: from memory that costs three times as much);
+  (an Adam step reads and writes its five arrays some twelve times: from memory that costs three times as much); this
+  is what serves where nothing can be compiled, and the first steps of small groups;
 - on Tensors for everything else: on a GPU, under a tracer (`flambeau.compile`), and with `capturable` or
   `differentiable`, where the step count and the learning rate are tensors too.
 
@@ -50,6 +52,8 @@ class Elementwise(Optimizer):
     """
 
     _counts_steps: ClassVar[bool] = True
+    # State besides the step count that `_numbers` reads and changes.
+    _own_numbers: ClassVar[tuple[str, ...]] = ()
 
     def _buffers(self, group: dict[str, Any]) -> tuple[str, ...]:
         """Names of the state that the rule updates, in its order."""
@@ -94,6 +98,10 @@ class Elementwise(Optimizer):
 
     def _step_arrays(self, group: dict[str, Any]) -> None:
         """The step of a group on raw arrays; parameters that are not plain CPU tensors go the other way."""
+        from flambeau.optim import fused  # here: importing must not pay for ctypes
+
+        if fused.step(self, group):
+            return
         names = self._buffers(group)
         options = {key: scalar(value) for key, value in group.items()}
         rest = []

@@ -29,6 +29,8 @@ class NAdam(Elementwise):
     tensor([ 0.8944, -1.8944])
     """
 
+    _own_numbers = ("mu_product",)
+
     def __init__(
         self,
         params: ParamsT,

@@ -49,16 +49,32 @@ def get_swa_avg_fn() -> AverageFunction:
 
 def get_ema_multi_avg_fn(decay: float = 0.999) -> MultiAverageFunction:
     """`get_ema_avg_fn` over lists of tensors, in place."""
-    return _over_lists(get_ema_avg_fn(decay))
+    return _over_lists(get_ema_avg_fn(decay), lambda found, n: found.mix(decay, 1 - decay))
 
 
 def get_swa_multi_avg_fn() -> MultiAverageFunction:
     """`get_swa_avg_fn` over lists of tensors, in place."""
-    return _over_lists(get_swa_avg_fn())
+    return _over_lists(get_swa_avg_fn(), lambda found, n: found.approach(float(n) + 1))
 
 
-def _over_lists(average: AverageFunction) -> MultiAverageFunction:
+def _over_lists(
+    average: AverageFunction, native: Callable[[Any, Any], None] | None = None
+) -> MultiAverageFunction:
+    """`average` of each pair of tensors; `native` does plain arrays of one dtype in one pass."""
+
     def update(averaged_params: Any, current_params: Any, num_averaged: Any) -> None:
+        from flambeau.backends.cpu import lists  # here: importing must not pay for ctypes
+
+        averaged_params, current_params = list(averaged_params), list(current_params)
+        found = None
+        if native is not None and len(averaged_params) == len(current_params):
+            pairs = list(zip(averaged_params, current_params, strict=True))
+            found = lists.listed(pairs, read_only=1)
+        if native is not None and found is not None:
+            native(found, num_averaged)
+            for averaged in averaged_params:
+                averaged._bump()
+            return
         with flambeau.no_grad():
             for averaged, current in zip(averaged_params, current_params, strict=True):
                 averaged.copy_(average(averaged, current, num_averaged))
@@ -122,7 +138,9 @@ class AveragedModel(Module):
                 for a, c in zip(averaged, current, strict=True):
                     a.copy_(c)
             else:
-                update = self.multi_avg_fn or _over_lists(self.avg_fn or get_swa_avg_fn())
+                update = self.multi_avg_fn or (
+                    _over_lists(self.avg_fn) if self.avg_fn else get_swa_multi_avg_fn()
+                )
                 update(averaged, current, self.n_averaged)
             if not self.use_buffers:
                 for mine, theirs in zip(self.module.buffers(), model.buffers(), strict=True):

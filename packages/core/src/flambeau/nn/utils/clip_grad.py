@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterable
 from typing import Any
 
+from flambeau._base import dtypes
 from flambeau.autograd.modes import no_grad
+from flambeau.backends.cpu import lists
 from flambeau.ops.creation import tensor
 from flambeau.ops.joining import stack
 from flambeau.runtime.tensor import Tensor
+
+_NATIVE = (dtypes.float32, dtypes.float64)
 
 
 def _listed(parameters: Any) -> list[Tensor]:
@@ -40,9 +45,9 @@ def get_total_norm(
     norm_type = float(norm_type)
     if not tensors:
         return tensor(0.0)
-    device = tensors[0].device
-    norms = stack([t.norm(norm_type).to(device) for t in tensors])
-    total = norms.norm(norm_type)
+    total = _native_norm(tensors) if norm_type == 2.0 else None
+    if total is None:
+        total = _norm_of_norms(tensors, norm_type)
     if error_if_nonfinite and not bool(total.isfinite()):
         raise RuntimeError(
             f"The total norm of order {norm_type} for gradients from `parameters` is non-finite, so "
@@ -52,14 +57,34 @@ def get_total_norm(
     return total
 
 
+def _norm_of_norms(tensors: list[Tensor], norm_type: float) -> Tensor:
+    device = tensors[0].device
+    return stack([t.norm(norm_type).to(device) for t in tensors]).norm(norm_type)
+
+
+def _native_norm(tensors: list[Tensor]) -> Tensor | None:
+    """The 2-norm of all in one pass over plain arrays; None where they are something else."""
+    found = lists.listed([(t,) for t in tensors], read_only=0)
+    if found is None:
+        return None
+    squares = found.functions.sum_of_squares(found.table, found.ends, found.rows, found.sums())
+    return tensor(math.sqrt(squares), dtype=getattr(dtypes, found.real))
+
+
 @no_grad()
 def clip_grads_with_norm_(
     parameters: Any, max_norm: float, total_norm: Tensor, foreach: bool | None = None
 ) -> None:
     """Scale gradients by ``max_norm / total_norm`` where that is less than 1."""
     factor = (float(max_norm) / (total_norm + 1e-6)).clamp(max=1.0)
-    for grad in _grads(parameters):
-        grad.mul_(factor.to(grad.device))
+    grads = _grads(parameters)
+    found = lists.listed([(g,) for g in grads]) if factor.dtype in _NATIVE else None
+    if found is None:
+        for grad in grads:
+            grad.mul_(factor.to(grad.device))
+    elif factor.item() != 1:
+        found.functions.scale(found.table, found.ends, found.rows, factor.item(), found.sums())
+        _written(grads)
 
 
 @no_grad()
@@ -116,5 +141,16 @@ def clip_grad_value_(parameters: Any, clip_value: float, foreach: bool | None = 
     tensor([ 1., -1.])
     """
     value = float(clip_value)
-    for grad in _grads(parameters):
-        grad.clamp_(min=-value, max=value)
+    grads = _grads(parameters)
+    found = lists.listed([(g,) for g in grads])
+    if found is None or found.parts == 2 or value != value:
+        for grad in grads:
+            grad.clamp_(min=-value, max=value)
+    else:
+        found.functions.clamp(found.table, found.ends, found.rows, -value, value)
+        _written(grads)
+
+
+def _written(tensors: list[Tensor]) -> None:
+    for t in tensors:
+        t._bump()
