@@ -163,11 +163,11 @@ def test_state_put_in_by_hand_or_loaded_is_used(at_once):
         return [p.detach().numpy().copy() for p in run.params]
 
     first = stepped()
-    run.optimizer.load_state_dict(saved)
+    run.optimizer.load_state_dict(copy.deepcopy(saved))
     second = stepped()
     for a, b in zip(first, second):
         np.testing.assert_array_equal(a, b)
-    run.optimizer.load_state_dict(saved)
+    run.optimizer.load_state_dict(copy.deepcopy(saved))
     run.optimizer.state[run.params[0]]["exp_avg"] = flambeau.zeros(4, 3)
     assert not np.array_equal(stepped()[0], first[0])
     assert run.native() == 3

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ctypes
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -95,7 +96,7 @@ class Listed:
                     at = self.table[row * self.columns + column]
                     spans.append((at, at + length))
         spans.sort()
-        return all(a[1] <= b[0] for a, b in zip(spans, spans[1:]))
+        return all(a[1] <= b[0] for a, b in pairwise(spans))
 
     def advance(self, ids: list[int]) -> tuple[Any, bool]:
         """Adds one to 0-d arrays, given by their `id`; their values, and whether all are equal. (None, False): unfit."""
