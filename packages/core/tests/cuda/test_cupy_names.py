@@ -62,3 +62,41 @@ def test_chains_have_a_kernel_and_single_steps_do_not():
     assert (
         "%" not in text.partition("fused(")[2]
     )  # dense: no index arithmetic, one text for every size
+
+
+def test_what_flambeau_cuda_calls_is_there():
+    import cupy
+
+    texts = [file.read_text("utf-8") for file in (SOURCES / "cuda").glob("*.py")]
+    names = {
+        name
+        for text in texts
+        for name in re.findall(
+            r"\b(?:cp|runtime\(\)|self\._cupy)\.([a-zA-Z_]+(?:\.[a-zA-Z_]+)*)", text
+        )
+    }
+    names |= {
+        f"cuda.runtime.{name}"
+        for text in texts
+        for name in re.findall(r"self\._cuda\.([a-zA-Z]+)", text)
+    }
+    names |= {
+        "cuda.Stream.begin_capture",
+        "cuda.Stream.end_capture",
+        "cuda.Stream.is_capturing",
+        "cuda.graph.Graph.launch",
+    }
+    names |= {f"cuda.nvtx.{name}" for name in ("RangePush", "RangePop", "Mark")}
+    names |= {
+        f"cuda.MemoryPool.{name}"
+        for name in ("malloc", "set_limit", "get_limit", "used_bytes", "total_bytes")
+    }
+    assert len(names) > 20
+
+    def there(name):
+        found = cupy
+        for part in name.split("."):
+            found = getattr(found, part, None)
+        return found is not None
+
+    assert [name for name in sorted(names) if not there(name)] == []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..nn import parameter
@@ -25,29 +25,6 @@ def is_torchelastic_launched() -> bool:
     import os
 
     return "TORCHELASTIC_RUN_ID" in os.environ
-
-
-# torch.cuda
-
-
-def is_current_stream_capturing() -> bool:
-    """Never: there are no CUDA graphs here."""
-    return False
-
-
-def get_rng_state_all() -> list[Tensor]:
-    """The generator's state once for each GPU: it is one for all devices."""
-    from .. import cuda, random
-
-    return [random.get_rng_state() for _ in range(cuda.device_count())]
-
-
-def set_rng_state_all(new_states: Iterable[Tensor]) -> None:
-    """Sets the one generator's state; nothing without a GPU."""
-    from .. import random
-
-    for state in new_states:
-        random.set_rng_state(state)
 
 
 # torch.onnx

@@ -151,3 +151,105 @@ def synchronize(device: Any = None) -> None:
     cp = runtime()
     with cp.cuda.Device(index_of(device)):
         cp.cuda.runtime.deviceSynchronize()
+
+
+def is_tf32_supported() -> bool:
+    """Whether the current GPU could compute in TF32, from capability 8.0 on. flambeau computes float32 in float32."""
+    return is_available() and get_device_capability()[0] >= 8
+
+
+def can_device_access_peer(device: Any, peer_device: Any) -> bool:
+    """Whether one GPU can reach another's memory directly."""
+    cp, (one, other) = runtime(), map(index_of, (device, peer_device))
+    return bool(cp.cuda.runtime.deviceCanAccessPeer(one, other))
+
+
+def get_arch_list() -> list[str]:
+    """The architectures that kernels are compiled for: those of the GPUs here, since it happens here. Empty without one."""
+    found = {get_device_capability(i) for i in range(device_count())}
+    return [f"sm_{major}{minor}" for major, minor in sorted(found)]
+
+
+def get_gencode_flags() -> str:
+    """`get_arch_list` as options of NVIDIA's compiler."""
+    numbers = [name.partition("_")[2] for name in get_arch_list()]
+    return " ".join(f"-gencode compute=compute_{n},code=sm_{n}" for n in numbers)
+
+
+def current_blas_handle() -> int:
+    """cuBLAS's handle for the current device."""
+    return runtime().cuda.device.get_cublas_handle()
+
+
+def current_solver_handle() -> int:
+    """cuSOLVER's handle for the current device."""
+    return runtime().cuda.device.get_cusolver_handle()
+
+
+# -- the runtime's own functions -----------------------------------------------------------------------------
+
+
+class cudaStatus:
+    """Answers of CUDA's functions."""
+
+    SUCCESS = 0
+    ERROR_NOT_READY = 34
+
+
+class CudaError(RuntimeError):
+    """A function of CUDA's failed: its number and what it means."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f"{cudart().cudaGetErrorString(code)} ({code})")
+
+
+class DeferredCudaCallError(Exception):
+    """What was put off until CUDA is first used failed then. Nothing is put off here."""
+
+
+def check_error(res: int) -> None:
+    """CudaError unless `res` is `cudaStatus.SUCCESS`."""
+    if res != cudaStatus.SUCCESS:
+        raise CudaError(res)
+
+
+class _Runtime:
+    """`cudart()`: some functions of CUDA's runtime under their own names. They give 0, or raise what CuPy raises."""
+
+    def __init__(self, cupy: Any) -> None:
+        self._cuda = cupy.cuda.runtime
+
+    def cudaGetErrorString(self, code: int) -> str:
+        """What an error's number means."""
+        return str(self._cuda.CUDARuntimeError(code))
+
+    def cudaProfilerStart(self) -> int:
+        """Makes a profiler that waits for it begin."""
+        self._cuda.profilerStart()
+        return 0
+
+    def cudaProfilerStop(self) -> int:
+        """Makes a profiler end."""
+        self._cuda.profilerStop()
+        return 0
+
+    def cudaHostRegister(self, ptr: int, size: int, flags: int) -> int:
+        """Pins memory of the CPU, which copies to the GPU are quicker from."""
+        self._cuda.hostRegister(ptr, size, flags)
+        return 0
+
+    def cudaHostUnregister(self, ptr: int) -> int:
+        """Unpins memory of the CPU."""
+        self._cuda.hostUnregister(ptr)
+        return 0
+
+    def cudaMemGetInfo(self, device: int) -> tuple[int, int]:
+        """(free, total) bytes of a device."""
+        from .memory import mem_get_info
+
+        return mem_get_info(device)
+
+
+def cudart() -> _Runtime:
+    """Some functions of CUDA's runtime; see `_Runtime`."""
+    return _Runtime(runtime())

@@ -165,3 +165,16 @@ def set_stream(stream: Stream | None) -> None:
     """Gives work to a stream from now on."""
     if stream is not None:
         stream._stream.use()
+
+
+class ExternalStream(Stream):
+    """A stream that another library made and keeps, by CUDA's own handle."""
+
+    def __init__(self, stream_ptr: int, device: Any = None) -> None:
+        cp, index = runtime(), index_of(device)
+        super().__init__(index, _stream=cp.cuda.ExternalStream(stream_ptr, index))
+
+
+def get_stream_from_external(data_ptr: int, device: Any = None) -> Stream:
+    """A stream that another library made and keeps, by CUDA's own handle."""
+    return ExternalStream(data_ptr, device)

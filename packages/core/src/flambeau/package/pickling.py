@@ -70,7 +70,7 @@ def _save_named(inherited: Any) -> Any:
     return save
 
 
-_python_pickler: Any = pickle._Pickler  # type: ignore[attr-defined]
+_python_pickler: Any = pickle._Pickler
 PackagePickler.dispatch[FunctionType] = _save_named(None)
 PackagePickler.dispatch[type] = _save_named(_python_pickler.dispatch[type])
 

@@ -7,6 +7,7 @@ import importlib.machinery
 import linecache
 import types
 from collections.abc import Iterator
+from typing import Any
 
 from .modules import Importer
 
@@ -87,7 +88,7 @@ def _imported(node: ast.AST, package: str) -> Iterator[tuple[str, str | None]]:
 
 def source_of(module: types.ModuleType, importer: Importer) -> tuple[str | None, str]:
     """A module's source, or None and why there is none."""
-    loader = getattr(module, "__loader__", None)
+    loader: Any = getattr(module, "__loader__", None)
     filename = getattr(module, "__file__", None)
     if hasattr(loader, "get_source") and not isinstance(loader, type):
         try:

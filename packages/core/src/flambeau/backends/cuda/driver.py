@@ -11,6 +11,11 @@ from typing import Any
 
 from ..._base.errors import MissingExtra
 
+
+class NoCuda(MissingExtra, AssertionError):
+    """CuPy is missing. AssertionError is what a PyTorch without CUDA raises, and programs catch."""
+
+
 # What the driver puts in place: its control device, the kernel module's version, the device of Windows' Linux, Tegra's.
 _SIGNS = ("/dev/nvidiactl", "/proc/driver/nvidia/version", "/dev/dxg", "/dev/nvhost-gpu")
 _MISSING = (
@@ -56,7 +61,7 @@ def available() -> bool:
 def require() -> None:
     """Raises the one error that says what is missing."""
     if not cupy_present():
-        raise MissingExtra(_MISSING)
+        raise NoCuda(_MISSING)
     reason = problem()
     if reason is not None:
         raise RuntimeError(
