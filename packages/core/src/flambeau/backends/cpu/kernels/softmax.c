@@ -3,7 +3,7 @@
  *
  * Rows (inner = 1) are read once into the cache; maximum, exponentials and scaling go over them there. Otherwise blocks of
  * columns, vectors along the inner dimension. NaN and an infinite maximum make their row NaN, by the sum of exponentials.
- * Sums are in T within a block of 64 vectors and in double beyond.
+ * Sums are of sums of 64 vectors, so that rounding grows with the square root of a long row at most.
  */
 #include "fb.h"
 #include "fb_math.h"
@@ -15,11 +15,13 @@
 #define LOG(x) fb_log(x)
 #endif
 
+#define LONG_ROW (256 << 10) /* bytes */
+
 struct call {
   const T *x, *g;
   T *y;
   int64_t size, inner, blocks, columns;
-  int log;
+  int log, past;
 };
 
 /* -- rows ---------------------------------------------------------------------------------------------------------- */
@@ -38,10 +40,10 @@ INLINE T row_largest(const T *x, int64_t m) {
   return largest_of(larger(larger(a, b), larger(c, d)));
 }
 
-/* The sum of exp(x - top), kept in y where there is one. */
-INLINE double row_exponentials(const T *x, T *y, T top, int64_t m, int keep) {
+/* The sum of exp(x - top), which are kept in y where there is one. */
+INLINE T row_exponentials(const T *x, T *y, T top, int64_t m, int keep) {
   const vec t = splat(top);
-  double total = 0;
+  vec whole = {0};
   int64_t i = 0;
   while (i + WIDTH <= m) {
     const int64_t end = MIN(m, i + 64 * WIDTH);
@@ -58,36 +60,37 @@ INLINE double row_exponentials(const T *x, T *y, T top, int64_t m, int keep) {
       a += e;
       i += WIDTH;
     }
-    total += sum_of(a + b);
+    whole += a + b;
   }
-  if (i < m) {
+  if (i < m) { /* the elements that are not there count as exp(-inf) */
     const vec e = exp_down(load_head(x + i, m - i, -INFINITY) - t);
     if (keep) store_head(y + i, e, m - i);
-    T s = 0;
-    for (int64_t l = 0; l < m - i; ++l) s += e[l];
-    total += s;
+    whole += e;
   }
-  return total;
+  return total_of(whole);
 }
 
-static void rows_task(void *context, int64_t begin, int64_t end) {
-  const struct call *c = context;
+INLINE void rows_loop(const struct call *c, int64_t begin, int64_t end, int past) {
   const int64_t m = c->size;
+  T *kept = past && !c->log ? SCRATCH(0, (size_t)m * sizeof(T)) : 0;
   for (int64_t row = begin; row < end; ++row) {
     const T *RESTRICT x = c->x + row * m;
-    T *RESTRICT y = c->y + row * m;
+    T *y = c->y + row * m, *e = kept ? kept : y;
     const T top = row_largest(x, m);
-    int64_t i = 0;
     if (c->log) {
-      const vec t = splat(top), less = splat(LOG(row_exponentials(x, y, top, m, 0)));
-      for (; i + WIDTH <= m; i += WIDTH) store(y + i, (load(x + i) - t) - less);
-      if (i < m) store_head(y + i, (load_head(x + i, m - i, 0) - t) - less, m - i);
+      const vec t = splat(top), less = splat(LOG(row_exponentials(x, 0, top, m, 0)));
+      ROW_WRITE(y, m, past, (AT(x) - t) - less);
     } else {
-      const vec part = splat((T)(1 / row_exponentials(x, y, top, m, 1)));
-      for (; i + WIDTH <= m; i += WIDTH) store(y + i, load(y + i) * part);
-      if (i < m) store_head(y + i, load_head(y + i, m - i, 0) * part, m - i);
+      const vec part = splat(1 / row_exponentials(x, e, top, m, 1));
+      ROW_WRITE(y, m, past, AT(e) * part);
     }
   }
+  if (past) stream_end();
+}
+static void rows_task(void *context, int64_t begin, int64_t end) {
+  const struct call *c = context;
+  if (c->past) rows_loop(c, begin, end, 1);
+  else rows_loop(c, begin, end, 0);
 }
 
 static void logsumexp_rows(void *context, int64_t begin, int64_t end) {
@@ -106,8 +109,8 @@ static void logsumexp_rows(void *context, int64_t begin, int64_t end) {
 }
 
 /* softmax: y (g - sum of g y); log_softmax: g - exp(y) sum of g. */
-INLINE double row_dot(const T *g, const T *y, int64_t m, int plain) {
-  double total = 0;
+INLINE T row_dot(const T *g, const T *y, int64_t m, int plain) {
+  vec whole = {0};
   int64_t i = 0;
   while (i + WIDTH <= m) {
     const int64_t end = MIN(m, i + 64 * WIDTH);
@@ -117,31 +120,30 @@ INLINE double row_dot(const T *g, const T *y, int64_t m, int plain) {
       b += plain ? load(g + i + WIDTH) : load(g + i + WIDTH) * load(y + i + WIDTH);
     }
     if (i + WIDTH <= end) a += plain ? load(g + i) : load(g + i) * load(y + i), i += WIDTH;
-    total += sum_of(a + b);
+    whole += a + b;
   }
   if (i < m) {
     const vec v = load_head(g + i, m - i, 0);
-    total += sum_of(plain ? v : v * load_head(y + i, m - i, 0));
+    whole += plain ? v : v * load_head(y + i, m - i, 0);
   }
-  return total;
+  return total_of(whole);
 }
 
-static void rows_back(void *context, int64_t begin, int64_t end) {
-  const struct call *c = context;
+INLINE void rows_back_loop(const struct call *c, int64_t begin, int64_t end, int past) {
   const int64_t m = c->size;
   for (int64_t row = begin; row < end; ++row) {
     const T *RESTRICT y = c->x + row * m, *RESTRICT g = c->g + row * m;
     T *RESTRICT out = c->y + row * m;
-    const vec s = splat((T)row_dot(g, y, m, c->log));
-    int64_t i = 0;
-    if (c->log) {
-      for (; i + WIDTH <= m; i += WIDTH) store(out + i, load(g + i) - exp_down(load(y + i)) * s);
-      if (i < m) store_head(out + i, load_head(g + i, m - i, 0) - exp_down(load_head(y + i, m - i, 0)) * s, m - i);
-    } else {
-      for (; i + WIDTH <= m; i += WIDTH) store(out + i, (load(g + i) - s) * load(y + i));
-      if (i < m) store_head(out + i, (load_head(g + i, m - i, 0) - s) * load_head(y + i, m - i, 0), m - i);
-    }
+    const vec s = splat(row_dot(g, y, m, c->log));
+    if (c->log) ROW_WRITE(out, m, past, AT(g) - exp_down(AT(y)) * s);
+    else ROW_WRITE(out, m, past, (AT(g) - s) * AT(y));
   }
+  if (past) stream_end();
+}
+static void rows_back(void *context, int64_t begin, int64_t end) {
+  const struct call *c = context;
+  if (c->past) rows_back_loop(c, begin, end, 1);
+  else rows_back_loop(c, begin, end, 0);
 }
 
 /* -- columns ------------------------------------------------------------------------------------------------------- */
@@ -221,6 +223,8 @@ static void columns_task(void *context, int64_t begin, int64_t end) {
 
 static void run(struct call *c, int64_t outer, fb_task rows) {
   if (c->inner == 1) {
+    /* Rows of which what is kept would leave the cache are written as they are made. */
+    c->past = outer * c->size * (int64_t)sizeof(T) >= STREAM_FROM && c->size * (int64_t)sizeof(T) <= LONG_ROW;
     PARALLEL(rows, c, outer, grain_for(outer, c->size));
   } else {
     c->columns = LANES * WIDTH;
