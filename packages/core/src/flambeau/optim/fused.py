@@ -45,7 +45,7 @@ class Number:
             raise Unfit(f"a rule may compare its given numbers with 0 and 1, not with {other!r}")
         return self.value == other
 
-    __eq__ = _asked  # type: ignore[assignment]
+    __eq__ = _asked
     __hash__ = None  # type: ignore[assignment]
 
     def __ne__(self, other: Any) -> bool:
@@ -450,8 +450,9 @@ def step(optimizer: Any, group: dict[str, Any]) -> bool:
     plans = optimizer.__dict__.setdefault("_plans", {})
     plan = plans.get(id(group))
     if plan is None or plan.group is not group:
-        if len(plans) > 2 * len(optimizer.param_groups):
-            plans.clear()
+        alive = set(map(id, optimizer.param_groups))  # loading a state makes new groups
+        for old in [key for key in plans if key not in alive]:
+            del plans[old]
         plan = plans[id(group)] = Plan(group)
     if plan.refused or not (plan.ready or plan.due()):
         return False
