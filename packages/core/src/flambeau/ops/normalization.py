@@ -25,6 +25,15 @@ _EPSILON = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bflo
             "complex64": 2.0**-23, "complex128": 2.0**-52}  # fmt: skip
 
 
+def smallest(dtype: str) -> float:
+    """The `eps` of rms_norm where none is given: the distance from 1 to the next number of a dtype.
+
+    >>> smallest("bfloat16")
+    0.0078125
+    """
+    return _EPSILON[dtype]
+
+
 @primitive(method=False, outputs=("output", "mean", "rstd"))
 def standardize(input: Meta, dims: tuple[int, ...], eps: float):
     """(x - mean) / sqrt(var + eps) over `dims`, which are kept in the mean and the inverse deviation.
@@ -392,7 +401,7 @@ def rms_norm(
         lambda: f'"rms_norm" not implemented for {input.dtype.name}',
         NotImplementedError,
     )
-    small = _EPSILON[input.dtype.name] if eps is None else eps
+    small = smallest(input.dtype.name) if eps is None else eps
 
     def norm(x: Tensor, weight: Any) -> Tensor:
         y = x * (x.square().mean(dims, True) + small).rsqrt()

@@ -66,7 +66,9 @@ OPERATORS = table()
 # Operators with kernels written by hand: the module that offers them, and the elements from which it is asked.
 # The module is imported by the first call that is large enough.
 BY_HAND: dict[str, dict[str, int]] = {
+    "copies": dict.fromkeys(("clone", "copy_into", "cat", "flip", "pad_constant", "tril", "triu"), 1 << 15) | {"to_dtype": 1 << 14},
     "softmax": {"softmax": 0, "log_softmax": 0},
+    "rownorm": {"layer_norm": 0, "rms_norm": 0},
     "pools": dict.fromkeys(
         (
             *("max_pool", "max_pool_places", "max_pool_spread", "max_pool_pick", "window_sum", "window_spread"),
@@ -152,8 +154,10 @@ def sources() -> list[tuple[str, str, tuple[str, ...]]]:
     for name, kinds in wanted.items():
         op = registry[name]
         attrs = {p: op.defaults[i] for i, p in op.attrs}
+        kinds = kinds if op.takes("float") else ("int64", "bool")
         for dtype in kinds:
-            kernel, _ = _Provider(op).kernel(dtype, attrs)
-            made.append((f"{name} {dtype}", source_of(kernel.nest([np.empty(8, dtype)]))))
+            given = (("bool",) if name == "where" else (dtype,)) + (dtype,) * (len(op.arrays) - 1)
+            kernel, _ = elementwise.Compiled(op).kernel(given, attrs)
+            made.append((f"{name} {dtype}", source_of(kernel.nest([np.empty(8, d) for d in given]))))  # fmt: skip
     plain = [(name, text, ()) for name, text in made]
     return plain + [(name, text, native.FLAGS) for name, text in native.sources()]
