@@ -381,9 +381,9 @@ def thirdparty(session: nox.Session) -> None:
 
 @nox.session(python=DEVELOPMENT_PYTHON, venv_backend="venv")
 def bench(session: nox.Session) -> None:
-    """Measures beside PyTorch and writes docs/performance.md."""
+    """Measures beside PyTorch and writes docs/performance.md; ``-- conv -k 1x1`` measures a part and writes nothing."""
     _install_with_torch(session)
-    session.run("python", "tools/bench.py", *session.posargs)
+    session.run("python", "tools/bench.py", *(session.posargs or ["--write"]))
 
 
 @nox.session(python=DEVELOPMENT_PYTHON, venv_backend="venv")

@@ -1,6 +1,6 @@
 """Peak resident memory of training steps, each in a fresh process that has one of the libraries.
 
-python benchmarks/memory.py LIBRARY NAME   prints two figures in MB: the process's peak, and what of it is above the start
+python benchmarks/memory.py LIBRARY NAME   prints two figures in MB: the process's peak, and what of it came after the imports
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def resident_megabytes() -> float:
 
 
 def peaks(library: str, name: str) -> tuple[float, float]:
-    """MB of a fresh process at most, and above what it had before the first step."""
+    """MB of a fresh process at most, and above what it had before the model was made."""
     said = subprocess.run(
         [sys.executable, __file__, library, name],
         capture_output=True, text=True, check=False,
@@ -89,8 +89,8 @@ def measure(name: str) -> dict[str, Any]:
 def main(library: str, name: str) -> None:
     lib: Any = importlib.import_module(library)
     lib.set_num_threads(2)
-    run = (CASES | HELD_OUT)[name].make(Side(lib, []))
     started = resident_megabytes()
+    run = (CASES | HELD_OUT)[name].make(Side(lib, []))
     for _ in range(STEPS):
         run()
     print(resident_megabytes(), resident_megabytes() - started)

@@ -322,6 +322,8 @@ def main() -> int:
         return 0
     if unknown := set(options.groups) - set(GROUPS):
         parser.error(f"no group {', '.join(sorted(unknown))}; there are {', '.join(GROUPS)}")
+    if options.write and (options.groups or options.k):
+        parser.error("--write is for a whole run, not for some groups or workloads")
     runs = joined(options.kept)
     if not runs:
         counts = [options.threads] if options.threads else [THREADS, 1][: 1 + options.held_out]
