@@ -100,8 +100,9 @@ def test_in_place_results_may_share_an_inputs_memory():
     kernel = compile_elementwise({"out": x * 2 + 1}, {"x": "float32"})
     a = np.arange(1000, dtype="f4")
     kernel(a)
-    launch = next(iter(kernel._plans.values()))[0]
-    launch([a.ctypes.data, a.ctypes.data])
+    plan = kernel.plan([a])
+    assert plan.fits(a) and not plan.fits(a[:5])
+    plan.into(a, [a])
     np.testing.assert_array_equal(a, np.arange(1000, dtype="f4") * 2 + 1)
 
 

@@ -502,7 +502,10 @@ class _Writer:
         return f"a{k}_{self.level if level is None else level}"
 
     def pointer_type(self, k: int) -> str:
-        return f"const {self.kind(k)}" if k < len(self.inputs) else self.kind(k)
+        if k >= len(self.inputs):
+            return self.kind(k)
+        # gcc 12 vectorises no loop that chooses by a bool it has loaded as one.
+        return "const uint8_t" if self.kind(k) == "bool" else f"const {self.kind(k)}"
 
     def kind(self, k: int) -> str:
         dtype = self.arrays[k].dtype

@@ -102,7 +102,7 @@ def give_partials(op: Operator, given: Callable[..., tuple]) -> Callable[..., tu
 class ElementwiseRule:
     """The operator's programs, its kernel, and its gradient rule."""
 
-    large: Any = None  # a backend's gradient for large arrays: (node, g) -> array or None; unary operators only
+    large: Any = None  # a backend's gradients for large arrays: (node, g, needs) -> tensors, or None
     large_from = 1 << 62  # the number of elements from which it is asked
 
     def __init__(self, op: Operator) -> None:
@@ -167,11 +167,9 @@ class ElementwiseRule:
             and ((d := ga.dtype) is _F32 or d is _F64 or (d.kind != "c" and not is_half(d)))
         ):
             if ga.size >= self.large_from:
-                made = self.large(node, ga)
+                made = self.large(node, g, needs)
                 if made is not None:
-                    t = new(Tensor)
-                    t._array = made
-                    return (t,)
+                    return made
             program = self._plain if not node.attrs else self.program(node.attrs)
             if program is None:
                 program = self.program({})

@@ -2,17 +2,17 @@ void scaled_mask(void *const *a, const double *p, const int64_t *n, const int64_
   (void)p, (void)n, (void)s;
   const double q0 = p[0];
   const float *a0_0 = a[0];  // x
-  const bool *a1_0 = a[1];  // mask
+  const uint8_t *a1_0 = a[1];  // mask
   float *a2_0 = a[2];  // out
   bool *a3_0 = a[3];  // big
   for (int64_t i0 = begin; i0 < end; ++i0) {
     const float *a0_1 = a0_0 + i0 * s[0];
-    const bool *a1_1 = a1_0;
+    const uint8_t *a1_1 = a1_0;
     float *a2_1 = a2_0 + i0 * s[6];
     bool *a3_1 = a3_0 + i0 * s[9];
     for (int64_t i1 = 0; i1 < n[1]; ++i1) {
       const float *a0_2 = a0_1 + i1 * s[1];
-      const bool *a1_2 = a1_1 + i1 * s[4];
+      const uint8_t *a1_2 = a1_1 + i1 * s[4];
       float *a2_2 = a2_1 + i1 * s[7];
       bool *a3_2 = a3_1 + i1 * s[10];
       #pragma omp simd

@@ -12,6 +12,7 @@ from __future__ import annotations
 import ctypes
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,14 +20,13 @@ import numpy as np
 from ... import ir
 from ..._base.checks import wrap_dims
 from ...ir import loops
-from . import library, threads
+from . import library, native
+from .native import address
 
 # Elements that one thread takes at a time: an eighth of all, within these bounds. Longer runs are kinder to the memory
 # (0.63 instead of 0.90 ms for silu of 4M floats), shorter ones share small arrays and even out a busy machine.
 LEAST_BLOCK, MOST_BLOCK = 1 << 14, 1 << 18
 REMEMBERED = 1024  # layouts per kernel; forgotten all at once beyond that
-
-Layout = tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]
 
 
 def source_of(nest: loops.Nest) -> str:
@@ -38,21 +38,16 @@ class Launch:
     """A compiled nest with its sizes and strides, ready for a call on raw memory."""
 
     __slots__ = (
-        "count",
-        "finish",
-        "function",
-        "grain",
-        "keep",
-        "partials",
-        "shapes",
-        "sizes",
-        "strides",
-    )
+        "__weakref__", "count", "finish", "grain", "keep", "partials", "plan", "runs", "sizes", "strides",
+    )  # fmt: skip
 
     def __init__(self, nest: loops.Nest) -> None:
         self.keep = library.load(source_of(nest))
-        self.function = ctypes.cast(getattr(self.keep, nest.name), ctypes.c_void_p)
-        self.finish = getattr(self.keep, f"{nest.name}_finish") if nest.kind == "full" else None
+        function = ctypes.cast(getattr(self.keep, nest.name), ctypes.c_void_p)
+        self.finish = None
+        if nest.kind == "full":
+            self.finish = native.enter(getattr(self.keep, f"{nest.name}_finish"))
+            self.finish.restype = None
         self.sizes = (ctypes.c_int64 * len(nest.sizes))(*nest.sizes)
         self.strides = (ctypes.c_int64 * max(1, len(nest.strides)))(*nest.strides)
         self.count, self.partials = nest.count, nest.partials
@@ -60,25 +55,96 @@ class Launch:
         step = max(1, block // max(1, nest.inner))
         # Columns are shared in whole cache blocks of accumulators.
         self.grain = max(step, loops.BLOCK) if nest.kind == "columns" else step
+        addresses = function.value, ctypes.addressof(self.sizes), ctypes.addressof(self.strides)
+        self.plan = np.array([*addresses, self.count, self.grain], np.int64)  # as `launch.c` reads it
+        native.lasting[address(self.plan)] = self
+        self.runs = _LAUNCHERS.float32
 
     def __call__(self, pointers: Sequence[int], params: Sequence[float] = ()) -> None:
         """Runs on arrays given by address, inputs then results. The memory must match the layout that was planned."""
         work = [np.empty(self.count, d) for d in self.partials]
-        every = [*pointers, *(w.__array_interface__["data"][0] for w in work)]
+        every = [*pointers, *map(address, work)]
         arrays = (ctypes.c_void_p * len(every))(*every)
         numbers = (ctypes.c_double * max(1, len(params)))(*params)
-        count = ctypes.c_int64(self.count)
-        threads.pool().fb_run(
-            self.function,
-            arrays,
-            numbers,
-            self.sizes,
-            self.strides,
-            count,
-            ctypes.c_int64(self.grain),
-        )
+        self.runs.run_all(address(self.plan), arrays, numbers)
         if self.finish is not None:
-            self.finish(arrays, numbers, self.sizes, self.strides, ctypes.c_int64(0), count)
+            last = ctypes.c_int64(0), ctypes.c_int64(self.count)
+            self.finish(arrays, numbers, self.sizes, self.strides, *last)
+
+    def caller(self, arrays: int, params: int) -> Callable[..., None] | None:
+        """The quickest call, `f(*addresses)`, for so many arrays and parameters; None where there is only `__call__`."""
+        if params or self.partials or not 2 <= arrays <= 4:
+            return None
+        run = getattr(self.runs, f"run{arrays}")
+        return partial(run, address(self.plan))
+
+
+_LAUNCHERS = native.Kernels("launch.c")
+
+
+class Plan:
+    """A kernel for arrays of one layout: the launch, and what makes the memory of each result."""
+
+    __slots__ = ("launch", "makers", "only", "quick")
+
+    def __init__(self, launch: Launch, makers: Sequence[Maker], arrays: int, params: int) -> None:
+        self.launch, self.makers = launch, makers
+        self.quick = launch.caller(arrays + 1, params) if len(makers) == 1 else None
+        self.only = makers[0]
+
+    def __call__(
+        self, arrays: Sequence[np.ndarray], params: Sequence[float] = ()
+    ) -> tuple[np.ndarray, ...]:
+        """The results. The arrays are of the layout that was planned, and those of NumPy (scalars own no memory)."""
+        quick = self.quick
+        if quick is not None:
+            memory, shown = self.only()
+            quick(*[address(a) for a in arrays], address(memory))
+            return (shown,)
+        made = [m() for m in self.makers]
+        self.launch([address(a) for a in (*arrays, *[m for m, _ in made])], params)
+        return tuple([shown for _, shown in made])
+
+    def fits(self, target: np.ndarray) -> bool:
+        """Whether the one result would have the dtype and layout of `target`."""
+        maker = self.only
+        return len(self.makers) == 1 and (target.dtype, target.shape, target.strides) == maker.layout
+
+    def into(
+        self, target: np.ndarray, arrays: Sequence[np.ndarray], params: Sequence[float] = ()
+    ) -> None:
+        """The one elementwise result into `target`, which `fits`.
+
+        It may be one of the arrays, element for element; that it overlaps none otherwise is the caller's care.
+        """
+        pointers = [*[address(a) for a in arrays], address(target)]
+        if self.quick is not None:
+            self.quick(*pointers)
+        else:
+            self.launch(pointers, params)
+
+
+class Maker:
+    """Makes the memory of a result, and the array over it that callers see."""
+
+    __slots__ = ("back", "dtype", "laid", "layout")
+
+    def __init__(
+        self, shape: tuple[int, ...], order: Sequence[int], shown: tuple[int, ...], dtype: np.dtype
+    ) -> None:
+        self.dtype = dtype
+        if list(order) == sorted(order):
+            self.laid, self.back = shown, None
+        else:
+            self.laid = tuple(shape[d] for d in order)
+            self.back = tuple(sorted(range(len(shape)), key=list(order).__getitem__))
+        example = np.empty(self.laid, dtype)
+        example = example if self.back is None else example.transpose(self.back)
+        self.layout = dtype, example.shape, example.strides
+
+    def __call__(self) -> tuple[np.ndarray, np.ndarray]:
+        memory = np.empty(self.laid, self.dtype)
+        return memory, memory if self.back is None else memory.transpose(self.back)
 
 
 class Output:
@@ -103,43 +169,38 @@ class Kernel:
     ) -> None:
         self.outputs, self.inputs, self.params = tuple(outputs), dict(inputs), tuple(params)
         self.dim, self.keepdim = dim, keepdim
-        self._plans: dict[
-            Layout, tuple[Launch, list[Callable[[], tuple[np.ndarray, np.ndarray]]]]
-        ] = {}
+        self._plans: dict[tuple, Plan] = {}  # by the dtypes and layouts of the inputs
         self._lock = threading.Lock()
 
     def __call__(self, *arrays: np.ndarray, **params: float) -> tuple[np.ndarray, ...]:
         """The results for `arrays`, in the order of `inputs`; they must have the dtypes that `inputs` names."""
-        arrays = tuple(
-            [a if isinstance(a, np.ndarray) else np.asarray(a) for a in arrays]
-        )  # scalars own no memory
-        for (name, dtype), a in zip(self.inputs.items(), arrays, strict=True):
-            if a.dtype.name != dtype:
-                raise TypeError(
-                    f"kernel argument {name}: expected an array of {dtype}, but got {a.dtype.name}"
-                )
-        layout = tuple([(a.shape, a.strides) for a in arrays])
-        plan = self._plans.get(layout)
-        if plan is None:
-            plan = self._remember(layout, arrays)
-        launch, makers = plan
-        made = [m() for m in makers]
-        pointers = [a.__array_interface__["data"][0] for a in arrays]
-        pointers += [memory.__array_interface__["data"][0] for memory, _ in made]
-        launch(pointers, [params[p] for p in self.params])
-        return tuple([shown for _, shown in made])
+        arrays = tuple([a if type(a) is np.ndarray else np.asarray(a) for a in arrays])
+        return self.plan(arrays)(arrays, [params[p] for p in self.params])
+
+    def plan(self, arrays: Sequence[np.ndarray]) -> Plan:
+        """How arrays of this layout are worked on; made when the layout is new."""
+        key: list[Any] = []
+        for a in arrays:
+            key += (a.dtype, a.shape, a.strides)
+        found = self._plans.get(tuple(key))
+        return self._remember(tuple(key), arrays) if found is None else found
 
     def nest(self, arrays: Sequence[np.ndarray]) -> loops.Nest:
         """The loop nest for arrays of this layout; `.text` is its C."""
         return self._plan(arrays)[0]
 
-    def _remember(self, layout: Layout, arrays: Sequence[np.ndarray]) -> Any:
+    def _remember(self, key: tuple, arrays: Sequence[np.ndarray]) -> Plan:
+        for (name, dtype), a in zip(self.inputs.items(), arrays, strict=True):
+            if a.dtype.name != dtype:
+                raise TypeError(
+                    f"kernel argument {name}: expected an array of {dtype}, but got {a.dtype.name}"
+                )
         nest, makers = self._plan(arrays)
-        plan = (Launch(nest), makers)
+        plan = Plan(Launch(nest), makers, len(arrays), len(self.params))
         with self._lock:
             if len(self._plans) >= REMEMBERED:
                 self._plans.clear()
-            self._plans[layout] = plan
+            self._plans[key] = plan
         return plan
 
     def _plan(self, arrays: Sequence[np.ndarray]) -> tuple[loops.Nest, list]:
@@ -156,7 +217,8 @@ class Kernel:
             results.append(loops.Result(o.name, o.expr, o.dtype, strides, o.fold))
             squeezed = tuple(n for d, n in enumerate(shape) if d not in reduced)
             shown = squeezed if o.fold and not self.keepdim else kept
-            makers.append(_maker(kept, None if o.fold else order, shown, np.dtype(o.dtype)))
+            made = range(len(shape)) if o.fold else order
+            makers.append(Maker(kept, made, shown, np.dtype(o.dtype)))
         return loops.nest(inputs, results, self.params, reduced, shape), makers
 
 
@@ -184,27 +246,6 @@ def _dense(shape: Sequence[int], order: Sequence[int]) -> tuple[int, ...]:
         strides[d] = step
         step *= max(shape[d], 1)
     return tuple(strides)
-
-
-def _maker(
-    shape: tuple[int, ...], order: Sequence[int] | None, shown: tuple[int, ...], dtype: np.dtype
-) -> Callable[[], tuple[np.ndarray, np.ndarray]]:
-    """Makes the memory of a result, and the array over it that callers see."""
-    if order is None or list(order) == list(range(len(shape))):
-
-        def plain() -> tuple[np.ndarray, np.ndarray]:
-            memory = np.empty(shown, dtype)
-            return memory, memory
-
-        return plain
-    laid = tuple(shape[d] for d in order)
-    back = tuple(sorted(range(len(shape)), key=list(order).__getitem__))
-
-    def permuted() -> tuple[np.ndarray, np.ndarray]:
-        memory = np.empty(laid, dtype)
-        return memory, memory.transpose(back)
-
-    return permuted
 
 
 def compile_elementwise(

@@ -40,8 +40,7 @@ PASS_OPERATORS = (
 CHAIN_OPERATORS = (
     "sigmoid", "silu", "softplus", "elu", "logsigmoid", "sign", "clamp_number", "clamp_between", "lerp", "addcmul",
     "addcdiv", "leaky_relu", "hardtanh", "relu6", "celu", "selu", "mish", "hardsigmoid", "hardswish", "hardshrink",
-    "softshrink", "tanhshrink", "threshold", "leaky_slopes", "isinf", "isfinite", "where", "rsqrt", "deg2rad", "rad2deg",
-    "frac", "logit",
+    "softshrink", "tanhshrink", "threshold", "leaky_slopes", "isinf", "isfinite", "where", "rsqrt", "logit",
 )  # fmt: skip
 SERIES_OPERATORS = ("erf", "erfc", "gelu")
 UFUNC_OPERATORS = ("exp", "log", "exp2", "expm1", "tanh")
@@ -69,6 +68,7 @@ BY_HAND: dict[str, dict[str, int]] = {
     "copies": dict.fromkeys(("clone", "copy_into", "cat", "flip", "pad_constant", "tril", "triu"), 1 << 15) | {"to_dtype": 1 << 14},
     "softmax": {"softmax": 0, "log_softmax": 0},
     "rownorm": {"layer_norm": 0, "rms_norm": 0},
+    "channelnorm": {"normalize_channels": 0, "rescale_channels": 0, "group_norm": 0},
     "pools": dict.fromkeys(
         (
             *("max_pool", "max_pool_places", "max_pool_spread", "max_pool_pick", "window_sum", "window_spread"),
@@ -76,6 +76,7 @@ BY_HAND: dict[str, dict[str, int]] = {
         ),
         256,
     ),
+    "convolutions": dict.fromkeys(("convolution", "convolution_input"), 256),
 }
 
 

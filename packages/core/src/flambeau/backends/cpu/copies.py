@@ -1,0 +1,264 @@
+"""Copies on all cores: into row-major order, into memory that is there, side by side, padded, cut, and as another dtype.
+
+A copy between two layouts is planned once (`_Plan`): dimensions of size 1 dropped, neighbours merged, then rows, a transpose
+in registers, or steps (`kernels/copy.c`). Elements are moved as bytes, whatever their dtype.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..._base import dtypes
+from ..._base.checks import wrap_dim, wrap_dims
+from ..._base.formats import dense_order, order_of, preserve_format
+from ...runtime.operator import registry
+from . import native, offers
+from .native import address
+
+LEAST = 1 << 15  # elements from which a copy on all cores pays
+LEAST_CAST = 1 << 14
+LEAST_PIECE = 1 << 12  # elements per tensor from which `cat` copies them one by one here
+REMEMBERED = 1024
+SHORT_ROW = 128  # bytes below which a row is not worth a memcpy
+KINDS = {
+    "float32": 0, "float64": 1, "int64": 2, "int32": 3, "uint8": 4, "bool": 5, "float16": 6, "bfloat16": 7,
+}  # fmt: skip
+SIZES = (1, 2, 4, 8, 16)
+MOVED = tuple(d for d in vars(dtypes).values() if isinstance(d, dtypes.dtype))
+ROWS, TURN, STEPS = range(3)  # as in `copy.c`
+
+_copy = native.Kernels("copy.c")
+_cast = native.Kernels("cast.c")
+_plans: dict[tuple, tuple] = {}
+
+
+# -- raw copies ---------------------------------------------------------------------------------------------------
+
+
+def write(target: np.ndarray, source: np.ndarray) -> None:
+    """`source` into `target`: one shape, one dtype of 1, 2, 4, 8 or 16 bytes, no memory in common."""
+    key = (target.shape, target.strides, source.strides, target.itemsize)
+    plan = _plans.get(key)
+    if plan is None:
+        numbers = make_plan(*key)
+        plan = (np.array(numbers, np.int64), *numbers[-2:])
+        if len(_plans) >= REMEMBERED:
+            _plans.clear()
+        _plans[key] = plan
+    numbers, to, of = plan
+    if numbers.size:
+        _copy.int64.copy(address(numbers), address(target) + to, address(source) + of)
+
+
+def make_plan(
+    shape: Sequence[int], to: Sequence[int], of: Sequence[int], size: int
+) -> list[int]:
+    """What `copy` reads, and behind it how far from the first elements it begins; empty where there is nothing to copy.
+
+    >>> make_plan((2, 3), (12, 4), (4, 8), 4)  # a transpose: kind, bytes, dims; sizes; steps of both; begins
+    [1, 4, 2, 2, 3, 12, 4, 4, 8, 0, 0]
+    """
+    if 0 in shape:
+        return []
+    begins = [0, 0]
+    loops = []
+    for n, t, f in zip(shape, to, of):
+        if n == 1:
+            continue
+        if t < 0:  # the target is walked upwards
+            begins[0] += (n - 1) * t
+            begins[1] += (n - 1) * f
+            t, f = -t, -f
+        loops.append((n, t, f))
+    loops.sort(key=lambda loop: (loop[1], abs(loop[2])), reverse=True)
+    merged: list[tuple[int, int, int]] = []
+    for n, t, f in loops:
+        if merged and merged[-1][1] == n * t and merged[-1][2] == n * f:
+            merged[-1] = (merged[-1][0] * n, t, f)
+        else:
+            merged.append((n, t, f))
+    if not merged:
+        merged = [(1, size, size)]
+    n, t, f = merged[-1]
+    kind = STEPS
+    if t == size and f == size:
+        kind = ROWS if n * size >= SHORT_ROW else STEPS
+    elif t == size and f != 0:
+        near = [d for d, loop in enumerate(merged[:-1]) if loop[2] == size]
+        if near:
+            kind = TURN
+            merged.insert(-1, merged.pop(near[0]))
+    return [kind, size, len(merged), *(x for part in zip(*merged) for x in part), *begins]
+
+
+def dense(a: np.ndarray) -> np.ndarray:
+    """A row-major copy."""
+    made = np.empty(a.shape, a.dtype)
+    write(made, a)
+    return made
+
+
+def in_order(a: np.ndarray, order: Sequence[int]) -> np.ndarray:
+    """A copy that lies in memory with its dimensions in `order`, the widest first."""
+    if tuple(order) == tuple(range(a.ndim)):
+        return dense(a)
+    made = dense(a.transpose(order))
+    return made.transpose(sorted(range(a.ndim), key=order.__getitem__))
+
+
+def cast(a: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """`a` as another dtype of `KINDS`, laid out as `a` is, or row by row where `a` leaves gaps."""
+    order = None
+    flat = a
+    if not a.flags.c_contiguous:
+        order = dense_order(a.shape, a.strides)
+        flat = a.transpose(order)
+        if not flat.flags.c_contiguous:
+            flat = dense(flat) if a.itemsize in SIZES else np.ascontiguousarray(flat)
+    made = np.empty(flat.shape, dtype)
+    kinds = KINDS[a.dtype.name], KINDS[dtype.name]
+    _cast.int64.cast(*kinds, address(made), address(flat), a.size)
+    return made if order is None else made.transpose(sorted(range(a.ndim), key=order.__getitem__))
+
+
+def filled(shape: Sequence[int], value: Any, dtype: np.dtype) -> np.ndarray:
+    """A new array full of one number."""
+    made = np.empty(shape, dtype)
+    number = np.array(value, dtype)
+    _copy.int64.fill(address(made), address(number), made.itemsize, made.size)
+    return made
+
+
+# -- operators ----------------------------------------------------------------------------------------------------
+
+
+def _clone(x: np.ndarray, *, memory_format: Any = None) -> Any:
+    if x.itemsize not in SIZES:
+        return NotImplemented
+    if memory_format is None or memory_format is preserve_format:
+        if x.flags.c_contiguous:
+            return dense(x)
+        return in_order(x, dense_order(x.shape, x.strides))
+    return in_order(x, order_of(x.shape, memory_format))
+
+
+def _to_dtype(x: np.ndarray, *, dtype: Any) -> Any:
+    wanted = dtype.numpy
+    if not (_castable(x.dtype) and _castable(wanted)):
+        return NotImplemented
+    if 0 in x.strides:
+        x = dense(x)
+    return cast(x, wanted)
+
+
+def _castable(d: np.dtype) -> bool:
+    return d.name in KINDS and (d.name != "float16" or _cast.int64.has_half())
+
+
+def _copy_into(x: np.ndarray, source: Any) -> Any:
+    if type(source) is not np.ndarray or source.dtype != x.dtype or x.itemsize not in SIZES:
+        return NotImplemented
+    if source.shape != x.shape:
+        source = np.broadcast_to(source, x.shape)
+    if np.may_share_memory(x, source) or _overlaps_itself(x):
+        return NotImplemented
+    write(x, source)
+    return x
+
+
+def _overlaps_itself(x: np.ndarray) -> bool:
+    return not x.flags.c_contiguous and 0 in x.strides
+
+
+def _cat(*xs: Any, dim: int) -> Any:
+    first = xs[0]
+    ndim = first.ndim
+    if ndim == 0 or first.itemsize not in SIZES:
+        return NotImplemented
+    dim = wrap_dim(dim, ndim)
+    total, size = 0, 0
+    around = (*first.shape[:dim], *first.shape[dim + 1 :])
+    for x in xs:
+        shape = x.shape
+        if (
+            x.ndim != ndim
+            or x.dtype != first.dtype
+            or (*shape[:dim], *shape[dim + 1 :]) != around
+            or (ndim in (4, 5) and not x.flags.c_contiguous)  # the reference keeps channels last
+        ):
+            return NotImplemented
+        total += shape[dim]
+        size += x.size
+    if size < LEAST or size < LEAST_PIECE * len(xs):
+        return NotImplemented
+    made = np.empty((*around[:dim], total, *around[dim:]), first.dtype)
+    front = (slice(None),) * dim
+    at = 0
+    for x in xs:
+        if x.size:
+            write(made[(*front, slice(at, at + x.shape[dim]))], x)
+        at += x.shape[dim]
+    return made
+
+
+def _flip(x: np.ndarray, *, dims: Any) -> Any:
+    if x.itemsize not in SIZES:
+        return NotImplemented
+    return dense(np.flip(x, wrap_dims(dims, x.ndim))) if dims != () else dense(x)
+
+
+def _pad(x: np.ndarray, *, pads: Any, value: Any) -> Any:
+    if x.itemsize not in SIZES:
+        return NotImplemented
+    cut = tuple([slice(max(0, -a), n - max(0, -b)) for n, (a, b) in zip(x.shape, pads)])
+    inner = x[cut]
+    made = np.empty([n + a + b for n, (a, b) in zip(x.shape, pads)], x.dtype)
+    part = made
+    places = []
+    for d, (a, b) in enumerate(pads):  # what is before and behind, in ever smaller parts
+        front = (slice(None),) * d
+        low, high = max(0, a), part.shape[d] - max(0, b)
+        if low:
+            part[(*front, slice(0, low))] = value
+        if high < part.shape[d]:
+            part[(*front, slice(high, None))] = value
+        part = part[(*front, slice(low, high))]
+        places.append(slice(low, high))
+    if inner.size:
+        write(part, inner)
+    return made
+
+
+def _triangle(upper: bool) -> Any:
+    def kernel(x: np.ndarray, *, diagonal: int) -> Any:
+        if x.ndim < 2 or x.itemsize not in SIZES or not x.size:
+            return NotImplemented
+        if not x.flags.c_contiguous:
+            x = dense(x)
+        rows, columns = x.shape[-2:]
+        made = np.empty(x.shape, x.dtype)
+        diagonal = max(-rows - 1, min(diagonal, columns + 1))
+        count = x.size // (rows * columns)
+        _copy.int64.triangles(address(made), address(x), count, rows, columns, x.itemsize, diagonal, upper)  # fmt: skip
+        return made
+
+    return kernel
+
+
+def register() -> None:
+    """Enters the kernels; called when one of these operators first meets a large array."""
+    for name, kernel in (
+        ("clone", _clone),
+        ("to_dtype", _to_dtype),
+        ("copy_into", _copy_into),
+        ("cat", _cat),
+        ("flip", _flip),
+        ("pad_constant", _pad),
+        ("tril", _triangle(False)),
+        ("triu", _triangle(True)),
+    ):
+        if name in registry:
+            offers.offer(name, kernel, least=LEAST_CAST if name == "to_dtype" else LEAST, kinds=MOVED)  # fmt: skip

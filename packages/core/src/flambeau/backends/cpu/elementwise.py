@@ -1,0 +1,209 @@
+"""Elementwise operators in eager mode: one compiled loop nest over all inputs, on all cores.
+
+An operator's expression is what it computes in NumPy too; here it is one pass, whatever it is made of. Python numbers among
+the operands are arrays of no dimension, float16 and bfloat16 are computed in float32 and rounded once. What there is no C
+text for (complex numbers, odd strides) is left to the reference.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ... import ir
+from ...ir.text import C_TYPES, NoText
+from ...runtime.elementwise import EXACT_NUMBERS, Program, input_dtype, is_half
+from ...runtime.hot import number_array
+from ...runtime.operator import Operator
+
+REMEMBERED = 1024  # layouts per operator; forgotten all at once beyond that
+STRAIGHTEN = 1 << 12  # elements from which an operand that lies crosswise in memory is copied first
+POWERS = (2, 3, 0.5, -1, -0.5)  # exponents that need no pow, of floats
+_F32, _BOOL = np.dtype(np.float32), np.dtype(bool)
+
+
+class Compiled:
+    """One operator's compiled kernels; called as `kernel(xp, *arrays, **attrs)`, in a reference kernel's place."""
+
+    def __init__(self, op: Operator) -> None:
+        self.op = op
+        self.rule = op.vjp_rule
+        self.fixed = {p: op.defaults[i] for i, p in op.attrs}
+        self.calls: dict[tuple, Any] = {}
+        self.made: dict[tuple, Any] = {}
+        self.power = op.name == "pow"
+
+    def __call__(self, xp: Any, *given: Any, **attrs: Any) -> Any:
+        call = self.call(given, attrs)
+        if call is None:
+            return self.op.kernels[None](xp, *given, **attrs)
+        return call.run(given, attrs)
+
+    def into(self, target: np.ndarray, *given: Any, **attrs: Any) -> bool:
+        """Writes the result into `target` if it would have its dtype and layout; whether it did.
+
+        `target` may be among the operands, or else must share no memory with them.
+        """
+        call = self.call(given, attrs)
+        return call is not None and call.into(target, given, attrs)
+
+    def call(self, given: tuple, attrs: dict[str, Any]) -> _Call | None:
+        """What serves operands of these kinds; None where the reference must."""
+        key: list[Any] = []
+        for x in given:
+            if type(x) is np.ndarray:
+                key += (x.dtype, x.shape, x.strides)
+            else:
+                key.append(x if self.power and x in POWERS else None)
+        if attrs:
+            usual = attrs == self.fixed
+            key.append(usual or tuple([type(v) if _counts(v) else v for v in attrs.values()]))
+        found = self.calls.get(tuple(key), self)
+        if found is self:
+            found = self._prepare(given, attrs)
+            if len(self.calls) >= REMEMBERED:
+                self.calls.clear()
+            self.calls[tuple(key)] = found
+        return found
+
+    def _prepare(self, given: tuple, attrs: dict[str, Any]) -> _Call | None:
+        from .compiler import CompileError
+
+        try:
+            return _Call(self, given, attrs)
+        except (NoText, CompileError, _Reference):
+            return None
+
+    def kernel(
+        self, dtypes: tuple[str, ...], attrs: dict[str, Any], exponent: float | None = None
+    ) -> tuple[Any, tuple[str, ...]]:
+        """The kernel for operands of these dtypes and static arguments, and the names of the parameters it takes."""
+        usual = attrs == self.fixed
+        program: Program = self.rule.program({} if usual else attrs)
+        key = (dtypes, id(program), exponent)
+        found = self.made.get(key)
+        if found is None:
+            from .kernel import compile_elementwise
+
+            names, expr = program.arrays, program.expr
+            if exponent is not None:
+                names, expr = names[:1], ir.var(names[0]) ** exponent
+            read = expr.variables()
+            inputs = {n: d for n, d in zip(names, dtypes)}
+            if not all(d in C_TYPES for d in inputs.values()):
+                raise _Reference
+            last = np.dtype(dtypes[-1])
+            result = self.op.result
+            made = _BOOL if result == "bool" else result(last) if callable(result) else last
+            kernel = compile_elementwise({"out": expr}, inputs, program.params, {"out": made.name})
+            if not read:
+                raise _Reference
+            found = self.made[key] = (kernel, program.params)
+        return found
+
+
+class _Reference(Exception):
+    """This call is for the reference."""
+
+
+class _Call:
+    """A kernel with what is done to its operands and its result, for operands of one layout."""
+
+    def __init__(self, of: Compiled, given: tuple, attrs: dict[str, Any]) -> None:
+        self.dtype = input_dtype(given)
+        self.half = is_half(self.dtype)
+        if self.half and not (of.op.takes("float") and self.dtype.name in ("float16", "bfloat16")):
+            raise _Reference
+        # A number beside halves is rounded to these first, but in sums and products (as in the reference).
+        program = of.rule.program({} if attrs == of.fixed else attrs)
+        self.rounds = self.half and not (program.compound or program.expr.op in EXACT_NUMBERS)
+        if self.dtype.kind in "iub" and any(not _small(v) for v in attrs.values()):
+            raise _Reference
+        if any(isinstance(v, complex) for v in (*attrs.values(), *given)):
+            raise _Reference
+        self.exponent = None
+        if of.power and type(given[1]) is not np.ndarray:
+            if self.dtype.kind != "f" and not self.half:
+                raise _Reference
+            self.exponent = given[1] if given[1] in POWERS else None
+            if self.exponent is None:
+                raise _Reference
+        count = 1 if self.exponent is not None else len(given)
+        self.numbers = tuple([i for i in range(count) if type(given[i]) is not np.ndarray])
+        self.count = count
+        self.crosswise: tuple[int, ...] = ()
+        arrays = self.operands(given)
+        if any(s % a.itemsize for a in arrays for s in a.strides):
+            raise _Reference
+        self.crosswise = _crosswise(arrays)
+        if self.crosswise:
+            arrays = self.operands(given)
+        kernel, self.params = of.kernel(tuple([a.dtype.name for a in arrays]), attrs, self.exponent)
+        self.plan = kernel.plan(arrays)
+        self.narrows = self.half and self.plan.only.dtype is _F32
+        self.plain = not (self.numbers or self.half or self.crosswise or self.params or count != len(given))  # fmt: skip
+
+    def operands(self, given: tuple) -> list[np.ndarray]:
+        """The arrays that the loops run over."""
+        arrays = list(given[: self.count])
+        if self.half:
+            arrays = [_widened(a) for a in arrays]
+        dtype = _F32 if self.half else self.dtype
+        for i in self.numbers:
+            number = number_array(arrays[i], self.dtype if self.rounds else dtype)
+            arrays[i] = _widened(number) if self.rounds else number
+        for i in self.crosswise:
+            from . import copies
+
+            arrays[i] = copies.dense(arrays[i])
+        return arrays
+
+    def run(self, given: tuple, attrs: dict[str, Any]) -> np.ndarray:
+        if self.plain:
+            return self.plan(given)[0]
+        made = self.plan(self.operands(given), [attrs[p] for p in self.params])[0]
+        if self.narrows:
+            from . import copies
+
+            return copies.cast(made, self.dtype)
+        return made
+
+    def into(self, target: np.ndarray, given: tuple, attrs: dict[str, Any]) -> bool:
+        if self.half or self.crosswise or not self.plan.fits(target):
+            return False
+        self.plan.into(target, self.operands(given), [attrs[p] for p in self.params])
+        return True
+
+
+def _counts(value: Any) -> bool:
+    """Whether a static argument is a parameter of the compiled function rather than part of its text."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _small(value: Any) -> bool:
+    """Whether a parameter, which is a double in C, has all digits of an int."""
+    return not isinstance(value, int) or abs(value) < 1 << 53
+
+
+def _widened(a: Any) -> Any:
+    if type(a) is not np.ndarray or not is_half(a.dtype):
+        return a
+    from . import copies
+
+    return copies.cast(a, _F32)
+
+
+def _crosswise(arrays: list[np.ndarray]) -> tuple[int, ...]:
+    """Operands whose neighbours, in the order that the first one of the whole shape has, lie far apart."""
+    shape = np.broadcast_shapes(*[a.shape for a in arrays])
+    first = next((a for a in arrays if a.shape == shape), None)
+    if first is None or first.flags.c_contiguous is False:
+        return ()
+    inner = next((d for d in range(len(shape) - 1, -1, -1) if shape[d] > 1), None)
+    if inner is None:
+        return ()
+    return tuple([
+        i for i, a in enumerate(arrays)
+        if a.size >= STRAIGHTEN and a.shape == shape and abs(a.strides[inner]) >= 64
+    ])  # fmt: skip

@@ -1,0 +1,245 @@
+/* types: int64_t */
+/* Copies between strided memories of one element size: rows, transposes in registers, and whatever else.
+ *
+ * A plan says what is copied (see `copies.py`): kind, bytes of an element, number of dimensions, then the sizes, the steps of
+ * the target and those of the source in bytes, dimensions in the target's order in memory. Target and source share nothing.
+ */
+#include "fb.h"
+
+#define MOST 16                    /* dimensions */
+#define ROW_BYTES ((int64_t)1 << 17) /* a long row is cut into pieces of that many bytes */
+enum { ROWS, TURN, STEPS };
+
+struct copy {
+  char *to;
+  const char *from;
+  const int64_t *n, *ts, *fs; /* sizes, steps of target and source */
+  int64_t size, dims, piece, pieces;
+};
+
+/* Adds the offsets of outer dimensions' index `i` to both pointers. */
+INLINE void seek(const struct copy *c, int64_t dims, int64_t i, char **to, const char **from) {
+  for (int64_t d = dims - 1; d >= 0; --d) {
+    const int64_t at = i % c->n[d];
+    i /= c->n[d];
+    *to += at * c->ts[d], *from += at * c->fs[d];
+  }
+}
+
+/* -- rows that lie together in both ------------------------------------------------------------------------------- */
+
+static void copy_rows(void *context, int64_t begin, int64_t end) {
+  const struct copy *c = context;
+  const int64_t bytes = c->n[c->dims - 1] * c->size;
+  for (int64_t i = begin; i < end; ++i) {
+    char *to = c->to;
+    const char *from = c->from;
+    const int64_t at = i % c->pieces * c->piece;
+    seek(c, c->dims - 1, i / c->pieces, &to, &from);
+    memcpy(to + at, from + at, (size_t)MIN(c->piece, bytes - at));
+  }
+}
+
+/* -- any steps ------------------------------------------------------------------------------------------------------ */
+
+typedef struct { int64_t x[2]; } pair;
+
+#define ROW_OF(U)                                                                                                       \
+  INLINE void row_##U(char *to, int64_t ts, const char *from, int64_t fs, int64_t n) {                                  \
+    if (ts == sizeof(U)) {                                                                                              \
+      U *RESTRICT t = (U *)to;                                                                                          \
+      const U *RESTRICT f = (const U *)from;                                                                            \
+      if (fs == sizeof(U)) for (int64_t i = 0; i < n; ++i) t[i] = f[i];                                                 \
+      else if (fs == 0) { const U v = *f; for (int64_t i = 0; i < n; ++i) t[i] = v; }                                   \
+      else if (fs == -(int64_t)sizeof(U)) for (int64_t i = 0; i < n; ++i) t[i] = f[-i];                                 \
+      else for (int64_t i = 0; i < n; ++i) t[i] = *(const U *)(from + i * fs);                                          \
+    } else for (int64_t i = 0; i < n; ++i) *(U *)(to + i * ts) = *(const U *)(from + i * fs);                           \
+  }
+ROW_OF(uint8_t) ROW_OF(uint16_t) ROW_OF(uint32_t) ROW_OF(uint64_t) ROW_OF(pair)
+
+static void copy_steps(void *context, int64_t begin, int64_t end) {
+  const struct copy *c = context;
+  const int64_t last = c->dims - 1, n = c->n[last], ts = c->ts[last], fs = c->fs[last];
+  for (int64_t i = begin; i < end; ++i) {
+    char *to = c->to;
+    const char *from = c->from;
+    const int64_t at = i % c->pieces * c->piece, m = MIN(c->piece, n - at);
+    seek(c, last, i / c->pieces, &to, &from);
+    to += at * ts, from += at * fs;
+    switch (c->size) {
+      case 1: row_uint8_t(to, ts, from, fs, m); break;
+      case 2: row_uint16_t(to, ts, from, fs, m); break;
+      case 4: row_uint32_t(to, ts, from, fs, m); break;
+      case 8: row_uint64_t(to, ts, from, fs, m); break;
+      default: row_pair(to, ts, from, fs, m);
+    }
+  }
+}
+
+/* -- transposes: the source lies together in the last dimension but one, the target in the last ------------------------ */
+
+#ifndef __has_builtin
+#define __has_builtin(x) 0
+#endif
+#if __has_builtin(__builtin_shufflevector)
+/* A tile of N x N elements is turned by log2 N exchanges: blocks of d x d elements off the diagonal change places. */
+#define LOW(N, d, i) ((i) & (d) ? (N) + (i) - (d) : (i))
+#define HIGH(N, d, i) ((i) & (d) ? (N) + (i) : (i) + (d))
+#define LIST2(N, d, F) F(N, d, 0), F(N, d, 1)
+#define LIST4(N, d, F) LIST2(N, d, F), F(N, d, 2), F(N, d, 3)
+#define LIST8(N, d, F) LIST4(N, d, F), F(N, d, 4), F(N, d, 5), F(N, d, 6), F(N, d, 7)
+#define LIST16(N, d, F)                                                                                                 \
+  LIST8(N, d, F), F(N, d, 8), F(N, d, 9), F(N, d, 10), F(N, d, 11), F(N, d, 12), F(N, d, 13), F(N, d, 14), F(N, d, 15)
+#define EXCHANGE(N, d)                                                                                                  \
+  _Pragma("GCC unroll 16") for (int i = 0; i < N; ++i) if (!(i & d)) {                                                  \
+    const row a = r[i], b = r[i + d];                                                                                   \
+    r[i] = __builtin_shufflevector(a, b, LIST##N(N, d, LOW));                                                           \
+    r[i + d] = __builtin_shufflevector(a, b, LIST##N(N, d, HIGH));                                                      \
+  }
+#define EXCHANGES2 EXCHANGE(2, 1)
+#define EXCHANGES4 EXCHANGE(4, 2) EXCHANGE(4, 1)
+#define EXCHANGES8 EXCHANGE(8, 4) EXCHANGE(8, 2) EXCHANGE(8, 1)
+#define EXCHANGES16 EXCHANGE(16, 8) EXCHANGE(16, 4) EXCHANGE(16, 2) EXCHANGE(16, 1)
+#define TILE(U, N)                                                                                                      \
+  INLINE void tile_##U(const char *from, int64_t fs, char *to, int64_t ts) {                                            \
+    typedef U row __attribute__((vector_size(N * sizeof(U))));                                                          \
+    typedef U row_u __attribute__((vector_size(N * sizeof(U)), aligned(sizeof(U)), may_alias));                         \
+    row r[N];                                                                                                           \
+    _Pragma("GCC unroll 16") for (int i = 0; i < N; ++i) r[i] = *(const row_u *)(from + i * fs);                        \
+    EXCHANGES##N                                                                                                        \
+    _Pragma("GCC unroll 16") for (int i = 0; i < N; ++i) *(row_u *)(to + i * ts) = r[i];                                \
+  }
+#else
+#define TILE(U, N)                                                                                                      \
+  INLINE void tile_##U(const char *from, int64_t fs, char *to, int64_t ts) {                                            \
+    for (int i = 0; i < N; ++i) for (int j = 0; j < N; ++j) *(U *)(to + j * ts + i * sizeof(U)) = ((const U *)(from + i * fs))[j]; \
+  }
+#endif
+#define TILE_WITH(N, U) TILE(U, N)
+#define TILE_1 16
+#if VECTOR_BYTES == 64
+#define TILE_2 16
+#define TILE_4 16
+#define TILE_8 8
+#elif VECTOR_BYTES == 32
+#define TILE_2 16
+#define TILE_4 8
+#define TILE_8 4
+#else
+#define TILE_2 8
+#define TILE_4 4
+#define TILE_8 2
+#endif
+TILE_WITH(TILE_1, uint8_t) TILE_WITH(TILE_2, uint16_t) TILE_WITH(TILE_4, uint32_t) TILE_WITH(TILE_8, uint64_t)
+#define TILE_16 4
+INLINE void tile_pair(const char *from, int64_t fs, char *to, int64_t ts) {
+  for (int i = 0; i < TILE_16; ++i)
+    for (int j = 0; j < TILE_16; ++j) *(pair *)(to + j * ts + i * (int64_t)sizeof(pair)) = ((const pair *)(from + i * fs))[j];
+}
+
+/* `across` elements that lie together in the source become as many rows of `along` elements of the target. */
+#define TURN_OF(U, N)                                                                                                   \
+  static void turn_##U(char *to, int64_t ts, const char *from, int64_t fs, int64_t across, int64_t along) {             \
+    const int64_t whole = along / N * N;                                                                                \
+    int64_t q = 0;                                                                                                      \
+    for (; q + N <= across; q += N) {                                                                                   \
+      char *const t = to + q * ts;                                                                                      \
+      const char *const f = from + q * (int64_t)sizeof(U);                                                              \
+      for (int64_t p = 0; p < whole; p += N) tile_##U(f + p * fs, fs, t + p * (int64_t)sizeof(U), ts);                  \
+      for (int64_t p = whole; p < along; ++p)                                                                           \
+        for (int64_t j = 0; j < N; ++j) ((U *)(t + j * ts))[p] = ((const U *)(f + p * fs))[j];                          \
+    }                                                                                                                   \
+    for (; q < across; ++q) row_##U(to + q * ts, sizeof(U), from + q * (int64_t)sizeof(U), fs, along);                  \
+  }
+TURN_OF(uint8_t, TILE_1) TURN_OF(uint16_t, TILE_2) TURN_OF(uint32_t, TILE_4) TURN_OF(uint64_t, TILE_8) TURN_OF(pair, TILE_16)
+
+static void copy_turn(void *context, int64_t begin, int64_t end) {
+  const struct copy *c = context;
+  const int64_t last = c->dims - 1, across = c->n[last - 1], along = c->n[last], ts = c->ts[last - 1], fs = c->fs[last];
+  for (int64_t i = begin; i < end; ++i) {
+    char *to = c->to;
+    const char *from = c->from;
+    const int64_t at = i % c->pieces * c->piece, m = MIN(c->piece, across - at);
+    seek(c, last - 1, i / c->pieces, &to, &from);
+    to += at * ts, from += at * c->size;
+    switch (c->size) {
+      case 1: turn_uint8_t(to, ts, from, fs, m, along); break;
+      case 2: turn_uint16_t(to, ts, from, fs, m, along); break;
+      case 4: turn_uint32_t(to, ts, from, fs, m, along); break;
+      case 8: turn_uint64_t(to, ts, from, fs, m, along); break;
+      default: turn_pair(to, ts, from, fs, m, along);
+    }
+  }
+}
+
+EXPORT void copy(const int64_t *plan, void *to, const void *from) {
+  const int64_t kind = plan[0], dims = plan[2], *const n = plan + 3, inner = n[dims - 1];
+  struct copy c = {to, from, n, n + dims, n + 2 * dims, plan[1], dims, 0, 0};
+  int64_t outer = 1, each = inner;
+  for (int64_t d = 0; d + 1 < dims; ++d) outer *= n[d];
+  if (kind == TURN) {
+    /* Strips of a few tiles: their rows of the target stay in cache until they are full. */
+    outer /= n[dims - 2];
+    c.piece = MIN(n[dims - 2], 64);
+    c.pieces = (n[dims - 2] + c.piece - 1) / c.piece;
+    each = c.piece * inner;
+  } else {
+    c.piece = kind == ROWS ? MIN(inner * c.size, ROW_BYTES) : MIN(inner, ROW_BYTES / c.size);
+    c.pieces = kind == ROWS ? (inner * c.size + c.piece - 1) / c.piece : (inner + c.piece - 1) / c.piece;
+    each = MIN(inner, ROW_BYTES / c.size);
+  }
+  PARALLEL(kind == ROWS ? copy_rows : kind == TURN ? copy_turn : copy_steps, &c, outer * c.pieces, grain_for(outer * c.pieces, each));
+}
+
+/* -- triangles ------------------------------------------------------------------------------------------------------ */
+
+struct triangle {
+  char *to;
+  const char *from;
+  int64_t rows, columns, size, diagonal;
+  int upper;
+};
+
+static void copy_triangle(void *context, int64_t begin, int64_t end) {
+  const struct triangle *c = context;
+  const int64_t bytes = c->columns * c->size;
+  for (int64_t i = begin; i < end; ++i) {
+    const int64_t edge = i % c->rows + c->diagonal + (c->upper ? 0 : 1), cut = MIN(MAX(edge, 0), c->columns) * c->size;
+    char *to = c->to + i * bytes;
+    const char *from = c->from + i * bytes;
+    if (c->upper) memset(to, 0, (size_t)cut), memcpy(to + cut, from + cut, (size_t)(bytes - cut));
+    else memcpy(to, from, (size_t)cut), memset(to + cut, 0, (size_t)(bytes - cut));
+  }
+}
+
+/* Matrices row by row; what is below the diagonal (`upper`) or above it becomes zero. */
+EXPORT void triangles(void *to, const void *from, int64_t count, int64_t rows, int64_t columns, int64_t size, int64_t diagonal, int upper) {
+  struct triangle c = {to, from, rows, columns, size, diagonal, upper};
+  PARALLEL(copy_triangle, &c, count * rows, grain_for(count * rows, columns));
+}
+
+/* -- one value ------------------------------------------------------------------------------------------------------ */
+
+struct filling {
+  char *to;
+  const char *value;
+  int64_t size;
+};
+
+static void fill_part(void *context, int64_t begin, int64_t end) {
+  const struct filling *c = context;
+  char *to = c->to + begin * c->size;
+  switch (c->size) {
+    case 1: row_uint8_t(to, 1, c->value, 0, end - begin); break;
+    case 2: row_uint16_t(to, 2, c->value, 0, end - begin); break;
+    case 4: row_uint32_t(to, 4, c->value, 0, end - begin); break;
+    case 8: row_uint64_t(to, 8, c->value, 0, end - begin); break;
+    default: row_pair(to, 16, c->value, 0, end - begin);
+  }
+}
+
+/* n elements that lie together, each the one at `value`. */
+EXPORT void fill(void *to, const void *value, int64_t size, int64_t n) {
+  struct filling c = {to, value, size};
+  PARALLEL(fill_part, &c, n, MAX(16384, n / 16));
+}
