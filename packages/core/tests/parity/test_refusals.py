@@ -12,6 +12,9 @@ from agreement import agree
 
 # One expression a line, in which `torch` is either library and x is a 2 x 3 tensor of float64 ones.
 CASES = """
+torch.tensor([1j, 0j, 1 + 0j]).to(torch.bool)
+torch.tensor([1j, 0j]).bool()
+torch.full((200, 200), 2j).to(torch.bool).all()
 torch.cdist(x,x.float())
 torch.cdist(x.float(),x)
 torch.cdist(x,x.float(),p=1.0)

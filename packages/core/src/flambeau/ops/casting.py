@@ -13,7 +13,7 @@ from ..runtime.tensor import Tensor
 
 @primitive(method=False, onnx="Cast", linear=True)
 def to_dtype(input: Meta, dtype: dtypes.dtype):
-    """`input` in another dtype, always a copy. Complex to real keeps the real part."""
+    """`input` in another dtype, always a copy. Complex to real keeps the real part, to bool says whether it is not zero."""
     return input.like(dtype=dtype)
 
 
@@ -31,7 +31,7 @@ def _(xp, x, *, dtype):
         if x.dtype.kind == "c":
             out["imag"] = x.imag
         return out
-    if x.dtype.kind == "c" and dtype.category < dtypes.COMPLEX:
+    if x.dtype.kind == "c" and dtype.category < dtypes.COMPLEX and dtype is not dtypes.bool_:
         x = x.real
     if 0 in x.strides:  # expanded: NumPy would put the repeated dimensions innermost
         return x.astype(dtype.numpy, order="C")

@@ -21,8 +21,10 @@ from ..runtime.meta import Meta
 from ..runtime.promotion import only
 from ..runtime.tensor import Tensor
 from .casting import clone
+from .creation import number_of
 from .creation import tensor as make_tensor
-from .keys import plain_slice, split_key
+from .keys import plain_slice, refuse_huge, split_key
+from .pointwise import check_element
 
 # -- basic keys ----------------------------------------------------------------------------------------------------
 
@@ -377,10 +379,14 @@ _select, _BASIC = hot.select, basic_index.op
 def getitem(input: Tensor, key: Any) -> Tensor:
     """input[key]: a view for basic keys, a copy where index tensors or masks pick."""
     if type(key) is int or type(key) is slice:
-        found = _select(_BASIC, input, key)
+        try:
+            found = _select(_BASIC, input, key)
+        except OverflowError:
+            found = None
         if found is not None:
             return found
     if type(key) is int:
+        refuse_huge(key)
         if not input.ndim:
             raise IndexError("invalid index of a 0-dim tensor. " + _USE_ITEM)
         n = input.shape[0]
@@ -407,21 +413,30 @@ def getitem(input: Tensor, key: Any) -> Tensor:
 
 def setitem(input: Tensor, key: Any, value: Any) -> None:
     """input[key] = value, the value broadcast."""
+    if not isinstance(value, Tensor):
+        value = _number_of(input, value)
     if type(key) is int and not input.ndim:
+        refuse_huge(key)
         raise IndexError("invalid index of a 0-dim tensor. " + _USE_ITEM)
+    if type(key) is slice and not input.ndim:
+        plain_slice(key)
     if isinstance(key, Tensor) and key.dtype is dtypes.bool_ and not isinstance(value, Tensor):
         if tuple(key.shape) == tuple(input.shape) and isinstance(value, (int, float, bool)):
-            assign(input, input.masked_fill(key, _number_of(input, value)))
+            assign(input, input.masked_fill(key, value))
             return
-    basic, tensors, positions = split_key(input, key)
+    if key is False:
+        return  # picks nothing, so that PyTorch looks no further
+    basic, tensors, positions = ((None,), [], ()) if key is True else split_key(input, key)
     target = basic_index(input, basic) if basic else input
     if not isinstance(value, Tensor):
-        value = make_tensor(_number_of(input, value), dtype=input.dtype, device=input.device)
+        value = make_tensor(value, dtype=input.dtype, device=input.device)
     while value.ndim > 0 and value.shape[0] == 1 and (tensors or value.ndim > target.ndim):
         value = value.squeeze(0)
     if value.dtype is not input.dtype:
         if tensors and not (value.ndim == 0 and _one_mask(key)):
             _same_dtype(input, value)
+        if tensors:
+            check_element(value, input.dtype)
         value = value.to(input.dtype)
     if tensors:
         value = index_put_at([target, value, *tensors], positions, False)
@@ -430,13 +445,20 @@ def setitem(input: Tensor, key: Any, value: Any) -> None:
 
 def _number_of(input: Tensor, value: Any) -> Any:
     """What is to be written as the input's dtype holds it; refused: nothing, words, a complex number among reals."""
-    if value is None or isinstance(value, (str, bytes)):
+    kind = type(value)
+    if (
+        (kind is float or kind is int)
+        and -6e4 < value < 6e4
+        and input.dtype.category >= dtypes.FLOAT
+    ):
+        return value  # fits everywhere
+    numeric = isinstance(value, (int, float, complex, list, tuple)) or hasattr(value, "__array__")
+    if not numeric and not hasattr(value, "__float__"):
         raise TypeError(f"can't assign a {type(value).__name__} to a tensor of {input.dtype}")
-    kind = input.dtype.category
-    if isinstance(value, complex) and kind != dtypes.COMPLEX:
-        raise RuntimeError(f"value cannot be converted to type {input.dtype.name} without overflow")
-    if isinstance(value, float) and kind < dtypes.FLOAT:
-        return bool(value) if kind == dtypes.BOOL else int(value)
+    if isinstance(value, (complex, float)):
+        return bool(value) if input.dtype is dtypes.bool_ else number_of(value, input.dtype)
+    if type(value) is int:
+        refuse_huge(value)
     return value
 
 
@@ -444,6 +466,9 @@ def _one_mask(key: Any) -> bool:
     """Whether a key picks by one mask and nothing else: then a single value of any dtype may be written."""
     masks = (dtypes.bool_, dtypes.uint8)
     parts = key if isinstance(key, tuple) else (key,)
+    parts = tuple(
+        [make_tensor(k) if isinstance(k, list) or hasattr(k, "__array__") else k for k in parts]
+    )
     picking = [k for k in parts if isinstance(k, Tensor) and (k.ndim or k.dtype in masks)]
     return len(picking) == 1 and picking[0].dtype in masks
 

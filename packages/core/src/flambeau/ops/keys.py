@@ -112,6 +112,8 @@ def _plain_dims(parts: tuple) -> int | None:
     for k in parts:
         kind = type(k)
         if kind is int:
+            if not -(2**62) < k < 2**62:
+                return None
             used += 1
         elif kind is slice:
             step = k.step
@@ -189,6 +191,12 @@ def check_bounds(k: Tensor, n: int, d: int) -> None:
         raise IndexError(f"index {bad} is out of bounds for dimension {d} with size {n}")
 
 
+def refuse_huge(number: int) -> None:
+    """ValueError for an int that has no place in 64 bits."""
+    if not -(2**63) <= number < 2**63:
+        raise ValueError("Overflow when unpacking long long")
+
+
 def _entry(k: Any) -> Any:
     """An entry of a key as None, ..., an int, a slice, or an index tensor of int32, int64 or bool."""
     if k is None or k is Ellipsis:
@@ -198,6 +206,7 @@ def _entry(k: Any) -> Any:
     if isinstance(k, bool):
         return make_tensor(k)
     if isinstance(k, int):
+        refuse_huge(k)
         return k
     if isinstance(k, slice):
         return plain_slice(k)
@@ -207,11 +216,9 @@ def _entry(k: Any) -> Any:
             return int(k)
     elif isinstance(k, (list, tuple, range)) or hasattr(k, "__array__"):
         made = make_tensor(list(k) if isinstance(k, range) else k)
-        # Numbers in lists become integers; an array says what it is.
-        return _index_tensor(
-            made.long() if kind is None and made.dtype.category == dtypes.FLOAT else made
-        )
-    elif hasattr(k, "__index__"):
+        # Of numbers in lists and arrays the whole part counts.
+        return _index_tensor(made.long() if made.dtype.category == dtypes.FLOAT else made)
+    elif hasattr(k, "__index__") and not isinstance(k, type):
         return k.__index__()
     raise (TypeError if isinstance(k, (str, bytes)) else IndexError)(
         _KINDS.format(type(k).__name__)
@@ -240,6 +247,8 @@ def plain_slice(k: slice) -> slice:
 
 def _bound(v: Any) -> int:
     if isinstance(v, Tensor):
+        if v.numel() != 1 or v.dtype.category >= dtypes.FLOAT:
+            raise TypeError("only integer tensors of a single element can be converted to an index")
         return int(v)
     if hasattr(v, "__index__"):
         return v.__index__()

@@ -176,7 +176,6 @@ def batch_norm(
         ("bias", bias),
     ):
         _check_count(name, given, channels)
-    scale, shift = _by_channel(weight, input.ndim), _by_channel(bias, input.ndim)
     if not training:
         check(
             running_mean is not None and running_var is not None,
@@ -184,7 +183,7 @@ def batch_norm(
                 "batch_norm: expected running_mean and running_var to be given in evaluation mode"
             ),
         )
-        return in_float32(_by_running, input, running_mean, running_var, scale, shift, eps)
+        return in_float32(rescale_channels, input, running_mean, running_var, weight, bias, eps)
     count = input.numel() // max(channels, 1)
     check(
         count != 1,
@@ -194,14 +193,54 @@ def batch_norm(
         ValueError,
     )
 
-    def by_batch(input: Tensor, scale: Any, shift: Any) -> Tensor:
-        y, mean, rstd = standardize(input, (0, *range(2, input.ndim)), eps)
+    def by_batch(input: Tensor, weight: Any, bias: Any) -> Tensor:
+        out, mean, var = normalize_channels(input, weight, bias, eps)
         # First: a call that fails leaves the statistics as they were.
-        out = _affine(y, scale, shift)
-        _update(running_mean, running_var, mean, rstd, count, momentum, eps)
+        if running_mean is not None:
+            _move(running_mean, mean.detach(), momentum)
+        if running_var is not None:
+            _move(running_var, var.detach() * (count / max(count - 1, 1)), momentum)
         return out
 
-    return in_float32(by_batch, input, scale, shift)
+    return in_float32(by_batch, input, weight, bias)
+
+
+@composite(method=False, outputs=("output", "mean", "var"))
+def normalize_channels(input: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float):
+    """Each channel of (N, C, ...) brought to mean 0 and variance 1 over all else, then scaled and shifted.
+
+    With the mean and the variance that were found, of C elements.
+
+    >>> import flambeau
+    >>> x = flambeau.tensor([[1.0], [3.0]])
+    >>> flambeau.ops.normalization.normalize_channels(x, None, None, 0.0).var
+    tensor([1.])
+    """
+    y, mean, rstd = standardize(input, (0, *range(2, input.ndim)), eps)
+    out = _affine(y, _by_channel(weight, input.ndim), _by_channel(bias, input.ndim))
+    var = (1 / rstd.square() - eps).reshape(-1)
+    return normalize_channels.op.tags["named"](out, mean.reshape(-1), var)
+
+
+@composite(method=False)
+def rescale_channels(
+    input: Tensor, mean: Tensor, var: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
+):
+    """Each channel of (N, C, ...) normalised by a given mean and variance, then scaled and shifted: one multiply-add.
+
+    >>> import flambeau
+    >>> x, one = flambeau.tensor([[1.0], [3.0]]), flambeau.ones(1)
+    >>> flambeau.ops.normalization.rescale_channels(x, one, one, None, None, 0.0)
+    tensor([[0.],
+            [2.]])
+    """
+    factor = (_by_channel(var, input.ndim) + eps).rsqrt()
+    if weight is not None:
+        factor = factor * _by_channel(weight, input.ndim)
+    offset = -_by_channel(mean, input.ndim) * factor
+    if bias is not None:
+        offset = offset + _by_channel(bias, input.ndim)
+    return _like(addcmul(offset, input, factor), input)
 
 
 def _of_nothing(input: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
@@ -211,26 +250,6 @@ def _of_nothing(input: Tensor, weight: Tensor | None, bias: Tensor | None) -> Te
         if part is not None and part.numel():
             out = out + part[0]
     return _like(out, input)
-
-
-def _by_running(input, mean, var, scale, shift, eps) -> Tensor:
-    """One multiply-add: the channels' factors and offsets are worked out first."""
-    factor = (_by_channel(var, input.ndim) + eps).rsqrt()
-    if scale is not None:
-        factor = factor * scale
-    offset = -_by_channel(mean, input.ndim) * factor
-    if shift is not None:
-        offset = offset + shift
-    return _like(addcmul(offset, input, factor), input)
-
-
-def _update(running_mean, running_var, mean, rstd, count, momentum, eps) -> None:
-    """Moves the running statistics towards those of a batch; the variance is the unbiased one."""
-    if running_mean is not None:
-        _move(running_mean, mean.detach().reshape(-1), momentum)
-    if running_var is not None:
-        var = (1 / rstd.detach().square() - eps).reshape(-1) * (count / max(count - 1, 1))
-        _move(running_var, var, momentum)
 
 
 def _move(running: Tensor, new: Tensor, momentum: float) -> None:
@@ -353,7 +372,6 @@ def instance_norm(
     _check_kinds("instance_norm", input, weight, bias)
     for name, given in (("weight", weight), ("bias", bias)):
         _check_vector(name, given, input.shape[1])
-    scale, shift = _by_channel(weight, input.ndim), _by_channel(bias, input.ndim)
     if not use_input_stats:
         check(
             running_mean is not None and running_var is not None,
@@ -361,7 +379,10 @@ def instance_norm(
                 "Expected running_mean and running_var to be defined when use_input_stats is false"
             ),
         )
-        return in_float32(_by_running, input, running_mean, running_var, scale, shift, eps)
+        return in_float32(rescale_channels, input, running_mean, running_var, weight, bias, eps)
+    if running_mean is None and running_var is None and prod(input.shape[2:]) > 1:
+        return group_norm(input, input.shape[1], weight, bias, eps)
+    scale, shift = _by_channel(weight, input.ndim), _by_channel(bias, input.ndim)
     count = prod(input.shape[2:])
     check(
         count != 1,
