@@ -40,8 +40,13 @@
 #define GEMM_NV 2
 #endif
 #define GEMM_NR (GEMM_NV * WIDTH)
-#define GEMM_KC 256                 /* depth of a panel: one of B (NR x KC) takes two thirds of the first cache */
-#define GEMM_MC (24 * GEMM_MR)      /* rows of A that stay in the second cache while B's panels pass */
+#if VECTOR_BYTES == 64
+#define GEMM_KC (2048 / (int64_t)sizeof(T)) /* depth of a panel: B's come from the second cache, which feeds a register a cycle */
+#define GEMM_MC (12 * GEMM_MR)              /* rows of A that stay in the second cache while B's panels pass */
+#else
+#define GEMM_KC (1024 / (int64_t)sizeof(T)) /* one of B (NR x KC) takes half of the first cache */
+#define GEMM_MC (24 * GEMM_MR)
+#endif
 #define GEMM_BUDGET (16 << 20)      /* bytes of packed operands at a time */
 #define GEMM_ALONE 1000000.0        /* multiply-adds below which waking a thread costs more than it saves */
 #define GEMM_A_PITCH(k) (GEMM_MR * (k) + WIDTH) /* elements from panel to panel: packing writes a few too many */
@@ -74,8 +79,10 @@ INLINE void gemm_rows(const int rows, const int nv, int64_t k, const T *RESTRICT
     __builtin_prefetch(c + i * ldc, 1);
     GEMM_UNROLL for (int j = 0; j < nv; ++j) sum[i][j] = (vec){0};
   }
+  const int64_t next = GEMM_A_PITCH(k);
   for (; k > 0; --k, a += GEMM_MR, b += GEMM_NR) {
     vec y[GEMM_NV];
+    __builtin_prefetch(a + next);
     GEMM_UNROLL for (int j = 0; j < nv; ++j) y[j] = load(b + j * WIDTH);
     GEMM_UNROLL for (int i = 0; i < rows; ++i) {
       const vec x = splat(a[i]);
@@ -209,7 +216,7 @@ static void gemm_panel_a(T *RESTRICT to, const T *RESTRICT a, int64_t rs, int64_
     for (; p < k; ++p) memcpy(to + p * GEMM_MR, a + p * cs, GEMM_MR * sizeof(T));
   }
   for (; p < k; ++p)
-    for (int64_t i = 0; i < m; ++i) to[p * GEMM_MR + i] = a[i * rs + p * cs];
+    for (int64_t i = 0; i < MIN(m, GEMM_MR); ++i) to[p * GEMM_MR + i] = a[i * rs + p * cs];
 }
 
 /* One panel of B, n <= NR columns: to[p NR + j] = b[p rs + j cs], and zeros from column n on. */
