@@ -1,0 +1,193 @@
+"""Convolutions by the kernels of `kernels/conv*.c`: forward, and the gradients for input and weight.
+
+What C is to do is worked out here once for each geometry and kept: how the input is laid out (`headers/fb_windows.h`), which
+taps each part of the output has and where they stand, and whether columns are packed (`_packed`, by cost).
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from itertools import product
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from .native import Kernels, address
+from .offers import offer
+
+conv = Kernels("conv.c")
+
+Shape = tuple[int, ...]
+DIMENSIONS = 3
+HEAD = 32
+VECTOR = 16  # positions of a vector of float32 in AVX-512; elsewhere the choice is the same but for small images
+PACKING = 6  # what it costs to pack a column, in rows of weights that could be multiplied instead; measured
+ALIAS = 4096  # planes that lie a multiple of this many bytes apart meet in the same sets of the first cache
+
+
+class Frame:
+    """How planes are laid out for windows: the numbers of `struct frame`."""
+
+    def __init__(self, size: Shape, lo: Shape, hi: Shape, step: Shape, reach: Shape, grid: Shape):
+        """`reach` has the coordinate of each dimension's last tap, `grid` the number of windows."""
+        self.step = step
+        self.phases = tuple(min(s, r + 1) for s, r in zip(step, reach))
+        whole = [n + a + b for n, a, b in zip(size, lo, hi)]
+        room = [-(-n // s) for n, s in zip(whole, step)]
+        if step[2] == 1:  # the padding behind a row is the padding before the next
+            room[2] = max(size[2] + max(lo[2], hi[2]), grid[2])
+        self.room = tuple(room)
+        plain = step == (1, 1, 1) and not any(lo) and self.room == size
+        self.prepared = not plain
+        plane = prod(self.phases) * prod(room)
+        if self.prepared:
+            plane = -(-plane // VECTOR) * VECTOR
+            if plane * 4 % ALIAS == 0:
+                plane += VECTOR
+        self.plane = plane
+        self.numbers = [*size, *lo, *step, *self.phases, *room, plane]
+        self.pitches = (room[1] * room[2], room[2])
+        self.span = sum((n - 1) * p for n, p in zip(grid, (*self.pitches, 1))) + 1
+
+    def offset(self, tap: Shape) -> int:
+        """Where a tap at these coordinates reads, counted from its window's place."""
+        phase = place = 0
+        for t, s, phases, room in zip(tap, self.step, self.phases, self.room):
+            phase = phase * phases + t % s
+            place = place * room + t // s
+        return phase * prod(self.room) + place
+
+
+def _three(values: Any, missing: int) -> Shape:
+    """The numbers for three dimensions, those that are missing put in front."""
+    return (missing,) * (DIMENSIONS - len(values)) + tuple(values)
+
+
+def _sides(padding: Any) -> tuple[Shape, Shape]:
+    return _three([lo for lo, _ in padding], 0), _three([hi for _, hi in padding], 0)
+
+
+def _packed(frame: Frame, grid: Shape, images: int, rows: int) -> bool:
+    """Whether it costs less to pack the columns than to compute what lies between the rows."""
+    in_place = images * -(-frame.span // VECTOR)
+    return -(-images * prod(grid) // VECTOR) * (1 + PACKING / rows) < in_place
+
+
+class Plan:
+    """The numbers that C reads, and where they lie."""
+
+    def __init__(self, head: list[int], frame: Frame, parts: list[list[int]], tables: list[int]) -> None:
+        numbers = [*head, *frame.numbers]
+        numbers += [0] * (HEAD - len(numbers))
+        self.numbers = np.array([*numbers, *[n for part in parts for n in part], *tables], np.int64)
+        self.address = address(self.numbers)
+
+
+@lru_cache(maxsize=1024)
+def forward_plan(x: Shape, w: Shape, out: Shape, stride, padding, dilation, groups: int) -> Plan:
+    images, channels, rows = x[0], x[1] // groups, w[0] // groups
+    size, grid, kernel = _three(x[2:], 1), _three(out, 1), _three(w[2:], 1)
+    step, gap = _three(stride, 1), _three(dilation, 1)
+    lo, hi = _sides(padding)
+    reach = tuple((k - 1) * d for k, d in zip(kernel, gap))
+    frame = Frame(size, lo, hi, step, reach, grid)
+    taps = list(product(*map(range, kernel)))
+    offsets = [frame.offset(tuple(t * d for t, d in zip(tap, gap))) for tap in taps]
+    packed = _packed(frame, grid, images, rows)
+    head = [images, groups, channels, rows, packed, frame.prepared, 1]
+    head += [channels * len(taps), len(taps), rows * channels * len(taps)]
+    part = [len(taps), *grid, 0, 0, 0, 1, 1, 1]
+    return Plan([*head, *frame.pitches, *grid], frame, [part], [*offsets, *range(len(taps))])
+
+
+@lru_cache(maxsize=1024)
+def input_plan(y: Shape, w: Shape, size: Shape, stride, padding, dilation, groups: int) -> Plan:
+    """The transposed convolution of y (N, O, *windows) to (N, C, *size)."""
+    images, channels, rows = y[0], y[1] // groups, w[1]
+    windows, sizes, kernel = _three(y[2:], 1), _three(size, 1), _three(w[2:], 1)
+    step, gap = _three(stride, 1), _three(dilation, 1)
+    before, _ = _sides(padding)
+    # Input u meets tap k in window (u + before - k * gap) / step. Inputs are counted by j = (u + before) // step.
+    first = tuple(p // s for p, s in zip(before, step))
+    grid = tuple((n - 1 + p) // s - j + 1 for n, p, s, j in zip(sizes, before, step, first))
+    back = tuple((k - 1) * d // s for k, d, s in zip(kernel, gap, step))
+    lo = tuple(b - j for b, j in zip(back, first))
+    hi = tuple(j + g - n for j, g, n in zip(first, grid, windows))
+    frame = Frame(windows, lo, hi, (1, 1, 1), (0, 0, 0), grid)
+    taps = list(product(*map(range, kernel)))
+    parts, tables = [], []
+    for residue in product(*map(range, step)):
+        mine = [
+            (number, tap)
+            for number, tap in enumerate(taps)
+            if all(k * d % s == r for k, d, s, r in zip(tap, gap, step, residue))
+        ]
+        at = [j * s + r - p for j, s, r, p in zip(first, step, residue, before)]
+        if any(a >= n or a + (g - 1) * s < 0 for a, n, g, s in zip(at, sizes, grid, step)):
+            mine = mine and []
+        parts.append([len(mine), *grid, *at, *step])
+        tables += [frame.offset(tuple(b - k * d // s for b, k, d, s in zip(back, tap, gap, step))) for _, tap in mine]
+        tables += [number for number, _ in mine]
+    packed = _packed(frame, grid, images, rows)
+    head = [images, groups, channels, rows, packed, frame.prepared, len(parts)]
+    head += [len(taps), rows * len(taps), rows * channels * len(taps)]
+    return Plan([*head, *frame.pitches, *sizes], frame, parts, tables)
+
+
+# -- the three primitives ----------------------------------------------------------------------------
+
+
+def _whole(x: np.ndarray) -> np.ndarray:
+    """`x` in one piece and aligned, as C reads it."""
+    return x if x.flags.carray else np.require(x, None, ["C", "A"])
+
+
+def _bias(b: np.ndarray | None) -> tuple[int, Any]:
+    if b is None:
+        return 0, None
+    b = _whole(b)
+    return address(b), b
+
+
+def convolution(x, w, b, *, stride, padding, dilation, groups):
+    from ...ops.convolution import _check_shapes, output_size
+
+    kernel = w.shape[2:]
+    _check_shapes(x, w, b, padding, dilation, groups)
+    out = output_size(x.shape[2:], kernel, stride, padding, dilation)
+    y = np.empty((len(x), len(w), *out), x.dtype)
+    if not (x.size and w.size and y.size):
+        return NotImplemented
+    plan = forward_plan(x.shape, w.shape, out, tuple(stride), tuple(padding), tuple(dilation), groups)
+    x, w = _whole(x), _whole(w)
+    bias, _keep = _bias(b)
+    getattr(conv, x.dtype.name).convolution(address(x), address(w), bias, address(y), plan.address)
+    return y
+
+
+def convolution_input(y, w, b, *, size, stride, padding, dilation, groups):
+    x = np.empty((len(y), w.shape[1] * groups, *size), y.dtype)
+    if not (x.size and w.size and y.size):
+        return NotImplemented
+    plan = input_plan(y.shape, w.shape, tuple(size), tuple(stride), tuple(padding), tuple(dilation), groups)
+    y, w = _whole(y), _whole(w)
+    bias, _keep = _bias(b)
+    getattr(conv, y.dtype.name).convolution(address(y), address(w), bias, address(x), plan.address)
+    return x
+
+
+# -- offers ------------------------------------------------------------------------------------------
+
+
+def _accepts(metas: list, attrs: dict[str, Any]) -> bool:
+    return 1 <= len(attrs["stride"]) <= DIMENSIONS
+
+
+def register() -> None:
+    """Enters the offers; called when one of the operators first meets an array that is large enough."""
+    from .providers import BY_HAND
+
+    least = BY_HAND["convolutions"]
+    for kernel in (convolution, convolution_input):
+        offer(kernel.__name__, kernel, _accepts, least[kernel.__name__])

@@ -1,0 +1,321 @@
+/* types: float double */
+/* Convolutions of one to three dimensions, and by the same code their gradients for the input.
+ *
+ * A product of weights (rows x channels * taps) and columns (channels * taps x positions), vectors along the positions, tiles of
+ * ROWS x 3 vectors in registers. The columns are never stored as a whole: a tile reads them straight from the prepared planes
+ * (fb_windows.h), where each tap is one contiguous read, at the price of computing the positions between the end of one row
+ * and the beginning of the next; or it packs them for its few positions, which costs a copy and wastes nothing. Python
+ * chooses by the cost of both.
+ *
+ * The gradient for the input is the convolution of the output's gradient with the transposed weights. With a stride, inputs of
+ * one residue meet the same taps: each residue is a `part` of its own, a convolution with some of the taps whose results go to
+ * every stride-th place.
+ */
+#include "fb.h"
+#include "fb_vec.h"
+#include "fb_windows.h"
+
+#if VECTOR_BYTES == 64 || defined(__aarch64__)
+#define ROWS 8
+#else
+#define ROWS 4
+#endif
+#define VECTORS 3
+#define TILE (VECTORS * WIDTH)
+#define MOST_TILE (3 * VECTOR_BYTES / 4)
+#define DEPTH 256 /* taps of channels summed up in registers before they go to memory */
+
+#define UNROLL _Pragma("GCC unroll 8")
+
+/* One part: positions j of a grid, their taps, and where their results go: first + j * step, if that is inside. */
+struct part {
+  int64_t taps, grid[3], first[3], step[3];
+  const int64_t *offset, *tap; /* of each tap: in a prepared plane, and in the weight */
+  const T *weight;             /* packed: [group][block of rows][channel][tap][ROWS] */
+};
+
+struct conv {
+  const T *x, *bias;
+  T *y, *planes; /* planes NULL: x is read as it is */
+  int64_t images, groups, channels, rows; /* channels and rows of a group */
+  struct frame frame;
+  int64_t pitch[2];             /* of planes and rows in a prepared plane */
+  int64_t size[3];              /* of the output */
+  int64_t group_stride, row_stride, channel_stride; /* of the weights */
+  int64_t packed;
+  const T *w;
+  struct part *parts;
+  int64_t part_count;
+  /* of the present batch of images */
+  int64_t first_image, now, tiles, tiles_each, span, block, blocks, cuts, blocks_of_rows;
+};
+
+/* -- the tile ------------------------------------------------------------------------------------------------------- */
+
+/* c[i][v] (+)= sum over channels and taps of a[channel][tap][i] * b[channel * pitch + offset[tap] + v]. */
+INLINE void tile(const int rows, const int nv, const T *RESTRICT a, const T *b, int64_t channels, int64_t pitch, const int64_t *RESTRICT offset, int64_t taps, T *c, int64_t ldc, int first, const T *bias) {
+  vec sum[ROWS][VECTORS];
+  if (first) {
+    UNROLL for (int i = 0; i < rows; ++i) {
+      const vec start = bias ? splat(bias[i]) : (vec){0};
+      UNROLL for (int v = 0; v < nv; ++v) sum[i][v] = start;
+    }
+  } else {
+    UNROLL for (int i = 0; i < rows; ++i) UNROLL for (int v = 0; v < nv; ++v) sum[i][v] = load(c + i * ldc + v * WIDTH);
+  }
+  for (int64_t channel = 0; channel < channels; ++channel, b += pitch)
+    for (int64_t t = 0; t < taps; ++t, a += ROWS) {
+      const T *from = b + offset[t];
+      vec x[VECTORS];
+      UNROLL for (int v = 0; v < nv; ++v) x[v] = load(from + v * WIDTH);
+      UNROLL for (int i = 0; i < rows; ++i) {
+        const vec k = splat(a[i]);
+        UNROLL for (int v = 0; v < nv; ++v) sum[i][v] += k * x[v];
+      }
+    }
+  UNROLL for (int i = 0; i < rows; ++i) UNROLL for (int v = 0; v < nv; ++v) store(c + i * ldc + v * WIDTH, sum[i][v]);
+}
+
+typedef void tile_kernel(const T *a, const T *b, int64_t channels, int64_t pitch, const int64_t *offset, int64_t taps, T *c, int64_t ldc, int first, const T *bias);
+#define ONE_TILE(rows, nv) \
+  static void tile_##rows##x##nv(const T *a, const T *b, int64_t channels, int64_t pitch, const int64_t *offset, int64_t taps, T *c, int64_t ldc, int first, const T *bias) { \
+    tile(rows, nv, a, b, channels, pitch, offset, taps, c, ldc, first, bias); \
+  }
+#define NAME_TILE(rows, nv) tile_##rows##x##nv,
+#if ROWS == 8
+#define EACH_ROWS(X, v) X(1, v) X(2, v) X(3, v) X(4, v) X(5, v) X(6, v) X(7, v) X(8, v)
+#else
+#define EACH_ROWS(X, v) X(1, v) X(2, v) X(3, v) X(4, v)
+#endif
+EACH_ROWS(ONE_TILE, 1)
+EACH_ROWS(ONE_TILE, 2)
+EACH_ROWS(ONE_TILE, 3)
+static tile_kernel *const tile_kernels[VECTORS][ROWS] = {{EACH_ROWS(NAME_TILE, 1)}, {EACH_ROWS(NAME_TILE, 2)}, {EACH_ROWS(NAME_TILE, 3)}};
+
+/* -- positions ------------------------------------------------------------------------------------------------------ */
+
+/* A stretch of positions in one row of the grid: where it stands in the tile and in the planes, and which positions it holds. */
+struct stretch {
+  int64_t at, count, from, image, d, h, w;
+};
+struct positions {
+  int64_t stretches, count; /* count: columns of the tile in use, from the first to the last */
+  struct stretch s[MOST_TILE];
+};
+
+static void positions_of(const struct conv *c, const struct part *p, int64_t tile, struct positions *found) {
+  const int64_t *n = p->grid, plane = n[0] * n[1] * n[2];
+  const int64_t image_stride = c->groups * c->channels * c->frame.plane;
+  found->stretches = 0;
+  struct stretch *s = found->s;
+  if (c->packed) {
+    const int64_t begin = tile * TILE, end = MIN(begin + TILE, c->now * plane);
+    found->count = end - begin;
+    for (int64_t q = begin; q < end; q += s[-1].count, ++found->stretches) {
+      const int64_t image = q / plane, r = q % plane, w = r % n[2], h = r / n[2] % n[1], d = r / n[2] / n[1];
+      *s++ = (struct stretch){q - begin, MIN(n[2] - w, end - q), image * image_stride + d * c->pitch[0] + h * c->pitch[1] + w, image, d, h, w};
+    }
+    return;
+  }
+  const int64_t image = tile / c->tiles_each, begin = tile % c->tiles_each * TILE, end = MIN(begin + TILE, c->span);
+  found->count = end - begin;
+  for (int64_t q = begin; q < end;) {
+    const int64_t d = q / c->pitch[0], h = q % c->pitch[0] / c->pitch[1], w = q % c->pitch[0] % c->pitch[1];
+    if (h >= n[1]) { q = (d + 1) * c->pitch[0]; continue; }
+    if (w >= n[2]) { q += c->pitch[1] - w; continue; }
+    const int64_t count = MIN(n[2] - w, end - q);
+    *s++ = (struct stretch){q - begin, count, 0, image, d, h, w};
+    ++found->stretches;
+    q += count;
+  }
+}
+
+/* The columns of a tile's positions: to[(channel * taps + tap) * TILE + column]. */
+static void pack_columns(const struct part *p, const struct positions *q, const T *planes, int64_t plane, int64_t channels, T *RESTRICT to, int exact) {
+  for (int64_t channel = 0; channel < channels; ++channel, planes += plane)
+    for (int64_t t = 0; t < p->taps; ++t, to += TILE) {
+      const T *from = planes + p->offset[t];
+      for (int64_t i = 0; i < q->stretches; ++i) {
+        const struct stretch *s = q->s + i;
+        const T *f = from + s->from;
+        T *g = to + s->at;
+        int64_t v = 0;
+        for (; v + WIDTH <= s->count; v += WIDTH) store(g + v, load(f + v));
+        if (v == s->count) continue;
+        if (exact) store_head(g + v, load_head(f + v, s->count - v, 0), s->count - v);
+        else store(g + v, load(f + v)); /* what is too much is written over by the next stretch, or not looked at */
+      }
+    }
+}
+
+/* The stretch's place in the output, cut to what is inside: elements [*begin, *end) of it go to y[result...]. */
+INLINE int64_t place_of(const struct conv *c, const struct part *p, const struct stretch *s, int64_t *begin, int64_t *end) {
+  const int64_t d = p->first[0] + s->d * p->step[0], h = p->first[1] + s->h * p->step[1], w = p->first[2] + s->w * p->step[2];
+  *begin = *end = 0;
+  if (d < 0 || d >= c->size[0] || h < 0 || h >= c->size[1]) return 0;
+  *begin = w < 0 ? (-w + p->step[2] - 1) / p->step[2] : 0;
+  *end = MIN(s->count, (c->size[2] - w + p->step[2] - 1) / p->step[2]);
+  if (*end < *begin) *end = *begin;
+  return (d * c->size[1] + h) * c->size[2] + w;
+}
+
+static void write_rows(const struct conv *c, const struct part *p, const struct positions *q, const T *tile, int64_t rows, T *y, int64_t volume, int64_t image_stride) {
+  const int64_t step = p->step[2];
+  for (int64_t i = 0; i < q->stretches; ++i) {
+    const struct stretch *s = q->s + i;
+    int64_t begin, end;
+    const int64_t place = place_of(c, p, s, &begin, &end), count = end - begin;
+    if (count <= 0) continue;
+    T *to = y + s->image * image_stride + place + begin * step;
+    const T *from = tile + s->at + begin;
+    for (int64_t r = 0; r < rows; ++r, to += volume, from += TILE) {
+      if (step == 1) {
+        int64_t v = 0;
+        for (; v + WIDTH <= count; v += WIDTH) store(to + v, load(from + v));
+        if (v < count) store_head(to + v, load_head(from + v, count - v, 0), count - v);
+      } else if (step == 2) {
+        for (int64_t v = 0; v < count; ++v) to[2 * v] = from[v];
+      } else {
+        for (int64_t v = 0; v < count; ++v) to[step * v] = from[v];
+      }
+    }
+  }
+}
+
+/* -- tasks ---------------------------------------------------------------------------------------------------------- */
+
+static void pack_weights(void *context, int64_t begin, int64_t end) {
+  const struct conv *c = context;
+  for (int64_t at = begin; at < end; ++at) {
+    const int64_t part = at / (c->groups * c->blocks_of_rows), rest = at % (c->groups * c->blocks_of_rows);
+    const int64_t group = rest / c->blocks_of_rows, row = rest % c->blocks_of_rows * ROWS, rows = MIN(ROWS, c->rows - row);
+    const struct part *p = c->parts + part;
+    const T *w = c->w + group * c->group_stride + row * c->row_stride;
+    T *to = (T *)p->weight + rest * c->channels * p->taps * ROWS;
+    for (int64_t channel = 0; channel < c->channels; ++channel, w += c->channel_stride)
+      for (int64_t t = 0; t < p->taps; ++t, to += ROWS)
+        for (int64_t i = 0; i < rows; ++i) to[i] = w[i * c->row_stride + p->tap[t]];
+  }
+}
+
+static void place_planes(void *context, int64_t begin, int64_t end) {
+  const struct conv *c = context;
+  const int64_t size = c->frame.size[0] * c->frame.size[1] * c->frame.size[2];
+  const T *x = c->x + c->first_image * c->groups * c->channels * size;
+  for (int64_t at = begin; at < end; ++at) place_plane(&c->frame, x + at * size, c->planes + at * c->frame.plane);
+}
+
+/* A block of tiles of positions, for a share of the rows of one group in one part. */
+static void convolve(void *context, int64_t begin, int64_t end) {
+  const struct conv *c = context;
+  const int64_t volume = c->size[0] * c->size[1] * c->size[2], one = 0;
+  const int64_t image_stride = c->groups * c->channels * c->frame.plane, image_out = c->groups * c->rows * volume;
+  for (int64_t at = begin; at < end; ++at) {
+    const int64_t cut = at % c->cuts, block = at / c->cuts % c->blocks, group = at / c->cuts / c->blocks % c->groups;
+    const struct part *p = c->parts + at / c->cuts / c->blocks / c->groups;
+    const int64_t r0 = cut * c->blocks_of_rows / c->cuts * ROWS, r1 = MIN(c->rows, (cut + 1) * c->blocks_of_rows / c->cuts * ROWS);
+    const int64_t tiles = MIN(c->block, c->tiles - block * c->block);
+    const int64_t depth = p->taps ? MAX(1, DEPTH / p->taps) : c->channels; /* channels at a time */
+    const int whole = depth >= c->channels;
+    struct positions *q = SCRATCH(1, (size_t)c->block * sizeof(struct positions));
+    T *columns = SCRATCH(2, (size_t)(c->block * MIN(depth, c->channels) * p->taps * TILE + WIDTH) * sizeof(T));
+    T *sums = SCRATCH(3, (size_t)(c->block * (whole ? ROWS : r1 - r0) * TILE) * sizeof(T));
+    const T *planes = (c->planes ? c->planes : c->x + c->first_image * image_stride) + group * c->channels * c->frame.plane;
+    T *y = c->y + c->first_image * image_out + (group * c->rows + r0) * volume;
+    for (int64_t i = 0; i < tiles; ++i) positions_of(c, p, block * c->block + i, q + i);
+    for (int64_t c0 = 0; c0 == 0 || c0 < c->channels; c0 += depth) {
+      const int64_t channels = MIN(depth, c->channels - c0);
+      const int last = c0 + depth >= c->channels;
+      const int64_t pitch = channels * p->taps * TILE;
+      /* What lies behind the last image is not ours to read: the last tile of an image read in place is packed. */
+      for (int64_t i = 0; i < tiles; ++i)
+        if (c->packed) pack_columns(p, q + i, planes + c0 * c->frame.plane, c->frame.plane, channels, columns + i * pitch, !c->planes);
+        else if (!c->planes && q[i].count < TILE) {
+          struct positions exact = {1, q[i].count, {{0, q[i].count, (block * c->block + i) % c->tiles_each * TILE, 0, 0, 0, 0}}};
+          pack_columns(p, &exact, planes + (block * c->block + i) / c->tiles_each * image_stride + c0 * c->frame.plane, c->frame.plane, channels, columns + i * pitch, 1);
+        }
+      for (int64_t r = r0; r < r1; r += ROWS) {
+        const int64_t rows = MIN(ROWS, r1 - r);
+        const T *a = p->weight + ((group * c->blocks_of_rows + r / ROWS) * c->channels + c0) * p->taps * ROWS;
+        const T *bias = c->bias ? c->bias + group * c->rows + r : 0;
+        for (int64_t i = 0; i < tiles; ++i) {
+          const int in_place = !c->packed && (c->planes || q[i].count == TILE);
+          const int64_t nv = (q[i].count + WIDTH - 1) / WIDTH;
+          const int64_t tile_no = block * c->block + i;
+          const T *b = in_place ? planes + tile_no / c->tiles_each * image_stride + c0 * c->frame.plane + tile_no % c->tiles_each * TILE : columns + i * pitch;
+          tile_kernel *kernel = tile_kernels[nv - 1][rows - 1];
+          T *to = sums + (whole ? i * ROWS : i * (r1 - r0) + r - r0) * TILE;
+          int64_t ldc = TILE, b0 = 0, b1 = 0;
+          int direct = 0;
+          if (whole && q[i].stretches == 1 && q[i].s[0].count == nv * WIDTH && p->step[2] == 1) {
+            const int64_t place = place_of(c, p, q[i].s, &b0, &b1);
+            if (b0 == 0 && b1 == q[i].s[0].count) to = y + (r - r0) * volume + q[i].s[0].image * image_out + place, ldc = volume, direct = 1;
+          }
+          if (in_place) kernel(a, b, channels, c->frame.plane, p->offset, p->taps, to, ldc, c0 == 0, bias);
+          else kernel(a, b, channels * p->taps, TILE, &one, 1, to, ldc, c0 == 0, bias);
+          if (last && !direct) write_rows(c, p, q + i, to, rows, y + (r - r0) * volume, volume, image_out);
+        }
+      }
+    }
+  }
+}
+
+/* -- the call ------------------------------------------------------------------------------------------------------- */
+
+#define LARGE_WEIGHTS (384 << 10) /* bytes; more do not stay in the second cache beside the rest */
+#define BATCH_BYTES (4 << 20)     /* of prepared planes at a time */
+enum { HEAD = 32, PART = 10 };
+
+/* `n`, written by Python:
+ *   0 images, groups, channels, rows, packed, prepared, 6 number of parts, 7 strides of rows, channels and groups in the weights,
+ *   10 pitches of planes and rows, 12 size of the output, 15 frame (16 numbers), from HEAD on the parts:
+ *   taps, grid, first, step; behind all parts for each part the offsets and the taps. */
+EXPORT void convolution(const T *x, const T *w, const T *bias, T *y, const int64_t *n) {
+  struct conv c = {.x = x, .w = w, .bias = bias, .y = y, .images = n[0], .groups = n[1], .channels = n[2], .rows = n[3], .packed = n[4]};
+  c.part_count = n[6], c.row_stride = n[7], c.channel_stride = n[8], c.group_stride = n[9], c.pitch[0] = n[10], c.pitch[1] = n[11];
+  for (int i = 0; i < 3; ++i) c.size[i] = n[12 + i];
+  c.frame = read_frame(n + 15);
+  c.blocks_of_rows = (c.rows + ROWS - 1) / ROWS;
+  c.parts = SCRATCH(0, (size_t)c.part_count * sizeof(struct part));
+  const int64_t *table = n + HEAD + PART * c.part_count;
+  int64_t all_taps = 0, grid[3] = {0, 0, 0};
+  for (int64_t i = 0; i < c.part_count; ++i) {
+    const int64_t *m = n + HEAD + PART * i;
+    struct part *p = c.parts + i;
+    p->taps = m[0], p->offset = table, p->tap = table + m[0], table += 2 * m[0];
+    for (int j = 0; j < 3; ++j) grid[j] = p->grid[j] = m[1 + j], p->first[j] = m[4 + j], p->step[j] = m[7 + j];
+    all_taps += m[0];
+  }
+  T *weights = SCRATCH(4, (size_t)(c.groups * c.blocks_of_rows * ROWS * c.channels * all_taps) * sizeof(T));
+  for (int64_t i = 0; i < c.part_count; ++i) {
+    c.parts[i].weight = weights;
+    weights += c.groups * c.blocks_of_rows * ROWS * c.channels * c.parts[i].taps;
+  }
+  const int64_t panels = c.part_count * c.groups * c.blocks_of_rows;
+  PARALLEL(pack_weights, &c, panels, grain_for(panels, ROWS * c.channels * all_taps / c.part_count));
+
+  const int64_t threads = fb->threads(), image = c.groups * c.channels * c.frame.plane;
+  int64_t batch = c.images;
+  if (n[5]) {
+    batch = MAX(1, MIN(c.images, BATCH_BYTES / (int64_t)sizeof(T) / MAX(image, 1)));
+    const size_t bytes = (size_t)(batch * image + 2 * MOST_TILE) * sizeof(T);
+    c.planes = SCRATCH(5, bytes);
+    memset(c.planes, 0, bytes);
+  }
+  const int64_t plane = grid[0] * grid[1] * grid[2];
+  c.span = (grid[0] - 1) * c.pitch[0] + (grid[1] - 1) * c.pitch[1] + grid[2];
+  c.tiles_each = (c.span + TILE - 1) / TILE;
+  const int large = c.rows * c.channels * all_taps / c.part_count * (int64_t)sizeof(T) > LARGE_WEIGHTS;
+  for (c.first_image = 0; c.first_image < c.images; c.first_image += batch) {
+    c.now = MIN(batch, c.images - c.first_image);
+    if (c.planes) PARALLEL(place_planes, &c, c.now * c.groups * c.channels, grain_for(c.now * c.groups * c.channels, c.frame.plane));
+    c.tiles = c.packed ? (c.now * plane + TILE - 1) / TILE : c.now * c.tiles_each;
+    c.block = large ? 4 : 1;
+    const int64_t each = c.part_count * c.groups, wanted = 3 * threads;
+    if (each * c.tiles >= wanted) c.block = MAX(1, MIN(c.block, each * c.tiles / wanted));
+    c.blocks = (c.tiles + c.block - 1) / c.block;
+    c.cuts = threads == 1 ? 1 : MAX(1, MIN(c.blocks_of_rows, (wanted + each * c.blocks - 1) / (each * c.blocks)));
+    const int64_t tasks = each * c.blocks * c.cuts;
+    PARALLEL(convolve, &c, tasks, MAX(1, tasks / (8 * threads)));
+  }
+}
