@@ -273,20 +273,28 @@ def measure_all(options: argparse.Namespace) -> dict[str, Any]:
     import ceilings
     import numpy
 
-    at_start = machine()
+    def ceilings_of(counts: list[int]) -> dict[str, Any]:
+        # As they are read from a file: keys are text.
+        found = {threads: ceilings.measured(threads) for threads in counts}
+        return json.loads(json.dumps(found))
+
     counts = sorted({1, options.threads})
-    before = {threads: ceilings.measured(threads) for threads in counts}
-    groups = {group: run_group(group, options) for group in options.groups or GROUPS}
-    after = {threads: ceilings.measured(threads) for threads in counts}
-    return {
+    run = {
         "date": datetime.date.today().isoformat(),
-        "machine": f"{at_start}, load {os.getloadavg()[0]:.1f} at the end",
+        "machine": machine(),
         "versions": f"PyTorch {version('torch')}, NumPy {numpy.__version__}",
         "threads": options.threads,
         "held_out": options.held_out,
-        "ceilings": higher(*(json.loads(json.dumps(found)) for found in (before, after))),
-        "groups": groups,
+        "ceilings": ceilings_of(counts),
+        "groups": {},
     }
+    for group in options.groups or GROUPS:
+        run["groups"][group] = run_group(group, options)
+        if options.json:  # what is there is kept if the run is ended
+            options.json.write_text(json.dumps([run], indent=1))
+    run["ceilings"] = higher(run["ceilings"], ceilings_of(counts))
+    run["machine"] += f", load {os.getloadavg()[0]:.1f} at the end"
+    return run
 
 
 def joined(files: list[pathlib.Path]) -> list[dict[str, Any]]:
