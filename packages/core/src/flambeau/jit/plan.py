@@ -209,7 +209,8 @@ class _Operator:
         assert back is not None
         table = list(kept.table)
         for i, x in zip(back.seed_slots, g):
-            table[i] = x._array
+            a = x._array
+            table[i] = a if a.flags.c_contiguous else a.copy()  # programs are made for a layout
         plan.backward.run(table, ())
         found = [None if i is None else wrap(table[i]) for i in back.grad_slots]
         return [x if n else None for x, n in zip(found, needs)]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from ..graph import Call, Graph, Value
+from ..graph.passes import EFFECTS
 from ..ir.text import NoText
 from ..runtime import state
 from ..runtime.backend import of_device
@@ -20,19 +21,25 @@ from .fusion import Group, Step, fuse, reads, writes
 Run = Callable[[list], Any]
 
 
+class Changed(Exception):
+    """A C function answered otherwise than when it was recorded."""
+
+
 class Program:
     """The executable form of a graph. `kernels` are the fused groups, for printing."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
+        self.inputs = len(graph.inputs)
         self.steps = fuse(graph)
+        self.replay: Any = None  # how later runs go; False: as the first
         self.kernels: list[tuple[Group, Any]] = []
         self._slots: dict[int, int] = {}
         for v in (*graph.inputs, *graph.captured, *graph.constants):
             self._slot(v)
         self._runs = [self._compiled(s) for s in self.steps]
-        self._outputs = [self._slot(v) for v in graph.outputs]
-        self._writes = [(self._slot(t), self._slot(v)) for t, v in graph.writes]
+        self.outputs = [self._slot(v) for v in graph.outputs]
+        self.writes = [(self._slot(t), self._slot(v)) for t, v in graph.writes]
         self._forget = self._last_reads()
         self._captured = [
             (
@@ -56,12 +63,14 @@ class Program:
             if array is not self._seen[i]:
                 if type(array) is not np.ndarray or array.shape != shape or array.dtype != dtype:
                     return False
+                if self.replay and array.strides != self.replay.strides[i]:
+                    self.replay = None  # to be recorded anew
                 self._seen[i] = array
         return True
 
     def shared(self, inputs: Sequence[Tensor]) -> bool:
         """Whether what the program writes may be seen through another of its tensors: it does not know of that."""
-        if not self._writes:
+        if not self.writes:
             return False
         roots = [_root(t._array) for t in (*inputs, *(s() for _, s, _, _ in self._captured))]
         return len(set(roots)) < len(roots)
@@ -70,15 +79,35 @@ class Program:
         self, inputs: Sequence[np.ndarray], owners: Sequence[Tensor | None]
     ) -> list[np.ndarray]:
         """The outputs for input arrays; writes go to the memory of the tensors they belong to, `owners` among inputs."""
-        env: list[Any] = [None] * len(self._slots)
-        env[: len(inputs)] = inputs
-        tensors = []
-        for slot, source, _, _ in self._captured:
-            t = source()
-            tensors.append(t)
-            env[slot] = t._array
-        for slot, array in self._constants:
-            env[slot] = array
+        tensors = [source() for _, source, _, _ in self._captured]
+        given = [*inputs, *[t._array for t in tensors], *[a for _, a in self._constants]]
+        env, writes = self._run(given)
+        results = [env[i] for i in self.outputs]
+        if self.writes:
+            owned = [*owners, *tensors]
+            for target, source in writes:
+                owned[target]._array[...] = env[source]
+            for target, _ in self.writes:
+                owned[target]._bump()
+        return results
+
+    def _run(self, given: list[np.ndarray]) -> tuple[Any, list[tuple[int, int]]]:
+        """The table of arrays after a run, and the writes that are still to be done."""
+        replay = self.replay
+        if replay is None:
+            replay = self.replay = self._recorded(given)
+            if replay:
+                table = dict(zip(self.outputs, replay.first))
+                return table | replay.first_writes, list(self.writes)
+        if replay:
+            try:
+                env = replay(given)
+                if env is not None:
+                    return env, replay.writes
+            except Changed:
+                pass
+        env = [None] * self.size
+        env[: len(given)] = given
         token = state.error_state.set(state.quiet)
         try:
             for run, done in zip(self._runs, self._forget):
@@ -87,18 +116,36 @@ class Program:
                     env[slot] = None
         finally:
             state.error_state.reset(token)
-        results = [env[i] for i in self._outputs]
-        if self._writes:
-            owned = dict(zip([s for s, *_ in self._captured], tensors)) | dict(enumerate(owners))
-            for target, source in self._writes:
-                tensor = owned[target]
-                tensor._array[...] = env[source]
-                tensor._bump()
-        return results
+        return env, list(self.writes)
+
+    def _recorded(self, given: list[np.ndarray]) -> Any:
+        """This run and what later ones replay; False where there is no compiler, or memory that cannot be followed."""
+        from ..backends import cpu
+
+        if not self._runs or not cpu.available() or any(s < 0 for a in given for s in a.strides):
+            return False
+        from .replay import CompileError, Replay
+
+        try:
+            return Replay(self, given)
+        except CompileError:
+            return False
+
+    @property
+    def size(self) -> int:
+        """Places in the table of arrays."""
+        return len(self._slots)
+
+    def described(self) -> Iterator[tuple[Run, list[int], list[int], list[int], bool]]:
+        """Each step: its run, the slots not read after it, those it reads and makes, and whether it only computes."""
+        for step, run, done in zip(self.steps, self._runs, self._forget):
+            needs = [self._slot(v) for v in dict.fromkeys(reads(step))]
+            pure = isinstance(step, Group) or not (step.op in EFFECTS or find(step.op).random)
+            yield run, done, needs, [self._slot(v) for v in writes(step)], pure
 
     def _last_reads(self) -> list[list[int]]:
         """After each step, the slots that nobody reads any more."""
-        kept = {*self._outputs, *(s for pair in self._writes for s in pair)}
+        kept = {*self.outputs, *(s for pair in self.writes for s in pair)}
         kept |= {
             self._slot(v) for v in (*self.graph.inputs, *self.graph.captured, *self.graph.constants)
         }

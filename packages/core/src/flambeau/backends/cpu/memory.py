@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -28,19 +29,34 @@ def install() -> None:
     if _lib is not None or os.environ.get("FLAMBEAU_MEMORY", "").lower() == "numpy":
         return
     lib = library.load(library.header("fb_memory.c"))
-    api = ctypes.pythonapi
-    take, wrap = api.PyCapsule_GetPointer, api.PyCapsule_New
+    lib.fb_memory.restype, lib.fb_memory.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+    _, get, set_handler = interface()
+    set_handler(capsule(lib.fb_memory(_pointer()(get(), CAPSULE))))
+    _lib = lib
+
+
+def _pointer() -> Any:
+    take = ctypes.pythonapi.PyCapsule_GetPointer
     take.restype, take.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+    return take
+
+
+def capsule(handler: int) -> Any:
+    """A PyDataMem_Handler at an address, as NumPy takes it."""
+    wrap = ctypes.pythonapi.PyCapsule_New
     wrap.restype = ctypes.py_object
     wrap.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
+    return wrap(handler, CAPSULE, None)
+
+
+@cache
+def interface() -> tuple[Any, Any, Any]:
+    """NumPy's table of C functions; the handler in force in this context; a function that sets it and returns the one before."""
     umath: Any = np._core._multiarray_umath  # type: ignore[attr-defined]
-    table = ctypes.cast(take(umath._ARRAY_API, None), ctypes.POINTER(ctypes.c_void_p))
+    table = ctypes.cast(_pointer()(umath._ARRAY_API, None), ctypes.POINTER(ctypes.c_void_p))
     get = ctypes.PYFUNCTYPE(ctypes.py_object)(table[GET_HANDLER])
     put = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.py_object)(table[SET_HANDLER])
-    lib.fb_memory.restype, lib.fb_memory.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
-    ours = wrap(lib.fb_memory(take(get(), CAPSULE)), CAPSULE, None)
-    put(ours)
-    _lib = lib
+    return table, get, put
 
 
 def numbers() -> dict[str, int]:

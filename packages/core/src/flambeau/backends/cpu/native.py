@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ctypes
 import re
+import weakref
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,23 @@ class Kernels:
         return made
 
 
+# Every function that kernels are called through; a recorder of calls sets their `errcheck`, also of those loaded meanwhile.
+every: list[Any] = []
+recorders: list[Any] = []
+
+
+# By address: who owns memory that calls are given again and again, such as the sizes of a launch, and lives as long.
+lasting: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
+
+
+def enter(function: Any) -> Any:
+    """Lets recorders see the calls of a ctypes function."""
+    every.append(function)
+    for r in recorders:
+        function.errcheck = r
+    return function
+
+
 class Functions:
     """What a compiled file exports, as attributes; `library.CompileError` where it cannot be compiled."""
 
@@ -85,8 +103,10 @@ def load(file: str, dtype: str) -> Functions:
     for result, name, arguments in _EXPORT.findall(text):
         function = getattr(lib, name)
         function.restype = _kind(result, dtype)
-        function.argtypes = [_kind(a, dtype) for a in arguments.split(",") if a.strip() != "void"]
-        setattr(made, name, function)
+        declared = [a.strip() for a in arguments.split(",") if a.strip() != "void"]
+        function.argtypes = [_kind(a, dtype) for a in declared]
+        function.declared = declared
+        setattr(made, name, enter(function))
     return made
 
 

@@ -1,0 +1,163 @@
+/* The memory of one compiled program: an allocator for NumPy that is in force while the program's first run is recorded.
+ *
+ * Blocks are taken from one reserved range of addresses, freed ones are used again, and everything is remembered: the
+ * addresses that the first run was given are the plan of all later ones. A sealed arena hands out and takes back nothing.
+ */
+#define _GNU_SOURCE
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define EXPORT __attribute__((visibility("default")))
+#define UNIT ((size_t)64)
+
+/* NumPy's PyDataMem_Handler. */
+typedef struct {
+  void *ctx;
+  void *(*malloc)(void *ctx, size_t size);
+  void *(*calloc)(void *ctx, size_t count, size_t size);
+  void *(*realloc)(void *ctx, void *p, size_t size);
+  void (*free)(void *ctx, void *p, size_t size);
+} allocator;
+typedef struct {
+  char name[127];
+  uint8_t version;
+  allocator calls;
+} handler;
+
+typedef struct { size_t start, size; } block;
+
+typedef struct {
+  handler calls; /* first: NumPy is given the address of the arena */
+  char *base;
+  size_t reserved, top;
+  block *blocks; /* every block there ever was, by number */
+  int64_t *live; /* the numbers of those in use */
+  int64_t count, lives, room;
+  int sealed;
+} arena;
+
+static int overlaps_live(const arena *a, size_t start, size_t size, size_t *next) {
+  for (int64_t i = 0; i < a->lives; ++i) {
+    const block *b = &a->blocks[a->live[i]];
+    if (b->start < start + size && start < b->start + b->size) {
+      *next = b->start + b->size;
+      return 1;
+    }
+  }
+  return 0;
+}
+
+static void *take(arena *a, size_t size) {
+  size = ((size ? size : 1) + UNIT - 1) / UNIT * UNIT;
+  if (a->count == a->room) {
+    const int64_t room = a->room ? a->room * 2 : 256;
+    block *more = realloc(a->blocks, (size_t)room * sizeof(block));
+    if (!more) return 0;
+    a->blocks = more;
+    int64_t *numbers = realloc(a->live, (size_t)room * sizeof(int64_t));
+    if (!numbers) return 0;
+    a->live = numbers, a->room = room;
+  }
+  /* The lowest place that is free: what was freed is used before the arena grows. */
+  size_t at = 0, next = 0;
+  while (overlaps_live(a, at, size, &next)) at = next;
+  if (at + size > a->reserved) return 0;
+  if (at + size > a->top) a->top = at + size;
+  a->live[a->lives++] = a->count;
+  a->blocks[a->count++] = (block){at, size};
+  return a->base + at;
+}
+/* The place among `live` of the block that holds an address; -1: none. */
+static int64_t find(const arena *a, const void *p) {
+  const size_t at = (size_t)((const char *)p - a->base);
+  if ((const char *)p < a->base || at >= a->reserved) return -1;
+  for (int64_t i = a->lives - 1; i >= 0; --i) {
+    const block *b = &a->blocks[a->live[i]];
+    if (b->start <= at && at < b->start + b->size) return i;
+  }
+  return -1;
+}
+static void forget(arena *a, int64_t i) { a->live[i] = a->live[--a->lives]; }
+
+static void *arena_malloc(void *ctx, size_t size) {
+  arena *a = ctx;
+  return a->sealed ? 0 : take(a, size);
+}
+static void *arena_calloc(void *ctx, size_t count, size_t size) {
+  size_t bytes;
+  if (__builtin_mul_overflow(count, size, &bytes)) return 0;
+  void *p = arena_malloc(ctx, bytes);
+  if (p) memset(p, 0, bytes);
+  return p;
+}
+static void arena_free(void *ctx, void *p, size_t size) {
+  (void)size;
+  arena *a = ctx;
+  const int64_t i = p ? find(a, p) : -1;
+  if (i >= 0) forget(a, i);
+}
+static void *arena_realloc(void *ctx, void *p, size_t size) {
+  arena *a = ctx;
+  const int64_t i = p ? find(a, p) : -1;
+  void *made = arena_malloc(ctx, size);
+  if (made && i >= 0) {
+    const size_t old = a->blocks[a->live[i]].size;
+    memcpy(made, p, old < size ? old : size);
+    forget(a, i);
+  }
+  return made;
+}
+
+/* A new arena of at most `reserved` bytes, which is NumPy's handler, too; NULL where there is no such range. */
+EXPORT arena *fb_arena_new(int64_t reserved) {
+  arena *a = calloc(1, sizeof *a);
+  if (!a) return 0;
+  void *p = mmap(0, (size_t)reserved, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (p == MAP_FAILED) {
+    free(a);
+    return 0;
+  }
+  a->base = p, a->reserved = (size_t)reserved;
+  strcpy(a->calls.name, "flambeau arena");
+  a->calls.version = 1;
+  a->calls.calls = (allocator){a, arena_malloc, arena_calloc, arena_realloc, arena_free};
+  return a;
+}
+EXPORT void *fb_arena_base(const arena *a) { return a->base; }
+EXPORT int64_t fb_arena_top(const arena *a) { return (int64_t)a->top; }
+EXPORT int64_t fb_arena_count(const arena *a) { return a->count; }
+EXPORT int64_t fb_arena_lives(const arena *a) { return a->lives; }
+/* The number of the live block that holds an address, and where it starts; -1: none. */
+EXPORT int64_t fb_arena_find(const arena *a, const void *p, int64_t *start) {
+  const int64_t i = find(a, p);
+  if (i < 0) return -1;
+  *start = (int64_t)a->blocks[a->live[i]].start;
+  return a->live[i];
+}
+/* Start and size of block i. */
+EXPORT void fb_arena_block(const arena *a, int64_t i, int64_t out[2]) {
+  out[0] = (int64_t)a->blocks[i].start, out[1] = (int64_t)a->blocks[i].size;
+}
+/* Nothing more is handed out; the range shrinks to what was used. */
+EXPORT void fb_arena_seal(arena *a) {
+  const size_t page = (size_t)1 << 12, used = (a->top + page - 1) / page * page;
+  a->sealed = 1;
+  if (used < a->reserved) munmap(a->base + used, a->reserved - used);
+  a->reserved = used;
+}
+/* Gives the pages of a block back; what was in it is lost. */
+EXPORT void fb_arena_drop(arena *a, int64_t i) {
+  const size_t page = (size_t)1 << 12;
+  const size_t from = (a->blocks[i].start + page - 1) / page * page, to = (a->blocks[i].start + a->blocks[i].size) / page * page;
+  if (to > from) madvise(a->base + from, to - from, MADV_DONTNEED);
+}
+/* The whole arena; nobody may look at its memory any more. */
+EXPORT void fb_arena_delete(arena *a) {
+  if (a->reserved) munmap(a->base, a->reserved);
+  free(a->blocks);
+  free(a->live);
+  free(a);
+}

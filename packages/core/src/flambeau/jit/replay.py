@@ -1,0 +1,580 @@
+"""A program's first run on real arrays, recorded, and all later runs: C calls on fixed memory, one after another.
+
+While a program runs for the first time its arrays lie in an arena (`backends.cpu.arena`), and every call of a compiled
+kernel is noted with its arguments. An address among them is an input, a captured tensor, or a place in a block of the
+arena. A step whose effect is just its C calls (made once more on poisoned memory they give the same bits) is replayed
+by them; the calls of neighbouring steps become one C function. Other steps are run as before, in Python, on
+arrays over the same memory. Blocks that leave the program, as results, are new memory at every run.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..backends.cpu import library, native, threads
+from ..backends.cpu.arena import Arena
+from ..backends.cpu.compiler import CompileError
+from ..backends.cpu.native import address
+from ..runtime import state
+from .program import Changed
+
+POISON = 0xA7
+
+
+class Unknown(Exception):
+    """An address of which nothing is known: the step cannot be replayed."""
+
+
+class Place:
+    """A place in memory: block "arena" number, "given" index (inputs, captured, constants); bytes from its start."""
+
+    __slots__ = ("block", "offset")
+
+    def __init__(self, block: tuple[str, int], offset: int) -> None:
+        self.block, self.offset = block, offset
+
+
+class CallSite:
+    """One call of a C function: its prototype and arguments, `Place` for addresses."""
+
+    __slots__ = ("arguments", "function", "kinds", "result", "returned")
+
+    def __init__(
+        self, function: Any, arguments: list, kinds: list[str], result: str, returned: Any
+    ) -> None:
+        self.function, self.arguments, self.kinds = function, arguments, kinds
+        self.result, self.returned = result, returned
+
+
+class Shown:
+    """A value's array: where it lies, and how it is looked at."""
+
+    __slots__ = ("dtype", "place", "shape", "strides")
+
+    def __init__(self, place: Place, array: np.ndarray) -> None:
+        self.place, self.shape, self.strides, self.dtype = (
+            place, array.shape, array.strides, array.dtype,
+        )  # fmt: skip
+
+
+_C = {
+    ctypes.c_int64: "int64_t", ctypes.c_int: "int", ctypes.c_int32: "int", ctypes.c_float: "float",
+    ctypes.c_double: "double", ctypes.c_uint64: "uint64_t", None: "void", ctypes.c_void_p: "void *",
+}  # fmt: skip
+
+
+class Recorder:
+    """Notes the C calls of this thread; as an `errcheck` it is called after each of them."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[Any, tuple, Any]] = []
+        self._thread = threading.get_ident()
+
+    def __call__(self, result: Any, function: Any, arguments: tuple) -> Any:
+        if threading.get_ident() == self._thread:
+            self.calls.append((function, arguments, result))
+        return result
+
+    def __enter__(self) -> Recorder:
+        threads.pool()
+        native.recorders.append(self)
+        for f in native.every:
+            f.errcheck = self
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        native.recorders.remove(self)
+        for f in native.every:
+            del f.errcheck
+
+    def taken(self) -> list[tuple[Any, tuple, Any]]:
+        """The calls since this was last asked."""
+        found, self.calls = self.calls, []
+        return found
+
+
+class Memory:
+    """Which block an address lies in, while a program is recorded."""
+
+    def __init__(self, arena: Arena, given: Sequence[np.ndarray]) -> None:
+        self.arena = arena
+        self.given = [(*_extent(a), i) for i, a in enumerate(given)]
+        self.lasting: dict[int, Any] = {}
+
+    def place(self, at: int) -> Place:
+        """Where an address is; Unknown."""
+        found = self.arena.find(at)
+        if found is not None:
+            return Place(("arena", found[0]), at - found[1])
+        for low, high, i in self.given:
+            if low <= at < max(high, low + 1):
+                return Place(("given", i), at - low)
+        if at in native.lasting:
+            self.lasting[at] = native.lasting[at]
+            return Place(("lasting", at), 0)
+        raise Unknown
+
+    def shown(self, array: np.ndarray) -> Shown:
+        """An array's place; the first element may not be the lowest in memory."""
+        return Shown(self.place(address(array)), array)
+
+
+def _extent(a: np.ndarray) -> tuple[int, int]:
+    """The range of addresses of an array."""
+    low = high = address(a)
+    for n, s in zip(a.shape, a.strides):
+        if s < 0:
+            low += (n - 1) * s
+        else:
+            high += max(n - 1, 0) * s
+    return low, high + a.itemsize
+
+
+# -- one call ------------------------------------------------------------------------------------------------------------
+
+
+def call_site(
+    memory: Memory, fresh: Fresh, function: Any, arguments: tuple, result: Any
+) -> CallSite:
+    """A recorded call with its addresses understood; Unknown where one is not."""
+    types = function.argtypes or [None] * len(arguments)
+    declared = getattr(function, "declared", None) or [""] * len(arguments)
+    made, kinds = [], []
+    for argument, kind, spelling in zip(arguments, types, declared):
+        value, spelled = _argument(memory, argument, kind)
+        if spelled == "place" and value is not None:
+            fresh.look(value, spelling)
+        made.append(value)
+        kinds.append(spelled)
+    restype = function.restype
+    spelled = "void" if restype is None else _C.get(restype)
+    if spelled is None or spelled == "void *":
+        raise Unknown
+    return CallSite(function, made, kinds, spelled, result)
+
+
+class Fresh:
+    """The blocks that one step made. What its C reads there must be what its C wrote there, not NumPy's work.
+
+    Numbers that may be used as places in memory are let through only as results: the check of a recording fills memory
+    with nonsense.
+    """
+
+    def __init__(self, numbers: range, results: Sequence[Place]) -> None:
+        self.numbers, self.written = numbers, set()
+        self.results = {p.block for p in results}
+
+    def look(self, place: Place, declared: str) -> None:
+        """A call was given this place as an argument declared so."""
+        kind, number = place.block
+        if kind != "arena" or number not in self.numbers:
+            return
+        if declared.startswith("const"):
+            if number not in self.written:
+                raise Unknown
+            return
+        if place.block not in self.results and not declared.startswith(_HARMLESS):
+            raise Unknown
+        self.written.add(number)
+
+
+_HARMLESS = ("T ", "T*", "float ", "double ", "void ", "uint16_t ", "uint8_t ", "char ")
+
+
+def _argument(memory: Memory, x: Any, kind: Any) -> tuple[Any, str]:
+    if isinstance(x, ctypes.Array):
+        if x._type_ is ctypes.c_void_p:
+            return [None if v is None else memory.place(v) for v in x], "pointers"
+        if x._type_ in (ctypes.c_int64, ctypes.c_double, ctypes.c_int32):
+            return list(x), _C[x._type_] + " array"
+        raise Unknown
+    if isinstance(x, ctypes.c_void_p):  # a function
+        return x, "function"
+    if isinstance(x, ctypes._SimpleCData):
+        kind, x = type(x), x.value
+    if kind is ctypes.c_void_p:
+        return (None if x is None else memory.place(x)), "place"
+    if kind in _C:
+        return x, _C[kind]
+    raise Unknown
+
+
+# -- the text ------------------------------------------------------------------------------------------------------------
+
+
+class Text:
+    """The C functions of a program's stretches; addresses are in tables, so that the text is the same in every process."""
+
+    def __init__(self) -> None:
+        self.functions: list[Any] = []  # what f[] points at
+        self.lines: list[str] = []
+        self.stretches = 0
+        self._known: dict[int, int] = {}
+
+    def function(self, f: Any) -> str:
+        at = ctypes.cast(f, ctypes.c_void_p).value
+        assert at is not None
+        if at not in self._known:
+            self._known[at] = len(self.functions)
+            self.functions.append(f)
+        return f"f[{self._known[at]}]"
+
+    def stretch(
+        self, calls: Sequence[CallSite], index: dict[tuple[str, int], int], arena: Any
+    ) -> str:
+        """A function of several calls; its name."""
+        name = f"stretch{self.stretches}"
+        self.stretches += 1
+        body = [f"EXPORT int {name}(void *const *f, char *const *b) {{", "  (void)f, (void)b;"]
+        for number, call in enumerate(calls):
+            if isinstance(call, tuple):
+                to, come, size = call
+                body.append(f"  memcpy({_spelled(to, index, arena)}, {_spelled(come, index, arena)}, {size});")  # fmt: skip
+            else:
+                body += ["  " + line for line in self._call(call, index, arena, number)]
+        self.lines += [*body, "  return 0;", "}"]
+        return name
+
+    def _call(
+        self, call: CallSite, index: dict[tuple[str, int], int], arena: Any, number: int
+    ) -> list[str]:
+        words, types, before = [], [], []
+
+        def place(p: Place | None) -> str:
+            return "0" if p is None else _spelled(p, index, arena)
+
+        for value, kind in zip(call.arguments, call.kinds):
+            name = f"t{len(before)}"
+            if kind == "pointers":
+                inside = ", ".join(place(p) for p in value) or "0"
+                before.append(f"void *const {name}[] = {{{inside}}};")
+                words.append(name)
+                types.append("const void *")
+            elif kind.endswith(" array"):
+                inside = ", ".join(map(_number, value)) or "0"
+                before.append(f"static const {kind[:-6]} {name}[] = {{{inside}}};")
+                words.append(name)
+                types.append("const void *")
+            elif kind == "place":
+                words.append(place(value))
+                types.append("void *")
+            elif kind == "function":
+                words.append(self.function(value))
+                types.append("void *")
+            else:
+                words.append(_number(value))
+                types.append(kind)
+        made = f"(({call.result} (*)({', '.join(types) or 'void'})){self.function(call.function)})({', '.join(words)})"
+        if call.result != "void":
+            made = f"if ({made} != {_number(call.returned)}) return {number + 1}"
+        return ["{", *("  " + line for line in before), f"  {made};", "}"]
+
+    def source(self) -> str:
+        head = '#include <math.h>\n#include <stdint.h>\n#include <string.h>\n#define EXPORT __attribute__((visibility("default")))\n'
+        return head + "\n".join(self.lines) + "\n"
+
+
+def _spelled(p: Place, index: dict[Any, int], arena: Arena) -> str:
+    """A place as C: relative to the block that moves, or to the arena."""
+    if p.block in index:
+        return f"b[{index[p.block]}] + {p.offset}"
+    return f"b[0] + {arena.block(p.block[1])[0] + p.offset}"
+
+
+def _number(x: Any) -> str:
+    if isinstance(x, float):
+        if x != x:
+            return "NAN"
+        if x in (float("inf"), float("-inf")):
+            return "INFINITY" if x > 0 else "-INFINITY"
+        return x.hex()
+    return f"INT64_C({int(x)})" if abs(int(x)) < 1 << 63 else f"UINT64_C({int(x)})"
+
+
+# -- a program -----------------------------------------------------------------------------------------------------------
+
+
+class Step:
+    """What becomes of one step of a program: its C calls, or a run in Python."""
+
+    __slots__ = ("calls", "makes", "needs", "run", "view")
+
+    def __init__(self, run: Any, needs: Sequence[int], makes: Sequence[int]) -> None:
+        self.run, self.needs, self.makes = run, needs, makes
+        self.calls: list[CallSite] | None = None
+        self.view = False  # only looks at memory that is there
+
+
+class Replay:
+    """A recorded program. `replay(given)` runs it on arrays laid out as the recorded ones and gives the outputs."""
+
+    def __init__(self, program: Any, given: Sequence[np.ndarray]) -> None:
+        self.arena = Arena()
+        self.steps: list[Step] = []
+        self.lasting: dict[int, Any] = {}
+        self.shown: dict[int, Shown] = {}  # by slot of a value
+        self._count = len(given)
+        self._outputs, self._size = program.outputs, program.size
+        self.strides = [a.strides for a in given[program.inputs :]]  # of what is captured
+        self._busy = threading.Lock()
+        self.first, written = self._record(program, given)
+        self.writes = self._written_in_python(program.writes)
+        self._settle(program)
+        self.first_writes = written
+
+    # -- the first run --------------------------------------------------------------------------------------------------
+
+    def _record(self, program: Any, given: Sequence[np.ndarray]) -> tuple[list, dict[int, Any]]:
+        env: list[Any] = [None] * program.size
+        env[: len(given)] = given
+        memory = Memory(self.arena, given)
+        self.lasting = memory.lasting
+        for i, a in enumerate(given):
+            self.shown[i] = memory.shown(a)
+        token = state.error_state.set(state.quiet)
+        try:
+            with self.arena, Recorder() as recorder:
+                for run, done, needs, makes, pure in program.described():
+                    step = Step(run, needs, makes)
+                    held = [env[i].tobytes() for i in needs] if pure else []
+                    if pure:  # tables that kernels keep are made outside of the arena
+                        self._outside(run, env, makes)
+                        pure = _restored(env, needs, held)
+                    recorder.taken()
+                    before = self.arena.count
+                    run(env)
+                    pure = pure and held == [env[i].tobytes() for i in needs]
+                    self._note(step, env, memory, recorder.taken() if pure else None, before)
+                    self.steps.append(step)
+                    for slot in done:
+                        env[slot] = None
+        finally:
+            state.error_state.reset(token)
+        first = [np.array(env[i], copy=True) for i in program.outputs]
+        return first, {s: np.array(env[s], copy=True) for _, s in program.writes}
+
+    def _outside(self, run: Any, env: list, makes: Sequence[int]) -> None:
+        """Runs a step with NumPy's own memory, and forgets the results."""
+        self.arena.__exit__()
+        try:
+            run(env)
+        finally:
+            for slot in makes:
+                env[slot] = None
+            self.arena.__enter__()
+
+    def _note(self, step: Step, env: list, memory: Memory, calls: list | None, before: int) -> None:
+        """Finds out what the step was, and where its results are. No `calls`: it must run as it is."""
+        try:
+            shown = {slot: memory.shown(env[slot]) for slot in step.makes}
+        except Unknown:
+            return
+        self.shown.update(shown)
+        if calls is None:
+            return
+        fresh = range(before, self.arena.count)
+        if not calls:
+            blocks = [s.place.block for s in shown.values()]
+            step.view = not any(kind == "arena" and number in fresh for kind, number in blocks)
+            return
+        try:
+            checked = Fresh(fresh, [s.place for s in shown.values()])
+            sites = [call_site(memory, checked, *c) for c in calls]
+        except Unknown:
+            return
+        if self._repeats(step, env, calls, fresh):
+            step.calls = sites
+
+    def _repeats(self, step: Step, env: list, calls: list, fresh: range) -> bool:
+        """Whether the calls alone, on memory that holds nothing of use, make the same results."""
+        expected = [env[s].tobytes() for s in step.makes]
+        for number in fresh:
+            self.arena.bytes(number)[:] = POISON
+        same = all(f(*arguments) == result for f, arguments, result in calls)
+        if same and [env[s].tobytes() for s in step.makes] == expected:
+            return True
+        for s, data in zip(step.makes, expected):  # as it was, for the steps that follow
+            env[s][...] = np.frombuffer(data, env[s].dtype).reshape(env[s].shape)
+        return False
+
+    # -- what will run --------------------------------------------------------------------------------------------------
+
+    def _block(self, slot: int) -> tuple[str, int] | None:
+        shown = self.shown.get(slot)
+        return None if shown is None else shown.place.block
+
+    def _written_in_python(self, writes: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+        """The writes (target, source) that no memcpy at the end can do, which `self._copies` has."""
+        native_made = {s for step in self.steps if step.calls is not None for s in step.makes}
+        left, self._copies = [], []
+        for target, source in writes:
+            to, come = self.shown[target], self.shown.get(source)
+            if come is not None and source in native_made and _dense(to) and _dense(come) and to.dtype == come.dtype and to.shape == come.shape:  # fmt: skip
+                self._copies.append((to.place, come.place, _bytes(to)))
+            else:
+                left.append((target, source))
+        return left
+
+    def _settle(self, program: Any) -> None:
+        """Decides which blocks are new at every run and which arrays Python needs, and writes the C."""
+        python = [s for s in self.steps if s.calls is None and not s.view]
+        needed = {i for s in python for i in s.needs} | set(self._outputs)
+        needed |= {i for pair in self.writes for i in pair}
+        for step in reversed(self.steps):
+            if step.view and needed.intersection(step.makes):
+                needed.update(step.needs)
+        made_in_python = {self._block(i) for s in python for i in s.makes}
+        outward = {self._block(i) for i in self._outputs} - made_in_python
+        moving = [b for b in (*made_in_python, *outward) if b is not None and b[0] == "arena"]
+        self._index: dict[Any, int] = {("given", i): 1 + i for i in range(self._count)}
+        for block in (*moving, *[("lasting", at) for at in self.lasting]):
+            self._index[block] = 1 + len(self._index)
+        self._static: list[Any] = [None] * self._size
+        self._fresh: dict[Any, list[int]] = {
+            b: [] for b in outward if b is not None and b[0] == "arena"
+        }
+        text, waiting = Text(), []
+        self._plan: list[Any] = []
+
+        def write() -> None:
+            if waiting:
+                self._plan.append(text.stretch(waiting, self._index, self.arena))
+                waiting.clear()
+
+        for step in self.steps:
+            if step.calls is not None:
+                waiting.extend(step.calls)
+                for slot in needed.intersection(step.makes):
+                    block = self._block(slot)
+                    if block in self._fresh:
+                        self._fresh[block].append(slot)
+                    else:
+                        self._static[slot] = self._over(slot)
+            elif not step.view:
+                write()
+                self._plan.append(step)
+            elif needed.intersection(step.makes):
+                if all(self._static[i] is not None for i in step.needs):
+                    step.run(self._static)
+                else:
+                    self._plan.append(step)
+        waiting.extend(self._copies)
+        write()
+        self._load(text)
+        self.arena.seal()
+        for block in moving:
+            self.arena.drop(block[1])
+
+    def _over(self, slot: int) -> np.ndarray:
+        """The array of a value that always lies at the same place of the arena."""
+        shown = self.shown[slot]
+        number = shown.place.block[1]
+        return np.ndarray(shown.shape, shown.dtype, self.arena.bytes(number), shown.place.offset, shown.strides)  # fmt: skip
+
+    def _load(self, text: Text) -> None:
+        self.text = text
+        self._table = (ctypes.c_void_p * (1 + len(self._index)))()
+        self._table[0] = self.arena.base
+        for at in self.lasting:
+            self._table[self._index["lasting", at]] = at
+        self._run: list[Any] = []
+        if text.stretches:
+            lib = library.load(text.source(), ("-O1",))
+            self._functions = (ctypes.c_void_p * max(1, len(text.functions)))(
+                *[ctypes.cast(f, ctypes.c_void_p).value for f in text.functions]
+            )
+            for item in self._plan:
+                if isinstance(item, str):
+                    function = getattr(lib, item)
+                    function.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
+                    item = function
+                self._run.append(item)
+        else:
+            self._run = list(self._plan)
+        self._places = [
+            (block, self._index[block], self.arena.block(block[1])[1], slots)
+            for block, slots in self._fresh.items()
+        ]
+        self._last: list[Any] = [None] * self._count
+
+    # -- later runs -----------------------------------------------------------------------------------------------------
+
+    def __call__(self, given: Sequence[np.ndarray]) -> list[Any] | None:
+        """The slots' arrays, outputs among them; None while another thread runs this program."""
+        if not self._busy.acquire(blocking=False):
+            return None
+        try:
+            return self._again(given)
+        finally:
+            self._busy.release()
+
+    def _again(self, given: Sequence[np.ndarray]) -> list[Any]:
+        env = self._static.copy()
+        env[: self._count] = given
+        table, last = self._table, self._last
+        for i, a in enumerate(given):
+            if a is not last[i]:
+                table[1 + i] = address(a)
+                last[i] = a
+        for _, index, size, slots in self._places:
+            memory = np.empty(size, np.uint8)
+            table[index] = address(memory)
+            for slot in slots:
+                shown = self.shown[slot]
+                env[slot] = np.ndarray(shown.shape, shown.dtype, memory, shown.place.offset, shown.strides)  # fmt: skip
+        for item in self._run:
+            if type(item) is Step:
+                item.run(env)
+                if not item.view:
+                    self._settle_python(item, env)
+            elif item(self._functions, table):
+                raise Changed
+        return env
+
+    def _settle_python(self, step: Step, env: list) -> None:
+        """Tells the C where the results of a Python step are now."""
+        for slot in step.makes:
+            shown = self.shown.get(slot)
+            if shown is None:
+                continue
+            index = self._index.get(shown.place.block)
+            if index is None:
+                continue
+            array = env[slot]
+            if array.strides != shown.strides:  # laid out otherwise this time
+                memory = np.empty(self.arena.block(shown.place.block[1])[1], np.uint8)
+                laid = np.ndarray(shown.shape, shown.dtype, memory, shown.place.offset, shown.strides)  # fmt: skip
+                laid[...] = array
+                env[slot] = array = laid
+            self._table[index] = address(array) - shown.place.offset
+
+
+def _restored(env: list, slots: Sequence[int], held: list[bytes]) -> bool:
+    """Whether a step left what it reads as it was; if not, it is so again."""
+    same = True
+    for i, data in zip(slots, held):
+        if env[i].tobytes() != data:
+            env[i][...] = np.frombuffer(data, env[i].dtype).reshape(env[i].shape)
+            same = False
+    return same
+
+
+def _dense(shown: Shown) -> bool:
+    step = shown.dtype.itemsize
+    for n, s in zip(reversed(shown.shape), reversed(shown.strides)):
+        if n != 1 and s != step:
+            return False
+        step *= n
+    return True
+
+
+def _bytes(shown: Shown) -> int:
+    return int(np.prod(shown.shape, dtype=np.int64)) * shown.dtype.itemsize
+
+
+__all__ = ["Changed", "CompileError", "Replay"]
