@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from agreement import outcome
 
 
+@cache
 def keys(lib):
     t = lib.tensor
     return {
@@ -163,6 +165,7 @@ def inputs(lib):
     }
 
 
+@cache
 def values(lib):
     t = lib.tensor
     return {
