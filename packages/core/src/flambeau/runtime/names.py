@@ -14,16 +14,52 @@ from .tensor import Leaf
 
 # Operators whose nodes have another name than theirs.
 NAMED = {
-    "true_divide": "div", "reshape": "view", "to_dtype": "to_copy", "norm2": "linalg_vector_norm", "square": "pow",
-    "clamp_number": "clamp", "max_pool": "max_pool2d_with_indices", "pad_constant": "constant_pad_nd",
-    "prod_dims": "prod", "window": "slice", "scatter_src": "scatter", "index_put_at": "index_put",
-    "linalg_inv": "linalg_inv_ex", "linalg_cholesky": "linalg_cholesky_ex", "linalg_solve": "linalg_solve_ex",
-    "convolution_input": "convolution", "window_columns": "im2col", "columns_sum": "col2im", "relu6": "hardtanh",
-    "selu": "elu", "softsign": "div", "tanhshrink": "sub", "logsigmoid": "log_sigmoid", "leaky_slopes": "prelu_kernel",
-    "standardize": "native_layer_norm", "fill_new": "fill", "inv_with_info": "linalg_inv_ex",
-    "cholesky_with_info": "linalg_cholesky_ex", "svd_of": "linalg_svd", "strided_view": "as_strided",
+    "true_divide": "div",
+    "reshape": "view",
+    "to_dtype": "to_copy",
+    "norm2": "linalg_vector_norm",
+    "square": "pow",
+    "clamp_number": "clamp",
+    "max_pool": "max_pool2d_with_indices",
+    "pad_constant": "constant_pad_nd",
+    "prod_dims": "prod",
+    "window": "slice",
+    "scatter_src": "scatter",
+    "index_put_at": "index_put",
+    "linalg_inv": "linalg_inv_ex",
+    "linalg_cholesky": "linalg_cholesky_ex",
+    "linalg_solve": "linalg_solve_ex",
+    "convolution_input": "convolution",
+    "window_columns": "im2col",
+    "columns_sum": "col2im",
+    "relu6": "hardtanh",
+    "selu": "elu",
+    "softsign": "div",
+    "tanhshrink": "sub",
+    "logsigmoid": "log_sigmoid",
+    "leaky_slopes": "prelu_kernel",
+    "standardize": "native_layer_norm",
+    "fill_new": "fill",
+    "inv_with_info": "linalg_inv_ex",
+    "cholesky_with_info": "linalg_cholesky_ex",
+    "svd_of": "linalg_svd",
+    "strided_view": "as_strided",
     "matrix_exp": "linalg_matrix_exp",
-}  # fmt: skip
+    "angle_of_real": "angle",
+    "lu_with_info": "linalg_lu_factor_ex",
+    "clamp_between": "clamp",
+    "singular_values": "linalg_svd",
+    "linalg_eigvals": "linalg_eig",
+    "linalg_eigvalsh": "linalg_eigh",
+    "zeta": "special_zeta",
+    "diagonal_grad": "diag_embed",
+    "solve_with_info": "linalg_solve_ex",
+    "solve_lower": "linalg_solve_triangular",
+    "least_squares": "linalg_lstsq",
+    "layer_norm": "native_layer_norm",
+}
+# Operators whose nodes have another number beside a number than beside a tensor: its place, and both ends of the name.
+NUMBERED = {"pow": ("0", "1"), "fmod": ("0", "1"), "remainder": ("0", "1"), "lerp": ("0", "1")}  # fmt: skip
 WHOLE = {
     "copy_slices": "torch::autograd::CopySlices",
     "copy_value": "torch::autograd::CopyBackwards",
@@ -45,6 +81,14 @@ COMPOSITES: dict[str, str | tuple[str, str]] = {
     "tile": "RepeatBackward0", "mv": "MvBackward0", "mm": "MmBackward0", "logdet": "WhereBackward0",
     "linalg_pinv": "LinalgPinvBackward0", "linalg_solve": "LinalgSolveExBackward0", "narrow": "SliceBackward0",
     "cosine_similarity": "SumBackward1", "pairwise_distance": "NormBackward1",
+    "cross": "LinalgCrossBackward0", "orgqr": "LinalgHouseholderProductBackward0",
+    "lu_solve": "LinalgLuSolveBackward0", "linalg_lu_solve": "LinalgLuSolveBackward0",
+    "fold": "Col2ImBackward0", "prod": ("ProdBackward0", "ProdBackward1"), "median": ("MedianBackward0", "MedianBackward1"),
+    "nanmedian": ("NanmedianBackward0", "NanmedianBackward1"), "linalg_vector_norm": "LinalgVectorNormBackward0",
+    "fake_quantize_per_tensor_affine": "FakeQuantizePerTensorAffineCachemaskBackward0",
+    "fake_quantize_per_channel_affine": "FakeQuantizePerChannelAffineCachemaskBackward0",
+    "linalg_solve_ex": "LinalgSolveExBackward0", "linalg_lstsq": "LinalgLstsqBackward0", "igammac": "IgammacBackward0",
+    "adjoint": "TransposeBackward0", "atleast_2d": "UnsqueezeBackward0",
 }  # fmt: skip
 # Those that are called as they are: `std` gives StdBackward0.
 for _name in [
@@ -108,7 +152,39 @@ for _name in [
     "scatter_add",
     "addcmul",
     "addcdiv",
-    "float_power",
+    "adaptive_max_pool2d",
+    "adaptive_max_pool3d",
+    "affine_grid_generator",
+    "as_strided_scatter",
+    "avg_pool2d",
+    "avg_pool3d",
+    "block_diag",
+    "cdist",
+    "channel_shuffle",
+    "cholesky",
+    "constant_pad_nd",
+    "conv_tbc",
+    "diag_embed",
+    "diagonal_scatter",
+    "index_reduce",
+    "ldexp",
+    "linalg_cross",
+    "linalg_householder_product",
+    "linalg_solve_triangular",
+    "lu_unpack",
+    "masked_scatter",
+    "mvlgamma",
+    "ormqr",
+    "pdist",
+    "polar",
+    "put",
+    "rsub",
+    "scatter_reduce",
+    "segment_reduce",
+    "select_scatter",
+    "sgn",
+    "slice_scatter",
+    "vdot",
 ]:
     COMPOSITES.setdefault(_name, "")
 
@@ -128,6 +204,21 @@ def of_operator(op: Any, attrs: dict[str, Any], saved: tuple) -> str:
         return _product(name, saved)
     if name == "sum":
         return "SumBackward0" if attrs.get("dim") in (None, ()) else "SumBackward1"
+    if name in NUMBERED:
+        beside_number = any(isinstance(s, (int, float, complex)) for s in saved)
+        alone, beside = NUMBERED[name]
+        freed = saved == ("freed",)
+        return capitalized(name)[:-1] + (alone if beside_number or freed else beside)
+    if name == "squeeze" and isinstance(attrs.get("dim"), int):
+        return "SqueezeBackward1"
+    if name == "squeeze" and attrs.get("dim"):
+        return "SqueezeBackward2"
+    if name == "sort" and attrs.get("stable"):
+        return "SortBackward1"
+    if name.startswith("quotient"):
+        return "DivBackward2"
+    if name == "clamp_number":
+        return "ClampBackward1"
     if name == "basic_index":
         return capitalized(_indexed(attrs["key"]))
     return capitalized(NAMED.get(name, name))
