@@ -65,6 +65,9 @@ OPERATORS = table()
 # Operators with kernels written by hand: the module that offers them, and the elements from which it is asked.
 # The module is imported by the first call that is large enough.
 BY_HAND: dict[str, dict[str, int]] = {
+    "products": dict.fromkeys(("matmul", "matmul_tn", "linear"), 512),
+    "reductions": dict.fromkeys(("sum", "prod_dims", "amax", "amin", "any", "all", "norm2", "argmax_dim", "argmin_dim", "var"), 1 << 13),
+    "recurrent": dict.fromkeys(("lstm_layer", "gru_layer", "tanh_layer", "relu_layer"), 0),
     "copies": dict.fromkeys(("clone", "copy_into", "cat", "flip", "pad_constant", "tril", "triu"), 1 << 15) | {"to_dtype": 1 << 14},
     "softmax": {"softmax": 0, "log_softmax": 0},
     "rownorm": {"layer_norm": 0, "rms_norm": 0},
@@ -76,7 +79,7 @@ BY_HAND: dict[str, dict[str, int]] = {
         ),
         256,
     ),
-    "convolutions": dict.fromkeys(("convolution", "convolution_input"), 256),
+    "convolutions": dict.fromkeys(("convolution", "convolution_input", "convolution_weight"), 256),
 }
 
 

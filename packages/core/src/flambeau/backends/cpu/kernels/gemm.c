@@ -47,10 +47,10 @@ EXPORT void product(int64_t m, int64_t n, int64_t k, const T *a, int64_t ars, in
   else run(&g);
 }
 
-/* The same for `items` products without bias, whose operands lie a_item and b_item elements apart. */
-EXPORT void products(int64_t items, int64_t m, int64_t n, int64_t k, const T *a, int64_t a_item, int64_t ars, int64_t acs, const T *b, int64_t b_item, int64_t brs, int64_t bcs, T *c)
+/* The same for `items` products without bias, which lie a_item, b_item and c_item elements apart. */
+EXPORT void products(int64_t items, int64_t m, int64_t n, int64_t k, const T *a, int64_t a_item, int64_t ars, int64_t acs, const T *b, int64_t b_item, int64_t brs, int64_t bcs, T *c, int64_t c_item)
 {
   const struct gemm g = {.m = m, .n = n, .k = k, .items = items, .a = a, .b = b, .c = c, .ars = ars, .acs = acs, .brs = brs, .bcs = bcs,
-    .crs = n, .ccs = 1, .a_item = a_item, .b_item = b_item, .c_item = m * n, .alpha = 1, .beta = 0};
+    .crs = n, .ccs = 1, .a_item = a_item, .b_item = b_item, .c_item = c_item, .alpha = 1, .beta = 0};
   run(&g);
 }

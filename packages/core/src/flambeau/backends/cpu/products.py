@@ -1,0 +1,179 @@
+"""Products of matrices by our own kernels (`kernels/gemm.c`): matmul, matmul_tn and linear, and through them gradients.
+
+Any strides are taken as they are: transposed, sliced and expanded operands are not copied, and neither are batches that
+two strides describe (heads of attention). Floats of two bytes are widened, multiplied in float32 and rounded once.
+NumPy keeps what is smaller than `LEAST`, complex numbers and integers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..._base import dtypes
+from ...runtime.operator import registry
+from . import copies, native
+from .native import address
+from .offers import FLOATS, offer
+
+# Multiply-adds from which our call (3 us) is faster than NumPy's (1 us), whose threads from 64^3 on wait actively.
+LEAST = 24 * 24 * 24
+
+_gemm = native.Kernels("gemm.c")
+F32, F64 = np.dtype(np.float32), np.dtype(np.float64)
+
+
+def _whole(x: np.ndarray) -> np.ndarray:
+    """x itself where its strides are multiples of its elements and it is aligned, else a copy."""
+    size = x.itemsize
+    for s in x.strides:
+        if s % size:
+            return x.copy()
+    return x if x.flags.aligned else x.copy()
+
+
+def product(a: np.ndarray, b: np.ndarray, bias: np.ndarray | None = None) -> Any:
+    """a @ b (+ bias, one for each column) of two matrices of one dtype; NotImplemented where NumPy is to do it."""
+    m, k = a.shape
+    inner, n = b.shape
+    if k != inner or m * n * k < LEAST:
+        return NotImplemented
+    dtype = a.dtype
+    if dtype is F32:
+        run = _gemm.float32.product
+    elif dtype is F64:
+        run = _gemm.float64.product
+    else:
+        return NotImplemented
+    size = dtype.itemsize
+    ars, acs = a.strides
+    brs, bcs = b.strides
+    if (ars | acs | brs | bcs) % size or not (a.flags.aligned and b.flags.aligned):
+        return product(_whole(a), _whole(b), bias)
+    out = np.empty((m, n), dtype)
+    run(m, n, k, address(a), ars // size, acs // size, address(b), brs // size, bcs // size,
+        address(out), None if bias is None else address(bias))  # fmt: skip
+    return out
+
+
+def products(a: np.ndarray, b: np.ndarray) -> Any:
+    """a @ b of two stacks of matrices whose batch dimensions broadcast."""
+    batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    (m, k), (inner, n) = a.shape[-2:], b.shape[-2:]
+    count = 1
+    for s in batch:
+        count *= s
+    if k != inner or count * m * n * k < LEAST:
+        return NotImplemented
+    dtype = a.dtype
+    size = dtype.itemsize
+    a, b = _whole(a), _whole(b)
+    out = np.empty((*batch, m, n), dtype)
+    strides = [_batch_strides(x, batch) for x in (a, b, out)]
+    loops = _joined(batch, strides)
+    while len(loops) > 2:  # batches that no two strides describe
+        a, b = _compact(a, batch), _compact(b, batch)
+        strides = [_batch_strides(x, batch) for x in (a, b, out)]
+        loops = _joined(batch, strides)
+    loops = [(1, 0, 0, 0)] * (2 - len(loops)) + sorted(loops)
+    (outer, *far), (items, *near) = loops
+    run = getattr(_gemm, dtype.name).products
+    ars, acs = a.strides[-2:]
+    brs, bcs = b.strides[-2:]
+    at, bt, ct = address(a), address(b), address(out)
+    for i in range(outer):
+        run(items, m, n, k, at + i * far[0], near[0] // size, ars // size, acs // size,
+            bt + i * far[1], near[1] // size, brs // size, bcs // size, ct + i * far[2], near[2] // size)  # fmt: skip
+    return out
+
+
+def _batch_strides(x: np.ndarray, batch: tuple[int, ...]) -> list[int]:
+    """Bytes from item to item along each dimension of `batch`: 0 where x is repeated."""
+    own = x.ndim - 2
+    found = [s if size > 1 else 0 for s, size in zip(x.strides[:own], x.shape[:own])]
+    return [0] * (len(batch) - own) + found
+
+
+def _joined(batch: tuple[int, ...], strides: list[list[int]]) -> list[tuple[int, ...]]:
+    """Loops (size, stride of each array) over a batch, neighbouring dimensions made one where all strides allow it."""
+    loops: list[tuple[int, ...]] = []
+    for size, *steps in zip(batch, *strides):
+        if size == 1:
+            continue
+        if loops and all(s == t * size for s, t in zip(loops[-1][1:], steps)):
+            loops[-1] = (loops[-1][0] * size, *steps)
+        else:
+            loops.append((size, *steps))
+    return loops
+
+
+def _compact(x: np.ndarray, batch: tuple[int, ...]) -> np.ndarray:
+    return np.ascontiguousarray(np.broadcast_to(x, (*batch, *x.shape[-2:])))
+
+
+def _rows(x: np.ndarray) -> np.ndarray:
+    n = 1
+    for s in x.shape[:-1]:
+        n *= s
+    return x.reshape(n, x.shape[-1])
+
+
+def matmul(a: np.ndarray, b: np.ndarray) -> Any:
+    """`ops.matrix.matmul`: matrices, stacks of them, and vectors as rows and columns."""
+    na, nb = a.ndim, b.ndim
+    if na == nb == 2:
+        return product(a, b)
+    if not na or not nb:
+        return NotImplemented
+    if nb == 1:
+        made = product(_rows(a), b[:, None])
+        return made if made is NotImplemented else made.reshape(a.shape[:-1])
+    if na == 1:
+        made = product(a[None], b) if nb == 2 else products(a[None], b)
+        return made if made is NotImplemented else made.reshape(*b.shape[:-2], b.shape[-1])
+    if nb == 2:
+        made = product(_rows(a), b)
+        return made if made is NotImplemented else made.reshape(*a.shape[:-1], b.shape[1])
+    return products(a, b)
+
+
+def matmul_tn(a: np.ndarray, b: np.ndarray) -> Any:
+    """`ops.matrix.matmul_tn`: a.T @ b."""
+    return product(a.T, b) if a.ndim == b.ndim == 2 else NotImplemented
+
+
+def linear(x: np.ndarray, w: np.ndarray, b: np.ndarray | None) -> Any:
+    """`ops.matrix.linear`: x @ w.T + b, the bias added where a tile of the product is complete."""
+    if w.ndim != 2 or not x.ndim:
+        return NotImplemented
+    fused = b if b is not None and b.shape == w.shape[:1] and b.strides[0] == b.itemsize else None
+    made = product(x if x.ndim == 2 else _rows(x), w.T, fused)
+    if made is NotImplemented:
+        return made
+    if x.ndim != 2:
+        made = made.reshape(*x.shape[:-1], w.shape[0])
+    return made if fused is b else made + b
+
+
+def _widened(kernel: Any) -> Any:
+    """The kernel for floats of two bytes too: computed in float32, rounded once."""
+
+    def call(*raw: Any) -> Any:
+        dtype = raw[0].dtype
+        if dtype.itemsize != 2:
+            return kernel(*raw)
+        if any(r is not None and r.dtype is not dtype for r in raw):
+            return NotImplemented
+        made = kernel(*[None if r is None else copies.cast(r, F32) for r in raw])
+        return made if made is NotImplemented else copies.cast(made, dtype)
+
+    return call
+
+
+def register() -> None:
+    """Enters the kernels; called when one of these operators first meets an operand that is large enough."""
+    for name, kernel in (("matmul", matmul), ("matmul_tn", matmul_tn), ("linear", linear)):
+        offer(name, _widened(kernel), kinds=(*FLOATS, dtypes.float16, dtypes.bfloat16))
+        # Any arrays of one dtype, float32 or float64, may come: the hot path asks no checker.
+        registry[name].providers["cpu"][0][1].any_floats = True
