@@ -6,6 +6,7 @@ python benchmarks/memory.py LIBRARY NAME   prints two figures in MB: the process
 from __future__ import annotations
 
 import importlib
+import os
 import pathlib
 import re
 import resource
@@ -88,7 +89,7 @@ def measure(name: str) -> dict[str, Any]:
 
 def main(library: str, name: str) -> None:
     lib: Any = importlib.import_module(library)
-    lib.set_num_threads(2)
+    lib.set_num_threads(int(os.environ.get("FLAMBEAU_NUM_THREADS", "2")))
     started = resident_megabytes()
     run = (CASES | HELD_OUT)[name].make(Side(lib, []))
     for _ in range(STEPS):

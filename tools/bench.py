@@ -172,8 +172,11 @@ def judge(group: str, results: dict[str, Any], held_out: bool) -> tuple[list[lis
             reached = min(found.get("of_limit", 0) for found in under.values())
             met = reached >= bar.of_limit
             figures = [f"{reached:.0%} of the limit", f"{lowest:.2f}"]
-        label = f"{group} {bar.prefix.strip('_')}".strip()
-        met = met and not any("error" in found for found in under.values())
+        prefix = bar.prefix.strip("_")
+        label = group if prefix in ("", group) else f"{group} {prefix}"
+        met = met and not any(
+            "error" in found for name, found in results.items() if name.startswith(bar.prefix)
+        )
         rows.append([label, str(len(under)), *figures, bar.text, "met" if met else "missed"])
         if not met:
             missed.append(f"bar of {label}: {', smallest '.join(figures)}; wanted {bar.text}")
