@@ -21,10 +21,14 @@ LEAST_BLOCK = 4096  # elements of such a block
 
 def _fits(metas: list, attrs: dict[str, Any]) -> bool:
     """Whether the body would find nothing wrong; one dtype, no empty array."""
-    x, shape = metas[0], attrs["normalized_shape"]
+    x, shape, eps = metas[0], attrs["normalized_shape"], attrs["eps"]
+    if type(eps) is not float and (eps is not None or len(metas) == 3):  # only rms_norm takes None
+        return False
     if type(shape) is int:
         shape = (shape,)
-    elif type(shape) is not tuple:
+    elif not isinstance(shape, (tuple, list)):
+        return False
+    else:
         shape = tuple(shape)
     k = len(shape)
     if not k or x.shape[-k:] != shape or not x.numel:

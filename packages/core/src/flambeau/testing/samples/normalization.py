@@ -21,6 +21,18 @@ def batch_norm(make: Make) -> Iterator[Sample]:
     yield Sample(make(4, 2), mean, var, make(2), make(2), False)
 
 
+def normalize_channels(make: Make) -> Iterator[Sample]:
+    """Planes of one element and of several."""
+    yield Sample(make(4, 2), make(2), make(2), 1e-5)
+    yield Sample(make(2, 2, 3), None, None, 0.1)
+
+
+def rescale_channels(make: Make) -> Iterator[Sample]:
+    """With weight and bias or neither."""
+    yield Sample(make(4, 2), make(2), make(2, low=0.5, high=2), make(2), make(2), 1e-5)
+    yield Sample(make(2, 2, 3), make(2), make(2, low=0.5, high=2), None, None, 0.1)
+
+
 def layer_norm(make: Make) -> Iterator[Sample]:
     """One dimension and two, with weight and bias or neither."""
     yield Sample(make(2, 4), (4,), make(4), make(4))

@@ -1,0 +1,382 @@
+/* types: float double */
+/* batch_norm and group_norm (of which instance_norm is a case): planes of `size` elements, one for each sample and channel.
+ *
+ * A group is what has one mean and one variance: the planes of a channel in all samples (across), or those of neighbouring channels
+ * in one sample. Moments are taken in pieces that fit the first cache, about the mean of each, and joined in double; a group that
+ * fits the second cache is read from memory once. Few large groups are cut into parts, by the shape alone.
+ */
+#include "fb.h"
+#include "fb_math.h"
+#include "fb_vec.h"
+
+#define PIECE 4096 /* elements */
+
+struct call {
+  const T *x, *g, *w, *b, *gmean, *gvar;
+  T *y, *mean, *rstd;
+  double *parts;           /* forward: count, mean, squares of each part; backward: the sums of each plane */
+  int64_t groups, planes;  /* planes of a group */
+  int64_t size, step, between; /* from plane to plane of a group, and from group to group */
+  int64_t channels, cut;   /* parts of a group */
+  double eps;
+  int across, past;
+};
+struct moments { double count, mean, squares; };
+
+INLINE void join(struct moments *a, double count, double mean, double squares) {
+  const double all = a->count + count, d = mean - a->mean;
+  if (count == 0) return;
+  a->squares += squares + d * d * (a->count * count / all);
+  a->mean += d * (count / all);
+  a->count = all;
+}
+INLINE int64_t channel_of(const struct call *c, int64_t group, int64_t k) {
+  return c->across ? group : group * c->planes % c->channels + k;
+}
+INLINE const T *plane(const struct call *c, const T *of, int64_t group, int64_t k) {
+  return of + group * c->between + k * c->step;
+}
+
+INLINE vec run_sum(const T *x, vec shift, int64_t m, int square, vec whole) {
+  vec a = {0}, b = {0};
+  int64_t i = 0;
+  for (; i + 2 * WIDTH <= m; i += 2 * WIDTH) {
+    const vec p = load(x + i) - shift, q = load(x + i + WIDTH) - shift;
+    a += square ? p * p : p;
+    b += square ? q * q : q;
+  }
+  if (i + WIDTH <= m) {
+    const vec p = load(x + i) - shift;
+    a += square ? p * p : p;
+    i += WIDTH;
+  }
+  if (i < m) {
+    const vec p = load_head(x + i, m - i, shift[0]) - shift;
+    b += square ? p * p : p;
+  }
+  return whole + (a + b);
+}
+
+/* The moments of planes [k, end) of a group. */
+static struct moments moments_of(const struct call *c, int64_t group, int64_t k, int64_t end) {
+  struct moments all = {0, 0, 0};
+  const int64_t m = c->size;
+  if (m >= PIECE) {
+    for (; k < end; ++k)
+      for (int64_t i = 0; i < m; i += PIECE) {
+        const int64_t n = MIN(PIECE, m - i);
+        const T *x = plane(c, c->x, group, k) + i;
+        const T mean = total_of(run_sum(x, (vec){0}, n, 0, (vec){0})) / (T)n;
+        join(&all, (double)n, (double)mean, (double)total_of(run_sum(x, splat(mean), n, 1, (vec){0})));
+      }
+    return all;
+  }
+  const int64_t several = PIECE / m;
+  for (; k < end; k += several) {
+    const int64_t last = MIN(end, k + several), n = (last - k) * m;
+    vec sum = {0}, squares = {0};
+    for (int64_t j = k; j < last; ++j) sum = run_sum(plane(c, c->x, group, j), (vec){0}, m, 0, sum);
+    const T mean = total_of(sum) / (T)n;
+    for (int64_t j = k; j < last; ++j) squares = run_sum(plane(c, c->x, group, j), splat(mean), m, 1, squares);
+    join(&all, (double)n, (double)mean, (double)total_of(squares));
+  }
+  return all;
+}
+
+INLINE void settle(const struct call *c, int64_t group, const struct moments *m) {
+  c->mean[group] = (T)m->mean;
+  c->rstd[group] = (T)(1 / sqrt(m->squares / m->count + c->eps));
+}
+
+INLINE void write_planes(const struct call *c, int64_t group, int64_t k, int64_t end, int past) {
+  const vec mean = splat(c->mean[group]);
+  for (; k < end; ++k) {
+    const int64_t ch = channel_of(c, group, k);
+    const vec scale = splat(c->w ? c->rstd[group] * c->w[ch] : c->rstd[group]), shift = splat(c->b ? c->b[ch] : 0);
+    const T *RESTRICT x = plane(c, c->x, group, k);
+    T *RESTRICT y = (T *)plane(c, c->y, group, k);
+    ROW_WRITE(y, c->size, past, (AT(x) - mean) * scale + shift);
+  }
+  if (past) stream_end();
+}
+
+INLINE int64_t first_of(const struct call *c, int64_t part) { return part * c->planes / c->cut; }
+
+static void groups_task(void *context, int64_t begin, int64_t end) {
+  const struct call *c = context;
+  for (int64_t group = begin; group < end; ++group) {
+    const struct moments m = moments_of(c, group, 0, c->planes);
+    settle(c, group, &m);
+    if (c->past) write_planes(c, group, 0, c->planes, 1);
+    else write_planes(c, group, 0, c->planes, 0);
+  }
+}
+static void parts_moments(void *context, int64_t begin, int64_t end) {
+  const struct call *c = context;
+  for (int64_t item = begin; item < end; ++item) {
+    const int64_t part = item % c->cut;
+    const struct moments m = moments_of(c, item / c->cut, first_of(c, part), first_of(c, part + 1));
+    memcpy(c->parts + 3 * item, &m, sizeof m);
+  }
+}
+static void parts_write(void *context, int64_t begin, int64_t end) {
+  const struct call *c = context;
+  for (int64_t item = begin; item < end; ++item)
+    write_planes(c, item / c->cut, first_of(c, item % c->cut), first_of(c, item % c->cut + 1), c->past);
+}
+
+/* Parts of a group: one where there are groups enough, or little to do. */
+INLINE int64_t cut_of(int64_t groups, int64_t planes, int64_t size) {
+  return groups >= 16 || planes * size < 32768 ? 1 : MIN(planes, 32 / groups);
+}
+INLINE void lay(struct call *c, int64_t samples, int64_t channels, int64_t size, int64_t groups) {
+  c->across = groups == 0, c->channels = channels, c->size = size;
+  c->groups = groups ? samples * groups : channels;
+  c->planes = groups ? channels / groups : samples;
+  c->step = groups ? size : channels * size;
+  c->between = groups ? c->planes * size : size;
+  c->cut = cut_of(c->groups, c->planes, size);
+  c->past = samples * channels * size * (int64_t)sizeof(T) >= STREAM_FROM;
+}
+
+/* Of (samples, channels, size), normalised by channel (groups = 0) or by groups of channels of each sample. parts: 96 doubles. */
+EXPORT void normalize(const T *x, const T *w, const T *b, T *y, T *mean, T *rstd, double *parts, int64_t samples, int64_t channels, int64_t size, int64_t groups, double eps) {
+  struct call c = {.x = x, .w = w, .b = b, .y = y, .mean = mean, .rstd = rstd, .parts = parts, .eps = eps};
+  lay(&c, samples, channels, size, groups);
+  if (c.cut == 1) {
+    PARALLEL(groups_task, &c, c.groups, MAX(1, 16384 / (c.planes * size)));
+    return;
+  }
+  PARALLEL(parts_moments, &c, c.groups * c.cut, 1);
+  for (int64_t group = 0; group < c.groups; ++group) {
+    struct moments all = {0, 0, 0};
+    for (int64_t i = 0; i < c.cut; ++i) {
+      const double *p = parts + 3 * (group * c.cut + i);
+      join(&all, p[0], p[1], p[2]);
+    }
+    settle(&c, group, &all);
+  }
+  PARALLEL(parts_write, &c, c.groups * c.cut, 1);
+}
+
+/* -- backward: with h = (x - mean) rstd and u = g w, the gradient is rstd (u - mean of u - h mean of u h) ------------- */
+
+/* The sums of g and of g (x - mean) over each plane of [k, end), kept apart. */
+INLINE void plane_sums(const struct call *c, int64_t group, int64_t k, int64_t end) {
+  const vec mean = splat(c->mean[group]);
+  for (; k < end; ++k) {
+    const T *RESTRICT x = plane(c, c->x, group, k), *RESTRICT g = plane(c, c->g, group, k);
+    double *to = c->parts + 2 * (group * c->planes + k);
+    double s = 0, t = 0;
+    for (int64_t from = 0; from < c->size; from += PIECE) {
+      const int64_t m = MIN(c->size, from + PIECE);
+      vec a = {0}, b = {0}, d = {0}, e = {0};
+      int64_t i = from;
+      for (; i + 2 * WIDTH <= m; i += 2 * WIDTH) {
+        const vec p = load(g + i), q = load(g + i + WIDTH);
+        a += p;
+        b += q;
+        d += p * (load(x + i) - mean);
+        e += q * (load(x + i + WIDTH) - mean);
+      }
+      for (; i < m; i += WIDTH) {
+        const vec p = load_head(g + i, MIN(WIDTH, m - i), 0);
+        a += p;
+        d += p * (load_head(x + i, MIN(WIDTH, m - i), 0) - mean);
+      }
+      s += (double)total_of(a + b);
+      t += (double)total_of(d + e);
+    }
+    to[0] = s, to[1] = t;
+  }
+}
+INLINE void write_back(const struct call *c, int64_t group, int64_t k, int64_t end, int past) {
+  const double *p = c->parts + 2 * group * c->planes, n = (double)c->planes * (double)c->size, rstd = (double)c->rstd[group];
+  double s = 0, t = 0;
+  for (int64_t j = 0; j < c->planes; ++j) {
+    const double w = c->w ? (double)c->w[channel_of(c, group, j)] : 1;
+    s += w * p[2 * j];
+    t += w * p[2 * j + 1];
+  }
+  const double gm = c->gmean ? (double)c->gmean[group] : 0, gv = c->gvar ? (double)c->gvar[group] : 0;
+  const vec mean = splat(c->mean[group]), less = splat((T)((s * rstd - gm) / n));
+  const vec slope = splat((T)((t * rstd * rstd * rstd - 2 * gv) / n));
+  for (; k < end; ++k) {
+    const vec scale = splat(c->w ? c->rstd[group] * c->w[channel_of(c, group, k)] : c->rstd[group]);
+    const T *RESTRICT x = plane(c, c->x, group, k), *RESTRICT g = plane(c, c->g, group, k);
+    T *RESTRICT y = (T *)plane(c, c->y, group, k);
+    ROW_WRITE(y, c->size, past, (AT(g) * scale - less) - (AT(x) - mean) * slope);
+  }
+  if (past) stream_end();
+}
+static void groups_back(void *context, int64_t begin, int64_t end) {
+  const struct call *c = context;
+  for (int64_t group = begin; group < end; ++group) {
+    plane_sums(c, group, 0, c->planes);
+    if (!c->y) continue;
+    if (c->past) write_back(c, group, 0, c->planes, 1);
+    else write_back(c, group, 0, c->planes, 0);
+  }
+}
+static void parts_sums(void *context, int64_t begin, int64_t end) {
+  const struct call *c = context;
+  for (int64_t item = begin; item < end; ++item)
+    plane_sums(c, item / c->cut, first_of(c, item % c->cut), first_of(c, item % c->cut + 1));
+}
+static void parts_back(void *context, int64_t begin, int64_t end) {
+  const struct call *c = context;
+  for (int64_t item = begin; item < end; ++item)
+    write_back(c, item / c->cut, first_of(c, item % c->cut), first_of(c, item % c->cut + 1), c->past);
+}
+
+/* Any of y, gw and gb may be null, that is not wanted; parts: 2 doubles for each plane. gmean and gvar, the gradients of what was
+ * found, may be null. */
+EXPORT void normalize_back(const T *g, const T *gmean, const T *gvar, const T *x, const T *w, const T *mean, const T *rstd, T *y, T *gw, T *gb, double *parts, int64_t samples, int64_t channels, int64_t size, int64_t groups) {
+  struct call c = {.x = x, .g = g, .gmean = gmean, .gvar = gvar, .w = w, .y = y, .mean = (T *)mean, .rstd = (T *)rstd, .parts = parts};
+  lay(&c, samples, channels, size, groups);
+  if (c.cut == 1) {
+    PARALLEL(groups_back, &c, c.groups, MAX(1, 16384 / (c.planes * size)));
+  } else {
+    PARALLEL(parts_sums, &c, c.groups * c.cut, 1);
+    if (y) PARALLEL(parts_back, &c, c.groups * c.cut, 1);
+  }
+  if (!gw && !gb) return;
+  for (int64_t ch = 0; ch < channels; ++ch) {
+    double s = 0, t = 0;
+    for (int64_t n = 0; n < samples; ++n) {
+      /* by channel the planes of a channel lie together, by groups those of a sample */
+      const int64_t at = c.across ? ch * samples + n : n * channels + ch;
+      const double r = (double)rstd[c.across ? ch : (n * channels + ch) / c.planes];
+      s += parts[2 * at];
+      t += parts[2 * at + 1] * r;
+    }
+    if (gb) gb[ch] = (T)s;
+    if (gw) gw[ch] = (T)t;
+  }
+}
+
+/* -- by given statistics ------------------------------------------------------------------------------------------- */
+
+static void planes_rescale(void *context, int64_t begin, int64_t end) {
+  const struct call *c = context;
+  for (int64_t p = begin; p < end; ++p) {
+    const vec scale = splat(c->w[p % c->channels]), shift = splat(c->b ? c->b[p % c->channels] : 0);
+    const T *RESTRICT x = c->x + p * c->size;
+    T *RESTRICT y = c->y + p * c->size;
+    ROW_WRITE(y, c->size, c->past, AT(x) * scale + shift);
+  }
+  if (c->past) stream_end();
+}
+/* x scale + shift by channel; shift may be null. */
+EXPORT void rescale(const T *x, const T *scale, const T *shift, T *y, int64_t samples, int64_t channels, int64_t size) {
+  struct call c = {.x = x, .w = scale, .b = shift, .y = y, .channels = channels, .size = size};
+  c.past = samples * channels * size * (int64_t)sizeof(T) >= STREAM_FROM;
+  PARALLEL(planes_rescale, &c, samples * channels, grain_for(samples * channels, size));
+}
+/* The sums of g and of g (x - mean) by channel; parts: 2 doubles for each plane. */
+EXPORT void channel_sums(const T *g, const T *x, const T *mean, T *sum, T *with, double *parts, int64_t samples, int64_t channels, int64_t size) {
+  struct call c = {.x = x, .g = g, .mean = (T *)mean, .parts = parts};
+  lay(&c, samples, channels, size, 0);
+  c.cut = 1;
+  PARALLEL(groups_back, &c, channels, MAX(1, 16384 / (samples * size)));
+  for (int64_t ch = 0; ch < channels; ++ch) {
+    double s = 0, t = 0;
+    for (int64_t n = 0; n < samples; ++n) s += parts[2 * (ch * samples + n)], t += parts[2 * (ch * samples + n) + 1];
+    sum[ch] = (T)s;
+    with[ch] = (T)t;
+  }
+}
+
+/* -- planes of one element: (samples, channels), blocks of channels beside each other ------------------------------ */
+
+#define LANES 4
+INLINE vec at(const T *p, int64_t k, int64_t n) {
+  const int64_t left = n - k * WIDTH;
+  return left >= WIDTH ? load(p + k * WIDTH) : left > 0 ? load_head(p + k * WIDTH, left, 0) : (vec){0};
+}
+INLINE void to(T *p, vec v, int64_t k, int64_t n) {
+  const int64_t left = n - k * WIDTH;
+  if (left >= WIDTH) store(p + k * WIDTH, v);
+  else if (left > 0) store_head(p + k * WIDTH, v, left);
+}
+/* For every sample i and vector k of a block: sums of sums over 64 samples. */
+#define OVER_SAMPLES(sum, value)                                            \
+  do {                                                                      \
+    vec part_[LANES];                                                       \
+    memset(sum, 0, sizeof sum);                                             \
+    for (int64_t from_ = 0; from_ < c->planes; from_ += 64) {               \
+      memset(part_, 0, sizeof part_);                                       \
+      for (int64_t i = from_; i < MIN(c->planes, from_ + 64); ++i)          \
+        for (int k = 0; k < LANES; ++k) part_[k] += (value);                \
+      for (int k = 0; k < LANES; ++k) sum[k] += part_[k];                   \
+    }                                                                       \
+  } while (0)
+
+INLINE void column_block(const struct call *c, int64_t first, int64_t n) {
+  const int64_t step = c->channels;
+  const T *x = c->x + first;
+  vec mean[LANES], square[LANES];
+  const vec all = splat((T)c->planes);
+  OVER_SAMPLES(mean, at(x + i * step, k, n));
+  for (int k = 0; k < LANES; ++k) mean[k] /= all;
+  OVER_SAMPLES(square, (at(x + i * step, k, n) - mean[k]) * (at(x + i * step, k, n) - mean[k]));
+  vec scale[LANES], shift[LANES];
+  for (int k = 0; k < LANES; ++k) {
+    for (int64_t l = 0; l < WIDTH; ++l) scale[k][l] = (T)(1 / sqrt((double)square[k][l] / (double)c->planes + c->eps));
+    to(c->mean + first, mean[k], k, n);
+    to(c->rstd + first, scale[k], k, n);
+    if (c->w) scale[k] *= at(c->w + first, k, n);
+    shift[k] = c->b ? at(c->b + first, k, n) : (vec){0};
+  }
+  for (int64_t i = 0; i < c->planes; ++i)
+    for (int k = 0; k < LANES; ++k) to(c->y + first + i * step, (at(x + i * step, k, n) - mean[k]) * scale[k] + shift[k], k, n);
+}
+INLINE void column_back(const struct call *c, int64_t first, int64_t n, T *gw, T *gb) {
+  const int64_t step = c->channels;
+  const T *x = c->x + first, *g = c->g + first;
+  vec sum[LANES], with[LANES], mean[LANES], rstd[LANES], scale[LANES];
+  for (int k = 0; k < LANES; ++k) {
+    mean[k] = at(c->mean + first, k, n), rstd[k] = at(c->rstd + first, k, n);
+    scale[k] = c->w ? rstd[k] * at(c->w + first, k, n) : rstd[k];
+  }
+  OVER_SAMPLES(sum, at(g + i * step, k, n));
+  OVER_SAMPLES(with, at(g + i * step, k, n) * (at(x + i * step, k, n) - mean[k]));
+  const vec all = splat((T)c->planes);
+  for (int k = 0; k < LANES; ++k) {
+    with[k] *= rstd[k];
+    if (gb) to(gb + first, sum[k], k, n);
+    if (gw) to(gw + first, with[k], k, n);
+    sum[k] = (sum[k] * scale[k] - at(c->gmean + first, k, n)) / all;
+    with[k] = (with[k] * rstd[k] * scale[k] - 2 * at(c->gvar + first, k, n)) / all;
+  }
+  if (!c->y) return;
+  for (int64_t i = 0; i < c->planes; ++i)
+    for (int k = 0; k < LANES; ++k)
+      to(c->y + first + i * step, at(g + i * step, k, n) * scale[k] - sum[k] - (at(x + i * step, k, n) - mean[k]) * with[k], k, n);
+}
+struct columns { struct call c; T *gw, *gb; };
+static void columns_task(void *context, int64_t begin, int64_t end) {
+  const struct columns *t = context;
+  for (int64_t block = begin; block < end; ++block) {
+    const int64_t first = block * LANES * WIDTH, n = MIN(LANES * WIDTH, t->c.channels - first);
+    if (t->c.g) {
+      if (n == LANES * WIDTH) column_back(&t->c, first, LANES * WIDTH, t->gw, t->gb);
+      else column_back(&t->c, first, n, t->gw, t->gb);
+    } else {
+      if (n == LANES * WIDTH) column_block(&t->c, first, LANES * WIDTH);
+      else column_block(&t->c, first, n);
+    }
+  }
+}
+INLINE void run_columns(struct columns *t) {
+  const int64_t blocks = (t->c.channels + LANES * WIDTH - 1) / (LANES * WIDTH);
+  PARALLEL(columns_task, t, blocks, MAX(1, 16384 / (t->c.planes * LANES * WIDTH)));
+}
+EXPORT void columns(const T *x, const T *w, const T *b, T *y, T *mean, T *rstd, int64_t samples, int64_t channels, double eps) {
+  struct columns t = {{.x = x, .w = w, .b = b, .y = y, .mean = mean, .rstd = rstd, .planes = samples, .channels = channels, .eps = eps}, 0, 0};
+  run_columns(&t);
+}
+EXPORT void columns_back(const T *g, const T *gmean, const T *gvar, const T *x, const T *w, const T *mean, const T *rstd, T *y, T *gw, T *gb, int64_t samples, int64_t channels) {
+  struct columns t = {{.x = x, .g = g, .gmean = gmean, .gvar = gvar, .w = w, .y = y, .mean = (T *)mean, .rstd = (T *)rstd, .planes = samples, .channels = channels}, gw, gb};
+  run_columns(&t);
+}
