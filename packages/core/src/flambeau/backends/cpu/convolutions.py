@@ -17,12 +17,15 @@ from .native import Kernels, address
 from .offers import offer
 
 conv = Kernels("conv.c")
+of_weight = Kernels("conv_weight.c")
+depthwise = Kernels("conv_depthwise.c")
 
 Shape = tuple[int, ...]
 DIMENSIONS = 3
 HEAD = 32
 VECTOR = 16  # positions of a vector of float32 in AVX-512; elsewhere the choice is the same but for small images
 PACKING = 6  # what it costs to pack a column, in rows of weights that could be multiplied instead; measured
+FEW_ROWS = 4  # rows of weights of a group; fewer fill no tile of vectors along the rows
 ALIAS = 4096  # planes that lie a multiple of this many bytes apart meet in the same sets of the first cache
 
 
@@ -78,6 +81,7 @@ class Plan:
     """The numbers that C reads, and where they lie."""
 
     def __init__(self, head: list[int], frame: Frame, parts: list[list[int]], tables: list[int]) -> None:
+        self.channels, self.rows = head[2], head[3]
         numbers = [*head, *frame.numbers]
         numbers += [0] * (HEAD - len(numbers))
         self.numbers = np.array([*numbers, *[n for part in parts for n in part], *tables], np.int64)
@@ -162,7 +166,7 @@ def convolution(x, w, b, *, stride, padding, dilation, groups):
     plan = forward_plan(x.shape, w.shape, out, tuple(stride), tuple(padding), tuple(dilation), groups)
     x, w = _whole(x), _whole(w)
     bias, _keep = _bias(b)
-    getattr(conv, x.dtype.name).convolution(address(x), address(w), bias, address(y), plan.address)
+    _run(plan, x, w, bias, y)
     return y
 
 
@@ -173,8 +177,29 @@ def convolution_input(y, w, b, *, size, stride, padding, dilation, groups):
     plan = input_plan(y.shape, w.shape, tuple(size), tuple(stride), tuple(padding), tuple(dilation), groups)
     y, w = _whole(y), _whole(w)
     bias, _keep = _bias(b)
-    getattr(conv, y.dtype.name).convolution(address(y), address(w), bias, address(x), plan.address)
+    _run(plan, y, w, bias, x)
     return x
+
+
+def _run(plan: Plan, x: np.ndarray, w: np.ndarray, bias: int, y: np.ndarray) -> None:
+    single = plan.channels == 1 and plan.rows <= FEW_ROWS
+    found = getattr(depthwise if single else conv, x.dtype.name)
+    call = found.depthwise if single else found.convolution
+    call(address(x), address(w), bias, address(y), plan.address)
+
+
+def convolution_weight(x, y, *, kernel, stride, padding, dilation, groups):
+    w = np.empty((y.shape[1], x.shape[1] // groups, *kernel), x.dtype)
+    if not (x.size and w.size and y.size):
+        return NotImplemented
+    plan = forward_plan(x.shape, w.shape, y.shape[2:], tuple(stride), tuple(padding), tuple(dilation), groups)
+    x, y = _whole(x), _whole(y)
+    if plan.rows < FEW_ROWS:
+        call = getattr(depthwise, x.dtype.name).depthwise_weight
+    else:
+        call = getattr(of_weight, x.dtype.name).convolution_weight
+    call(address(x), address(y), address(w), plan.address)
+    return w
 
 
 # -- offers ------------------------------------------------------------------------------------------
@@ -189,5 +214,5 @@ def register() -> None:
     from .providers import BY_HAND
 
     least = BY_HAND["convolutions"]
-    for kernel in (convolution, convolution_input):
+    for kernel in (convolution, convolution_input, convolution_weight):
         offer(kernel.__name__, kernel, _accepts, least[kernel.__name__])

@@ -60,4 +60,46 @@ static void place_plane(const struct frame *f, const T *x, T *to) {
     }
   }
 }
+
+/* -- the plan of a convolution, from numbers that Python wrote --------------------------------------------------------- */
+
+/* One part: positions j of a grid, their taps, and where their results go: first + j * step, if that is inside. */
+struct part {
+  int64_t taps, grid[3], first[3], step[3];
+  const int64_t *offset, *tap; /* of each tap: in a prepared plane, and in the weight */
+  const T *weight;             /* for the kernel's own use */
+};
+
+struct plan {
+  int64_t images, groups, channels, rows; /* channels and rows of weights of a group */
+  int64_t packed, prepared;               /* whether columns are packed, and planes laid out anew */
+  int64_t row_stride, channel_stride, group_stride; /* of the weights */
+  int64_t pitch[2];                       /* of planes and rows in a prepared plane */
+  int64_t size[3];                        /* of the result's planes */
+  struct frame frame;
+  int64_t part_count, taps, span;         /* taps of all parts; places from the first window to the last */
+  struct part *parts;
+};
+enum { PLAN_HEAD = 32, PLAN_PART = 10 };
+
+/* The numbers are, in this order: images, groups, channels, rows, packed, prepared, parts, the strides of rows, channels and
+ * groups in the weights, two pitches, size, frame (16 numbers); from PLAN_HEAD on for each part: taps, grid, first, step; behind
+ * all parts for each its offsets and its taps. The parts are put into scratch memory of the given slot. */
+static struct plan read_plan(const int64_t *n, int slot) {
+  struct plan p = {.images = n[0], .groups = n[1], .channels = n[2], .rows = n[3], .packed = n[4], .prepared = n[5], .part_count = n[6]};
+  p.row_stride = n[7], p.channel_stride = n[8], p.group_stride = n[9], p.pitch[0] = n[10], p.pitch[1] = n[11];
+  for (int i = 0; i < 3; ++i) p.size[i] = n[12 + i];
+  p.frame = read_frame(n + 15);
+  p.parts = SCRATCH(slot, (size_t)p.part_count * sizeof(struct part));
+  const int64_t *table = n + PLAN_HEAD + PLAN_PART * p.part_count;
+  for (int64_t i = 0; i < p.part_count; ++i) {
+    const int64_t *m = n + PLAN_HEAD + PLAN_PART * i;
+    struct part *at = p.parts + i;
+    at->taps = m[0], at->offset = table, at->tap = table + m[0], table += 2 * m[0], p.taps += m[0];
+    for (int j = 0; j < 3; ++j) at->grid[j] = m[1 + j], at->first[j] = m[4 + j], at->step[j] = m[7 + j];
+  }
+  const int64_t *grid = p.parts[0].grid; /* the same for all */
+  p.span = (grid[0] - 1) * p.pitch[0] + (grid[1] - 1) * p.pitch[1] + grid[2];
+  return p;
+}
 #endif

@@ -27,27 +27,13 @@
 
 #define UNROLL _Pragma("GCC unroll 8")
 
-/* One part: positions j of a grid, their taps, and where their results go: first + j * step, if that is inside. */
-struct part {
-  int64_t taps, grid[3], first[3], step[3];
-  const int64_t *offset, *tap; /* of each tap: in a prepared plane, and in the weight */
-  const T *weight;             /* packed: [group][block of rows][channel][tap][ROWS] */
-};
-
 struct conv {
   const T *x, *bias;
   T *y, *planes; /* planes NULL: x is read as it is */
-  int64_t images, groups, channels, rows; /* channels and rows of a group */
-  struct frame frame;
-  int64_t pitch[2];             /* of planes and rows in a prepared plane */
-  int64_t size[3];              /* of the output */
-  int64_t group_stride, row_stride, channel_stride; /* of the weights */
-  int64_t packed;
+  struct plan plan;
   const T *w;
-  struct part *parts;
-  int64_t part_count;
   /* of the present batch of images */
-  int64_t first_image, now, tiles, tiles_each, span, block, blocks, cuts, blocks_of_rows;
+  int64_t first_image, now, tiles, tiles_each, block, blocks, cuts, blocks_of_rows;
 };
 
 /* -- the tile ------------------------------------------------------------------------------------------------------- */
@@ -105,24 +91,24 @@ struct positions {
 
 static void positions_of(const struct conv *c, const struct part *p, int64_t tile, struct positions *found) {
   const int64_t *n = p->grid, plane = n[0] * n[1] * n[2];
-  const int64_t image_stride = c->groups * c->channels * c->frame.plane;
+  const int64_t image_stride = c->plan.groups * c->plan.channels * c->plan.frame.plane;
   found->stretches = 0;
   struct stretch *s = found->s;
-  if (c->packed) {
+  if (c->plan.packed) {
     const int64_t begin = tile * TILE, end = MIN(begin + TILE, c->now * plane);
     found->count = end - begin;
     for (int64_t q = begin; q < end; q += s[-1].count, ++found->stretches) {
       const int64_t image = q / plane, r = q % plane, w = r % n[2], h = r / n[2] % n[1], d = r / n[2] / n[1];
-      *s++ = (struct stretch){q - begin, MIN(n[2] - w, end - q), image * image_stride + d * c->pitch[0] + h * c->pitch[1] + w, image, d, h, w};
+      *s++ = (struct stretch){q - begin, MIN(n[2] - w, end - q), image * image_stride + d * c->plan.pitch[0] + h * c->plan.pitch[1] + w, image, d, h, w};
     }
     return;
   }
-  const int64_t image = tile / c->tiles_each, begin = tile % c->tiles_each * TILE, end = MIN(begin + TILE, c->span);
+  const int64_t image = tile / c->tiles_each, begin = tile % c->tiles_each * TILE, end = MIN(begin + TILE, c->plan.span);
   found->count = end - begin;
   for (int64_t q = begin; q < end;) {
-    const int64_t d = q / c->pitch[0], h = q % c->pitch[0] / c->pitch[1], w = q % c->pitch[0] % c->pitch[1];
-    if (h >= n[1]) { q = (d + 1) * c->pitch[0]; continue; }
-    if (w >= n[2]) { q += c->pitch[1] - w; continue; }
+    const int64_t d = q / c->plan.pitch[0], h = q % c->plan.pitch[0] / c->plan.pitch[1], w = q % c->plan.pitch[0] % c->plan.pitch[1];
+    if (h >= n[1]) { q = (d + 1) * c->plan.pitch[0]; continue; }
+    if (w >= n[2]) { q += c->plan.pitch[1] - w; continue; }
     const int64_t count = MIN(n[2] - w, end - q);
     *s++ = (struct stretch){q - begin, count, 0, image, d, h, w};
     ++found->stretches;
@@ -152,11 +138,11 @@ static void pack_columns(const struct part *p, const struct positions *q, const 
 INLINE int64_t place_of(const struct conv *c, const struct part *p, const struct stretch *s, int64_t *begin, int64_t *end) {
   const int64_t d = p->first[0] + s->d * p->step[0], h = p->first[1] + s->h * p->step[1], w = p->first[2] + s->w * p->step[2];
   *begin = *end = 0;
-  if (d < 0 || d >= c->size[0] || h < 0 || h >= c->size[1]) return 0;
+  if (d < 0 || d >= c->plan.size[0] || h < 0 || h >= c->plan.size[1]) return 0;
   *begin = w < 0 ? (-w + p->step[2] - 1) / p->step[2] : 0;
-  *end = MIN(s->count, (c->size[2] - w + p->step[2] - 1) / p->step[2]);
+  *end = MIN(s->count, (c->plan.size[2] - w + p->step[2] - 1) / p->step[2]);
   if (*end < *begin) *end = *begin;
-  return (d * c->size[1] + h) * c->size[2] + w;
+  return (d * c->plan.size[1] + h) * c->plan.size[2] + w;
 }
 
 static void write_rows(const struct conv *c, const struct part *p, const struct positions *q, const T *tile, int64_t rows, T *y, int64_t volume, int64_t image_stride) {
@@ -187,62 +173,62 @@ static void write_rows(const struct conv *c, const struct part *p, const struct 
 static void pack_weights(void *context, int64_t begin, int64_t end) {
   const struct conv *c = context;
   for (int64_t at = begin; at < end; ++at) {
-    const int64_t part = at / (c->groups * c->blocks_of_rows), rest = at % (c->groups * c->blocks_of_rows);
-    const int64_t group = rest / c->blocks_of_rows, row = rest % c->blocks_of_rows * ROWS, rows = MIN(ROWS, c->rows - row);
-    const struct part *p = c->parts + part;
-    const T *w = c->w + group * c->group_stride + row * c->row_stride;
-    T *to = (T *)p->weight + rest * c->channels * p->taps * ROWS;
-    for (int64_t channel = 0; channel < c->channels; ++channel, w += c->channel_stride)
+    const int64_t part = at / (c->plan.groups * c->blocks_of_rows), rest = at % (c->plan.groups * c->blocks_of_rows);
+    const int64_t group = rest / c->blocks_of_rows, row = rest % c->blocks_of_rows * ROWS, rows = MIN(ROWS, c->plan.rows - row);
+    const struct part *p = c->plan.parts + part;
+    const T *w = c->w + group * c->plan.group_stride + row * c->plan.row_stride;
+    T *to = (T *)p->weight + rest * c->plan.channels * p->taps * ROWS;
+    for (int64_t channel = 0; channel < c->plan.channels; ++channel, w += c->plan.channel_stride)
       for (int64_t t = 0; t < p->taps; ++t, to += ROWS)
-        for (int64_t i = 0; i < rows; ++i) to[i] = w[i * c->row_stride + p->tap[t]];
+        for (int64_t i = 0; i < rows; ++i) to[i] = w[i * c->plan.row_stride + p->tap[t]];
   }
 }
 
 static void place_planes(void *context, int64_t begin, int64_t end) {
   const struct conv *c = context;
-  const int64_t size = c->frame.size[0] * c->frame.size[1] * c->frame.size[2];
-  const T *x = c->x + c->first_image * c->groups * c->channels * size;
-  for (int64_t at = begin; at < end; ++at) place_plane(&c->frame, x + at * size, c->planes + at * c->frame.plane);
+  const int64_t size = c->plan.frame.size[0] * c->plan.frame.size[1] * c->plan.frame.size[2];
+  const T *x = c->x + c->first_image * c->plan.groups * c->plan.channels * size;
+  for (int64_t at = begin; at < end; ++at) place_plane(&c->plan.frame, x + at * size, c->planes + at * c->plan.frame.plane);
 }
 
 /* A block of tiles of positions, for a share of the rows of one group in one part. */
 static void convolve(void *context, int64_t begin, int64_t end) {
   const struct conv *c = context;
-  const int64_t volume = c->size[0] * c->size[1] * c->size[2], one = 0;
-  const int64_t image_stride = c->groups * c->channels * c->frame.plane, image_out = c->groups * c->rows * volume;
+  const int64_t volume = c->plan.size[0] * c->plan.size[1] * c->plan.size[2], one = 0;
+  const int64_t image_stride = c->plan.groups * c->plan.channels * c->plan.frame.plane, image_out = c->plan.groups * c->plan.rows * volume;
   for (int64_t at = begin; at < end; ++at) {
-    const int64_t cut = at % c->cuts, block = at / c->cuts % c->blocks, group = at / c->cuts / c->blocks % c->groups;
-    const struct part *p = c->parts + at / c->cuts / c->blocks / c->groups;
-    const int64_t r0 = cut * c->blocks_of_rows / c->cuts * ROWS, r1 = MIN(c->rows, (cut + 1) * c->blocks_of_rows / c->cuts * ROWS);
+    const int64_t cut = at % c->cuts, block = at / c->cuts % c->blocks, group = at / c->cuts / c->blocks % c->plan.groups;
+    const struct part *p = c->plan.parts + at / c->cuts / c->blocks / c->plan.groups;
+    const int64_t r0 = cut * c->blocks_of_rows / c->cuts * ROWS, r1 = MIN(c->plan.rows, (cut + 1) * c->blocks_of_rows / c->cuts * ROWS);
     const int64_t tiles = MIN(c->block, c->tiles - block * c->block);
-    const int64_t depth = p->taps ? MAX(1, DEPTH / p->taps) : c->channels; /* channels at a time */
-    const int whole = depth >= c->channels;
+    const int64_t depth = p->taps ? MAX(1, DEPTH / p->taps) : c->plan.channels; /* channels at a time */
+    const int whole = depth >= c->plan.channels;
     struct positions *q = SCRATCH(1, (size_t)c->block * sizeof(struct positions));
-    T *columns = SCRATCH(2, (size_t)(c->block * MIN(depth, c->channels) * p->taps * TILE + WIDTH) * sizeof(T));
+    T *columns = SCRATCH(2, (size_t)(c->block * MIN(depth, c->plan.channels) * p->taps * TILE + WIDTH) * sizeof(T));
     T *sums = SCRATCH(3, (size_t)(c->block * (whole ? ROWS : r1 - r0) * TILE) * sizeof(T));
-    const T *planes = (c->planes ? c->planes : c->x + c->first_image * image_stride) + group * c->channels * c->frame.plane;
-    T *y = c->y + c->first_image * image_out + (group * c->rows + r0) * volume;
+    const T *planes = (c->planes ? c->planes : c->x + c->first_image * image_stride) + group * c->plan.channels * c->plan.frame.plane;
+    T *y = c->y + c->first_image * image_out + (group * c->plan.rows + r0) * volume;
     for (int64_t i = 0; i < tiles; ++i) positions_of(c, p, block * c->block + i, q + i);
-    for (int64_t c0 = 0; c0 == 0 || c0 < c->channels; c0 += depth) {
-      const int64_t channels = MIN(depth, c->channels - c0);
-      const int last = c0 + depth >= c->channels;
+    for (int64_t c0 = 0; c0 == 0 || c0 < c->plan.channels; c0 += depth) {
+      const int64_t channels = MIN(depth, c->plan.channels - c0);
+      const int last = c0 + depth >= c->plan.channels;
       const int64_t pitch = channels * p->taps * TILE;
       /* What lies behind the last image is not ours to read: the last tile of an image read in place is packed. */
       for (int64_t i = 0; i < tiles; ++i)
-        if (c->packed) pack_columns(p, q + i, planes + c0 * c->frame.plane, c->frame.plane, channels, columns + i * pitch, !c->planes);
+        if (c->plan.packed) pack_columns(p, q + i, planes + c0 * c->plan.frame.plane, c->plan.frame.plane, channels, columns + i * pitch, !c->planes);
         else if (!c->planes && q[i].count < TILE) {
           struct positions exact = {1, q[i].count, {{0, q[i].count, (block * c->block + i) % c->tiles_each * TILE, 0, 0, 0, 0}}};
-          pack_columns(p, &exact, planes + (block * c->block + i) / c->tiles_each * image_stride + c0 * c->frame.plane, c->frame.plane, channels, columns + i * pitch, 1);
+          pack_columns(p, &exact, planes + (block * c->block + i) / c->tiles_each * image_stride + c0 * c->plan.frame.plane, c->plan.frame.plane, channels, columns + i * pitch, 1);
         }
       for (int64_t r = r0; r < r1; r += ROWS) {
         const int64_t rows = MIN(ROWS, r1 - r);
-        const T *a = p->weight + ((group * c->blocks_of_rows + r / ROWS) * c->channels + c0) * p->taps * ROWS;
-        const T *bias = c->bias ? c->bias + group * c->rows + r : 0;
+        const T *a = p->weight + ((group * c->blocks_of_rows + r / ROWS) * c->plan.channels + c0) * p->taps * ROWS;
+        const T *bias = c->bias ? c->bias + group * c->plan.rows + r : 0;
         for (int64_t i = 0; i < tiles; ++i) {
-          const int in_place = !c->packed && (c->planes || q[i].count == TILE);
+          const int in_place = !c->plan.packed && (c->planes || q[i].count == TILE);
           const int64_t nv = (q[i].count + WIDTH - 1) / WIDTH;
           const int64_t tile_no = block * c->block + i;
-          const T *b = in_place ? planes + tile_no / c->tiles_each * image_stride + c0 * c->frame.plane + tile_no % c->tiles_each * TILE : columns + i * pitch;
+          const T *b = in_place ? planes + tile_no / c->tiles_each * image_stride + c0 * c->plan.frame.plane + tile_no % c->tiles_each * TILE : columns + i * pitch;
           tile_kernel *kernel = tile_kernels[nv - 1][rows - 1];
           T *to = sums + (whole ? i * ROWS : i * (r1 - r0) + r - r0) * TILE;
           int64_t ldc = TILE, b0 = 0, b1 = 0;
@@ -251,7 +237,7 @@ static void convolve(void *context, int64_t begin, int64_t end) {
             const int64_t place = place_of(c, p, q[i].s, &b0, &b1);
             if (b0 == 0 && b1 == q[i].s[0].count) to = y + (r - r0) * volume + q[i].s[0].image * image_out + place, ldc = volume, direct = 1;
           }
-          if (in_place) kernel(a, b, channels, c->frame.plane, p->offset, p->taps, to, ldc, c0 == 0, bias);
+          if (in_place) kernel(a, b, channels, c->plan.frame.plane, p->offset, p->taps, to, ldc, c0 == 0, bias);
           else kernel(a, b, channels * p->taps, TILE, &one, 1, to, ldc, c0 == 0, bias);
           if (last && !direct) write_rows(c, p, q + i, to, rows, y + (r - r0) * volume, volume, image_out);
         }
@@ -264,54 +250,36 @@ static void convolve(void *context, int64_t begin, int64_t end) {
 
 #define LARGE_WEIGHTS (384 << 10) /* bytes; more do not stay in the second cache beside the rest */
 #define BATCH_BYTES (4 << 20)     /* of prepared planes at a time */
-enum { HEAD = 32, PART = 10 };
-
-/* `n`, written by Python:
- *   0 images, groups, channels, rows, packed, prepared, 6 number of parts, 7 strides of rows, channels and groups in the weights,
- *   10 pitches of planes and rows, 12 size of the output, 15 frame (16 numbers), from HEAD on the parts:
- *   taps, grid, first, step; behind all parts for each part the offsets and the taps. */
+/* `n`: a plan (fb_windows.h). */
 EXPORT void convolution(const T *x, const T *w, const T *bias, T *y, const int64_t *n) {
-  struct conv c = {.x = x, .w = w, .bias = bias, .y = y, .images = n[0], .groups = n[1], .channels = n[2], .rows = n[3], .packed = n[4]};
-  c.part_count = n[6], c.row_stride = n[7], c.channel_stride = n[8], c.group_stride = n[9], c.pitch[0] = n[10], c.pitch[1] = n[11];
-  for (int i = 0; i < 3; ++i) c.size[i] = n[12 + i];
-  c.frame = read_frame(n + 15);
-  c.blocks_of_rows = (c.rows + ROWS - 1) / ROWS;
-  c.parts = SCRATCH(0, (size_t)c.part_count * sizeof(struct part));
-  const int64_t *table = n + HEAD + PART * c.part_count;
-  int64_t all_taps = 0, grid[3] = {0, 0, 0};
-  for (int64_t i = 0; i < c.part_count; ++i) {
-    const int64_t *m = n + HEAD + PART * i;
-    struct part *p = c.parts + i;
-    p->taps = m[0], p->offset = table, p->tap = table + m[0], table += 2 * m[0];
-    for (int j = 0; j < 3; ++j) grid[j] = p->grid[j] = m[1 + j], p->first[j] = m[4 + j], p->step[j] = m[7 + j];
-    all_taps += m[0];
+  struct conv c = {.x = x, .w = w, .bias = bias, .y = y, .plan = read_plan(n, 0)};
+  const struct plan *plan = &c.plan;
+  c.blocks_of_rows = (plan->rows + ROWS - 1) / ROWS;
+  T *weights = SCRATCH(4, (size_t)(plan->groups * c.blocks_of_rows * ROWS * plan->channels * plan->taps) * sizeof(T));
+  for (int64_t i = 0; i < plan->part_count; ++i) {
+    plan->parts[i].weight = weights;
+    weights += plan->groups * c.blocks_of_rows * ROWS * plan->channels * plan->parts[i].taps;
   }
-  T *weights = SCRATCH(4, (size_t)(c.groups * c.blocks_of_rows * ROWS * c.channels * all_taps) * sizeof(T));
-  for (int64_t i = 0; i < c.part_count; ++i) {
-    c.parts[i].weight = weights;
-    weights += c.groups * c.blocks_of_rows * ROWS * c.channels * c.parts[i].taps;
-  }
-  const int64_t panels = c.part_count * c.groups * c.blocks_of_rows;
-  PARALLEL(pack_weights, &c, panels, grain_for(panels, ROWS * c.channels * all_taps / c.part_count));
+  const int64_t panels = plan->part_count * plan->groups * c.blocks_of_rows;
+  PARALLEL(pack_weights, &c, panels, grain_for(panels, ROWS * plan->channels * plan->taps / plan->part_count));
 
-  const int64_t threads = fb->threads(), image = c.groups * c.channels * c.frame.plane;
-  int64_t batch = c.images;
-  if (n[5]) {
-    batch = MAX(1, MIN(c.images, BATCH_BYTES / (int64_t)sizeof(T) / MAX(image, 1)));
+  const int64_t threads = fb->threads(), image = plan->groups * plan->channels * plan->frame.plane;
+  int64_t batch = plan->images;
+  if (plan->prepared) {
+    batch = MAX(1, MIN(plan->images, BATCH_BYTES / (int64_t)sizeof(T) / MAX(image, 1)));
     const size_t bytes = (size_t)(batch * image + 2 * MOST_TILE) * sizeof(T);
     c.planes = SCRATCH(5, bytes);
     memset(c.planes, 0, bytes);
   }
-  const int64_t plane = grid[0] * grid[1] * grid[2];
-  c.span = (grid[0] - 1) * c.pitch[0] + (grid[1] - 1) * c.pitch[1] + grid[2];
-  c.tiles_each = (c.span + TILE - 1) / TILE;
-  const int large = c.rows * c.channels * all_taps / c.part_count * (int64_t)sizeof(T) > LARGE_WEIGHTS;
-  for (c.first_image = 0; c.first_image < c.images; c.first_image += batch) {
-    c.now = MIN(batch, c.images - c.first_image);
-    if (c.planes) PARALLEL(place_planes, &c, c.now * c.groups * c.channels, grain_for(c.now * c.groups * c.channels, c.frame.plane));
-    c.tiles = c.packed ? (c.now * plane + TILE - 1) / TILE : c.now * c.tiles_each;
+  const int64_t *grid = plan->parts[0].grid, plane = grid[0] * grid[1] * grid[2];
+  c.tiles_each = (plan->span + TILE - 1) / TILE;
+  const int large = plan->rows * plan->channels * plan->taps / plan->part_count * (int64_t)sizeof(T) > LARGE_WEIGHTS;
+  for (c.first_image = 0; c.first_image < plan->images; c.first_image += batch) {
+    c.now = MIN(batch, plan->images - c.first_image);
+    if (c.planes) PARALLEL(place_planes, &c, c.now * plan->groups * plan->channels, grain_for(c.now * plan->groups * plan->channels, plan->frame.plane));
+    c.tiles = plan->packed ? (c.now * plane + TILE - 1) / TILE : c.now * c.tiles_each;
     c.block = large ? 4 : 1;
-    const int64_t each = c.part_count * c.groups, wanted = 3 * threads;
+    const int64_t each = plan->part_count * plan->groups, wanted = 3 * threads;
     if (each * c.tiles >= wanted) c.block = MAX(1, MIN(c.block, each * c.tiles / wanted));
     c.blocks = (c.tiles + c.block - 1) / c.block;
     c.cuts = threads == 1 ? 1 : MAX(1, MIN(c.blocks_of_rows, (wanted + each * c.blocks - 1) / (each * c.blocks)));
