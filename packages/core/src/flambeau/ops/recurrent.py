@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from .._base.checks import check
 from ..runtime import state
-from ..runtime.families import primitive
+from ..runtime.families import composite, primitive
 from ..runtime.meta import Meta
 from ..runtime.tensor import Tensor
 from .activation import relu
@@ -316,7 +316,9 @@ class _Direction:
         self.bias_ih = bias_hh = None
         if has_biases:
             self.bias_ih, bias_hh, *rest = rest
-            if mode != "GRU":  # only a GRU multiplies the recurrent part before adding it
+            if self.bias_ih is None or bias_hh is None:
+                pass
+            elif mode != "GRU":  # only a GRU multiplies the recurrent part before adding it
                 self.bias_ih, bias_hh = self.bias_ih + bias_hh, None
         recurrent = weight_hh.mT
         self.recur = (
@@ -329,7 +331,15 @@ class _Direction:
             projection = rest[0].mT
             self.project = lambda h: matmul(h, projection)
 
-    def run(self, input: Tensor, state: State, reverse: bool) -> tuple[Tensor, State]:
+    def run(
+        self, input: Tensor, state: State, sizes: list[int] | None, reverse: bool
+    ) -> tuple[Tensor, State]:
+        """Outputs and the last state, of a batch of equal lengths or of packed sequences."""
+        if sizes is None:
+            return self.run_whole(input, state, reverse)
+        return self.run_packed(input, sizes, state, reverse)
+
+    def run_whole(self, input: Tensor, state: State, reverse: bool) -> tuple[Tensor, State]:
         """Outputs (L, N, H) and the last state of a batch (L, N, I) of equal lengths."""
         fed = linear(input, self.weight_ih, self.bias_ih).unbind(0)
         outputs = []
@@ -372,6 +382,116 @@ class _Direction:
         return outputs[::-1], state
 
 
+def _layer(mode, input, state, weights, sizes, reverse) -> tuple[Tensor, ...]:
+    """One layer in one direction, without a projection, step by step."""
+    direction = _Direction(mode, weights, True)
+    out, end = direction.run(input, state, None if sizes is None else list(sizes), reverse)
+    return (out, *end)
+
+
+@composite(method=False, outputs=("output", "h", "c"))
+def lstm_layer(
+    input: Tensor,
+    h: Tensor,
+    c: Tensor,
+    weight_ih: Tensor,
+    weight_hh: Tensor,
+    bias_ih: Tensor | None = None,
+    bias_hh: Tensor | None = None,
+    sizes: Sequence[int] | None = None,
+    reverse: bool = False,
+):
+    """All steps of one LSTM layer in one direction: input (L, N, I) and the state, both (N, H), to outputs (L, N, H).
+
+    With `sizes` the input is packed: (sum(sizes), I), the rows of each step in turn. `reverse` runs from the last step.
+
+    >>> import flambeau
+    >>> x, h = flambeau.zeros(5, 1, 3), flambeau.zeros(1, 2)
+    >>> flambeau.ops.recurrent.lstm_layer(x, h, h, flambeau.ones(8, 3), flambeau.ones(8, 2)).output.shape
+    flambeau.Size([5, 1, 2])
+    """
+    return _layer(
+        "LSTM", input, (h, c), (weight_ih, weight_hh, bias_ih, bias_hh), sizes, reverse
+    )
+
+
+@composite(method=False, outputs=("output", "h"))
+def gru_layer(
+    input: Tensor,
+    h: Tensor,
+    weight_ih: Tensor,
+    weight_hh: Tensor,
+    bias_ih: Tensor | None = None,
+    bias_hh: Tensor | None = None,
+    sizes: Sequence[int] | None = None,
+    reverse: bool = False,
+):
+    """All steps of one GRU layer in one direction, as `lstm_layer`.
+
+    >>> import flambeau
+    >>> x, h = flambeau.zeros(5, 1, 3), flambeau.ones(1, 2)
+    >>> flambeau.ops.recurrent.gru_layer(x, h, flambeau.zeros(6, 3), flambeau.zeros(6, 2)).h
+    tensor([[0.0312, 0.0312]])
+    """
+    return _layer("GRU", input, (h,), (weight_ih, weight_hh, bias_ih, bias_hh), sizes, reverse)
+
+
+@composite(method=False, outputs=("output", "h"))
+def tanh_layer(
+    input: Tensor,
+    h: Tensor,
+    weight_ih: Tensor,
+    weight_hh: Tensor,
+    bias_ih: Tensor | None = None,
+    bias_hh: Tensor | None = None,
+    sizes: Sequence[int] | None = None,
+    reverse: bool = False,
+):
+    """All steps of one plain recurrent layer with tanh in one direction, as `lstm_layer`.
+
+    >>> import flambeau
+    >>> x, h = flambeau.zeros(5, 1, 3), flambeau.zeros(1, 2)
+    >>> flambeau.ops.recurrent.tanh_layer(x, h, flambeau.ones(2, 3), flambeau.ones(2, 2)).h
+    tensor([[0., 0.]])
+    """
+    weights = (weight_ih, weight_hh, bias_ih, bias_hh)
+    return _layer("RNN_TANH", input, (h,), weights, sizes, reverse)
+
+
+@composite(method=False, outputs=("output", "h"))
+def relu_layer(
+    input: Tensor,
+    h: Tensor,
+    weight_ih: Tensor,
+    weight_hh: Tensor,
+    bias_ih: Tensor | None = None,
+    bias_hh: Tensor | None = None,
+    sizes: Sequence[int] | None = None,
+    reverse: bool = False,
+):
+    """The same with relu.
+
+    >>> import flambeau
+    >>> x, h = flambeau.ones(2, 1, 1), flambeau.zeros(1, 1)
+    >>> flambeau.ops.recurrent.relu_layer(x, h, flambeau.ones(1, 1), flambeau.ones(1, 1)).h
+    tensor([[2.]])
+    """
+    weights = (weight_ih, weight_hh, bias_ih, bias_hh)
+    return _layer("RNN_RELU", input, (h,), weights, sizes, reverse)
+
+
+LAYERS = {"LSTM": lstm_layer, "GRU": gru_layer, "RNN_TANH": tanh_layer, "RNN_RELU": relu_layer}
+
+
+def _run(mode, input, state, weights, has_biases, sizes, reverse) -> tuple[Tensor, State]:
+    """One layer in one direction."""
+    if len(weights) > (4 if has_biases else 2):  # with a projection
+        return _Direction(mode, weights, has_biases).run(input, state, sizes, reverse)
+    steps = None if sizes is None else tuple(sizes)
+    out, *end = LAYERS[mode](input, *state, *weights, sizes=steps, reverse=reverse)
+    return out, tuple(end)
+
+
 def layers(
     mode: str,
     input: Tensor,
@@ -410,12 +530,9 @@ def layers(
         outputs = []
         for direction in range(directions):
             k = layer * directions + direction
-            one = _Direction(mode, weights[k * count : (k + 1) * count], has_biases)
+            own = weights[k * count : (k + 1) * count]
             begin = tuple(part[k] for part in state)
-            if sizes is None:
-                out, end = one.run(input, begin, direction == 1)
-            else:
-                out, end = one.run_packed(input, sizes, begin, direction == 1)
+            out, end = _run(mode, input, begin, own, has_biases, sizes, direction == 1)
             outputs.append(out)
             final.append(end)
         input = outputs[0] if directions == 1 else cat(outputs, -1)

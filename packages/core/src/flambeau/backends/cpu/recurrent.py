@@ -1,0 +1,190 @@
+"""Recurrent layers whole: all steps in one call, the product with the input before them and the weights' gradients after.
+
+What a step costs here is the product of the state with the recurrent weights, which stay in the caches of the cores (see
+`kernels/recurrent.c`); NumPy's calls for small products and gates cost ten times as much.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from ...runtime.claims import claim
+from ...runtime.operator import registry
+from . import library
+from .native import Kernels, address
+from .offers import FLOATS
+
+kernels = Kernels("recurrent.c")
+LSTM, GRU, TANH, RELU = range(4)
+
+
+@lru_cache(maxsize=256)
+def _plan(sizes: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, int]:
+    """How many rows each step has and where they begin, as C reads them, and how many there are."""
+    counts = np.array(sizes, np.int64)
+    starts = np.zeros(len(sizes), np.int64)
+    starts[1:] = counts.cumsum()[:-1]
+    return counts, starts, int(counts.sum())
+
+
+class Layer:
+    """A claim on the layer of one kind."""
+
+    def __init__(self, kind: int) -> None:
+        self.kind, self.gates = kind, {LSTM: 4, GRU: 3}.get(kind, 1)
+
+    def takes(self, metas: list, attrs: dict[str, Any]) -> bool:
+        """Whether all tensors are float32, or all float64, and there are kernels."""
+        dtype = metas[0].dtype
+        alike = dtype in FLOATS and all(m is None or m.dtype is dtype for m in metas)
+        return alike and self._fits(metas, attrs) and library.available()
+
+    def _fits(self, metas: list, attrs: dict[str, Any]) -> bool:
+        """Whether all shapes fit: what does not is the body's to refuse."""
+        x, *first, weight_ih, weight_hh, bias_ih, bias_hh = metas
+        sizes = attrs["sizes"]
+        if x.ndim != (3 if sizes is None else 2) or any(f.ndim != 2 for f in first):
+            return False
+        rows, size = first[0].shape
+        wide = self.gates * size
+        if 0 in (size, x.shape[-1]) or weight_ih.shape != (wide, x.shape[-1]) or weight_hh.shape != (wide, size):
+            return False
+        if any(f.shape != (rows, size) for f in first):
+            return False
+        if any(b is not None and b.shape != (wide,) for b in (bias_ih, bias_hh)):
+            return False
+        if sizes is None:
+            return x.shape[1] == rows and x.shape[0] > 0 and rows > 0
+        return (
+            len(sizes) > 0
+            and min(sizes) > 0
+            and max(sizes) == sizes[0] == rows
+            and sum(sizes) == x.shape[0]
+            and all(a >= b for a, b in zip(sizes, sizes[1:], strict=False))
+        )
+
+    def _steps(self, x: np.ndarray, sizes: Sequence[int] | None) -> tuple:
+        return (x.shape[1],) * x.shape[0] if sizes is None else tuple(sizes)
+
+    def forward(self, x: Any, *arrays: Any, sizes: Any, reverse: bool, wants: bool) -> tuple:
+        arrays = tuple([None if a is None else np.ascontiguousarray(a) for a in arrays])
+        *first, weight_ih, weight_hh, bias_ih, bias_hh = arrays
+        steps = self._steps(x, sizes)
+        counts, starts, all_ = _plan(steps)
+        size, functions = weight_hh.shape[1], getattr(kernels, x.dtype.name)
+        kept = np.empty((all_, weight_hh.shape[0]), x.dtype)
+        fed, inner_bias = self._bias(bias_ih, bias_hh, size)
+        _product(functions, x.reshape(all_, -1), weight_ih.T, kept, fed)
+        out = np.empty((*x.shape[:-1], size), x.dtype)
+        cells = np.empty((all_, size), x.dtype) if self.kind == LSTM else None
+        inner = np.empty((all_, size), x.dtype) if self.kind == GRU and wants else None
+        functions.forward(
+            self.kind, len(steps), steps[0], size, reverse, wants, address(counts), address(starts), address(weight_hh),
+            _at(inner_bias), address(first[0]), _at(first[1] if self.kind == LSTM else None), address(kept), address(out),
+            _at(cells), _at(inner),
+        )  # fmt: skip
+        made = [out]
+        for states in (out, cells)[: len(first)]:
+            last = np.empty((steps[0], size), x.dtype)
+            functions.last_states(
+                len(steps), size, reverse, address(counts), address(starts), address(states), address(last)
+            )  # fmt: skip
+            made.append(last)
+        more = () if not wants else (kept, cells) if self.kind == LSTM else (kept, inner) if self.kind == GRU else ()  # fmt: skip
+        return tuple(made), more
+
+    def _bias(self, bias_ih: Any, bias_hh: Any, size: int) -> tuple:
+        """What is added to the product with the input, and what a GRU adds inside its reset."""
+        if bias_hh is None:
+            return bias_ih, None
+        if self.kind != GRU:
+            return (bias_hh if bias_ih is None else bias_ih + bias_hh), None
+        fed = np.zeros_like(bias_hh) if bias_ih is None else bias_ih.copy()
+        fed[: 2 * size] += bias_hh[: 2 * size]
+        return fed, bias_hh[2 * size :]
+
+    def backward(self, g: Any, result: Any, kept: Any, needs: tuple, x: Any, *arrays: Any, sizes: Any, reverse: bool, **_: Any) -> list:  # fmt: skip
+        arrays = tuple([None if a is None else np.ascontiguousarray(a) for a in arrays])
+        *first, weight_ih, weight_hh, bias_ih, bias_hh = arrays
+        steps = self._steps(x, sizes)
+        counts, starts, all_ = _plan(steps)
+        rows, wide = steps[0], weight_hh.shape[0]
+        size, functions = weight_hh.shape[1], getattr(kernels, x.dtype.name)
+        out = np.ascontiguousarray(result[0])
+        g_out, *g_last = [
+            np.zeros(o.shape, x.dtype) if p is None else np.ascontiguousarray(p)
+            for p, o in zip(g, result, strict=True)
+        ]
+        gates, other = (kept[0], kept[1]) if kept else (None, None)
+        d_fed = np.empty((all_, wide), x.dtype)
+        d_state = np.empty((all_, wide), x.dtype) if self.kind == GRU else d_fed
+        carried = g_last[-1].copy()
+        order = (len(steps), size, reverse, address(counts), address(starts))
+        functions.backward(
+            self.kind, len(steps), rows, size, reverse, *order[3:], address(weight_hh), address(first[0]),
+            _at(first[1] if self.kind == LSTM else None), _at(gates), address(out), _at(other), _at(other),
+            address(g_out), address(g_last[0]), address(d_fed), _at(d_state if self.kind == GRU else None),
+            address(carried),
+        )  # fmt: skip
+        flat = np.ascontiguousarray(x).reshape(all_, -1)
+        count = len(first)
+        made: list[Any] = [None] * (1 + count + 4)
+        if needs[0]:
+            made[0] = _made(functions, d_fed, weight_ih).reshape(x.shape)
+        if needs[1]:
+            made[1] = carried if self.kind == GRU else np.zeros((rows, size), x.dtype)
+            functions.to_first(
+                order[0], size, wide, reverse, *order[3:], address(d_state), address(weight_hh), address(made[1])
+            )  # fmt: skip
+        if count == 2 and needs[2]:
+            made[2] = carried
+        at = 1 + count
+        if needs[at]:
+            made[at] = _made(functions, d_fed.T, flat)
+        if needs[at + 1]:
+            before = np.empty((all_, size), x.dtype)
+            functions.states_before(*order, address(first[0]), address(out), address(before))
+            made[at + 1] = _made(functions, d_state.T, before)
+        for i, d in ((at + 2, d_fed), (at + 3, d_state)):
+            if needs[i]:
+                same = i == at + 3 and d_state is d_fed and made[at + 2] is not None
+                made[i] = made[at + 2].copy() if same else _sums(functions, d)
+        return made
+
+
+def _at(array: np.ndarray | None) -> int | None:
+    return None if array is None else address(array)
+
+
+def _product(functions: Any, a: np.ndarray, b: np.ndarray, out: np.ndarray, bias: Any = None) -> None:  # fmt: skip
+    unit = a.itemsize
+    functions.product(
+        *out.shape, a.shape[1], address(a), a.strides[0] // unit, a.strides[1] // unit, address(b), b.strides[0] // unit,
+        b.strides[1] // unit, _at(bias), address(out),
+    )  # fmt: skip
+
+
+def _made(functions: Any, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    out = np.empty((a.shape[0], b.shape[1]), a.dtype)
+    _product(functions, a, b, out)
+    return out
+
+
+def _sums(functions: Any, d: np.ndarray) -> np.ndarray:
+    out = np.empty(d.shape[1], d.dtype)
+    functions.column_sums(*d.shape, address(d), address(out))
+    return out
+
+
+LAYERS = {"lstm_layer": LSTM, "gru_layer": GRU, "tanh_layer": TANH, "relu_layer": RELU}
+
+
+def register() -> None:
+    """Enters the claims; called when one of the layers is first met."""
+    for name, kind in LAYERS.items():
+        layer = Layer(kind)
+        claim(registry[name], "cpu", layer.takes, layer.forward, layer.backward)
