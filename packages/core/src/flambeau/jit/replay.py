@@ -20,14 +20,14 @@ from ..backends.cpu import library, native, threads
 from ..backends.cpu.arena import Arena
 from ..backends.cpu.compiler import CompileError
 from ..backends.cpu.native import address
-from ..runtime import state
+from ..runtime import hot, state
 from .program import Changed
 
 POISON = 0xA7
 
 
 class Unknown(Exception):
-    """An address of which nothing is known: the step cannot be replayed."""
+    """Why a step cannot be replayed by its C calls."""
 
 
 class Place:
@@ -114,10 +114,13 @@ class Memory:
         for low, high, i in self.given:
             if low <= at < max(high, low + 1):
                 return Place(("given", i), at - low)
-        if at in native.lasting:
-            self.lasting[at] = native.lasting[at]
+        owner = native.lasting.get(at)
+        if owner is None:  # a Python number among the operands
+            owner = next((a for a in hot.numbers.values() if address(a) == at), None)
+        if owner is not None:
+            self.lasting[at] = owner
             return Place(("lasting", at), 0)
-        raise Unknown
+        raise Unknown("memory from elsewhere")
 
     def shown(self, array: np.ndarray) -> Shown:
         """An array's place; the first element may not be the lowest in memory."""
@@ -154,7 +157,7 @@ def call_site(
     restype = function.restype
     spelled = "void" if restype is None else _C.get(restype)
     if spelled is None or spelled == "void *":
-        raise Unknown
+        raise Unknown(f"a function that returns an address")
     return CallSite(function, made, kinds, spelled, result)
 
 
@@ -176,10 +179,10 @@ class Fresh:
             return
         if declared.startswith("const"):
             if number not in self.written:
-                raise Unknown
+                raise Unknown(f"C reads what Python prepared: {declared}")
             return
         if place.block not in self.results and not declared.startswith(_HARMLESS):
-            raise Unknown
+            raise Unknown(f"numbers on the way: {declared}")
         self.written.add(number)
 
 
@@ -192,7 +195,7 @@ def _argument(memory: Memory, x: Any, kind: Any) -> tuple[Any, str]:
             return [None if v is None else memory.place(v) for v in x], "pointers"
         if x._type_ in (ctypes.c_int64, ctypes.c_double, ctypes.c_int32):
             return list(x), _C[x._type_] + " array"
-        raise Unknown
+        raise Unknown(f"an argument {x}")
     if isinstance(x, ctypes.c_void_p):  # a function
         return x, "function"
     if isinstance(x, ctypes._SimpleCData):
@@ -201,7 +204,7 @@ def _argument(memory: Memory, x: Any, kind: Any) -> tuple[Any, str]:
         return (None if x is None else memory.place(x)), "place"
     if kind in _C:
         return x, _C[kind]
-    raise Unknown
+    raise Unknown(f"an argument {x!r}")
 
 
 # -- the text ------------------------------------------------------------------------------------------------------------
@@ -302,10 +305,11 @@ def _number(x: Any) -> str:
 class Step:
     """What becomes of one step of a program: its C calls, or a run in Python."""
 
-    __slots__ = ("calls", "makes", "needs", "run", "view")
+    __slots__ = ("calls", "makes", "needs", "run", "view", "why")
 
     def __init__(self, run: Any, needs: Sequence[int], makes: Sequence[int]) -> None:
         self.run, self.needs, self.makes = run, needs, makes
+        self.why = "it computes in Python"  # and not by C calls alone
         self.calls: list[CallSite] | None = None
         self.view = False  # only looks at memory that is there
 
@@ -372,10 +376,12 @@ class Replay:
         """Finds out what the step was, and where its results are. No `calls`: it must run as it is."""
         try:
             shown = {slot: memory.shown(env[slot]) for slot in step.makes}
-        except Unknown:
+        except Unknown as reason:
+            step.why = str(reason)
             return
         self.shown.update(shown)
         if calls is None:
+            step.why = "it does more than compute"
             return
         fresh = range(before, self.arena.count)
         if not calls:
@@ -385,10 +391,13 @@ class Replay:
         try:
             checked = Fresh(fresh, [s.place for s in shown.values()])
             sites = [call_site(memory, checked, *c) for c in calls]
-        except Unknown:
+        except Unknown as reason:
+            step.why = str(reason)
             return
         if self._repeats(step, env, calls, fresh):
             step.calls = sites
+        else:
+            step.why = "Python computes beside the C calls"
 
     def _repeats(self, step: Step, env: list, calls: list, fresh: range) -> bool:
         """Whether the calls alone, on memory that holds nothing of use, make the same results."""

@@ -196,19 +196,19 @@ def recorder(op: Operator, rule: ElementwiseRule) -> Callable[..., None]:
     return attach
 
 
-_numbers: dict[tuple[float, int], np.ndarray] = {}
+numbers: dict[tuple[float, int], np.ndarray] = {}
 
 
 def number_array(number: float, d: np.dtype) -> np.ndarray:
     """A Python number as a 0-d array: NumPy takes twice as long over the number itself."""
     key = (number, d.num)
-    found = _numbers.get(key)
+    found = numbers.get(key)
     if found is None or number == 0:  # 0.0 and -0.0 are one key
         if type(number) is int:
             in_64_bits(number)
         found = np.asarray(number, dtype=d)
-        if len(_numbers) < 4096:
-            _numbers[key] = found
+        if len(numbers) < 4096:
+            numbers[key] = found
     return found
 
 

@@ -22,7 +22,7 @@ import numpy as np
 from . import library, threads
 
 KERNELS = Path(__file__).parent / "kernels"
-TYPES = {"float32": "float", "float64": "double", "int64": "int64_t", "int32": "int32_t"}
+TYPES = {"float32": "float", "float64": "double", "int64": "int64_t", "int32": "int32_t", "uint8": "uint8_t"}
 # Multiplications and additions may be joined here: more exact, and twice as fast.
 FLAGS = ("-ffp-contract=fast",)
 
@@ -75,6 +75,13 @@ recorders: list[Any] = []
 
 # By address: who owns memory that calls are given again and again, such as the sizes of a launch, and lives as long.
 lasting: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
+
+
+def table(values: Any, dtype: Any = np.int64) -> np.ndarray:
+    """An array of numbers that calls are given again and again: `lasting` as long as somebody holds it."""
+    made = np.array(values, dtype)
+    lasting[address(made)] = made
+    return made
 
 
 def enter(function: Any) -> Any:
