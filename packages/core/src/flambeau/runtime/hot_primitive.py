@@ -19,7 +19,7 @@ from .hot import F32, F64, Shape
 from .operator import Operator
 from .tensor import Tensor, new
 
-LARGE = 1 << 20  # elements from which providers are asked
+NEVER = 1 << 62  # elements from which providers are asked, where there are none
 
 
 def make(op: Operator) -> Callable[..., Any]:
@@ -56,7 +56,7 @@ def source(op: Operator) -> str:
             lines += [f"    if {n} is None: a{i} = n{i} = None", "    else:"]
             pad = "        "
         lines += [f"{pad}try: a{i} = {n}._array", f"{pad}except AttributeError: return None"]
-        wrong = f"type(a{i}) is not ndarray or a{i}.size > LARGE"
+        wrong = f"type(a{i}) is not ndarray"
         if i == 0:
             lines.append(f"{pad}d = a0.dtype")
             wrong += " or d is not F32 and d is not F64"
@@ -66,9 +66,15 @@ def source(op: Operator) -> str:
         lines.append(f"{pad}n{i} = {n}._node if {n}._base is None else history({n})")
     raw = ", ".join(f"a{i}" for i in range(len(names)))
     nodes = [f"n{i}" for i in range(len(names))]
+    large = " or ".join(
+        f"(a{i} is not None and a{i}.size >= LEAST)" if free else f"a{i}.size >= LEAST"
+        for i, free in enumerate(optional)
+    )
     lines += [
+        f"    run = provided() if {large} else kernel",
+        "    if run is None: return None",
         "    token = set_quiet(quiet)",
-        f"    try: made = kernel(xp, {raw})",
+        f"    try: made = run(xp, {raw})",
         "    except (ValueError, IndexError, TypeError): return None  # the shape rule explains",
         "    finally: reset(token)",
         "    out = new(Tensor)",
@@ -101,11 +107,22 @@ def _version(op: Operator, i: int) -> str:
     return f"0 if {name} is None or {name}._box is None else {name}._box.version"
 
 
+def provided_by(op: Operator) -> Callable[[], Callable[..., Any] | None]:
+    """What gives the CPU's provider of large calls, if one takes any arrays of one float dtype; else None: the general way."""
+    cpu = backends.of_device("cpu")
+
+    def provided() -> Callable[..., Any] | None:
+        kernel = dispatch.offers(op, cpu)[0][1]
+        return kernel if getattr(kernel, "any_floats", False) else None
+
+    return provided
+
+
 def compile_call(op: Operator) -> Callable[..., Any]:
     """The function of `source`, with what it calls bound."""
     assert not op.vjp_rule.keep_out, f"{op.name}: the hot path keeps no results"
     scope = {
-        "LARGE": LARGE, "F32": F32, "F64": F64, "Shape": Shape, "NO_ATTRS": {}, "Node": tape.Node,
+        "LEAST": op.least.get("cpu", NEVER), "provided": provided_by(op), "F32": F32, "F64": F64, "Shape": Shape, "NO_ATTRS": {}, "Node": tape.Node,
         "Tensor": Tensor, "asarray": np.asarray, "history": tape.history, "kernel": op.kernels[None],
         "local": state.local, "ndarray": np.ndarray, "new": new, "op": op, "quiet": state.quiet,
         "reset": state.error_state.reset, "set_quiet": state.error_state.set, "state": state,

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..._base import dtypes
 from ...runtime.operator import registry
-from . import copies, native
+from . import copies, library, native
 from .native import address
 from .offers import FLOATS, offer
 
@@ -173,6 +173,7 @@ def _widened(kernel: Any) -> Any:
 
 def register() -> None:
     """Enters the kernels; called when one of these operators first meets an operand that is large enough."""
+    library.available()  # with it the allocator of large arrays, which the hot path does not ask for
     for name, kernel in (("matmul", matmul), ("matmul_tn", matmul_tn), ("linear", linear)):
         offer(name, _widened(kernel), kinds=(*FLOATS, dtypes.float16, dtypes.bfloat16))
         # Any arrays of one dtype, float32 or float64, may come: the hot path asks no checker.
