@@ -164,7 +164,11 @@ def _stacked(arrays: Sequence[Any]) -> np.ndarray:
         )
     if not shape:
         return np.array(arrays)
-    return np.concatenate(arrays).reshape(len(arrays), *shape)
+    if arrays[0].flags.c_contiguous or len({array.dtype for array in arrays}) > 1:
+        return np.concatenate(arrays).reshape(len(arrays), *shape)
+    # Such as pictures whose channels come last in memory: NumPy would keep that order, and copy once more to reshape.
+    out = np.empty((len(arrays) * shape[0], *shape[1:]), arrays[0].dtype)
+    return np.concatenate(arrays, out=out).reshape(len(arrays), *shape)
 
 
 default_collate_fn_map: CollateMap = {
