@@ -1229,7 +1229,7 @@ def retain_grad(self: Tensor) -> None:
     def keep(g: Tensor) -> None:
         tensor = target()
         if tensor is not None:
-            tensor.grad = g if tensor.grad is None else tensor.grad + g
+            tensor._grad = g if tensor._grad is None else tensor._grad + g
 
     self.__dict__["_retains"] = self.register_hook(keep)
 

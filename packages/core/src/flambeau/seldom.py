@@ -176,7 +176,7 @@ def _only_leaf(self: Tensor) -> None:
 
 # -- copies of whole tensors ------------------------------------------------------------------------------------------
 
-_OWN = frozenset({"_array", "_node", "_box", "_base", "_replay", "_generation", "grad", "_grad_dtype", "_shared"})  # fmt: skip
+_OWN = frozenset({"_array", "_node", "_box", "_base", "_replay", "_generation", "_grad", "_grad_dtype", "_shared"})  # fmt: skip
 
 
 def deep_copy(self: Tensor, memo: dict[Any, Any]) -> Tensor:
@@ -211,7 +211,7 @@ def deep_copy(self: Tensor, memo: dict[Any, Any]) -> Tensor:
     if node is not None:
         set_requires_grad(made, True)
     if self.grad is not None:
-        made.grad = copy.deepcopy(self.grad, memo)
+        made._grad = copy.deepcopy(self.grad, memo)
     return made
 
 

@@ -135,3 +135,56 @@ def test_tensors_for_numbers(line):
 @pytest.mark.parametrize("line", CASES)
 def test_one_line(line):
     agree(lambda lib: eval(line, {"torch": lib, "x": lib.ones(2, 3, dtype=lib.double)}), text=False)
+
+
+# What may stand where a gradient is assigned, by name; t is a leaf of three float32.
+GRADIENTS = """
+None
+torch.ones(3)
+torch.ones(2)
+torch.ones(1, 3)
+torch.ones(3).double()
+torch.ones(3).long()
+torch.ones(3) * 1j
+torch.ones(3, device="meta")
+torch.ones(3, 2)[:, 0]
+torch.ones(3, requires_grad=True)
+1.0
+"a"
+[1.0, 2.0, 3.0]
+torch.ones(3).numpy()
+t
+""".strip().splitlines()
+
+
+def assigned(lib, line, like=None):
+    t = lib.ones(3, requires_grad=True) if like is None else like
+    t.grad = eval(line, {"torch": lib, "t": t})
+    return t.grad
+
+
+@pytest.mark.parametrize("line", GRADIENTS)
+def test_assigning_a_gradient(line):
+    agree(lambda lib: assigned(lib, line), text=False)
+
+
+def test_a_gradient_that_was_assigned_is_added_to_and_dropped():
+    def case(lib):
+        t = lib.ones(3, requires_grad=True)
+        t.grad = lib.full((3,), 2.0)
+        (t * 3).sum().backward()
+        kept = t.grad.clone()
+        del t.grad
+        return kept, t.grad is None
+
+    agree(case)
+
+
+@pytest.mark.parametrize("dtype", ["float64", None])
+def test_grad_dtype_says_which_gradients_may_be_assigned(dtype):
+    def case(lib):
+        t = lib.ones(3, requires_grad=True)
+        t.grad_dtype = None if dtype is None else getattr(lib, dtype)
+        return assigned(lib, "torch.ones(3).double()", t)
+
+    agree(case)

@@ -205,7 +205,7 @@ def as_class(tensor: Tensor, cls: type) -> Any:
         tensor._box = Box()
     made: Any = new(cls)
     made.__dict__.update(tensor.__dict__)
-    made.__dict__.pop("grad", None)
+    made.__dict__.pop("_grad", None)
     if overrides(cls):
         made.__dict__["_live"] = Live()
     else:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Callable
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -86,7 +87,10 @@ class Tensor(Attached):
     _replay: tuple[Callable[[Tensor], Tensor], ...] = ()
     _generation = 0
     _level = 0  # of wrapper tensors: the interpreter they belong to
-    grad: Tensor | None = None
+    _grad: Tensor | None = None
+    grad: Any = property(
+        attrgetter("_grad"), lambda t, g: assign_grad(t, g), lambda t: drop_grad(t)
+    )
     __array_priority__ = 1000  # NumPy's binary operators give way to ours
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Tensor:
@@ -222,7 +226,7 @@ def alias(tensor: Tensor) -> Tensor:
     if tensor._level:
         t.__dict__.update(tensor.__dict__)
         t.__dict__.pop("_node", None)
-        t.__dict__.pop("grad", None)
+        t.__dict__.pop("_grad", None)
     else:
         t._array = tensor._array
     t._box = tensor._box
@@ -270,6 +274,48 @@ def refuse_stale(tensor: Tensor) -> None:
     )
 
 
+def assign_grad(tensor: Tensor, g: Any) -> None:
+    """`tensor.grad = g`: None, or a tensor of the same shape, dtype and device."""
+    if g is not None:
+        if not isinstance(g, Tensor):
+            raise TypeError(
+                f"assigned grad expected to be a Tensor or None but got grad of type {type(g).__name__}"
+            )
+        if g is tensor:
+            raise RuntimeError("can't assign Variable as its own grad")
+        a, b = tensor.__dict__.get("_array"), g.__dict__.get("_array")
+        alike = type(a) is type(b) is np.ndarray and a.shape == b.shape and a.dtype is b.dtype
+        if not alike:
+            _check_grad(tensor, g)
+    tensor._grad = g
+
+
+def drop_grad(tensor: Tensor) -> None:
+    """`del tensor.grad`."""
+    tensor._grad = None
+
+
+def _check_grad(tensor: Tensor, g: Tensor) -> None:
+    """RuntimeError for a gradient of another shape, dtype (but for a `grad_dtype` that was set) or device."""
+    if tuple(g.shape) != tuple(tensor.shape):
+        raise RuntimeError(
+            f"attempting to assign a gradient of size '{list(g.shape)}' to a tensor of size '{list(tensor.shape)}'. "
+            "Please ensure that the gradient and the tensor are the same size"
+        )
+    wanted = tensor.__dict__.get("_grad_dtype", (tensor.dtype, None))[0]
+    if wanted is not None and g.dtype is not wanted:
+        raise RuntimeError(
+            f"attempting to assign a gradient with dtype '{g.dtype.name}' to a tensor with grad_dtype '{wanted.name}'. "
+            "The gradient must match the tensor's grad_dtype (defaults to the tensor's dtype). You can set the tensor's "
+            "grad_dtype attribute with a specific dtype, or None to allow any dtype."
+        )
+    if g.device.type != tensor.device.type:
+        raise RuntimeError(
+            f"attempting to assign a gradient with device type '{g.device.type}' to a tensor with device type "
+            f"'{tensor.device.type}'. Please ensure that the gradient and the tensor are on the same device"
+        )
+
+
 def set_requires_grad(tensor: Tensor, value: bool) -> None:
     """Makes a leaf of `tensor`, or takes that back; RuntimeError for computed and for integer tensors."""
     node = history(tensor)
@@ -302,11 +348,11 @@ def accumulate(tensor: Tensor, g: Tensor, owned: bool) -> None:
         before = tensor.grad
         if before is not None:
             if state.local.grad or before._level or g._level or state.active:
-                tensor.grad = g + before if before._level and not g._level else before + g
+                tensor._grad = g + before if before._level and not g._level else before + g
             else:
                 add_into(before, g)
         else:
-            tensor.grad = g if owned or state.local.grad or state.active or g._level else own(g)
+            tensor._grad = g if owned or state.local.grad or state.active or g._level else own(g)
 
 
 def own(g: Tensor) -> Tensor:

@@ -94,7 +94,7 @@ class Composed(Tensor):
     def take(target: Any, value: Any) -> None:
         """`target` with all that `value` is made of, its history aside."""
         for name, part in value.__dict__.items():
-            if name not in ("_node", "_box", "grad"):
+            if name not in ("_node", "_box", "_grad"):
                 target.__dict__[name] = part
 
     def wrapper_repr(self) -> str:
@@ -113,12 +113,12 @@ class Composed(Tensor):
             )
         made = memo[id(self)] = new(type(self))
         for name, value in self.__dict__.items():
-            if name not in ("_node", "_box", "grad"):
+            if name not in ("_node", "_box", "_grad"):
                 made.__dict__[name] = copy.deepcopy(value, memo)
         if node is not None:
             set_requires_grad(made, True)
         if self.grad is not None:
-            made.grad = copy.deepcopy(self.grad, memo)
+            made._grad = copy.deepcopy(self.grad, memo)
         return made
 
     def __reduce_ex__(self, protocol: Any) -> tuple:
@@ -127,7 +127,7 @@ class Composed(Tensor):
             raise RuntimeError(
                 "pickling a tensor that was computed under autograd is not possible; pickle tensor.detach() instead"
             )
-        parts = {k: v for k, v in self.__dict__.items() if k not in ("_node", "_box", "grad")}
+        parts = {k: v for k, v in self.__dict__.items() if k not in ("_node", "_box", "_grad")}
         return _rebuilt, (type(self), parts, node is not None)
 
     def _become(self, made: Any) -> Any:
