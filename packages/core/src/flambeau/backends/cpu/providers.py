@@ -72,6 +72,7 @@ BY_HAND: dict[str, dict[str, int]] = {
     "softmax": {"softmax": 0, "log_softmax": 0},
     "rownorm": {"layer_norm": 0, "rms_norm": 0},
     "channelnorm": {"normalize_channels": 0, "rescale_channels": 0, "group_norm": 0},
+    "indexed": dict.fromkeys(("index", "index_grad", "index_put_at", "gather", "scatter_add"), 1 << 10),
     "pools": dict.fromkeys(
         (
             *("max_pool", "max_pool_places", "max_pool_spread", "max_pool_pick", "window_sum", "window_spread"),

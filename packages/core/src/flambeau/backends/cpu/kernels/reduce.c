@@ -1,0 +1,287 @@
+/* types: float double int64_t int32_t uint8_t */
+/* Reductions of strided memory: sums, products, squares, extremes and their places, truth.
+ *
+ * What is reduced lies together ("rows": each row becomes one number) or what is kept does ("columns": rows are added to
+ * each other). A plan of int64 (see `reductions.py`): the number of kept loops outside, of reduced loops outside, the
+ * length of the innermost loop, whether it is reduced, the number of pieces that the reduced range is cut into; then the
+ * sizes and the strides, in elements, of the kept loops and of the reduced ones. Pieces are folded in order, whoever
+ * computed them. float is added four at a time as float, then as double: nearer to the sum than pairwise addition is.
+ */
+#include "fb.h"
+
+#if defined(T_FLOAT32) || defined(T_FLOAT64)
+typedef double WIDE;
+#define IS_NAN(x) ((x) != (x))
+#else
+typedef int64_t WIDE;
+#define IS_NAN(x) 0
+#endif
+#if defined(T_FLOAT32)
+typedef int32_t PLACE;
+#define LOWEST (-INFINITY)
+#define HIGHEST INFINITY
+#elif defined(T_FLOAT64)
+typedef int64_t PLACE;
+#define LOWEST (-INFINITY)
+#define HIGHEST INFINITY
+#else
+typedef int64_t PLACE;
+#define LOWEST (sizeof(T) == 8 ? (T)INT64_MIN : sizeof(T) == 4 ? (T)INT32_MIN : (T)0)
+#define HIGHEST (sizeof(T) == 8 ? (T)INT64_MAX : sizeof(T) == 4 ? (T)INT32_MAX : (T)255)
+#endif
+
+struct plan {
+  int64_t kept, reduced, inner, in_rows, pieces;
+  const int64_t *kn, *ks, *rn, *rs;
+};
+static struct plan read_plan(const int64_t *p) {
+  const int64_t k = p[0], r = p[1];
+  return (struct plan){k, r, p[2], p[3], p[4], p + 5, p + 5 + k, p + 5 + 2 * k, p + 5 + 2 * k + r};
+}
+INLINE int64_t product(const int64_t *n, int64_t dims) {
+  int64_t all = 1;
+  for (int64_t d = 0; d < dims; ++d) all *= n[d];
+  return all;
+}
+INLINE int64_t offset(const int64_t *n, const int64_t *s, int64_t dims, int64_t i) {
+  int64_t at = 0;
+  for (int64_t d = dims - 1; d >= 0; --d) at += i % n[d] * s[d], i /= n[d];
+  return at;
+}
+
+struct work {
+  struct plan p;
+  const T *x;
+  void *out, *parts;
+  const WIDE *centre; /* of squared distances: one for each kept element */
+  int64_t units, outer, blocks; /* reduced range, kept range outside, blocks of columns */
+};
+
+#define LANES 32
+#define BLOCK 1024
+
+/* One fold. LEAF reads an element, in the type MID in which four are joined before they go to the accumulator's, ACC. */
+#define FOLD(NAME, ACC, MID, INIT, LEAF, JOIN, OUT, FINISH)                                                             \
+  INLINE ACC NAME##_run(const T *x, int64_t n, const WIDE centre) {                                                     \
+    ACC l[LANES];                                                                                                       \
+    (void)centre;                                                                                                       \
+    for (int c = 0; c < LANES; ++c) l[c] = INIT;                                                                        \
+    int64_t i = 0;                                                                                                      \
+    for (; i + 4 * LANES <= n; i += 4 * LANES)                                                                          \
+      _Pragma("omp simd") for (int c = 0; c < LANES; ++c) {                                                             \
+        const MID a = LEAF(x[i + c]), b = LEAF(x[i + LANES + c]), d = LEAF(x[i + 2 * LANES + c]), e = LEAF(x[i + 3 * LANES + c]); \
+        const MID ab = JOIN(a, b), de = JOIN(d, e), all = JOIN(ab, de);                                                 \
+        l[c] = JOIN(l[c], (ACC)all);                                                                                    \
+      }                                                                                                                 \
+    for (; i < n; i += LANES) {                                                                                         \
+      const int64_t m = MIN(LANES, n - i);                                                                              \
+      _Pragma("omp simd") for (int64_t c = 0; c < m; ++c) { const ACC v = (ACC)LEAF(x[i + c]); l[c] = JOIN(l[c], v); }  \
+    }                                                                                                                   \
+    for (int w = LANES / 2; w; w >>= 1) for (int c = 0; c < w; ++c) l[c] = JOIN(l[c], l[c + w]);                        \
+    return l[0];                                                                                                        \
+  }                                                                                                                     \
+  static void NAME##_rows(void *context, int64_t begin, int64_t end) {                                                  \
+    const struct work *w = context;                                                                                     \
+    const struct plan *p = &w->p;                                                                                       \
+    for (int64_t i = begin; i < end; ++i) {                                                                             \
+      const int64_t k = i / p->pieces, piece = i % p->pieces;                                                           \
+      const int64_t from = w->units * piece / p->pieces, to = w->units * (piece + 1) / p->pieces;                       \
+      const T *x = w->x + offset(p->kn, p->ks, p->kept, k);                                                             \
+      const WIDE centre = w->centre ? w->centre[k] : 0;                                                                 \
+      ACC r = INIT;                                                                                                     \
+      if (!p->reduced) r = NAME##_run(x + from, to - from, centre);                                                     \
+      else for (int64_t u = from; u < to; ++u) {                                                                        \
+        const ACC v = NAME##_run(x + offset(p->rn, p->rs, p->reduced, u), p->inner, centre);                            \
+        r = JOIN(r, v);                                                                                                 \
+      }                                                                                                                 \
+      if (p->pieces == 1) ((OUT *)w->out)[k] = (OUT)FINISH(r);                                                          \
+      else ((ACC *)w->parts)[i] = r;                                                                                    \
+    }                                                                                                                   \
+  }                                                                                                                     \
+  static void NAME##_columns(void *context, int64_t begin, int64_t end) {                                               \
+    const struct work *w = context;                                                                                     \
+    const struct plan *p = &w->p;                                                                                       \
+    ACC r[BLOCK];                                                                                                       \
+    for (int64_t i = begin; i < end; ++i) {                                                                             \
+      const int64_t piece = i % p->pieces, block = i / p->pieces % w->blocks, k = i / p->pieces / w->blocks;            \
+      const int64_t from = w->units * piece / p->pieces, to = w->units * (piece + 1) / p->pieces;                       \
+      const int64_t m = MIN(BLOCK, p->inner - block * BLOCK), at = k * p->inner + block * BLOCK;                        \
+      const T *const x = w->x + offset(p->kn, p->ks, p->kept, k) + block * BLOCK;                                       \
+      const WIDE *const centres = w->centre ? w->centre + at : 0;                                                       \
+      (void)centres;                                                                                                    \
+      for (int64_t c = 0; c < m; ++c) r[c] = INIT;                                                                      \
+      int64_t u = from;                                                                                                 \
+      for (; u + 4 <= to; u += 4) {                                                                                     \
+        const T *RESTRICT x0 = x + offset(p->rn, p->rs, p->reduced, u), *RESTRICT x1 = x + offset(p->rn, p->rs, p->reduced, u + 1); \
+        const T *RESTRICT x2 = x + offset(p->rn, p->rs, p->reduced, u + 2), *RESTRICT x3 = x + offset(p->rn, p->rs, p->reduced, u + 3); \
+        _Pragma("omp simd") for (int64_t c = 0; c < m; ++c) {                                                           \
+          const WIDE centre = CENTRE(centres, c);                                                                       \
+          (void)centre;                                                                                                 \
+          const MID a = LEAF(x0[c]), b = LEAF(x1[c]), d = LEAF(x2[c]), e = LEAF(x3[c]);                                 \
+          const MID ab = JOIN(a, b), de = JOIN(d, e), all = JOIN(ab, de);                                               \
+          r[c] = JOIN(r[c], (ACC)all);                                                                                  \
+        }                                                                                                               \
+      }                                                                                                                 \
+      for (; u < to; ++u) {                                                                                             \
+        const T *RESTRICT x0 = x + offset(p->rn, p->rs, p->reduced, u);                                                 \
+        _Pragma("omp simd") for (int64_t c = 0; c < m; ++c) {                                                           \
+          const WIDE centre = CENTRE(centres, c);                                                                       \
+          (void)centre;                                                                                                 \
+          const ACC v = (ACC)LEAF(x0[c]);                                                                               \
+          r[c] = JOIN(r[c], v);                                                                                         \
+        }                                                                                                               \
+      }                                                                                                                 \
+      if (p->pieces == 1) for (int64_t c = 0; c < m; ++c) ((OUT *)w->out)[at + c] = (OUT)FINISH(r[c]);                  \
+      else memcpy((ACC *)w->parts + piece * w->outer * p->inner + at, r, (size_t)m * sizeof(ACC));                      \
+    }                                                                                                                   \
+  }                                                                                                                     \
+  static int NAME##_whole(const int64_t *plan, const T *x, const WIDE *centre, void *out) {                             \
+    struct work w = {read_plan(plan), x, out, 0, centre, 0, 0, 1};                                                      \
+    const struct plan *p = &w.p;                                                                                        \
+    w.outer = product(p->kn, p->kept);                                                                                  \
+    w.units = p->in_rows && !p->reduced ? p->inner : product(p->rn, p->reduced);                                        \
+    const int64_t kept = w.outer * (p->in_rows ? 1 : p->inner), pieces = p->pieces;                                     \
+    if (pieces > 1 && !(w.parts = SCRATCH(0, (size_t)(kept * pieces) * sizeof(ACC)))) return 0;                         \
+    const int64_t each = p->inner * (p->reduced ? w.units : 1);                                                         \
+    if (!p->in_rows) w.blocks = (p->inner + BLOCK - 1) / BLOCK;                                                         \
+    const int64_t count = w.outer * w.blocks * pieces;                                                                  \
+    PARALLEL(p->in_rows ? NAME##_rows : NAME##_columns, &w, count, grain_for(count, each / (w.blocks * pieces)));       \
+    if (pieces > 1) for (int64_t k = 0; k < kept; ++k) {                                                                \
+      ACC r = INIT;                                                                                                     \
+      for (int64_t q = 0; q < pieces; ++q) {                                                                            \
+        const ACC v = ((const ACC *)w.parts)[p->in_rows ? k * pieces + q : q * kept + k];                               \
+        r = JOIN(r, v);                                                                                                 \
+      }                                                                                                                 \
+      ((OUT *)out)[k] = (OUT)FINISH(r);                                                                                 \
+    }                                                                                                                   \
+    return 1;                                                                                                           \
+  }
+
+#define CENTRE(centres, c) 0
+#define SELF(x) (x)
+#define WIDENED(x) ((WIDE)(x))
+#define SQUARED(x) ((WIDE)(x) * (WIDE)(x))
+#define TRUTH(x) ((x) != 0)
+#define ADD(a, b) ((a) + (b))
+#define TIMES(a, b) ((a) * (b))
+#define EITHER(a, b) ((a) | (b))
+#define BOTH(a, b) ((a) & (b))
+/* NaN, once met, stays. One choice at a time, which compilers vectorise. */
+INLINE T larger(T a, T b) { const T m = a > b ? a : b; return IS_NAN(a) ? a : m; }
+INLINE T smaller(T a, T b) { const T m = a < b ? a : b; return IS_NAN(a) ? a : m; }
+INLINE WIDE root(WIDE x) { return (WIDE)sqrt((double)x); }
+
+#if defined(T_FLOAT32) || defined(T_FLOAT64)
+FOLD(sum, WIDE, T, 0, SELF, ADD, T, SELF)
+FOLD(wide_sum, WIDE, T, 0, SELF, ADD, WIDE, SELF)
+#else
+FOLD(sum, WIDE, WIDE, 0, WIDENED, ADD, WIDE, SELF)
+#define wide_sum_whole sum_whole
+#endif
+FOLD(product, WIDE, WIDE, 1, WIDENED, TIMES, T, SELF)
+FOLD(largest, T, T, LOWEST, SELF, larger, T, SELF)
+FOLD(smallest, T, T, HIGHEST, SELF, smaller, T, SELF)
+FOLD(either, int32_t, int32_t, 0, TRUTH, EITHER, uint8_t, SELF)
+FOLD(both, int32_t, int32_t, 1, TRUTH, BOTH, uint8_t, SELF)
+FOLD(norm, WIDE, WIDE, 0, SQUARED, ADD, T, root)
+#undef CENTRE
+#define CENTRE(centres, c) (centres)[c]
+#define DISTANCE(x) (((WIDE)(x) - centre) * ((WIDE)(x) - centre))
+FOLD(spread, WIDE, WIDE, 0, DISTANCE, ADD, WIDE, SELF)
+/* The sum of squared distances from `centre`, a number for each result; wide_sum: not rounded. */
+EXPORT int squares_about(const int64_t *plan, const T *x, const WIDE *centre, WIDE *out) { return spread_whole(plan, x, centre, out); }
+EXPORT int add_wide(const int64_t *plan, const T *x, WIDE *out) { return wide_sum_whole(plan, x, 0, out); }
+EXPORT int norm2(const int64_t *plan, const T *x, T *out) { return norm_whole(plan, x, 0, out); }
+
+/* Each gives 0 where there is no memory for partial results. Integers are added as int64. */
+EXPORT int add(const int64_t *plan, const T *x, void *out) { return sum_whole(plan, x, 0, out); }
+EXPORT int multiply(const int64_t *plan, const T *x, T *out) { return product_whole(plan, x, 0, out); }
+EXPORT int max(const int64_t *plan, const T *x, T *out) { return largest_whole(plan, x, 0, out); }
+EXPORT int min(const int64_t *plan, const T *x, T *out) { return smallest_whole(plan, x, 0, out); }
+EXPORT int any(const int64_t *plan, const T *x, uint8_t *out) { return either_whole(plan, x, 0, out); }
+EXPORT int all(const int64_t *plan, const T *x, uint8_t *out) { return both_whole(plan, x, 0, out); }
+
+/* -- places of extremes: the first of equals, of NaN the first ------------------------------------------------------- */
+
+struct place {
+  T value;
+  int64_t at;
+};
+
+INLINE int64_t first_equal(const T *x, int64_t n, T value) {
+  int64_t i = 0;
+  if (IS_NAN(value)) {
+    while (!IS_NAN(x[i])) ++i;
+    return i;
+  }
+  for (; i + 4 * WIDTH <= n; i += 4 * WIDTH) {
+    int found = 0;
+    for (int64_t c = 0; c < 4 * WIDTH; ++c) found |= x[i + c] == value;
+    if (found) break;
+  }
+  while (i + 1 < n && x[i] != value) ++i;
+  return i;
+}
+
+#define PLACES(NAME, FOLD_NAME, BEYOND, INIT)                                                                           \
+  static void NAME##_rows(void *context, int64_t begin, int64_t end) {                                                  \
+    const struct work *w = context;                                                                                     \
+    const struct plan *p = &w->p;                                                                                       \
+    for (int64_t i = begin; i < end; ++i) {                                                                             \
+      const int64_t k = i / p->pieces, piece = i % p->pieces;                                                           \
+      const int64_t from = p->inner * piece / p->pieces, to = p->inner * (piece + 1) / p->pieces;                       \
+      const T *x = w->x + offset(p->kn, p->ks, p->kept, k) + from;                                                      \
+      const T best = FOLD_NAME##_run(x, to - from, 0);                                                                  \
+      const int64_t at = from + first_equal(x, to - from, best);                                                        \
+      if (p->pieces == 1) ((int64_t *)w->out)[k] = at;                                                                  \
+      else ((struct place *)w->parts)[i] = (struct place){best, at};                                                    \
+    }                                                                                                                   \
+  }                                                                                                                     \
+  static void NAME##_columns(void *context, int64_t begin, int64_t end) {                                               \
+    const struct work *w = context;                                                                                     \
+    const struct plan *p = &w->p;                                                                                       \
+    T r[BLOCK];                                                                                                         \
+    PLACE at[BLOCK];                                                                                                    \
+    for (int64_t i = begin; i < end; ++i) {                                                                             \
+      const int64_t block = i % w->blocks, k = i / w->blocks, m = MIN(BLOCK, p->inner - block * BLOCK);                 \
+      const T *const x = w->x + offset(p->kn, p->ks, p->kept, k) + block * BLOCK;                                       \
+      for (int64_t c = 0; c < m; ++c) r[c] = x[c], at[c] = 0;                                                           \
+      for (int64_t u = 1; u < w->units; ++u) {                                                                          \
+        const T *RESTRICT row = x + u * p->rs[0];                                                                       \
+        _Pragma("omp simd") for (int64_t c = 0; c < m; ++c) {                                                           \
+          const T a = r[c], v = row[c];                                                                                 \
+          const PLACE nan = IS_NAN(a) ? 0 : IS_NAN(v) ? 1 : 0, take = v BEYOND a ? 1 : nan;                             \
+          r[c] = take ? v : a;                                                                                          \
+          at[c] = take ? (PLACE)u : at[c];                                                                              \
+        }                                                                                                               \
+      }                                                                                                                 \
+      for (int64_t c = 0; c < m; ++c) ((int64_t *)w->out)[k * p->inner + block * BLOCK + c] = at[c];                    \
+    }                                                                                                                   \
+  }                                                                                                                     \
+  /* One reduced loop only; columns in one piece. */                                                                    \
+  static int NAME##_whole(const int64_t *plan, const T *x, int64_t *out) {                                              \
+    struct work w = {read_plan(plan), x, out, 0, 0, 0, 0, 1};                                                           \
+    const struct plan *p = &w.p;                                                                                        \
+    w.outer = product(p->kn, p->kept);                                                                                  \
+    w.units = p->in_rows ? p->inner : p->rn[0];                                                                         \
+    if (!p->in_rows) {                                                                                                  \
+      w.blocks = (p->inner + BLOCK - 1) / BLOCK;                                                                        \
+      PARALLEL(NAME##_columns, &w, w.outer * w.blocks, grain_for(w.outer * w.blocks, w.units * MIN(p->inner, BLOCK)));  \
+      return 1;                                                                                                         \
+    }                                                                                                                   \
+    const int64_t pieces = p->pieces, count = w.outer * pieces;                                                         \
+    if (pieces > 1 && !(w.parts = SCRATCH(0, (size_t)count * sizeof(struct place)))) return 0;                          \
+    PARALLEL(NAME##_rows, &w, count, grain_for(count, p->inner / pieces));                                              \
+    if (pieces > 1) for (int64_t k = 0; k < w.outer; ++k) {                                                             \
+      const struct place *q = (const struct place *)w.parts + k * pieces;                                               \
+      struct place best = q[0];                                                                                         \
+      for (int64_t j = 1; j < pieces; ++j)                                                                              \
+        if (q[j].value BEYOND best.value || (IS_NAN(q[j].value) && !IS_NAN(best.value))) best = q[j];                   \
+      out[k] = best.at;                                                                                                 \
+    }                                                                                                                   \
+    return 1;                                                                                                           \
+  }
+PLACES(argmax, largest, >, LOWEST)
+PLACES(argmin, smallest, <, HIGHEST)
+EXPORT int argmax(const int64_t *plan, const T *x, int64_t *out) { return argmax_whole(plan, x, out); }
+EXPORT int argmin(const int64_t *plan, const T *x, int64_t *out) { return argmin_whole(plan, x, out); }
