@@ -9,7 +9,7 @@
 #include <immintrin.h>
 #endif
 
-#if defined(T_FLOAT32)
+#if defined(T_FLOAT32) || defined(T_INT32)
 typedef int32_t lane;
 #define FB_ROUND_BIASED (12582912.0f + 127.0f) /* adding it rounds; its low bits are then the exponent's */
 #define FB_MANTISSA 23
@@ -32,7 +32,7 @@ typedef lane ivec __attribute__((vector_size(VECTOR_BYTES)));
 INLINE vec load_head(const T *p, int64_t n, T rest) {
 #if defined(__AVX512F__) && defined(T_FLOAT32)
   return (vec)_mm512_mask_loadu_ps(_mm512_set1_ps(rest), (__mmask16)((1u << n) - 1), p);
-#elif defined(__AVX512F__)
+#elif defined(__AVX512F__) && defined(T_FLOAT64)
   return (vec)_mm512_mask_loadu_pd(_mm512_set1_pd(rest), (__mmask8)((1u << n) - 1), p);
 #else
   if (n == WIDTH) return load(p);
@@ -44,7 +44,7 @@ INLINE vec load_head(const T *p, int64_t n, T rest) {
 INLINE void store_head(T *p, vec v, int64_t n) {
 #if defined(__AVX512F__) && defined(T_FLOAT32)
   _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)v);
-#elif defined(__AVX512F__)
+#elif defined(__AVX512F__) && defined(T_FLOAT64)
   _mm512_mask_storeu_pd(p, (__mmask8)((1u << n) - 1), (__m512d)v);
 #else
   if (n == WIDTH) { store(p, v); return; }
@@ -106,6 +106,7 @@ INLINE void stream_end(void) {
   } while (0)
 #define AT(from) (__builtin_constant_p(part_ == WIDTH) && part_ == WIDTH ? load((from) + i_) : load_head((from) + i_, part_, 0))
 
+#if defined(T_FLOAT32) || defined(T_FLOAT64)
 /* a where a > b, else b: b also where one of them is NaN. */
 INLINE vec larger(vec a, vec b) {
 #if defined(__AVX512F__) && defined(T_FLOAT32)
@@ -187,4 +188,5 @@ INLINE vec exp_down(vec x) {
   p *= scale;
   return unless_below(p, x, (T)FB_LEAST_EXPONENT);
 }
+#endif
 #endif

@@ -1,0 +1,153 @@
+"""Picking by indices and adding where they point: `kernels/take.c`, `kernels/scatter.c`.
+
+index with one index tensor (index_select, embedding, x[rows]), its gradient and index_put with accumulate; gather, its
+gradient, scatter_add. What does not fit here, an index out of range among it, the reference does, or refuses.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ..._base import dtypes
+from . import offers
+from .native import Kernels, address
+from .softmax import dense, parts
+
+take = Kernels("take.c")
+scatter = Kernels("scatter.c")
+
+KINDS = (
+    dtypes.float32, dtypes.float64, dtypes.int64, dtypes.int32, dtypes.int16, dtypes.int8, dtypes.uint8, dtypes.bool_,
+    dtypes.float16, dtypes.bfloat16, dtypes.complex64, dtypes.complex128,
+)  # fmt: skip
+LEAST = 1 << 10  # elements from which NumPy's own indexing is slower
+_ADDED = {"f": "float32", "d": "float64", "i": "int32", "l": "int64", "q": "int64"}
+
+
+def _adder(x: np.ndarray) -> Any:
+    """The functions of scatter.c for the dtype of x, or None."""
+    name = _ADDED.get(x.dtype.char)
+    return None if name is None else getattr(scatter, name)
+
+
+def _wide(index: Any) -> int:
+    """Whether the indices have 64 bits; -1 for what is no array of int64 or int32."""
+    if type(index) is not np.ndarray or index.dtype.kind != "i" or index.dtype.itemsize < 4:
+        return -1
+    return int(index.dtype.itemsize == 8)
+
+
+def _index(x: Any, *indices: Any, positions: tuple) -> Any:
+    wide = _wide(indices[0])
+    if len(positions) != 1 or wide < 0 or not x.size or not indices[0].size:
+        return NotImplemented
+    if not x.flags.c_contiguous:
+        return NotImplemented
+    x, index = dense(x), dense(indices[0])
+    outer, n, inner = parts(x.shape, positions[0])
+    at = positions[0]
+    out = np.empty(x.shape[:at] + index.shape + x.shape[at + 1 :], x.dtype)
+    bad = take.float32.rows(
+        address(x), address(index), address(out), outer, n, index.size, inner * x.itemsize, wide
+    )
+    return NotImplemented if bad else out
+
+
+def _added(base: Any, g: Any, index: Any, shape: tuple, at: int) -> Any:
+    """Zeros of `shape`, or a copy of `base`, with g added at `index` along dimension `at`."""
+    wide, found = _wide(index), _adder(g)
+    if wide < 0 or found is None or not g.size or not index.size:
+        return NotImplemented
+    g, index = dense(g), dense(index)
+    outer, n, inner = parts(shape, at)
+    out = np.empty(shape, g.dtype)
+    work = np.empty(n + 2 + index.size, np.int64)
+    bad = found.add_rows(
+        None if base is None else address(base), address(index), address(g), address(out), address(work),
+        outer, n, index.size, inner, -1, wide,
+    )  # fmt: skip
+    return NotImplemented if bad else out
+
+
+def _index_grad(g: Any, *indices: Any, shape: tuple, positions: tuple) -> Any:
+    if len(positions) != 1:
+        return NotImplemented
+    return _added(None, g, indices[0], tuple(shape), positions[0])
+
+
+def _index_put(x: Any, value: Any, *indices: Any, positions: tuple, accumulate: bool) -> Any:
+    if not accumulate or len(positions) != 1 or _wide(indices[0]) < 0 or not x.size:
+        return NotImplemented
+    at = positions[0]
+    shape = x.shape[:at] + indices[0].shape + x.shape[at + 1 :]
+    if type(value) is not np.ndarray or value.dtype is not x.dtype or value.shape != shape:
+        return NotImplemented
+    return _added(dense(x), value, indices[0], x.shape, at)
+
+
+def _same_but(a: tuple, b: tuple, at: int) -> bool:
+    return len(a) == len(b) > 0 and a[:at] == b[:at] and a[at + 1 :] == b[at + 1 :]
+
+
+def _gather(x: Any, index: Any, *, dim: int, sparse_grad: bool) -> Any:
+    wide = _wide(index)
+    if wide < 0 or x.itemsize not in (4, 8) or not index.size or not -x.ndim <= dim < x.ndim:
+        return NotImplemented
+    dim %= x.ndim
+    if not _same_but(x.shape, index.shape, dim) or not x.flags.c_contiguous:
+        return NotImplemented
+    x, index = dense(x), dense(index)
+    outer, n, inner = parts(x.shape, dim)
+    out = np.empty(index.shape, x.dtype)
+    found = take.float32 if x.itemsize == 4 else take.float64
+    bad = found.gather(
+        address(x), address(index), address(out), outer, n, index.shape[dim], inner, wide
+    )
+    return NotImplemented if bad else out
+
+
+def _scattered(base: Any, index: Any, src: Any, shape: tuple, dim: Any) -> Any:
+    wide, found = _wide(index), _adder(src)
+    if wide < 0 or found is None or not index.size or type(dim) is not int:
+        return NotImplemented
+    if not -len(shape) <= dim < len(shape) or src.shape != index.shape:
+        return NotImplemented
+    dim %= len(shape)
+    if not _same_but(shape, index.shape, dim):
+        return NotImplemented
+    src, index = dense(src), dense(index)
+    outer, n, inner = parts(shape, dim)
+    out = np.empty(shape, src.dtype)
+    bad = found.add(
+        None if base is None else address(base), address(index), address(src), address(out),
+        outer, n, index.shape[dim], inner, wide,
+    )  # fmt: skip
+    return NotImplemented if bad else out
+
+
+def _scatter_add(x: Any, index: Any, src: Any, *, dim: int) -> Any:
+    if src.dtype is not x.dtype:
+        return NotImplemented
+    return _scattered(dense(x), index, src, x.shape, dim)
+
+
+def _gather_back(
+    g: Any, _out: Any, needs: tuple, x: Any, index: Any, *, dim: int, sparse_grad: bool
+) -> Any:
+    if sparse_grad or not prod(x.shape):
+        return NotImplemented
+    made = _scattered(None, index, g, tuple(x.shape), dim)
+    return made if made is NotImplemented else (made, None)
+
+
+def register() -> None:
+    """Offers the kernels; called when one of the operators first meets an array that is large enough."""
+    offers.offer("index", _index, least=LEAST, kinds=KINDS)
+    offers.offer("index_grad", _index_grad, least=LEAST, kinds=KINDS)
+    offers.offer("index_put_at", _index_put, least=LEAST, kinds=KINDS)
+    offers.offer("gather", _gather, least=LEAST, kinds=KINDS)
+    offers.offer("scatter_add", _scatter_add, least=LEAST, kinds=KINDS)
+    offers.offer_gradient("gather", _gather_back)

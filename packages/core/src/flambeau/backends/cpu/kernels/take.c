@@ -1,0 +1,102 @@
+/* types: float double */
+/* Elements picked by indices: whole rows (index_select, embedding) and single elements along a dimension (gather).
+ *
+ * Nothing is read at an index out of range, and the caller is told. T stands for any type of its size: nothing is computed.
+ */
+#include "fb.h"
+#include "fb_vec.h"
+
+struct call {
+  const char *x;
+  const void *index;
+  char *y;
+  int64_t n, count, bytes; /* rows to pick from, picked, and the bytes of one */
+  int64_t inner;
+  int wide, past, bad;
+};
+
+INLINE int64_t index_at(const void *index, int64_t i, int wide) {
+  return wide ? ((const int64_t *)index)[i] : (int64_t)((const int32_t *)index)[i];
+}
+
+INLINE void copy_row(char *RESTRICT to, const char *RESTRICT from, int64_t bytes, int past) {
+  int64_t i = 0;
+  if (past)
+    for (; i < bytes; i += VECTOR_BYTES) stream((T *)(to + i), load((const T *)(from + i)));
+  else
+    memcpy(to, from, (size_t)bytes);
+}
+
+INLINE int rows_loop(const struct call *c, int64_t begin, int64_t end, int wide, int64_t bytes, int past) {
+  int bad = 0;
+  while (begin < end) { /* item = (outer, row); those of one outer together */
+    const int64_t o = begin / c->count, first = begin - o * c->count, last = MIN(c->count, first + end - begin);
+    const char *x = c->x + o * c->n * bytes;
+    char *y = c->y + o * c->count * bytes;
+    for (int64_t j = first; j < last; ++j) {
+      int64_t i = index_at(c->index, j, wide);
+      i += i < 0 ? c->n : 0;
+      if ((uint64_t)i >= (uint64_t)c->n) bad = 1;
+      else copy_row(y + j * bytes, x + i * bytes, bytes, past);
+    }
+    begin += last - first;
+  }
+  return bad;
+}
+static void rows_task(void *context, int64_t begin, int64_t end) {
+  struct call *c = context;
+  int bad;
+  if (c->past) {
+    bad = rows_loop(c, begin, end, c->wide, c->bytes, 1);
+    stream_end();
+  } else if (c->bytes == 4) bad = rows_loop(c, begin, end, c->wide, 4, 0);
+  else if (c->bytes == 8) bad = rows_loop(c, begin, end, c->wide, 8, 0);
+  else bad = rows_loop(c, begin, end, c->wide, c->bytes, 0);
+  if (bad) __atomic_store_n(&c->bad, 1, __ATOMIC_RELAXED);
+}
+
+/* y[o][j] = x[o][index[j]], rows of so many bytes; negative indices count from the end. 1: one is out of range. */
+EXPORT int rows(const T *x, const void *index, T *y, int64_t outer, int64_t n, int64_t count, int64_t bytes, int wide) {
+  struct call c = {.x = (const char *)x, .index = index, .y = (char *)y, .n = n, .count = count, .bytes = bytes, .wide = wide};
+  c.past = bytes % VECTOR_BYTES == 0 && (uintptr_t)y % VECTOR_BYTES == 0 && outer * count * bytes >= STREAM_FROM;
+  PARALLEL(rows_task, &c, outer * count, grain_for(outer * count, MAX(1, bytes / 4)));
+  return c.bad;
+}
+
+INLINE int gather_row(const T *RESTRICT x, const void *index, int64_t first, T *RESTRICT y, int64_t n, int64_t inner, int64_t k, int wide) {
+  uint64_t most = 0;
+  if (inner == 1)
+    for (int64_t j = 0; j < k; ++j) {
+      const uint64_t i = (uint64_t)index_at(index, first + j, wide);
+      most = i > most ? i : most;
+      y[j] = x[i < (uint64_t)n ? i : 0];
+    }
+  else
+    for (int64_t j = 0; j < k; ++j)
+      for (int64_t l = 0; l < inner; ++l) {
+        const uint64_t i = (uint64_t)index_at(index, first + j * inner + l, wide);
+        most = i > most ? i : most;
+        y[j * inner + l] = x[(int64_t)(i < (uint64_t)n ? i : 0) * inner + l];
+      }
+  return most >= (uint64_t)n;
+}
+static void gather_task(void *context, int64_t begin, int64_t end) {
+  struct call *c = context;
+  int bad = 0;
+  while (begin < end) {
+    const int64_t o = begin / c->count, first = begin - o * c->count, last = MIN(c->count, first + end - begin);
+    const T *x = (const T *)c->x + o * c->n * c->inner;
+    const int64_t at = (o * c->count + first) * c->inner;
+    if (c->wide) bad |= gather_row(x, c->index, at, (T *)c->y + at, c->n, c->inner, last - first, 1);
+    else bad |= gather_row(x, c->index, at, (T *)c->y + at, c->n, c->inner, last - first, 0);
+    begin += last - first;
+  }
+  if (bad) __atomic_store_n(&c->bad, 1, __ATOMIC_RELAXED);
+}
+
+/* y[o][j][l] = x[o][index[o][j][l]][l]; no negative indices. 1: one is out of range. */
+EXPORT int gather(const T *x, const void *index, T *y, int64_t outer, int64_t n, int64_t count, int64_t inner, int wide) {
+  struct call c = {.x = (const char *)x, .index = index, .y = (char *)y, .n = n, .count = count, .inner = inner, .wide = wide};
+  PARALLEL(gather_task, &c, outer * count, grain_for(outer * count, inner));
+  return c.bad;
+}
