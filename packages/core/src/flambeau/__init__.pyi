@@ -11,6 +11,7 @@ from . import amp as amp
 from . import autograd as autograd
 from . import backends as backends
 from . import compat as compat
+from . import compiler as compiler
 from . import cpu as cpu
 from . import cuda as cuda
 from . import distributed as distributed
@@ -31,6 +32,7 @@ from . import nn as nn
 from . import onnx as onnx
 from . import ops as ops
 from . import optim as optim
+from . import package as package
 from . import profiler as profiler
 from . import quantization as quantization
 from . import random as random

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 import flambeau
+from flambeau.serialization import composed
 from flambeau.runtime.tensor import wrap
 from flambeau.serialization import (
     add_safe_globals,
@@ -350,12 +351,46 @@ def test_other_zip_archives() -> None:
 
 def test_what_flambeau_lacks_is_named() -> None:
     for name, text in (
-        ("torch._utils\n_rebuild_nested_tensor", "a nested tensor"),
-        ("torch._utils\n_rebuild_qtensor", "a quantized tensor"),
+        ("torch\nQUInt4x2Storage", "4 bits"),
         ("torch\nfloat4_e2m1fn_x2", "float4_e2m1fn_x2"),
     ):
         with pytest.raises(pickle.UnpicklingError, match=text):
             flambeau.load(archive(call(name, b")")))
+
+
+def test_parts_that_make_no_quantized_nested_or_masked_tensor() -> None:
+    make = composed
+    row, table = flambeau.tensor([0, 2]), flambeau.tensor([[2], [10**9]])
+    values = flambeau.ones(4)
+    for call, text in (
+        (lambda: make.rebuild_nested(values, table, flambeau.tensor([[1], [0]]), row), "more elements"),
+        (lambda: make.rebuild_nested(values, table[:1], table, row), "do not fit"),
+        (lambda: make.rebuild_nested(values, flambeau.tensor([[-1]]), flambeau.tensor([[1]]), row[:1]), "more elements"),
+        (lambda: make.rebuild_nested(values, flambeau.tensor([[2]]), flambeau.tensor([[1]]), row[:1] + 3), "out of bounds"),
+        (lambda: make.rebuild_jagged({"values": values, "offsets": flambeau.tensor([0, 5])}), "within its 4"),
+        (lambda: make.rebuild_jagged({"values": values, "offsets": flambeau.tensor([3, 1])}), "within its 4"),
+        (lambda: make.rebuild_jagged({"values": values, "offsets": row, "lengths": row}), "do not fit"),
+        (lambda: make.rebuild_jagged({"values": values, "offsets": row, "_ragged_idx": 2}), "do not fit"),
+        (lambda: make.rebuild_jagged(3), "without values"),
+        (lambda: make.filled(make.MASKED, (make.MASKED, (True,)), {}), "without data and mask"),
+        (lambda: make.filled(make.JAGGED, values, {}), "something else"),
+        (lambda: make.rebuild_shell(make.JAGGED), "cannot be rebuilt"),
+    ):  # fmt: skip
+        with pytest.raises(RuntimeError, match=text):
+            call()
+    file = io.BytesIO()
+    flambeau.save(flambeau.quantize_per_tensor(values, 0.5, 3, flambeau.quint8), file)
+    whole = zipfile.ZipFile(file)
+    program = whole.read("archive/data.pkl")
+    for old, new, text in (
+        (b"_rebuild_qtensor", b"_rebuild_tensor_v2", "without what they mean"),
+        (b"per_tensor_affine", b"per_channel_affine", "do not fit its size"),
+        (b"per_tensor_affine", b"uint8", "scales and zero points|what its integers"),
+        (b"torch\nQUInt8Storage", b"torch\nByteStorage", "no dtype of quantized"),
+    ):
+        changed = archive(program.replace(old, new), **{"r0": whole.read("archive/data/0")})
+        with pytest.raises((RuntimeError, pickle.UnpicklingError), match=text):
+            flambeau.load(changed)
 
 
 def test_attributes_of_tensors_cannot_reach_the_engine() -> None:

@@ -75,7 +75,72 @@ def forward_copies(graph: Graph) -> Graph:
     return graph
 
 
-PASSES: tuple[Callable[[Graph], Graph], ...] = (forward_copies, common_subexpressions, dead_code)
+CONSTANTS = frozenset({"fill_new"})  # calls whose result is one number everywhere
+RESHAPING = frozenset({"expand", "reshape", "unsqueeze", "squeeze", "permute", "transpose"})
+
+
+def constants(graph: Graph, accepts: Callable[[Call], bool]) -> Graph:
+    """Puts numbers in the place of arrays that hold one number everywhere, in the calls that `accepts` names.
+
+    One operand stays an array of the result's whole shape: a loop runs over it.
+    """
+    number: dict[int, Any] = {}
+    for call in graph.calls:
+        if call.op in CONSTANTS:
+            number[id(call.outputs[0])] = call.attrs["value"]
+        elif call.op in RESHAPING and id(call.inputs[0]) in number:
+            number[id(call.outputs[0])] = number[id(call.inputs[0])]
+        elif any(id(v) in number for v in call.inputs) and accepts(call):
+            whole = tuple(call.outputs[0].meta.shape)
+            rest = [v for v in call.inputs if isinstance(v, Value) and id(v) not in number]
+            if any(tuple(v.meta.shape) == whole for v in rest):
+                call.inputs = tuple(number.get(id(v), v) for v in call.inputs)
+    return graph
+
+
+def joined_windows(graph: Graph) -> Graph:
+    """Gradients of windows that lie side by side, added up: one `cat`, where each would be an array of zeros.
+
+    What `chunk` and `split` leave behind in a backward.
+    """
+    users = graph.users()
+    parts: dict[int, list[Call]] = {}  # by id of a sum: the windows it adds up
+    for call in graph.calls:
+        if call.op == "window_grad" and call.attrs["step"] == 1:
+            parts[id(call.outputs[0])] = [call]
+        elif call.op == "add" and call.attrs.get("alpha", 1) == 1:
+            lists = [parts.get(id(v)) for v in call.inputs]
+            if None in lists or any(users[id(v)] != 1 for v in call.inputs):
+                continue
+            found = [c for part in lists for c in part]  # type: ignore[union-attr]
+            if len({_frame(c) for c in found}) == 1:
+                parts[id(call.outputs[0])] = found
+    for call in graph.calls:
+        found = parts.get(id(call.outputs[0]), ())
+        if len(found) > 1 and (ordered := _side_by_side(found)):
+            call.op = "cat"
+            call.inputs = tuple(c.inputs[0] for c in ordered)
+            call.attrs = {"dim": ordered[0].attrs["dim"]}
+    return dead_code(graph)
+
+
+def _frame(call: Call) -> tuple:
+    return tuple(call.attrs["shape"]), call.attrs["dim"] % len(call.attrs["shape"])
+
+
+def _side_by_side(calls: list[Call]) -> list[Call] | None:
+    """The windows in order if they fill their dimension without a gap."""
+    shape, dim = _frame(calls[0])
+    ordered = sorted(calls, key=lambda c: c.attrs["start"])
+    at = 0
+    for c in ordered:
+        if c.attrs["start"] != at:
+            return None
+        at += c.inputs[0].meta.shape[dim]
+    return ordered if at == shape[dim] else None
+
+
+PASSES: tuple[Callable[[Graph], Graph], ...] = (forward_copies, common_subexpressions, dead_code, joined_windows)
 
 
 def simplify(graph: Graph) -> Graph:

@@ -9,11 +9,12 @@ import numpy as np
 
 from .._base import pytree
 from ..graph import Graph, Value
-from ..graph.passes import simplify
+from ..graph.passes import constants, dead_code, simplify
 from ..runtime import state, tape
 from ..runtime.claims import End
 from ..runtime.tensor import Box, Tensor, history, new, wrap
 from .capture import Grads, Part
+from .fusion import fusible
 from .program import Program
 
 local = state.local
@@ -29,7 +30,7 @@ class Stage:
             if isinstance(part, Graph):
                 places = [slots.setdefault(id(v), len(slots)) for v in part.inputs]
                 outs = [slots.setdefault(id(v), len(slots)) for v in part.outputs]
-                self.steps.append((Program(simplify(part)), places, outs))
+                self.steps.append((Program(dead_code(constants(simplify(part), fusible))), places, outs))
             elif isinstance(part, Grads):
                 changes = [(t, None if v is None else slots[id(v)]) for t, v in part.changes]
                 self.steps.append(changes)

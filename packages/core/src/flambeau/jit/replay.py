@@ -69,15 +69,27 @@ _C = {
 
 
 class Recorder:
-    """Notes the C calls of this thread; as an `errcheck` it is called after each of them."""
+    """Notes the C calls of this thread; as an `errcheck` it is called after each of them, while its arguments are alive."""
 
-    def __init__(self) -> None:
-        self.calls: list[tuple[Any, tuple, Any]] = []
+    def __init__(self, memory: Memory) -> None:
+        self.memory = memory
         self._thread = threading.get_ident()
+        self.begin(0)
+
+    def begin(self, block: int) -> None:
+        """A new step begins; the blocks that it makes have numbers from `block` on."""
+        self.calls: list[tuple[Any, tuple, Any]] = []
+        self.sites: list[CallSite] = []
+        self.fresh = Fresh(block)
+        self.reason: str | None = None
 
     def __call__(self, result: Any, function: Any, arguments: tuple) -> Any:
         if threading.get_ident() == self._thread:
             self.calls.append((function, arguments, result))
+            try:
+                self.sites.append(call_site(self.memory, self.fresh, function, arguments, result))
+            except Unknown as reason:
+                self.reason = str(reason)
         return result
 
     def __enter__(self) -> Recorder:
@@ -91,11 +103,6 @@ class Recorder:
         native.recorders.remove(self)
         for f in native.every:
             del f.errcheck
-
-    def taken(self) -> list[tuple[Any, tuple, Any]]:
-        """The calls since this was last asked."""
-        found, self.calls = self.calls, []
-        return found
 
 
 class Memory:
@@ -149,7 +156,10 @@ def call_site(
     declared = getattr(function, "declared", None) or [""] * len(arguments)
     made, kinds = [], []
     for argument, kind, spelling in zip(arguments, types, declared):
-        value, spelled = _argument(memory, argument, kind)
+        try:
+            value, spelled = _argument(memory, argument, kind)
+        except Unknown as reason:
+            raise Unknown(f"{reason}: {spelling or function.__name__}") from None
         if spelled == "place" and value is not None:
             fresh.look(value, spelling)
         made.append(value)
@@ -168,22 +178,29 @@ class Fresh:
     with nonsense.
     """
 
-    def __init__(self, numbers: range, results: Sequence[Place]) -> None:
-        self.numbers, self.written = numbers, set()
-        self.results = {p.block for p in results}
+    def __init__(self, first: int) -> None:
+        self.first = first
+        self.written: set[int] = set()
+        self.numbers: dict[int, str] = {}  # blocks with what may be places in memory
 
     def look(self, place: Place, declared: str) -> None:
         """A call was given this place as an argument declared so."""
         kind, number = place.block
-        if kind != "arena" or number not in self.numbers:
+        if kind != "arena" or number < self.first:
             return
         if declared.startswith("const"):
             if number not in self.written:
                 raise Unknown(f"C reads what Python prepared: {declared}")
             return
-        if place.block not in self.results and not declared.startswith(_HARMLESS):
-            raise Unknown(f"numbers on the way: {declared}")
+        if not declared.startswith(_HARMLESS):
+            self.numbers[number] = declared
         self.written.add(number)
+
+    def check(self, results: Sequence[Place]) -> None:
+        """Unknown where numbers that are no results were written on the way."""
+        for number, declared in self.numbers.items():
+            if ("arena", number) not in [p.block for p in results]:
+                raise Unknown(f"numbers on the way: {declared}")
 
 
 _HARMLESS = ("T ", "T*", "float ", "double ", "void ", "uint16_t ", "uint8_t ", "char ")
@@ -192,7 +209,7 @@ _HARMLESS = ("T ", "T*", "float ", "double ", "void ", "uint16_t ", "uint8_t ", 
 def _argument(memory: Memory, x: Any, kind: Any) -> tuple[Any, str]:
     if isinstance(x, ctypes.Array):
         if x._type_ is ctypes.c_void_p:
-            return [None if v is None else memory.place(v) for v in x], "pointers"
+            return [memory.place(v) if v else None for v in x], "pointers"
         if x._type_ in (ctypes.c_int64, ctypes.c_double, ctypes.c_int32):
             return list(x), _C[x._type_] + " array"
         raise Unknown(f"an argument {x}")
@@ -201,7 +218,7 @@ def _argument(memory: Memory, x: Any, kind: Any) -> tuple[Any, str]:
     if isinstance(x, ctypes._SimpleCData):
         kind, x = type(x), x.value
     if kind is ctypes.c_void_p:
-        return (None if x is None else memory.place(x)), "place"
+        return (memory.place(x) if x else None), "place"
     if kind in _C:
         return x, _C[kind]
     raise Unknown(f"an argument {x!r}")
@@ -310,7 +327,7 @@ class Step:
     def __init__(self, run: Any, needs: Sequence[int], makes: Sequence[int]) -> None:
         self.run, self.needs, self.makes = run, needs, makes
         self.why = "it computes in Python"  # and not by C calls alone
-        self.calls: list[CallSite] | None = None
+        self.calls: Sequence[CallSite] | None = None
         self.view = False  # only looks at memory that is there
 
 
@@ -342,18 +359,17 @@ class Replay:
             self.shown[i] = memory.shown(a)
         token = state.error_state.set(state.quiet)
         try:
-            with self.arena, Recorder() as recorder:
+            with self.arena, Recorder(memory) as recorder:
                 for run, done, needs, makes, pure in program.described():
                     step = Step(run, needs, makes)
                     held = [env[i].tobytes() for i in needs] if pure else []
                     if pure:  # tables that kernels keep are made outside of the arena
                         self._outside(run, env, makes)
                         pure = _restored(env, needs, held)
-                    recorder.taken()
-                    before = self.arena.count
+                    recorder.begin(self.arena.count)
                     run(env)
                     pure = pure and held == [env[i].tobytes() for i in needs]
-                    self._note(step, env, memory, recorder.taken() if pure else None, before)
+                    self._note(step, env, memory, recorder, pure)
                     self.steps.append(step)
                     for slot in done:
                         env[slot] = None
@@ -372,39 +388,43 @@ class Replay:
                 env[slot] = None
             self.arena.__enter__()
 
-    def _note(self, step: Step, env: list, memory: Memory, calls: list | None, before: int) -> None:
-        """Finds out what the step was, and where its results are. No `calls`: it must run as it is."""
+    def _note(
+        self, step: Step, env: list, memory: Memory, recorder: Recorder, pure: bool
+    ) -> None:
+        """Finds out what the step was, and where its results are."""
+        calls, fresh = recorder.calls, range(recorder.fresh.first, self.arena.count)
         try:
             shown = {slot: memory.shown(env[slot]) for slot in step.makes}
         except Unknown as reason:
             step.why = str(reason)
             return
         self.shown.update(shown)
-        if calls is None:
+        if not pure:
             step.why = "it does more than compute"
-            return
-        fresh = range(before, self.arena.count)
-        if not calls:
+        elif not calls:
             blocks = [s.place.block for s in shown.values()]
             step.view = not any(kind == "arena" and number in fresh for kind, number in blocks)
-            return
-        try:
-            checked = Fresh(fresh, [s.place for s in shown.values()])
-            sites = [call_site(memory, checked, *c) for c in calls]
-        except Unknown as reason:
-            step.why = str(reason)
-            return
-        if self._repeats(step, env, calls, fresh):
-            step.calls = sites
+        elif recorder.reason is not None:
+            step.why = recorder.reason
         else:
-            step.why = "Python computes beside the C calls"
+            try:
+                recorder.fresh.check([s.place for s in shown.values()])
+            except Unknown as reason:
+                step.why = str(reason)
+                return
+            sites = tuple(recorder.sites)
+            if self._repeats(step, env, calls, fresh):
+                step.calls = sites
+            else:
+                step.why = "Python computes beside the C calls"
 
     def _repeats(self, step: Step, env: list, calls: list, fresh: range) -> bool:
         """Whether the calls alone, on memory that holds nothing of use, make the same results."""
         expected = [env[s].tobytes() for s in step.makes]
         for number in fresh:
             self.arena.bytes(number)[:] = POISON
-        same = all(f(*arguments) == result for f, arguments, result in calls)
+        # A list of its own: the recorder adds these calls to its lists.
+        same = all(f(*arguments) == result for f, arguments, result in tuple(calls))
         if same and [env[s].tobytes() for s in step.makes] == expected:
             return True
         for s, data in zip(step.makes, expected):  # as it was, for the steps that follow

@@ -18,6 +18,7 @@ from .._base.devices import CPU
 from .._base.devices import device as Device
 from ..runtime.tensor import Size, Tensor
 from ..storage import TypedStorage
+from . import composed
 from .names import UNTYPED, dtype_of_name, dtype_of_storage, torch_name
 from .storage import UntypedStorage, rebuild_tensor
 
@@ -81,6 +82,8 @@ def safe_globals(safe_globals: list[Callable | tuple[Callable, str]]) -> Iterato
 def find(module: str, name: str) -> Any:
     """What a name in a file stands for; KeyError if it is not allowed."""
     full = f"{_PYTHON2.get(module, module)}.{name}"
+    if module == "torch" and name in composed.SCHEMES:
+        return composed.scheme(name)
     return _added[full] if full in _added else _ALLOWED[full]
 
 
@@ -91,7 +94,9 @@ def is_allowed(full: str) -> bool:
 
 def is_ours(module: str, name: str) -> bool:
     """Whether the name is one of PyTorch's that we answer ourselves, whoever may be asking."""
-    return f"{module}.{name}" in _ALLOWED and module.split(".")[0] == "torch"
+    return (f"{module}.{name}" in _ALLOWED or name in composed.SCHEMES) and module.split(".")[
+        0
+    ] == "torch"
 
 
 def may_be_called(target: Any) -> bool:
@@ -117,6 +122,7 @@ def _rebuild_v2(
     storage: Any, offset: int, size: Any, stride: Any, requires_grad: Any, *_hooks: Any
 ) -> Tensor:
     dtype, raw = _opened(storage)
+    _check_dtype(dtype)
     return rebuild_tensor(raw, dtype, offset, size, stride, bool(requires_grad))
 
 
@@ -131,11 +137,19 @@ def _rebuild_v3(
     *_more: Any,
 ) -> Tensor:
     _, raw = _opened(storage)
+    _check_dtype(dtype)
+    return rebuild_tensor(raw, dtype, offset, size, stride, bool(requires_grad))
+
+
+def _check_dtype(dtype: Any) -> None:
     check(
         isinstance(dtype, dtypes.dtype),
         lambda: f"load: expected a dtype, got {type(dtype).__name__}",
     )
-    return rebuild_tensor(raw, dtype, offset, size, stride, bool(requires_grad))
+    check(
+        dtype not in dtypes.QUANTIZED,
+        lambda: f"load: {dtype} numbers without what they mean; expected a quantized tensor",
+    )
 
 
 def _rebuild_v1(storage: Any, offset: int, size: Any, stride: Any) -> Tensor:
@@ -143,10 +157,7 @@ def _rebuild_v1(storage: Any, offset: int, size: Any, stride: Any) -> Tensor:
 
 
 def _rebuild_meta(dtype: Any, size: Any, stride: Any, requires_grad: Any) -> Tensor:
-    check(
-        isinstance(dtype, dtypes.dtype),
-        lambda: f"load: expected a dtype, got {type(dtype).__name__}",
-    )
+    _check_dtype(dtype)
     nothing = UntypedStorage(None, Device("meta"), 2**63 - 1)
     return rebuild_tensor(nothing, dtype, 0, size, stride, bool(requires_grad))
 
@@ -194,6 +205,9 @@ def _rebuild_from_type(function: Any, kind: Any, args: Any, state: Any) -> Tenso
     if not may_be_called(function) or not isinstance(args, tuple):
         fail(f"load: {function!r} is not a function that rebuilds tensors")
     tensor = function(*args)
+    if isinstance(kind, composed.Kind):
+        return composed.filled(kind, tensor, state)
+    check(isinstance(tensor, Tensor), lambda: "load: the file makes no tensor where it has to")
     if kind is not Tensor:
         check(
             isinstance(kind, type) and issubclass(kind, Tensor) and isinstance(tensor, Tensor),
@@ -275,6 +289,13 @@ _ALLOWED: dict[str, Any] = {
     "torch._utils._rebuild_tensor_v3": _rebuild_v3,
     "torch._utils._rebuild_meta_tensor_no_storage": _rebuild_meta,
     "torch._utils._rebuild_sparse_tensor": _rebuild_sparse,
+    "torch._utils._rebuild_qtensor": composed.rebuild_quantized,
+    "torch._utils._rebuild_nested_tensor": composed.rebuild_nested,
+    "torch.nested._internal.nested_tensor._rebuild_njt": composed.rebuild_jagged,
+    "torch.nested._internal.nested_tensor.NestedTensor": composed.JAGGED,
+    "torch._dynamo.decorators._DimRange": composed.DimRange,
+    "torch._utils._rebuild_wrapper_subclass": composed.rebuild_shell,
+    "torch.masked.maskedtensor.core.MaskedTensor": composed.MASKED,
     "torch.serialization._get_layout": _layout,
     "torch._utils._rebuild_parameter": _rebuild_parameter,
     "torch._utils._rebuild_parameter_with_state": _rebuild_parameter_with_state,

@@ -18,12 +18,15 @@ _STORAGES = {
     "DoubleStorage": dtypes.float64,
     "ComplexFloatStorage": dtypes.complex64,
     "ComplexDoubleStorage": dtypes.complex128,
+    "QUInt8Storage": dtypes.quint8,
+    "QInt8Storage": dtypes.qint8,
+    "QInt32Storage": dtypes.qint32,
 }
 UNTYPED = "UntypedStorage"
 
 storage_of_dtype: dict[dtypes.dtype, str] = {d: name for name, d in _STORAGES.items()}
 dtype_of_storage: dict[str, dtypes.dtype] = {**_STORAGES, UNTYPED: dtypes.uint8}
-dtype_of_name: dict[str, dtypes.dtype] = {d.name: d for d in dtypes.ALL}
+dtype_of_name: dict[str, dtypes.dtype] = {d.name: d for d in (*dtypes.ALL, *dtypes.QUANTIZED)}
 
 # Files of ours that PyTorch has under another name, and the classes that it defines elsewhere.
 _MOVED = {

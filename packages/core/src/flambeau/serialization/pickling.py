@@ -20,7 +20,8 @@ from .._base.formats import layout, memory_format
 from ..runtime.backend import of_array
 from ..runtime.tensor import Size, Tensor, alias
 from ..storage import TypedStorage, UntypedStorage
-from .names import UNTYPED, storage_of_dtype, torch_name
+from . import composed
+from .names import UNTYPED, dtype_of_name, storage_of_dtype, torch_name
 from .places import is_extended, location_tag
 from .storage import address, memory_of
 
@@ -51,12 +52,15 @@ _DEVICE = TorchName("torch", "device")
 _SIZE = TorchName("torch", "Size")
 _STORAGES = {name: TorchName("torch", name) for name in storage_of_dtype.values()}
 _UNTYPED = TorchName("torch.storage", UNTYPED)
-_DTYPES = {d: TorchName("torch", d.name) for d in dtypes.ALL}
+_DTYPES = {d: TorchName("torch", name) for name, d in dtype_of_name.items()}
 # PyTorch writes these as names alone: its classes for them say so.
 _FORMATS = {
     name: TorchName("torch", name)
     for name in ("contiguous_format", "channels_last", "channels_last_3d", "preserve_format")
 }
+
+
+_NAMES: dict[tuple[str, str], TorchName] = {}
 
 
 class _Memory:
@@ -107,12 +111,9 @@ class _Writer:
     def _reduce_tensor(self, tensor: Tensor) -> tuple:
         if type(tensor) is Tensor:
             return self._with_attributes(tensor)
-        check(
-            not tensor.is_quantized,
-            lambda: (
-                "save: a quantized tensor has no form in checkpoints; save its int_repr, scale and zero_point"
-            ),
-        )
+        made = composed.reduced(self, tensor)
+        if made is not None:
+            return made
         parts_of = getattr(tensor, "saved_parts", None)
         if parts_of is not None:
             return _REBUILD_SPARSE, (tensor.layout, parts_of())
@@ -130,7 +131,16 @@ class _Writer:
         state = _attributes(tensor)
         return (_REBUILD_TYPE, (function, _TENSOR, args, state)) if state else (function, args)
 
-    def _reduce_plain(self, tensor: Tensor) -> tuple[TorchName, tuple]:
+    @staticmethod
+    def name(module: str, name: str) -> TorchName:
+        """A class or function of PyTorch, to be written by name."""
+        return _NAMES.setdefault(
+            (module, name), TorchName(module, name)
+        )  # one object, so that a file has it once
+
+    def _reduce_plain(
+        self, tensor: Tensor, as_dtype: dtypes.dtype | None = None
+    ) -> tuple[TorchName, tuple]:
         array: Any = getattr(tensor, "_array", None)
         check(
             array is not None or isinstance(tensor._level, int),
@@ -142,7 +152,7 @@ class _Writer:
                 "save: a tensor inside vmap or forward-mode differentiation has no values of its own to save"
             ),
         )
-        dtype, device = tensor.dtype, tensor.device
+        dtype, device = as_dtype or tensor.dtype, tensor.device
         if device.type == "meta":
             shape = tuple(tensor.shape)
             return _REBUILD_META, (dtype, shape, contiguous_strides(shape), tensor.requires_grad)

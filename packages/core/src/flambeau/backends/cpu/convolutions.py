@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from .native import Kernels, address
+from .native import Kernels, address, table
 from .offers import offer
 
 conv = Kernels("conv.c")
@@ -84,7 +84,7 @@ class Plan:
         self.channels, self.rows = head[2], head[3]
         numbers = [*head, *frame.numbers]
         numbers += [0] * (HEAD - len(numbers))
-        self.numbers = np.array([*numbers, *[n for part in parts for n in part], *tables], np.int64)
+        self.numbers = table([*numbers, *[n for part in parts for n in part], *tables])
         self.address = address(self.numbers)
 
 

@@ -17,7 +17,7 @@ from ...ops.pooling import _covered, _options
 from ...runtime.claims import claim
 from ...runtime.operator import registry
 from . import library
-from .native import Kernels, address
+from .native import Kernels, address, table
 from .offers import FLOATS, offer
 
 pool = Kernels("pool.c")
@@ -36,7 +36,7 @@ def _described(
     missing = DIMENSIONS - len(size)
     ones, none = (1,) * missing, (0,) * missing
     parts = [ones + size, ones + out, ones + kernel, ones + stride, none + padding, ones + gap]
-    numbers = np.array([planes, *[n for part in parts for n in part]], np.int64)
+    numbers = table([planes, *[n for part in parts for n in part]])
     return numbers, address(numbers)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from ...runtime.claims import claim
 from ...runtime.operator import registry
 from . import library
-from .native import Kernels, address
+from .native import Kernels, address, table
 from .offers import FLOATS
 
 kernels = Kernels("recurrent.c")
@@ -25,9 +25,8 @@ LSTM, GRU, TANH, RELU = range(4)
 @lru_cache(maxsize=256)
 def _plan(sizes: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, int]:
     """How many rows each step has and where they begin, as C reads them, and how many there are."""
-    counts = np.array(sizes, np.int64)
-    starts = np.zeros(len(sizes), np.int64)
-    starts[1:] = counts.cumsum()[:-1]
+    counts = table(sizes)
+    starts = table(counts.cumsum() - counts)
     return counts, starts, int(counts.sum())
 
 

@@ -38,8 +38,8 @@ struct conv {
 
 /* -- the tile ------------------------------------------------------------------------------------------------------- */
 
-/* c[i][v] (+)= sum over channels and taps of a[channel][tap][i] * b[channel * pitch + offset[tap] + v]. */
-INLINE void tile(const int rows, const int nv, const T *RESTRICT a, const T *b, int64_t channels, int64_t pitch, const int64_t *RESTRICT offset, int64_t taps, T *c, int64_t ldc, int first, const T *bias) {
+/* c[i][v] (+)= sum over the taps (of all channels at hand) of a[tap][i] * b[offset[tap] + v]. */
+INLINE void tile(const int rows, const int nv, const T *RESTRICT a, const T *b, const int64_t *RESTRICT offset, int64_t taps, T *c, int64_t ldc, int first, const T *bias) {
   vec sum[ROWS][VECTORS];
   if (first) {
     UNROLL for (int i = 0; i < rows; ++i) {
@@ -49,23 +49,22 @@ INLINE void tile(const int rows, const int nv, const T *RESTRICT a, const T *b, 
   } else {
     UNROLL for (int i = 0; i < rows; ++i) UNROLL for (int v = 0; v < nv; ++v) sum[i][v] = load(c + i * ldc + v * WIDTH);
   }
-  for (int64_t channel = 0; channel < channels; ++channel, b += pitch)
-    for (int64_t t = 0; t < taps; ++t, a += ROWS) {
-      const T *from = b + offset[t];
-      vec x[VECTORS];
-      UNROLL for (int v = 0; v < nv; ++v) x[v] = load(from + v * WIDTH);
-      UNROLL for (int i = 0; i < rows; ++i) {
-        const vec k = splat(a[i]);
-        UNROLL for (int v = 0; v < nv; ++v) sum[i][v] += k * x[v];
-      }
+  for (int64_t t = 0; t < taps; ++t, a += ROWS) {
+    const T *from = b + offset[t];
+    vec x[VECTORS];
+    UNROLL for (int v = 0; v < nv; ++v) x[v] = load(from + v * WIDTH);
+    UNROLL for (int i = 0; i < rows; ++i) {
+      const vec k = splat(a[i]);
+      UNROLL for (int v = 0; v < nv; ++v) sum[i][v] += k * x[v];
     }
+  }
   UNROLL for (int i = 0; i < rows; ++i) UNROLL for (int v = 0; v < nv; ++v) store(c + i * ldc + v * WIDTH, sum[i][v]);
 }
 
-typedef void tile_kernel(const T *a, const T *b, int64_t channels, int64_t pitch, const int64_t *offset, int64_t taps, T *c, int64_t ldc, int first, const T *bias);
+typedef void tile_kernel(const T *a, const T *b, const int64_t *offset, int64_t taps, T *c, int64_t ldc, int first, const T *bias);
 #define ONE_TILE(rows, nv) \
-  static void tile_##rows##x##nv(const T *a, const T *b, int64_t channels, int64_t pitch, const int64_t *offset, int64_t taps, T *c, int64_t ldc, int first, const T *bias) { \
-    tile(rows, nv, a, b, channels, pitch, offset, taps, c, ldc, first, bias); \
+  static void tile_##rows##x##nv(const T *a, const T *b, const int64_t *offset, int64_t taps, T *c, int64_t ldc, int first, const T *bias) { \
+    tile(rows, nv, a, b, offset, taps, c, ldc, first, bias); \
   }
 #define NAME_TILE(rows, nv) tile_##rows##x##nv,
 #if ROWS == 8
@@ -194,7 +193,7 @@ static void place_planes(void *context, int64_t begin, int64_t end) {
 /* A block of tiles of positions, for a share of the rows of one group in one part. */
 static void convolve(void *context, int64_t begin, int64_t end) {
   const struct conv *c = context;
-  const int64_t volume = c->plan.size[0] * c->plan.size[1] * c->plan.size[2], one = 0;
+  const int64_t volume = c->plan.size[0] * c->plan.size[1] * c->plan.size[2];
   const int64_t image_stride = c->plan.groups * c->plan.channels * c->plan.frame.plane, image_out = c->plan.groups * c->plan.rows * volume;
   for (int64_t at = begin; at < end; ++at) {
     const int64_t cut = at % c->cuts, block = at / c->cuts % c->blocks, group = at / c->cuts / c->blocks % c->plan.groups;
@@ -203,7 +202,11 @@ static void convolve(void *context, int64_t begin, int64_t end) {
     const int64_t tiles = MIN(c->block, c->tiles - block * c->block);
     const int64_t depth = p->taps ? MAX(1, DEPTH / p->taps) : c->plan.channels; /* channels at a time */
     const int whole = depth >= c->plan.channels;
-    struct positions *q = SCRATCH(1, (size_t)c->block * sizeof(struct positions));
+    /* Where the taps of all channels at hand stand, in the planes and in packed columns. */
+    const int64_t most = MIN(depth, c->plan.channels) * p->taps;
+    int64_t *planar = SCRATCH(1, (size_t)(2 * most) * sizeof(int64_t) + (size_t)c->block * sizeof(struct positions)), *packed = planar + most;
+    struct positions *q = (struct positions *)(packed + most);
+    for (int64_t i = 0; i < most; ++i) planar[i] = i / p->taps * c->plan.frame.plane + p->offset[i % p->taps], packed[i] = i * TILE;
     T *columns = SCRATCH(2, (size_t)(c->block * MIN(depth, c->plan.channels) * p->taps * TILE + WIDTH) * sizeof(T));
     T *sums = SCRATCH(3, (size_t)(c->block * (whole ? ROWS : r1 - r0) * TILE) * sizeof(T));
     const T *planes = (c->planes ? c->planes : c->x + c->first_image * image_stride) + group * c->plan.channels * c->plan.frame.plane;
@@ -237,8 +240,7 @@ static void convolve(void *context, int64_t begin, int64_t end) {
             const int64_t place = place_of(c, p, q[i].s, &b0, &b1);
             if (b0 == 0 && b1 == q[i].s[0].count) to = y + (r - r0) * volume + q[i].s[0].image * image_out + place, ldc = volume, direct = 1;
           }
-          if (in_place) kernel(a, b, channels, c->plan.frame.plane, p->offset, p->taps, to, ldc, c0 == 0, bias);
-          else kernel(a, b, channels * p->taps, TILE, &one, 1, to, ldc, c0 == 0, bias);
+          kernel(a, b, in_place ? planar : packed, channels * p->taps, to, ldc, c0 == 0, bias);
           if (last && !direct) write_rows(c, p, q + i, to, rows, y + (r - r0) * volume, volume, image_out);
         }
       }

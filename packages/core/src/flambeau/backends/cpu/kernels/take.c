@@ -67,7 +67,8 @@ INLINE int gather_row(const T *RESTRICT x, const void *index, int64_t first, T *
   uint64_t most = 0;
   if (inner == 1)
     for (int64_t j = 0; j < k; ++j) {
-      const uint64_t i = (uint64_t)index_at(index, first + j, wide);
+      uint64_t i = (uint64_t)index_at(index, first + j, wide);
+      __asm__("" : "+r"(i)); /* keeps the loop scalar: gathering instructions take four times as long */
       most = i > most ? i : most;
       y[j] = x[i < (uint64_t)n ? i : 0];
     }
