@@ -65,6 +65,7 @@ OPERATORS = table()
 # Operators with kernels written by hand: the module that offers them, and the elements from which it is asked.
 # The module is imported by the first call that is large enough.
 BY_HAND: dict[str, dict[str, int]] = {
+    "sorting": dict.fromkeys(("sort", "topk", "unique_parts"), 1 << 7) | dict.fromkeys(("cumsum", "cumprod", "extreme_places"), 1 << 12),
     "products": dict.fromkeys(("matmul", "matmul_tn", "linear"), 512),
     "reductions": dict.fromkeys(("sum", "prod_dims", "amax", "amin", "any", "all", "norm2", "argmax_dim", "argmin_dim", "var"), 1 << 13),
     "recurrent": dict.fromkeys(("lstm_layer", "gru_layer", "tanh_layer", "relu_layer"), 0),
@@ -88,7 +89,8 @@ def load(op: Operator) -> list[Any]:
     """The providers of an operator of `BY_HAND`, by importing its module."""
     module = op.providers["cpu"]
     for name in BY_HAND[module]:
-        registry[name].providers["cpu"] = []
+        if name in registry:  # not those of files that nobody has asked for yet: `_offer_late`
+            registry[name].providers["cpu"] = []
     importlib.import_module(f"{__package__}.{module}").register()
     return op.providers["cpu"]
 

@@ -1,0 +1,143 @@
+/* types: float double int64_t */
+/* Running sums, products and places of extremes along the rows of a matrix, or down its columns; and where it is not zero.
+ *
+ * floats are accumulated in double. A row goes by blocks of eight: sums within a block do not wait for what came before,
+ * only one addition a block does. Few long rows are cut into pieces of fixed length, whose totals are added up first.
+ */
+#include "fb.h"
+
+#if defined(T_FLOAT32) || defined(T_FLOAT64)
+typedef double WIDE;
+#define IS_NAN(x) ((x) != (x))
+#else
+typedef int64_t WIDE;
+#define IS_NAN(x) 0
+#endif
+#define PIECE ((int64_t)1 << 14)
+#define BLOCK 512
+
+struct scan {
+  const T *x;
+  T *out;
+  WIDE *totals;
+  int64_t n, inner, pieces;
+};
+
+#define ADD(a, b) ((a) + (b))
+#define TIMES(a, b) ((a) * (b))
+#define SCAN(NAME, NEUTRAL, JOIN)                                                                                       \
+  INLINE WIDE NAME##_run(const T *x, T *out, int64_t n, WIDE so_far) {                                                  \
+    int64_t i = 0;                                                                                                      \
+    for (; i + 8 <= n; i += 8) {                                                                                        \
+      WIDE v[8], w[8];                                                                                                  \
+      for (int c = 0; c < 8; ++c) v[c] = (WIDE)x[i + c];                                                                \
+      for (int c = 0; c < 8; ++c) w[c] = c < 1 ? v[c] : JOIN(v[c - 1], v[c]);                                           \
+      for (int c = 0; c < 8; ++c) v[c] = c < 2 ? w[c] : JOIN(w[c - 2], w[c]);                                           \
+      for (int c = 0; c < 8; ++c) w[c] = c < 4 ? v[c] : JOIN(v[c - 4], v[c]);                                           \
+      for (int c = 0; c < 8; ++c) out[i + c] = (T)JOIN(so_far, w[c]);                                                   \
+      so_far = JOIN(so_far, w[7]);                                                                                      \
+    }                                                                                                                   \
+    for (; i < n; ++i) so_far = JOIN(so_far, (WIDE)x[i]), out[i] = (T)so_far;                                           \
+    return so_far;                                                                                                      \
+  }                                                                                                                     \
+  INLINE WIDE NAME##_total(const T *x, int64_t n) {                                                                     \
+    WIDE l[16], all = NEUTRAL;                                                                                          \
+    for (int c = 0; c < 16; ++c) l[c] = NEUTRAL;                                                                        \
+    int64_t i = 0;                                                                                                      \
+    for (; i + 16 <= n; i += 16) for (int c = 0; c < 16; ++c) l[c] = JOIN(l[c], (WIDE)x[i + c]);                        \
+    for (; i < n; ++i) all = JOIN(all, (WIDE)x[i]);                                                                     \
+    for (int c = 0; c < 16; ++c) all = JOIN(all, l[c]);                                                                 \
+    return all;                                                                                                         \
+  }                                                                                                                     \
+  static void NAME##_totals(void *context, int64_t begin, int64_t end) {                                                \
+    const struct scan *s = context;                                                                                     \
+    for (int64_t i = begin; i < end; ++i) {                                                                             \
+      const int64_t from = i % s->pieces * PIECE;                                                                       \
+      s->totals[i] = NAME##_total(s->x + i / s->pieces * s->n + from, MIN(PIECE, s->n - from));                         \
+    }                                                                                                                   \
+  }                                                                                                                     \
+  static void NAME##_rows(void *context, int64_t begin, int64_t end) {                                                  \
+    const struct scan *s = context;                                                                                     \
+    const int64_t piece = s->totals ? PIECE : s->n;                                                                     \
+    for (int64_t i = begin; i < end; ++i) {                                                                             \
+      const int64_t at = i / s->pieces * s->n + i % s->pieces * piece;                                                  \
+      NAME##_run(s->x + at, s->out + at, MIN(piece, s->n - i % s->pieces * piece), s->totals ? s->totals[i] : NEUTRAL); \
+    }                                                                                                                   \
+  }                                                                                                                     \
+  static void NAME##_columns(void *context, int64_t begin, int64_t end) {                                               \
+    const struct scan *s = context;                                                                                     \
+    WIDE r[BLOCK];                                                                                                      \
+    for (int64_t i = begin; i < end; ++i) {                                                                             \
+      const int64_t from = i % s->pieces * BLOCK, m = MIN(BLOCK, s->inner - from), base = i / s->pieces * s->n * s->inner + from; \
+      for (int64_t c = 0; c < m; ++c) r[c] = NEUTRAL;                                                                   \
+      for (int64_t u = 0; u < s->n; ++u) {                                                                              \
+        const T *RESTRICT x = s->x + base + u * s->inner;                                                               \
+        T *RESTRICT out = s->out + base + u * s->inner;                                                                 \
+        _Pragma("omp simd") for (int64_t c = 0; c < m; ++c) {                                                           \
+          const WIDE v = JOIN(r[c], (WIDE)x[c]);                                                                        \
+          r[c] = v, out[c] = (T)v;                                                                                      \
+        }                                                                                                               \
+      }                                                                                                                 \
+    }                                                                                                                   \
+  }                                                                                                                     \
+  static int NAME(const T *x, T *out, int64_t outer, int64_t n, int64_t inner) {                                        \
+    struct scan s = {x, out, 0, n, inner, 1};                                                                           \
+    if (inner > 1) {                                                                                                    \
+      s.pieces = (inner + BLOCK - 1) / BLOCK;                                                                           \
+      PARALLEL(NAME##_columns, &s, outer * s.pieces, grain_for(outer * s.pieces, n * MIN(inner, BLOCK)));               \
+      return 1;                                                                                                         \
+    }                                                                                                                   \
+    if (outer < 16 && n >= 4 * PIECE) {                                                                                 \
+      s.pieces = (n + PIECE - 1) / PIECE;                                                                               \
+      if (!(s.totals = SCRATCH(0, (size_t)(outer * s.pieces) * sizeof(WIDE)))) return 0;                                \
+      PARALLEL(NAME##_totals, &s, outer * s.pieces, 1);                                                                 \
+      for (int64_t o = 0; o < outer; ++o) {                                                                             \
+        WIDE so_far = NEUTRAL;                                                                                          \
+        for (int64_t q = 0; q < s.pieces; ++q) {                                                                        \
+          const WIDE here = s.totals[o * s.pieces + q];                                                                 \
+          s.totals[o * s.pieces + q] = so_far;                                                                          \
+          so_far = JOIN(so_far, here);                                                                                  \
+        }                                                                                                               \
+      }                                                                                                                 \
+    }                                                                                                                   \
+    PARALLEL(NAME##_rows, &s, outer * s.pieces, grain_for(outer * s.pieces, MIN(n, s.totals ? PIECE : n)));             \
+    return 1;                                                                                                           \
+  }
+SCAN(sums, 0, ADD)
+SCAN(products, 1, TIMES)
+
+/* Of `outer` blocks of n rows of `inner` elements, along n. 0: no memory. */
+EXPORT int cumsum(const T *x, T *out, int64_t outer, int64_t n, int64_t inner) { return sums(x, out, outer, n, inner); }
+EXPORT int cumprod(const T *x, T *out, int64_t outer, int64_t n, int64_t inner) { return products(x, out, outer, n, inner); }
+
+/* -- places of running extremes: the last of equals; NaN from where it appears, each NaN at its own place ---------------- */
+
+struct extremes {
+  const T *x;
+  int64_t *out;
+  int64_t n, inner, pieces;
+  int largest;
+};
+
+static void extreme_columns(void *context, int64_t begin, int64_t end) {
+  const struct extremes *s = context;
+  T best[BLOCK];
+  for (int64_t i = begin; i < end; ++i) {
+    const int64_t from = i % s->pieces * BLOCK, m = MIN(BLOCK, s->inner - from), base = i / s->pieces * s->n * s->inner + from;
+    for (int64_t c = 0; c < m; ++c) best[c] = s->x[base + c], s->out[base + c] = 0;
+    for (int64_t u = 1; u < s->n; ++u) {
+      const T *RESTRICT x = s->x + base + u * s->inner;
+      int64_t *out = s->out + base + u * s->inner;
+      for (int64_t c = 0; c < m; ++c) {
+        const T v = x[c], b = best[c];
+        const int take = IS_NAN(v) || (!IS_NAN(b) && (s->largest ? v >= b : v <= b));
+        best[c] = take ? v : b;
+        out[c] = take ? u : out[c - s->inner];
+      }
+    }
+  }
+}
+EXPORT void extreme_places(const T *x, int64_t *out, int64_t outer, int64_t n, int64_t inner, int largest) {
+  struct extremes s = {x, out, n, inner, (inner + BLOCK - 1) / BLOCK, largest};
+  PARALLEL(extreme_columns, &s, outer * s.pieces, grain_for(outer * s.pieces, n * MIN(inner, BLOCK)));
+}

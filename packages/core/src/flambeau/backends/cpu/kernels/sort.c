@@ -1,0 +1,240 @@
+/* types: float double int64_t int32_t uint8_t */
+/* Rows in order, and the first few of rows: stable, NaN as the largest, -0 and 0 as equals.
+ *
+ * An element becomes a whole number in the order of the elements, with its place beside it, so that no two are equal. Such
+ * items are sorted by the bytes of the number, the lowest first (radix sort); bytes in which all agree are passed over. One
+ * long row is sorted by all threads, each pass in fixed blocks.
+ */
+#include "fb.h"
+
+#if defined(T_FLOAT32)
+typedef uint32_t KEY;
+typedef int32_t BITS;
+#define FLOATS 1
+#elif defined(T_FLOAT64)
+typedef uint64_t KEY;
+typedef int64_t BITS;
+#define FLOATS 1
+#elif defined(T_INT64)
+typedef uint64_t KEY;
+#else
+typedef uint32_t KEY;
+#endif
+#define BYTES ((int)sizeof(KEY))
+#define TOP ((KEY)1 << (8 * sizeof(KEY) - 1))
+
+/* The number of an element; `turn` is 0, or all ones to count downwards. */
+INLINE KEY key_of(T x, KEY turn) {
+#ifdef FLOATS
+  BITS bits;
+  const T plain = x + (T)0; /* -0 + 0 is 0 */
+  memcpy(&bits, &plain, sizeof bits);
+  const KEY ordered = (KEY)bits ^ ((KEY)(bits >> (8 * sizeof(KEY) - 1)) | TOP);
+  return (x != x ? ~(KEY)0 : ordered) ^ turn;
+#elif defined(T_UINT8)
+  return (KEY)x ^ turn;
+#else
+  return ((KEY)x ^ TOP) ^ turn;
+#endif
+}
+
+#if defined(T_FLOAT64) || defined(T_INT64)
+typedef struct { uint64_t key, at; } item;
+INLINE item item_of(KEY key, int64_t at) { return (item){key, (uint64_t)at}; }
+INLINE int before(item a, item b) { return a.key < b.key || (a.key == b.key && a.at < b.at); }
+INLINE int64_t at_of(item a) { return (int64_t)a.at; }
+INLINE KEY key_in(item a) { return a.key; }
+#else
+typedef uint64_t item;
+INLINE item item_of(KEY key, int64_t at) { return (uint64_t)key << 32 | (uint64_t)at; }
+INLINE int before(item a, item b) { return a < b; }
+INLINE int64_t at_of(item a) { return (int64_t)(a & 0xFFFFFFFF); }
+INLINE KEY key_in(item a) { return (KEY)(a >> 32); }
+#endif
+
+#define FEW 48 /* items that are sorted by insertion */
+
+static void insert(item *x, int64_t n) {
+  for (int64_t i = 1; i < n; ++i) {
+    const item v = x[i];
+    int64_t j = i;
+    for (; j > 0 && before(v, x[j - 1]); --j) x[j] = x[j - 1];
+    x[j] = v;
+  }
+}
+
+/* n items in order, in x or in y: where, is returned. */
+static item *sort_items(item *x, item *y, int64_t n) {
+  if (n <= FEW) {
+    insert(x, n);
+    return x;
+  }
+  uint32_t count[sizeof(KEY)][256];
+  memset(count, 0, sizeof count);
+  for (int64_t i = 0; i < n; ++i) {
+    const KEY k = key_in(x[i]);
+    for (int b = 0; b < BYTES; ++b) ++count[b][k >> 8 * b & 255];
+  }
+  for (int b = 0; b < BYTES; ++b) {
+    if (count[b][key_in(x[0]) >> 8 * b & 255] == n) continue;
+    uint32_t at = 0;
+    for (int v = 0; v < 256; ++v) {
+      const uint32_t here = count[b][v];
+      count[b][v] = at;
+      at += here;
+    }
+    for (int64_t i = 0; i < n; ++i) y[count[b][key_in(x[i]) >> 8 * b & 255]++] = x[i];
+    item *const t = x;
+    x = y, y = t;
+  }
+  return x;
+}
+
+/* -- rows by themselves --------------------------------------------------------------------------------------------- */
+
+struct sorting {
+  const T *x;
+  T *values;
+  int64_t *places;
+  int64_t n, k;
+  KEY turn;
+};
+
+INLINE void put(const struct sorting *s, int64_t row, const item *in, int64_t from, int64_t to) {
+  const T *x = s->x + row * s->n;
+  for (int64_t i = from; i < to; ++i) {
+    const int64_t at = at_of(in[i]);
+    s->values[row * s->k + i] = x[at];
+    s->places[row * s->k + i] = at;
+  }
+}
+
+static void sort_rows(void *context, int64_t begin, int64_t end) {
+  const struct sorting *s = context;
+  item *const a = SCRATCH(0, (size_t)(2 * s->n) * sizeof(item));
+  for (int64_t row = begin; row < end; ++row) {
+    const T *x = s->x + row * s->n;
+    for (int64_t i = 0; i < s->n; ++i) a[i] = item_of(key_of(x[i], s->turn), i);
+    put(s, row, sort_items(a, a + s->n, s->n), 0, s->n);
+  }
+}
+
+/* -- one long row, by all threads ----------------------------------------------------------------------------------- */
+
+#define BLOCKS 32
+struct pass {
+  const struct sorting *s;
+  item *from, *to;
+  uint32_t (*count)[256]; /* of each block */
+  int byte;
+};
+INLINE int64_t edge(int64_t n, int64_t block) { return n * block / BLOCKS; }
+
+static void make_items(void *context, int64_t begin, int64_t end) {
+  const struct pass *p = context;
+  for (int64_t i = edge(p->s->n, begin); i < edge(p->s->n, end); ++i) p->from[i] = item_of(key_of(p->s->x[i], p->s->turn), i);
+}
+static void count_bytes(void *context, int64_t begin, int64_t end) {
+  const struct pass *p = context;
+  for (int64_t b = begin; b < end; ++b) {
+    memset(p->count[b], 0, sizeof p->count[b]);
+    for (int64_t i = edge(p->s->n, b); i < edge(p->s->n, b + 1); ++i) ++p->count[b][key_in(p->from[i]) >> 8 * p->byte & 255];
+  }
+}
+static void move_items(void *context, int64_t begin, int64_t end) {
+  const struct pass *p = context;
+  for (int64_t b = begin; b < end; ++b)
+    for (int64_t i = edge(p->s->n, b); i < edge(p->s->n, b + 1); ++i) {
+      const item v = p->from[i];
+      p->to[p->count[b][key_in(v) >> 8 * p->byte & 255]++] = v;
+    }
+}
+static void put_items(void *context, int64_t begin, int64_t end) {
+  const struct pass *p = context;
+  put(p->s, 0, p->from, edge(p->s->n, begin), edge(p->s->n, end));
+}
+
+static int sort_long(const struct sorting *s) {
+  item *const a = SCRATCH(0, (size_t)(2 * s->n) * sizeof(item));
+  uint32_t count[BLOCKS][256];
+  if (!a) return 0;
+  struct pass p = {s, a, a + s->n, count, 0};
+  PARALLEL(make_items, &p, BLOCKS, 1);
+  for (; p.byte < BYTES; ++p.byte) {
+    PARALLEL(count_bytes, &p, BLOCKS, 1);
+    uint32_t at = 0;
+    int same = 0;
+    for (int v = 0; v < 256; ++v) {
+      const uint32_t first = at;
+      for (int b = 0; b < BLOCKS; ++b) {
+        const uint32_t here = count[b][v];
+        count[b][v] = at;
+        at += here;
+      }
+      same |= at - first == s->n;
+    }
+    if (same) continue;
+    PARALLEL(move_items, &p, BLOCKS, 1);
+    item *const t = p.from;
+    p.from = p.to, p.to = t;
+  }
+  PARALLEL(put_items, &p, BLOCKS, 1);
+  return 1;
+}
+
+/* `rows` rows of n < 2^32 elements in order, and where each element was. 0: no memory. */
+EXPORT int sort(const T *x, T *values, int64_t *places, int64_t rows, int64_t n, int descending) {
+  struct sorting s = {x, values, places, n, n, descending ? ~(KEY)0 : 0};
+  if (n >= (rows < 4 ? 1 << 16 : 1 << 20)) {
+    for (int64_t r = 0; r < rows; ++r) {
+      struct sorting one = {x + r * n, values + r * n, places + r * n, n, n, s.turn};
+      if (!sort_long(&one)) return 0;
+    }
+    return 1;
+  }
+  PARALLEL(sort_rows, &s, rows, grain_for(rows, n * 4));
+  return 1;
+}
+
+/* -- the first k of n ------------------------------------------------------------------------------------------------ */
+
+#define LOOK 64
+static void first_of_rows(void *context, int64_t begin, int64_t end) {
+  const struct sorting *s = context;
+  const int64_t n = s->n, k = s->k, room = 2 * k + LOOK;
+  item *const a = SCRATCH(0, (size_t)(2 * (room + LOOK)) * sizeof(item)), *const b = a + room + LOOK;
+  for (int64_t row = begin; row < end; ++row) {
+    const T *x = s->x + row * n;
+    int64_t have = 0;
+    KEY worst = ~(KEY)0; /* of the k kept last; whoever is not below need not come: it stands behind */
+    int full = 0;
+    for (int64_t i = 0; i < n; i += LOOK) {
+      KEY key[LOOK];
+      const int64_t m = MIN(LOOK, n - i);
+      KEY any = 0;
+      if (m == LOOK) {
+        for (int64_t c = 0; c < LOOK; ++c) {
+          key[c] = key_of(x[i + c], s->turn);
+          any |= key[c] < worst;
+        }
+      } else for (int64_t c = 0; c < m; ++c) key[c] = key_of(x[i + c], s->turn), any = 1;
+      if (full && !any) continue;
+      for (int64_t c = 0; c < m; ++c) {
+        a[have] = item_of(key[c], i + c);
+        have += !full || key[c] < worst;
+      }
+      if (have >= room || (!full && have >= k)) {
+        item *const in = sort_items(a, b, have);
+        if (in != a) memcpy(a, in, (size_t)k * sizeof(item));
+        have = MIN(have, k), full = 1, worst = key_in(a[k - 1]);
+      }
+    }
+    put(s, row, sort_items(a, b, have), 0, k);
+  }
+}
+
+/* The k < n first of each row in order: the smallest, or with `descending` the largest. */
+EXPORT void first_few(const T *x, T *values, int64_t *places, int64_t rows, int64_t n, int64_t k, int descending) {
+  struct sorting s = {x, values, places, n, k, descending ? ~(KEY)0 : 0};
+  PARALLEL(first_of_rows, &s, rows, grain_for(rows, n));
+}

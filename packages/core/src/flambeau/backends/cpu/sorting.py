@@ -1,0 +1,159 @@
+"""Order on all cores: sort, topk, distinct elements; running sums, products and extremes; places of what is not zero.
+
+Rows are sorted by their numbers' bytes (`kernels/sort.c`): some 10 ns an element, where comparing takes 40. What lies along
+another dimension than the last is turned first, which costs a tenth of that. Results are the reference's, ties included.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..._base import dtypes
+from ..._base.checks import wrap_dim
+from ...runtime.operator import registry
+from . import copies, native, offers
+from .native import address
+
+LEAST_SORT = 1 << 7  # elements from which a call pays
+LEAST_SCAN = 1 << 12
+LEAST_NONZERO = 1 << 14
+FEW = 1 << 20  # the most that `topk` picks out of four times as many; beyond, it sorts
+
+ORDERED = (dtypes.float32, dtypes.float64, dtypes.int64, dtypes.int32, dtypes.uint8, dtypes.bool_)
+HALVES = (dtypes.float16, dtypes.bfloat16)
+ADDED = (dtypes.float32, dtypes.float64, dtypes.int64)
+_F32 = np.dtype(np.float32)
+
+_sort = native.Kernels("sort.c")
+_scan = native.Kernels("scan.c")
+
+
+def _rows(x: np.ndarray, dim: int) -> tuple[np.ndarray, int]:
+    """`x` row by row with dimension `dim` last, and that dimension counted from the front."""
+    dim = wrap_dim(dim, x.ndim)
+    moved = x if dim == x.ndim - 1 else np.moveaxis(x, dim, -1)
+    return moved if moved.flags.c_contiguous else copies.dense(moved), dim
+
+
+def _back(rows: np.ndarray, dim: int) -> np.ndarray:
+    """What `_rows` moved, in its place again, row by row."""
+    return rows if dim == rows.ndim - 1 else copies.dense(np.moveaxis(rows, -1, dim))
+
+
+def _functions(x: np.ndarray) -> Any:
+    return getattr(_sort, "uint8" if x.dtype == bool else x.dtype.name)
+
+
+def _in_float32(kernel: Callable[..., Any]) -> Callable[..., Any]:
+    """float16 and bfloat16, all of whose values float32 has, by way of it."""
+
+    def call(x: np.ndarray, **attrs: Any) -> Any:
+        if x.itemsize != 2:
+            return kernel(x, **attrs)
+        made = kernel(copies.cast(x, _F32), **attrs)
+        if made is NotImplemented:
+            return made
+        return copies.cast(made[0], x.dtype), made[1]
+
+    return call
+
+
+def in_order(x: np.ndarray, descending: bool) -> tuple[np.ndarray, np.ndarray] | None:
+    """The rows of row-major `x` in order, and places; None where there is no memory."""
+    values, places = np.empty(x.shape, x.dtype), np.empty(x.shape, np.int64)
+    n = x.shape[-1]
+    done = _functions(x).sort(
+        address(x), address(values), address(places), x.size // n, n, descending
+    )
+    return (values, places) if done else None
+
+
+@_in_float32
+def _sorted(x: np.ndarray, *, dim: int, descending: bool, stable: bool = True) -> Any:
+    if not x.ndim or not x.size or x.shape[dim] >= 1 << 31:
+        return NotImplemented
+    rows, dim = _rows(x, dim)
+    made = in_order(rows, bool(descending))
+    return NotImplemented if made is None else tuple([_back(m, dim) for m in made])
+
+
+@_in_float32
+def _topk(x: np.ndarray, *, k: int, dim: int, largest: bool, sorted: bool) -> Any:
+    if not x.ndim or not x.size:
+        return NotImplemented
+    rows, d = _rows(x, dim)
+    n = rows.shape[-1]
+    if not 0 < k <= n or n >= 1 << 31:
+        return NotImplemented
+    if 4 * k > n or k > FEW or n < 64:
+        made = in_order(rows, bool(largest))
+        if made is None:
+            return NotImplemented
+        return tuple([_back(copies.dense(m[..., :k]), d) for m in made])
+    shape = (*rows.shape[:-1], k)
+    values, places = np.empty(shape, x.dtype), np.empty(shape, np.int64)
+    _functions(x).first_few(
+        address(rows), address(values), address(places), x.size // n, n, k, bool(largest)
+    )
+    return _back(values, d), _back(places, d)
+
+
+def _unique(x: np.ndarray, *, rows: bool) -> Any:
+    if rows or not x.size:
+        return NotImplemented
+    made = in_order(np.ascontiguousarray(x).reshape(1, -1), False)
+    if made is None:
+        return NotImplemented
+    values, places = made[0][0], made[1][0]
+    new = np.empty(values.shape, bool)
+    new[0] = True
+    np.not_equal(values[1:], values[:-1], out=new[1:])
+    starts = np.flatnonzero(new)
+    inverse = np.empty(values.shape, np.int64)
+    inverse[places] = np.cumsum(new) - 1
+    counts = np.diff(starts, append=values.size)
+    return values[starts], inverse.reshape(x.shape), counts.astype(np.int64, copy=False)
+
+
+def _around(x: np.ndarray, dim: int) -> tuple[int, int, int]:
+    """Elements before dimension `dim`, along it, and behind it."""
+    d = wrap_dim(dim, x.ndim)
+    return math.prod(x.shape[:d]), x.shape[d], math.prod(x.shape[d + 1 :])
+
+
+def _running(name: str) -> Callable[..., Any]:
+    def kernel(x: np.ndarray, *, dim: int, dtype: Any = None) -> Any:
+        if not x.ndim or not x.size:
+            return NotImplemented
+        x = x if x.flags.c_contiguous else copies.dense(x)
+        made = np.empty(x.shape, x.dtype)
+        run = getattr(getattr(_scan, x.dtype.name), name)
+        return made if run(address(x), address(made), *_around(x, dim)) else NotImplemented
+
+    return kernel
+
+
+def _extreme_places(x: np.ndarray, *, dim: int, largest: bool) -> Any:
+    if not x.ndim or not x.size:
+        return NotImplemented
+    x = x if x.flags.c_contiguous else copies.dense(x)
+    made = np.empty(x.shape, np.int64)
+    run = getattr(_scan, x.dtype.name).extreme_places
+    run(address(x), address(made), *_around(x, dim), bool(largest))
+    return made
+
+
+def register() -> None:
+    """Enters the kernels; called when one of these operators first meets an array that is large enough."""
+    every = (*ORDERED, *HALVES)
+    offers.offer("sort", _sorted, least=LEAST_SORT, kinds=every)
+    offers.offer("topk", _topk, least=LEAST_SORT, kinds=every)
+    offers.offer("unique_parts", _unique, least=LEAST_SORT, kinds=ORDERED)
+    offers.offer("cumsum", _running("cumsum"), least=LEAST_SCAN, kinds=ADDED)
+    offers.offer("cumprod", _running("cumprod"), least=LEAST_SCAN, kinds=ADDED)
+    if "extreme_places" in registry:
+        offers.offer("extreme_places", _extreme_places, least=LEAST_SCAN, kinds=ADDED)
