@@ -17,11 +17,11 @@ import numpy as np
 import pytest
 
 import flambeau
-from flambeau.serialization import composed
 from flambeau.runtime.tensor import wrap
 from flambeau.serialization import (
     add_safe_globals,
     clear_safe_globals,
+    composed,
     get_safe_globals,
     safe_globals,
 )
@@ -388,7 +388,7 @@ def test_parts_that_make_no_quantized_nested_or_masked_tensor() -> None:
         (b"per_tensor_affine", b"uint8", "scales and zero points|what its integers"),
         (b"torch\nQUInt8Storage", b"torch\nByteStorage", "no dtype of quantized"),
     ):
-        changed = archive(program.replace(old, new), **{"r0": whole.read("archive/data/0")})
+        changed = archive(program.replace(old, new), r0=whole.read("archive/data/0"))
         with pytest.raises((RuntimeError, pickle.UnpicklingError), match=text):
             flambeau.load(changed)
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from .._base.checks import check
 from .archive import read_exactly
+from .composed import LOOKED_INTO
 from .globals import LoadedStorage
 from .storage import UntypedStorage
 from .unpickling import damaged
@@ -74,13 +75,26 @@ class _LegacyReader:
         protocol = self._pickle()
         check(protocol == _PROTOCOL, lambda: f"load: Invalid protocol number: {protocol}")
         system = self._pickle()
+        start = self._stream.tell()
         result = self._pickle()
+        length = self._stream.tell() - start
         keys = self._pickle()
         little = not isinstance(system, dict) or bool(system.get("little_endian", True))
         if type(keys) is not list or sorted(map(str, keys)) != sorted(self._raw):
             raise damaged(ValueError("the storages mentioned and those that follow differ"))
         for key in keys:
             self._fill(str(key), "little" if little else "big")
+        return self._again(start, length, result)
+
+    def _again(self, start: int, length: int, result: Any) -> Any:
+        """What was made of tensors' values, which have only come now, is made once more."""
+        end = self._stream.tell()
+        self._stream.seek(start)
+        program = self._stream.read(length)
+        if any(name in program for name in LOOKED_INTO):
+            self._stream.seek(start)
+            result = self._pickle()
+        self._stream.seek(end)
         return result
 
     def _pickle(self) -> Any:
