@@ -68,7 +68,7 @@ INLINE int gather_row(const T *RESTRICT x, const void *index, int64_t first, T *
   if (inner == 1)
     for (int64_t j = 0; j < k; ++j) {
       uint64_t i = (uint64_t)index_at(index, first + j, wide);
-      __asm__("" : "+r"(i)); /* keeps the loop scalar: gathering instructions take four times as long */
+      __asm__("" : "+r"(i)); /* keeps the loop scalar: gathering instructions gain nothing */
       most = i > most ? i : most;
       y[j] = x[i < (uint64_t)n ? i : 0];
     }
@@ -88,6 +88,9 @@ static void gather_task(void *context, int64_t begin, int64_t end) {
     const int64_t o = begin / c->count, first = begin - o * c->count, last = MIN(c->count, first + end - begin);
     const T *x = (const T *)c->x + o * c->n * c->inner;
     const int64_t at = (o * c->count + first) * c->inner;
+    /* The next row is fetched in order: element by element no prefetcher sees it coming, 1.2 instead of 0.6 ns each. */
+    if (end - begin > last - first && c->n * c->inner <= (1 << 14) && c->count * 16 >= c->n)
+      for (int64_t i = 0; i < c->n * c->inner; i += 64 / (int64_t)sizeof(T)) __builtin_prefetch(x + c->n * c->inner + i);
     if (c->wide) bad |= gather_row(x, c->index, at, (T *)c->y + at, c->n, c->inner, last - first, 1);
     else bad |= gather_row(x, c->index, at, (T *)c->y + at, c->n, c->inner, last - first, 0);
     begin += last - first;
