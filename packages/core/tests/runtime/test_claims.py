@@ -8,7 +8,7 @@ import pytest
 import flambeau
 from flambeau import func
 from flambeau.autograd import gradcheck, gradgradcheck
-from flambeau.runtime.claims import claim
+from flambeau.runtime.claims import Declined, claim
 from flambeau.runtime.families import composite
 from flambeau.runtime.operator import internal, registry
 from flambeau.runtime.tensor import Tensor
@@ -81,6 +81,17 @@ def test_nothing_is_kept_without_gradients():
 def test_calls_that_are_not_accepted_are_opened():
     out = _scaled_square(flambeau.full((2,), 3.0), None, power=2.0)
     assert not calls and out.tolist() == [9.0, 9.0]
+
+
+def test_a_backend_that_cannot_after_all(monkeypatch):
+    def fails(*_, **__):
+        raise Declined("no compiler")
+
+    claim(registry["_scaled_square"], "cpu", lambda metas, attrs: True, fails, backward)
+    x, w = pair()
+    out = _scaled_square(x, w)
+    flambeau.testing.assert_close(out, x**2 * w)
+    out.sum().backward()
 
 
 def test_inputs_that_were_written_are_noticed():

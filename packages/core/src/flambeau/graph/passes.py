@@ -98,6 +98,28 @@ def constants(graph: Graph, accepts: Callable[[Call], bool]) -> Graph:
     return graph
 
 
+def filled(graph: Graph, make: Callable[[Call], Any]) -> Graph:
+    """Arrays of one number that stay are made once, by `make(call)`, and not at every run; results are the caller's own."""
+    own = {id(v) for v in graph.outputs} | {id(v) for _, v in graph.writes}
+    kept = []
+    for call in graph.calls:
+        if (
+            call.op in CONSTANTS
+            and id(call.outputs[0]) not in own
+            and call.outputs[0].meta.numel <= MOST_FILLED
+        ):
+            value = call.outputs[0]
+            value.kind, value.tensor = "constant", make(call)
+            graph.constants.append(value)
+        else:
+            kept.append(call)
+    graph.calls = kept
+    return graph
+
+
+MOST_FILLED = 1 << 22  # elements
+
+
 def joined_windows(graph: Graph) -> Graph:
     """Gradients of windows that lie side by side, added up: one `cat`, where each would be an array of zeros.
 
@@ -140,7 +162,12 @@ def _side_by_side(calls: list[Call]) -> list[Call] | None:
     return ordered if at == shape[dim] else None
 
 
-PASSES: tuple[Callable[[Graph], Graph], ...] = (forward_copies, common_subexpressions, dead_code, joined_windows)
+PASSES: tuple[Callable[[Graph], Graph], ...] = (
+    forward_copies,
+    common_subexpressions,
+    dead_code,
+    joined_windows,
+)
 
 
 def simplify(graph: Graph) -> Graph:

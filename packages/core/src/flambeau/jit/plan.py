@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from .._base import pytree
-from ..graph import Graph, Value
-from ..graph.passes import constants, dead_code, simplify
+from ..graph import Call, Graph, Value
+from ..graph.passes import constants, dead_code, filled, simplify
 from ..runtime import state, tape
 from ..runtime.claims import End
+from ..runtime.operator import registry
 from ..runtime.tensor import Box, Tensor, history, new, wrap
 from .capture import Grads, Part
 from .fusion import fusible
@@ -30,7 +31,7 @@ class Stage:
             if isinstance(part, Graph):
                 places = [slots.setdefault(id(v), len(slots)) for v in part.inputs]
                 outs = [slots.setdefault(id(v), len(slots)) for v in part.outputs]
-                self.steps.append((Program(dead_code(constants(simplify(part), fusible))), places, outs))
+                self.steps.append((Program(_lowered(part)), places, outs))
             elif isinstance(part, Grads):
                 changes = [(t, None if v is None else slots[id(v)]) for t, v in part.changes]
                 self.steps.append(changes)
@@ -58,6 +59,16 @@ class Stage:
                     tensor.grad = None if i is None else wrap(table[i])
             else:
                 step.call()
+
+
+def _made(call: Call) -> Tensor:
+    return registry[call.op].public(**{**call.attrs, "dtype": call.outputs[0].meta.dtype})
+
+
+def _lowered(graph: Graph) -> Graph:
+    """All passes, for a program on the CPU."""
+    graph = dead_code(constants(simplify(graph), fusible))
+    return filled(graph, _made)
 
 
 class Plan:

@@ -177,6 +177,10 @@ class Program:
         kernel = next((k for accepts, k in offered if accepts(metas, attrs)), op.kernels[None])
         xp = backend.xp
         several = call.several
+        if op.name == "reshape":
+            kernel = _Reshape(kernel)
+        if any(type(v) in (int, float, bool) for v in call.inputs) and not several:
+            kernel = partial(_as, kernel, call.outputs[0].meta.dtype.numpy)
 
         def run(env: list) -> None:
             made = kernel(
@@ -255,6 +259,27 @@ class Program:
             arrays = [np.empty(tuple(v.meta.shape), v.meta.dtype.numpy) for v, _ in values]
             texts.append(kernel.nest(arrays).text)
         return "\n".join(texts)
+
+
+def _as(kernel: Callable[..., Any], dtype: Any, xp: Any, *given: Any, **attrs: Any) -> np.ndarray:
+    """A kernel's result in the dtype of the program: numbers that stand for arrays have none of their own."""
+    return np.asarray(kernel(xp, *given, **attrs)).astype(dtype, copy=False)
+
+
+class _Reshape:
+    """`reshape`; where it is no view, the copy is made on all cores."""
+
+    def __init__(self, kernel: Callable[..., np.ndarray]) -> None:
+        self.kernel, self.copies = kernel, False
+
+    def __call__(self, xp: Any, x: np.ndarray, *, shape: Any) -> np.ndarray:
+        if self.copies:
+            from ..backends.cpu import copies
+
+            return copies.dense(x).reshape(shape)
+        made = self.kernel(xp, x, shape=shape)
+        self.copies = not np.may_share_memory(made, x) and x.itemsize in (1, 2, 4, 8, 16)
+        return made
 
 
 def _itself(tensor: Tensor) -> Tensor:

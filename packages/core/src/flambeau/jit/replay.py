@@ -388,9 +388,7 @@ class Replay:
                 env[slot] = None
             self.arena.__enter__()
 
-    def _note(
-        self, step: Step, env: list, memory: Memory, recorder: Recorder, pure: bool
-    ) -> None:
+    def _note(self, step: Step, env: list, memory: Memory, recorder: Recorder, pure: bool) -> None:
         """Finds out what the step was, and where its results are."""
         calls, fresh = recorder.calls, range(recorder.fresh.first, self.arena.count)
         try:

@@ -24,6 +24,10 @@ from .tensor import Tensor, alias
 local = state.local
 
 
+class Declined(RuntimeError):
+    """A backend cannot do, after all, what it claims: the body does."""
+
+
 def claim(
     op: Operator,
     backend: str,
@@ -72,7 +76,10 @@ class _Claim:
         from .dispatch import run
 
         wants = local.grad and any(isinstance(a, Tensor) and a.requires_grad for a in arrays)
-        made = run(self.forward, arrays, {**attrs, "wants": wants})
+        try:
+            made = run(self.forward, arrays, {**attrs, "wants": wants})
+        except Declined:
+            return self.noted.call_body(arrays, attrs)
         out = made[: self.results] if self.named else made[0]
         if wants:
             tape.record(self.noted, out, arrays, attrs)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from ...runtime.claims import Declined
+
 VERSION_SECONDS = 10.0
 COMPILE_SECONDS = 120.0
 
@@ -20,7 +22,7 @@ FLAGS = (
 NATIVE = ("-march=native",)
 
 
-class CompileError(RuntimeError):
+class CompileError(Declined):
     """The compiler did not make a library; the text has its command and the first lines of what it said."""
 
 

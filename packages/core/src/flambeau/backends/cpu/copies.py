@@ -173,6 +173,11 @@ def _overlaps_itself(x: np.ndarray) -> bool:
     return not x.flags.c_contiguous and 0 in x.strides
 
 
+def _channels_last(x: np.ndarray) -> bool:
+    inner = x.transpose(0, *range(2, x.ndim), 1)
+    return not x.flags.c_contiguous and inner.flags.c_contiguous
+
+
 def _cat(*xs: Any, dim: int) -> Any:
     first = xs[0]
     ndim = first.ndim
@@ -187,7 +192,7 @@ def _cat(*xs: Any, dim: int) -> Any:
             x.ndim != ndim
             or x.dtype != first.dtype
             or (*shape[:dim], *shape[dim + 1 :]) != around
-            or (ndim in (4, 5) and not x.flags.c_contiguous)  # the reference keeps channels last
+            or (ndim in (4, 5) and _channels_last(x))  # the reference keeps it so
         ):
             return NotImplemented
         total += shape[dim]

@@ -147,6 +147,17 @@ def _fold(name: str, truth: bool = False) -> Callable[..., Any]:
     return kernel
 
 
+def _to_size(x: np.ndarray, *, size: tuple[int, ...]) -> Any:
+    """The sum to a shape that broadcasts to the array's."""
+    extra = x.ndim - len(size)
+    ones = [i + extra for i, n in enumerate(size) if n == 1 and x.shape[i + extra] != 1]
+    dims = (*range(extra), *ones)
+    if not dims or not x.size:
+        return NotImplemented
+    made = reduced("add", x, dims, False, x.dtype)
+    return NotImplemented if made is None else made.reshape(tuple(size))
+
+
 def _place(name: str) -> Callable[..., Any]:
     def kernel(x: np.ndarray, *, dim: int, keepdim: bool) -> Any:
         if not x.ndim or not x.size:
@@ -231,6 +242,7 @@ _made: dict[str, Any] = {}
 def register() -> None:
     """Enters the kernels; called when one of these operators first meets a large array."""
     offers.offer("sum", _fold("add"), least=LEAST, kinds=NUMBERS)
+    offers.offer("sum_to_size", _to_size, least=LEAST)
     offers.offer("prod_dims", _fold("multiply"), least=LEAST)
     offers.offer("amax", _fold("max"), least=LEAST, kinds=ORDERED)
     offers.offer("amin", _fold("min"), least=LEAST, kinds=ORDERED)
