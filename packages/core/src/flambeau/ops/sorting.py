@@ -212,7 +212,7 @@ def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
         return named(flat.clone(), flat.new_zeros((), dtype=dtypes.int64))
     n = flat.shape[d]
     if dim is None and not n:
-        return flat.new_full((), float("nan"))
+        return flat.new_full((), float("nan"), dtype=dtypes.float64).to(flat.dtype)
     check(n, lambda: f"median(): Expected reduction dim {d} to have non-zero size.", IndexError)
     ordered = sort(flat, d)
     values, places = (part.narrow(d, (n - 1) // 2, 1) for part in ordered)

@@ -305,7 +305,7 @@ def nanmedian(input: Tensor, dim: int | None = None, keepdim: bool = False) -> A
         return _named(nanmedian, x.clone(), x.new_zeros((), dtype=dtypes.int64))
     n = x.shape[d]
     if dim is None and not n:
-        return x.new_full((), float("nan"))
+        return x.new_full((), float("nan"), dtype=dtypes.float64).to(x.dtype)
     check(n, lambda: f"nanmedian(): Expected reduction dim {d} to have non-zero size.", IndexError)
     ordered = sort(x, d)
     at = ((x == x).sum(d, True) - 1).clamp(min=0) // 2

@@ -201,7 +201,10 @@ def _composite(body: Callable[..., Any], **options: Any) -> Public:
         out = None
         try:
             if state.active or op.providers or (args and type(args[0]) not in plain):
-                return whole(op, args, kwargs)
+                made = whole(op, args, kwargs)
+                if label is not None:
+                    label(made, args, kwargs)
+                return made
             if "out" in kwargs and "out" not in op.index:
                 out = kwargs.pop("out")
             made = body(*args, **kwargs)
