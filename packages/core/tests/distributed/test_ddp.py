@@ -158,3 +158,136 @@ def test_a_model_without_parameters_is_refused():
 def test_the_state_dict_is_the_models_with_a_prefix():
     names = dist.run_threads(lambda: list(DistributedDataParallel(nn.Linear(1, 1)).state_dict()), 1)
     assert names == [["module.weight", "module.bias"]]
+
+
+def trained_with(**options):
+    """What two ranks' parameters become with these options of the wrapper."""
+
+    def rank():
+        x, y = make_data()
+        share = slice(dist.get_rank(), None, 2)
+        model = make_model()
+        made = {name: value(model) if callable(value) else value for name, value in options.items()}
+        wrapped = DistributedDataParallel(model, **made)
+        return train(wrapped, [(x[share], y[share])]), [len(b.params) for b in wrapped._buckets]
+
+    return dist.run_threads(rank, 2)
+
+
+def test_each_bucket_may_have_a_size_of_its_own():
+    # From the last parameter: 24 + 192 bytes, 64, 320.
+    for parameters, buckets in trained_with(bucket_cap_mb_list=[220 / 2**20, 1 / 2**20]):
+        close(parameters, alone())
+        assert buckets == [2, 1, 1]
+
+
+@pytest.mark.parametrize("hooked", [0, 3])
+def test_some_parameters_may_be_sent_together_later(hooked):
+    def late(model):
+        return list(model.named_parameters())[2:]
+
+    options = {
+        "delay_all_reduce_named_params": late,
+        "param_to_hook_all_reduce": lambda model: list(model.parameters())[hooked],
+    }
+    if hooked == 3:  # a bias, whose gradient is there before its weight's: too early
+        options["delay_all_reduce_named_params"] = lambda model: list(model.named_parameters())[3:]
+    for parameters, buckets in trained_with(**options):
+        close(parameters, alone())
+        assert sum(buckets) == (2 if hooked == 0 else 3)
+    with pytest.raises(ValueError, match="at the same time"):
+        trained_with(param_to_hook_all_reduce=options["param_to_hook_all_reduce"])
+
+
+def test_all_parameters_may_be_late():
+    for parameters, buckets in trained_with(
+        delay_all_reduce_named_params=lambda model: list(model.named_parameters()),
+        param_to_hook_all_reduce=lambda model: model[0].weight,
+    ):
+        assert buckets == []
+        close(parameters[2:], alone()[2:])
+
+
+class Precision:
+    def __init__(self, param_dtype=None, reduce_dtype=None, buffer_dtype=None):
+        self.param_dtype, self.reduce_dtype, self.buffer_dtype = (
+            param_dtype,
+            reduce_dtype,
+            buffer_dtype,
+        )
+
+
+def test_mixed_precision():
+    def rank(how):
+        model = nn.Sequential(nn.Linear(5, 8), nn.BatchNorm1d(8), nn.Linear(8, 3))
+        wrapped = DistributedDataParallel(model, mixed_precision=how)
+        out = wrapped(make_data()[0].float())
+        out.sum().backward()
+        kinds = {p.grad.dtype for p in model.parameters()} | {p.dtype for p in model.parameters()}
+        return out.dtype, kinds, model[1].running_mean.dtype, wrapped._buckets[0].flat.dtype
+
+    f32, bf16, f16 = flambeau.float32, flambeau.bfloat16, flambeau.float16
+    for how, wanted in (
+        (Precision(), (f32, {f32}, f32, f32)),
+        (Precision(param_dtype=bf16), (bf16, {f32}, f32, bf16)),
+        (Precision(reduce_dtype=f16), (f32, {f32}, f32, f16)),
+        (Precision(bf16, f32, bf16), (bf16, {f32}, bf16, f32)),
+    ):
+        assert dist.run_threads(lambda how=how: rank(how), 2) == [wanted] * 2
+
+
+def test_a_mesh_names_the_ranks():
+    class Mesh:
+        def __init__(self, ndim=1):
+            self.ndim = ndim
+
+        def get_group(self, mesh_dim):
+            return dist.group.WORLD
+
+    for parameters, _ in trained_with(device_mesh=lambda _: Mesh()):
+        close(parameters, alone())
+    with pytest.raises(RuntimeError, match="Only 1D"):
+        trained_with(device_mesh=lambda _: Mesh(2))
+    with pytest.raises(RuntimeError, match="both process_group and device_mesh"):
+        trained_with(device_mesh=lambda _: Mesh(), process_group=lambda _: dist.group.WORLD)
+
+
+def test_unused_parameters_need_not_be_sent():
+    def rank():
+        model = DistributedDataParallel(
+            Branches(), bucket_cap_mb=1e-6,
+            find_unused_parameters=True, skip_all_reduce_unused_params=True,
+        )  # fmt: skip
+        sent, send = [], model._send
+        model._send = lambda bucket: (sent.append(len(bucket.params)), send(bucket))
+        for _ in range(2):
+            model.zero_grad()
+            model(flambeau.ones(1, 2), True).sum().backward()
+        used = [None if p.grad is None else p.grad.sum().item() for p in model.parameters()]
+        return used, len(sent), len(model._buckets)
+
+    for used, sent, buckets in dist.run_threads(rank, 2):
+        assert used == [2.0, 1.0, None, None, None, None]
+        assert sent == 4 and buckets == 6  # two of six buckets, twice
+
+
+def test_buffers_are_sent_or_not():
+    def rank(**options):
+        model = DistributedDataParallel(nn.BatchNorm1d(2), **options)
+        model(flambeau.full((3, 2), float(dist.get_rank())))
+        with flambeau.no_grad():
+            model.module.running_mean.fill_(dist.get_rank())
+        model.eval()
+        model(flambeau.ones(3, 2))  # whose start sends rank 0's
+        return model.module.running_mean.tolist()
+
+    assert dist.run_threads(rank, 2) == [[0, 0], [0, 0]]
+    apart = [[0, 0], [1, 1]]
+    assert dist.run_threads(lambda: rank(forward_sync_buffers=False), 2) == apart
+    with pytest.warns(FutureWarning, match="older name of forward_sync_buffers"):
+        assert dist.run_threads(lambda: rank(broadcast_buffers=False), 2) == apart
+    with pytest.warns(FutureWarning, match="ignored beside it"):
+        found = dist.run_threads(
+            lambda: rank(broadcast_buffers=True, forward_sync_buffers=False), 2
+        )
+    assert found == apart

@@ -7,6 +7,7 @@ buckets in one order, so a bucket that is ready early waits for those before it.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -26,16 +27,17 @@ FIRST_BUCKET = MEGABYTE
 class _Bucket:
     """Parameters whose gradients travel together, in one flat tensor."""
 
-    def __init__(self, params: list[Tensor]) -> None:
+    def __init__(self, params: list[Tensor], sent: Any = None) -> None:
         self.params = params
         self.flat = flambeau.empty(
-            sum(p.numel() for p in params), dtype=params[0].dtype, device=params[0].device
+            sum(p.numel() for p in params), dtype=sent or params[0].dtype, device=params[0].device
         )
         self.reset()
 
     def reset(self) -> None:
         """Forgets the last backward."""
         self.missing = len(self.params)
+        self.skipped = False
         self.work: Any = None
 
     def pack(self) -> None:
@@ -52,7 +54,7 @@ class _Bucket:
             if p.grad is not None:
                 p.grad.copy_(part.reshape(p.shape))
             elif used is not None and p in used:
-                p.grad = part.reshape(p.shape).clone()
+                p.grad = part.reshape(p.shape).to(p.dtype, copy=True)
 
     def _parts(self) -> Iterator[tuple[Tensor, Tensor]]:
         start = 0
@@ -68,11 +70,20 @@ class DistributedDataParallel(Module):
     forward (`broadcast_buffers`). In backward the gradients become the mean over the ranks: with equal shares
     the step is that of one process on the whole batch.
 
-    - `process_group`: the ranks; all by default. `bucket_cap_mb`: size of a bucket, 25 by default.
+    - `process_group`: the ranks; all by default. Or `device_mesh`: a mesh of one dimension, whose group they are.
+    - `bucket_cap_mb`: size of a bucket, 25 by default. `bucket_cap_mb_list`: the sizes of the first buckets, the last for
+      all others too.
     - `find_unused_parameters`: needed where a forward may leave parameters out; costs a walk of the graph and
-      one more message.
-    - `device_ids`, `output_device`, `dim`, `check_reduction`, `gradient_as_bucket_view` and `static_graph` are
-      accepted and change nothing here.
+      one more message. With `skip_all_reduce_unused_params`, for ranks that all leave out the same, buckets of
+      unused parameters and that message are not sent.
+    - `forward_sync_buffers`: whether rank 0's buffers are sent before each forward. `broadcast_buffers` is its older name.
+    - `delay_all_reduce_named_params`, pairs of name and parameter: they are in no bucket, but sent together when the
+      gradient of `param_to_hook_all_reduce` is there. Theirs have to be there before.
+    - `mixed_precision`, an object with `param_dtype`, `reduce_dtype` and `buffer_dtype` or None: forward and backward
+      compute with parameters (and floating inputs) cast to the first, gradients travel in the second (the first, if None),
+      buffers are kept in the third. Parameters and gradients stay in their own dtype.
+    - `device_ids`, `output_device`, `dim`, `check_reduction`, `gradient_as_bucket_view`, `static_graph` and
+      `batched_grad_copy` are accepted and change nothing here: a bucket is always filled at once.
 
     >>> import flambeau
     >>> from flambeau import distributed, nn
@@ -90,7 +101,7 @@ class DistributedDataParallel(Module):
         device_ids: Any = None,
         output_device: Any = None,
         dim: int = 0,
-        broadcast_buffers: bool = True,
+        broadcast_buffers: bool | None = None,
         init_sync: bool = True,
         process_group: Any = None,
         bucket_cap_mb: float | None = None,
@@ -98,10 +109,25 @@ class DistributedDataParallel(Module):
         check_reduction: bool = False,
         gradient_as_bucket_view: bool = False,
         static_graph: bool = False,
+        delay_all_reduce_named_params: Any = None,
+        param_to_hook_all_reduce: Tensor | None = None,
+        mixed_precision: Any = None,
+        device_mesh: Any = None,
+        skip_all_reduce_unused_params: bool = False,
+        bucket_cap_mb_list: list[float] | None = None,
+        batched_grad_copy: bool = False,
+        forward_sync_buffers: bool | None = None,
     ) -> None:
         super().__init__()
-        trained: list[Tensor] = [p for p in module.parameters() if p.requires_grad]
-        if not trained:
+        if (delay_all_reduce_named_params is None) != (param_to_hook_all_reduce is None):
+            raise ValueError(
+                "delay_all_reduce_named_params and param_to_hook_all_reduce need to be set at the same time."
+            )
+        late = {p for _, p in delay_all_reduce_named_params or ()}
+        trained: list[Tensor] = [
+            p for p in module.parameters() if p.requires_grad and p not in late
+        ]
+        if not trained and not late:
             raise RuntimeError(
                 "DistributedDataParallel is not needed when a module doesn't have any parameters that "
                 "require a gradient."
@@ -110,8 +136,12 @@ class DistributedDataParallel(Module):
         self.device_ids = device_ids
         self.output_device = output_device
         self.dim = dim
-        self.broadcast_buffers = broadcast_buffers
+        self.forward_sync_buffers = _synced(broadcast_buffers, forward_sync_buffers)
         self.find_unused_parameters = find_unused_parameters
+        self.skip_all_reduce_unused_params = skip_all_reduce_unused_params
+        self.mixed_precision = mixed_precision
+        if device_mesh is not None:
+            process_group = _group_of(device_mesh, process_group)
         group = process_group or distributed.group.WORLD
         if group is None:
             raise ValueError(
@@ -122,7 +152,19 @@ class DistributedDataParallel(Module):
         self._check_shapes()
         if init_sync:
             self._broadcast([*module.parameters(), *module.buffers()])
-        self._make_buckets(trained, 25 if bucket_cap_mb is None else bucket_cap_mb)
+        if mixed_precision is not None and mixed_precision.buffer_dtype is not None:
+            for buffer in module.buffers():
+                if buffer.is_floating_point():
+                    buffer.data = buffer.to(mixed_precision.buffer_dtype)
+        caps = list(bucket_cap_mb_list or ())
+        if not caps:
+            cap = 25 if bucket_cap_mb is None else bucket_cap_mb
+            caps = [min(FIRST_BUCKET / MEGABYTE, cap), cap]
+        self._make_buckets(trained, [int(cap * MEGABYTE) for cap in caps])
+        self._late: _Bucket | None = None
+        if late:
+            self._late = _Bucket([p for p in module.parameters() if p in late], self._sent())
+            param_to_hook_all_reduce.register_post_accumulate_grad_hook(self._send_late)  # type: ignore[union-attr]
 
     # -- the start
 
@@ -146,18 +188,25 @@ class DistributedDataParallel(Module):
         for tensor in tensors:
             distributed.broadcast(tensor.detach(), root, self.process_group)
 
-    def _make_buckets(self, trained: list[Tensor], cap_mb: float) -> None:
+    def _sent(self) -> Any:
+        """The dtype in which gradients travel; None for their own."""
+        how = self.mixed_precision
+        return None if how is None else how.reduce_dtype or how.param_dtype
+
+    def _make_buckets(self, trained: list[Tensor], caps: list[int]) -> None:
         buckets: list[_Bucket] = []
         open_: list[Tensor] = []
-        cap, filled = min(FIRST_BUCKET, int(cap_mb * MEGABYTE)), 0
+        filled = 0
         for p in reversed(trained):
             size = p.numel() * p.element_size()
+            cap = caps[min(len(buckets), len(caps) - 1)]
             if open_ and (filled + size > cap or p.dtype != open_[0].dtype):
-                buckets.append(_Bucket(open_))
-                cap, filled, open_ = int(cap_mb * MEGABYTE), 0, []
+                buckets.append(_Bucket(open_, self._sent()))
+                filled, open_ = 0, []
             open_.append(p)
             filled += size
-        buckets.append(_Bucket(open_))
+        if open_:
+            buckets.append(_Bucket(open_, self._sent()))
         self._buckets = buckets
         self._home = {p: bucket for bucket in buckets for p in bucket.params}
         self._reset()
@@ -190,12 +239,26 @@ class DistributedDataParallel(Module):
         synced = flambeau.is_grad_enabled() and self.require_backward_grad_sync
         if synced:
             self._check_finished()
-            if self.broadcast_buffers:
+            if self.forward_sync_buffers:
                 self._broadcast(list(self.module.buffers()))
-        output = self.module(*inputs, **kwargs)
+        output = self._answer(inputs, kwargs)
         if synced and self.find_unused_parameters:
             self._mark_unused(output)
         return output
+
+    def _answer(self, inputs: tuple, kwargs: dict[str, Any]) -> Any:
+        low = None if self.mixed_precision is None else self.mixed_precision.param_dtype
+        if low is None:
+            return self.module(*inputs, **kwargs)
+        from flambeau._base import pytree
+        from flambeau.func import functional_call
+
+        def lower(x: Any) -> Any:
+            return x.to(low) if isinstance(x, Tensor) and x.is_floating_point() else x
+
+        inputs, kwargs = pytree.map_(lower, (inputs, kwargs))
+        params = {name: lower(p) for name, p in self.module.named_parameters()}
+        return functional_call(self.module, params, inputs, kwargs)
 
     def _check_finished(self) -> None:
         if self._ready and self._launched < len(self._buckets):
@@ -214,7 +277,11 @@ class DistributedDataParallel(Module):
         """Counts as ready what backward will not reach, and tells the others what it will."""
         reached = _reached(output)
         params = list(self._home)
-        self._used = flambeau.tensor([float(p in reached) for p in params])
+        if self.skip_all_reduce_unused_params:
+            for bucket in self._buckets:
+                bucket.skipped = reached.isdisjoint(bucket.params)
+        else:
+            self._used = flambeau.tensor([float(p in reached) for p in params])
         for p in params:
             if p not in reached:
                 self._ready.add(p)
@@ -237,12 +304,29 @@ class DistributedDataParallel(Module):
         """Sends the buckets that are full, in order."""
         while self._launched < len(self._buckets) and not self._buckets[self._launched].missing:
             bucket = self._buckets[self._launched]
-            bucket.pack()
-            mean = distributed.ReduceOp.AVG
-            bucket.work = distributed.all_reduce(
-                bucket.flat, mean, self.process_group, async_op=True
-            )
+            if not bucket.skipped:
+                self._send(bucket)
             self._launched += 1
+
+    def _send(self, bucket: _Bucket) -> None:
+        bucket.pack()
+        mean = distributed.ReduceOp.AVG
+        bucket.work = distributed.all_reduce(bucket.flat, mean, self.process_group, async_op=True)
+
+    def _send_late(self, p: Tensor) -> None:
+        """Called when the gradient is there that the late ones wait for."""
+        if self.require_backward_grad_sync and self._late is not None:
+            with flambeau.no_grad():
+                self._send(self._late)
+                if not self._buckets or self._launched == 0 == len(self._ready):
+                    self._finish_late()  # nothing else will: all others are through, or there are none
+
+    def _finish_late(self) -> None:
+        late = self._late
+        if late is not None and late.work is not None:
+            late.work.wait()
+            late.unpack(None)
+            late.work = None
 
     def _finish(self) -> None:
         """Waits for the means and writes them into the gradients."""
@@ -251,9 +335,33 @@ class DistributedDataParallel(Module):
             distributed.all_reduce(self._used, distributed.ReduceOp.MAX, self.process_group)
             used = {p for p, flag in zip(self._home, self._used.tolist(), strict=True) if flag}
         for bucket in self._buckets:
-            bucket.work.wait()
-            bucket.unpack(used)
+            if bucket.work is not None:
+                bucket.work.wait()
+                bucket.unpack(used)
+        self._finish_late()
         self._reset()
+
+
+def _synced(older: bool | None, newer: bool | None) -> bool:
+    """Whether buffers are sent before each forward, by the older and the newer argument."""
+    if older is not None:
+        ignored = " and ignored beside it" if newer is not None else ""
+        warnings.warn(
+            f"DistributedDataParallel: broadcast_buffers is the older name of forward_sync_buffers{ignored}",
+            FutureWarning,
+            stacklevel=3,
+        )
+    found = older if newer is None else newer
+    return True if found is None else bool(found)
+
+
+def _group_of(mesh: Any, group: Any) -> Any:
+    """The group of a mesh of one dimension."""
+    if group is not None:
+        raise RuntimeError("Cannot specify both process_group and device_mesh arguments.")
+    if mesh.ndim != 1:
+        raise RuntimeError(f"Only 1D device mesh is supported, but got {mesh}.")
+    return mesh.get_group(mesh_dim=0)
 
 
 def _reached(output: Any) -> set[Tensor]:
