@@ -65,7 +65,7 @@ OPERATORS = table()
 # Operators with kernels written by hand: the module that offers them, and the elements from which it is asked.
 # The module is imported by the first call that is large enough.
 BY_HAND: dict[str, dict[str, int]] = {
-    "sorting": dict.fromkeys(("sort", "topk", "unique_parts"), 1 << 7) | dict.fromkeys(("cumsum", "cumprod", "extreme_places"), 1 << 12),
+    "sorting": dict.fromkeys(("sort", "topk", "unique_parts"), 1 << 7) | dict.fromkeys(("cumsum", "cumprod", "extreme_places", "nonzero_table"), 1 << 12),
     "products": dict.fromkeys(("matmul", "matmul_tn", "linear"), 512),
     "reductions": dict.fromkeys(("sum", "sum_to_size", "prod_dims", "amax", "amin", "any", "all", "norm2", "argmax_dim", "argmin_dim", "var"), 1 << 13),
     "recurrent": dict.fromkeys(("lstm_layer", "gru_layer", "tanh_layer", "relu_layer"), 0),
@@ -73,6 +73,7 @@ BY_HAND: dict[str, dict[str, int]] = {
     "softmax": {"softmax": 0, "log_softmax": 0},
     "rownorm": {"layer_norm": 0, "rms_norm": 0},
     "channelnorm": {"normalize_channels": 0, "rescale_channels": 0, "group_norm": 0},
+    "crossentropy": {"cross_entropy": 0},
     "indexed": dict.fromkeys(("index", "index_grad", "index_put_at", "gather", "scatter_add"), 1 << 10),
     "pools": dict.fromkeys(
         (
