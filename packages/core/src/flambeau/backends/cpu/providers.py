@@ -66,7 +66,7 @@ OPERATORS = table()
 # The module is imported by the first call that is large enough.
 BY_HAND: dict[str, dict[str, int]] = {
     "sorting": dict.fromkeys(("sort", "topk", "unique_parts"), 1 << 7) | dict.fromkeys(("cumsum", "cumprod", "extreme_places", "nonzero_table"), 1 << 12),
-    "products": dict.fromkeys(("matmul", "matmul_tn", "linear"), 512),
+    "products": dict.fromkeys(("matmul", "matmul_tn", "linear"), 2048),
     "reductions": dict.fromkeys(("sum", "sum_to_size", "prod_dims", "amax", "amin", "any", "all", "norm2", "argmax_dim", "argmin_dim", "var"), 1 << 13),
     "recurrent": dict.fromkeys(("lstm_layer", "gru_layer", "tanh_layer", "relu_layer"), 0),
     "copies": dict.fromkeys(("clone", "copy_into", "cat", "flip", "pad_constant", "tril", "triu"), 1 << 15) | {"to_dtype": 1 << 14},

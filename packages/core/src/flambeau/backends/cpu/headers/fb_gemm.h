@@ -212,8 +212,8 @@ static void gemm_panel_a(T *RESTRICT to, const T *RESTRICT a, int64_t rs, int64_
       GEMM_UNROLL for (int i = 0; i < GEMM_LANES; ++i)
         GEMM_UNROLL for (int b = 0; b < BLOCKS; ++b) store(to + (p + i) * GEMM_MR + b * GEMM_LANES, r[b][i]);
     }
-  } else if (rs == 1 && m == GEMM_MR) {
-    for (; p < k; ++p) memcpy(to + p * GEMM_MR, a + p * cs, GEMM_MR * sizeof(T));
+  } else if (rs == 1 && cs >= GEMM_MR) { /* what is read behind row m lies before the last element */
+    for (; p < (m == GEMM_MR ? k : k - 1); ++p) memcpy(to + p * GEMM_MR, a + p * cs, GEMM_MR * sizeof(T));
   }
   for (; p < k; ++p)
     for (int64_t i = 0; i < MIN(m, GEMM_MR); ++i) to[p * GEMM_MR + i] = a[i * rs + p * cs];
@@ -266,10 +266,10 @@ static __attribute__((unused)) void gemm_packed(int64_t m, int64_t n, int64_t k,
 struct gemm_step {
   const struct gemm *g;
   int64_t item, items, i0, m, j0, n, k0, k;
-  int64_t depth;                       /* of a block of K */
+  int64_t depth, height;               /* of a block of K, of a panel of A: rows are dealt out evenly */
   int64_t row_panels, column_panels, blocks;
   int64_t row_parts, column_parts;     /* tiles of one task: panels are dealt out evenly */
-  T *pa, *pb;                          /* pb NULL: tasks pack their own columns */
+  T *pa, *pb;                          /* pa NULL: tasks pack their own rows; pb NULL: their own columns */
 };
 
 INLINE T *gemm_place_a(const struct gemm_step *s, int64_t item, int64_t block, int64_t panel) {
@@ -287,16 +287,20 @@ static void gemm_fill_b(const struct gemm_step *s, T *to, int64_t item, int64_t 
   else gemm_panel_b(to, g->b + item * g->b_item + k0 * g->brs + j * g->bcs, g->brs, g->bcs, gemm_depth_of(s, block), n);
 }
 
+static void gemm_fill_a(const struct gemm_step *s, T *to, int64_t item, int64_t block, int64_t panel) {
+  const struct gemm *g = s->g;
+  const int64_t i = s->i0 + panel * s->height, k0 = s->k0 + block * s->depth;
+  gemm_panel_a(to, g->a + item * g->a_item + i * g->ars + k0 * g->acs, g->ars, g->acs, MIN(s->m - panel * s->height, s->height), gemm_depth_of(s, block));
+}
+
 /* Panels [begin, end): first A's of all items kept apart, then B's. */
 static void gemm_pack_task(void *context, int64_t begin, int64_t end) {
   const struct gemm_step *s = context;
-  const struct gemm *g = s->g;
-  const int64_t a_items = g->a_item ? s->items : 1, a_count = a_items * s->blocks * s->row_panels;
+  const int64_t a_count = s->pa ? (s->g->a_item ? s->items : 1) * s->blocks * s->row_panels : 0;
   for (int64_t t = begin; t < end; ++t) {
     if (t < a_count) {
       const int64_t panel = t % s->row_panels, block = t / s->row_panels % s->blocks, item = t / s->row_panels / s->blocks;
-      const int64_t i = s->i0 + panel * GEMM_MR, k0 = s->k0 + block * s->depth;
-      gemm_panel_a(gemm_place_a(s, item, block, panel), g->a + (s->item + item) * g->a_item + i * g->ars + k0 * g->acs, g->ars, g->acs, MIN(s->m - panel * GEMM_MR, GEMM_MR), gemm_depth_of(s, block));
+      gemm_fill_a(s, gemm_place_a(s, item, block, panel), s->item + item, block, panel);
     } else {
       const int64_t panel = (t - a_count) % s->column_panels, block = (t - a_count) / s->column_panels;
       gemm_fill_b(s, gemm_place_b(s, block, panel), s->item, block, panel);
@@ -313,24 +317,28 @@ static void gemm_tile_task(void *context, int64_t begin, int64_t end) {
     const int64_t p0 = row_part * s->row_panels / s->row_parts, p1 = (row_part + 1) * s->row_panels / s->row_parts;
     const int64_t q0 = column_part * s->column_panels / s->column_parts, q1 = (column_part + 1) * s->column_panels / s->column_parts;
     T *const c = g->c + (s->item + item) * g->c_item;
-    T *const own = s->pb ? 0 : SCRATCH(7, (size_t)((q1 - q0) * GEMM_B_PITCH(s->depth)) * sizeof(T));
+    T *const own_a = s->pa ? 0 : SCRATCH(6, (size_t)GEMM_A_PITCH(s->depth) * sizeof(T));
+    T *const own_b = s->pb ? 0 : SCRATCH(7, (size_t)((q1 - q0) * GEMM_B_PITCH(s->depth)) * sizeof(T));
+    const int64_t run = own_a ? 1 : GEMM_MC / GEMM_MR; /* panels of A that pass while one of B stays */
     for (int64_t block = 0; block < s->blocks; ++block) {
       const int64_t k = gemm_depth_of(s, block), k0 = s->k0 + block * s->depth;
       const T beta = k0 == 0 ? g->beta : 1;
       const int last = k0 + k == g->k && g->epilogue;
-      if (own)
-        for (int64_t q = q0; q < q1; ++q) gemm_fill_b(s, own + (q - q0) * GEMM_B_PITCH(s->depth), s->item + item, block, q);
-      for (int64_t r = p0; r < p1; r += GEMM_MC / GEMM_MR)
+      if (own_b)
+        for (int64_t q = q0; q < q1; ++q) gemm_fill_b(s, own_b + (q - q0) * GEMM_B_PITCH(s->depth), s->item + item, block, q);
+      for (int64_t r = p0; r < p1; r += run) {
+        if (own_a) gemm_fill_a(s, own_a, s->item + item, block, r);
         for (int64_t q = q0; q < q1; ++q) {
-          const T *const pb = own ? own + (q - q0) * GEMM_B_PITCH(s->depth) : gemm_place_b(s, block, q);
+          const T *const pb = own_b ? own_b + (q - q0) * GEMM_B_PITCH(s->depth) : gemm_place_b(s, block, q);
           const int64_t j = s->j0 + q * GEMM_NR, n = MIN(s->n - q * GEMM_NR, GEMM_NR);
-          for (int64_t p = r; p < MIN(p1, r + GEMM_MC / GEMM_MR); ++p) {
-            const int64_t i = s->i0 + p * GEMM_MR, m = MIN(s->m - p * GEMM_MR, GEMM_MR);
+          for (int64_t p = r; p < MIN(p1, r + run); ++p) {
+            const int64_t i = s->i0 + p * s->height, m = MIN(s->m - p * s->height, s->height);
             T *const at = c + i * g->crs + j * g->ccs;
-            gemm_tile(m, n, k, gemm_place_a(s, g->a_item ? item : 0, block, p), pb, at, g->crs, g->ccs, g->alpha, beta);
+            gemm_tile(m, n, k, own_a ? own_a : gemm_place_a(s, g->a_item ? item : 0, block, p), pb, at, g->crs, g->ccs, g->alpha, beta);
             if (last) g->epilogue(g, at, s->item + item, i, m, j, n);
           }
         }
+      }
     }
   }
 }
@@ -340,6 +348,10 @@ static void gemm_cut(struct gemm_step *s, int threads) {
   const double work = (double)s->m * (double)s->n * (double)s->k;
   const int64_t least = GEMM_PANELS(s->column_panels, 8) * GEMM_PANELS(s->row_panels * GEMM_MR, 4 * GEMM_MC);
   const int64_t most = MAX(1, (int64_t)(work / (1 << 19))), wanted = MIN(most, MAX(least, GEMM_PANELS(4 * threads, s->items)));
+  if (!s->pa) {
+    s->column_parts = 1, s->row_parts = MAX(1, MIN(s->row_panels, wanted));
+    return;
+  }
   s->column_parts = MAX(1, MIN(s->column_panels, wanted));
   if (s->pb && s->column_parts > 1 && s->column_parts * 2 > s->column_panels && s->row_panels > s->column_panels)
     s->column_parts = (s->column_panels + 1) / 2;
@@ -347,8 +359,8 @@ static void gemm_cut(struct gemm_step *s, int threads) {
 }
 
 static void gemm_do(const struct gemm_step *s, int threads) {
-  const int64_t a_items = s->g->a_item ? s->items : 1;
-  const int64_t panels = s->blocks * (a_items * s->row_panels + (s->pb ? s->column_panels : 0)), tasks = s->items * s->row_parts * s->column_parts;
+  const int64_t a_panels = s->pa ? (s->g->a_item ? s->items : 1) * s->row_panels : 0;
+  const int64_t panels = s->blocks * (a_panels + (s->pb ? s->column_panels : 0)), tasks = s->items * s->row_parts * s->column_parts;
   if (threads > 1) {
     PARALLEL(gemm_pack_task, (void *)s, panels, MAX(1, panels / (8 * threads)));
     PARALLEL(gemm_tile_task, (void *)s, tasks, 1);
@@ -377,19 +389,22 @@ static void gemm_run(const struct gemm *g, int threads) {
   }
   struct gemm_step s = {.g = g};
   s.depth = GEMM_PANELS(g->k, GEMM_PANELS(g->k, GEMM_KC));
-  /* Columns that are made on the way, or shared by no rows, are packed by who needs them. */
-  const int64_t all_columns = GEMM_PANELS(g->n, GEMM_NR), own = g->pack_b && g->items * all_columns >= 4 * threads;
+  /* What few rows or columns share, or what is made on the way, is packed by who needs it: it stays in the second cache. */
+  const int64_t all_columns = GEMM_PANELS(g->n, GEMM_NR), all_rows = GEMM_PANELS(g->m, GEMM_MR);
+  const int own = g->items * all_columns >= 4 * threads && (g->pack_b || (all_rows <= 4 && all_columns >= all_rows));
+  const int own_a = !own && all_columns <= 4 && all_rows >= 4 * threads;
   s.items = own && (!g->a_item || threads == 1) ? (g->a_item ? 1 : g->items) : 1;
-  const int64_t most_n = own ? g->n : 4096, most_m = 4096;
-  const int64_t wide = MIN(g->m, most_m) + (own ? 0 : MIN(g->n, most_n));
+  const int64_t most_n = own ? g->n : 4096, most_m = own_a ? g->m : 4096;
+  const int64_t wide = (own_a ? 0 : MIN(g->m, most_m)) + (own ? 0 : MIN(g->n, most_n));
   const int64_t depth = MAX(1, GEMM_BUDGET / ((int64_t)sizeof(T) * wide * s.depth)) * s.depth;
   for (s.item = 0; s.item < g->items; s.item += s.items)
     for (s.i0 = 0; s.i0 < g->m; s.i0 += most_m)
       for (s.j0 = 0; s.j0 < g->n; s.j0 += most_n)
         for (s.k0 = 0; s.k0 < g->k; s.k0 += depth) {
           s.m = MIN(most_m, g->m - s.i0), s.n = MIN(most_n, g->n - s.j0), s.k = MIN(depth, g->k - s.k0);
-          s.row_panels = GEMM_PANELS(s.m, GEMM_MR), s.column_panels = GEMM_PANELS(s.n, GEMM_NR), s.blocks = GEMM_PANELS(s.k, s.depth);
-          s.pa = SCRATCH(6, (size_t)(s.blocks * s.row_panels * GEMM_A_PITCH(s.depth)) * sizeof(T));
+          s.row_panels = GEMM_PANELS(s.m, GEMM_MR), s.height = GEMM_PANELS(s.m, s.row_panels);
+          s.column_panels = GEMM_PANELS(s.n, GEMM_NR), s.blocks = GEMM_PANELS(s.k, s.depth);
+          s.pa = own_a ? 0 : SCRATCH(6, (size_t)(s.blocks * s.row_panels * GEMM_A_PITCH(s.depth)) * sizeof(T));
           s.pb = own ? 0 : SCRATCH(7, (size_t)(s.blocks * s.column_panels * GEMM_B_PITCH(s.depth)) * sizeof(T));
           gemm_cut(&s, threads);
           gemm_do(&s, threads);

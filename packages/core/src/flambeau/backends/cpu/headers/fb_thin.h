@@ -11,6 +11,7 @@
 #include "fb_gemm.h"
 
 #define THIN 8
+#define THIN_DEEP 1024 /* rows of B that are summed in one run */
 #define THIN_SUMS (GEMM_MR * GEMM_NV) /* vectors of sums that fit into registers beside the operands */
 
 /* Sums of GEMM_LANES vectors, one in each lane. */
@@ -171,12 +172,19 @@ static void thin_task(void *context, int64_t begin, int64_t end) {
       thin_dot_kernels[m - 1](n, k, a, far, b, g->bcs, c, g->crs, g->ccs, bias, s->bi, s->bj);
       continue;
     }
-    /* Sums in C itself where its columns are neighbours, else beside it. */
-    T *const sums = g->ccs == 1 ? c : SCRATCH(7, (size_t)(m * n) * sizeof(T));
+    /* Sums in C itself where its columns are neighbours, else beside it; long ones in pieces, which rounds less. */
+    T *const beside = SCRATCH(7, (size_t)(2 * m * n) * sizeof(T)), *const part = beside + m * n;
+    T *const sums = g->ccs == 1 ? c : beside;
     const int64_t out = g->ccs == 1 ? g->crs : n;
     for (int64_t i = 0; i < m; ++i)
       for (int64_t j = 0; j < n; ++j) sums[i * out + j] = bias ? bias[i * s->bi + j * s->bj] : 0;
-    thin_row_kernels[m - 1](n, k, x, b, g->brs, sums, out);
+    thin_row_kernels[m - 1](n, MIN(k, THIN_DEEP), x, b, g->brs, sums, out);
+    for (int64_t p = THIN_DEEP; p < k; p += THIN_DEEP) {
+      memset(part, 0, (size_t)(m * n) * sizeof(T));
+      thin_row_kernels[m - 1](n, MIN(k - p, THIN_DEEP), x + p * THIN, b + p * g->brs, g->brs, part, n);
+      for (int64_t i = 0; i < m; ++i)
+        for (int64_t j = 0; j < n; ++j) sums[i * out + j] += part[i * n + j];
+    }
     if (sums != c)
       for (int64_t i = 0; i < m; ++i)
         for (int64_t j = 0; j < n; ++j) c[i * g->crs + j * g->ccs] = sums[i * n + j];

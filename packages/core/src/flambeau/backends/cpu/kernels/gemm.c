@@ -6,8 +6,10 @@
  */
 #include "fb_thin.h"
 
-#define LONG 8192                /* a sum is long from two of these on, the depth of a piece */
-#define SMALL (4 * GEMM_MR * GEMM_NR) /* elements of a result that is small: four tiles */
+#define SMALL (1 << 14) /* elements of a result that is small */
+
+/* The depth of a piece of a long sum: 2^20 multiply-adds, but 1 K to 4 K deep. */
+static int64_t piece_depth(int64_t m, int64_t n) { return MAX(1 << 10, MIN(1 << 12, (1 << 20) / MAX(1, m * n))); }
 
 static void run(const struct gemm *g)
 {
@@ -21,21 +23,34 @@ static void run(const struct gemm *g)
   else gemm_parallel(g);
 }
 
-/* The sum in pieces: products of their own, added in order. */
+struct pieces {
+  const struct gemm *g;
+  int64_t depth;
+  T *sums; /* the piece's own results */
+};
+
+static void piece_task(void *context, int64_t begin, int64_t end)
+{
+  const struct pieces *s = context;
+  for (int64_t t = begin; t < end; ++t) {
+    struct gemm piece = *s->g;
+    piece.k = MIN(s->depth, piece.k - t * s->depth), piece.a += t * s->depth * piece.acs, piece.b += t * s->depth * piece.brs;
+    piece.c = s->sums + t * piece.m * piece.n, piece.crs = piece.n, piece.ccs = 1, piece.epilogue = 0, piece.bias = 0;
+    if (!thin_run(&piece, 1)) gemm_serial(&piece);
+  }
+}
+
+/* A long sum: pieces of K are products of their own, added in order. */
 static void run_long(const struct gemm *g)
 {
-  const int64_t pieces = g->k / LONG, size = g->m * g->n;
-  T *const sums = SCRATCH(5, (size_t)(pieces * size) * sizeof(T));
-  struct gemm piece = *g;
-  piece.k = LONG, piece.items = pieces, piece.a_item = LONG * g->acs, piece.b_item = LONG * g->brs;
-  piece.c = sums, piece.c_item = size, piece.crs = g->n, piece.ccs = 1, piece.epilogue = 0, piece.bias = 0;
-  run(&piece);
-  struct gemm rest = *g;
-  rest.k = g->k - pieces * LONG, rest.a += pieces * piece.a_item, rest.b += pieces * piece.b_item;
-  run(&rest);
-  for (int64_t piece = 0; piece < pieces; ++piece)
-    for (int64_t i = 0; i < g->m; ++i)
-      for (int64_t j = 0; j < g->n; ++j) g->c[i * g->crs + j * g->ccs] += sums[piece * size + i * g->n + j];
+  const int64_t depth = piece_depth(g->m, g->n), count = GEMM_PANELS(g->k, depth), size = g->m * g->n;
+  T *const sums = SCRATCH(5, (size_t)(count * size) * sizeof(T));
+  const struct pieces s = {g, depth, sums};
+  PARALLEL(piece_task, (void *)&s, count, MAX(1, count / (8 * fb->threads())));
+  for (int64_t i = 0; i < g->m; ++i)
+    for (int64_t j = 0; j < g->n; ++j) g->c[i * g->n + j] = g->bias ? g->bias[j] : 0;
+  for (int64_t t = 0; t < count; ++t)
+    for (int64_t i = 0; i < size; ++i) g->c[i] += sums[t * size + i];
 }
 
 /* c = a b + bias (one for each column, or NULL), c contiguous. */
@@ -43,7 +58,7 @@ EXPORT void product(int64_t m, int64_t n, int64_t k, const T *a, int64_t ars, in
 {
   const struct gemm g = {.m = m, .n = n, .k = k, .items = 1, .a = a, .b = b, .c = c, .ars = ars, .acs = acs, .brs = brs, .bcs = bcs,
     .crs = n, .ccs = 1, .alpha = 1, .beta = 0, .epilogue = bias ? gemm_add_columns : 0, .bias = bias};
-  if (k >= 2 * LONG && m * n <= SMALL) run_long(&g);
+  if (m * n <= SMALL && k >= 16 * MAX(m, n) && k >= 4 * piece_depth(m, n)) run_long(&g);
   else run(&g);
 }
 
