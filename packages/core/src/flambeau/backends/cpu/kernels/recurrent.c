@@ -141,15 +141,22 @@ static void pack_forward(T *w, const T *weight, int64_t size, int64_t gates, int
 
 /* -- forward: one function for each kind ---------------------------------------------------------------------------- */
 
-#define EACH_ROW(R) GEMM_UNROLL for (int r = 0; r < (R); ++r)
-#define AT_UNIT(p, stride) load_head((p) + (row + r) * (stride) + unit, n, 0)
-#define TO_UNIT(p, stride, v) store_head((p) + (row + r) * (stride) + unit, v, n)
+/* Loads and stores under a mask take several times as long: n is a constant where it is a whole vector. */
+INLINE vec unit_at(const T *p, const int64_t n) { return __builtin_constant_p(n) ? load(p) : load_head(p, n, 0); }
+INLINE void unit_to(T *p, vec v, const int64_t n) {
+  if (__builtin_constant_p(n)) store(p, v);
+  else store_head(p, v, n);
+}
+#define AT_UNIT(p, stride) unit_at((p) + (row + r) * (stride) + unit, n)
+#define TO_UNIT(p, stride, v) unit_to((p) + (row + r) * (stride) + unit, v, n)
+/* fn(..., n) with n = WIDTH known where it is. */
+#define BY_WIDTH(n, fn, ...)                                       \
+  if ((n) == WIDTH) fn(__VA_ARGS__, WIDTH);                        \
+  else fn(__VA_ARGS__, n)
 
 /* h and c are the state before, row by row; t the step. */
-INLINE void lstm_tile(const int R, int64_t row, const struct layer *x, int64_t t, int64_t unit, const T *w, const T *h, const T *c) {
-  const int64_t size = x->size, n = MIN(WIDTH, size - unit);
-  vec sums[MOST_ROWS][4] = {{{0}}};
-  multiply(R, 4, size, h + row * size, size, w, sums);
+INLINE void lstm_gates(const int R, vec sums[MOST_ROWS][4], int64_t row, const struct layer *x, int64_t t, int64_t unit, const T *h, const T *c, const int64_t n) {
+  const int64_t size = x->size;
   T *const gates = x->gates + x->starts[t] * 4 * size, *const cells = x->cells + x->starts[t] * size, *const out = x->out + x->starts[t] * size;
   for (int r = 0; r < R; ++r) {
     const vec i = sigmoid(sums[r][0] + AT_UNIT(gates, 4 * size)), f = sigmoid(sums[r][1] + AT_UNIT(gates + size, 4 * size));
@@ -163,12 +170,15 @@ INLINE void lstm_tile(const int R, int64_t row, const struct layer *x, int64_t t
     }
   }
 }
-
-INLINE void gru_tile(const int R, int64_t row, const struct layer *x, int64_t t, int64_t unit, const T *w, const T *h, const T *c) {
-  const int64_t size = x->size, n = MIN(WIDTH, size - unit);
-  (void)c;
+INLINE void lstm_tile(const int R, int64_t row, const struct layer *x, int64_t t, int64_t unit, const T *w, const T *h, const T *c) {
   vec sums[MOST_ROWS][4] = {{{0}}};
-  multiply(R, 3, size, h + row * size, size, w, sums);
+  multiply(R, 4, x->size, h + row * x->size, x->size, w, sums);
+  BY_WIDTH(MIN(WIDTH, x->size - unit), lstm_gates, R, sums, row, x, t, unit, h, c);
+}
+
+INLINE void gru_gates(const int R, vec sums[MOST_ROWS][4], int64_t row, const struct layer *x, int64_t t, int64_t unit, const T *h, const T *c, const int64_t n) {
+  const int64_t size = x->size;
+  (void)c;
   T *const gates = x->gates + x->starts[t] * 3 * size, *const inner = x->inner + x->starts[t] * size, *const out = x->out + x->starts[t] * size;
   const vec bias = x->bias ? load_head(x->bias + unit, n, 0) : (vec){0};
   for (int r = 0; r < R; ++r) {
@@ -181,17 +191,25 @@ INLINE void gru_tile(const int R, int64_t row, const struct layer *x, int64_t t,
     }
   }
 }
-
-INLINE void plain_tile(const int R, int64_t row, const struct layer *x, int64_t t, int64_t unit, const T *w, const T *h, const T *c) {
-  const int64_t size = x->size, n = MIN(WIDTH, size - unit);
-  (void)c;
+INLINE void gru_tile(const int R, int64_t row, const struct layer *x, int64_t t, int64_t unit, const T *w, const T *h, const T *c) {
   vec sums[MOST_ROWS][4] = {{{0}}};
-  multiply(R, 1, size, h + row * size, size, w, sums);
+  multiply(R, 3, x->size, h + row * x->size, x->size, w, sums);
+  BY_WIDTH(MIN(WIDTH, x->size - unit), gru_gates, R, sums, row, x, t, unit, h, c);
+}
+
+INLINE void plain_gates(const int R, vec sums[MOST_ROWS][4], int64_t row, const struct layer *x, int64_t t, int64_t unit, const T *h, const T *c, const int64_t n) {
+  const int64_t size = x->size;
+  (void)h, (void)c;
   T *const gates = x->gates + x->starts[t] * size, *const out = x->out + x->starts[t] * size;
   for (int r = 0; r < R; ++r) {
     const vec s = sums[r][0] + AT_UNIT(gates, size);
     TO_UNIT(out, size, x->kind == 2 ? hyperbolic_tangent(s) : larger(splat(0), s));
   }
+}
+INLINE void plain_tile(const int R, int64_t row, const struct layer *x, int64_t t, int64_t unit, const T *w, const T *h, const T *c) {
+  vec sums[MOST_ROWS][4] = {{{0}}};
+  multiply(R, 1, x->size, h + row * x->size, x->size, w, sums);
+  BY_WIDTH(MIN(WIDTH, x->size - unit), plain_gates, R, sums, row, x, t, unit, h, c);
 }
 
 /* The rows [begin, end) of step t for one vector of units. */
@@ -229,7 +247,7 @@ static void forward_member(void *context, struct team *team, int rank) {
 /* -- backward ------------------------------------------------------------------------------------------------------- */
 
 /* What comes to the state of these rows and units at step t, from the output and, where `next` is one, from the step after. */
-INLINE void lstm_back(const int R, int64_t row, const struct layer *x, int64_t t, int64_t unit, int64_t n, const vec sums[MOST_ROWS], int last, const T *c) {
+INLINE void lstm_back(const int R, int64_t row, const struct layer *x, int64_t t, int64_t unit, const vec sums[MOST_ROWS], int last, const T *c, const int64_t n) {
   const int64_t size = x->size, start = x->starts[t];
   const T *const act = x->gates + start * 4 * size;
   T *const made = x->d_gates + start * 4 * size;
@@ -247,7 +265,7 @@ INLINE void lstm_back(const int R, int64_t row, const struct layer *x, int64_t t
   }
 }
 
-INLINE void gru_back(const int R, int64_t row, const struct layer *x, int64_t t, int64_t unit, int64_t n, const vec sums[MOST_ROWS], int last, const T *h) {
+INLINE void gru_back(const int R, int64_t row, const struct layer *x, int64_t t, int64_t unit, const vec sums[MOST_ROWS], int last, const T *h, const int64_t n) {
   const int64_t size = x->size, start = x->starts[t];
   const T *const act = x->gates + start * 3 * size;
   T *const made = x->d_gates + start * 3 * size, *const other = x->d_inner + start * 3 * size;
@@ -263,7 +281,7 @@ INLINE void gru_back(const int R, int64_t row, const struct layer *x, int64_t t,
   }
 }
 
-INLINE void plain_back(const int R, int64_t row, const struct layer *x, int64_t t, int64_t unit, int64_t n, const vec sums[MOST_ROWS], int last, const T *c) {
+INLINE void plain_back(const int R, int64_t row, const struct layer *x, int64_t t, int64_t unit, const vec sums[MOST_ROWS], int last, const T *c, const int64_t n) {
   const int64_t size = x->size, start = x->starts[t];
   (void)c;
   for (int r = 0; r < R; ++r) {
@@ -283,9 +301,9 @@ INLINE void back_tile(const int R, int64_t row, const struct layer *x, int64_t t
     const int64_t at = unit + v * WIDTH, n = MIN(WIDTH, x->size - at);
     if (n <= 0) break;
     for (int r = 0; r < R; ++r) half[r] = sums[r][v];
-    if (x->kind == 0) lstm_back(R, row, x, t, at, n, half, !from, state);
-    else if (x->kind == 1) gru_back(R, row, x, t, at, n, half, !from, state);
-    else plain_back(R, row, x, t, at, n, half, !from, state);
+    if (x->kind == 0) { BY_WIDTH(n, lstm_back, R, row, x, t, at, half, !from, state); }
+    else if (x->kind == 1) { BY_WIDTH(n, gru_back, R, row, x, t, at, half, !from, state); }
+    else { BY_WIDTH(n, plain_back, R, row, x, t, at, half, !from, state); }
   }
 }
 static void back_rows(const struct layer *x, int64_t t, int64_t unit, const T *w, const T *from, int64_t k, const T *state, int64_t begin, int64_t end) {
