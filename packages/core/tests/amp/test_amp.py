@@ -369,7 +369,10 @@ def test_operators_that_are_listed_in_some_modes_only():
         assert pad(x, (1, 1, 1, 1), "circular").dtype is flambeau.bfloat16
         assert pad(x, (1, 1)).dtype is flambeau.bfloat16
         assert flambeau.inner(v, v).dtype is flambeau.float32
-        assert flambeau.inner(v[None], v[None]).dtype is flambeau.bfloat16
+        assert (
+            flambeau.inner(v[None], v[None]).dtype is flambeau.float32
+        )  # one number: no product of matrices
+        assert flambeau.inner(v.expand(2, 3), v.expand(2, 3)).dtype is flambeau.bfloat16
         assert flambeau.trace(x[0, 0]).dtype is flambeau.float32
 
 

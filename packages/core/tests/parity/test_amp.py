@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 
@@ -126,6 +128,7 @@ LISTED: list[str] = """
     nn.functional.max_unpool3d nn.functional.grid_sample nn.functional.ctc_loss nn.functional.kl_div
     nn.functional.prelu nn.functional.linear nn.functional.conv2d nn.functional.conv_transpose1d
     nn.functional.scaled_dot_product_attention nn.functional.layer_norm nn.functional.softmin nn.functional.pdist
+    cov corrcoef linalg.pinv tensordot nn.functional.rrelu nn.functional.linear_cross_entropy
     cat stack sum mean exp log cumsum add mul sqrt sin logsumexp max sort
 """.split()  # noqa: SIM905 - a table to be read
 
@@ -150,17 +153,30 @@ def ours(value):
     return {k: ours(v) for k, v in value.items()} if isinstance(value, dict) else value
 
 
+UNUSED = (
+    "grad_oriented",
+    "chunked",
+    "chunked_none",
+)  # the last two have options of PyTorch's class
+
+
 def database():
     from torch.testing._internal.common_methods_invocations import op_db
 
-    return [op for op in op_db if op.name in LISTED and op.variant_test_name != "grad_oriented"]
+    return [op for op in op_db if op.name in LISTED and op.variant_test_name not in UNUSED]
 
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("op", database(), ids=lambda op: f"{op.name}.{op.variant_test_name}")
 def test_dtypes_of_the_lists(op):
     """With inputs of 16 bits, and with float32 ones, the results have PyTorch's dtypes."""
-    sample = next(iter(op.sample_inputs("cpu", torch.float32)))
+    samples = op.sample_inputs("cpu", torch.float32)
+    of_several = op.name in ("tensordot", "cov", "nn.functional.rrelu")
+    for sample in itertools.islice(samples, 6 if of_several else 1):
+        check_dtypes(op, sample)
+
+
+def check_dtypes(op, sample):
     for kind in (torch.bfloat16, torch.float32):
         moved = sample.transform(
             lambda x, kind=kind: (

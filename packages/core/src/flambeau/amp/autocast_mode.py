@@ -23,7 +23,7 @@ from ..runtime import state
 from ..runtime.operator import Operator
 from ..runtime.signature import explained
 from ..runtime.tensor import Tensor
-from .lists import POLICIES, Policy
+from .lists import OPENED, POLICIES, Policy
 
 SUPPORTED = (dtypes.bfloat16, dtypes.float16)
 
@@ -67,11 +67,16 @@ class _Hook:
         """A composite: opened with autocast off where the lists take it for one operator."""
         arrays = self(op, arrays, attrs)
         where = _device_type(arrays)
+        if where is not None and op.name in OPENED:
+            return op.call_body(arrays, attrs)
         if where is None or not _runs_alone(POLICIES[where], op, arrays, attrs):
             return proceed(op, arrays, attrs)
         state.set_promotion(None)
         try:
-            return proceed(op, arrays, attrs)
+            made = proceed(op, arrays, attrs)
+            if op.name in POLICIES[where].rounded and _eligible(made):
+                made = to_dtype(made, _state.dtype[where])
+            return made
         finally:
             state.set_promotion(self)
 

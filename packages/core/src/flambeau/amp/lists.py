@@ -5,6 +5,10 @@
     WIDEST   inputs of several precisions meet in the widest
     REFUSED  what gives wrong gradients in 16 bits, with what to use instead
     ALONE    composites that run as outside of autocast, although they open into operators of LOWER or FULL
+    ROUNDED  composites whose last step is a product in PyTorch, so that float32 ones give autocast's dtype; here they are
+             computed in float32 and rounded
+    OPENED   composites that a backend may run whole, in the precision of their inputs: not under autocast, whose lists are of
+             what is inside
     SOMETIMES  operators that belong to a list in some of their modes only
 
 Everything else runs in the precision its inputs have. Names are those of our operators: a composite such as `conv2d` is
@@ -79,13 +83,33 @@ def _without_indices(arrays: tuple, attrs: dict[str, Any]) -> str | None:
     return None if attrs.get("return_indices") else "full"
 
 
-CPU_SOMETIMES = {"pad": _mirrored, "inner": _of_vectors, "max_pool3d": _without_indices}
+def _of_one_product(arrays: tuple, attrs: dict[str, Any]) -> str | None:
+    """A sum of products that leaves one number is `sum` and `mul`, which are in no list."""
+    from ..ops.products import _contracted
+
+    a, b = arrays[:2]
+    left, right = _contracted(a, b, attrs.get("dims", 2))
+    free = [
+        n for t, gone in ((a, left), (b, right)) for d, n in enumerate(t.shape) if d not in gone
+    ]
+    return "alone" if all(n == 1 for n in free) else None
+
+
+OPENED = _names("lstm_layer gru_layer tanh_layer relu_layer")
+CPU_ROUNDED = _names("cov corrcoef linalg_pinv")
+
+CPU_SOMETIMES = {
+    "pad": _mirrored,
+    "inner": _of_vectors,
+    "max_pool3d": _without_indices,
+    "tensordot": _of_one_product,
+}
 
 
 class Policy:
     """The lists of one device type."""
 
-    __slots__ = ("alone", "full", "lower", "refused", "sometimes", "widest")
+    __slots__ = ("alone", "full", "lower", "refused", "rounded", "sometimes", "widest")
 
     def __init__(
         self,
@@ -95,13 +119,15 @@ class Policy:
         alone: frozenset[str],
         refused: dict[str, str],
         sometimes: dict[str, Any],
+        rounded: frozenset[str] = frozenset(),
     ) -> None:
         self.lower, self.full, self.widest, self.refused = lower, full, widest, refused
-        self.alone = alone | full | widest
+        self.alone = alone | full | widest | rounded
+        self.rounded = rounded
         self.sometimes = sometimes
 
 
 POLICIES = {
-    "cpu": Policy(CPU_LOWER, CPU_FULL, CPU_WIDEST, CPU_ALONE, {}, CPU_SOMETIMES),
+    "cpu": Policy(CPU_LOWER, CPU_FULL, CPU_WIDEST, CPU_ALONE, {}, CPU_SOMETIMES, CPU_ROUNDED),
     "cuda": Policy(CUDA_LOWER, CUDA_FULL, CUDA_WIDEST, CUDA_ALONE, CUDA_REFUSED, {}),
 }

@@ -8,6 +8,7 @@ from typing import Any
 from flambeau._base.checks import check
 from flambeau.ops import activation as _activation
 from flambeau.ops import softmax as _softmax
+from flambeau.ops.comparison import where
 from flambeau.ops.creation import zeros_like
 from flambeau.ops.random import rand_like as _rand_like
 from flambeau.ops.trigonometry import tanh as _tanh
@@ -138,7 +139,9 @@ def rrelu(
     check(lower <= upper, lambda: "Lower bound should be less than or equal to the upper bound")
     if training:
         slopes = _rand_like(input) * (upper - lower) + lower
-        return placed(_activation.leaky_slopes(kept(input, inplace), slopes), input, inplace)
+        x = kept(input, inplace)
+        # Not `leaky_slopes`, which is prelu's and a product to autocast.
+        return placed(where(x > 0, x, x * slopes), input, inplace)
     return leaky_relu(input, (lower + upper) / 2, inplace)
 
 

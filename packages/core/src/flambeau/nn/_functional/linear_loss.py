@@ -15,6 +15,7 @@ from flambeau.ops.joining import cat
 from flambeau.ops.loss import cross_entropy
 from flambeau.ops.matrix import linear
 from flambeau.ops.precision import in_float32
+from flambeau.runtime import state
 from flambeau.runtime.tensor import Tensor
 
 
@@ -69,6 +70,8 @@ def linear_cross_entropy(
             logits.reshape(shape), goal, scale, ignored, reduction, label_smoothing
         )
 
+    if state.local.promotion is not None:  # autocast, whose lists say what is in float32
+        return whole(input, linear_weight, linear_bias, target, weight)
     return in_float32(whole, input, linear_weight, linear_bias, target, weight)
 
 
