@@ -94,6 +94,8 @@ def forward_plan(x: Shape, w: Shape, out: Shape, stride, padding, dilation, grou
     size, grid, kernel = _three(x[2:], 1), _three(out, 1), _three(w[2:], 1)
     step, gap = _three(stride, 1), _three(dilation, 1)
     lo, hi = _sides(padding)
+    if kernel == step == (1, 1, 1) and not any((*lo, *hi)):  # one row without ends
+        size = grid = (1, 1, prod(size))
     reach = tuple((k - 1) * d for k, d in zip(kernel, gap))
     frame = Frame(size, lo, hi, step, reach, grid)
     taps = list(product(*map(range, kernel)))
@@ -112,6 +114,8 @@ def input_plan(y: Shape, w: Shape, size: Shape, stride, padding, dilation, group
     windows, sizes, kernel = _three(y[2:], 1), _three(size, 1), _three(w[2:], 1)
     step, gap = _three(stride, 1), _three(dilation, 1)
     before, _ = _sides(padding)
+    if kernel == step == (1, 1, 1) and windows == sizes and not any(before):
+        windows = sizes = (1, 1, prod(sizes))
     # Input u meets tap k in window (u + before - k * gap) / step. Inputs are counted by j = (u + before) // step.
     first = tuple(p // s for p, s in zip(before, step))
     grid = tuple((n - 1 + p) // s - j + 1 for n, p, s, j in zip(sizes, before, step, first))

@@ -155,7 +155,7 @@ def _to_dtype(x: np.ndarray, *, dtype: Any) -> Any:
 
 
 def _castable(d: np.dtype) -> bool:
-    return d.name in KINDS and (d.name != "float16" or _cast.int64.has_half())
+    return d.name in KINDS
 
 
 def _copy_into(x: np.ndarray, source: Any) -> Any:

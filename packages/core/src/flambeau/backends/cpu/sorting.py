@@ -30,6 +30,8 @@ _F32 = np.dtype(np.float32)
 
 _sort = native.Kernels("sort.c")
 _scan = native.Kernels("scan.c")
+_nonzeros = native.Kernels("nonzero.c")
+NONZERO_BLOCK = 4096  # as in nonzero.c
 
 
 def _rows(x: np.ndarray, dim: int) -> tuple[np.ndarray, int]:
@@ -147,12 +149,30 @@ def _extreme_places(x: np.ndarray, *, dim: int, largest: bool) -> Any:
     return made
 
 
+def _nonzero(x: np.ndarray) -> Any:
+    if not x.ndim or not x.size:
+        return NotImplemented
+    x = x if x.flags.c_contiguous else copies.dense(x)
+    functions = getattr(_nonzeros, "uint8" if x.dtype == bool else x.dtype.name)
+    counts = np.empty(-(-x.size // NONZERO_BLOCK), np.int64)
+    functions.count(address(x), x.size, address(counts))
+    ends = np.cumsum(counts)
+    table = np.empty((int(ends[-1]), x.ndim), np.int64)
+    shape, before = np.array(x.shape, np.int64), ends - counts
+    if table.size:
+        functions.places(
+            address(x), x.size, address(before), address(table), address(shape), x.ndim
+        )
+    return table
+
+
 def register() -> None:
     """Enters the kernels; called when one of these operators first meets an array that is large enough."""
     every = (*ORDERED, *HALVES)
     offers.offer("sort", _sorted, least=LEAST_SORT, kinds=every)
     offers.offer("topk", _topk, least=LEAST_SORT, kinds=every)
     offers.offer("unique_parts", _unique, least=LEAST_SORT, kinds=ORDERED)
+    offers.offer("nonzero_table", _nonzero, least=LEAST_NONZERO, kinds=ORDERED)
     offers.offer("cumsum", _running("cumsum"), least=LEAST_SCAN, kinds=ADDED)
     offers.offer("cumprod", _running("cumprod"), least=LEAST_SCAN, kinds=ADDED)
     if "extreme_places" in registry:

@@ -43,6 +43,7 @@ INLINE void tile(const int rows, const int nv, const T *RESTRICT a, const T *b, 
   vec sum[ROWS][VECTORS];
   if (first) {
     UNROLL for (int i = 0; i < rows; ++i) {
+      UNROLL for (int v = 0; v < nv; ++v) __builtin_prefetch(c + i * ldc + v * WIDTH, 1);
       const vec start = bias ? splat(bias[i]) : (vec){0};
       UNROLL for (int v = 0; v < nv; ++v) sum[i][v] = start;
     }

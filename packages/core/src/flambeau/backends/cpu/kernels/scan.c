@@ -1,5 +1,5 @@
 /* types: float double int64_t */
-/* Running sums, products and places of extremes along the rows of a matrix, or down its columns; and where it is not zero.
+/* Running sums, products and places of extremes along the rows of a matrix, or down its columns.
  *
  * floats are accumulated in double. A row goes by blocks of eight: sums within a block do not wait for what came before,
  * only one addition a block does. Few long rows are cut into pieces of fixed length, whose totals are added up first.
@@ -25,17 +25,33 @@ struct scan {
 
 #define ADD(a, b) ((a) + (b))
 #define TIMES(a, b) ((a) * (b))
-#define SCAN(NAME, NEUTRAL, JOIN)                                                                                       \
+#ifndef __has_builtin
+#define __has_builtin(x) 0
+#endif
+#if __has_builtin(__builtin_shufflevector) && __has_builtin(__builtin_convertvector)
+#define EIGHT(JOIN)                                                                                                     \
+  wide8 v = __builtin_convertvector(*(const part8 *)(x + i), wide8);                                                    \
+  v = JOIN(v, __builtin_shufflevector(none, v, 7, 8, 9, 10, 11, 12, 13, 14));                                           \
+  v = JOIN(v, __builtin_shufflevector(none, v, 6, 7, 8, 9, 10, 11, 12, 13));                                            \
+  v = JOIN(v, __builtin_shufflevector(none, v, 4, 5, 6, 7, 8, 9, 10, 11));                                              \
+  const WIDE total = v[7];                                                                                              \
+  *(part8 *)(out + i) = __builtin_convertvector(JOIN(v, so_far), part8);
+#else
+#define EIGHT(JOIN)                                                                                                     \
+  WIDE total = none[0];                                                                                                 \
+  for (int c = 0; c < 8; ++c) total = JOIN(total, (WIDE)x[i + c]), out[i + c] = (T)JOIN(so_far, total);
+#endif
+typedef WIDE wide8 __attribute__((vector_size(8 * sizeof(WIDE))));
+typedef T part8 __attribute__((vector_size(8 * sizeof(T)), aligned(sizeof(T)), may_alias));
+
+/* BLOCKED: whether eight, or a piece, may be joined by themselves first. Products of doubles would leave their range. */
+#define SCAN(NAME, NEUTRAL, JOIN, BLOCKED, CUT)                                                                         \
   INLINE WIDE NAME##_run(const T *x, T *out, int64_t n, WIDE so_far) {                                                  \
     int64_t i = 0;                                                                                                      \
-    for (; i + 8 <= n; i += 8) {                                                                                        \
-      WIDE v[8], w[8];                                                                                                  \
-      for (int c = 0; c < 8; ++c) v[c] = (WIDE)x[i + c];                                                                \
-      for (int c = 0; c < 8; ++c) w[c] = c < 1 ? v[c] : JOIN(v[c - 1], v[c]);                                           \
-      for (int c = 0; c < 8; ++c) v[c] = c < 2 ? w[c] : JOIN(w[c - 2], w[c]);                                           \
-      for (int c = 0; c < 8; ++c) w[c] = c < 4 ? v[c] : JOIN(v[c - 4], v[c]);                                           \
-      for (int c = 0; c < 8; ++c) out[i + c] = (T)JOIN(so_far, w[c]);                                                   \
-      so_far = JOIN(so_far, w[7]);                                                                                      \
+    const wide8 none = {NEUTRAL, NEUTRAL, NEUTRAL, NEUTRAL, NEUTRAL, NEUTRAL, NEUTRAL, NEUTRAL};                        \
+    if (BLOCKED) for (; i + 8 <= n; i += 8) {                                                                           \
+      EIGHT(JOIN)                                                                                                       \
+      so_far = JOIN(so_far, total);                                                                                     \
     }                                                                                                                   \
     for (; i < n; ++i) so_far = JOIN(so_far, (WIDE)x[i]), out[i] = (T)so_far;                                           \
     return so_far;                                                                                                      \
@@ -87,7 +103,7 @@ struct scan {
       PARALLEL(NAME##_columns, &s, outer * s.pieces, grain_for(outer * s.pieces, n * MIN(inner, BLOCK)));               \
       return 1;                                                                                                         \
     }                                                                                                                   \
-    if (outer < 16 && n >= 4 * PIECE) {                                                                                 \
+    if (CUT && outer < 16 && n >= 4 * PIECE) {                                                                            \
       s.pieces = (n + PIECE - 1) / PIECE;                                                                               \
       if (!(s.totals = SCRATCH(0, (size_t)(outer * s.pieces) * sizeof(WIDE)))) return 0;                                \
       PARALLEL(NAME##_totals, &s, outer * s.pieces, 1);                                                                 \
@@ -103,8 +119,12 @@ struct scan {
     PARALLEL(NAME##_rows, &s, outer * s.pieces, grain_for(outer * s.pieces, MIN(n, s.totals ? PIECE : n)));             \
     return 1;                                                                                                           \
   }
-SCAN(sums, 0, ADD)
-SCAN(products, 1, TIMES)
+SCAN(sums, 0, ADD, 1, 1)
+#if defined(T_FLOAT32)
+SCAN(products, 1, TIMES, 1, 0)
+#else
+SCAN(products, 1, TIMES, 0, 0)
+#endif
 
 /* Of `outer` blocks of n rows of `inner` elements, along n. 0: no memory. */
 EXPORT int cumsum(const T *x, T *out, int64_t outer, int64_t n, int64_t inner) { return sums(x, out, outer, n, inner); }
@@ -137,7 +157,22 @@ static void extreme_columns(void *context, int64_t begin, int64_t end) {
     }
   }
 }
+static void extreme_rows(void *context, int64_t begin, int64_t end) {
+  const struct extremes *s = context;
+  for (int64_t i = begin; i < end; ++i) {
+    const T *x = s->x + i * s->n;
+    T best = x[0];
+    int64_t at = 0;
+    for (int64_t u = 0; u < s->n; ++u) {
+      const T v = x[u];
+      const int take = IS_NAN(v) || (!IS_NAN(best) && (s->largest ? v >= best : v <= best));
+      best = take ? v : best, at = take ? u : at;
+      s->out[i * s->n + u] = at;
+    }
+  }
+}
 EXPORT void extreme_places(const T *x, int64_t *out, int64_t outer, int64_t n, int64_t inner, int largest) {
   struct extremes s = {x, out, n, inner, (inner + BLOCK - 1) / BLOCK, largest};
-  PARALLEL(extreme_columns, &s, outer * s.pieces, grain_for(outer * s.pieces, n * MIN(inner, BLOCK)));
+  if (inner == 1) PARALLEL(extreme_rows, &s, outer, grain_for(outer, n));
+  else PARALLEL(extreme_columns, &s, outer * s.pieces, grain_for(outer * s.pieces, n * MIN(inner, BLOCK)));
 }

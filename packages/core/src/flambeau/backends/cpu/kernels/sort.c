@@ -199,37 +199,102 @@ EXPORT int sort(const T *x, T *values, int64_t *places, int64_t rows, int64_t n,
 /* -- the first k of n ------------------------------------------------------------------------------------------------ */
 
 #define LOOK 64
-static void first_of_rows(void *context, int64_t begin, int64_t end) {
-  const struct sorting *s = context;
-  const int64_t n = s->n, k = s->k, room = 2 * k + LOOK;
-  item *const a = SCRATCH(0, (size_t)(2 * (room + LOOK)) * sizeof(item)), *const b = a + room + LOOK;
-  for (int64_t row = begin; row < end; ++row) {
-    const T *x = s->x + row * n;
-    int64_t have = 0;
-    KEY worst = ~(KEY)0; /* of the k kept last; whoever is not below need not come: it stands behind */
-    int full = 0;
-    for (int64_t i = 0; i < n; i += LOOK) {
-      KEY key[LOOK];
-      const int64_t m = MIN(LOOK, n - i);
-      KEY any = 0;
-      if (m == LOOK) {
-        for (int64_t c = 0; c < LOOK; ++c) {
-          key[c] = key_of(x[i + c], s->turn);
-          any |= key[c] < worst;
-        }
-      } else for (int64_t c = 0; c < m; ++c) key[c] = key_of(x[i + c], s->turn), any = 1;
-      if (full && !any) continue;
-      for (int64_t c = 0; c < m; ++c) {
+#define PART 16
+#define LANES 256
+
+/* The numbers of m elements, and for each PART of them whether one is `last` or below. */
+INLINE int look(const T *x, int64_t m, KEY turn, KEY last, KEY *key, KEY *found) {
+  KEY any = 0;
+  if (m < LOOK) {
+    for (int64_t c = 0; c < m; ++c) key[c] = key_of(x[c], turn);
+    for (int p = 0; p < LOOK / PART; ++p) found[p] = 1;
+    return 1;
+  }
+  for (int p = 0; p < LOOK / PART; ++p) {
+    KEY here = 0;
+    for (int c = 0; c < PART; ++c) {
+      key[p * PART + c] = key_of(x[p * PART + c], turn);
+      here |= key[p * PART + c] <= last;
+    }
+    any |= found[p] = here;
+  }
+  return any != 0;
+}
+
+/* A number that at least k elements do not exceed, and few more: the k-th of the least that each of many lanes has seen. */
+INLINE KEY bound(const T *x, int64_t n, int64_t k, KEY turn, int64_t lanes) {
+  KEY least[LANES], last = 0;
+  for (int64_t c = 0; c < lanes; ++c) least[c] = key_of(x[c], turn);
+  for (int64_t i = lanes; i + lanes <= n; i += lanes)
+    for (int64_t c = 0; c < lanes; ++c) {
+      const KEY v = key_of(x[i + c], turn);
+      least[c] = MIN(least[c], v);
+    }
+  for (int64_t l = 0; l < lanes; ++l) {
+    KEY below = 0;
+    for (int64_t c = 0; c < lanes; ++c) below += least[c] < least[l];
+    if ((int64_t)below < k) last = MAX(last, least[l]);
+  }
+  return last;
+}
+
+/* Few of many: whatever may be among them, in order. */
+static item *first_few_of_row(const struct sorting *s, const T *x, item *a, item *b, int64_t lanes) {
+  const int64_t n = s->n;
+  const KEY last = bound(x, n, s->k, s->turn, lanes);
+  KEY key[LOOK], found[LOOK / PART];
+  int64_t have = 0;
+  for (int64_t i = 0; i < n; i += LOOK) {
+    const int64_t m = MIN(LOOK, n - i);
+    if (!look(x + i, m, s->turn, last, key, found)) continue;
+    for (int p = 0; p < LOOK / PART; ++p) {
+      if (!found[p]) continue;
+      for (int64_t c = p * PART; c < MIN(m, (p + 1) * PART); ++c) {
+        a[have] = item_of(key[c], i + c);
+        have += key[c] <= last;
+      }
+    }
+  }
+  return sort_items(a, b, have);
+}
+
+/* Many are gathered in a heap of twice as many, which is sorted and cut whenever it is full. */
+static item *first_many_of_row(const struct sorting *s, const T *x, item *a, item *b, int64_t room) {
+  const int64_t n = s->n, k = s->k;
+  KEY key[LOOK], found[LOOK / PART], worst = ~(KEY)0;
+  int64_t have = 0;
+  int full = 0;
+  for (int64_t i = 0; i < n; i += LOOK) {
+    const int64_t m = MIN(LOOK, n - i);
+    if (full && !worst) break; /* nothing stands before it */
+    if (!look(x + i, m, s->turn, worst - 1, key, found) && full) continue;
+    for (int p = 0; p < LOOK / PART; ++p) {
+      if (full && !found[p]) continue;
+      for (int64_t c = p * PART; c < MIN(m, (p + 1) * PART); ++c) {
         a[have] = item_of(key[c], i + c);
         have += !full || key[c] < worst;
       }
-      if (have >= room || (!full && have >= k)) {
-        item *const in = sort_items(a, b, have);
-        if (in != a) memcpy(a, in, (size_t)k * sizeof(item));
-        have = MIN(have, k), full = 1, worst = key_in(a[k - 1]);
-      }
     }
-    put(s, row, sort_items(a, b, have), 0, k);
+    if (have >= room || (!full && have >= k)) {
+      item *const in = sort_items(a, b, have);
+      if (in != a) memcpy(a, in, (size_t)k * sizeof(item));
+      have = MIN(have, k), full = 1, worst = key_in(a[k - 1]);
+    }
+  }
+  return sort_items(a, b, have);
+}
+
+static void first_of_rows(void *context, int64_t begin, int64_t end) {
+  const struct sorting *s = context;
+  const int64_t lanes = s->k <= 24 ? 64 : LANES, few = s->k <= lanes * 3 / 8 && s->n >= 4 * lanes;
+  const int64_t room = few ? s->n : 2 * s->k + 4 * LOOK;
+  item *const a = SCRATCH(0, (size_t)(2 * (room + LOOK)) * sizeof(item)), *const b = a + room + LOOK;
+  for (int64_t row = begin; row < end; ++row) {
+    const T *x = s->x + row * s->n;
+    const item *in;
+    if (!few) in = first_many_of_row(s, x, a, b, room);
+    else in = lanes == 64 ? first_few_of_row(s, x, a, b, 64) : first_few_of_row(s, x, a, b, LANES);
+    put(s, row, in, 0, s->k);
   }
 }
 
