@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import Any
 
+from ..runtime import state
 from ..runtime.tensor import Tensor
 
 PLAIN = (int, float, complex, bool, str, bytes, type(None))
@@ -83,7 +85,7 @@ class _Search:
                 self.seen.add(id(thing))
                 for kind in {type(m) for m in thing.modules()}:
                     self.follow(kind.forward)
-            self.found.append(lambda: described(get()))
+            self.found.append(_Tree(get))
         elif isinstance(thing, types.FunctionType):
             self.found.append(lambda: id(get()))
             self.follow(thing)
@@ -163,6 +165,45 @@ def _inside(values: Any, depth: int) -> tuple:
 def is_module(x: Any) -> bool:
     """Whether `x` is an `nn.Module` (which stands in a layer above)."""
     return hasattr(x, "_parameters") and hasattr(x, "modules") and hasattr(x, "training")
+
+
+class _Tree:
+    """Reads a module and all in it: a number that is another when its state is. Quick while nothing has been set.
+
+    Settings are looked through only when some module's attribute or some tensor's `requires_grad` was set since
+    (`state.changes`); members, and settings that can change without being set, at every call.
+    """
+
+    def __init__(self, get: Reader) -> None:
+        self.get = get
+        self.tokens: dict[Any, int] = {}
+        self.seen: Any = None
+
+    def __call__(self) -> Any:
+        module = self.get()
+        if not is_module(module):
+            return described(module)
+        if self.seen is not None and module is self.module and state.changes == self.changes:
+            if self.looked() == self.seen:
+                return self.token
+        self.module, self.changes = module, state.changes
+        parts = list(module.modules())
+        self.members = [d for m in parts for d in (m._parameters, m._buffers, m._modules)]
+        self.hooks = [d for m in parts for d in (m._forward_hooks, m._forward_pre_hooks)]
+        self.loose = [
+            v for m in parts for k, v in m.__dict__.items()
+            if k[0] != "_" and type(v) not in PLAIN and not isinstance(v, (tuple, Tensor))
+        ]  # fmt: skip
+        self.seen = self.looked()
+        full = (described(module), self.seen)
+        self.token = self.tokens.setdefault(full, len(self.tokens))
+        return self.token
+
+    def looked(self) -> tuple:
+        """What may change without a word."""
+        ids = tuple(map(id, chain.from_iterable([d.values() for d in self.members])))
+        loose = tuple([described(v, DEEPEST - 1) for v in self.loose])
+        return ids, tuple(chain.from_iterable(self.hooks)), loose
 
 
 def tree_state(m: Any, seen: set[int]) -> list:

@@ -167,7 +167,7 @@ def call_site(
     restype = function.restype
     spelled = "void" if restype is None else _C.get(restype)
     if spelled is None or spelled == "void *":
-        raise Unknown(f"a function that returns an address")
+        raise Unknown("a function that returns an address")
     return CallSite(function, made, kinds, spelled, result)
 
 

@@ -318,6 +318,7 @@ def _check_grad(tensor: Tensor, g: Tensor) -> None:
 
 def set_requires_grad(tensor: Tensor, value: bool) -> None:
     """Makes a leaf of `tensor`, or takes that back; RuntimeError for computed and for integer tensors."""
+    state.changes += 1
     node = history(tensor)
     if type(node) is not Leaf and node is not None:
         if not value:

@@ -35,11 +35,16 @@ def _whole(x: np.ndarray) -> np.ndarray:
     return x if x.flags.aligned else x.copy()
 
 
+def least(matrices: bool) -> int:
+    """Multiply-adds from which a product is ours; in a compiled program a call costs next to nothing."""
+    return 1 if native.recorders else LEAST if matrices else LEAST_VECTOR
+
+
 def product(a: np.ndarray, b: np.ndarray, bias: np.ndarray | None = None) -> Any:
     """a @ b (+ bias, one for each column) of two matrices of one dtype; NotImplemented where NumPy is to do it."""
     m, k = a.shape
     inner, n = b.shape
-    if k != inner or m * n * k < (LEAST if m > 1 and n > 1 else LEAST_VECTOR):
+    if k != inner or m * n * k < least(m > 1 and n > 1):
         return NotImplemented
     dtype = a.dtype
     if dtype is F32:
@@ -66,7 +71,7 @@ def products(a: np.ndarray, b: np.ndarray) -> Any:
     count = 1
     for s in batch:
         count *= s
-    if k != inner or count * m * n * k < LEAST:
+    if k != inner or count * m * n * k < least(True):
         return NotImplemented
     dtype = a.dtype
     size = dtype.itemsize

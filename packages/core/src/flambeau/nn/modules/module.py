@@ -219,6 +219,7 @@ class Module(HookedCalls, Stateful, Convertible):
         elif _holds(self, "_buffers", name):
             self._set_buffer(name, value, name not in self._non_persistent_buffers_set)
         else:
+            state.changes += 1
             object.__setattr__(self, name, value)
 
     def _set_member(self, name: str, value: Any) -> None:
