@@ -74,6 +74,7 @@ BY_HAND: dict[str, dict[str, int]] = {
     "rownorm": {"layer_norm": 0, "rms_norm": 0},
     "channelnorm": {"normalize_channels": 0, "rescale_channels": 0, "group_norm": 0},
     "crossentropy": {"cross_entropy": 0},
+    "gelu": {"gelu": SERIES},
     "indexed": dict.fromkeys(("index", "index_grad", "index_put_at", "gather", "scatter_add"), 1 << 10),
     "pools": dict.fromkeys(
         (
