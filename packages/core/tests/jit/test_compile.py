@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 import flambeau
 from flambeau import nn
+from flambeau.runtime.operator import registry
 from flambeau.testing import assert_close
 
 UNARY = ("tanh", "exp", "sigmoid", "neg", "abs", "square", "relu", "floor")
@@ -338,3 +339,64 @@ def test_wrong_arguments_are_refused():
         flambeau.compile(3)
     with pytest.raises(ValueError, match="unknown backend"):
         flambeau.compile(lambda x: x, backend="tensorrt")
+
+
+def test_a_backend_of_ones_own():
+    seen = []
+
+    def backend(graph, example):
+        seen.append((str(graph), [tuple(t.shape) for t in example]))
+
+        def call(op, arguments, attrs):
+            return registry[op].public(*arguments, **attrs)
+
+        def run(*tensors):
+            values = (*graph.inputs, *graph.captured, *graph.constants)
+            for value, tensor in zip(values, tensors):
+                value.tensor = tensor
+            return graph.run(call, *tensors)
+
+        return run
+
+    scale = flambeau.full((3,), 2.0)
+    f = flambeau.compile(lambda x: (x * scale).exp().sum(0), backend=backend, fullgraph=True)
+    for x in (flambeau.randn(4, 3), flambeau.randn(4, 3), flambeau.randn(4, 3)):
+        assert_close(f(x), (x * scale).exp().sum(0))
+    assert len(seen) == 1 and "ops.exp" in seen[0][0] and seen[0][1] == [(4, 3), (3,)]
+    bad = flambeau.compile(lambda x: x + 1, backend=lambda graph, example: None)
+    bad(flambeau.ones(2))
+    with pytest.raises(TypeError, match="must return a function"):
+        bad(flambeau.ones(2))
+
+
+def test_settings():
+    with pytest.raises(RuntimeError, match="Unrecognized mode=quick"):
+        flambeau.compile(lambda x: x, mode="quick")
+    with pytest.raises(ValueError, match="unknown backend"):
+        flambeau.compile(lambda x: x, backend="tvm")
+    with pytest.raises(ValueError, match="must be positive"):
+        flambeau.compile(lambda x: x, recompile_limit=0)
+    f = flambeau.compile(lambda x: x * 2, recompile_limit=2, name="twice")
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        for n in range(1, 6):
+            assert_close(f(flambeau.ones(n)), flambeau.full((n,), 2.0))
+    assert len(said) == 1 and "twice runs eagerly: more than 2 programs" in str(said[0].message)
+    g = flambeau.compile(lambda x: x * 2, recompile_limit=1, fullgraph=True)
+    g(flambeau.ones(1))
+    with pytest.raises(flambeau.jit.Broken, match="more than 1 programs"):
+        g(flambeau.ones(2))
+    h = quiet(lambda x: x * 2)
+    h.compiled._limit = flambeau.compile(lambda x: x, dynamic=True)._limit
+    for n in range(1, 30):
+        h(flambeau.ones(n))
+
+
+@flambeau.compile(mode="max-autotune", dynamic=False)
+def decorated(x):
+    return x + 1
+
+
+def test_as_a_decorator():
+    assert decorated(flambeau.ones(2)).tolist() == [2.0, 2.0]
+    assert decorated.__name__ == "decorated"

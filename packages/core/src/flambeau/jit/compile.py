@@ -38,9 +38,14 @@ class Compiled:
     """A function with its compiled programs. Attributes and methods of a module are reached through it."""
 
     def __init__(
-        self, function: Callable[..., Any], fullgraph: bool = False, name: str | None = None
+        self,
+        function: Callable[..., Any],
+        fullgraph: bool = False,
+        name: str | None = None,
+        backend: Any = None,
     ) -> None:
         functools.update_wrapper(self, function, updated=())
+        self._limit, self._backend = LIMIT, backend
         self._function, self._fullgraph = function, fullgraph
         self._shown = name or str(getattr(function, "__qualname__", type(function).__name__))
         self._plans: dict[Any, list[Plan | str]] = {}
@@ -79,11 +84,14 @@ class Compiled:
     def _first(self, key: Any, leaves: list, spec: Any) -> Any:
         """Captures the call, which gives its result too, and keeps the plan or why there is none."""
         with self._lock:
-            if sum(map(len, self._plans.values())) >= LIMIT:
-                self._say(f"more than {LIMIT} programs (shapes or values keep changing)")
+            if sum(map(len, self._plans.values())) >= self._limit:
+                reason = f"more than {self._limit} programs (shapes or values keep changing)"
+                if self._fullgraph:
+                    raise Broken(f"flambeau.compile({self._shown}, fullgraph=True): {reason}")
+                self._say(reason)
                 args, kwargs = pytree.unflatten(leaves, spec)
                 return self._function(*args, **kwargs)
-            result, plan = captured(self._function, leaves, spec)
+            result, plan = captured(self._function, leaves, spec, self._backend)
             if plan is None:
                 return result  # of this call only: others may come with memory of their own
             kept = [p for p in self._plans.get(key, ()) if type(p) is Plan and p.forward.fits()]
@@ -121,7 +129,7 @@ class Compiled:
 
 
 def captured(
-    function: Callable[..., Any], leaves: list, spec: Any
+    function: Callable[..., Any], leaves: list, spec: Any, backend: Any = None
 ) -> tuple[Any, Plan | str | None]:
     """The result of a call, run eagerly under a tracer, and its plan or why there is none; None: not for this call."""
     capture = Capture()
@@ -161,7 +169,7 @@ def captured(
         if cut is None
         else next((i for i, p in enumerate(parts) if p is cut), len(parts))
     )
-    plan = Plan(function, parts, at, given, outputs, template, back, spent, capture.relies)
+    plan = Plan(function, parts, at, given, outputs, template, back, spent, capture.relies, backend)
     return result, None if plan.shared(tensors) else plan
 
 
@@ -231,6 +239,9 @@ def _show(name: str, plan: Plan) -> None:
 # -- the public function ---------------------------------------------------------------------------------------------------
 
 
+MODES = (None, "default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
+
+
 def compile(
     model: Any = None,
     *,
@@ -239,13 +250,25 @@ def compile(
     backend: Any = "flambeau",
     mode: str | None = None,
     options: dict[str, Any] | None = None,
+    name: str | None = None,
     disable: bool = False,
+    recompile_limit: int | None = None,
+    isolate_recompiles: bool = False,
+    shapes_spec: Any = None,
 ) -> Any:
-    """A function or module that runs as one program after its first call; usable as a decorator.
+    """A function, module or whole training step that runs as one program after its first call; usable as a decorator.
 
     Each combination of shapes, dtypes and plain arguments is a program of its own. Python inside the function runs only
-    while tracing, so that it must not count on being run at every call. `fullgraph=True` makes what cannot be captured an
-    error instead of an eager call. `dynamic`, `mode` and `options` are accepted; every program is made for its shapes.
+    while tracing, so that it must not count on being run at every call; what optimizers and schedulers do in `step` does run.
+
+    - `fullgraph`: what cannot be captured is an error (`jit.Broken`), not an eager call.
+    - `backend`: "flambeau" (also called "inductor"), "eager", or a function `backend(graph, example_inputs)` that gives a
+      function of tensors to a list of tensors; `graph` is a `flambeau.graph.Graph`.
+    - `recompile_limit`: programs of this function beyond which further shapes run eagerly; 16 unless given.
+    - `dynamic=True`: shapes are expected to change, so there is no limit to the programs.
+    - `name`: what messages call the function.
+    - `mode` and `options` are those of PyTorch; programs are made in one way. Each `compile` has programs of its own, so that
+      `isolate_recompiles` is always so, and shapes need no `shapes_spec`.
 
     >>> import flambeau
     >>> f = flambeau.compile(lambda x: (x * 2 + 1).tanh().sum(1))
@@ -253,26 +276,25 @@ def compile(
     tensor([2.2848, 2.2848])
     """
     if model is None:
-        return lambda model: compile(
-            model,
-            fullgraph=fullgraph,
-            dynamic=dynamic,
-            backend=backend,
-            mode=mode,
-            options=options,
-            disable=disable,
-        )
+        given = {k: v for k, v in locals().items() if k != "model"}
+        return lambda model: compile(model, **given)
     if not callable(model):
         raise TypeError(f"compile() expects a function or module, but got {type(model).__name__}")
+    if mode not in MODES:
+        known = ", ".join(map(repr, MODES[1:]))
+        raise RuntimeError(f"Unrecognized mode={mode}, should be one of: {known}")
+    if recompile_limit is not None and recompile_limit < 1:
+        raise ValueError(f"compile(): recompile_limit must be positive, but got {recompile_limit}")
     if disable or backend == "eager":
         return model
-    if callable(backend):
-        raise TypeError(
-            "compile(): backend must be 'flambeau' or 'eager'; backends of one's own are not supported"
+    own = backend if callable(backend) else None
+    if own is None and backend not in (None, "flambeau", "inductor"):
+        raise ValueError(
+            f"compile(): unknown backend {backend!r}; expected 'flambeau', 'eager' or a function"
         )
-    if backend not in ("flambeau", "inductor"):
-        raise ValueError(f"compile(): unknown backend {backend!r}; expected 'flambeau' or 'eager'")
-    return Compiled(model, fullgraph)
+    made = Compiled(model, fullgraph, name, own)
+    made._limit = recompile_limit or (1 << 30 if dynamic else LIMIT)
+    return made
 
 
 def explain(compiled: Compiled) -> str:

@@ -24,14 +24,14 @@ local = state.local
 class Stage:
     """Parts that run one after another on a table of arrays."""
 
-    def __init__(self, parts: Sequence[Part], slots: dict[int, int]) -> None:
+    def __init__(self, parts: Sequence[Part], slots: dict[int, int], backend: Any) -> None:
         self.parts = list(parts)
         self.steps: list[Any] = []
         for part in parts:
             if isinstance(part, Graph):
                 places = [slots.setdefault(id(v), len(slots)) for v in part.inputs]
                 outs = [slots.setdefault(id(v), len(slots)) for v in part.outputs]
-                self.steps.append((Program(_lowered(part)), places, outs))
+                self.steps.append((Program(_lowered(part), backend), places, outs))
             elif isinstance(part, Grads):
                 changes = [(t, None if v is None else slots[id(v)]) for t, v in part.changes]
                 self.steps.append(changes)
@@ -85,6 +85,7 @@ class Plan:
         back: Back | None,
         spent: Sequence[bool],
         relies: Sequence[tuple[Tensor, bool]] = (),
+        backend: Any = None,
     ) -> None:
         self.body, self.relies = body, tuple(relies)
         slots = {id(v): i for i, v in enumerate(given)}
@@ -92,8 +93,8 @@ class Plan:
         if back is not None:
             for v in back.seeds:
                 slots.setdefault(id(v), len(slots))
-        self.forward = Stage(parts[:cut], slots)
-        self.backward = Stage(parts[cut:], slots)
+        self.forward = Stage(parts[:cut], slots, backend)
+        self.backward = Stage(parts[cut:], slots, backend)
         self.outputs = [slots[id(v)] for v in outputs]
         self.result, self.spent, self.back = result, spent, back
         if back is not None:

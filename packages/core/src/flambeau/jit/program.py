@@ -15,7 +15,7 @@ from ..runtime import state
 from ..runtime.backend import of_device
 from ..runtime.dispatch import offers
 from ..runtime.operator import find
-from ..runtime.tensor import Tensor
+from ..runtime.tensor import Tensor, wrap
 from .fusion import Group, Step, fuse, reads, writes
 
 Run = Callable[[list], Any]
@@ -28,8 +28,9 @@ class Changed(Exception):
 class Program:
     """The executable form of a graph. `kernels` are the fused groups, for printing."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, backend: Any = None) -> None:
         self.graph = graph
+        self.backend, self.own = backend, None  # a user's backend, and the function it made
         self.inputs = len(graph.inputs)
         self.steps = fuse(graph)
         self.replay: Any = None  # how later runs go; False: as the first
@@ -93,6 +94,8 @@ class Program:
 
     def _run(self, given: list[np.ndarray]) -> tuple[Any, list[tuple[int, int]]]:
         """The table of arrays after a run, and the writes that are still to be done."""
+        if self.backend is not None:
+            return self._by_backend([wrap(a) for a in given]), list(self.writes)
         replay = self.replay
         if replay is None:
             replay = self.replay = self._recorded(given)
@@ -117,6 +120,23 @@ class Program:
         finally:
             state.error_state.reset(token)
         return env, list(self.writes)
+
+    def _by_backend(self, given: list[Tensor]) -> dict[int, np.ndarray]:
+        """Outputs and written values by the function that a user's backend makes of the graph."""
+        if self.own is None:
+            self.own = self.backend(self.graph, given)
+            if not callable(self.own):
+                raise TypeError(
+                    f"compile(): the backend must return a function, but gave {type(self.own).__name__}"
+                )
+        places = [*self.outputs, *(s for _, s in self.writes)]
+        made = self.own(*given)
+        made = [made] if isinstance(made, Tensor) else list(made)
+        if len(made) != len(places):
+            raise RuntimeError(
+                f"compile(): the backend's function gave {len(made)} tensors for {len(places)} results"
+            )
+        return {i: t._array for i, t in zip(places, made)}
 
     def _recorded(self, given: list[np.ndarray]) -> Any:
         """This run and what later ones replay; False where there is no compiler, or memory that cannot be followed."""

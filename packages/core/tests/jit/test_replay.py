@@ -1,0 +1,177 @@
+"""Recorded programs: what is replayed in C, what stays in Python, and what happens when a run is not like the first."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import warnings
+
+import numpy as np
+import pytest
+
+import flambeau
+from flambeau import nn
+from flambeau.backends import cpu
+from flambeau.nn import functional as F
+from flambeau.testing import assert_close
+
+needs_compiler = pytest.mark.skipif(not cpu.available(), reason="no C compiler on this machine")
+pytestmark = needs_compiler
+
+
+def compiled(f):
+    made = flambeau.compile(f, fullgraph=True)
+
+    def call(*args):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            return made(*args)
+
+    call.of = made
+    return call
+
+
+def replay(call, which=0):
+    """The recording of a compiled function's program."""
+    plans = [p for plans in call.of._plans.values() for p in plans]
+    (program,) = plans[which].forward.programs
+    return program.replay
+
+
+def kinds(recorded):
+    return ["c" if s.calls is not None else "view" if s.view else "python" for s in recorded.steps]
+
+
+def test_a_network_is_one_native_call():
+    flambeau.manual_seed(0)
+    net = nn.Sequential(
+        nn.Conv2d(2, 8, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(128, 10), nn.LayerNorm(10),
+    ).eval()  # fmt: skip
+
+    def predict(x):
+        with flambeau.no_grad():
+            return F.softmax(net(x), -1)
+
+    f = compiled(predict)
+    for _ in range(4):
+        x = flambeau.randn(3, 2, 8, 8)
+        assert_close(f(x), predict(x), rtol=1e-4, atol=1e-6)
+    recorded = replay(f)
+    assert set(kinds(recorded)) <= {"c", "view"} and recorded.text.stretches == 1
+
+
+def test_what_numpy_computes_stays_in_python():
+    f = compiled(lambda x: flambeau.sort(x.exp(), stable=True)[0].cumsum(0).sin() * 2)
+    for _ in range(4):
+        x = flambeau.randn(5)
+        assert_close(f(x), flambeau.sort(x.exp())[0].cumsum(0).sin() * 2)
+    assert "c" in kinds(replay(f))
+
+
+def test_results_are_the_callers_own():
+    f = compiled(lambda x: (x * 2 + 1, (x.exp() * x).sum(0)))
+    kept = [f(flambeau.full((4, 3), float(i))) for i in range(5)]
+    for i, (a, b) in enumerate(kept):
+        assert_close(a, flambeau.full((4, 3), 2.0 * i + 1))
+        assert_close(b, flambeau.full((3,), 4 * i * np.exp(i)).float())
+
+
+def test_memory_is_used_again():
+    def chain(x):
+        for _ in range(20):
+            x = flambeau.softmax(x, -1) @ x
+        return x
+
+    f = compiled(chain)
+    x = flambeau.randn(32, 32)
+    for _ in range(3):
+        assert_close(f(x), chain(x), rtol=1e-3, atol=1e-4)
+    assert replay(f).arena.size <= 8 * x.numel() * 4 + (1 << 16)
+
+
+def test_the_memory_goes_with_the_function():
+    f = compiled(lambda x: (x @ x).relu() @ x)
+    for _ in range(3):
+        f(flambeau.randn(8, 8))
+    arena = replay(f).arena
+    assert arena._lib.fb_arena_lives(arena._self) >= 0
+    del f, arena
+    gc.collect()
+
+
+def test_an_index_out_of_range_is_refused_as_in_eager_mode():
+    table = flambeau.randn(7, 300)
+    f = compiled(lambda i: table[i] * 2)
+    for _ in range(3):
+        i = flambeau.randint(0, 7, (50,))
+        assert_close(f(i), table[i] * 2)
+    with pytest.raises(IndexError, match="out of bounds|out of range"):
+        f(flambeau.full((50,), 7))
+    assert_close(f(i), table[i] * 2)
+
+
+def test_parameters_that_move_are_followed():
+    net = nn.Linear(64, 64)
+    f = compiled(lambda x: net(x).detach())
+    x = flambeau.randn(64, 64)
+    for _ in range(3):
+        f(x)
+    net.weight.data = flambeau.randn(64, 64)
+    assert_close(f(x), net(x).detach())
+    net.weight = nn.Parameter(flambeau.randn(64, 64))
+    assert_close(f(x), net(x).detach())
+    net._parameters["weight"] = nn.Parameter(flambeau.randn(64, 64).t())
+    assert_close(f(x), net(x).detach())
+
+
+def test_two_threads_at_once():
+    w = flambeau.randn(200, 200)
+    f = compiled(lambda x: ((x @ w).relu() @ w).sum(1))
+    x = flambeau.randn(200, 200)
+    expected = f(x)
+    f(x)
+    wrong = []
+
+    def work():
+        for _ in range(20):
+            if not np.allclose(f(x).numpy(), expected.numpy(), rtol=1e-3, atol=1e-2):
+                wrong.append(1)
+
+    running = [threading.Thread(target=work) for _ in range(3)]
+    for t in running:
+        t.start()
+    for t in running:
+        t.join()
+    assert not wrong
+
+
+def test_random_numbers_and_running_statistics_are_counted_once():
+    flambeau.manual_seed(0)
+    net = nn.Sequential(nn.Linear(300, 300), nn.BatchNorm1d(300), nn.Dropout(0.5))
+    twin = nn.Sequential(nn.Linear(300, 300), nn.BatchNorm1d(300), nn.Dropout(0.5))
+    twin.load_state_dict(net.state_dict())
+    f = compiled(lambda x: net(x).detach())
+    x = flambeau.randn(20, 300)
+    for seed in range(4):
+        flambeau.manual_seed(seed)
+        a = f(x)
+        flambeau.manual_seed(seed)
+        b = twin(x).detach()
+        assert_close(a, b, rtol=1e-4, atol=1e-5)
+        assert_close(net[1].running_var, twin[1].running_var)
+    assert net[1].num_batches_tracked == 4
+
+
+def test_numbers_that_change_are_other_programs():
+    f = compiled(lambda x, k: (x * k).tanh() + k)
+    x = flambeau.randn(100)
+    for k in (1.0, 2.5, 1.0, 2.5, 1.0, 2.5):
+        assert_close(f(x, k), (x * k).tanh() + k)
+
+
+def test_strided_and_broadcast_arguments():
+    f = compiled(lambda x, y: (x * y + 1).exp().sum(-1))
+    base = flambeau.randn(40, 60)
+    for x, y in ((base.t(), base.t()), (base[::2], flambeau.randn(1, 60)), (base, base[:1].expand(40, 60))):  # fmt: skip
+        for _ in range(3):
+            assert_close(f(x, y), (x * y + 1).exp().sum(-1))
