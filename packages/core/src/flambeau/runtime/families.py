@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from .._base.dtypes import dtype
-from . import dispatch, hot, hot_primitive, names, overrides, signature
+from . import dispatch, hot, hot_primitive, names, overrides, signature, straight
 from .elementwise import ElementwiseRule, give_partials, rounded_once
 from .operator import ONE, Operator, add, behind_flags
 from .promotion import accepting, checked, wide
@@ -56,15 +56,6 @@ def _block(op: Operator, public: Callable[..., Any]) -> Public:
     return public
 
 
-def _generic(op: Operator) -> Callable[..., Any]:
-    call = dispatch.call
-
-    def public(*args: Any, **kwargs: Any) -> Any:
-        return call(op, args, kwargs)
-
-    return public
-
-
 def _inner(op: Operator) -> Callable[..., Any]:
     """The operator for rules written in expressions, where a number may stand for any input."""
     return lambda *arrays: dispatch.apply(op, arrays, {})
@@ -93,7 +84,7 @@ def _elementwise(body: Callable[..., Any], **options: Any) -> Public:
     op = Operator(body, "elementwise", **options)
     rule = op.vjp_rule = ElementwiseRule(op)
     op.kernels[None] = rule.kernel
-    public = _block(op, hot.make(op, rule) or _generic(op))
+    public = _block(op, hot.make(op, rule) or straight.make(op))
     if op.strict:
         op.inner = public.behind(_inner(op)) if hasattr(public, "behind") else _inner(op)
     if op.accepts is not None:
@@ -114,7 +105,8 @@ def _reduction(body: Callable[..., Any], **options: Any) -> Public:
     op.tags["reduce"] = kernel = ReductionKernel(op)
     op.kernels[None] = kernel
     ufunc = _FOLDS.get(kernel.combine.numpy)
-    return _block(op, _generic(op) if ufunc is None else hot.reduction(op, ufunc, _generic(op)))
+    general = straight.make(op)
+    return _block(op, general if ufunc is None else hot.reduction(op, ufunc, general))
 
 
 # Reductions that are one ufunc's: NumPy's other forms (np.sum) only add checks.
@@ -170,7 +162,7 @@ def _plain(family: str) -> Callable[..., Public]:
             op.tags["named"] = _named(op)
         if op.tags.pop("hot", False):
             return _block(op, hot_primitive.make(op))
-        return _block(op, hot.view(op) if family == "view" and op.arrays == (0,) else _generic(op))
+        return _block(op, straight.make(op))
 
     return make
 

@@ -132,6 +132,9 @@ def INT_DIVISOR(op: Operator, arrays: tuple, attrs: dict) -> tuple:
     return made
 
 
+INT_DIVISOR.by_value = True  # type: ignore[attr-defined]  # what it says depends on more than dtypes
+
+
 def refusing(*kinds: str) -> Promotion:
     """SAME, with a RuntimeError for dtypes of the kinds named: "bool", "complex"."""
 
@@ -218,6 +221,7 @@ def accepting(promote: Promotion) -> Promotion:
                 break
         return made
 
+    rule.by_value = getattr(promote, "by_value", False)  # type: ignore[attr-defined]
     return rule
 
 

@@ -1,0 +1,414 @@
+"""The straight way of an operator's plain calls: what `dispatch.apply` does for them, written out for one signature.
+
+`hot` serves one ufunc, `hot_primitive` a product; this serves every other operator with a kernel. The function is Python text
+made from the operator's signature and rules when it has been called `OFTEN` times, so that a call pays for no loop over
+arguments, no binding and no question whose answer the definition knows. It serves tensors in NumPy arrays while no mode is in
+force, and gives None for everything else (numbers where tensors stand, wrappers, other spellings, errors): the general way
+then does the whole call, and says what is wrong.
+
+What a promotion does is learned: dtypes of inputs that it left as they were, reading no argument and no value, need not be asked
+about again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .._base.devices import CPU
+from .._base.dtypes import from_numpy
+from . import backend as backends
+from . import dispatch, signature, state, tape
+from .elementwise import ElementwiseRule, Program
+from .meta import Meta
+from .operator import MISSING, OFTEN, Operator
+from .promotion import AS_GIVEN
+from .tape import Node, Rule
+from .tensor import Box, Tensor, history, new
+
+ndarray = np.ndarray
+F32, F64 = np.dtype("float32"), np.dtype("float64")
+NEVER = 1 << 62  # elements from which providers are asked, where there are none
+USUAL = {
+    "dtype": None,
+    "alpha": 1,
+}  # arguments that promotions read, at the values with which they do nothing
+
+
+def serves(op: Operator) -> bool:
+    """Whether an operator's calls can be written out."""
+    return bool(op.arrays) and not (op.variadic or op.random or op.loose)
+
+
+def make(op: Operator) -> Callable[..., Any]:
+    """The public function of an operator with a kernel."""
+    call = dispatch.call
+    if not serves(op):
+        return lambda *args, **kwargs: call(op, args, kwargs)
+    straight: Any = None
+    count = 0
+
+    def public(*args: Any, **kwargs: Any) -> Any:
+        nonlocal straight, count
+        if straight is not None:
+            try:
+                made = straight(*args, **kwargs)
+            except TypeError:  # another spelling, or a mistake
+                made = None
+            if made is not None:
+                return made
+        elif count < OFTEN:
+            count += 1
+        else:
+            straight = compile_straight(op)
+        return call(op, args, kwargs)
+
+    return public
+
+
+def compile_straight(op: Operator) -> Callable[..., Any]:
+    """The function of `source`, with what it reads bound."""
+    names = scope_of(op)
+    exec(compile(source(op), f"<straight way of {op.name}>", "exec"), names)  # noqa: S102 -- our own text
+    return names["straight"]
+
+
+def scope_of(op: Operator) -> dict[str, Any]:
+    """What the text reads."""
+    cpu: Any = backends.of_device("cpu")
+    given = {
+        "BLAMED": signature.BLAMED, "BOOL": np.dtype(bool), "Box": Box, "F32": np.dtype("float32"), "F64": np.dtype("float64"),
+        "NEVER": NEVER, "NO_ATTRS": {}, "Node": tape.Node, "Step": dispatch.Step, "Tensor": Tensor, "asarray": np.asarray,
+        "choose": dispatch.choose, "cpu": cpu, "finish": dispatch.finish, "history": history, "kernels": op.kernels,
+        "keep_result": tape.keep_result, "learn": learner(op), "least": op.least, "local": state.local, "meta": meta,
+        "ndarray": ndarray, "new": new, "numbers": (float, int), "op": op, "promote": op.promote, "quiet": state.quiet,
+        "record": tape.record, "reset": state.error_state.reset, "same": {}, "set_quiet": state.error_state.set,
+        "shares": dispatch.shares, "state": state, "tape": tape, "xp": cpu.xp,
+        **{f"d{i}": d for i, d in enumerate(op.defaults)},
+    }  # fmt: skip
+    rule = op.vjp_rule
+    if type(rule) is ElementwiseRule:
+        given |= {"attach": attacher(op, rule), "program": program_of(rule)}
+    return {f"_{name}": value for name, value in given.items()}
+
+
+def program_of(rule: ElementwiseRule) -> Callable[[dict[str, Any]], Program]:
+    """The program for static arguments that are all numbers: one for any."""
+    found: Any = None
+
+    def program(attrs: dict[str, Any]) -> Program:
+        nonlocal found
+        if found is None:
+            found = rule.program(attrs)
+        return found
+
+    return program
+
+
+def attacher(op: Operator, rule: ElementwiseRule) -> Callable[..., Tensor]:
+    """Recording for a call of an expression: what `tape.record` does, with the histories known."""
+
+    def attach(out: Tensor, arrays: tuple, attrs: dict[str, Any], edges: tuple) -> Tensor:
+        made = out._array
+        if tape.anomaly or (made.dtype is not F32 and made.dtype is not F64):
+            return tape.record(op, out, arrays, attrs)
+        program = rule.program(attrs)
+        reads = program.reads_where(tuple([e is not None for e in edges]))
+        node = new(Node)
+        node.op, node.edges = op, edges
+        if attrs:
+            node.attrs = attrs
+        shape = made.shape
+        same = all([x._array.shape == shape for x in arrays])
+        if not same:
+            node.same = False
+        saved, versions = [], []
+        for name, x in zip(rule.names, arrays):
+            if name in reads:
+                saved.append(x)
+                versions.append(0 if x._box is None else x._box.version)
+            else:
+                saved.append(None if same else meta(x._array))
+                versions.append(0)
+        node.saved, node.versions = tuple(saved), tuple(versions)
+        if "out" in reads:
+            tape.keep_result(node, out, "tensor")
+        out._node = node
+        return out
+
+    return attach
+
+
+def meta(array: ndarray) -> Meta:
+    """What is kept of an input of which only shape and dtype are read."""
+    made = new(Meta)
+    made.shape, made.dtype, made.device = array.shape, from_numpy(array.dtype), CPU
+    return made
+
+
+class Watched(dict):
+    """Static arguments that know whether somebody read them."""
+
+    read = False
+
+    def __getitem__(self, name: str) -> Any:
+        self.read = self.read or name not in USUAL
+        return super().__getitem__(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self.read = self.read or name not in USUAL
+        return super().get(name, default)
+
+    def __iter__(self) -> Any:
+        self.read = True
+        return super().__iter__()
+
+    def items(self) -> Any:
+        self.read = True
+        return super().items()
+
+    def values(self) -> Any:
+        self.read = True
+        return super().values()
+
+
+def learner(op: Operator) -> Callable[..., bool]:
+    """Gives whether the promotion leaves inputs of some dtypes alone, whatever else the call says."""
+
+    def learn(same: dict[Any, bool], key: Any, arrays: tuple, attrs: dict[str, Any]) -> bool:
+        watched = Watched(attrs)
+        made = op.promote(op, arrays, watched)
+        alone = not watched.read and all(m is a for m, a in zip(made, arrays))
+        same[key] = alone and not getattr(op.promote, "by_value", False)
+        return same[key]
+
+    return learn
+
+
+# -- the text ----------------------------------------------------------------------------------------------------------
+# Names of ours begin with an underscore, so that no parameter hides one.
+
+
+def source(op: Operator) -> str:
+    """Python text of the straight way.
+
+    >>> from flambeau.runtime.operator import registry
+    >>> print(source(registry["squeeze"]).splitlines()[0])
+    def straight(input, dim=_d1):
+    """
+    call = Call(op)
+    return "\n".join(call.lines()) + "\n"
+
+
+class Call:
+    """The text for one operator, part by part."""
+
+    def __init__(self, op: Operator) -> None:
+        self.op = op
+        self.names = [op.params[i] for i in op.arrays]
+        self.free = [op.defaults[i] is None for i in op.arrays]  # which may be None
+        self.count = len(self.names)
+        self.attrs = (
+            "{" + ", ".join(f"{p!r}: {p}" for _, p in op.attrs) + "}" if op.attrs else "_NO_ATTRS"
+        )
+        self.given = f"({', '.join(self.names)},)"
+        self.raw = ", ".join(f"_a{k}" for k in range(self.count))
+        self.plain_record = f"_record(_op, _out, {self.given}, {self.attrs})"
+
+    def lines(self) -> list[str]:
+        op = self.op
+        lines = [
+            f"def straight({self.head()}):",
+            "    if _state.active: return None",
+            *self.checks(),
+        ]
+        for k in range(self.count):
+            lines += self.array(k)
+        if op.promote is not None and op.promote is not AS_GIVEN:
+            lines += self.promotion()
+        recorded = " or ".join(f"_n{k} is not None" for k in range(self.count))
+        recorded = f"if ({recorded}) and _local.grad:"
+        refused = "vjp" in op.refusals
+        lines += [
+            *self.kernel(),
+            "    if type(_made) is not _ndarray:",
+            f"        _out = _finish(_op, _made, {self.given}, [{self.raw}], {self.attrs})",
+            *([] if refused else [f"        {recorded} return {self.plain_record}"]),
+            "        return _out",
+            "    _out = _new(_Tensor)",
+            "    _out._array = _made",
+        ]
+        if op.family == "view":
+            lines += self.link()
+        if not refused:
+            lines += [f"    {recorded}", *self.record()]
+        return [*lines, "    return _out"]
+
+    def head(self) -> str:
+        op, words = self.op, []
+        for i, p in enumerate(op.params):
+            if self.gathers() and i == op.star:
+                words.append(f"*{p}")
+                continue
+            if i == op.positional and not self.gathers():
+                words.append("*")
+            words.append(p if op.defaults[i] is MISSING else f"{p}=_d{i}")
+        return ", ".join(words)
+
+    def gathers(self) -> bool:
+        """Whether loose ints after the last tensor are one argument."""
+        return self.op.star is not None and self.op.positional == self.op.star + 1
+
+    def checks(self) -> list[str]:
+        """Gathers loose ints, and leaves what is no bool or no int to the general way."""
+        op, lines = self.op, []
+        if self.gathers():
+            p = op.params[op.star]  # type: ignore[index]
+            lines += [
+                f"    if not {p}: return None",
+                f"    if type({p}[0]) is not int:",
+                f"        if len({p}) > 1: return None",
+                f"        {p}, = {p}",
+            ]
+        for i in op.flags:
+            p = op.params[i]
+            none = f"{p} is not None and " if op.defaults[i] is None else ""
+            lines.append(f"    if {none}{p} is not True and {p} is not False: return None")
+        for i in op.ints:
+            lines.append(f"    if type({op.params[i]}) is not int: return None")
+        return lines
+
+    def array(self, k: int) -> list[str]:
+        p, pad = self.names[k], "        " if self.free[k] else "    "
+        lines = [f"    if {p} is None: _a{k} = _n{k} = None", "    else:"] if self.free[k] else []
+        return [
+            *lines,
+            f"{pad}try: _a{k} = {p}._array",
+            f"{pad}except AttributeError: return None",
+            f"{pad}if type(_a{k}) is not _ndarray: return None",
+            f"{pad}_n{k} = {p}._node if {p}._base is None else _history({p})",
+        ]
+
+    def promotion(self) -> list[str]:
+        """Nothing where the dtypes are known to stay; else the promotion is asked, and must leave the tensors as they are."""
+        keys = [
+            f"(_a{k} is None or _a{k}.dtype)" if free else f"_a{k}.dtype"
+            for k, free in enumerate(self.free)
+        ]
+        key = keys[0] if len(keys) == 1 else f"({', '.join(keys)})"
+        at_rest = [
+            f"{p} is None" if USUAL[p] is None else f"type({p}) is int and {p} == 1"
+            for _, p in self.op.attrs
+            if p in USUAL
+        ]
+        usual = " and ".join(at_rest) or "True"
+        moved = " or ".join(f"_made[{k}] is not {p}" for k, p in enumerate(self.names))
+        return [
+            f"    _key, _usual = {key}, {usual}",
+            "    if not (_usual and _same.get(_key)):",
+            f"        _attrs = {self.attrs}",
+            "        try:",
+            f"            if _key in _same or not (_usual and _learn(_same, _key, {self.given}, _attrs)):",
+            f"                _made = _promote(_op, {self.given}, _attrs)",
+            f"                if {moved}: return None",
+            "        except _BLAMED: return None",
+            *[f"        {p} = _attrs[{p!r}]" for _, p in self.op.attrs],
+        ]
+
+    def kernel(self) -> list[str]:
+        words = "".join(f", {p}={p}" for _, p in self.op.attrs)
+        sizes = " or ".join(f"_a{k}.size >= _most" for k in range(self.count) if not self.free[k])
+        general = f"_kernels[None](_xp, {self.raw}{words})"
+        small = self.expression() if type(self.op.vjp_rule) is ElementwiseRule else None
+        run = [f"        else: _made = {general}"]
+        if small is not None:
+            numbers = "".join(f" and type({p}) in _numbers" for _, p in self.op.attrs)
+            same = "".join(f" and _a{k}.dtype is _d" for k in range(self.count - 1))
+            run = [
+                f"        elif (_d is _F32 or _d is _F64){numbers}: {small}",
+                f"        else: _made = {general}",
+            ]
+        return [
+            "    _most = _least.get('cpu', _NEVER)",
+            *([f"    _d = _a{self.count - 1}.dtype"] if small is not None else []),
+            "    _token = _set_quiet(_quiet)",
+            "    try:",
+            f"        if {sizes}: _made = _choose(_op, _cpu, {self.given}, {self.attrs})(_xp, {self.raw}{words})",
+            *run,
+            "    except _BLAMED: return None",
+            "    finally: _reset(_token)",
+            *(
+                [
+                    f"    if _made.dtype is not {'_BOOL' if self.op.result == 'bool' else '_d'}: _made = _asarray(_made, {'_BOOL' if self.op.result == 'bool' else '_d'})"
+                ]
+                if small is not None
+                else []
+            ),
+        ]
+
+    def expression(self) -> str | None:
+        """The call of an elementwise operator's expression on floats, past `ElementwiseRule.kernel`."""
+        op = self.op
+        if callable(op.result) or not op.takes("float") or any(self.free):
+            return None
+        numbers = "".join(f", {p}" for _, p in op.attrs)
+        return f"_made = _program({self.attrs}).kernel(_xp, {self.raw}{numbers})"
+
+    def link(self) -> list[str]:
+        """`dispatch.link_view`, unrolled."""
+        x = self.names[0]
+        rest = ", ".join(self.names[1:]) + "," if self.count > 1 else ""
+        return [
+            "    _base = _made.base",
+            "    if _made is _a0 or _base is _a0 or (_base is not None and (_base is _a0.base or _shares(_made, _a0))):",
+            f"        _box = {x}._box",
+            f"        if _box is None: _box = {x}._box = _Box()",
+            "        _out._box = _box",
+            "        if _box.generation: _out._generation = _box.generation",
+            "        _step = _new(_Step)",
+            f"        _step.op, _step.rest, _step.attrs, _step.index = _op, ({rest}), {self.attrs}, None",
+            f"        if {x}._base is None:",
+            f"            _out._base = {x}",
+            "            _out._replay = (_step,)",
+            "        else:",
+            f"            _out._base = {x}._base",
+            f"            _out._replay = (*{x}._replay, _step)",
+        ]
+
+    def record(self) -> list[str]:
+        """`tape.record`, unrolled for a rule that was written by hand."""
+        op, rule = self.op, self.op.vjp_rule
+        edges = ", ".join(f"_n{k}" for k in range(self.count)) + ","
+        if type(rule) is ElementwiseRule:
+            return [f"        return _attach(_out, {self.given}, {self.attrs}, ({edges}))"]
+        if type(rule) is not Rule or len(rule.keeps) < self.count:
+            return [f"        return {self.plain_record}"]
+        kept, versions = [], []
+        for k, (p, kind) in enumerate(zip(self.names, rule.keeps)):
+            none = f"None if {p} is None else " if self.free[k] else ""
+            if kind == "tensor":
+                kept.append(p)
+                versions.append(f"0 if {p} is None or {p}._box is None else {p}._box.version")
+            else:
+                kept.append(f"{none}_meta(_a{k})" if kind else "None")
+                versions.append("0")
+        lines = [
+            "        if _tape.anomaly or _made.dtype is not _F32 and _made.dtype is not _F64:",
+            f"            return {self.plain_record}",
+            "        _node = _new(_Node)",
+            "        _node.op = _op",
+            f"        _node.edges = ({edges})",
+            f"        _node.saved = ({', '.join(kept)},)",
+        ]
+        if op.attrs:
+            lines.append(f"        _node.attrs = {self.attrs}")
+        if "tensor" in rule.keeps:
+            lines.append(f"        _node.versions = ({', '.join(versions)},)")
+        if rule.keep_out:
+            lines.append(f"        _keep_result(_node, _out, {rule.keep_out!r})")
+        return [*lines, "        _out._node = _node"]
+
+
+__all__ = ["make", "serves", "source"]
