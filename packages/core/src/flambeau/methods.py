@@ -23,6 +23,8 @@ from .printing import tensor_repr
 from .runtime import memory, state, tape
 from .runtime.backend import of_array
 from .runtime.dispatch import assign
+from .runtime.elementwise import INTO, into
+from .runtime.inplace import Rewriting
 from .runtime.operator import Operator, registry
 from .runtime.overrides import overrides
 from .runtime.signature import explained
@@ -49,7 +51,9 @@ def attribute(
 def inplace(op: Operator) -> Callable[..., Tensor]:
     """The in-place twin of an operator."""
     public = op.public
-    plain = _plain_inplace(op)
+    usual = registry["true_divide"] if op.name == "div" else op  # without a rounding mode
+    plain = _plain_inplace(usual)
+    large = _large_inplace(usual) if usual.family == "elementwise" else None
     keeps_input = None
 
     def call(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
@@ -58,6 +62,8 @@ def inplace(op: Operator) -> Callable[..., Tensor]:
             if plain(self, args[0]):
                 return self
         tape.check_writable(self)
+        if large is not None and large(self, args, kwargs):
+            return self
         source = self
         if (state.local.grad and history(self) is not None) or any(
             isinstance(a, Tensor) and history(a) is not None for a in args
@@ -69,7 +75,9 @@ def inplace(op: Operator) -> Callable[..., Tensor]:
                     self
                 )  # the rule needs the values that are about to be overwritten
         made = public(source, *args, **kwargs)
-        if tuple(made.shape) != tuple(self.shape):
+        a, b = self.__dict__.get("_array"), made.__dict__.get("_array")
+        alike = a is not None and b is not None and a.shape == b.shape
+        if not alike and tuple(made.shape) != tuple(self.shape):
             raise RuntimeError(
                 f"output with shape {list(self.shape)} doesn't match the broadcast shape {list(made.shape)}"
             )
@@ -104,11 +112,13 @@ def _plain_inplace(op: Operator) -> Callable[[Tensor, Any], bool] | None:
     if not op.takes("float"):
         return None
     numbers = op.arrays[1] not in op.strict
+    usual = {p: op.defaults[i] for i, p in op.attrs}
     expr = op.body(*(ir.var(op.params[i]) for i in op.arrays))
     ufunc = getattr(np, ir.scalars[expr.op].numpy, None) if expr.op in ir.scalars else None
     if not isinstance(ufunc, np.ufunc) or any(a.op != "var" for a in expr.args):
         return None
     f32, f64 = np.dtype("float32"), np.dtype("float64")
+    record = None if "vjp" in op.refusals else Rewriting(op)
     set_, reset, quiet = state.error_state.set, state.error_state.reset, state.quiet
     local, ndarray = state.local, np.ndarray
 
@@ -129,17 +139,25 @@ def _plain_inplace(op: Operator) -> Callable[[Tensor, Any], bool] | None:
             b: Any = getattr(other, "_array", None)
             if type(b) is not ndarray or b.dtype is not d or b.ndim > a.ndim:
                 return False
-            if other._node is not None and local.grad:
+            if other._node is not None and local.grad and self._node is None:
                 return False
         elif numbers and (type(other) is float or type(other) is int):
             b = other
         else:
             return False
-        if local.grad and (self._node is not None or self._base is not None):
-            return False
+        recorded = False
+        if local.grad:
+            base = self._base
+            if self._node is not None or (isinstance(other, Tensor) and other._base is not None):
+                recorded = record is not None and record.possible(self, other)
+                if not recorded:
+                    return False
+            elif base is not None and (history(self) is not None or history(base) is not None):
+                return False
         token = set_(quiet)
         try:
-            ufunc(a, b, out=a)
+            if a.size < INTO or not into(op, a, a, b, **usual):
+                ufunc(a, b, out=a)
         except ValueError:
             return False
         finally:
@@ -148,6 +166,44 @@ def _plain_inplace(op: Operator) -> Callable[[Tensor, Any], bool] | None:
         if box is None:
             box = self._box = Box()
         box.version += 1
+        if recorded:
+            record(self, other)
+        return True
+
+    return call
+
+
+def _large_inplace(op: Operator) -> Callable[[Tensor, tuple, dict], bool] | None:
+    """The same for a large one: a compiled kernel that writes where it reads, in one pass instead of two."""
+    f32, f64 = np.dtype("float32"), np.dtype("float64")
+    local, ndarray = state.local, np.ndarray
+
+    def call(self: Tensor, args: tuple, kwargs: dict[str, Any]) -> bool:
+        a = getattr(self, "_array", None)
+        if type(a) is not ndarray or a.size < INTO or state.active or a.dtype not in (f32, f64):
+            return False
+        try:
+            arrays, attrs = op.bind((self, *args), kwargs)
+        except (TypeError, RuntimeError):
+            return False  # said by the usual way
+        raw = []
+        for x in arrays:
+            if isinstance(x, Tensor):
+                if local.grad and history(x) is not None:
+                    return False
+                x = getattr(x, "_array", None)
+                if type(x) is not ndarray or x.dtype is not a.dtype:
+                    return False
+            elif type(x) not in (int, float):
+                return False
+            raw.append(x)
+        if any(v is not None and type(v) not in (bool, int, float, str) for v in attrs.values()):
+            return False
+        if local.grad and self._base is not None and history(self) is not None:
+            return False
+        if not into(op, a, *raw, **attrs):
+            return False
+        self._bump()
         return True
 
     return call

@@ -235,6 +235,27 @@ class ElementwiseRule:
         return total if total.shape == out.shape else total.expand(out.shape)
 
 
+INTO = 1 << 15  # elements from which a backend is asked to write a result into its target
+
+
+def into(op: Operator, target: ndarray, *given: Any, **attrs: Any) -> bool:
+    """Has a backend write the operator's result into the raw array `target`; False, and nothing done, where none can.
+
+    `target` may be one of the operands; what overlaps it otherwise is refused.
+    """
+    found = op.providers.get("cpu")
+    if type(found) is not list:
+        return False
+    for x in given:
+        if type(x) is ndarray and x is not target and np.may_share_memory(x, target):
+            return False
+    for _, kernel in found:
+        write = getattr(kernel, "into", None)
+        if write is not None:
+            return write(target, *given, **attrs)
+    return False
+
+
 # Scalar functions in which a Python number beside float16 or bfloat16 is not rounded to these first.
 EXACT_NUMBERS = ("add", "sub", "mul", "div")
 HALVES = (dtypes.float16, dtypes.bfloat16)
