@@ -1,7 +1,8 @@
 """C text to a loaded library: from memory, from a folder built ahead, from the cache, or from the compiler.
 
-`load` gives `ctypes.CDLL` objects, whose calls release the GIL. The first failure of the compiler is remembered for the
-life of the process: `available()` is False from then on and `reason()` says why.
+`load` gives `ctypes.CDLL` objects, whose calls release the GIL. A compiler that fails at once is remembered for the life
+of the process: `available()` is False from then on and `reason()` says why. One that works but refuses a text costs that
+text's kernels only, with a warning.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ class _State:
         self.loaded: dict[tuple[str, tuple[str, ...]], ctypes.CDLL] = {}
         self.compiler: Compiler | None = None
         self.failure: str | None = None
+        self.failed: dict[tuple[str, tuple[str, ...]], str] = {}  # texts that the compiler refused
         self.works = False  # asked at every large call: not found out anew each time
         self.folder: Path | None = None
         self.refused: list[str] = []
@@ -116,17 +118,33 @@ def ahead_name(source: str, flags: tuple[str, ...] = ()) -> str:
 def _compiled(state: _State, source: str, flags: tuple[str, ...]) -> ctypes.CDLL:
     if state.failure is not None:
         raise CompileError(state.failure)
+    if (source, flags) in state.failed:
+        raise CompileError(state.failed[source, flags])
     try:
         place = _place(state, source, flags)
         if not cache.is_whole(place):
             build(source, place, flags)
         return _open_or_rebuild(source, place, flags)
     except CompileError as error:
-        state.failure = str(error)
+        if (
+            state.works
+        ):  # it compiled others: this text is at fault, and what it is for is left to NumPy
+            state.failed[source, flags] = str(error)
+            _warn(error)
+        else:
+            state.failure = str(error)
         raise
     except OSError as error:
         state.failure = f"the cache of compiled kernels cannot be used: {error}"
         raise CompileError(state.failure) from error
+
+
+def _warn(error: CompileError) -> None:
+    import warnings
+
+    warnings.warn(
+        f"flambeau: a kernel is left to NumPy, because it cannot be compiled: {error}", stacklevel=2
+    )
 
 
 def _place(state: _State, source: str, flags: tuple[str, ...]) -> Path:
@@ -176,6 +194,8 @@ def describe() -> dict[str, str]:
         about["compiler"] = f"{' '.join(state.compiler.command)} ({state.compiler.version})"
     if state.folder is not None:
         about["cache"] = str(state.folder)
+    if state.failed:
+        about["left to NumPy"] = f"{len(state.failed)} kernels that the compiler refused"
     if state.refused:
         about["passed over"] = "; ".join(state.refused)
     ahead = os.environ.get("FLAMBEAU_KERNELS")
