@@ -23,6 +23,7 @@ LEAST = 1 << 17
 LEAST_VECTOR = 1 << 14
 
 _gemm = native.Kernels("gemm.c")
+_pairs = native.Kernels("bf16.c")
 F32, F64 = np.dtype(np.float32), np.dtype(np.float64)
 
 
@@ -92,6 +93,26 @@ def products(a: np.ndarray, b: np.ndarray) -> Any:
     for i in range(outer):
         run(items, m, n, k, at + i * far[0], near[0] // size, ars // size, acs // size,
             bt + i * far[1], near[1] // size, brs // size, bcs // size, ct + i * far[2], near[2] // size)  # fmt: skip
+    return out
+
+
+def paired(a: np.ndarray, b: np.ndarray) -> Any:
+    """a @ b of two bfloat16 matrices in float32, by instructions for pairs of them; NotImplemented without these."""
+    m, k = a.shape
+    inner, n = b.shape
+    run = _pairs.float32
+    if k != inner or m * n * k < LEAST or not run.has_pairs():
+        return NotImplemented
+    (ars, acs), (brs, bcs) = a.strides, b.strides
+    if acs != 2 or ars % 4 or k % 2 or address(a) % 4:  # a's rows become runs of pairs
+        whole = np.zeros((m, k + k % 2), np.uint16)
+        copies.write(whole[:, :k], a.view(np.uint16))
+        a, ars = whole, 2 * (k + k % 2)
+    if (brs | bcs) % 2:
+        b = b.copy()
+        brs, bcs = b.strides
+    out = np.empty((m, n), F32)
+    run.product(m, n, k, address(a), ars // 4, address(b), brs // 2, bcs // 2, address(out))
     return out
 
 
@@ -172,10 +193,24 @@ def _widened(kernel: Any) -> Any:
             return kernel(*raw)
         if any(r is not None and r.dtype is not dtype for r in raw):
             return NotImplemented
-        made = kernel(*[None if r is None else copies.cast(r, F32) for r in raw])
+        made = _by_pairs(kernel, *raw) if dtype.name == "bfloat16" else NotImplemented
+        if made is NotImplemented:
+            made = kernel(*[None if r is None else copies.cast(r, F32) for r in raw])
         return made if made is NotImplemented else copies.cast(made, dtype)
 
     return call
+
+
+def _by_pairs(kernel: Any, a: np.ndarray, b: np.ndarray, bias: np.ndarray | None = None) -> Any:
+    """What `paired` serves of the three operators, in float32: matrices, and rows of any rank times a matrix."""
+    if b.ndim != 2 or a.ndim < 2 or (kernel is matmul_tn and a.ndim != 2):
+        return NotImplemented
+    left = a.T if kernel is matmul_tn else a if a.ndim == 2 else _rows(a)
+    made = paired(left, b.T if kernel is linear else b)
+    if made is NotImplemented:
+        return made
+    made = made if bias is None else made + bias.astype(F32)
+    return made if a.ndim == 2 else made.reshape(*a.shape[:-1], made.shape[-1])
 
 
 def register() -> None:

@@ -70,6 +70,11 @@ struct gemm {
 
 /* -- the tile ------------------------------------------------------------------------------------------------------ */
 
+/* sum + x y; a file that multiplies something else that fills an element (bf16.c) defines its own before it includes this. */
+#ifndef GEMM_ADD
+#define GEMM_ADD(sum, x, y) ((sum) + (x) * (y))
+#define GEMM_SPLAT(x) splat(x)
+#endif
 #define GEMM_UNROLL _Pragma("GCC unroll 16")
 
 /* c[i, j] = alpha sum_p a[p MR + i] b[p NR + j] + beta c[i, j] for `rows` rows and `nv` vectors, both constants. */
@@ -85,8 +90,8 @@ INLINE void gemm_rows(const int rows, const int nv, int64_t k, const T *RESTRICT
     __builtin_prefetch(a + next);
     GEMM_UNROLL for (int j = 0; j < nv; ++j) y[j] = load(b + j * WIDTH);
     GEMM_UNROLL for (int i = 0; i < rows; ++i) {
-      const vec x = splat(a[i]);
-      GEMM_UNROLL for (int j = 0; j < nv; ++j) sum[i][j] += x * y[j];
+      const vec x = GEMM_SPLAT(a[i]);
+      GEMM_UNROLL for (int j = 0; j < nv; ++j) sum[i][j] = GEMM_ADD(sum[i][j], x, y[j]);
     }
   }
   const vec scale = splat(alpha), keep = splat(beta);

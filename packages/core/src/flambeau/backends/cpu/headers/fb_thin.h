@@ -55,7 +55,7 @@ INLINE void thin_dot_tile(const int rows, const int wide, int64_t k, const T *RE
     GEMM_UNROLL for (int j = 0; j < wide; ++j) y[j] = load(w + j * ldw + p);
     GEMM_UNROLL for (int i = 0; i < rows; ++i) {
       const vec a = load(x + i * far + p);
-      GEMM_UNROLL for (int j = 0; j < wide; ++j) sum[i * wide + j] += a * y[j];
+      GEMM_UNROLL for (int j = 0; j < wide; ++j) sum[i * wide + j] = GEMM_ADD(sum[i * wide + j], a, y[j]);
     }
   }
   if (p < k) {
@@ -63,7 +63,7 @@ INLINE void thin_dot_tile(const int rows, const int wide, int64_t k, const T *RE
     GEMM_UNROLL for (int j = 0; j < wide; ++j) y[j] = thin_tail(w + j * ldw + k, k - p, k >= WIDTH);
     GEMM_UNROLL for (int i = 0; i < rows; ++i) {
       const vec a = thin_tail(x + i * far + k, k - p, k >= WIDTH);
-      GEMM_UNROLL for (int j = 0; j < wide; ++j) sum[i * wide + j] += a * y[j];
+      GEMM_UNROLL for (int j = 0; j < wide; ++j) sum[i * wide + j] = GEMM_ADD(sum[i * wide + j], a, y[j]);
     }
   }
   T total[GROUPS * GEMM_LANES];
