@@ -15,7 +15,15 @@ from flambeau.runtime.operator import MISSING, registry
 
 needs_compiler = pytest.mark.skipif(not available(), reason="no C compiler on this machine")
 POSITIVE = {"log", "log2", "log10", "log1p", "pow", "logit"}
-UNCHANGED = {"add", "sign", "floor", "ceil", "trunc", "round", "clamp_number"}  # nothing to compute: g, or zero
+UNCHANGED = {
+    "add",
+    "sign",
+    "floor",
+    "ceil",
+    "trunc",
+    "round",
+    "clamp_number",
+}  # nothing to compute: g, or zero
 
 
 def test_the_table_follows_what_numpy_vectorises(monkeypatch):
@@ -33,9 +41,13 @@ def test_every_operator_of_the_table_is_registered():
         assert "cpu" in registry[name].providers, name
 
 
+BY_HAND = {name for names in providers.BY_HAND.values() for name in names}
+COMPILED = [name for name in providers.OPERATORS if name not in BY_HAND]
+
+
 @needs_compiler
 @pytest.mark.parametrize("dtype", [flambeau.float32, flambeau.float64], ids=str)
-@pytest.mark.parametrize("name", providers.OPERATORS)
+@pytest.mark.parametrize("name", COMPILED)
 def test_large_arrays_are_compiled_and_equal_the_reference(name, dtype):
     op = registry[name]
     n = max(providers.OPERATORS[name], 1000)
@@ -48,6 +60,9 @@ def test_large_arrays_are_compiled_and_equal_the_reference(name, dtype):
     values = {p: op.defaults[i] for i, p in op.attrs}
     attrs = {p: 0.5 if v is MISSING else v for p, v in values.items()}
     cpu = backends.of_device("cpu")
+    if name == "gelu" and dtype is flambeau.float32:  # by hand: tests/backends/test_rows_and_channels.py
+        assert choose(op, cpu, operands, attrs) is not op.kernels[None]
+        return
     assert isinstance(choose(op, cpu, operands, attrs), elementwise.Compiled)
     assert not isinstance(choose(op, cpu, [o[:8] for o in operands], attrs), elementwise.Compiled)
     compiled = choose(op, cpu, operands, attrs)

@@ -102,7 +102,9 @@ def give_partials(op: Operator, given: Callable[..., tuple]) -> Callable[..., tu
 class ElementwiseRule:
     """The operator's programs, its kernel, and its gradient rule."""
 
-    large: Any = None  # a backend's gradients for large arrays: (node, g, needs) -> tensors, or None
+    large: Any = (
+        None  # a backend's gradients for large arrays: (node, g, needs) -> tensors, or None
+    )
     large_from = 1 << 62  # the number of elements from which it is asked
 
     def __init__(self, op: Operator) -> None:

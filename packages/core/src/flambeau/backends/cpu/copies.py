@@ -53,9 +53,7 @@ def write(target: np.ndarray, source: np.ndarray) -> None:
         _copy.int64.copy(address(numbers), address(target) + to, address(source) + of)
 
 
-def make_plan(
-    shape: Sequence[int], to: Sequence[int], of: Sequence[int], size: int
-) -> list[int]:
+def make_plan(shape: Sequence[int], to: Sequence[int], of: Sequence[int], size: int) -> list[int]:
     """What `copy` reads, and behind it how far from the first elements it begins; empty where there is nothing to copy.
 
     >>> make_plan((2, 3), (12, 4), (4, 8), 4)  # a transpose: kind, bytes, dims; sizes; steps of both; begins
@@ -105,8 +103,12 @@ def in_order(a: np.ndarray, order: Sequence[int]) -> np.ndarray:
     """A copy that lies in memory with its dimensions in `order`, the widest first."""
     if tuple(order) == tuple(range(a.ndim)):
         return dense(a)
-    made = dense(a.transpose(order))
-    return made.transpose(sorted(range(a.ndim), key=order.__getitem__))
+    return dense(a.transpose(order)).transpose(_back(order))
+
+
+def _back(order: Sequence[int]) -> list[int]:
+    """The order that undoes `order`."""
+    return sorted(range(len(order)), key=lambda d: order[d])
 
 
 def cast(a: np.ndarray, dtype: np.dtype) -> np.ndarray:
@@ -121,7 +123,7 @@ def cast(a: np.ndarray, dtype: np.dtype) -> np.ndarray:
     made = np.empty(flat.shape, dtype)
     kinds = KINDS[a.dtype.name], KINDS[dtype.name]
     _cast.int64.cast(*kinds, address(made), address(flat), a.size)
-    return made if order is None else made.transpose(sorted(range(a.ndim), key=order.__getitem__))
+    return made if order is None else made.transpose(_back(order))
 
 
 def filled(shape: Sequence[int], value: Any, dtype: np.dtype) -> np.ndarray:

@@ -90,7 +90,7 @@ class Compiled:
             if exponent is not None:
                 names, expr = names[:1], ir.var(names[0]) ** exponent
             read = expr.variables()
-            inputs = {n: d for n, d in zip(names, dtypes)}
+            inputs = dict(zip(names, dtypes))
             if not all(d in C_TYPES for d in inputs.values()):
                 raise _Reference
             last = np.dtype(dtypes[-1])
@@ -115,9 +115,11 @@ class _Call:
         self.half = is_half(self.dtype)
         if self.half and not (of.op.takes("float") and self.dtype.name in ("float16", "bfloat16")):
             raise _Reference
-        # A number beside halves is rounded to these first, but in sums and products (as in the reference).
+        # A number beside float16 is rounded to it first, but in sums and products (as in the reference).
         program = of.rule.program({} if attrs == of.fixed else attrs)
-        self.rounds = self.half and not (program.compound or program.expr.op in EXACT_NUMBERS)
+        self.rounds = self.dtype == np.float16 and not (
+            program.compound or program.expr.op in EXACT_NUMBERS
+        )
         if self.dtype.kind in "iub" and any(not _small(v) for v in attrs.values()):
             raise _Reference
         if any(isinstance(v, complex) for v in (*attrs.values(), *given)):

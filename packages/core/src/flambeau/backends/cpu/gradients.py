@@ -82,7 +82,7 @@ class _Gradient:
         for n in self.names:
             x = values[n]
             if isinstance(x, (bool, int, float)):
-                a = number_array(x, self.dtype)
+                a: Any = number_array(x, self.dtype)
             else:
                 a = getattr(x, "_array", None)
                 if type(a) is not np.ndarray or a.dtype not in (self.dtype, _BOOL):

@@ -56,7 +56,9 @@ class Launch:
         # Columns are shared in whole cache blocks of accumulators.
         self.grain = max(step, loops.BLOCK) if nest.kind == "columns" else step
         addresses = function.value, ctypes.addressof(self.sizes), ctypes.addressof(self.strides)
-        self.plan = np.array([*addresses, self.count, self.grain], np.int64)  # as `launch.c` reads it
+        self.plan = np.array(
+            [*addresses, self.count, self.grain], np.int64
+        )  # as `launch.c` reads it
         native.lasting[address(self.plan)] = self
         self.runs = _LAUNCHERS.float32
 
@@ -108,7 +110,9 @@ class Plan:
     def fits(self, target: np.ndarray) -> bool:
         """Whether the one result would have the dtype and layout of `target`."""
         maker = self.only
-        return len(self.makers) == 1 and (target.dtype, target.shape, target.strides) == maker.layout
+        return (
+            len(self.makers) == 1 and (target.dtype, target.shape, target.strides) == maker.layout
+        )
 
     def into(
         self, target: np.ndarray, arrays: Sequence[np.ndarray], params: Sequence[float] = ()

@@ -12,16 +12,16 @@ there is no compiler, the reference serves, and `flambeau.show_config()` says wh
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from ..._base import dtypes
 from ...runtime.operator import Operator, registry, watchers
 from . import elementwise, gradients
 
-PASSES = 1 << 15  # from here on for one pass of NumPy's over memory: only threads win, and memory that was used before
+PASSES = (
+    1 << 15
+)  # from here on for one pass of NumPy's over memory: only threads win, and memory that was used before
 CHAINS = 1 << 14  # for what NumPy does in several passes
 SERIES = 1 << 11  # for the error function, which NumPy lacks: its reference takes twenty passes
 SPECIAL = (
@@ -65,20 +65,49 @@ OPERATORS = table()
 # Operators with kernels written by hand: the module that offers them, and the elements from which it is asked.
 # The module is imported by the first call that is large enough.
 BY_HAND: dict[str, dict[str, int]] = {
-    "sorting": dict.fromkeys(("sort", "topk", "unique_parts"), 1 << 7) | dict.fromkeys(("cumsum", "cumprod", "extreme_places", "nonzero_table"), 1 << 12),
+    "sorting": dict.fromkeys(("sort", "topk", "unique_parts"), 1 << 7)
+    | dict.fromkeys(("cumsum", "cumprod", "extreme_places", "nonzero_table"), 1 << 12),
     "products": dict.fromkeys(("matmul", "matmul_tn", "linear"), 2048),
-    "reductions": dict.fromkeys(("sum", "sum_to_size", "prod_dims", "amax", "amin", "any", "all", "norm2", "argmax_dim", "argmin_dim", "var"), 1 << 13),
+    "reductions": dict.fromkeys(
+        (
+            "sum",
+            "sum_to_size",
+            "prod_dims",
+            "amax",
+            "amin",
+            "any",
+            "all",
+            "norm2",
+            "argmax_dim",
+            "argmin_dim",
+            "var",
+        ),
+        1 << 13,
+    ),
+    "attention": {"scaled_dot_product_attention": 0},
     "recurrent": dict.fromkeys(("lstm_layer", "gru_layer", "tanh_layer", "relu_layer"), 0),
-    "copies": dict.fromkeys(("clone", "copy_into", "cat", "flip", "pad_constant", "tril", "triu"), 1 << 15) | {"to_dtype": 1 << 14},
+    "copies": dict.fromkeys(
+        ("clone", "copy_into", "cat", "flip", "pad_constant", "tril", "triu"), 1 << 15
+    )
+    | {"to_dtype": 1 << 14},
     "softmax": {"softmax": 0, "log_softmax": 0},
     "rownorm": {"layer_norm": 0, "rms_norm": 0},
     "channelnorm": {"normalize_channels": 0, "rescale_channels": 0, "group_norm": 0},
     "crossentropy": {"cross_entropy": 0},
     "gelu": {"gelu": SERIES},
-    "indexed": dict.fromkeys(("index", "index_grad", "index_put_at", "gather", "scatter_add"), 1 << 10),
+    "indexed": dict.fromkeys(
+        ("index", "index_grad", "index_put_at", "gather", "scatter_add"), 1 << 10
+    ),
     "pools": dict.fromkeys(
         (
-            *("max_pool", "max_pool_places", "max_pool_spread", "max_pool_pick", "window_sum", "window_spread"),
+            *(
+                "max_pool",
+                "max_pool_places",
+                "max_pool_spread",
+                "max_pool_pick",
+                "window_sum",
+                "window_spread",
+            ),
             *("avg_pool1d", "avg_pool2d", "avg_pool3d"),
         ),
         256,

@@ -65,7 +65,7 @@ class _Plan:
         results = math.prod(m[0] for m in kept) * (1 if in_rows else inner)
         length = self.count
         pieces = 1
-        if results < MANY and length * results >= 2 * PIECE or not in_rows and results < 16 * MANY:
+        if (results < MANY and length * results >= 2 * PIECE) or (not in_rows and results < 16 * MANY):
             pieces = max(1, min(length * results // PIECE, 2 * MANY))
         units = inner if in_rows and not reduced else math.prod(m[0] for m in reduced)
         pieces = 1 if places and not in_rows else min(pieces, max(1, units))
@@ -163,7 +163,7 @@ def _place(name: str) -> Callable[..., Any]:
         if not x.ndim or not x.size:
             return NotImplemented
         dims = tuple(wrap_dims(dim, x.ndim))
-        if x.shape[dims[0]] == 1 or x.dtype == np.float32 and x.shape[dims[0]] >= 1 << 31:
+        if x.shape[dims[0]] == 1 or x.shape[dims[0]] >= 1 << 31:
             return NotImplemented  # nothing to choose; or more than 32 bits count
         made = reduced(name, x, dims, bool(keepdim), np.int64, places=True)
         return NotImplemented if made is None else made
@@ -251,6 +251,4 @@ def register() -> None:
     offers.offer("norm2", _fold("norm2"), least=LEAST)
     offers.offer("argmax_dim", _place("argmax"), least=LEAST, kinds=ORDERED)
     offers.offer("argmin_dim", _place("argmin"), least=LEAST, kinds=ORDERED)
-    claim(
-        registry["var"], "cpu", _takes_var, _var, _var_gradient, keeps_result=False, least=LEAST
-    )
+    claim(registry["var"], "cpu", _takes_var, _var, _var_gradient, keeps_result=False, least=LEAST)
