@@ -1,0 +1,169 @@
+"""Scaled dot product attention in blocks, forward and backward: no array of queries by keys is ever made.
+
+Kept for backward are the result and the logarithm of each query's sum (`kernels/attention.c`). Inputs may be views with any
+strides but the last; the result lies in memory as the query does, so that heads split off by a transpose are joined again
+without a copy. float16 and bfloat16 are computed in float32.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from ..._base import dtypes
+from ...runtime.claims import claim
+from ...runtime.operator import registry
+from . import library
+from .native import Kernels, address, table
+
+kernels = Kernels("attention.c")
+KINDS = (dtypes.float32, dtypes.float64, dtypes.float16, dtypes.bfloat16)
+NAMES = ("query", "key", "value")
+
+
+def _accepts(metas: list, attrs: dict[str, Any]) -> bool:
+    """Whether shapes and dtypes are those of plain attention; the rest, and what is wrong, is the body's."""
+    q, k, v, mask = metas
+    if attrs["dropout_p"] != 0 or q.dtype not in KINDS or not (q.dtype is k.dtype is v.dtype):
+        return False
+    if not 2 <= q.ndim <= 4 or not (q.ndim == k.ndim == v.ndim):
+        return False
+    if q.shape[-1] != k.shape[-1] or k.shape[-2] != v.shape[-2] or k.shape[:-2] != v.shape[:-2]:
+        return False
+    if 0 in (*q.shape, *k.shape, *v.shape) or not _heads_fit(q.shape, k.shape, attrs["enable_gqa"]):
+        return False
+    if mask is not None:
+        if attrs["is_causal"] or mask.ndim < 1 or mask.ndim > q.ndim:
+            return False
+        if mask.dtype is not dtypes.bool_ and mask.dtype is not q.dtype:
+            return False
+        whole = (*q.shape[:-1], k.shape[-2])[-mask.ndim :]
+        if any(m not in (1, w) for m, w in zip(mask.shape, whole, strict=True)):
+            return False
+    return library.available()
+
+
+def _heads_fit(q: tuple, k: tuple, shared: bool) -> bool:
+    if q[:-2] == k[:-2]:
+        return True
+    return shared and len(q) > 2 and q[:-3] == k[:-3] and q[-3] % k[-3] == 0
+
+
+def _four(x: np.ndarray) -> np.ndarray:
+    """(batch, heads, rows, columns), the columns side by side in memory, computed in float32 at least."""
+    if x.dtype not in (np.float32, np.float64):
+        x = x.astype(np.float32)
+    unit = x.itemsize
+    if x.strides[-1] != unit or any(s % unit for s in x.strides):
+        x = np.ascontiguousarray(x)
+    return x.reshape((1,) * (4 - x.ndim) + x.shape) if x.ndim < 4 else x
+
+
+def _strides(x: np.ndarray) -> tuple[int, ...]:
+    unit = x.itemsize
+    return tuple([s // unit for s in x.strides[:3]])
+
+
+def _mask(mask: np.ndarray | None, shape: tuple, dtype: Any) -> np.ndarray | None:
+    """The mask as numbers to add, seen in the shape of the scores."""
+    if mask is None:
+        return None
+    if mask.dtype == bool:
+        mask = np.where(mask, dtype.type(0), dtype.type(-math.inf))
+    elif mask.dtype != dtype:
+        mask = mask.astype(dtype)
+    if any(s % mask.itemsize for s in mask.strides):
+        mask = np.ascontiguousarray(mask)
+    return np.broadcast_to(mask, shape)
+
+
+@lru_cache(maxsize=1024)
+def _numbers(*numbers: int) -> np.ndarray:
+    return table(numbers)
+
+
+def _told(q: Any, k: Any, v: Any, out: Any, mask: Any, causal: bool, zeros: bool, g: Any = None) -> Any:  # fmt: skip
+    batch, heads, queries, size = q.shape
+    of_mask = (0,) * 4 if mask is None else tuple([s // mask.itemsize for s in mask.strides])
+    of_g = (0,) * 3 if g is None else _strides(g)
+    return _numbers(
+        batch, heads, k.shape[1], queries, k.shape[2], size, v.shape[3], *_strides(q), *_strides(k), *_strides(v),
+        *_strides(out), *of_mask, int(causal), int(zeros), *of_g,
+    )  # fmt: skip
+
+
+def _at(array: np.ndarray | None) -> int | None:
+    return None if array is None else address(array)
+
+
+def _like_query(q: np.ndarray, wide: int) -> np.ndarray:
+    """Memory for the result, its heads inside its rows where the query's are."""
+    batch, heads, queries, _ = q.shape
+    if heads > 1 and q.strides[1] < q.strides[2]:
+        return np.empty((batch, queries, heads, wide), q.dtype).transpose(0, 2, 1, 3)
+    return np.empty((batch, heads, queries, wide), q.dtype)
+
+
+def _forward(
+    query: Any, key: Any, value: Any, mask: Any, wants: bool, is_causal: bool, scale: Any, **_: Any
+) -> tuple:
+    q, k, v = _four(query), _four(key), _four(value)
+    scale = 1 / math.sqrt(q.shape[-1]) if scale is None else scale
+    zeros = mask is not None and mask.dtype == bool
+    seen = _mask(mask, (*q.shape[:3], k.shape[2]), q.dtype)
+    out = _like_query(q, v.shape[3])
+    lse = np.empty(q.shape[:3], q.dtype) if wants else None
+    told = _told(q, k, v, out, seen, is_causal, zeros)
+    getattr(kernels, q.dtype.name).forward(
+        address(told), scale, address(q), address(k), address(v), _at(seen), address(out), _at(lse)
+    )
+    made = out.reshape(out.shape[4 - query.ndim :]) if query.ndim < 4 else out
+    if made.dtype != query.dtype:
+        made = made.astype(query.dtype)
+    return made, () if lse is None else (lse,)
+
+
+def _backward(
+    g: Any, result: Any, kept: Any, needs: tuple, query: Any, key: Any, value: Any, mask: Any, is_causal: bool,
+    scale: Any, **_: Any,
+) -> list:  # fmt: skip
+    q, k, v, out, g = (_four(a) for a in (query, key, value, result, g))
+    scale = 1 / math.sqrt(q.shape[-1]) if scale is None else scale
+    (lse,) = kept
+    seen = _mask(mask, (*q.shape[:3], k.shape[2]), q.dtype)
+    made = [np.empty(a.shape, q.dtype) for a in (q, k, v)]
+    delta = np.empty(q.shape[:3], q.dtype)
+    told = _told(q, k, v, out, seen, is_causal, False, g)
+    getattr(kernels, q.dtype.name).backward(
+        address(told), scale, address(q), address(k), address(v), _at(seen), address(out), address(g), address(lse),
+        address(delta), *map(address, made),
+    )  # fmt: skip
+    grads: list[Any] = [
+        m.reshape(a.shape).astype(a.dtype, copy=False) if n else None
+        for m, a, n in zip(made, (query, key, value), needs, strict=False)
+    ]
+    grads.append(_of_mask(mask, seen, q, k, v, g, lse, delta, scale) if needs[3] else None)
+    return grads
+
+
+def _of_mask(mask: Any, seen: Any, q: Any, k: Any, v: Any, g: Any, lse: Any, delta: Any, scale: float) -> Any:  # fmt: skip
+    """The gradient of an additive mask, which is as large as the scores are: head by head."""
+    total = np.zeros((1,) * (4 - mask.ndim) + mask.shape, q.dtype)
+    each = q.shape[1] // k.shape[1]
+    for b in range(q.shape[0]):
+        for h in range(q.shape[1]):
+            kept = h // each
+            p = np.exp(q[b, h] @ k[b, kept].T * q.dtype.type(scale) + seen[b, h] - lse[b, h, :, None])  # fmt: skip
+            d = p * (g[b, h] @ v[b, kept].T - delta[b, h, :, None])
+            part = total[min(b, total.shape[0] - 1), min(h, total.shape[1] - 1)]
+            over = tuple([i for i in (0, 1) if part.shape[i] != d.shape[i]])
+            part += d.sum(over, keepdims=True)
+    return total.reshape(mask.shape).astype(mask.dtype, copy=False)
+
+
+def register() -> None:
+    """Enters the claim; called when attention is first met."""
+    claim(registry["scaled_dot_product_attention"], "cpu", _accepts, _forward, _backward)
