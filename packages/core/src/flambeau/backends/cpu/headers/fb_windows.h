@@ -8,6 +8,75 @@
 #ifndef FB_WINDOWS_H
 #define FB_WINDOWS_H
 #include "fb.h"
+#include "fb_vec.h"
+
+/* -- rows ------------------------------------------------------------------------------------------------------------- */
+
+INLINE void copy_row(T *to, const T *from, int64_t count) {
+  int64_t v = 0;
+  for (; v + WIDTH <= count; v += WIDTH) store(to + v, load(from + v));
+  if (v < count) store_head(to + v, load_head(from + v, count - v, 0), count - v);
+}
+
+#if defined(__clang__)
+#define FB_PICK(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define FB_PICK(a, b, ...) __builtin_shuffle(a, b, (ivec){__VA_ARGS__})
+#endif
+#if defined(T_FLOAT32)
+#define FB_LANES (VECTOR_BYTES / 4)
+#else
+#define FB_LANES (VECTOR_BYTES / 8)
+#endif
+#if FB_LANES == 2
+#define FB_EVENS 0, 2
+#define FB_ODDS 1, 3
+#define FB_LOWS 0, 2
+#define FB_HIGHS 1, 3
+#elif FB_LANES == 4
+#define FB_EVENS 0, 2, 4, 6
+#define FB_ODDS 1, 3, 5, 7
+#define FB_LOWS 0, 4, 1, 5
+#define FB_HIGHS 2, 6, 3, 7
+#elif FB_LANES == 8
+#define FB_EVENS 0, 2, 4, 6, 8, 10, 12, 14
+#define FB_ODDS 1, 3, 5, 7, 9, 11, 13, 15
+#define FB_LOWS 0, 8, 1, 9, 2, 10, 3, 11
+#define FB_HIGHS 4, 12, 5, 13, 6, 14, 7, 15
+#else
+#define FB_EVENS 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30
+#define FB_ODDS 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31
+#define FB_LOWS 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
+#define FB_HIGHS 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
+#endif
+
+/* x's elements 0, 2, 4, ... to `even` and, unless that is NULL, 1, 3, 5, ... to `odd`. */
+static void split_row(const T *x, int64_t count, T *even, T *odd) {
+  int64_t i = 0;
+  for (; i + 2 * WIDTH <= count; i += 2 * WIDTH) {
+    const vec a = load(x + i), b = load(x + i + WIDTH);
+    store(even + i / 2, FB_PICK(a, b, FB_EVENS));
+    if (odd) store(odd + i / 2, FB_PICK(a, b, FB_ODDS));
+  }
+  if (i == count) return;
+  const int64_t left = count - i, one = MIN(left, WIDTH);
+  const vec a = load_head(x + i, one, 0), b = left > WIDTH ? load_head(x + i + WIDTH, left - WIDTH, 0) : (vec){0};
+  store_head(even + i / 2, FB_PICK(a, b, FB_EVENS), (left + 1) / 2);
+  if (odd) store_head(odd + i / 2, FB_PICK(a, b, FB_ODDS), left / 2);
+}
+
+/* a[0], b[0], a[1], b[1], ... */
+static void weave_rows(T *to, const T *a, const T *b, int64_t count) {
+  int64_t i = 0;
+  for (; i + WIDTH <= count; i += WIDTH) {
+    const vec p = load(a + i), q = load(b + i);
+    store(to + 2 * i, FB_PICK(p, q, FB_LOWS));
+    store(to + 2 * i + WIDTH, FB_PICK(p, q, FB_HIGHS));
+  }
+  for (; i < count; ++i) to[2 * i] = a[i], to[2 * i + 1] = b[i];
+}
+
+/* -- frames ----------------------------------------------------------------------------------------------------------- */
 
 struct frame {
   int64_t size[3], lo[3], step[3]; /* of what is laid out, what is put before it (less than 0: cut off), and the stride */
@@ -23,25 +92,25 @@ INLINE struct frame read_frame(const int64_t *n) {
   return f;
 }
 
-INLINE void take_every(const T *RESTRICT x, T *RESTRICT to, int64_t count, int64_t s) {
-#pragma omp simd
-  for (int64_t i = 0; i < count; ++i) to[i] = x[i * s];
-}
-
 static void place_row(const struct frame *f, const T *RESTRICT x, T *RESTRICT to, int64_t volume) {
   const int64_t s = f->step[2], lo = f->lo[2];
-  const int64_t begin = MAX(0, -lo), end = MIN(f->size[2], f->room[2] * s - lo);
+  int64_t begin = MAX(0, -lo), end = MIN(f->size[2], f->room[2] * s - lo);
+  if (begin >= end) return;
   if (s == 1) {
-    if (end > begin) memcpy(to + lo + begin, x + begin, (size_t)(end - begin) * sizeof(T));
-    return;
-  }
-  for (int64_t phase = 0; phase < f->phases[2]; ++phase) {
-    const int64_t first = begin + ((phase - begin - lo) % s + s) % s;
-    if (first >= end) continue;
-    T *at = to + phase * volume + (first + lo) / s;
-    const int64_t count = (end - first + s - 1) / s;
-    if (s == 2) take_every(x + first, at, count, 2);
-    else take_every(x + first, at, count, s);
+    copy_row(to + lo + begin, x + begin, end - begin);
+  } else if (s == 2) {
+    T *odd = f->phases[2] > 1 ? to + volume : 0;
+    if ((begin + lo) & 1) {
+      if (odd) odd[(begin + lo) / 2] = x[begin];
+      ++begin;
+    }
+    if (begin < end) split_row(x + begin, end - begin, to + (begin + lo) / 2, odd ? odd + (begin + lo) / 2 : 0);
+  } else {
+    for (int64_t phase = 0; phase < f->phases[2]; ++phase) {
+      const int64_t first = begin + ((phase - begin - lo) % s + s) % s;
+      T *at = to + phase * volume + (first + lo) / s;
+      for (int64_t w = first; w < end; w += s) *at++ = x[w];
+    }
   }
 }
 

@@ -11,8 +11,6 @@
  * one residue meet the same taps: each residue is a `part` of its own, a convolution with some of the taps whose results go to
  * every stride-th place.
  */
-#include "fb.h"
-#include "fb_vec.h"
 #include "fb_windows.h"
 
 #if VECTOR_BYTES == 64 || defined(__aarch64__)
@@ -156,9 +154,7 @@ static void write_rows(const struct conv *c, const struct part *p, const struct 
     const T *from = tile + s->at + begin;
     for (int64_t r = 0; r < rows; ++r, to += volume, from += TILE) {
       if (step == 1) {
-        int64_t v = 0;
-        for (; v + WIDTH <= count; v += WIDTH) store(to + v, load(from + v));
-        if (v < count) store_head(to + v, load_head(from + v, count - v, 0), count - v);
+        copy_row(to, from, count);
       } else if (step == 2) {
         for (int64_t v = 0; v < count; ++v) to[2 * v] = from[v];
       } else {

@@ -5,8 +5,6 @@
  * vectors of positions stay in registers while the taps pass. Positions between the end of one row and the beginning of the
  * next are computed and dropped.
  */
-#include "fb.h"
-#include "fb_vec.h"
 #include "fb_windows.h"
 
 #define UNROLL _Pragma("GCC unroll 16")
@@ -37,17 +35,6 @@ static void sweep(const struct part *p, int64_t span, const T *w, T bias, const 
   for (; q < span; q += WIDTH) sweep_some(1, p, w, bias, x + q, to + q);
 }
 
-INLINE void copy_row(T *to, const T *from, int64_t count) {
-  int64_t v = 0;
-  for (; v + WIDTH <= count; v += WIDTH) store(to + v, load(from + v));
-  if (v < count) store_head(to + v, load_head(from + v, count - v, 0), count - v);
-}
-
-INLINE void weave(T *RESTRICT to, const T *RESTRICT a, const T *RESTRICT b, int64_t count) {
-#pragma omp simd
-  for (int64_t i = 0; i < count; ++i) to[2 * i] = a[i], to[2 * i + 1] = b[i];
-}
-
 /* The results of a part (and of the next one, where the stride along a row is 2) to their places in a plane. */
 static void write_part(const struct plan *plan, const struct part *p, const T *a, const T *b, T *y) {
   const int64_t *size = plan->size, s = p->step[2], first = p->first[2];
@@ -65,7 +52,7 @@ static void write_part(const struct plan *plan, const struct part *p, const T *a
       } else if (b) {
         const int64_t j = first < 0 ? 1 : 0, pairs = (size[2] - first) / 2 - j;
         if (j && first + 1 < size[2]) to[first + 1] = b[at];
-        weave(to + first + 2 * j, a + at + j, b + at + j, pairs);
+        weave_rows(to + first + 2 * j, a + at + j, b + at + j, pairs);
         if (first + 2 * (j + pairs) < size[2]) to[first + 2 * (j + pairs)] = a[at + j + pairs];
       } else {
         for (int64_t j = 0; j < p->grid[2]; ++j)
@@ -154,32 +141,32 @@ static void gather(void *context, int64_t begin, int64_t end) {
   const int64_t positions = part->grid[0] * part->grid[1] * part->grid[2], size = p->frame.size[0] * p->frame.size[1] * p->frame.size[2];
   const int64_t whole = p->span + SLACK, count = p->rows * part->taps;
   T *plane = SCRATCH(1, (size_t)prepared_room(p) * sizeof(T)), *g = SCRATCH(2, (size_t)(2 * whole) * sizeof(T)), *there = g + whole;
-  T *sums = SCRATCH(3, (size_t)(count * WIDTH) * sizeof(T));
+  T *sums = SCRATCH(3, (size_t)((end - begin) * count * WIDTH) * sizeof(T));
   memset(plane, 0, (size_t)prepared_room(p) * sizeof(T));
   memset(g, 0, (size_t)(2 * whole) * sizeof(T));
   for (int64_t d = 0; d < part->grid[0]; ++d)
     for (int64_t h = 0; h < part->grid[1]; ++h)
       memset(there + d * p->pitch[0] + h * p->pitch[1], 255, (size_t)part->grid[2] * sizeof(T));
-  for (int64_t at = begin; at < end; ++at) {
-    const int64_t group = at / p->channels, channel = at % p->channels;
-    memset(sums, 0, (size_t)(count * WIDTH) * sizeof(T));
-    for (int64_t image = 0; image < p->images; ++image) {
+  memset(sums, 0, (size_t)((end - begin) * count * WIDTH) * sizeof(T));
+  for (int64_t image = 0; image < p->images; ++image) /* outside, so that memory is read in its order */
+    for (int64_t at = begin; at < end; ++at) {
+      T *own = sums + (at - begin) * count * WIDTH;
       place_plane(&p->frame, c->x + (image * p->groups * p->channels + at) * size, plane);
       for (int64_t r = 0; r < p->rows; ++r) {
-        spread_out(p, c->g + ((image * p->groups + group) * p->rows + r) * positions, g);
+        spread_out(p, c->g + ((image * p->groups + at / p->channels) * p->rows + r) * positions, g);
         for (int64_t t = 0; t < part->taps; t += MOST_TAPS)
-          some_dots(MIN(MOST_TAPS, part->taps - t), p->span, g, there, plane, part->offset + t, sums + (r * part->taps + t) * WIDTH);
+          some_dots(MIN(MOST_TAPS, part->taps - t), p->span, g, there, plane, part->offset + t, own + (r * part->taps + t) * WIDTH);
       }
     }
+  for (int64_t at = begin; at < end; ++at)
     for (int64_t r = 0; r < p->rows; ++r)
       for (int64_t t = 0; t < part->taps; ++t)
-        c->y[((group * p->rows + r) * p->channels + channel) * part->taps + t] = sum_of(load(sums + (r * part->taps + t) * WIDTH));
-  }
+        c->y[((at / p->channels * p->rows + r) * p->channels + at % p->channels) * part->taps + t] = sum_of(load(sums + (((at - begin) * p->rows + r) * part->taps + t) * WIDTH));
 }
 
 /* As `convolution_weight` in conv_weight.c, for groups of few rows. */
 EXPORT void depthwise_weight(const T *x, const T *g, T *dw, const int64_t *n) {
   struct depthwise c = {.x = x, .g = g, .y = dw, .plan = read_plan(n, 0)};
   const int64_t planes = c.plan.groups * c.plan.channels;
-  PARALLEL(gather, &c, planes, MAX(1, MIN(planes / (4 * fb->threads()), 4)));
+  PARALLEL(gather, &c, planes, MAX(1, MIN(planes / (4 * fb->threads()), 16)));
 }

@@ -7,7 +7,6 @@
  * which adds the images in order.
  */
 #include "fb_gemm.h"
-#include "fb_vec.h"
 #include "fb_windows.h"
 
 #define UNROLL _Pragma("GCC unroll 16")

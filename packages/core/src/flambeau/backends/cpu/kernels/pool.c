@@ -5,7 +5,7 @@
  * sums), from contiguous loads; then each window takes its few neighbours of that row. Windows that overlap share the
  * first step. Nothing is padded but that one row.
  */
-#include "fb.h"
+#include "fb_windows.h"
 
 /* What Python writes into `n`: planes, and for each of three dimensions (missing ones are 1) the size, the number of
  * windows, the window, stride, padding before and dilation. */
@@ -34,38 +34,45 @@ INLINE int64_t reach(const struct pool *p) { return (p->out[2] - 1) * p->step[2]
 #define LOWEST (-(T)INFINITY)
 #define NOWHERE ((T)(1 << 22)) /* more than any window has rows: Python refuses such windows */
 
-INLINE T larger(T m, T v) { return (v > m) | (v != v) ? v : m; }
+INLINE T greater(T m, T v) { return (v > m) | (v != v) ? v : m; }
 
-INLINE void across(const T *RESTRICT row, T *RESTRICT y, int64_t count, int64_t s, int64_t k, int64_t d) {
-#pragma omp simd
-  for (int64_t i = 0; i < count; ++i) {
-    T m = row[i * s];
-    for (int64_t j = 1; j < k; ++j) m = larger(m, row[i * s + j * d]);
-    y[i] = m;
-  }
+/* A row as the taps of windows read it: with a stride of 2 its even elements, then its odd ones; else as it is. */
+INLINE const T *phased(const struct pool *p, const T *row, T *to, int64_t length) {
+  if (p->step[2] != 2) return row;
+  split_row(row, length, to, to + length);
+  return to;
+}
+INLINE const T *tap_of(const struct pool *p, const T *phased, int64_t length, int64_t j) {
+  const int64_t at = j * p->gap[2];
+  return p->step[2] != 2 ? phased + at : phased + at % 2 * length + at / 2;
 }
 
-static void across_any(const T *RESTRICT row, T *RESTRICT y, int64_t count, int64_t s, int64_t k, int64_t d) {
-  for (int64_t i = 0; i < count; ++i) y[i] = row[i * s];
-  for (int64_t j = 1; j < k; ++j) {
-    const T *from = row + j * d;
+static void across(const struct pool *p, const T *row, T *to, int64_t length, T *RESTRICT y) {
+  const int64_t count = p->out[2], s = p->step[2] == 2 ? 1 : p->step[2];
+  const T *from = phased(p, row, to, length), *RESTRICT a = tap_of(p, from, length, 0), *RESTRICT b = tap_of(p, from, length, 1);
+  const T *RESTRICT c = tap_of(p, from, length, 2);
+  if (s == 1 && p->kernel[2] == 2) {
 #pragma omp simd
-    for (int64_t i = 0; i < count; ++i) y[i] = larger(y[i], from[i * s]);
+    for (int64_t i = 0; i < count; ++i) y[i] = greater(a[i], b[i]);
+  } else if (s == 1 && p->kernel[2] == 3) {
+#pragma omp simd
+    for (int64_t i = 0; i < count; ++i) y[i] = greater(greater(a[i], b[i]), c[i]);
+  } else {
+    for (int64_t i = 0; i < count; ++i) y[i] = a[i * s];
+    for (int64_t j = 1; j < p->kernel[2]; ++j) {
+      const T *RESTRICT v = tap_of(p, from, length, j);
+      if (s == 1) {
+#pragma omp simd
+        for (int64_t i = 0; i < count; ++i) y[i] = greater(y[i], v[i]);
+      } else for (int64_t i = 0; i < count; ++i) y[i] = greater(y[i], v[i * s]);
+    }
   }
 }
-
-/* The sizes that networks use most, known to the compiler. */
-#define EACH_SIZE(f, row, y, count, s, k, d) \
-  if (s == 2 && k == 3 && d == 1) f(row, y, count, 2, 3, 1); \
-  else if (s == 2 && k == 2 && d == 1) f(row, y, count, 2, 2, 1); \
-  else if (s == 1 && k == 3 && d == 1) f(row, y, count, 1, 3, 1); \
-  else if (s == 3 && k == 3 && d == 1) f(row, y, count, 3, 3, 1); \
-  else f##_any(row, y, count, s, k, d)
 
 static void max_rows(void *context, int64_t begin, int64_t end) {
   const struct pool *p = context;
   const int64_t W = p->size[2], length = reach(p), lo = p->lo[2];
-  T *row = SCRATCH(0, (size_t)MAX(length, lo + W) * sizeof(T));
+  T *row = SCRATCH(0, (size_t)(MAX(length, lo + W) + 2 * length + 2) * sizeof(T)), *split = row + MAX(length, lo + W);
   for (int64_t i = 0; i < lo; ++i) row[i] = LOWEST;
   for (int64_t i = lo + W; i < length; ++i) row[i] = LOWEST;
   for (int64_t at = begin; at < end; ++at) {
@@ -82,14 +89,13 @@ static void max_rows(void *context, int64_t begin, int64_t end) {
         if (!any) memcpy(m, from, (size_t)W * sizeof(T));
         else {
 #pragma omp simd
-          for (int64_t w = 0; w < W; ++w) m[w] = larger(m[w], from[w]);
+          for (int64_t w = 0; w < W; ++w) m[w] = greater(m[w], from[w]);
         }
         any = 1;
       }
     }
     if (!any) for (int64_t w = 0; w < W; ++w) m[w] = LOWEST;
-    T *y = p->y + at * p->out[2];
-    EACH_SIZE(across, row, y, p->out[2], p->step[2], p->kernel[2], p->gap[2]);
+    across(p, row, split, length, p->y + at * p->out[2]);
   }
 }
 
@@ -106,6 +112,8 @@ EXPORT void max_forward(const T *x, T *y, const int64_t *n) {
  * so that they are selected with the values they belong to; the row is NOWHERE for a window without an element. */
 struct found {
   T *value, *line; /* of every column */
+  T *split;        /* room for both, with a stride of 2 */
+  int64_t length;  /* of the columns that windows read */
   T *best, *row, *column; /* of every window */
 };
 
@@ -123,8 +131,8 @@ INLINE void merge(const struct found *f, const T *RESTRICT value, const T *RESTR
 
 static struct found lines_for(const struct pool *p) {
   const int64_t whole = MAX(reach(p), p->lo[2] + p->size[2]), out = p->out[2];
-  T *block = SCRATCH(0, (size_t)(2 * whole + 3 * out) * sizeof(T));
-  struct found f = {block, block + whole, block + 2 * whole, block + 2 * whole + out, block + 2 * whole + 2 * out};
+  T *block = SCRATCH(0, (size_t)(6 * whole + 3 * out + 4) * sizeof(T)), *best = block + 6 * whole + 4;
+  struct found f = {block, block + whole, block + 2 * whole, reach(p), best, best + out, best + 2 * out};
   for (int64_t i = 0; i < whole; ++i) f.value[i] = LOWEST, f.line[i] = NOWHERE;
   return f;
 }
@@ -157,10 +165,10 @@ static void find_row(const struct pool *p, const struct found *f, int64_t plane,
   }
   if (!any) for (int64_t w = 0; w < W; ++w) value[w] = LOWEST, line[w] = NOWHERE;
   for (int64_t i = 0; i < out; ++i) f->best[i] = LOWEST, f->row[i] = NOWHERE, f->column[i] = 0;
+  const T *values = phased(p, f->value, f->split, f->length), *lines = phased(p, f->line, f->split + 2 * f->length, f->length);
   for (int64_t j = 0; j < p->kernel[2]; ++j) {
-    const T *v = f->value + j * p->gap[2], *l = f->line + j * p->gap[2];
-    if (s == 1) merge(f, v, l, out, 1, (T)j);
-    else if (s == 2) merge(f, v, l, out, 2, (T)j);
+    const T *v = tap_of(p, values, f->length, j), *l = tap_of(p, lines, f->length, j);
+    if (s <= 2) merge(f, v, l, out, 1, (T)j);
     else merge(f, v, l, out, s, (T)j);
   }
 }
@@ -242,28 +250,23 @@ EXPORT void max_pick(const T *g, const T *x, T *y, const int64_t *n) {
 
 /* -- sums ----------------------------------------------------------------------------------------------------------- */
 
-INLINE void add_across(const T *RESTRICT row, T *RESTRICT y, int64_t count, int64_t s, int64_t k, int64_t d) {
+static void add_across(const struct pool *p, const T *row, T *to, int64_t length, T *RESTRICT y) {
+  const int64_t count = p->out[2], s = p->step[2] == 2 ? 1 : p->step[2];
+  const T *from = phased(p, row, to, length), *RESTRICT a = tap_of(p, from, length, 0);
+  for (int64_t i = 0; i < count; ++i) y[i] = a[i * s];
+  for (int64_t j = 1; j < p->kernel[2]; ++j) {
+    const T *RESTRICT v = tap_of(p, from, length, j);
+    if (s == 1) {
 #pragma omp simd
-  for (int64_t i = 0; i < count; ++i) {
-    T m = row[i * s];
-    for (int64_t j = 1; j < k; ++j) m += row[i * s + j * d];
-    y[i] = m;
-  }
-}
-
-static void add_across_any(const T *RESTRICT row, T *RESTRICT y, int64_t count, int64_t s, int64_t k, int64_t d) {
-  for (int64_t i = 0; i < count; ++i) y[i] = row[i * s];
-  for (int64_t j = 1; j < k; ++j) {
-    const T *from = row + j * d;
-#pragma omp simd
-    for (int64_t i = 0; i < count; ++i) y[i] += from[i * s];
+      for (int64_t i = 0; i < count; ++i) y[i] += v[i];
+    } else for (int64_t i = 0; i < count; ++i) y[i] += v[i * s];
   }
 }
 
 static void sum_rows(void *context, int64_t begin, int64_t end) {
   const struct pool *p = context;
   const int64_t W = p->size[2], length = reach(p), lo = p->lo[2];
-  T *row = SCRATCH(0, (size_t)MAX(length, lo + W) * sizeof(T));
+  T *row = SCRATCH(0, (size_t)(MAX(length, lo + W) + 2 * length + 2) * sizeof(T)), *split = row + MAX(length, lo + W);
   for (int64_t i = 0; i < lo; ++i) row[i] = 0;
   for (int64_t i = lo + W; i < length; ++i) row[i] = 0;
   for (int64_t at = begin; at < end; ++at) {
@@ -287,7 +290,7 @@ static void sum_rows(void *context, int64_t begin, int64_t end) {
     }
     if (!any) memset(m, 0, (size_t)W * sizeof(T));
     T *RESTRICT y = p->y + at * p->out[2];
-    EACH_SIZE(add_across, row, y, p->out[2], p->step[2], p->kernel[2], 1);
+    add_across(p, row, split, length, y);
     if (p->count[2]) {
       const T outer = p->count[0][od] * p->count[1][oh];
 #pragma omp simd
@@ -337,7 +340,7 @@ static void give_rows(void *context, int64_t begin, int64_t end) {
         }
       }
     if (s == k) {
-      if (s == 2) spread_across(sums, row, out, 2);
+      if (s == 2) weave_rows(row, sums, sums, out);
       else if (s == 3) spread_across(sums, row, out, 3);
       else spread_across(sums, row, out, s);
     } else {
