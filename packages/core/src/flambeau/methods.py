@@ -24,6 +24,7 @@ from .runtime import memory, state, tape
 from .runtime.backend import of_array
 from .runtime.dispatch import assign
 from .runtime.elementwise import INTO, into
+from .runtime.hot import free
 from .runtime.inplace import Rewriting
 from .runtime.operator import Operator, registry
 from .runtime.overrides import overrides
@@ -61,13 +62,17 @@ def inplace(op: Operator) -> Callable[..., Tensor]:
         if plain is not None and not kwargs and len(args) == 1:
             if plain(self, args[0]):
                 return self
-        tape.check_writable(self)
-        if large is not None and large(self, args, kwargs):
-            return self
+        array = self.__dict__.get("_array")
+        tracked = state.local.grad and (
+            self._node is not None or self._base is not None or _some_history(args)
+        )
+        if tracked or array is None or 0 in array.strides:
+            tape.check_writable(self)
+        if large is not None and array is not None and array.size >= INTO:
+            if large(self, args, kwargs):
+                return self
         source = self
-        if (state.local.grad and history(self) is not None) or any(
-            isinstance(a, Tensor) and history(a) is not None for a in args
-        ):
+        if tracked and (history(self) is not None or _some_history(args)):
             if keeps_input is None:
                 keeps_input = _keeps_input(op)
             if keeps_input:
@@ -75,8 +80,8 @@ def inplace(op: Operator) -> Callable[..., Tensor]:
                     self
                 )  # the rule needs the values that are about to be overwritten
         made = public(source, *args, **kwargs)
-        a, b = self.__dict__.get("_array"), made.__dict__.get("_array")
-        alike = a is not None and b is not None and a.shape == b.shape
+        b = made.__dict__.get("_array")
+        alike = array is not None and b is not None and array.shape == b.shape
         if not alike and tuple(made.shape) != tuple(self.shape):
             raise RuntimeError(
                 f"output with shape {list(self.shape)} doesn't match the broadcast shape {list(made.shape)}"
@@ -93,6 +98,14 @@ def inplace(op: Operator) -> Callable[..., Tensor]:
     call.__name__ = op.name + "_"
     call.__doc__ = f"In-place version of `{op.name}`."
     return call
+
+
+def _some_history(args: tuple) -> bool:
+    """Whether some tensor among `args` has history."""
+    for x in args:
+        if isinstance(x, Tensor) and history(x) is not None:
+            return True
+    return False
 
 
 def _keeps_input(op: Operator) -> bool:
@@ -1169,6 +1182,8 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
 @method
 def fill_(self: Tensor, value: Any) -> Tensor:
     """One number written everywhere."""
+    if not state.active and _fill_plain(self, value):
+        return self
     if not isinstance(value, (int, float, complex, Tensor, np.generic)):
         raise TypeError(f"fill_(): argument 'value' must be Number or Tensor, not {value.__class__.__name__}")  # fmt: skip
     if isinstance(value, Tensor):
@@ -1197,9 +1212,30 @@ def fill_(self: Tensor, value: Any) -> Tensor:
     return assign(self, creation.full((), value, dtype=self.dtype, device=self.device))
 
 
+def _fill_plain(self: Tensor, value: Any) -> bool:
+    """`fill_` of a NumPy array that nothing differentiates with a number its dtype surely holds; whether it was done."""
+    array = self.__dict__.get("_array")
+    if array.__class__ is not np.ndarray or 0 in array.strides or not free(self):
+        return False
+    kind, number = array.dtype.kind, value.__class__
+    if kind == "f":
+        if (number is not float and number is not int) or not -6e4 < value < 6e4:
+            return False
+    elif kind not in "iu" or number is not int or not 0 <= value < 128:
+        return False
+    try:
+        array.fill(value)
+    except ValueError:  # memory that must not be written
+        return False
+    self._bump()
+    return True
+
+
 @method
 def zero_(self: Tensor) -> Tensor:
     """Zeros written everywhere."""
+    if not state.active and _fill_plain(self, 0):
+        return self
     return self.fill_(0)
 
 

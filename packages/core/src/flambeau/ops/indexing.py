@@ -378,11 +378,9 @@ _select, _BASIC = hot.select, basic_index.op
 
 def getitem(input: Tensor, key: Any) -> Tensor:
     """input[key]: a view for basic keys, a copy where index tensors or masks pick."""
-    if type(key) is int or type(key) is slice:
-        try:
-            found = _select(_BASIC, input, key)
-        except OverflowError:
-            found = None
+    plain = hot.basic(key)
+    if plain is not None:
+        found = _select(_BASIC, input, plain)
         if found is not None:
             return found
     if type(key) is int:
@@ -413,6 +411,9 @@ def getitem(input: Tensor, key: Any) -> Tensor:
 
 def setitem(input: Tensor, key: Any, value: Any) -> None:
     """input[key] = value, the value broadcast."""
+    plain = hot.basic(key)
+    if plain is not None and hot.write(input, plain, value):
+        return
     if not isinstance(value, Tensor):
         value = _number_of(input, value)
     if type(key) is int and not input.ndim:

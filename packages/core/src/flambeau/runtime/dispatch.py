@@ -369,6 +369,8 @@ def write_out(op: Operator, out: Any, made: Any) -> Any:
 
 def assign(target: Tensor, value: Any) -> Tensor:
     """Writes `value` into `target`'s memory and history: what every in-place operator ends with."""
+    if not state.active and _assign_plain(target, value):
+        return target
     tape.check_writable(target, value)
     if not isinstance(value, Tensor):
         value = wrap(np.asarray(value, dtype=target._array.dtype))
@@ -393,6 +395,35 @@ def assign(target: Tensor, value: Any) -> Tensor:
     if state.local.grad:
         tape.rebase(target, value)
     return target
+
+
+def _assign_plain(target: Tensor, value: Any) -> bool:
+    """`assign` for small NumPy arrays of one dtype and shape (or a 0-d value without history); whether it was done."""
+    a, b = target.__dict__.get("_array"), getattr(value, "_array", None)
+    if type(a) is not ndarray or type(b) is not ndarray or a.dtype is not b.dtype:
+        return False
+    if a.size > SMALL or 0 in a.strides or not isinstance(value, Tensor):
+        return False
+    kept = value._node is not None or value._base is not None
+    if a.shape != b.shape and (b.ndim or kept):
+        return False
+    tracked = state.local.grad and (kept or target._node is not None or target._base is not None)
+    if tracked:
+        tape.check_writable(target, value)
+    try:
+        np.copyto(a, b)
+    except ValueError:  # memory that must not be written
+        return False
+    box = target._box
+    if box is None:
+        box = target._box = Box()
+    box.version += 1
+    if tracked:
+        tape.rebase(target, value)
+    return True
+
+
+SMALL = 1 << 15  # elements up to which NumPy copies; beyond that a backend may
 
 
 def _class_name(d: dtypes.dtype) -> str:

@@ -18,6 +18,7 @@ from . import dispatch, state, tape
 from .elementwise import ElementwiseRule
 from .operator import Operator
 from .promotion import INT_DIVISOR, INT_TO_FLOAT, in_64_bits
+from .straight import meta
 from .tensor import Box, Tensor, history, new
 
 ndarray, Step = np.ndarray, dispatch.Step
@@ -277,43 +278,6 @@ def reduction(op: Operator, ufunc: np.ufunc, general: Callable[..., Any]) -> Cal
     return call
 
 
-def view(op: Operator) -> Callable[..., Any]:
-    """A view of a plain CPU tensor: the kernel, one link to the memory's box, and the record."""
-
-    def call(input: Any, *args: Any, **kw: Any) -> Any:
-        a = getattr(input, "_array", None)
-        kernel = op.kernels.get(None)
-        if type(a) is not ndarray or state.active or kernel is None or "out" in kw:
-            return dispatch.call(op, (input, *args), kw)
-        arrays, attrs = op.bind((input, *args), kw)
-        try:
-            made = kernel(dispatch._cpu.xp, a, **attrs)
-        except (ValueError, IndexError, TypeError, AttributeError):
-            # dispatch says what is wrong; or this process's first call was a view, and it loads the backend.
-            return dispatch.call(op, (input, *args), kw)
-        if type(made) is not ndarray:
-            made = np.asarray(made)
-        t = new(Tensor)
-        t._array = made
-        base = made.base
-        if (
-            made is a
-            or base is a
-            or (base is not None and (base is a.base or dispatch.shares(made, a)))
-        ):
-            dispatch.link_view(t, input, op, attrs, None, arrays)
-        if (
-            (input._node is not None or input._base is not None)
-            and local.grad
-            and history(input) is not None
-        ):
-            if "vjp" not in op.refusals:
-                return tape.record(op, t, arrays, attrs)
-        return t
-
-    return call
-
-
 def _kept(rule: ElementwiseRule, needs: tuple[bool, ...]) -> tuple[bool, bool, bool]:
     """Whether the first input, the second and the result must be kept for the gradients of some inputs."""
     reads = rule.program({}).reads_where(needs)
@@ -407,24 +371,45 @@ def unary(op: Operator, rule: ElementwiseRule, ufunc: np.ufunc, third: Any) -> C
     return call
 
 
-def select(op: Operator, input: Tensor, key: Any) -> Tensor | None:
-    """`input[key]` for an int or a plain slice of a CPU tensor without history; None where that is not so.
-
-    Datasets index sample by sample: this takes 1.3 us, the general path 5.
-    """
-    if type(key) is slice:
-        start, stop, step = key.start, key.stop, key.step
-        if step is not None or type(start) not in _BOUNDS or type(stop) not in _BOUNDS:
-            return None
-    a = getattr(input, "_array", None)
-    if type(a) is not ndarray or not a.ndim or state.active or input._node is not None:
+def basic(key: Any) -> tuple | None:
+    """A key of ints, slices without a step, None and ... as a tuple; None for any other."""
+    kind = type(key)
+    if kind is int:
+        return (key,)
+    if kind is slice:
+        key = (key,)
+    elif kind is not tuple or not key:
         return None
-    base, box = input._base, input._box
+    for k in key:
+        kind = type(k)
+        if kind is slice:
+            if k.step is not None or type(k.start) not in _BOUNDS or type(k.stop) not in _BOUNDS:
+                return None
+        elif kind is not int and k is not None and k is not Ellipsis:
+            return None
+    return key
+
+
+_BOUNDS = (int, type(None))
+
+
+def select(op: Operator, input: Tensor, key: tuple) -> Tensor | None:
+    """`input[key]` of a CPU tensor for a key from `basic`; None where that is not so simple.
+
+    Datasets index sample by sample: this takes 1 us, the general path 5.
+    """
+    a = getattr(input, "_array", None)
+    if type(a) is not ndarray or not a.ndim or state.active:
+        return None
+    base, box, before = input._base, input._box, input._node
     if base is not None and input._generation != box.generation:  # type: ignore[union-attr]
         return None
+    recorded = before is not None and local.grad
+    if recorded and (tape.anomaly or ((d := a.dtype) is not F32 and d is not F64)):
+        return None
     try:
-        made = a[key, ...]
-    except IndexError:
+        made = a[key if Ellipsis in key else (*key, ...)]
+    except (IndexError, OverflowError):
         return None
     if box is None:
         box = input._box = Box()
@@ -435,10 +420,58 @@ def select(op: Operator, input: Tensor, key: Any) -> Tensor | None:
     if box.generation:
         t._generation = box.generation
     t._base = input if base is None else base
+    attrs = {"key": key}
     step = new(Step)
-    step.op, step.rest, step.attrs, step.index = op, (), {"key": (key,)}, None
+    step.op, step.rest, step.attrs, step.index = op, (), attrs, None
     t._replay = (step,) if base is None else (*input._replay, step)
+    if recorded:
+        node = new(Node)
+        node.op, node.attrs, node.edges, node.saved = op, attrs, (before,), (meta(a),)
+        t._node = node
     return t
 
 
-_BOUNDS = (int, type(None))
+def write(input: Tensor, key: tuple, value: Any) -> bool:
+    """`input[key] = value` where nothing has history, for a key from `basic`; whether it was done.
+
+    The value is a number that every float dtype holds, or a tensor of the dtype and of the shape of the part, or of none.
+    """
+    a = getattr(input, "_array", None)
+    if type(a) is not ndarray or not a.ndim or state.active or 0 in a.strides or not free(input):
+        return False
+    kind = type(value)
+    if kind is float or kind is int:
+        if not -6e4 < value < 6e4 or ((d := a.dtype) is not F32 and d is not F64):
+            return False
+        b = None
+    else:
+        b = getattr(value, "_array", None)
+        if type(b) is not ndarray or b.dtype is not a.dtype or not isinstance(value, Tensor):
+            return False
+        if not free(value):
+            return False
+    try:
+        part = a[key if Ellipsis in key else (*key, ...)]
+        if b is None:
+            part.fill(value)
+        elif b.shape == part.shape or not b.ndim:
+            np.copyto(part, b)
+        else:
+            return False
+    except (IndexError, OverflowError, ValueError):
+        return False
+    box = input._box
+    if box is None:
+        box = input._box = Box()
+    box.version += 1
+    return True
+
+
+def free(tensor: Tensor) -> bool:
+    """Whether a write of or into `tensor` has nothing to do with gradients."""
+    if not local.grad:
+        return True
+    base = tensor._base
+    if base is None:
+        return tensor._node is None
+    return history(tensor) is None and history(base) is None
