@@ -79,9 +79,7 @@ def _forward(x: np.ndarray, w: Any, b: Any, eps: float, groups: int) -> tuple:
     return out, mean, rstd
 
 
-def _backward(
-    gs: tuple, x: Any, w: Any, mean: Any, rstd: Any, needs: tuple, groups: int
-) -> list:
+def _backward(gs: tuple, x: Any, w: Any, mean: Any, rstd: Any, needs: tuple, groups: int) -> list:
     """The gradients of input, weight and bias where `needs` asks for them; `gs`: of the result, maybe of mean and variance."""
     x, w = dense(x), _dense(w)
     zero = np.zeros(mean.shape, x.dtype)
@@ -105,27 +103,29 @@ def _backward(
     return made
 
 
-def batch_forward(x: Any, w: Any, b: Any, *, eps: float, wants: bool) -> Any:
+def _batch_forward(x: Any, w: Any, b: Any, *, eps: float, wants: bool) -> Any:
     out, mean, rstd = _forward(x, w, b, eps, 0)
     var = (1 / np.square(rstd, dtype=np.float64) - eps).astype(x.dtype)
     return (out, mean, var), (mean, rstd)
 
 
-def batch_backward(
+def _batch_backward(
     g: tuple, _out: Any, kept: tuple, needs: tuple, x: Any, w: Any, _b: Any, **_: Any
 ) -> list:
-    return _backward(g, x, w, *kept, needs, 0)
+    mean, rstd = kept
+    return _backward(g, x, w, mean, rstd, needs, 0)
 
 
-def group_forward(x: Any, w: Any, b: Any, *, num_groups: int, eps: float, wants: bool) -> Any:
+def _group_forward(x: Any, w: Any, b: Any, *, num_groups: int, eps: float, wants: bool) -> Any:
     out, mean, rstd = _forward(x, w, b, eps, num_groups)
     return out, (mean, rstd)
 
 
-def group_backward(
+def _group_backward(
     g: Any, _out: Any, kept: tuple, needs: tuple, x: Any, w: Any, _b: Any, *, num_groups: int, **_: Any
 ) -> list:  # fmt: skip
-    return _backward((g,), x, w, *kept, needs, num_groups)
+    mean, rstd = kept
+    return _backward((g,), x, w, mean, rstd, needs, num_groups)
 
 
 def _factors(mean: Any, var: Any, w: Any, b: Any, eps: float) -> tuple:
@@ -136,7 +136,7 @@ def _factors(mean: Any, var: Any, w: Any, b: Any, eps: float) -> tuple:
     return rstd, scale, shift if b is None else shift + b
 
 
-def given_forward(
+def _given_forward(
     x: Any, mean: Any, var: Any, w: Any, b: Any, *, eps: float, wants: bool
 ) -> tuple[np.ndarray, tuple]:
     x = dense(x)
@@ -146,12 +146,13 @@ def given_forward(
     return out, (rstd, scale)
 
 
-def given_backward(
+def _given_backward(
     g: Any, _out: Any, kept: tuple, needs: tuple, x: Any, mean: Any, var: Any, w: Any, _b: Any, **_: Any
 ) -> list:  # fmt: skip
     g, x, mean = dense(g), dense(x), dense(mean)
     rstd, scale = kept
-    sizes = n, channels, _ = _sizes(x)
+    sizes = _sizes(x)
+    n, channels = sizes[:2]
     made: list[Any] = [None] * 5
     if needs[0]:
         made[0] = np.empty(x.shape, x.dtype)
@@ -170,14 +171,14 @@ def given_backward(
 def register() -> None:
     """Enters the claims; called when one of the composites is first called."""
     claim(
-        registry["normalize_channels"], "cpu", of_kinds(FLOATS, _by_channel), batch_forward, batch_backward,
+        registry["normalize_channels"], "cpu", of_kinds(FLOATS, _by_channel), _batch_forward, _batch_backward,
         keeps_result=False,
     )  # fmt: skip
     claim(
-        registry["rescale_channels"], "cpu", of_kinds(FLOATS, _by_channel), given_forward, given_backward,
+        registry["rescale_channels"], "cpu", of_kinds(FLOATS, _by_channel), _given_forward, _given_backward,
         keeps_result=False,
     )  # fmt: skip
     claim(
-        registry["group_norm"], "cpu", of_kinds(FLOATS, _groups_fit), group_forward, group_backward,
+        registry["group_norm"], "cpu", of_kinds(FLOATS, _groups_fit), _group_forward, _group_backward,
         keeps_result=False,
     )  # fmt: skip

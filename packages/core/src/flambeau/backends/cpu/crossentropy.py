@@ -68,7 +68,7 @@ def _weight_gradient(
 ) -> np.ndarray:
     """The gradient of the weights, which nobody trains: `factors` is that of each row's loss, `mean` the loss where a mean was
     taken, whose divisor the weights make, else 0."""
-    top, less, total = kept
+    top, less, _ = kept
     rows = x.reshape(-1, x.shape[-1])
     counts = target.reshape(-1) != ignored
     rows, t, g = rows[counts], target.reshape(-1)[counts], factors[counts]

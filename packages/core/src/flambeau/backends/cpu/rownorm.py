@@ -80,23 +80,25 @@ def _backward(g: Any, kept: tuple, x: Any, w: Any, wanted: tuple, rms: int) -> l
     return made
 
 
-def layer_forward(x: Any, w: Any, b: Any, *, normalized_shape: Any, eps: float, wants: bool) -> Any:
+def _layer_forward(
+    x: Any, w: Any, b: Any, *, normalized_shape: Any, eps: float, wants: bool
+) -> Any:
     return _forward(x, w, b, normalized_shape, eps, 0)
 
 
-def layer_backward(
+def _layer_backward(
     g: Any, _out: Any, kept: tuple, needs: tuple, x: Any, w: Any, b: Any, **_: Any
 ) -> list:
     made = _backward(g, kept, x, w, needs, 0)
     return [made[0], *(m if m is None else m.reshape(p.shape) for m, p in zip(made[1:], (w, b)))]
 
 
-def rms_forward(x: Any, w: Any, *, normalized_shape: Any, eps: Any, wants: bool) -> Any:
+def _rms_forward(x: Any, w: Any, *, normalized_shape: Any, eps: Any, wants: bool) -> Any:
     small = smallest(x.dtype.name) if eps is None else eps
     return _forward(x, w, None, normalized_shape, small, 1)
 
 
-def rms_backward(g: Any, _out: Any, kept: tuple, needs: tuple, x: Any, w: Any, **_: Any) -> list:
+def _rms_backward(g: Any, _out: Any, kept: tuple, needs: tuple, x: Any, w: Any, **_: Any) -> list:
     made = _backward(g, kept, x, w, (*needs, False), 1)
     return [made[0], None if made[1] is None else made[1].reshape(w.shape)]
 
@@ -104,5 +106,7 @@ def rms_backward(g: Any, _out: Any, kept: tuple, needs: tuple, x: Any, w: Any, *
 def register() -> None:
     """Enters the claims; called when one of the composites is first called."""
     accepts = of_kinds(FLOATS, _fits)
-    claim(registry["layer_norm"], "cpu", accepts, layer_forward, layer_backward, keeps_result=False)
-    claim(registry["rms_norm"], "cpu", accepts, rms_forward, rms_backward, keeps_result=False)
+    claim(
+        registry["layer_norm"], "cpu", accepts, _layer_forward, _layer_backward, keeps_result=False
+    )
+    claim(registry["rms_norm"], "cpu", accepts, _rms_forward, _rms_backward, keeps_result=False)

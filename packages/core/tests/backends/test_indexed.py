@@ -1,0 +1,144 @@
+"""Kernels that pick and add by indices: taken, equal to the reference, refusing what is out of range before they write."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import flambeau
+from flambeau.backends.cpu import available, threads
+from flambeau.runtime.operator import registry
+
+pytestmark = pytest.mark.skipif(not available(), reason="no C compiler on this machine")
+SHAPES = [(1,), (50,), (7, 13), (3, 40), (2, 5, 3), (4, 3, 65), (3, 200, 9), (1, 9, 300)]
+TYPES = ("float32", "float64", "int64", "int32")
+
+
+def module():
+    from flambeau.backends.cpu import indexed
+
+    return indexed
+
+
+def numbers(shape, dtype, seed=0):
+    made = np.random.default_rng(seed).standard_normal(shape) * 10
+    return made.astype(dtype)
+
+
+def reference(name, *arrays, **attrs):
+    return registry[name].kernels[None](np, *arrays, **attrs)
+
+
+def same(made, want):
+    """Equal, and the same on one thread as on three."""
+    before = threads.count()
+    found = []
+    try:
+        for n in (1, 3):
+            threads.set_count(n)
+            found.append(made())
+    finally:
+        threads.set_count(before)
+    assert found[0] is not NotImplemented
+    np.testing.assert_array_equal(*found)
+    assert found[0].dtype == want.dtype
+    rough = want.dtype.kind == "f"
+    np.testing.assert_allclose(found[0], want, rtol=1e-5 * rough, atol=1e-4 * rough)
+
+
+@pytest.mark.parametrize("index_type", ["int64", "int32"])
+@pytest.mark.parametrize("dtype", TYPES)
+def test_all_kernels_equal_their_reference(dtype, index_type):
+    own = module()
+    rng = np.random.default_rng(1)
+    for shape in SHAPES:
+        x = numbers(shape, dtype)
+        for d, n in enumerate(shape):
+            for k in (1, 37):
+                around = (*shape[:d], k, *shape[d + 1 :])
+                places = rng.integers(0, n, around).astype(index_type)
+                rows = rng.integers(-n, n, k).astype(index_type)
+                src = numbers(around, dtype, 2)
+                at = {"dim": d}
+                same(
+                    lambda: own._gather(x, places, dim=d, sparse_grad=False),
+                    reference("gather", x, places, dim=d, sparse_grad=False),
+                )
+                same(
+                    lambda: own._scatter_add(x, places, src, **at),
+                    reference("scatter_add", x, places, src, **at),
+                )
+                one = {"positions": (d,)}
+                same(lambda: own._index(x, rows, **one), reference("index", x, rows, **one))
+                sums = {"shape": shape, **one}
+                same(
+                    lambda: own._index_grad(src, rows, **sums),
+                    reference("index_grad", src, rows, **sums),
+                )
+                put = {"accumulate": True, **one}
+                same(
+                    lambda: own._index_put(x, src, rows, **put), reference("index_put_at", x, src, rows, **put)
+                )  # fmt: skip
+
+
+def test_what_is_out_of_range_is_left_to_the_reference():
+    own = module()
+    x, src = numbers((6, 4), "float32"), numbers((6, 4), "float32", 1)
+    places, rows = np.zeros((6, 4), "int64"), np.zeros(6, "int64")
+    for bad in (6, -1, -7, 2**40):
+        places[3, 2] = bad
+        assert own._gather(x, places, dim=0, sparse_grad=False) is NotImplemented
+        assert own._scatter_add(x, places, src, dim=0) is NotImplemented
+    for bad in (6, -7, -(2**40)):
+        rows[4] = bad
+        assert own._index(x, rows, positions=(0,)) is NotImplemented
+        assert own._index_grad(src, rows, shape=(6, 4), positions=(0,)) is NotImplemented
+        assert own._index_put(x, src, rows, positions=(0,), accumulate=True) is NotImplemented
+
+
+def test_public_calls_are_served_and_refused():
+    x = flambeau.randn(40, 40, requires_grad=True)
+    for bad in (40, -41):
+        index = flambeau.zeros(40, dtype=flambeau.int64)
+        index[7] = bad
+        with pytest.raises(IndexError, match="out of bounds"):
+            x[index]
+        with pytest.raises(IndexError, match="out of bounds"):
+            x.index_select(0, index)
+        with pytest.raises(RuntimeError, match="out of bounds"):
+            x.gather(0, index.unsqueeze(1).expand(40, 40))
+    for name in ("gather", "scatter_add", "index", "index_grad", "index_put_at"):
+        assert registry[name].providers["cpu"], name
+
+
+def test_gradients_of_gather_and_rows(monkeypatch):
+    own = module()
+    used = []
+    for file, names in (
+        (own.take.float32, ("gather", "rows")),
+        (own.scatter.float32, ("add", "add_rows")),
+    ):
+        for name in names:
+            f = getattr(file, name)
+            monkeypatch.setattr(file, name, lambda *a, _f=f, _n=name: (used.append(_n), _f(*a))[1])
+    values = numbers((50, 40), "float32")
+    places = flambeau.tensor(np.random.default_rng(3).integers(0, 40, (50, 60)))
+    rows = flambeau.tensor(np.random.default_rng(4).integers(0, 50, (8, 9)))
+    for f in (lambda x: x.gather(1, places), lambda x: flambeau.nn.functional.embedding(rows, x)):
+        x = flambeau.tensor(values, requires_grad=True)
+        out = f(x)
+        g = numbers(tuple(out.shape), "float32", 5)
+        out.backward(flambeau.tensor(g))
+        wide = flambeau.tensor(np.arange(values.size).reshape(values.shape))
+        want = np.zeros(values.size)
+        np.add.at(want, f(wide).numpy().reshape(-1), g.reshape(-1))
+        np.testing.assert_allclose(x.grad.numpy().reshape(-1), want, rtol=1e-5, atol=1e-4)
+    assert {"gather", "rows", "add", "add_rows"} <= set(used)
+
+
+def test_rows_past_the_cache_and_strided_ones():
+    x = flambeau.randn(300, 8192)
+    order = flambeau.randperm(300)
+    np.testing.assert_array_equal(x[order].numpy(), x.numpy()[order.numpy()])
+    t = x[:40, :50].t()
+    np.testing.assert_array_equal(t[order[:20] % 50].numpy(), t.numpy()[order[:20].numpy() % 50])
