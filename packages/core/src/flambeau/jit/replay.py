@@ -404,6 +404,8 @@ class Replay:
             step.view = not any(kind == "arena" and number in fresh for kind, number in blocks)
         elif recorder.reason is not None:
             step.why = recorder.reason
+        elif self._kept(fresh, [s.place.block for s in shown.values()]):
+            step.why = "a kernel keeps memory of its run"
         else:
             try:
                 recorder.fresh.check([s.place for s in shown.values()])
@@ -415,6 +417,15 @@ class Replay:
                 step.calls = sites
             else:
                 step.why = "Python computes beside the C calls"
+
+    def _kept(self, fresh: range, results: list) -> bool:
+        """Whether somebody holds memory that the step made and that is none of its results: a table for later calls."""
+        for number in fresh:
+            start, _ = self.arena.block(number)
+            found = self.arena.find(self.arena.base + start)
+            if found is not None and found[0] == number and ("arena", number) not in results:
+                return True
+        return False
 
     def _repeats(self, step: Step, env: list, calls: list, fresh: range) -> bool:
         """Whether the calls alone, on memory that holds nothing of use, make the same results."""

@@ -77,9 +77,13 @@ recorders: list[Any] = []
 lasting: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
 
 
-def table(values: Any, dtype: Any = np.int64) -> np.ndarray:
-    """An array of numbers that calls are given again and again: `lasting` as long as somebody holds it."""
-    made = np.array(values, dtype)
+def table(values: Any) -> np.ndarray:
+    """Whole numbers that calls are given again and again: `lasting` as long as somebody holds them.
+
+    The memory is not NumPy's, which may be that of a program that is being recorded.
+    """
+    numbers = [int(v) for v in values]
+    made = np.frombuffer((ctypes.c_int64 * max(1, len(numbers)))(*numbers), np.int64)[: len(numbers)]
     lasting[address(made)] = made
     return made
 
