@@ -474,6 +474,10 @@ for _f in random_ops.INPLACE.values():
 @method
 def size(self: Tensor, dim: int | None = None) -> Any:
     """The shape, or the size of one dimension."""
+    if dim.__class__ is int:
+        shape = self.shape
+        if -len(shape) <= dim < len(shape):  # type: ignore[operator]
+            return tuple.__getitem__(shape, dim)  # type: ignore[index]
     return self.shape if dim is None else self.shape[wrap_dim(dim, self.ndim, scalar=False)]
 
 
@@ -486,7 +490,8 @@ def dim(self: Tensor) -> int:
 @method
 def numel(self: Tensor) -> int:
     """The number of elements."""
-    return self.shape.numel()
+    array = self.__dict__.get("_array")
+    return self.shape.numel() if array.__class__ is not np.ndarray else array.size
 
 
 def _with_ones(shape: tuple[int, ...], strides: tuple[int, ...]) -> tuple[int, ...]:
@@ -826,6 +831,14 @@ Tensor.name = None
 @method
 def to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     """`to(dtype)`, `to(device)`, `to(device, dtype)`, `to(other)`: self where nothing changes, unless copy=True."""
+    if not kwargs and len(args) == 1:
+        wanted, array = args[0], self.__dict__.get("_array")
+        if wanted.__class__ is dtypes.dtype:
+            return self if self.dtype is wanted else casting.to_dtype(self, wanted)
+        if (
+            wanted is CPU or (wanted.__class__ is str and wanted == "cpu")
+        ) and array.__class__ is np.ndarray:
+            return self
     device, dtype, copy = parse_to(args, kwargs)
     return casting.convert(self, dtype, device, copy, kwargs.get("memory_format"))
 
@@ -922,6 +935,10 @@ def cuda(
 @method
 def item(self: Tensor) -> Any:
     """The one element as a Python number."""
+    array = self.__dict__.get("_array")
+    if array.__class__ is np.ndarray and array.size == 1 and not state.active:
+        if array.dtype.kind in "fiub":
+            return array.item()
     if self._level:
         return self.single()  # type: ignore[attr-defined]
     array = of_array(self._array).to_numpy(self._array)
@@ -1037,6 +1054,9 @@ def __dlpack_device__(self: Tensor) -> Any:
 
 @method
 def __len__(self: Tensor) -> int:
+    array = self.__dict__.get("_array")
+    if array.__class__ is np.ndarray and array.ndim:
+        return len(array)
     if not self.ndim:
         raise TypeError("len() of a 0-d tensor")
     return self.shape[0]
@@ -1056,6 +1076,9 @@ def __contains__(self: Tensor, element: Any) -> bool:
 
 @method
 def __bool__(self: Tensor) -> bool:
+    array = self.__dict__.get("_array")
+    if array.__class__ is np.ndarray and array.size == 1 and not state.active:
+        return bool(array.item())
     n = self.numel()
     if n != 1:
         what = "more than one value" if n > 1 else "no values"
@@ -1071,6 +1094,10 @@ def is_nonzero(self: Tensor) -> bool:
 
 def _number(name: str, kind: Callable[[Any], Any]) -> None:
     def convert(self: Tensor) -> Any:
+        array = self.__dict__.get("_array")
+        if array.__class__ is np.ndarray and array.size == 1 and not state.active:
+            if array.dtype.kind in "fiub":
+                return kind(array.item())
         if self.numel() != 1:
             raise ValueError("only one element tensors can be converted to Python scalars")
         return kind(self.item())

@@ -14,12 +14,13 @@ from .._base.devices import device as Device
 from .._base.formats import contiguous_format, dense_order, order_of, preserve_format, strided
 from ..runtime import state
 from ..runtime.backend import of_array, of_device
+from ..runtime.dispatch import ndarray
 from ..runtime.families import composite, primitive
 from ..runtime.memory import foreign
 from ..runtime.meta import Meta
 from ..runtime.promotion import check_fits, wrapped
 from ..runtime.signature import explained
-from ..runtime.tensor import Tensor, set_requires_grad, wrap
+from ..runtime.tensor import Tensor, new, set_requires_grad, wrap
 
 dtype = dtypes.dtype
 
@@ -103,6 +104,38 @@ def _filled(
     return out
 
 
+def _plain(
+    sizes: tuple, value: float, dtype: Any = None, device: Any = None, shape: Any = None
+) -> Tensor | None:
+    """`_filled` where it asks for nothing unusual: small, sizes ints, on the CPU by default, and nobody to tell; else None."""
+    if device is not None or state.active or default.device is not CPU:
+        return None
+    if shape is None:
+        shape = sizes[0] if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)) else sizes
+        count = 1
+        for n in shape:
+            if type(n) is not int or n < 0:
+                return None
+            count *= n
+        if count > SMALL:
+            return None
+    kind = dtypes.get_default_dtype() if dtype is None else dtype
+    if not isinstance(kind, dtypes.dtype) or kind is dtypes.complex32:
+        return None
+    xp = of_device("cpu").xp
+    if value:
+        array = xp.empty(shape, kind.numpy)
+        array.fill(value)
+    else:
+        array = xp.zeros(shape, kind.numpy)
+    made = new(Tensor)
+    made._array = array
+    return made
+
+
+SMALL = 1 << 15  # elements up to which a backend has nothing to add to NumPy
+
+
 def _unstrided(name: str, size: Any, layout: Any, dtype: Any, device: Any, requires_grad: bool) -> Tensor:  # fmt: skip
     """A tensor without entries, by `flambeau.sparse`, a layer above; of a layout in which only zeros can be made."""
     check(
@@ -125,6 +158,10 @@ def zeros(*sizes: Any, size: Any = None, out: Any = None, dtype: Any = None, lay
     tensor([[0., 0., 0.],
             [0., 0., 0.]])
     """
+    if size is None and layout is None and out is None and not requires_grad:
+        made = _plain(sizes, 0, dtype, device)
+        if made is not None:
+            return made
     if layout is not None and layout is not strided:
         return _unstrided("zeros", size_of(sizes, size), layout, dtype, device, requires_grad)
     return _into(
@@ -141,6 +178,10 @@ def ones(*sizes: Any, size: Any = None, out: Any = None, dtype: Any = None, layo
     >>> flambeau.ones(3)
     tensor([1., 1., 1.])
     """
+    if size is None and layout is None and out is None and not requires_grad:
+        made = _plain(sizes, 1, dtype, device)
+        if made is not None:
+            return made
     if layout is not None and layout is not strided:
         return _unstrided("ones", size_of(sizes, size), layout, dtype, device, requires_grad)
     return _into(
@@ -157,6 +198,10 @@ def empty(*sizes: Any, size: Any = None, out: Any = None, dtype: Any = None, lay
     >>> flambeau.empty(2, 3).shape
     flambeau.Size([2, 3])
     """
+    if size is None and layout is None and memory_format is None and out is None:
+        made = None if requires_grad else _plain(sizes, 0, dtype, device)
+        if made is not None:
+            return made
     shape = size_of(sizes, size)
     if layout is not None and layout is not strided:
         return _unstrided("empty", shape, layout, dtype, device, requires_grad)
@@ -196,6 +241,16 @@ def full(size: Any, fill_value: complex | Tensor, *, out: Any = None, dtype: Any
     >>> flambeau.full((2,), 7)
     tensor([7, 7])
     """
+    if layout is None and out is None and not requires_grad and type(size) in (tuple, list):
+        number = type(fill_value)
+        if (number is float and -6e4 < fill_value < 6e4) or (
+            number is int and 0 <= fill_value < 128
+        ):
+            kind = dtypes.of_number(fill_value) if dtype is None else dtype
+            if number is int or kind in (dtypes.float32, dtypes.float64):
+                made = _plain((size,), fill_value, kind, device)
+                if made is not None:
+                    return made
     if isinstance(fill_value, Tensor):
         fill_value = fill_value.item()
     fallback = dtypes.of_number(fill_value)
@@ -226,6 +281,13 @@ def _into(out: Any, made: Tensor) -> Tensor:
 def _like(
     input: Tensor, value: Any, dtype: Any, device: Any, requires_grad: bool, format: Any = None
 ) -> Tensor:
+    array = input.__dict__.get("_array")
+    if type(array) is ndarray and format is None and not requires_grad and array.size <= SMALL:
+        if array.flags.c_contiguous:
+            kind = dtypes.from_numpy(array.dtype) if dtype is None else dtype
+            made = _plain((), value, kind, device, array.shape)
+            if made is not None:
+                return made
     shape, where = tuple(input.shape), input.device if device is None else device
     if format is contiguous_format or (format in (None, preserve_format) and input.is_contiguous()):
         made = _filled(shape, value, dtype, where, requires_grad, input.dtype)
@@ -342,6 +404,12 @@ def arange(start: float | Tensor | None = None, end: float | Tensor | None = Non
     >>> flambeau.arange(1, 2.5, 0.5)
     tensor([1.0000, 1.5000, 2.0000])
     """
+    if type(start) is int and (end is None or type(end) is int) and type(step) is int:
+        low, high = (0, start) if end is None else (start, end)
+        usual = out is None and dtype is None and device is None and layout is None
+        if usual and step and (high - low) * step >= 0 and not requires_grad:
+            if not state.active and default.device is CPU and -(2**62) < low < high + 1 < 2**62:
+                return wrap(of_device("cpu").xp.arange(low, high, step))
     if end is None:
         if start is None:
             raise TypeError("arange() missing 1 required positional argument: 'end'")

@@ -886,6 +886,10 @@ def contiguous(input: Tensor, memory_format: object = None):
     >>> flambeau.zeros(2, 3).t().contiguous().is_contiguous()
     True
     """
+    if memory_format is None:
+        array = input.__dict__.get("_array")
+        if array is not None and array.flags.c_contiguous:
+            return input
     from .casting import clone
 
     if memory_format is None or memory_format is contiguous_format:
