@@ -15,7 +15,7 @@ from ..._base import dtypes
 from ...runtime.operator import registry
 from . import copies, library, native
 from .native import address
-from .offers import FLOATS, offer
+from .offers import FLOATS, offer, offer_gradient
 
 # Multiply-adds from which our call is faster than NumPy's, 50^3: one costs 2 us, the other 1. OpenBLAS starts threads, which
 # wait actively, at 64^3 and of products with a vector at 10^4.
@@ -184,6 +184,31 @@ def linear(x: np.ndarray, w: np.ndarray, b: np.ndarray | None) -> Any:
     return made if fused is b else made + b
 
 
+def linear_gradient(g: Any, _out: Any, needs: tuple, x: Any, w: Any, b: Any) -> Any:
+    """The raw gradients of `linear` for x, w and the bias: two products and the sums of g's columns."""
+    dtype = g.dtype
+    if (dtype is not F32 and dtype is not F64) or x.dtype is not dtype or w.dtype is not dtype:
+        return NotImplemented
+    if w.ndim != 2 or x.ndim < 2 or (b is not None and tuple(b.shape) != w.shape[:1]):
+        return NotImplemented
+    rows = g if g.ndim == 2 else _rows(g)
+    to_x = to_w = to_b = None
+    if needs[0]:
+        to_x = _multiplied(rows, w)
+        to_x = to_x if x.ndim == 2 else to_x.reshape(x.shape)
+    if needs[1]:
+        to_w = _multiplied(rows.T, x if x.ndim == 2 else _rows(x))
+    if b is not None and needs[2]:
+        sums = product(np.ones((1, rows.shape[0]), dtype), rows)
+        to_b = np.add.reduce(rows, 0) if sums is NotImplemented else sums[0]
+    return to_x, to_w, to_b
+
+
+def _multiplied(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    made = product(a, b)
+    return np.matmul(a, b) if made is NotImplemented else made
+
+
 def _widened(kernel: Any) -> Any:
     """The kernel for floats of two bytes too: computed in float32, rounded once."""
 
@@ -220,3 +245,4 @@ def register() -> None:
         offer(name, _widened(kernel), kinds=(*FLOATS, dtypes.float16, dtypes.bfloat16))
         # Any arrays of one dtype, float32 or float64, may come: the hot path asks no checker.
         registry[name].providers["cpu"][0][1].any_floats = True
+    offer_gradient("linear", linear_gradient)
