@@ -30,7 +30,7 @@ from workspace import ROOT, machine, markdown_table, write_between_markers
 PAGE = ROOT / "docs" / "performance.md"
 GROUPS = (
     *("eager", "optim", "elementwise", "blas", "conv", "rnn", "attention"),
-    *("train", "infer", "data", "memory"),
+    *("train", "infer", "compiled", "data", "memory"),
 )  # the order of the page
 THREADS = 2
 sys.path.insert(0, str(ROOT / "benchmarks"))
