@@ -80,7 +80,9 @@ def _packed(frame: Frame, grid: Shape, images: int, rows: int) -> bool:
 class Plan:
     """The numbers that C reads, and where they lie."""
 
-    def __init__(self, head: list[int], frame: Frame, parts: list[list[int]], tables: list[int]) -> None:
+    def __init__(
+        self, head: list[int], frame: Frame, parts: list[list[int]], tables: list[int]
+    ) -> None:
         self.channels, self.rows = head[2], head[3]
         numbers = [*head, *frame.numbers]
         numbers += [0] * (HEAD - len(numbers))
@@ -90,6 +92,7 @@ class Plan:
 
 @lru_cache(maxsize=1024)
 def forward_plan(x: Shape, w: Shape, out: Shape, stride, padding, dilation, groups: int) -> Plan:
+    """What C does for the convolution of x with w, and for its gradient for the weight."""
     images, channels, rows = x[0], x[1] // groups, w[0] // groups
     size, grid, kernel = _three(x[2:], 1), _three(out, 1), _three(w[2:], 1)
     step, gap = _three(stride, 1), _three(dilation, 1)
@@ -135,7 +138,10 @@ def input_plan(y: Shape, w: Shape, size: Shape, stride, padding, dilation, group
         if any(a >= n or a + (g - 1) * s < 0 for a, n, g, s in zip(at, sizes, grid, step)):
             mine = mine and []
         parts.append([len(mine), *grid, *at, *step])
-        tables += [frame.offset(tuple(b - k * d // s for b, k, d, s in zip(back, tap, gap, step))) for _, tap in mine]
+        tables += [
+            frame.offset(tuple(b - k * d // s for b, k, d, s in zip(back, tap, gap, step)))
+            for _, tap in mine
+        ]
         tables += [number for number, _ in mine]
     packed = _packed(frame, grid, images, rows)
     head = [images, groups, channels, rows, packed, frame.prepared, len(parts)]
@@ -159,6 +165,7 @@ def _bias(b: np.ndarray | None) -> tuple[int, Any]:
 
 
 def convolution(x, w, b, *, stride, padding, dilation, groups):
+    """The operator of that name."""
     from ...ops.convolution import _check_shapes, output_size
 
     kernel = w.shape[2:]
@@ -167,7 +174,9 @@ def convolution(x, w, b, *, stride, padding, dilation, groups):
     y = np.empty((len(x), len(w), *out), x.dtype)
     if not (x.size and w.size and y.size):
         return NotImplemented
-    plan = forward_plan(x.shape, w.shape, out, tuple(stride), tuple(padding), tuple(dilation), groups)
+    plan = forward_plan(
+        x.shape, w.shape, out, tuple(stride), tuple(padding), tuple(dilation), groups
+    )
     x, w = _whole(x), _whole(w)
     bias, _keep = _bias(b)
     _run(plan, x, w, bias, y)
@@ -175,10 +184,27 @@ def convolution(x, w, b, *, stride, padding, dilation, groups):
 
 
 def convolution_input(y, w, b, *, size, stride, padding, dilation, groups):
+    """The operator of that name: the transposed convolution."""
     x = np.empty((len(y), w.shape[1] * groups, *size), y.dtype)
     if not (x.size and w.size and y.size):
         return NotImplemented
-    plan = input_plan(y.shape, w.shape, tuple(size), tuple(stride), tuple(padding), tuple(dilation), groups)
+    alone = prod(y.shape[2:]) == 1 and tuple(size) == w.shape[2:] and not any(map(any, padding))
+    if alone and groups == 1 and b is None and max(dilation) == 1:
+        # One window for each image: a product of matrices, of which no tap is beside the window.
+        columns = _whole(w).reshape(1, len(w), -1)
+        made = convolution(
+            columns,
+            y.reshape(*y.shape[:2], 1),
+            None,
+            stride=(1,),
+            padding=((0, 0),),
+            dilation=(1,),
+            groups=1,
+        )
+        return made.reshape(x.shape)
+    plan = input_plan(
+        y.shape, w.shape, tuple(size), tuple(stride), tuple(padding), tuple(dilation), groups
+    )
     y, w = _whole(y), _whole(w)
     bias, _keep = _bias(b)
     _run(plan, y, w, bias, x)
@@ -193,10 +219,13 @@ def _run(plan: Plan, x: np.ndarray, w: np.ndarray, bias: int, y: np.ndarray) -> 
 
 
 def convolution_weight(x, y, *, kernel, stride, padding, dilation, groups):
+    """The operator of that name: the gradient for the weight."""
     w = np.empty((y.shape[1], x.shape[1] // groups, *kernel), x.dtype)
     if not (x.size and w.size and y.size):
         return NotImplemented
-    plan = forward_plan(x.shape, w.shape, y.shape[2:], tuple(stride), tuple(padding), tuple(dilation), groups)
+    plan = forward_plan(
+        x.shape, w.shape, y.shape[2:], tuple(stride), tuple(padding), tuple(dilation), groups
+    )
     x, y = _whole(x), _whole(y)
     if plan.rows < FEW_ROWS:
         call = getattr(depthwise, x.dtype.name).depthwise_weight

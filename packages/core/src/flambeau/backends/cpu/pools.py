@@ -53,6 +53,7 @@ def _plan(x: np.ndarray, size: Shape, kernel, stride, padding, out, dilation=Non
 
 
 def max_pool(x: np.ndarray, *, kernel, stride, padding, dilation, out) -> np.ndarray:
+    """The largest value of each window."""
     count = len(kernel)
     y = np.empty((*x.shape[:-count], *out), x.dtype)
     if y.size and x.size:
@@ -64,6 +65,7 @@ def max_pool(x: np.ndarray, *, kernel, stride, padding, dilation, out) -> np.nda
 
 
 def max_pool_places(x: np.ndarray, *, kernel, stride, padding, dilation, out) -> np.ndarray:
+    """Where they are, as indices into the flattened last dimensions."""
     count = len(kernel)
     y = np.empty((*x.shape[:-count], *out), np.int64)
     if y.size and x.size:
@@ -77,6 +79,7 @@ def max_pool_places(x: np.ndarray, *, kernel, stride, padding, dilation, out) ->
 def max_pool_spread(
     g: np.ndarray, x: np.ndarray, best: np.ndarray, *, kernel, stride, padding, dilation, out
 ) -> np.ndarray:
+    """The gradient of `max_pool`; `best` is found anew, which costs less than to read it."""
     if not (x.size and g.size) or g.shape != best.shape:
         return NotImplemented
     g, x = _whole(g), _whole(x)
@@ -89,6 +92,7 @@ def max_pool_spread(
 def max_pool_pick(
     values: np.ndarray, x: np.ndarray, best: np.ndarray, *, kernel, stride, padding, dilation, out
 ) -> np.ndarray:
+    """The transpose of `max_pool_spread`."""
     if not (x.size and best.size) or values.shape != x.shape:
         return NotImplemented
     values, x = _whole(values), _whole(x)
@@ -99,6 +103,7 @@ def max_pool_pick(
 
 
 def window_sum(x: np.ndarray, *, kernel, stride, padding, out) -> np.ndarray:
+    """The sum of each window."""
     return _sums(x, 0, kernel, stride, padding, out)
 
 
@@ -114,6 +119,7 @@ def _sums(x: np.ndarray, counts: int, kernel, stride, padding, out) -> np.ndarra
 
 
 def window_spread(g: np.ndarray, *, size, kernel, stride, padding) -> np.ndarray:
+    """The transpose of `window_sum`."""
     return _spread(g, 0, tuple(size), kernel, stride, padding)
 
 
@@ -139,47 +145,53 @@ def _whole(x: np.ndarray) -> np.ndarray:
 class _Mean:
     """The claim on one of the composites avg_pool1d, avg_pool2d and avg_pool3d."""
 
+    ORDER = ("kernel_size", "stride", "padding", "ceil_mode", "count_include_pad")
+
     def __init__(self, name: str, count: int) -> None:
         self.name, self.count = name, count
 
-    def options(self, x: Any, attrs: dict[str, Any]) -> tuple:
-        """Kernel, stride, padding and windows; refuses what the composite refuses, in its words."""
-        given = (attrs["kernel_size"], attrs["stride"], attrs["padding"], 1, attrs["ceil_mode"])
-        kernel, stride, padding, _, out = _options(self.name, x, self.count, *given)
-        return kernel, stride, padding, out
-
     def accepts(self, metas: list, attrs: dict[str, Any]) -> bool:
         x = metas[0]
-        if x.dtype not in FLOATS or attrs.get("divisor_override") == 0 or not library.available():
+        if x.dtype not in FLOATS or x.numel == 0 or x.ndim not in (self.count + 1, self.count + 2):
             return False
-        if x.ndim not in (self.count + 1, self.count + 2):
+        if attrs.get("divisor_override") == 0 or not library.available():
             return False
-        options = self.options(x, attrs)
-        return x.numel > 0 and prod(options[0]) < MOST_ROWS
+        return prod(self.told(x.shape, x.dtype.name, attrs)[0]) < MOST_ROWS
 
-    def _told(self, shape: Shape, dtype: Any, attrs: dict[str, Any]) -> tuple:
-        kernel, stride, padding, out = self.options(_Look(shape, dtype), attrs)
-        include, divisor = attrs["count_include_pad"], attrs.get("divisor_override")
-        counts = _counts(shape[-self.count :], kernel, stride, padding, out, include, divisor, dtype.name)  # fmt: skip
-        return (address(counts), kernel, stride, padding, out), counts
+    def told(self, shape: Shape, dtype: str, attrs: dict[str, Any]) -> tuple:
+        """Kernel, stride, padding, windows and what their sums are divided by."""
+        given = [attrs[name] for name in self.ORDER] + [attrs.get("divisor_override")]
+        given = [tuple(v) if isinstance(v, list) else v for v in given]
+        return _mean_options(self.name, self.count, tuple(shape), dtype, *given)
 
     def forward(self, x: np.ndarray, wants: bool, **attrs: Any) -> tuple:
-        (counts, *rest), _keep = self._told(x.shape, x.dtype, attrs)
-        return _sums(x, counts, *rest), ()
+        *options, counts = self.told(x.shape, x.dtype.name, attrs)
+        return _sums(x, address(counts), *options), ()
 
     def backward(self, g, result, kept, needs, x, **attrs: Any) -> list:
-        (counts, kernel, stride, padding, out), _keep = self._told(x.shape, x.dtype, attrs)
-        return [_spread(g, counts, x.shape[-self.count :], kernel, stride, padding)]
+        kernel, stride, padding, _, counts = self.told(x.shape, x.dtype.name, attrs)
+        size = x.shape[-self.count :]
+        return [_spread(g, address(counts), size, kernel, stride, padding)]
 
 
 class _Look:
     """What `_options` asks of a tensor."""
 
-    def __init__(self, shape: Shape, dtype: Any) -> None:
-        self.shape, self.ndim, self.dtype = shape, len(shape), dtypes.from_numpy(dtype)
+    def __init__(self, shape: Shape, dtype: str) -> None:
+        self.shape, self.ndim, self.dtype = shape, len(shape), dtypes.from_numpy(np.dtype(dtype))
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=512)
+def _mean_options(
+    name, count, shape, dtype, kernel_size, stride, padding, ceil_mode, include, divisor=None
+) -> tuple:
+    """As the composite reads its arguments; refuses what it refuses, in its words."""
+    given = (kernel_size, stride, padding, 1, ceil_mode)
+    kernel, stride, padding, _, out = _options(name, _Look(shape, dtype), count, *given)
+    counts = _counts(shape[-count:], kernel, stride, padding, out, include, divisor, dtype)
+    return kernel, stride, padding, out, counts
+
+
 def _counts(size, kernel, stride, padding, out, include, divisor, dtype) -> np.ndarray:
     """What the windows of each dimension are divided by, as factors, one dimension after the other."""
     lines = [_covered(*args, include) for args in zip(size, kernel, stride, padding, out)]
