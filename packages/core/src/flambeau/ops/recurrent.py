@@ -7,6 +7,7 @@ product with the state and a handful of elementwise calls.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from .._base.checks import check
 from ..runtime import state
@@ -382,11 +383,11 @@ class _Direction:
         return outputs[::-1], state
 
 
-def _layer(mode, input, state, weights, sizes, reverse) -> tuple[Tensor, ...]:
+def _layer(mode, input, state, weights, sizes, reverse) -> Any:
     """One layer in one direction, without a projection, step by step."""
     direction = _Direction(mode, weights, True)
     out, end = direction.run(input, state, None if sizes is None else list(sizes), reverse)
-    return (out, *end)
+    return LAYERS[mode].op.tags["named"](out, *end)
 
 
 @composite(method=False, outputs=("output", "h", "c"))
@@ -400,7 +401,7 @@ def lstm_layer(
     bias_hh: Tensor | None = None,
     sizes: Sequence[int] | None = None,
     reverse: bool = False,
-):
+) -> Any:
     """All steps of one LSTM layer in one direction: input (L, N, I) and the state, both (N, H), to outputs (L, N, H).
 
     With `sizes` the input is packed: (sum(sizes), I), the rows of each step in turn. `reverse` runs from the last step.
@@ -410,9 +411,7 @@ def lstm_layer(
     >>> flambeau.ops.recurrent.lstm_layer(x, h, h, flambeau.ones(8, 3), flambeau.ones(8, 2)).output.shape
     flambeau.Size([5, 1, 2])
     """
-    return _layer(
-        "LSTM", input, (h, c), (weight_ih, weight_hh, bias_ih, bias_hh), sizes, reverse
-    )
+    return _layer("LSTM", input, (h, c), (weight_ih, weight_hh, bias_ih, bias_hh), sizes, reverse)
 
 
 @composite(method=False, outputs=("output", "h"))
@@ -425,7 +424,7 @@ def gru_layer(
     bias_hh: Tensor | None = None,
     sizes: Sequence[int] | None = None,
     reverse: bool = False,
-):
+) -> Any:
     """All steps of one GRU layer in one direction, as `lstm_layer`.
 
     >>> import flambeau
@@ -446,7 +445,7 @@ def tanh_layer(
     bias_hh: Tensor | None = None,
     sizes: Sequence[int] | None = None,
     reverse: bool = False,
-):
+) -> Any:
     """All steps of one plain recurrent layer with tanh in one direction, as `lstm_layer`.
 
     >>> import flambeau
@@ -468,7 +467,7 @@ def relu_layer(
     bias_hh: Tensor | None = None,
     sizes: Sequence[int] | None = None,
     reverse: bool = False,
-):
+) -> Any:
     """The same with relu.
 
     >>> import flambeau

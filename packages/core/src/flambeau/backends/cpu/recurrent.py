@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -50,7 +51,11 @@ class Layer:
             return False
         rows, size = first[0].shape
         wide = self.gates * size
-        if 0 in (size, x.shape[-1]) or weight_ih.shape != (wide, x.shape[-1]) or weight_hh.shape != (wide, size):
+        if (
+            0 in (size, x.shape[-1])
+            or weight_ih.shape != (wide, x.shape[-1])
+            or weight_hh.shape != (wide, size)
+        ):
             return False
         if any(f.shape != (rows, size) for f in first):
             return False
@@ -63,7 +68,7 @@ class Layer:
             and min(sizes) > 0
             and max(sizes) == sizes[0] == rows
             and sum(sizes) == x.shape[0]
-            and all(a >= b for a, b in zip(sizes, sizes[1:], strict=False))
+            and all(a >= b for a, b in pairwise(sizes))
         )
 
     def _steps(self, x: np.ndarray, sizes: Sequence[int] | None) -> tuple:
@@ -108,7 +113,7 @@ class Layer:
 
     def backward(self, g: Any, result: Any, kept: Any, needs: tuple, x: Any, *arrays: Any, sizes: Any, reverse: bool, **_: Any) -> list:  # fmt: skip
         arrays = tuple([None if a is None else np.ascontiguousarray(a) for a in arrays])
-        *first, weight_ih, weight_hh, bias_ih, bias_hh = arrays
+        *first, weight_ih, weight_hh = arrays[:-2]
         steps = self._steps(x, sizes)
         counts, starts, all_ = _plan(steps)
         rows, wide = steps[0], weight_hh.shape[0]

@@ -1,0 +1,185 @@
+"""Recurrent layers in one call equal their definition, step by step: values and gradients, packed, reversed, on any threads."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import flambeau
+from flambeau import nn
+from flambeau.backends.cpu import library, recurrent, threads
+from flambeau.ops import recurrent as definition
+from flambeau.runtime.operator import registry
+
+pytestmark = pytest.mark.skipif(not library.available(), reason="nothing can be compiled")
+KINDS = ["lstm_layer", "gru_layer", "tanh_layer", "relu_layer"]
+GATES = {"lstm_layer": 4, "gru_layer": 3}
+#        steps, rows, input, units
+SIZES = [(1, 1, 1, 1), (3, 2, 4, 5), (7, 13, 6, 16), (4, 33, 20, 50), (5, 3, 8, 130)]
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """Counts what the kernels were asked."""
+    seen = []
+    for name in ("forward", "backward"):
+        for dtype in ("float32", "float64"):
+            functions = getattr(recurrent.kernels, dtype)
+            kept = getattr(functions, name)
+
+            def noted(*args, kept=kept, name=name):
+                seen.append(name)
+                return kept(*args)
+
+            monkeypatch.setattr(functions, name, noted)
+    return seen
+
+
+def arguments(kind, steps, rows, inputs, units, dtype, sizes=None, bias=True, seed=0):
+    rng = np.random.default_rng(seed)
+    wide = GATES.get(kind, 1) * units
+    shape = (steps, rows, inputs) if sizes is None else (sum(sizes), inputs)
+    shapes = [
+        shape,
+        *[(rows, units)] * (2 if kind == "lstm_layer" else 1),
+        (wide, inputs),
+        (wide, units),
+    ]
+    shapes += [(wide,), (wide,)] if bias else []
+    arrays = [(rng.standard_normal(s) / np.sqrt(s[-1])).astype(dtype) for s in shapes]
+    return [flambeau.from_numpy(a).requires_grad_() for a in arrays]
+
+
+def ran(run, tensors, parts=None, seed=1):
+    """All results of a layer and all gradients of their sum with weights."""
+    for t in tensors:
+        t.grad = None
+    made = run(*tensors)
+    rng = np.random.default_rng(seed)
+    loss = 0
+    for i, m in enumerate(made):
+        weights = flambeau.from_numpy(rng.standard_normal(m.shape)).to(m.dtype)
+        if parts is None or i in parts:
+            loss = loss + (m * weights).sum()
+    loss.backward()
+    return [m.detach().numpy() for m in made] + [
+        None if t.grad is None else t.grad.numpy() for t in tensors
+    ]
+
+
+def close(a, b, dtype):
+    tolerance = 2e-5 if dtype == "float32" else 1e-11
+    for x, y in zip(a, b, strict=True):
+        if y is None:
+            assert x is None or not x.any()
+        else:
+            np.testing.assert_allclose(x, y, rtol=tolerance, atol=tolerance)
+
+
+def both(kind, calls, *sizes_and_dtype, **options):
+    """The layer as it is called, and its body."""
+    *sizes, dtype = sizes_and_dtype
+    packed, bias = options.pop("sizes", None), options.pop("bias", True)
+    tensors = arguments(kind, *sizes, dtype, packed, bias)
+    layer = getattr(definition, kind)
+    parts = options.pop("parts", None)
+    made = ran(lambda *t: layer(*t, sizes=packed, **options), tensors, parts)
+    assert calls == ["forward", "backward"]
+    body = registry[kind].body
+    wanted = ran(lambda *t: body(*t, sizes=packed, **options), tensors, parts)
+    assert calls == ["forward", "backward"]
+    close(made, wanted, dtype)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("sizes", SIZES, ids=str)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_layer_is_its_definition(kind, sizes, dtype, calls):
+    both(kind, calls, *sizes, dtype)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_reversed_without_biases(kind, calls):
+    both(kind, calls, 5, 9, 4, 20, "float64", reverse=True, bias=False)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("reverse", [False, True])
+def test_packed_sequences(kind, reverse, calls):
+    both(kind, calls, 0, 11, 4, 20, "float64", reverse=reverse, sizes=(11, 11, 8, 8, 7, 2, 1))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("part", [0, 1])
+def test_gradients_of_one_result_alone(kind, part, calls):
+    both(kind, calls, 4, 3, 4, 6, "float64", parts=(part,))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_results_do_not_depend_on_the_threads(kind, calls):
+    before, made = threads.count(), []
+    try:
+        for count in (1, 2, 5):
+            threads.set_count(count)
+            tensors = arguments(kind, 6, 19, 8, 130, "float32")
+            made.append(ran(getattr(definition, kind), tensors))
+    finally:
+        threads.set_count(before)
+    for other in made[1:]:
+        for a, b in zip(made[0], other, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_large_nan_and_infinite_inputs(kind, calls):
+    tensors = arguments(kind, 2, 5, 3, 20, "float32")
+    with flambeau.no_grad():
+        tensors[0][0, 1] = 1e30
+        tensors[0][0, 2] = float("nan")
+        tensors[0][0, 3] = -1e30
+        made = getattr(definition, kind)(*tensors)
+        wanted = registry[kind].body(*tensors)
+    assert calls == ["forward"]
+    for a, b in zip(made, wanted, strict=True):
+        np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-4, atol=1e-6)
+
+
+def test_a_second_derivative_runs_the_body(calls):
+    x, *rest = arguments("gru_layer", 3, 2, 4, 5, "float64")
+
+    def gradient(run):
+        (g,) = flambeau.autograd.grad(run(x, *rest)[0].sum(), x, create_graph=True)
+        return flambeau.autograd.grad((g * g).sum(), x)[0].numpy()
+
+    made = gradient(definition.gru_layer)
+    assert calls == ["forward"]
+    np.testing.assert_allclose(made, gradient(registry["gru_layer"].body), atol=1e-12)
+
+
+def test_a_gradient_may_be_asked_twice(calls):
+    tensors = arguments("lstm_layer", 3, 2, 4, 5, "float64")
+    loss = definition.lstm_layer(*tensors)[0].sum()
+    first = flambeau.autograd.grad(loss, tensors, retain_graph=True)
+    second = flambeau.autograd.grad(loss, tensors)
+    for a, b in zip(first, second, strict=True):
+        np.testing.assert_array_equal(a.numpy(), b.numpy())
+
+
+def test_what_is_left_to_the_definition(calls):
+    half = [t.detach().half() for t in arguments("lstm_layer", 2, 1, 3, 4, "float32")]
+    assert definition.lstm_layer(*half).output.dtype is flambeau.float16
+    with pytest.raises(RuntimeError):
+        definition.lstm_layer(
+            *[t.detach() for t in arguments("gru_layer", 2, 1, 3, 4, "float32")][:3], *half[3:5]
+        )
+    projected = nn.LSTM(3, 4, proj_size=2)
+    assert projected(flambeau.ones(2, 1, 3))[0].shape == (2, 1, 2)
+    assert calls == []
+
+
+@pytest.mark.parametrize("cls", [nn.LSTM, nn.GRU, nn.RNN])
+def test_a_network_uses_it(cls, calls):
+    net = cls(3, 4, num_layers=2, bidirectional=True, batch_first=True)
+    net(flambeau.ones(2, 5, 3))[0].sum().backward()
+    assert calls == ["forward"] * 4 + ["backward"] * 4
+    assert all(p.grad is not None for p in net.parameters())
