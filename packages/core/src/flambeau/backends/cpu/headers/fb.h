@@ -25,7 +25,11 @@
 #define REGISTERS 16
 #else
 #define VECTOR_BYTES 16
-#define REGISTERS (sizeof(void *) == 8 ? 32 : 16)
+#if defined(__aarch64__)
+#define REGISTERS 32
+#else
+#define REGISTERS 16
+#endif
 #endif
 #define WIDTH ((int64_t)(VECTOR_BYTES / sizeof(T)))
 typedef T vec __attribute__((vector_size(VECTOR_BYTES)));
