@@ -27,3 +27,32 @@ def gru_step(make: Make) -> Iterator[Sample]:
 def gru_step_grad(make: Make) -> Iterator[Sample]:
     """Cotangents, results, the recurrent part and the state."""
     yield Sample(make(3, 2), make(3, 6), make(3, 6), make(3, 6), make(3, 2))
+
+
+def _layer(make: Make, gates: int, parts: int = 1) -> Iterator[Sample]:
+    """A batch of equal lengths, one without biases run backwards, and packed sequences."""
+    state, weights = [make(2, 3) for _ in range(parts)], (make(3 * gates, 2), make(3 * gates, 3))
+    biases = (make(3 * gates), make(3 * gates))
+    yield Sample(make(3, 2, 2), *state, *weights, *biases)
+    yield Sample(make(2, 2, 2), *state, *weights, reverse=True)
+    yield Sample(make(5, 2), *state, *weights, *biases, sizes=(2, 2, 1))
+
+
+def lstm_layer(make: Make) -> Iterator[Sample]:
+    """As all layers."""
+    return _layer(make, 4, 2)
+
+
+def gru_layer(make: Make) -> Iterator[Sample]:
+    """As all layers."""
+    return _layer(make, 3)
+
+
+def tanh_layer(make: Make) -> Iterator[Sample]:
+    """As all layers."""
+    return _layer(make, 1)
+
+
+def relu_layer(make: Make) -> Iterator[Sample]:
+    """As all layers."""
+    return _layer(make, 1)
