@@ -60,7 +60,9 @@ def test_large_arrays_are_compiled_and_equal_the_reference(name, dtype):
     values = {p: op.defaults[i] for i, p in op.attrs}
     attrs = {p: 0.5 if v is MISSING else v for p, v in values.items()}
     cpu = backends.of_device("cpu")
-    if name == "gelu" and dtype is flambeau.float32:  # by hand: tests/backends/test_rows_and_channels.py
+    if (
+        name == "gelu" and dtype is flambeau.float32
+    ):  # by hand: tests/backends/test_rows_and_channels.py
         assert choose(op, cpu, operands, attrs) is not op.kernels[None]
         return
     assert isinstance(choose(op, cpu, operands, attrs), elementwise.Compiled)
@@ -112,9 +114,7 @@ def test_rows_with_infinities_and_nan():
 
 @needs_compiler
 @pytest.mark.parametrize("dtype", [flambeau.float32, flambeau.float64], ids=str)
-@pytest.mark.parametrize(
-    "name", [n for n in COMPILED if "vjp" not in registry[n].refusals]
-)
+@pytest.mark.parametrize("name", [n for n in COMPILED if "vjp" not in registry[n].refusals])
 def test_large_gradients_are_compiled_and_equal_the_reference(name, dtype, monkeypatch):
     op = registry[name]
     values = flambeau.linspace(0.01 if name in POSITIVE else -6, 6, providers.GRADIENTS).to(dtype)

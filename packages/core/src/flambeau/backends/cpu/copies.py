@@ -7,6 +7,7 @@ in registers, or steps (`kernels/copy.c`). Elements are moved as bytes, whatever
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,10 @@ from ...runtime.operator import registry
 from . import native, offers
 from .native import address
 
-LEAST = 1 << 15  # elements from which a copy on all cores pays
-LEAST_CAST = 1 << 14
+LEAST = 1 << 15  # elements from which a copy that is not row by row pays
+LEAST_ROWS = 1 << 17  # one from row to row, which one core does at the speed of its cache
+LEAST_INTO = 1 << 19
+LEAST_CAST = 1 << 16
 LEAST_PIECE = 1 << 12  # elements per tensor from which `cat` copies them one by one here
 REMEMBERED = 1024
 SHORT_ROW = 128  # bytes below which a row is not worth a memcpy
@@ -121,7 +124,7 @@ def cast(a: np.ndarray, dtype: np.dtype) -> np.ndarray:
         if not flat.flags.c_contiguous:
             flat = dense(flat) if a.itemsize in SIZES else np.ascontiguousarray(flat)
     made = np.empty(flat.shape, dtype)
-    kinds = KINDS[a.dtype.name], KINDS[dtype.name]
+    kinds = _kind(a.dtype), _kind(dtype)
     _cast.int64.cast(*kinds, address(made), address(flat), a.size)
     return made if order is None else made.transpose(_back(order))
 
@@ -142,22 +145,24 @@ def _clone(x: np.ndarray, *, memory_format: Any = None) -> Any:
         return NotImplemented
     if memory_format is None or memory_format is preserve_format:
         if x.flags.c_contiguous:
-            return dense(x)
+            return dense(x) if x.size >= LEAST_ROWS else NotImplemented
         return in_order(x, dense_order(x.shape, x.strides))
     return in_order(x, order_of(x.shape, memory_format))
 
 
 def _to_dtype(x: np.ndarray, *, dtype: Any) -> Any:
     wanted = dtype.numpy
-    if not (_castable(x.dtype) and _castable(wanted)):
+    if _kind(x.dtype) is None or _kind(wanted) is None:
         return NotImplemented
     if 0 in x.strides:
         x = dense(x)
     return cast(x, wanted)
 
 
-def _castable(d: np.dtype) -> bool:
-    return d.name in KINDS
+@cache
+def _kind(d: np.dtype) -> int | None:
+    """Its number in `cast.c`; None for what is not there. (NumPy takes 2 us to name a dtype.)"""
+    return KINDS.get(d.name)
 
 
 def _copy_into(x: np.ndarray, source: Any) -> Any:
@@ -257,15 +262,15 @@ def _triangle(upper: bool) -> Any:
 
 def register() -> None:
     """Enters the kernels; called when one of these operators first meets a large array."""
-    for name, kernel in (
-        ("clone", _clone),
-        ("to_dtype", _to_dtype),
-        ("copy_into", _copy_into),
-        ("cat", _cat),
-        ("flip", _flip),
-        ("pad_constant", _pad),
-        ("tril", _triangle(False)),
-        ("triu", _triangle(True)),
+    for name, kernel, least in (
+        ("clone", _clone, LEAST),
+        ("to_dtype", _to_dtype, LEAST_CAST),
+        ("copy_into", _copy_into, LEAST_INTO),
+        ("cat", _cat, LEAST),
+        ("flip", _flip, LEAST),
+        ("pad_constant", _pad, LEAST),
+        ("tril", _triangle(False), LEAST),
+        ("triu", _triangle(True), LEAST),
     ):
         if name in registry:
-            offers.offer(name, kernel, least=LEAST_CAST if name == "to_dtype" else LEAST, kinds=MOVED)  # fmt: skip
+            offers.offer(name, kernel, least=least, kinds=MOVED)

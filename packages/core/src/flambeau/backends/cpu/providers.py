@@ -20,7 +20,7 @@ from ...runtime.operator import Operator, registry, watchers
 from . import elementwise, gradients
 
 PASSES = (
-    1 << 15
+    1 << 16
 )  # from here on for one pass of NumPy's over memory: only threads win, and memory that was used before
 CHAINS = 1 << 14  # for what NumPy does in several passes
 SERIES = 1 << 11  # for the error function, which NumPy lacks: its reference takes twenty passes
@@ -28,22 +28,25 @@ SPECIAL = (
     1 << 8
 )  # for special functions, which take it a hundred: 60 to 160 us even of 100 elements
 UFUNCS = 1 << 15  # for one ufunc that NumPy vectorises as well
+QUICK = 1 << 20
 SCALAR = 1 << 14  # for one ufunc that NumPy vectorises with AVX-512 alone, where there is none
 
 GRADIENTS = 1 << 14  # for gradients, which are chains
 
 PASS_OPERATORS = (
-    "add", "sub", "mul", "true_divide", "neg", "abs", "square", "reciprocal", "pow", "maximum", "minimum", "relu",
+    "add", "sub", "mul", "neg", "abs", "square", "pow", "maximum", "minimum",
     "clamp_low", "clamp_high", "eq", "ne", "lt", "le", "gt", "ge", "isnan", "logical_and", "logical_or", "logical_xor",
-    "logical_not", "bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not", "sqrt", "floor", "ceil", "trunc", "round",
+    "logical_not", "bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not", "floor", "ceil", "trunc", "round",
+    "addcmul", "addcdiv",
 )  # fmt: skip
 CHAIN_OPERATORS = (
-    "sigmoid", "silu", "softplus", "elu", "logsigmoid", "sign", "clamp_number", "clamp_between", "lerp", "addcmul",
-    "addcdiv", "leaky_relu", "hardtanh", "relu6", "celu", "selu", "mish", "hardsigmoid", "hardswish", "hardshrink",
+    "sigmoid", "silu", "softplus", "elu", "logsigmoid", "sign", "clamp_number", "clamp_between", "lerp",
+    "leaky_relu", "hardtanh", "relu6", "celu", "selu", "mish", "hardsigmoid", "hardswish", "hardshrink",
     "softshrink", "tanhshrink", "threshold", "leaky_slopes", "isinf", "isfinite", "where", "rsqrt", "logit",
 )  # fmt: skip
 SERIES_OPERATORS = ("erf", "erfc", "gelu")
-UFUNC_OPERATORS = ("exp", "log", "exp2", "expm1", "tanh")
+UFUNC_OPERATORS = ("exp", "log", "exp2", "expm1", "true_divide", "reciprocal", "sqrt", "relu")
+QUICK_OPERATORS = ("tanh",)  # those that NumPy computes in half the time
 SCALAR_OPERATORS = ("sinh", "cosh", "log1p", "log2", "log10")
 
 
@@ -57,7 +60,9 @@ def table() -> dict[str, int]:
     """Operators and the number of elements from which they run compiled."""
     found = dict.fromkeys(CHAIN_OPERATORS, CHAINS) | dict.fromkeys(SERIES_OPERATORS, SERIES)
     found |= dict.fromkeys(UFUNC_OPERATORS, UFUNCS) | dict.fromkeys(PASS_OPERATORS, PASSES)
-    return found if numpy_has_avx512() else found | dict.fromkeys(SCALAR_OPERATORS, SCALAR)
+    if numpy_has_avx512():
+        return found | dict.fromkeys(QUICK_OPERATORS, QUICK)
+    return found | dict.fromkeys((*QUICK_OPERATORS, *SCALAR_OPERATORS), SCALAR)
 
 
 OPERATORS = table()
@@ -86,10 +91,8 @@ BY_HAND: dict[str, dict[str, int]] = {
     ),
     "attention": {"scaled_dot_product_attention": 0},
     "recurrent": dict.fromkeys(("lstm_layer", "gru_layer", "tanh_layer", "relu_layer"), 0),
-    "copies": dict.fromkeys(
-        ("clone", "copy_into", "cat", "flip", "pad_constant", "tril", "triu"), 1 << 15
-    )
-    | {"to_dtype": 1 << 14},
+    "copies": dict.fromkeys(("clone", "cat", "flip", "pad_constant", "tril", "triu"), 1 << 15)
+    | {"to_dtype": 1 << 16, "copy_into": 1 << 19},
     "softmax": {"softmax": 0, "log_softmax": 0},
     "rownorm": {"layer_norm": 0, "rms_norm": 0},
     "channelnorm": {"normalize_channels": 0, "rescale_channels": 0, "group_norm": 0},

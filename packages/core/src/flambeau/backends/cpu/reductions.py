@@ -21,6 +21,8 @@ from . import copies, native, offers
 from .native import address
 
 LEAST = 1 << 13  # elements from which a call pays
+LEAST_SUM = 1 << 16  # NumPy adds as fast as one core can read
+LEAST_PLACE = 1 << 20  # and finds places in rows so; not in columns
 PIECE = 1 << 14  # elements of a piece, where there are fewer results than MANY
 MANY = 32
 REMEMBERED = 1024
@@ -65,7 +67,9 @@ class _Plan:
         results = math.prod(m[0] for m in kept) * (1 if in_rows else inner)
         length = self.count
         pieces = 1
-        if (results < MANY and length * results >= 2 * PIECE) or (not in_rows and results < 16 * MANY):
+        if (results < MANY and length * results >= 2 * PIECE) or (
+            not in_rows and results < 16 * MANY
+        ):
             pieces = max(1, min(length * results // PIECE, 2 * MANY))
         units = inner if in_rows and not reduced else math.prod(m[0] for m in reduced)
         pieces = 1 if places and not in_rows else min(pieces, max(1, units))
@@ -163,6 +167,8 @@ def _place(name: str) -> Callable[..., Any]:
         if not x.ndim or not x.size:
             return NotImplemented
         dims = tuple(wrap_dims(dim, x.ndim))
+        if x.size < LEAST_PLACE and dims[0] == x.ndim - 1 and x.flags.c_contiguous:
+            return NotImplemented
         if x.shape[dims[0]] == 1 or x.shape[dims[0]] >= 1 << 31:
             return NotImplemented  # nothing to choose; or more than 32 bits count
         made = reduced(name, x, dims, bool(keepdim), np.int64, places=True)
@@ -241,7 +247,7 @@ _made: dict[str, Any] = {}
 
 def register() -> None:
     """Enters the kernels; called when one of these operators first meets a large array."""
-    offers.offer("sum", _fold("add"), least=LEAST, kinds=NUMBERS)
+    offers.offer("sum", _fold("add"), least=LEAST_SUM, kinds=NUMBERS)
     offers.offer("sum_to_size", _to_size, least=LEAST)
     offers.offer("prod_dims", _fold("multiply"), least=LEAST)
     offers.offer("amax", _fold("max"), least=LEAST, kinds=ORDERED)

@@ -19,6 +19,7 @@ from . import copies, native, offers
 from .native import address
 
 LEAST_SORT = 1 << 7  # elements from which a call pays
+SHORT = 128  # rows that are sorted as quickly as searched
 LEAST_SCAN = 1 << 12
 LEAST_NONZERO = 1 << 14
 FEW = 1 << 20  # the most that `topk` picks out of four times as many; beyond, it sorts
@@ -91,7 +92,7 @@ def _topk(x: np.ndarray, *, k: int, dim: int, largest: bool, sorted: bool) -> An
     n = rows.shape[-1]
     if not 0 < k <= n or n >= 1 << 31:
         return NotImplemented
-    if 4 * k > n or k > FEW or n < 64:
+    if 4 * k > n or k > FEW or n < SHORT:
         made = in_order(rows, bool(largest))
         if made is None:
             return NotImplemented

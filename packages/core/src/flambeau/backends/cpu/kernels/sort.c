@@ -98,6 +98,7 @@ struct sorting {
   int64_t *places;
   int64_t n, k;
   KEY turn;
+  int64_t rows;
 };
 
 INLINE void put(const struct sorting *s, int64_t row, const item *in, int64_t from, int64_t to) {
@@ -118,6 +119,58 @@ static void sort_rows(void *context, int64_t begin, int64_t end) {
     put(s, row, sort_items(a, a + s->n, s->n), 0, s->n);
   }
 }
+
+/* -- many short rows: as many at a time as a vector has lanes, by exchanges that do not look at the elements --------------- */
+
+#if !defined(T_FLOAT64) && !defined(T_INT64)
+#define SIDE ((int64_t)(VECTOR_BYTES / sizeof(item)))
+#define NETWORK 512 /* the longest row: as many vectors stay in the first-level cache */
+
+INLINE void exchange(item *RESTRICT a, item *RESTRICT b) {
+  _Pragma("omp simd") for (int64_t l = 0; l < SIDE; ++l) {
+    const item x = a[l], y = b[l];
+    a[l] = MIN(x, y), b[l] = MAX(x, y);
+  }
+}
+
+/* Batcher's merge exchange (Knuth, volume 3, 5.2.2 M), for any n. */
+static void sort_lanes(item *x, int64_t n) {
+  int64_t top = 1;
+  while (2 * top < n) top *= 2;
+  for (int64_t p = top; p > 0; p /= 2) {
+    for (int64_t q = top, r = 0, d = p;; d = q - p, q /= 2, r = p) {
+      /* i from 0 below n - d with (i & p) == r: runs of p */
+      for (int64_t run = r; run < n - d; run += 2 * p)
+        for (int64_t i = run; i < MIN(run + p, n - d); ++i) exchange(x + i * SIDE, x + (i + d) * SIDE);
+      if (q == p) break;
+    }
+  }
+}
+
+/* `begin` and `end` count groups of SIDE rows. */
+static void sort_groups(void *context, int64_t begin, int64_t end) {
+  const struct sorting *s = context;
+  const int64_t n = s->n;
+  item a[NETWORK * (VECTOR_BYTES / sizeof(item))] __attribute__((aligned(64)));
+  for (int64_t g = begin; g < end; ++g) {
+    const int64_t first = g * SIDE, rows = MIN(SIDE, s->rows - first);
+    for (int64_t l = 0; l < SIDE; ++l) {
+      const T *x = s->x + (first + MIN(l, rows - 1)) * n;
+      for (int64_t i = 0; i < n; ++i) a[i * SIDE + l] = item_of(key_of(x[i], s->turn), i);
+    }
+    sort_lanes(a, n);
+    for (int64_t l = 0; l < rows; ++l) {
+      const T *x = s->x + (first + l) * n;
+      T *values = s->values + (first + l) * n;
+      int64_t *places = s->places + (first + l) * n;
+      for (int64_t i = 0; i < n; ++i) {
+        const int64_t at = at_of(a[i * SIDE + l]);
+        places[i] = at, values[i] = x[at];
+      }
+    }
+  }
+}
+#endif
 
 /* -- one long row, by all threads ----------------------------------------------------------------------------------- */
 
@@ -184,10 +237,17 @@ static int sort_long(const struct sorting *s) {
 
 /* `rows` rows of n < 2^32 elements in order, and where each element was. 0: no memory. */
 EXPORT int sort(const T *x, T *values, int64_t *places, int64_t rows, int64_t n, int descending) {
-  struct sorting s = {x, values, places, n, n, descending ? ~(KEY)0 : 0};
+  struct sorting s = {x, values, places, n, n, descending ? ~(KEY)0 : 0, rows};
+#ifdef NETWORK
+  if (2 * rows >= SIDE && n > 1 && n <= NETWORK) {
+    const int64_t groups = (rows + SIDE - 1) / SIDE;
+    PARALLEL(sort_groups, &s, groups, grain_for(groups, n * SIDE * 2));
+    return 1;
+  }
+#endif
   if (n >= (rows < 4 ? 1 << 16 : 1 << 20)) {
     for (int64_t r = 0; r < rows; ++r) {
-      struct sorting one = {x + r * n, values + r * n, places + r * n, n, n, s.turn};
+      struct sorting one = {x + r * n, values + r * n, places + r * n, n, n, s.turn, 1};
       if (!sort_long(&one)) return 0;
     }
     return 1;
@@ -221,39 +281,39 @@ INLINE int look(const T *x, int64_t m, KEY turn, KEY last, KEY *key, KEY *found)
   return any != 0;
 }
 
-/* A number that at least k elements do not exceed, and few more: the k-th of the least that each of many lanes has seen. */
-INLINE KEY bound(const T *x, int64_t n, int64_t k, KEY turn, int64_t lanes) {
+/* A number that at least k of n keys do not exceed, and few more: the k-th of the least that each of many lanes has seen. */
+INLINE KEY bound(const KEY *keys, int64_t n, int64_t k, int64_t lanes) {
   KEY least[LANES], last = 0;
-  for (int64_t c = 0; c < lanes; ++c) least[c] = key_of(x[c], turn);
+  for (int64_t c = 0; c < lanes; ++c) least[c] = keys[c];
   for (int64_t i = lanes; i + lanes <= n; i += lanes)
-    for (int64_t c = 0; c < lanes; ++c) {
-      const KEY v = key_of(x[i + c], turn);
-      least[c] = MIN(least[c], v);
-    }
+    for (int64_t c = 0; c < lanes; ++c) least[c] = MIN(least[c], keys[i + c]);
   for (int64_t l = 0; l < lanes; ++l) {
+    const KEY here = least[l];
     KEY below = 0;
-    for (int64_t c = 0; c < lanes; ++c) below += least[c] < least[l];
-    if ((int64_t)below < k) last = MAX(last, least[l]);
+    for (int64_t c = 0; c < lanes; ++c) below += least[c] < here;
+    last = below < (KEY)k && here > last ? here : last;
   }
   return last;
 }
 
 /* Few of many: whatever may be among them, in order. */
-static item *first_few_of_row(const struct sorting *s, const T *x, item *a, item *b, int64_t lanes) {
+INLINE item *first_few_of_row(const struct sorting *s, const T *x, KEY *keys, item *a, item *b, int64_t lanes) {
   const int64_t n = s->n;
-  const KEY last = bound(x, n, s->k, s->turn, lanes);
-  KEY key[LOOK], found[LOOK / PART];
-  int64_t have = 0;
-  for (int64_t i = 0; i < n; i += LOOK) {
-    const int64_t m = MIN(LOOK, n - i);
-    if (!look(x + i, m, s->turn, last, key, found)) continue;
-    for (int p = 0; p < LOOK / PART; ++p) {
-      if (!found[p]) continue;
-      for (int64_t c = p * PART; c < MIN(m, (p + 1) * PART); ++c) {
-        a[have] = item_of(key[c], i + c);
-        have += key[c] <= last;
-      }
+  for (int64_t i = 0; i < n; ++i) keys[i] = key_of(x[i], s->turn);
+  const KEY last = bound(keys, n, s->k, lanes);
+  int64_t have = 0, i = 0;
+  for (; i + PART <= n; i += PART) {
+    KEY found = 0;
+    for (int c = 0; c < PART; ++c) found |= keys[i + c] <= last;
+    if (!found) continue;
+    for (int c = 0; c < PART; ++c) {
+      a[have] = item_of(keys[i + c], i + c);
+      have += keys[i + c] <= last;
     }
+  }
+  for (; i < n; ++i) {
+    a[have] = item_of(keys[i], i);
+    have += keys[i] <= last;
   }
   return sort_items(a, b, have);
 }
@@ -286,20 +346,22 @@ static item *first_many_of_row(const struct sorting *s, const T *x, item *a, ite
 
 static void first_of_rows(void *context, int64_t begin, int64_t end) {
   const struct sorting *s = context;
-  const int64_t lanes = s->k <= 24 ? 64 : LANES, few = s->k <= lanes * 3 / 8 && s->n >= 4 * lanes;
+  const int64_t lanes = s->k <= 12 ? 32 : s->k <= 24 ? 64 : LANES, few = s->k <= lanes * 3 / 8 && s->n >= 4 * lanes;
   const int64_t room = few ? s->n : 2 * s->k + 4 * LOOK;
   item *const a = SCRATCH(0, (size_t)(2 * (room + LOOK)) * sizeof(item)), *const b = a + room + LOOK;
+  KEY *const keys = SCRATCH(1, (size_t)s->n * sizeof(KEY));
   for (int64_t row = begin; row < end; ++row) {
     const T *x = s->x + row * s->n;
     const item *in;
     if (!few) in = first_many_of_row(s, x, a, b, room);
-    else in = lanes == 64 ? first_few_of_row(s, x, a, b, 64) : first_few_of_row(s, x, a, b, LANES);
+    else if (lanes == 32) in = first_few_of_row(s, x, keys, a, b, 32);
+    else in = first_few_of_row(s, x, keys, a, b, lanes);
     put(s, row, in, 0, s->k);
   }
 }
 
 /* The k < n first of each row in order: the smallest, or with `descending` the largest. */
 EXPORT void first_few(const T *x, T *values, int64_t *places, int64_t rows, int64_t n, int64_t k, int descending) {
-  struct sorting s = {x, values, places, n, k, descending ? ~(KEY)0 : 0};
+  struct sorting s = {x, values, places, n, k, descending ? ~(KEY)0 : 0, rows};
   PARALLEL(first_of_rows, &s, rows, grain_for(rows, n));
 }
