@@ -97,7 +97,7 @@ for _constant in (*_LAYOUTS, *_FORMATS):
     globals()[_constant.name] = _constant
 
 _SUBMODULES = frozenset({
-    "amp", "autograd", "backends", "compat", "compiler", "cpu", "cuda", "distributed", "distributions", "fft", "func", "futures", "graph",
+    "amp", "autograd", "backends", "compat", "compiler", "cpu", "cuda", "distributed", "distributions", "export", "fft", "func", "futures", "graph",
     "hub", "ir", "jit", "library", "linalg", "masked", "multiprocessing", "nested", "nn", "onnx", "ops", "optim", "package", "profiler",
     "quantization", "random",
     "runtime", "serialization", "signal", "sparse", "storage", "special", "testing", "train", "utils",
