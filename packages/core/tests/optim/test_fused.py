@@ -239,3 +239,26 @@ def test_the_kernel_reads_as_c():
     )  # fmt: skip
     assert "a0[i] = t1;" in text
     assert paths[0] == ("lr",)
+
+
+ADAFACTOR = [
+    {},
+    {"maximize": True, "weight_decay": 0.1, "lr": 0.1},
+    {"eps": (1e-20, 1e-2), "d": 1.5},
+]
+
+
+@pytest.mark.parametrize("options", ADAFACTOR, ids=str)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_native_step_of_adafactor(options, dtype, monkeypatch):
+    from flambeau.optim import adafactor_native
+
+    shapes, taken = [(4, 3), (170, 211), (5,), (3, 2, 4), ()], []
+    kept = adafactor_native.step
+    monkeypatch.setattr(adafactor_native, "step", lambda *a: taken.append(kept(*a)) or taken[-1])
+    run = Run(optim.Adafactor, options, dtype, shapes).step(5)
+    assert taken == [False, True, True, True, True]  # the first step makes the averages
+    monkeypatch.setattr(adafactor_native, "step", lambda *a: False)
+    tolerance = 1e-5 if dtype == "float32" else 1e-12
+    for a, b in zip(run.arrays(), Run(optim.Adafactor, options, dtype, shapes).step(5).arrays()):
+        np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)

@@ -539,7 +539,11 @@ def layers(
             input = _dropout(input, dropout, True)
     if batch_first and batch_sizes is None:
         input = input.transpose(0, 1)
-    return input, tuple(stack(list(parts), 0) for parts in zip(*final))
+    return input, tuple(_stacked(list(parts)) for parts in zip(*final))
+
+
+def _stacked(parts: list[Tensor]) -> Tensor:
+    return stack(parts, 0) if len(parts) > 1 else parts[0].unsqueeze(0)
 
 
 _dropout = dropout  # the parameter of `layers` has its name

@@ -75,12 +75,26 @@ class Adafactor(Optimizer):
                 loss = closure()
         with flambeau.no_grad():
             for group in self.param_groups:
+                if self._step_native(group):
+                    continue
                 for p in group["params"]:
                     if p.grad is not None:
                         if p.grad.is_sparse:
                             raise RuntimeError("Adafactor does not support sparse gradients")
                         self._update(group, p, -p.grad if group["maximize"] else p.grad)
         return loss
+
+    def _step_native(self, group: dict[str, Any]) -> bool:
+        """The step of a group of plain arrays in one call; False, with nothing changed, where they are something else."""
+        from flambeau.backends.cpu import lists  # here: importing must not pay for ctypes
+        from flambeau.optim import adafactor_native
+
+        params = [p for p in group["params"] if p.grad is not None]
+        found = lists.listed([(p, p.grad) for p in params], read_only=1)
+        if found is None or found.parts == 2:
+            return False
+        options = {key: scalar(value) for key, value in group.items() if key != "params"}
+        return adafactor_native.step(found, params, [self.state[p] for p in params], options)
 
     def _update(self, group: dict[str, Any], p: Tensor, g: Tensor) -> None:
         if p.is_complex():

@@ -46,7 +46,7 @@ INLINE int64_t team_now(void) {
 /* Spins, and lets others run where that lasts. */
 INLINE void team_rest(int64_t look) {
   TEAM_PAUSE();
-  if (look % 8192 == 0) sched_yield();
+  if (look % 1024 == 0) sched_yield();
 }
 
 /* Returns when all ranks have come here; what they wrote before is seen by all. */

@@ -164,7 +164,7 @@ static void forward_task(void *context, int64_t begin, int64_t end) {
 
 /* -- few queries: one row of scores at a time, a product of a matrix and a vector ------------------------------------ */
 
-enum { FEW = 4, SPAN = 1024 }; /* queries; keys of a task */
+enum { FEW = 4, SPAN = 1024, FEW_ALONE = 1 << 18 }; /* queries; keys of a task; multiply-adds from which threads pay */
 
 /* The sum of a row's products. */
 INLINE T dot(const T *a, const T *b, int64_t n) {
@@ -217,9 +217,9 @@ static void few_task(void *context, int64_t begin, int64_t end) {
 
 static void few_queries(const struct attention *x) {
   struct few f = {x, 0, (x->keys + SPAN - 1) / SPAN, x->batch * x->heads * x->queries};
-  const int64_t pitch = 2 + x->wide, work = f.items * MIN(SPAN, x->keys) * (x->size + x->wide);
+  const int64_t pitch = 2 + x->wide, each = MIN(SPAN, x->keys) * (x->size + x->wide), all = f.items * f.spans;
   f.partial = SCRATCH(0, (size_t)(f.items * f.spans * pitch) * sizeof(T));
-  PARALLEL(few_task, &f, f.items * f.spans, work < 32768 ? f.items * f.spans : MAX(1, 16384 / (SPAN * (x->size + x->wide))));
+  PARALLEL(few_task, &f, all, each * all < FEW_ALONE ? all : MAX(1, 32768 / each));
   for (int64_t item = 0; item < f.items; ++item) {
     const int64_t r = item % x->queries, h = item / x->queries % x->heads, b = item / x->queries / x->heads;
     const T *const own = f.partial + item * f.spans * pitch;
