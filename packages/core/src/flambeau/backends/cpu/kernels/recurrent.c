@@ -99,6 +99,7 @@ INLINE void multiply(const int R, const int V, int64_t k, const T *RESTRICT a, i
 #endif
   for (; k > 0; --k, ++a, w += V * WIDTH) {
     vec y[4];
+    UNROLL for (int v = 0; v < V; ++v) __builtin_prefetch(w + (8 * V + v) * WIDTH);
     UNROLL for (int v = 0; v < V; ++v) y[v] = load(w + v * WIDTH);
     UNROLL for (int r = 0; r < R; ++r) {
       const vec x = splat(a[r * stride]);
@@ -142,9 +143,9 @@ static void pack_forward(T *w, const T *weight, int64_t size, int64_t gates, int
 /* -- forward: one function for each kind ---------------------------------------------------------------------------- */
 
 /* Loads and stores under a mask take several times as long: n is a constant where it is a whole vector. */
-INLINE vec unit_at(const T *p, const int64_t n) { return __builtin_constant_p(n) ? load(p) : load_head(p, n, 0); }
+INLINE vec unit_at(const T *p, const int64_t n) { return __builtin_constant_p(n == WIDTH) && n == WIDTH ? load(p) : load_head(p, n, 0); }
 INLINE void unit_to(T *p, vec v, const int64_t n) {
-  if (__builtin_constant_p(n)) store(p, v);
+  if (__builtin_constant_p(n == WIDTH) && n == WIDTH) store(p, v);
   else store_head(p, v, n);
 }
 #define AT_UNIT(p, stride) unit_at((p) + (row + r) * (stride) + unit, n)
