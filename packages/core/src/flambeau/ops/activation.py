@@ -284,6 +284,9 @@ def _positive_lambda(op, arrays, attrs):
     return SAME(op, arrays, attrs)
 
 
+_positive_lambda.by_value = True  # type: ignore[attr-defined]
+
+
 @elementwise(promote=_positive_lambda, accepts="float", method=False)
 def softshrink(input, lambd: float = 0.5):
     """x moved towards 0 by lambd, 0 where |x| <= lambd.

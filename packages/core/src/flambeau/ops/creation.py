@@ -73,7 +73,9 @@ def _(xp, *, shape, value, dtype, device):
         out = xp.empty(shape, dtype=dtype.numpy)
         out["real"], out["imag"] = value.real, value.imag
         return out
-    return xp.full(shape, value, dtype=dtype.numpy) if value else xp.zeros(shape, dtype=dtype.numpy)
+    if value or type(value) is float:  # -0.0, too
+        return xp.full(shape, value, dtype=dtype.numpy)
+    return xp.zeros(shape, dtype=dtype.numpy)
 
 
 fill_new.no_vjp("has no tensor inputs")
@@ -123,7 +125,7 @@ def _plain(
     if not isinstance(kind, dtypes.dtype) or kind is dtypes.complex32:
         return None
     xp = of_device("cpu").xp
-    if value:
+    if value or type(value) is float:  # -0.0, too
         array = xp.empty(shape, kind.numpy)
         array.fill(value)
     else:

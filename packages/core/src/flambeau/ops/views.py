@@ -28,7 +28,7 @@ def reshape(input: Meta, shape: tuple[int, ...]):
 
 @reshape.kernel
 def _(xp, x, *, shape):
-    if min(shape, default=0) < -1:  # NumPy takes any negative number for the unknown one
+    if shape and min(shape) < -1:  # NumPy takes any negative number for the unknown one
         infer_size(shape, x.size)
     return x.reshape(shape)
 
@@ -197,7 +197,7 @@ def t(input: Tensor):
         input.ndim <= 2,
         lambda: f"t() expects a tensor with <= 2 dimensions, but self is {input.ndim}D",
     )
-    return permute(input, tuple(reversed(range(input.ndim))))
+    return permute(input, (1, 0) if input.ndim == 2 else tuple(range(input.ndim)))
 
 
 @composite
@@ -234,7 +234,10 @@ def unsqueeze(input: Meta, dim: int):
 
 @unsqueeze.kernel
 def _(xp, x, *, dim):
-    return xp.expand_dims(x, dim)
+    at = dim if dim >= 0 else dim + x.ndim + 1
+    if not 0 <= at <= x.ndim:
+        return xp.expand_dims(x, dim)  # which says so
+    return x[(slice(None),) * at + (None, ...)]
 
 
 @unsqueeze.vjp

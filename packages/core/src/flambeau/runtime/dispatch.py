@@ -251,7 +251,7 @@ def finish(op: Operator, made: Any, arrays: tuple, raw: list, attrs: dict[str, A
 def _finish_one(
     op: Operator, made: Any, arrays: tuple, raw: list, attrs: dict[str, Any], index: int | None
 ) -> Tensor:
-    if isinstance(made, (np.generic, int, float, bool, complex)):
+    if type(made) is not ndarray and isinstance(made, (np.generic, int, float, bool, complex)):
         made = np.asarray(made)
     t = new(Tensor)
     t._array = made

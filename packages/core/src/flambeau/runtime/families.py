@@ -167,6 +167,16 @@ def _plain(family: str) -> Callable[..., Public]:
     return make
 
 
+def ordinary(argument: Any) -> bool:
+    """Whether a first argument is of no class that takes calls over, and holds none."""
+    kind = type(argument)
+    if kind in overrides.plain:
+        return True
+    if kind is not list and kind is not tuple:
+        return False
+    return all([type(a) in overrides.plain for a in argument])
+
+
 def composite(body: Any = None, /, **options: Any) -> Any:
     """An operator written with other operators: the body is the definition, on tensors.
 
@@ -192,7 +202,11 @@ def _composite(body: Callable[..., Any], **options: Any) -> Public:
     def public(*args: Any, **kwargs: Any) -> Any:
         out = None
         try:
-            if state.active or op.providers or (args and type(args[0]) not in plain):
+            if (
+                state.active
+                or op.providers
+                or (args and type(args[0]) not in plain and not ordinary(args[0]))
+            ):
                 made = whole(op, args, kwargs)
                 if label is not None:
                     label(made, args, kwargs)

@@ -84,12 +84,18 @@ def binary(
             type(a) is ndarray
             and not state.active
             and a.size <= LARGE
-            and ((d := a.dtype) is F32 or d is F64)
+            and (
+                (d := a.dtype) is F32
+                or d is F64
+                or (d is third and type(number) is int and -128 <= number < 128 and first)
+            )
         ):
             b = number_array(number, d)
             token = _set(_QUIET)
             try:
                 r = ufunc(a, b) if first else ufunc(b, a)
+            except ValueError:  # of integers: a negative power
+                return general(tensor, number) if first else general(number, tensor)
             finally:
                 _reset(token)
             if type(r) is not ndarray:

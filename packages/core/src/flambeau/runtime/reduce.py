@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from .._base.checks import wrap_dims
 from .operator import Operator
 
@@ -22,16 +24,32 @@ class Combine:
 _ROUNDING, _SHORT = ("sum", "prod"), ("float16", "bfloat16")
 
 
+_UFUNCS = {
+    "sum": np.add, "prod": np.multiply, "max": np.maximum, "min": np.minimum, "amax": np.maximum,
+    "amin": np.minimum, "any": np.logical_or, "all": np.logical_and,
+}  # fmt: skip
+_PLAIN = (np.dtype("float32"), np.dtype("float64"), np.dtype("int64"))
+
+
 class ReductionKernel:
     """The reference kernel of one reduction, with PyTorch's reading of `dim` and `keepdim`."""
 
     def __init__(self, op: Operator) -> None:
         self.op = op
         self.combine: Combine = op.body(**dict.fromkeys(op.params))
+        self.ufunc = _UFUNCS[self.combine.numpy]
+        # Dtypes whose results the ufunc gives as PyTorch has them.
+        self.kinds = (*_PLAIN, np.dtype(bool)) if callable(op.result) else _PLAIN
 
     def __call__(self, xp: Any, x: Any, *, dim: Any = None, keepdim: bool = False, **_: Any) -> Any:
-        dims = wrap_dims(dim, x.ndim)
         combine = self.combine
+        n = x.ndim
+        if x.size and n and type(x) is np.ndarray and x.dtype in self.kinds:
+            if dim == ():
+                dim = None
+            if dim is None or (type(dim) is int and -n <= dim < n):
+                return self.ufunc.reduce(x, dim, None, None, bool(keepdim))  # what fold ends in
+        dims = wrap_dims(dim, n)
         if combine.init is None and x.size == 0:
             if dim is None or dim == ():
                 raise RuntimeError(

@@ -39,7 +39,7 @@ USUAL = {
 
 def serves(op: Operator) -> bool:
     """Whether an operator's calls can be written out."""
-    return bool(op.arrays) and not (op.variadic or op.random or op.loose)
+    return bool(op.arrays) and not (op.random or op.loose)
 
 
 def make(op: Operator) -> Callable[..., Any]:
@@ -141,6 +141,12 @@ def attacher(op: Operator, rule: ElementwiseRule) -> Callable[..., Tensor]:
     return attach
 
 
+def numbers_of(op: Operator) -> list[str]:
+    """The static arguments that are numbers."""
+    notes = op.body.__annotations__
+    return [p for _, p in op.attrs if str(notes.get(p)) in ("float", "float | None")]
+
+
 def meta(array: ndarray) -> Meta:
     """What is kept of an input of which only shape and dtype are read."""
     made = new(Meta)
@@ -149,36 +155,42 @@ def meta(array: ndarray) -> Meta:
 
 
 class Watched(dict):
-    """Static arguments that know whether somebody read them."""
+    """Static arguments that know whether somebody read one of which not every usual value does the same."""
 
     read = False
+    alike: frozenset[str] = (
+        frozenset()
+    )  # names of numbers of which small ones are all alike to a promotion of floats
 
     def __getitem__(self, name: str) -> Any:
-        self.read = self.read or name not in USUAL
+        self.read = self.read or name not in self.alike
         return super().__getitem__(name)
 
     def get(self, name: str, default: Any = None) -> Any:
-        self.read = self.read or name not in USUAL
+        self.read = self.read or name not in self.alike
         return super().get(name, default)
 
-    def __iter__(self) -> Any:
+    def __setitem__(self, name: str, value: Any) -> None:
         self.read = True
-        return super().__iter__()
+        super().__setitem__(name, value)
 
     def items(self) -> Any:
-        self.read = True
+        self.read = self.read or not self.alike.issuperset(self)
         return super().items()
 
     def values(self) -> Any:
-        self.read = True
+        self.read = self.read or not self.alike.issuperset(self)
         return super().values()
 
 
 def learner(op: Operator) -> Callable[..., bool]:
     """Gives whether the promotion leaves inputs of some dtypes alone, whatever else the call says."""
 
+    alike = frozenset((*USUAL, *numbers_of(op)))
+
     def learn(same: dict[Any, bool], key: Any, arrays: tuple, attrs: dict[str, Any]) -> bool:
         watched = Watched(attrs)
+        watched.alike = alike
         made = op.promote(op, arrays, watched)
         alone = not watched.read and all(m is a for m, a in zip(made, arrays))
         same[key] = alone and not getattr(op.promote, "by_value", False)
@@ -191,6 +203,48 @@ def learner(op: Operator) -> Callable[..., bool]:
 # Names of ours begin with an underscore, so that no parameter hides one.
 
 
+def sequence_source(op: Operator) -> str:
+    """The same for an operator of a sequence of tensors, such as cat: with a loop, and recorded by `tape.record`."""
+    call = Call(op)
+    tensors = call.names[0]
+    words = "".join(f", {p}={p}" for _, p in op.attrs)
+    lines = [
+        f"def straight({call.head()}):",
+        f"    if _state.active or type({tensors}) is not list and type({tensors}) is not tuple: return None",
+        *call.checks(),
+        "    _raw, _recorded, _most, _large = [], False, _least.get('cpu', _NEVER), False",
+        f"    for _x in {tensors}:",
+        "        try: _a = _x._array",
+        "        except AttributeError: return None",
+        "        if type(_a) is not _ndarray: return None",
+        "        _raw.append(_a)",
+        "        if _a.size >= _most: _large = True",
+        "        if (_x._node if _x._base is None else _history(_x)) is not None: _recorded = True",
+        "    if not _raw: return None",
+        f"    _given, _attrs = tuple({tensors}), {call.attrs}",
+    ]
+    if op.promote is not None and op.promote is not AS_GIVEN:
+        lines += [
+            "    _key = tuple([_a.dtype for _a in _raw])",
+            "    if not _same.get(_key):",
+            "        try:",
+            "            if _key in _same or not _learn(_same, _key, _given, _attrs): return None",
+            "        except _BLAMED: return None",
+        ]
+    lines += [
+        "    _token = _set_quiet(_quiet)",
+        "    try:",
+        "        _kernel = _choose(_op, _cpu, _given, _attrs) if _large else _kernels[None]",
+        f"        _made = _kernel(_xp, *_raw{words})",
+        "    except _BLAMED: return None",
+        "    finally: _reset(_token)",
+        "    _out = _finish(_op, _made, _given, _raw, _attrs)",
+    ]
+    if "vjp" not in op.refusals:
+        lines.append("    if _recorded and _local.grad: return _record(_op, _out, _given, _attrs)")
+    return "\n".join([*lines, "    return _out"]) + "\n"
+
+
 def source(op: Operator) -> str:
     """Python text of the straight way.
 
@@ -198,8 +252,9 @@ def source(op: Operator) -> str:
     >>> print(source(registry["squeeze"]).splitlines()[0])
     def straight(input, dim=_d1):
     """
-    call = Call(op)
-    return "\n".join(call.lines()) + "\n"
+    if op.variadic:
+        return sequence_source(op)
+    return "\n".join(Call(op).lines()) + "\n"
 
 
 class Call:
@@ -298,7 +353,15 @@ class Call:
             for k, free in enumerate(self.free)
         ]
         key = keys[0] if len(keys) == 1 else f"({', '.join(keys)})"
-        at_rest = [
+        # Numbers that every float dtype holds need not be asked about, if floats meet them.
+        small = [
+            f"({p} is None or type({p}) in _numbers and -6e4 < {p} < 6e4)"
+            for p in self.numbers()
+            if p not in USUAL
+        ]
+        if small:
+            small.append(f"(_a{self.count - 1}.dtype is _F32 or _a{self.count - 1}.dtype is _F64)")
+        at_rest = small + [
             f"{p} is None" if USUAL[p] is None else f"type({p}) is int and {p} == 1"
             for _, p in self.op.attrs
             if p in USUAL
@@ -324,8 +387,7 @@ class Call:
         small = self.expression() if type(self.op.vjp_rule) is ElementwiseRule else None
         run = [f"        else: _made = {general}"]
         if small is not None:
-            numbers = "".join(f" and type({p}) in _numbers" for _, p in self.op.attrs)
-            same = "".join(f" and _a{k}.dtype is _d" for k in range(self.count - 1))
+            numbers = "".join(f" and type({p}) in _numbers" for p in self.numbers())
             run = [
                 f"        elif (_d is _F32 or _d is _F64){numbers}: {small}",
                 f"        else: _made = {general}",
@@ -348,12 +410,17 @@ class Call:
             ),
         ]
 
+    def numbers(self) -> list[str]:
+        return numbers_of(self.op)
+
     def expression(self) -> str | None:
         """The call of an elementwise operator's expression on floats, past `ElementwiseRule.kernel`."""
         op = self.op
         if callable(op.result) or not op.takes("float") or any(self.free):
             return None
-        numbers = "".join(f", {p}" for _, p in op.attrs)
+        if len(self.numbers()) < len(op.attrs):
+            return None
+        numbers = "".join(f", {p}" for p in self.numbers())
         return f"_made = _program({self.attrs}).kernel(_xp, {self.raw}{numbers})"
 
     def link(self) -> list[str]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .._base import dtypes
-from .._base.devices import device
+from .._base.devices import CPU, device
 from . import backend as backends
 from . import state
 from .meta import Meta
@@ -124,6 +124,8 @@ class Tensor(Attached):
     @property
     def device(self) -> device:
         array = self._array
+        if type(array) is np.ndarray:
+            return CPU
         return backends.of_array(array).device_of(array)
 
     @property
@@ -132,7 +134,12 @@ class Tensor(Attached):
 
     @property
     def _meta(self) -> Meta:
-        return Meta(self._array.shape, self.dtype, self.device)
+        array = self._array
+        if type(array) is not np.ndarray:
+            return Meta(array.shape, self.dtype, self.device)
+        made = new(Meta)
+        made.shape, made.dtype, made.device = array.shape, dtypes.from_numpy(array.dtype), CPU
+        return made
 
     # -- history ------------------------------------------------------------------------------------------------------
 
