@@ -62,11 +62,6 @@ def _four(x: np.ndarray) -> np.ndarray:
     return x.reshape((1,) * (4 - x.ndim) + x.shape) if x.ndim < 4 else x
 
 
-def _strides(x: np.ndarray) -> tuple[int, ...]:
-    unit = x.itemsize
-    return tuple([s // unit for s in x.strides[:3]])
-
-
 def _mask(mask: np.ndarray | None, shape: tuple, dtype: Any) -> np.ndarray | None:
     """The mask as numbers to add, seen in the shape of the scores."""
     if mask is None:
@@ -80,18 +75,21 @@ def _mask(mask: np.ndarray | None, shape: tuple, dtype: Any) -> np.ndarray | Non
     return np.broadcast_to(mask, shape)
 
 
-@lru_cache(maxsize=1024)
-def _numbers(*numbers: int) -> np.ndarray:
-    return table(numbers)
-
-
 def _told(q: Any, k: Any, v: Any, out: Any, mask: Any, causal: bool, zeros: bool, g: Any = None) -> Any:  # fmt: skip
-    batch, heads, queries, size = q.shape
-    of_mask = (0,) * 4 if mask is None else tuple([s // mask.itemsize for s in mask.strides])
-    of_g = (0,) * 3 if g is None else _strides(g)
+    """What C is told of the arrays' sizes and strides."""
+    strides = None if mask is None else mask.strides, None if g is None else g.strides
     return _numbers(
-        batch, heads, k.shape[1], queries, k.shape[2], size, v.shape[3], *_strides(q), *_strides(k), *_strides(v),
-        *_strides(out), *of_mask, int(causal), int(zeros), *of_g,
+        q.itemsize, q.shape, q.strides, k.shape, k.strides, v.shape[3], v.strides, out.strides, *strides, causal, zeros
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=1024)
+def _numbers(unit: int, of_q: tuple, q: tuple, of_k: tuple, k: tuple, wide: int, v: tuple, out: tuple, mask: Any, g: Any, causal: bool, zeros: bool) -> np.ndarray:  # fmt: skip
+    batch, heads, queries, size = of_q
+    strides = (*q[:3], *k[:3], *v[:3], *out[:3], *(mask or (0,) * 4))
+    return table(
+        (batch, heads, of_k[1], queries, of_k[2], size, wide, *[s // unit for s in strides], int(causal), int(zeros),
+         *[s // unit for s in (g or (0,) * 3)[:3]])
     )  # fmt: skip
 
 
