@@ -115,6 +115,8 @@ def test_convolutions_are_the_reference(kernels, some_threads, channels, dtype):
         ((7, 33, 1, 1), (65, 33, 1, 1), 1, 0),
         ((2, 8, 33, 34), (8, 1, 5, 5), 2, 2),
         ((4, 10, 4, 4), (6, 10, 4, 4), 1, 0),  # one window for each image
+        ((3, 130, 13, 14), (33, 130, 3, 3), 1, 1),  # fewer products (Winograd), odd sizes
+        ((2, 24, 30, 17), (40, 24, 3, 3), 1, 2),
     ],
 )
 def test_shapes_of_networks(kernels, some_threads, shape, weight, stride, pad):
@@ -150,10 +152,10 @@ def test_numbers_that_are_none_stay_where_they_belong(kernels):
     """An infinity or NaN reaches the results whose windows hold it, and no others."""
     convolutions, _ = kernels
     rng = np.random.default_rng(0)
-    for groups, channels in ((1, 6), (6, 1)):
-        x = rng.normal(size=(2, 6, 9, 21)).astype("f4")
-        w = rng.normal(size=(6, channels, 3, 3)).astype("f4")
-        g = rng.normal(size=(2, 6, 9, 21)).astype("f4")
+    for groups, channels, all_channels in ((1, 6, 6), (6, 1, 6), (1, 32, 32)):
+        x = rng.normal(size=(2, all_channels, 9, 21)).astype("f4")
+        w = rng.normal(size=(all_channels, channels, 3, 3)).astype("f4")
+        g = rng.normal(size=(2, all_channels, 9, 21)).astype("f4")
         x[0, 2, 0, 20], x[1, 4, 8, 0], g[0, 1, 3, 20] = np.inf, np.nan, -np.inf
         options = {
             "stride": (1, 1),

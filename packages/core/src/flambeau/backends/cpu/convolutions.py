@@ -19,12 +19,18 @@ from .offers import offer
 conv = Kernels("conv.c")
 of_weight = Kernels("conv_weight.c")
 depthwise = Kernels("conv_depthwise.c")
+winograd = Kernels("conv_winograd.c")
 
 Shape = tuple[int, ...]
 DIMENSIONS = 3
 HEAD = 32
 VECTOR = 16  # positions of a vector of float32 in AVX-512; elsewhere the choice is the same but for small images
 PACKING = 6  # what it costs to pack a column, in rows of weights that could be multiplied instead; measured
+WINOGRAD = (
+    1.5  # a product there costs as much more than one here, with the additions around it; measured
+)
+LEAST_CHANNELS = 24  # fewer do not pay for the additions
+LEAST_TILES = 80  # 2 x 2 results in all; fewer do not pay for the weights' transform
 FEW_ROWS = 4  # rows of weights of a group; fewer fill no tile of vectors along the rows
 ALIAS = 4096  # planes that lie a multiple of this many bytes apart meet in the same sets of the first cache
 
@@ -36,7 +42,10 @@ class Frame:
         """`reach` has the coordinate of each dimension's last tap, `grid` the number of windows."""
         self.step = step
         self.phases = tuple(min(s, r + 1) for s, r in zip(step, reach))
-        whole = [n + a + b for n, a, b in zip(size, lo, hi)]
+        whole = [
+            max(n + a + b, (g - 1) * s + r + 1)
+            for n, a, b, g, s, r in zip(size, lo, hi, grid, step, reach)
+        ]
         room = [-(-n // s) for n, s in zip(whole, step)]
         if step[2] == 1:  # the padding behind a row is the padding before the next
             room[2] = max(size[2] + max(lo[2], hi[2]), grid[2])
@@ -149,6 +158,34 @@ def input_plan(y: Shape, w: Shape, size: Shape, stride, padding, dilation, group
     return Plan([*head, *frame.pitches, *sizes], frame, parts, tables)
 
 
+@lru_cache(maxsize=1024)
+def winograd_plan(x: Shape, w: Shape, out: Shape, padding: Any, transposed: bool) -> Plan | None:
+    """The convolution of x with the 3 x 3 weights w in fewer products; None where they are not worth it.
+
+    `transposed`: w is (channels of x, rows, 3, 3), and turned round.
+    """
+    images, channels = x[:2]
+    rows = w[1] if transposed else w[0]
+    grid = (1, -(-out[0] // 2), -(-out[1] // 2))
+    tiles = images * prod(grid)
+    direct = prod(out) * images * channels * rows * 9
+    fewer = -(-tiles // VECTOR) * VECTOR * channels * rows * 16
+    if fewer * WINOGRAD > direct or min(channels, rows) < LEAST_CHANNELS or tiles < LEAST_TILES:
+        return None
+    (a, b), (c, d) = padding
+    frame = Frame((1, *x[2:]), (0, a, c), (0, b, d), (1, 2, 2), (0, 3, 3), grid)
+    offsets = [frame.offset((0, i, j)) for i in range(4) for j in range(4)]
+    order = list(range(8, -1, -1) if transposed else range(9)) + [0] * 7
+    strides = [9, rows * 9] if transposed else [channels * 9, 9]
+    head = [images, 1, channels, rows, 1, 1, 1, *strides, 0]
+    part = [16, *grid, 0, 0, 0, 1, 1, 1]
+    return Plan([*head, *frame.pitches, 1, *out], frame, [part], [*offsets, *order])
+
+
+def _may_be_winograd(kernel: Shape, stride: Any, dilation: Any, groups: int) -> bool:
+    return groups == 1 and kernel == (3, 3) and max(stride) == 1 and max(dilation) == 1
+
+
 # -- the three primitives ----------------------------------------------------------------------------
 
 
@@ -174,12 +211,15 @@ def convolution(x, w, b, *, stride, padding, dilation, groups):
     y = np.empty((len(x), len(w), *out), x.dtype)
     if not (x.size and w.size and y.size):
         return NotImplemented
-    plan = forward_plan(
-        x.shape, w.shape, out, tuple(stride), tuple(padding), tuple(dilation), groups
-    )
+    options = (tuple(stride), tuple(padding), tuple(dilation), groups)
+    plan, call = None, None
+    if _may_be_winograd(kernel, stride, dilation, groups):
+        plan, call = winograd_plan(x.shape, w.shape, out, options[1], False), _winograd
+    if plan is None:
+        plan, call = forward_plan(x.shape, w.shape, out, *options), _run
     x, w = _whole(x), _whole(w)
     bias, _keep = _bias(b)
-    _run(plan, x, w, bias, y)
+    call(plan, x, w, bias, y)
     return y
 
 
@@ -202,13 +242,22 @@ def convolution_input(y, w, b, *, size, stride, padding, dilation, groups):
             groups=1,
         )
         return made.reshape(x.shape)
-    plan = input_plan(
-        y.shape, w.shape, tuple(size), tuple(stride), tuple(padding), tuple(dilation), groups
-    )
+    size, options = tuple(size), (tuple(stride), tuple(padding), tuple(dilation), groups)
+    plan, call = None, None
+    if _may_be_winograd(w.shape[2:], stride, dilation, groups):
+        sides = tuple((2 - lo, n - m + lo) for (lo, _), n, m in zip(padding, size, y.shape[2:]))
+        plan, call = winograd_plan(y.shape, w.shape, size, sides, True), _winograd
+    if plan is None:
+        plan, call = input_plan(y.shape, w.shape, size, *options), _run
     y, w = _whole(y), _whole(w)
     bias, _keep = _bias(b)
-    _run(plan, y, w, bias, x)
+    call(plan, y, w, bias, x)
     return x
+
+
+def _winograd(plan: Plan, x: np.ndarray, w: np.ndarray, bias: int, y: np.ndarray) -> None:
+    call = getattr(winograd, x.dtype.name).winograd
+    call(address(x), address(w), bias, address(y), plan.address)
 
 
 def _run(plan: Plan, x: np.ndarray, w: np.ndarray, bias: int, y: np.ndarray) -> None:
