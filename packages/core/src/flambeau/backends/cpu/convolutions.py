@@ -100,7 +100,9 @@ class Plan:
 
 
 @lru_cache(maxsize=1024)
-def forward_plan(x: Shape, w: Shape, out: Shape, stride, padding, dilation, groups: int) -> Plan:
+def forward_plan(
+    x: Shape, w: Shape, out: Shape, stride: Shape, padding: Any, dilation: Shape, groups: int
+) -> Plan:
     """What C does for the convolution of x with w, and for its gradient for the weight."""
     images, channels, rows = x[0], x[1] // groups, w[0] // groups
     size, grid, kernel = _three(x[2:], 1), _three(out, 1), _three(w[2:], 1)
@@ -120,7 +122,9 @@ def forward_plan(x: Shape, w: Shape, out: Shape, stride, padding, dilation, grou
 
 
 @lru_cache(maxsize=1024)
-def input_plan(y: Shape, w: Shape, size: Shape, stride, padding, dilation, groups: int) -> Plan:
+def input_plan(
+    y: Shape, w: Shape, size: Shape, stride: Shape, padding: Any, dilation: Shape, groups: int
+) -> Plan:
     """The transposed convolution of y (N, O, *windows) to (N, C, *size)."""
     images, channels, rows = y[0], y[1] // groups, w[1]
     windows, sizes, kernel = _three(y[2:], 1), _three(size, 1), _three(w[2:], 1)
@@ -145,7 +149,7 @@ def input_plan(y: Shape, w: Shape, size: Shape, stride, padding, dilation, group
         ]
         at = [j * s + r - p for j, s, r, p in zip(first, step, residue, before)]
         if any(a >= n or a + (g - 1) * s < 0 for a, n, g, s in zip(at, sizes, grid, step)):
-            mine = mine and []
+            mine = []  # all of it lies outside
         parts.append([len(mine), *grid, *at, *step])
         tables += [
             frame.offset(tuple(b - k * d // s for b, k, d, s in zip(back, tap, gap, step)))
@@ -201,7 +205,16 @@ def _bias(b: np.ndarray | None) -> tuple[int, Any]:
     return address(b), b
 
 
-def convolution(x, w, b, *, stride, padding, dilation, groups):
+def convolution(
+    x: np.ndarray,
+    w: np.ndarray,
+    b: np.ndarray | None,
+    *,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    groups: int,
+) -> Any:
     """The operator of that name."""
     from ...ops.convolution import _check_shapes, output_size
 
@@ -212,9 +225,10 @@ def convolution(x, w, b, *, stride, padding, dilation, groups):
     if not (x.size and w.size and y.size):
         return NotImplemented
     options = (tuple(stride), tuple(padding), tuple(dilation), groups)
-    plan, call = None, None
+    plan: Plan | None = None
+    call = _winograd
     if _may_be_winograd(kernel, stride, dilation, groups):
-        plan, call = winograd_plan(x.shape, w.shape, out, options[1], False), _winograd
+        plan = winograd_plan(x.shape, w.shape, out, options[1], False)
     if plan is None:
         plan, call = forward_plan(x.shape, w.shape, out, *options), _run
     x, w = _whole(x), _whole(w)
@@ -223,7 +237,17 @@ def convolution(x, w, b, *, stride, padding, dilation, groups):
     return y
 
 
-def convolution_input(y, w, b, *, size, stride, padding, dilation, groups):
+def convolution_input(
+    y: np.ndarray,
+    w: np.ndarray,
+    b: np.ndarray | None,
+    *,
+    size: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    groups: int,
+) -> Any:
     """The operator of that name: the transposed convolution."""
     x = np.empty((len(y), w.shape[1] * groups, *size), y.dtype)
     if not (x.size and w.size and y.size):
@@ -243,10 +267,11 @@ def convolution_input(y, w, b, *, size, stride, padding, dilation, groups):
         )
         return made.reshape(x.shape)
     size, options = tuple(size), (tuple(stride), tuple(padding), tuple(dilation), groups)
-    plan, call = None, None
+    plan: Plan | None = None
+    call = _winograd
     if _may_be_winograd(w.shape[2:], stride, dilation, groups):
         sides = tuple((2 - lo, n - m + lo) for (lo, _), n, m in zip(padding, size, y.shape[2:]))
-        plan, call = winograd_plan(y.shape, w.shape, size, sides, True), _winograd
+        plan = winograd_plan(y.shape, w.shape, size, sides, True)
     if plan is None:
         plan, call = input_plan(y.shape, w.shape, size, *options), _run
     y, w = _whole(y), _whole(w)
@@ -267,7 +292,16 @@ def _run(plan: Plan, x: np.ndarray, w: np.ndarray, bias: int, y: np.ndarray) -> 
     call(address(x), address(w), bias, address(y), plan.address)
 
 
-def convolution_weight(x, y, *, kernel, stride, padding, dilation, groups):
+def convolution_weight(
+    x: np.ndarray,
+    y: np.ndarray,
+    *,
+    kernel: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    groups: int,
+) -> Any:
     """The operator of that name: the gradient for the weight."""
     w = np.empty((y.shape[1], x.shape[1] // groups, *kernel), x.dtype)
     if not (x.size and w.size and y.size):

@@ -45,14 +45,24 @@ def _accepts(metas: list, attrs: dict[str, Any]) -> bool:
     return 1 <= len(kernel) <= DIMENSIONS and prod(kernel) < MOST_ROWS
 
 
-def _plan(x: np.ndarray, size: Shape, kernel, stride, padding, out, dilation=None) -> int:
+def _plan(
+    x: np.ndarray,
+    size: Shape,
+    kernel: Any,
+    stride: Any,
+    padding: Any,
+    out: Any,
+    dilation: Any = None,
+) -> int:
     planes = prod(x.shape[: x.ndim - len(kernel)])
     gap = (1,) * len(kernel) if dilation is None else tuple(dilation)
     options = (tuple(kernel), tuple(stride), tuple(padding))
     return _described(planes, size, tuple(out), *options, gap)[1]
 
 
-def max_pool(x: np.ndarray, *, kernel, stride, padding, dilation, out) -> np.ndarray:
+def max_pool(
+    x: np.ndarray, *, kernel: Any, stride: Any, padding: Any, dilation: Any, out: Any
+) -> Any:
     """The largest value of each window."""
     count = len(kernel)
     y = np.empty((*x.shape[:-count], *out), x.dtype)
@@ -64,7 +74,9 @@ def max_pool(x: np.ndarray, *, kernel, stride, padding, dilation, out) -> np.nda
     return NotImplemented
 
 
-def max_pool_places(x: np.ndarray, *, kernel, stride, padding, dilation, out) -> np.ndarray:
+def max_pool_places(
+    x: np.ndarray, *, kernel: Any, stride: Any, padding: Any, dilation: Any, out: Any
+) -> Any:
     """Where they are, as indices into the flattened last dimensions."""
     count = len(kernel)
     y = np.empty((*x.shape[:-count], *out), np.int64)
@@ -77,8 +89,16 @@ def max_pool_places(x: np.ndarray, *, kernel, stride, padding, dilation, out) ->
 
 
 def max_pool_spread(
-    g: np.ndarray, x: np.ndarray, best: np.ndarray, *, kernel, stride, padding, dilation, out
-) -> np.ndarray:
+    g: np.ndarray,
+    x: np.ndarray,
+    best: np.ndarray,
+    *,
+    kernel: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    out: Any,
+) -> Any:
     """The gradient of `max_pool`; `best` is found anew, which costs less than to read it."""
     if not (x.size and g.size) or g.shape != best.shape:
         return NotImplemented
@@ -90,8 +110,16 @@ def max_pool_spread(
 
 
 def max_pool_pick(
-    values: np.ndarray, x: np.ndarray, best: np.ndarray, *, kernel, stride, padding, dilation, out
-) -> np.ndarray:
+    values: np.ndarray,
+    x: np.ndarray,
+    best: np.ndarray,
+    *,
+    kernel: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    out: Any,
+) -> Any:
     """The transpose of `max_pool_spread`."""
     if not (x.size and best.size) or values.shape != x.shape:
         return NotImplemented
@@ -102,12 +130,12 @@ def max_pool_pick(
     return made
 
 
-def window_sum(x: np.ndarray, *, kernel, stride, padding, out) -> np.ndarray:
+def window_sum(x: np.ndarray, *, kernel: Any, stride: Any, padding: Any, out: Any) -> Any:
     """The sum of each window."""
     return _sums(x, 0, kernel, stride, padding, out)
 
 
-def _sums(x: np.ndarray, counts: int, kernel, stride, padding, out) -> np.ndarray:
+def _sums(x: np.ndarray, counts: int, kernel: Any, stride: Any, padding: Any, out: Any) -> Any:
     count = len(kernel)
     y = np.empty((*x.shape[:-count], *out), x.dtype)
     if not (y.size and x.size):
@@ -118,12 +146,12 @@ def _sums(x: np.ndarray, counts: int, kernel, stride, padding, out) -> np.ndarra
     return y
 
 
-def window_spread(g: np.ndarray, *, size, kernel, stride, padding) -> np.ndarray:
+def window_spread(g: np.ndarray, *, size: Any, kernel: Any, stride: Any, padding: Any) -> Any:
     """The transpose of `window_sum`."""
     return _spread(g, 0, tuple(size), kernel, stride, padding)
 
 
-def _spread(g: np.ndarray, counts: int, size: Shape, kernel, stride, padding) -> np.ndarray:
+def _spread(g: np.ndarray, counts: int, size: Shape, kernel: Any, stride: Any, padding: Any) -> Any:
     count = len(kernel)
     made = np.empty((*g.shape[:-count], *size), g.dtype)
     if not (made.size and g.size):
@@ -168,7 +196,9 @@ class _Mean:
         *options, counts = self.told(x.shape, x.dtype.name, attrs)
         return _sums(x, address(counts), *options), ()
 
-    def backward(self, g, result, kept, needs, x, **attrs: Any) -> list:
+    def backward(
+        self, g: np.ndarray, result: Any, kept: tuple, needs: tuple, x: np.ndarray, **attrs: Any
+    ) -> list:
         kernel, stride, padding, _, counts = self.told(x.shape, x.dtype.name, attrs)
         size = x.shape[-self.count :]
         return [_spread(g, address(counts), size, kernel, stride, padding)]
@@ -183,7 +213,16 @@ class _Look:
 
 @lru_cache(maxsize=512)
 def _mean_options(
-    name, count, shape, dtype, kernel_size, stride, padding, ceil_mode, include, divisor=None
+    name: str,
+    count: int,
+    shape: Shape,
+    dtype: str,
+    kernel_size: Any,
+    stride: Any,
+    padding: Any,
+    ceil_mode: bool,
+    include: bool,
+    divisor: int | None,
 ) -> tuple:
     """As the composite reads its arguments; refuses what it refuses, in its words."""
     given = (kernel_size, stride, padding, 1, ceil_mode)
@@ -192,7 +231,16 @@ def _mean_options(
     return kernel, stride, padding, out, counts
 
 
-def _counts(size, kernel, stride, padding, out, include, divisor, dtype) -> np.ndarray:
+def _counts(
+    size: Shape,
+    kernel: Shape,
+    stride: Shape,
+    padding: Shape,
+    out: Shape,
+    include: bool,
+    divisor: int | None,
+    dtype: str,
+) -> np.ndarray:
     """What the windows of each dimension are divided by, as factors, one dimension after the other."""
     lines = [_covered(*args, include) for args in zip(size, kernel, stride, padding, out)]
     if divisor is not None:
