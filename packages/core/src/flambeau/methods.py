@@ -102,7 +102,7 @@ def inplace(op: Operator) -> Callable[..., Tensor]:
 
 def _some_history(args: tuple) -> bool:
     """Whether some tensor among `args` has history."""
-    for x in args:
+    for x in args:  # noqa: SIM110 -- a generator costs more than the loop
         if isinstance(x, Tensor) and history(x) is not None:
             return True
     return False
@@ -131,7 +131,7 @@ def _plain_inplace(op: Operator) -> Callable[[Tensor, Any], bool] | None:
     if not isinstance(ufunc, np.ufunc) or any(a.op != "var" for a in expr.args):
         return None
     f32, f64 = np.dtype("float32"), np.dtype("float64")
-    record = None if "vjp" in op.refusals else Rewriting(op)
+    record: Any = None if "vjp" in op.refusals else Rewriting(op)
     set_, reset, quiet = state.error_state.set, state.error_state.reset, state.quiet
     local, ndarray = state.local, np.ndarray
 
@@ -192,7 +192,7 @@ def _large_inplace(op: Operator) -> Callable[[Tensor, tuple, dict], bool] | None
     local, ndarray = state.local, np.ndarray
 
     def call(self: Tensor, args: tuple, kwargs: dict[str, Any]) -> bool:
-        a = getattr(self, "_array", None)
+        a: Any = getattr(self, "_array", None)
         if type(a) is not ndarray or a.size < INTO or state.active or a.dtype not in (f32, f64):
             return False
         try:
@@ -476,8 +476,8 @@ def size(self: Tensor, dim: int | None = None) -> Any:
     """The shape, or the size of one dimension."""
     if dim.__class__ is int:
         shape = self.shape
-        if -len(shape) <= dim < len(shape):  # type: ignore[operator]
-            return tuple.__getitem__(shape, dim)  # type: ignore[index]
+        if -len(shape) <= dim < len(shape):
+            return tuple.__getitem__(shape, dim)
     return self.shape if dim is None else self.shape[wrap_dim(dim, self.ndim, scalar=False)]
 
 

@@ -66,7 +66,9 @@ def test_large_arrays_are_compiled_and_equal_the_reference(name, dtype):
         assert choose(op, cpu, operands, attrs) is not op.kernels[None]
         return
     assert isinstance(choose(op, cpu, operands, attrs), elementwise.Compiled)
-    assert not isinstance(choose(op, cpu, [o[:8] for o in operands], attrs), elementwise.Compiled)
+    if providers.OPERATORS[name] > 8:
+        few = [o[:8] for o in operands]
+        assert not isinstance(choose(op, cpu, few, attrs), elementwise.Compiled)
     compiled = choose(op, cpu, operands, attrs)
     raw = [o.numpy() for o in operands]
     assert compiled.call(tuple(raw), attrs) is not None

@@ -166,7 +166,7 @@ def test_keys_are_read_as_before():
             x[key]
         with pytest.raises(IndexError):
             x[key] = 1.0
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="step"):
         x[::-1]
     assert x[True].shape == (1, 3, 4)
     leaf = flambeau.ones(2, 3, requires_grad=True)

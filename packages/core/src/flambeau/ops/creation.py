@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any
+from typing import Any, cast
 
 from .._base import dtypes
 from .._base.checks import as_size, check
@@ -244,13 +244,11 @@ def full(size: Any, fill_value: complex | Tensor, *, out: Any = None, dtype: Any
     tensor([7, 7])
     """
     if layout is None and out is None and not requires_grad and type(size) in (tuple, list):
-        number = type(fill_value)
-        if (number is float and -6e4 < fill_value < 6e4) or (
-            number is int and 0 <= fill_value < 128
-        ):
+        number, value = type(fill_value), cast("float", fill_value)
+        if (number is float and -6e4 < value < 6e4) or (number is int and 0 <= value < 128):
             kind = dtypes.of_number(fill_value) if dtype is None else dtype
             if number is int or kind in (dtypes.float32, dtypes.float64):
-                made = _plain((size,), fill_value, kind, device)
+                made = _plain((size,), value, kind, device)
                 if made is not None:
                     return made
     if isinstance(fill_value, Tensor):
@@ -673,6 +671,10 @@ def from_numpy(array: Any) -> Tensor:
     >>> a = numpy.zeros(2); t = flambeau.from_numpy(a); a[0] = 1; t
     tensor([1., 0.], dtype=flambeau.float64)
     """
+    if type(array) is ndarray and array.base is None and array.dtype.isnative:
+        dtypes.from_numpy(array.dtype)
+        if array.flags.c_contiguous:
+            return wrap(array)
     if not hasattr(array, "__array_interface__") or isinstance(array, Tensor):
         raise TypeError(f"expected np.ndarray (got {type(array).__name__})")
     dtypes.from_numpy(array.dtype)

@@ -206,7 +206,7 @@ def _large(arrays: tuple, least: int) -> bool:
     """Whether one of the arrays has elements enough for a provider."""
     if least == 0:
         return True
-    for a in arrays:
+    for a in arrays:  # noqa: SIM110 -- a generator costs more than the loop
         if isinstance(a, Tensor) and a._array.size >= least:
             return True
     return False
@@ -459,6 +459,9 @@ def whole(op: Operator, args: tuple, kwargs: dict[str, Any]) -> Any:
 
 def _opened(op: Operator, arrays: tuple, attrs: dict[str, Any]) -> Any:
     modes = state.local.modes
+    if not modes:
+        kernel = _claimed(op, arrays, attrs)
+        return op.call_body(arrays, attrs) if kernel is None else kernel(arrays, attrs)
     for depth in range(len(modes), 0, -1):
         if modes[depth - 1].wants(op, arrays, attrs):
             return _keep_whole(op, arrays, attrs, modes, depth)
@@ -482,12 +485,19 @@ def _keep_whole(
 
 def _claimed(op: Operator, arrays: tuple, attrs: dict[str, Any]) -> Callable[..., Any] | None:
     """A provider's kernel for a whole composite. It is given and gives tensors and records its own gradient."""
-    if not op.providers or any(isinstance(a, Tensor) and a._level for a in arrays):
+    if not op.providers:
         return None
+    owners = set()
+    for a in arrays:
+        if isinstance(a, Tensor):
+            if a._level:
+                return None
+            array = a._array
+            owners.add("cpu" if type(array) is ndarray else backends.of_array(array).name)
     for name, least in op.least.items():
         if not _large(arrays, least):
             continue
-        if all(backends.of_array(a._array).name == name for a in arrays if isinstance(a, Tensor)):
+        if owners <= {name}:
             metas = [meta_of(a) for a in arrays]
             for checker, kernel in list(offers(op, backends.of_device(name))):
                 if checker(metas, attrs):

@@ -383,8 +383,10 @@ def basic(key: Any) -> tuple | None:
     if kind is int:
         return (key,)
     if kind is slice:
-        key = (key,)
-    elif kind is not tuple or not key:
+        if key.step is not None or type(key.start) not in _BOUNDS or type(key.stop) not in _BOUNDS:
+            return None
+        return (key,)
+    if kind is not tuple or not key:
         return None
     for k in key:
         kind = type(k)

@@ -24,7 +24,7 @@ class Combine:
 _ROUNDING, _SHORT = ("sum", "prod"), ("float16", "bfloat16")
 
 
-_UFUNCS = {
+_UFUNCS: dict[str, Any] = {
     "sum": np.add, "prod": np.multiply, "max": np.maximum, "min": np.minimum, "amax": np.maximum,
     "amin": np.minimum, "any": np.logical_or, "all": np.logical_and,
 }  # fmt: skip

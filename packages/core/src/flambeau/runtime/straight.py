@@ -89,6 +89,8 @@ def scope_of(op: Operator) -> dict[str, Any]:
         **{f"d{i}": d for i, d in enumerate(op.defaults)},
     }  # fmt: skip
     rule = op.vjp_rule
+    if op.family == "elementwise":
+        given["with_numbers"] = with_numbers(op) if op.promote is not None else lambda *_: None
     if type(rule) is ElementwiseRule:
         given |= {"attach": attacher(op, rule), "program": program_of(rule)}
     return {f"_{name}": value for name, value in given.items()}
@@ -107,6 +109,59 @@ def program_of(rule: ElementwiseRule) -> Callable[[dict[str, Any]], Program]:
     return program
 
 
+def with_numbers(op: Operator) -> Callable[..., Any]:
+    """The call of an elementwise operator that has Python numbers among its tensors; None where it is not so simple."""
+    strict = tuple(op.arrays.index(i) for i in op.strict)
+    refused, by_value = "vjp" in op.refusals, getattr(op.promote, "by_value", False)
+    known: dict[tuple, bool] = {}  # whether tensors stay and numbers become floats
+    xp = backends.of_device("cpu").xp
+    quiet, unquiet, reset = state.quiet, state.error_state.set, state.error_state.reset
+
+    def call(arrays: tuple, attrs: dict[str, Any]) -> Any:
+        recorded, most = False, op.least.get("cpu", NEVER)
+        kinds: list[
+            Any
+        ] = []  # dtypes; None for a number, if it is one that every float dtype holds
+        small = not attrs
+        for k, x in enumerate(arrays):
+            if type(x) is float or type(x) is int:
+                if k in strict:
+                    return None
+                small = small and -6e4 < x < 6e4
+                kinds.append(None)
+                continue
+            a = getattr(x, "_array", None)
+            if type(a) is not ndarray or a.size >= most:
+                return None
+            kinds.append(a.dtype)
+            recorded = recorded or history(x) is not None
+        try:
+            key = tuple(kinds)
+            if small and known.get(key):
+                made = tuple([x if kind else float(x) for x, kind in zip(arrays, kinds)])
+            else:
+                made = op.promote(op, arrays, attrs)
+                for x, m, kind in zip(arrays, made, kinds):
+                    if kind is not None and m is not x:
+                        return None  # cast: the general way records that
+                if small and not by_value:
+                    known[key] = all(kind or type(m) is float for m, kind in zip(made, kinds))
+            raw = [getattr(m, "_array", m) for m in made]
+            token = unquiet(quiet)
+            try:
+                result = op.kernels[None](xp, *raw, **attrs)
+            finally:
+                reset(token)
+        except signature.BLAMED:
+            return None
+        out = dispatch.finish(op, result, made, raw, attrs)
+        if recorded and state.local.grad and not refused:
+            return tape.record(op, out, made, attrs)
+        return out
+
+    return call
+
+
 def attacher(op: Operator, rule: ElementwiseRule) -> Callable[..., Tensor]:
     """Recording for a call of an expression: what `tape.record` does, with the histories known."""
 
@@ -121,7 +176,7 @@ def attacher(op: Operator, rule: ElementwiseRule) -> Callable[..., Tensor]:
         if attrs:
             node.attrs = attrs
         shape = made.shape
-        same = all([x._array.shape == shape for x in arrays])
+        same = all([x._array.shape == shape for x in arrays])  # noqa: C419 -- a list costs less
         if not same:
             node.same = False
         saved, versions = [], []
@@ -338,10 +393,13 @@ class Call:
     def array(self, k: int) -> list[str]:
         p, pad = self.names[k], "        " if self.free[k] else "    "
         lines = [f"    if {p} is None: _a{k} = _n{k} = None", "    else:"] if self.free[k] else []
+        missing = "return None"
+        if self.op.family == "elementwise" and self.count > 1:
+            missing = f"return _with_numbers({self.given}, {self.attrs})"
         return [
             *lines,
             f"{pad}try: _a{k} = {p}._array",
-            f"{pad}except AttributeError: return None",
+            f"{pad}except AttributeError: {missing}",
             f"{pad}if type(_a{k}) is not _ndarray: return None",
             f"{pad}_n{k} = {p}._node if {p}._base is None else _history({p})",
         ]

@@ -23,10 +23,8 @@ PASSES = (
     1 << 16
 )  # from here on for one pass of NumPy's over memory: only threads win, and memory that was used before
 CHAINS = 1 << 14  # for what NumPy does in several passes
-SERIES = 1 << 11  # for the error function, which NumPy lacks: its reference takes twenty passes
-SPECIAL = (
-    1 << 8
-)  # for special functions, which take it a hundred: 60 to 160 us even of 100 elements
+SERIES = 1  # for the error function, which NumPy lacks: its reference takes twenty passes, 40 us of an 8 x 8 array (here 2)
+SPECIAL = 1  # for special functions, which take it a hundred: 60 to 160 us even of 100 elements
 UFUNCS = 1 << 15  # for one ufunc that NumPy vectorises as well
 QUICK = 1 << 20
 SCALAR = 1 << 14  # for one ufunc that NumPy vectorises with AVX-512 alone, where there is none
@@ -160,7 +158,8 @@ def _offer_compiled(op: Operator, least: int) -> None:
     """A kernel compiled from the operator's expression, and for a unary one its gradient."""
     op.provide("cpu", _accepts, least)(elementwise.Compiled(op))
     if "vjp" not in op.refusals:
-        op.vjp_rule.large, op.vjp_rule.large_from = gradients.gradient_of(op), GRADIENTS
+        op.vjp_rule.large = gradients.gradient_of(op)
+        op.vjp_rule.large_from = min(least, GRADIENTS) if least == SERIES else GRADIENTS
 
 
 def _offer_series(op: Operator) -> None:
