@@ -117,15 +117,10 @@ class Listed:
         return (ctypes.c_double * (self.total // GRAIN + 1))()
 
 
-LARGE = (
-    1 << 14
-)  # elements from which a list is worth compiling for; where that is done, every list is
-
-
 def listed(rows: list[tuple[Any, ...]], read_only: int = -1) -> Listed | None:
-    """What is found of rows of tensors; None where they are no plain arrays of one dtype and layout, or small.
+    """What is found of rows of tensors; None where they are no plain arrays of one dtype and layout.
 
-    The last column may be read only. Nothing may be recorded on the tape: the tensors are written as memory.
+    Small lists are taken, too: sums in another order have other last bits, which must not depend on what ran before. The last column may be read only. Nothing may be recorded on the tape: the tensors are written as memory.
     """
     if state.active:  # a tracer or the like must see every operator
         return None
@@ -136,13 +131,7 @@ def listed(rows: list[tuple[Any, ...]], read_only: int = -1) -> Listed | None:
     if not arrays or type(arrays[0]) is not np.ndarray:
         return None
     dtype = arrays[0].dtype.name
-    if dtype not in PARTS or not (_compiled(dtype) or sum(a.size for a in arrays) >= LARGE):
-        return None
-    if not readable():
+    if dtype not in PARTS or not readable():
         return None
     made = Listed(dtype, len(rows[0]), read_only)
     return made if made.survey([id(a) for a in arrays]) else None
-
-
-def _compiled(dtype: str) -> bool:
-    return PARTS[dtype][0] in kernels.__dict__
