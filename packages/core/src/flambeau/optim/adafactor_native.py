@@ -20,13 +20,15 @@ def step(found: lists.Listed, params: list[Tensor], states: list[Any], options: 
     table, shapes = [], []
     for k, (p, state) in enumerate(zip(params, states, strict=True)):
         shape = p._array.shape
+        names: tuple[str, ...]
+        sizes: tuple[Any, ...]
         if len(shape) > 1:
             names, sizes = ("row_var", "col_var"), ((*shape[:-1], 1), (*shape[:-2], 1, shape[-1]))
             shapes += [math.prod(shape[:-2]), *shape[-2:]]
         else:
             names, sizes = ("variance",), (shape,)
             shapes += [1, 1, math.prod(shape)]
-        kept = [getattr(state.get(n), "_array", None) for n in names]
+        kept: list[Any] = [getattr(state.get(n), "_array", None) for n in names]
         if not p._array.size or not all(
             _plain(a, found.dtype, size) for a, size in zip(kept, sizes, strict=True)
         ):

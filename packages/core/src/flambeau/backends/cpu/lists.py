@@ -71,7 +71,7 @@ class Listed:
             self.ids = (ctypes.c_int64 * (rows * self.columns))()
             self.table = (ctypes.c_int64 * (rows * self.columns))()
             self.ends = (ctypes.c_int64 * rows)()
-        self.ids[: len(ids)] = ids
+        self.ids[: len(ids)] = ids  # type: ignore[assignment]
         found = self.functions.survey(
             self.ids, rows, self.columns, self.read_only, self.parts, self.known, self.table, self.ends
         )  # fmt: skip

@@ -92,7 +92,7 @@ class Layer:
             _at(cells), _at(inner),
         )  # fmt: skip
         made = [out]
-        for states in (out, cells)[: len(first)]:
+        for states in [out] if cells is None else [out, cells]:
             last = np.empty((steps[0], size), x.dtype)
             functions.last_states(
                 len(steps), size, reverse, address(counts), address(starts), address(states), address(last)
