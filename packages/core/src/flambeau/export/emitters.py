@@ -267,6 +267,11 @@ def pool(low: Lowering, group: Group) -> None:
     dilation = a.get("dilation", (1,) * len(kernel))
     f = Function(low, call.op)
     name, tail = f.read(x), Tail(f, group)
+    if call.op == "max_pool" and x.scale is not None and tail.out.scale is x.scale:
+        # The largest of int8 numbers of one scale needs no floats.
+        x = Ref(x.buffer, x.shape, x.strides, x.offset)
+        tail.out = Ref(tail.out.buffer, tail.out.shape)
+        tail.kind = tail.dtypes["acc"] = "int8"
     rank, n = len(x.shape), len(kernel)
     kind = made_kind(low, x)
     largest = call.op == "max_pool"

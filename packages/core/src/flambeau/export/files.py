@@ -88,37 +88,48 @@ def program(low: Lowering, name: str, loaded: bool = False, prelude: str | None 
     unused += [f"(void){x};" for i, x in enumerate(inputs) if i not in read]
     indent = lambda lines: ["  " + t for t in lines]  # noqa: E731
     run = signature(low, name, loaded)
-    simple = [
-        f"{run} {{",
-        *indent(unused), *indent(body),
+    ending = [
+        *indent([*unused, *body]),
         *(["  int wrong = 0, *const bad = &wrong;"] if low.checked else []),
         *indent(steps),
         f"  return {'wrong' if low.checked else '0'};",
         "}",
-    ]  # fmt: skip
+        "",
+    ]
     if loaded:
-        return "\n".join([*head, *([prelude] if prelude else helpers), functions, _MACROS, *simple, ""])  # fmt: skip
-    fields = ["    " + p.rstrip().rstrip(",") + ";" for p in _params(low, name)]
-    names = ["arena", *inputs, *[f"y{i}" for i in range(len(low.graph.outputs))]]
-    threaded = _THREADED.format(
-        name=name,
-        upper=name.upper(),
-        fields="\n".join(fields),
-        run=run,
-        values=", ".join(names),
-        unused="\n".join(indent([u for u in unused if u != "(void)arena;"])),
-        take="\n".join("  " + f"{p} = job->{p.rpartition(' ')[2].lstrip('*')};" for p in _params(low, name) if _taken(p, unused)),
-        body="\n".join(indent(body)),
-        steps="\n".join(indent(steps)),
-        bad="  int *const bad = &job->bad[thread];\n" if low.checked else "",
-    )  # fmt: skip
-    text = [*head, *helpers, functions, f"#ifndef {name.upper()}_THREADS", "", _MACROS, *simple, "", "#else", threaded, "#endif", ""]  # fmt: skip
-    first = f"#ifdef {name.upper()}_THREADS\n#define _POSIX_C_SOURCE 200112L\n#include <pthread.h>\n#endif\n"
-    return first + "\n".join(text)
-
-
-def _taken(param: str, unused: Sequence[str]) -> bool:
-    return f"(void){param.rpartition(' ')[2].lstrip('*')};" not in unused
+        middle = [prelude] if prelude else helpers
+        return "\n".join([*head, *middle, "", functions, _SINGLE, f"{run} {{", *ending])
+    given = _params(low, name)
+    names = [p.rpartition(" ")[2].lstrip("*") for p in given]
+    words = {
+        "name": name,
+        "upper": name.upper(),
+        "fields": "\n".join(f"  {p};" for p in given),
+        "run": run,
+        "values": ", ".join(names),
+        "taken": ", ".join(f"job->{n}" for n in names),
+    }
+    opening = [
+        f"#ifdef {name.upper()}_THREADS",
+        _TEAM.format(**words),
+        "#else",
+        _SINGLE,
+        "#endif",
+        "",
+        f"static int {name}_steps({', '.join(given)} TEAM) {{",
+    ]
+    closing = [
+        f"#ifdef {name.upper()}_THREADS",
+        _THREADED.format(**words),
+        "#else",
+        f"{run} {{",
+        f"  return {name}_steps({', '.join(names)});",
+        "}",
+        "#endif",
+        "",
+    ]
+    posix = f"#ifdef {name.upper()}_THREADS\n#define _POSIX_C_SOURCE 200112L\n#include <pthread.h>\n#endif"
+    return "\n".join([posix, *head, "", *helpers, "", functions, *opening, *ending, *closing])
 
 
 def _params(low: Lowering, name: str) -> list[str]:
@@ -126,26 +137,20 @@ def _params(low: Lowering, name: str) -> list[str]:
     return head[head.index("(") + 1 : -1].split(", ")
 
 
-_MACROS = """/* One thread: every step does all of its parts. */
+_SINGLE = """/* One thread: every step does all of its parts. */
+#define TEAM
 #define FROM(parts) 0
 #define TO(parts) (parts)
 #define ALONE
-#define MEET
-"""
+#define MEET"""
 
-_THREADED = """/* {upper}_THREADS threads do every step together: each a share of its parts, and all meet behind it. */
+_TEAM = """/* {upper}_THREADS threads do every step together: each a share of its parts, and all meet behind it. */
 typedef struct {{
   pthread_mutex_t lock;
   pthread_cond_t all;
   int present, round, started;
-  int bad[{upper}_THREADS];
 {fields}
 }} {name}_job;
-
-typedef struct {{
-  {name}_job *job;
-  int thread;
-}} {name}_seat;
 
 static void {name}_meet({name}_job *job) {{
   pthread_mutex_lock(&job->lock);
@@ -159,36 +164,38 @@ static void {name}_meet({name}_job *job) {{
   pthread_mutex_unlock(&job->lock);
 }}
 
+#define TEAM , {name}_job *job, int thread
 #define FROM(parts) ((parts) * thread / {upper}_THREADS)
 #define TO(parts) ((parts) * (thread + 1) / {upper}_THREADS)
 #define ALONE if (thread == 0)
-#define MEET {name}_meet(job);
+#define MEET {name}_meet(job);"""
+
+_THREADED = """typedef struct {{
+  {name}_job *job;
+  int thread, bad;
+}} {name}_seat;
 
 static void *{name}_work(void *given) {{
   {name}_seat *seat = given;
   {name}_job *job = seat->job;
-  const int thread = seat->thread;
   /* No step before every thread is there: if one could not be started, none runs. */
   pthread_mutex_lock(&job->lock);
   while (!job->started) pthread_cond_wait(&job->all, &job->lock);
   const int go = job->started;
   pthread_mutex_unlock(&job->lock);
-  if (go < 0) return 0;
-{take}
-{bad}{body}
-{steps}
+  if (go > 0) seat->bad = {name}_steps({taken}, job, seat->thread);
   return 0;
 }}
 
 {run} {{
-{unused}
-  {name}_job job = {{PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0, 0, 0, {{0}}, {values}}};
+  {name}_job job = {{PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0, 0, 0, {values}}};
   {name}_seat seats[{upper}_THREADS];
   pthread_t others[{upper}_THREADS];
-  int started = 1;
+  int started = 1, bad = 0;
   for (int i = 0; i < {upper}_THREADS; ++i) {{
     seats[i].job = &job;
     seats[i].thread = i;
+    seats[i].bad = 0;
   }}
   while (started < {upper}_THREADS && !pthread_create(&others[started], 0, {name}_work, &seats[started])) ++started;
   pthread_mutex_lock(&job.lock);
@@ -197,11 +204,9 @@ static void *{name}_work(void *given) {{
   pthread_mutex_unlock(&job.lock);
   {name}_work(&seats[0]);
   for (int i = 1; i < started; ++i) pthread_join(others[i], 0);
-  int bad = 0;
-  for (int i = 0; i < {upper}_THREADS; ++i) bad |= job.bad[i];
+  for (int i = 0; i < {upper}_THREADS; ++i) bad |= seats[i].bad;
   return job.started < 0 ? -1 : bad;
-}}
-"""
+}}"""
 
 
 def _used(low: Lowering) -> list[Buffer]:

@@ -160,7 +160,7 @@ class Lowering:
         f = Function(self, "copy")
         x, y = f.read(source), f.write(target)
         shape, (a, b) = merged(source.shape, [source.strides, target.strides])
-        same = source.scale is target.scale or (source.scale and target.scale and vars_of(source.scale) == vars_of(target.scale))  # fmt: skip
+        same = same_scale(source.scale, target.scale)
 
         def body(index: list[str]) -> list[str]:
             if same:
@@ -192,8 +192,12 @@ class Lowering:
         self._lives()
 
     def absorbs(self, group: Group, call: Call) -> bool:
-        """Whether a group's loop may take `call` in; small targets keep products general, and so their code short."""
-        return True
+        """Whether a group's loop may take `call` in."""
+        if not self.scales:
+            return True
+        from .quantized import absorbable
+
+        return absorbable(self, group, call)
 
     def _one(self, item: Group) -> None:
         call = item.core or item.root
@@ -248,8 +252,14 @@ class Lowering:
         self.arena = plan(self.buffers)
 
 
-def vars_of(scale: Scale) -> tuple[float, int]:
-    return scale.step, scale.zero
+def single(x: float) -> str:
+    """A number as a C float."""
+    return f"{np.float32(x).item():.9g}" + ("f" if set(f"{np.float32(x).item():.9g}") & set(".e") else ".0f")
+
+
+def same_scale(a: Scale | None, b: Scale | None) -> bool:
+    """Whether numbers may be copied as they are."""
+    return a is b or (a is not None and b is not None and (a.step, a.zero) == (b.step, b.zero))
 
 
 def described(call: Call) -> str:
@@ -336,16 +346,18 @@ class Function:
         self.extent = 1
         self._names: dict[tuple, str] = {}
 
-    def read(self, ref: Ref) -> str:
+    def read(self, ref: Ref, name: str | None = None) -> str:
         """The name of a pointer to what is read; a window read twice is one pointer."""
         key = (id(ref.buffer), ref.offset)
         if key not in self._names:
-            self._names[key] = self._pointer(ref, f"x{len(self.args)}", "const ")
+            name = name or f"x{sum(p.startswith('const') for p in self.params)}"
+            self._names[key] = self._pointer(ref, name, "const ")
         return self._names[key]
 
     def write(self, ref: Ref) -> str:
         """The name of a pointer to what is written."""
-        return self._pointer(ref, f"y{len(self.args)}", "")
+        count = sum(not p.startswith("const") for p in self.params)
+        return self._pointer(ref, f"y{count}", "")
 
     def _pointer(self, ref: Ref, name: str, const: str) -> str:
         if ref.buffer.size >= 2**31:
@@ -360,7 +372,7 @@ class Function:
         """An element as C text; int8 as the number it stands for."""
         if ref.scale is None:
             return f"{name}[{at}]"
-        step, zero = ir.text.c_number(np.float32(ref.scale.step), "f"), ref.scale.zero
+        step, zero = single(ref.scale.step), ref.scale.zero
         shifted = f"{name}[{at}]" if not zero else f"({name}[{at}] - ({zero}))"
         return f"(float){shifted} * {step}"
 
@@ -369,7 +381,7 @@ class Function:
         if ref.scale is None:
             return f"{name}[{at}] = {value};"
         self.low.helpers.add("fb_int8")
-        inverse = ir.text.c_number(np.float32(1 / ref.scale.step), "f")
+        inverse = single(1 / ref.scale.step)
         return f"{name}[{at}] = fb_int8({value}, {inverse}, {ref.scale.zero});"
 
     def loops(self, shape: Sequence[int], body: Callable[[list[str]], list[str]]) -> None:
@@ -498,6 +510,11 @@ def expression(low: Lowering, call: Call, operand: Callable[[Any], ir.Expr]) -> 
 
 def elementwise(low: Lowering, group: Group) -> None:
     """A loop over elements."""
+    if low.scales:
+        from .quantized import table
+
+        if table(low, group):
+            return
     f = Function(low, group.calls[-1].op if len(group.calls) == 1 else "chain")
     tail = Tail(f, group).merge()
     f.loops(tail.shape, tail.statements)

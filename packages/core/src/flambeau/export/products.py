@@ -12,13 +12,13 @@ from math import prod
 
 import numpy as np
 
-from ..graph import Value
 from ..ir.text import C_TYPES
 from .capture import array_of, is_known
 from .emitters import body_of, rest
 from .lower import Function, Group, Lowering, Tail, emitter, label_of
 from .memory import Ref
-from .text import address, loop, merged
+from .quantized import integer
+from .text import address, loop, merged, plus
 
 WIDE = 16  # sums side by side
 
@@ -43,15 +43,13 @@ def rows_at_once(count: int, most: int) -> int:
     return divisors[-1] if 2 * divisors[-1] >= min(count, most) else min(count, most)
 
 
-def term(rows: Sequence[str], blocks: int, block_step: str) -> list[str]:
-    """One term of every sum: `rows` are the numbers, the weights of block u begin at w + u * block_step."""
+def term(rows: Sequence[str], blocks: int, block_step: str, kind: str) -> list[str]:
+    """One term of every sum: `rows` are the numbers, the weights of block u begin at v + u * block_step."""
     weights = [
-        f"const T v{u} = w[{f'{u} * {block_step} + ' if u else ''}j];" for u in range(blocks)
+        f"const {kind} w{u} = v[{f'{u} * {block_step} + ' if u else ''}j];" for u in range(blocks)
     ]
     sums = [
-        f"a[{u * len(rows) + r}][j] += {x} * v{u};"
-        for u in range(blocks)
-        for r, x in enumerate(rows)
+        f"a[{u * len(rows) + r}][j] += {x} * w{u};" for u in range(blocks) for r, x in enumerate(rows)
     ]
     return [f"for (int j = 0; j < {WIDE}; ++j) {{", *("  " + t for t in (*weights, *sums)), "}"]
 
@@ -71,7 +69,9 @@ def product(low: Lowering, group: Group) -> None:
     if call.op == "linear":
         bias = call.inputs[2] if len(call.inputs) > 2 else None
         if is_known(w) and rank == 2 and (bias is None or bias.meta.shape == w.meta.shape[:1]) and is_known(bias):  # fmt: skip
-            _by_known(low, group, x, array_of(w), None if bias is None else array_of(bias))
+            b = None if bias is None else array_of(bias)
+            if not integer(low, group, x, array_of(w), b):
+                _by_known(low, group, x, array_of(w), b)
             return
         if bias is not None or rank != 2:
             raise low.missing(call, "its weight or bias is computed while it runs")
@@ -92,65 +92,69 @@ def _by_known(
     f = Function(low, "linear")
     x = plain(low, x)
     tail = Tail(f, group)
-    source, w = f.read(x), f.read(packed(low, weight))
-    b = None if bias is None else f.read(padded_bias(low, bias))
+    source, w = f.read(x), f.read(packed(low, weight), "w")
+    b = None if bias is None else f.read(padded_bias(low, bias), "b")
     lead, strides = merged(x.shape[:-1], [x.strides[:-1], *(s[:-1] for s in tail.strides)])
     tail.shape = (*lead, outputs)
     tail.strides = [(*s, t[-1]) for s, t in zip(strides[1:], tail.strides)]
     *outer, rows = lead
-    by = strides[0]
     r = rows_at_once(rows, low.target.rows)
     blocks = -(-outputs // WIDE)
     u = max(k for k in range(1, max(1, low.target.rows // r) + 1) if blocks % k == 0)
-    share_rows = blocks // u < 4 and rows % r == 0 and rows // r > blocks // u and not outer
-    at = lambda p: address([*outer_names, "m", "k"], (*by, x.strides[-1])) + (f" + {p * by[-1]}" if p else "")  # noqa: E731  # fmt: skip
-    outer_names = [f"o{i}" for i in range(len(outer))]
-    start = f"{b}[n + q * {WIDE} + j]" if b else "0"
+    whole, units = -(-rows // r), blocks // u
+    share_rows = units < 4 and rows % r == 0 and whole > units and not outer
+    names = [f"o{i}" for i in range(len(outer))]
+    m, n = ("m" if whole > 1 else "0"), ("n" if units > 1 else "0")
+    p, q = ("p" if r > 1 else "0"), (f"q * {WIDE}" if u > 1 else "0")
+    place = plus(f"q * {r}" if u > 1 else "0", p)
+    at = [
+        plus(address([*names, m, "k"], (*strides[0], x.strides[-1])), str(i * strides[0][-1]))
+        for i in range(r)
+    ]
     kind = C_TYPES[low.kind(body_of(group).outputs[0])]
+    sums = term([f"{source}[{t}]" for t in at], u, str(terms * WIDE), kind)
+    begin = address([n], (terms,))
     lines = [
         f"{kind} a[{r * u}][{WIDE}];",
-        *_start(r, u, start),
-        f"const {kind} *w = {w} + n * {terms};",
+        *_each(r, u, [f"for (int j = 0; j < {WIDE}; ++j) a[{place}][j] = {f'{b}[{plus(n, q, chr(106))}]' if b else '0'};"]),
         f"for (int k = 0; k < {terms}; ++k) {{",
-        *("  " + t for t in term([f"{source}[{at(p)}]" for p in range(r)], u, str(terms * WIDE))),
-        f"  w += {WIDE};",
+        f"  const {kind} *v = {w} + {plus(begin, f'k * {WIDE}')};",
+        *("  " + t for t in sums),
         "}",
-        *_stores(tail, r, u, outputs, lambda p, n: [*outer_names, f"m + {p}", n]),
-    ]
-    lines = [t.replace("const T ", f"const {kind} ") for t in lines]
-    whole, units = rows // r if rows % r == 0 else -(-rows // r), blocks // u
-    row = f"const int m = i * {r};" if rows % r == 0 else f"const int m = i * {r} < {rows - r} ? i * {r} : {rows - r};"  # fmt: skip
-    block = f"const int n = g * {u * WIDE};"
+        *_stores(tail, r, u, outputs, [*names, plus(m, p)], plus(n, q), f"a[{place}][j]"),
+    ]  # fmt: skip
+    row = f"i * {r}" if rows % r == 0 else f"i * {r} < {rows - r} ? i * {r} : {rows - r}"
+    row, block = f"const int m = {row};", f"const int n = g * {u * WIDE};"
     if share_rows:
-        lines = loop("g", units, [block, *lines]) if units > 1 else ["const int n = 0;", *lines]
-        f.lines = loop("i", "end", [row, *lines], "begin") if whole > 1 else [row.replace("i *", "0 *"), *lines]  # fmt: skip
-        f.extent = whole
+        lines = loop("g", units, [block, *lines]) if units > 1 else lines
+        f.lines, f.extent = loop("i", "end", [row, *lines], "begin"), whole
     else:
-        lines = loop("i", whole, [row, *lines]) if whole > 1 else ["const int m = 0;", *lines]
-        for name, count in zip(reversed(outer_names), reversed(outer)):
+        lines = loop("i", whole, [row, *lines]) if whole > 1 else lines
+        for name, count in zip(reversed(names), reversed(outer)):
             lines = loop(name, count, lines)
-        f.lines = loop("g", "end", [block, *lines], "begin") if units > 1 else ["const int n = 0;", *lines]  # fmt: skip
+        f.lines = loop("g", "end", [block, *lines], "begin") if units > 1 else lines
         f.extent = units
     f.emit(label_of(group))
 
 
-def _start(r: int, u: int, start: str) -> list[str]:
-    """Every sum at its bias."""
-    return [
-        f"for (int q = 0; q < {u}; ++q)",
-        f"  for (int p = 0; p < {r}; ++p)",
-        f"    for (int j = 0; j < {WIDE}; ++j) a[q * {r} + p][j] = {start};",
-    ]
+def _each(r: int, u: int, lines: list[str], name: str = "p") -> list[str]:
+    """Loops over a block's rows p and its parts q, where there are several."""
+    lines = loop(name, r, lines) if r > 1 else lines
+    return loop("q", u, lines) if u > 1 else lines
 
 
-def _stores(tail: Tail, r: int, u: int, outputs: int, index) -> list[str]:
+def _stores(
+    tail: Tail, r: int, u: int, outputs: int, index: list[str], n: str, value: str
+) -> list[str]:
     """The block's sums through the tail into their places."""
-    lines = tail.statements(index("p", f"n + q * {WIDE} + j"), f"a[q * {r} + p][j]")
-    if outputs % WIDE:
-        head = f"const int left = {outputs} - n - q * {WIDE} < {WIDE} ? {outputs} - n - q * {WIDE} : {WIDE};"
-        work = loop("p", r, loop("j", "left", lines))
-        return loop("q", u, [head, *work])
-    return loop("q", u, loop("p", r, loop("j", WIDE, lines)))
+    lines = tail.statements([*index, plus(n, "j")], value)
+    if outputs % WIDE == 0:
+        return _each(r, u, loop("j", WIDE, lines))
+    rest = str(outputs) if n == "0" else f"{outputs} - ({n})" if "+" in n else f"{outputs} - {n}"
+    left = f"const int left = {rest} < {WIDE} ? {rest} : {WIDE};"
+    if n == "0":
+        return _each(r, u, loop("j", outputs, lines))
+    return _each(r, u, [left, *loop("j", "left", lines)])
 
 
 def _by_any(low: Lowering, group: Group, a: Ref, b: Ref) -> None:
@@ -241,6 +245,8 @@ def convolution(low: Lowering, group: Group) -> None:
     a = call.attrs
     x, weight, bias = _parts(low, group)
     kernel = weight.shape[2:]
+    if integer(low, group, x, weight, bias):
+        return
     source = plain(low, x)
     if any(lo or hi for lo, hi in a["padding"]):
         size = [n + lo + hi for n, (lo, hi) in zip(x.shape[2:], a["padding"])]
@@ -306,7 +312,7 @@ def widened(
 
 
 def _convolve(
-    low: Lowering, group: Group, g: Geometry, weight: np.ndarray, bias, groups: int
+    low: Lowering, group: Group, g: Geometry, weight: np.ndarray, bias: np.ndarray | None, groups: int
 ) -> None:
     if weight.shape[0] // groups < 4:
         _by_rows(low, group, g, weight, bias, groups)
@@ -314,7 +320,14 @@ def _convolve(
         _by_channels(low, group, g, weight, bias, groups)
 
 
-def _by_channels(low: Lowering, group: Group, g: Geometry, weight, bias, groups: int) -> None:
+def _by_channels(
+    low: Lowering,
+    group: Group,
+    g: Geometry,
+    weight: np.ndarray,
+    bias: np.ndarray | None,
+    groups: int,
+) -> None:
     """16 output channels side by side, a few places at once."""
     f = Function(low, "conv")
     tail = Tail(f, group)
@@ -327,62 +340,89 @@ def _by_channels(low: Lowering, group: Group, g: Geometry, weight, bias, groups:
     kind = C_TYPES[low.kind(body_of(group).outputs[0])]
     blocks = -(-o // WIDE)
     parts = [packed(low, weight[i * o : (i + 1) * o]).buffer.array for i in range(groups)]
-    x, w = f.read(g.source), f.read(low.weight(np.concatenate(parts)))
+    x, w = f.read(g.source), f.read(low.weight(np.concatenate(parts)), "w")
     b = None
     if bias is not None:
         room = np.pad(bias.reshape(groups, o), ((0, 0), (0, -o % WIDE)))
-        b = f.read(low.weight(room.reshape(-1)))
+        b = f.read(low.weight(room.reshape(-1)), "b")
     most = low.target.rows
     q = rows_at_once(ow, most)
     p = rows_at_once(oh, max(1, most // q)) if q == ow else 1
-    places = [(i, j) for i in range(p) for j in range(q)]
-    terms = c * kh * kw
-    numbers = [f"x[{i * sh * step_h + j * sw * step_w}]" for i, j in places]
-    base = address(["i", "h", "l"], (step_n, sh * step_h, sw * step_w))
-    if groups > 1:
-        base = f"{base} + (g / {blocks}) * {c * step_c}"
-    channel = f"g * {WIDE} + j" if groups == 1 else f"(g / {blocks}) * {o} + (g % {blocks}) * {WIDE} + j"  # fmt: skip
+    terms, units = c * kh * kw, groups * blocks
+    i, h, t, n = (_index(name, k) for name, k in (("i", images), ("h", -(-oh // p)), ("l", -(-ow // q)), ("g", units)))  # fmt: skip
+    own = _scaled(f"({n} / {blocks})" if blocks > 1 and groups > 1 else n, c * step_c)
+    base = plus(address([i, h, t], (step_n, sh * step_h, sw * step_w)), own if groups > 1 else "0")
+    part = f"({n} % {blocks})" if groups > 1 and blocks > 1 else n if groups == 1 else "0"
+    first = _scaled(part, WIDE)
+    of = _scaled(f"({n} / {blocks})" if blocks > 1 else n, o) if groups > 1 else "0"
     inner = [
-        f"const {kind} *x = {x} + {base}{f' + k * {step_c}' if c > 1 else ''}"
-        f"{f' + s * {dh * step_h}' if kh > 1 else ''}{f' + t * {dw * step_w}' if kw > 1 else ''};",
-        *(t.replace("const T ", f"const {kind} ") for t in term(numbers, 1, "0")),
-        f"w += {WIDE};",
-    ]
+        f"const {kind} *x = {plus(x, base, *_offsets(c, kh, kw, step_c, dh * step_h, dw * step_w))};",
+        *term([f"x[{a * sh * step_h + b * sw * step_w}]" for a in range(p) for b in range(q)], 1, "0", kind),
+        f"v += {WIDE};",
+    ]  # fmt: skip
     for name, count in (("t", kw), ("s", kh), ("k", c)):
         if count > 1:
             inner = loop(name, count, inner)
-    at_h, at_l = (f"h + e / {q}", f"l + e % {q}") if p > 1 else ("h", "l + e")
-    index = ["i", channel, *([] if flat else [at_h]), at_l]
-    left = "" if o % WIDE == 0 else f"const int left = {o} - (g % {blocks}) * {WIDE} < {WIDE} ? {o} - (g % {blocks}) * {WIDE} : {WIDE};"  # fmt: skip
+    places = p * q
+    e = _index("e", places)
+    at_h, at_l = (f"e / {q}", f"e % {q}") if p > 1 and q > 1 else (e, "0") if q == 1 else ("0", e)
+    index = [i, plus(of, first, "j"), *([] if flat else [plus(h, at_h)]), plus(t, at_l)]
+    valid = str(min(o, WIDE))
+    left = []
+    if o % WIDE and blocks > 1:
+        valid = "left"
+        left = [f"const int left = {o} - {first} < {WIDE} ? {o} - {first} : {WIDE};"]
+    begin = f"{b}[{plus(_scaled(n, WIDE), 'j')}]" if b else "0"
     lines = [
-        f"{kind} a[{p * q}][{WIDE}];",
-        f"for (int e = 0; e < {p * q}; ++e)",
-        f"  for (int j = 0; j < {WIDE}; ++j) a[e][j] = {f'{b}[g * {WIDE} + j]' if b else '0'};",
-        f"const {kind} *w = {w} + g * {terms * WIDE};",
-        *inner,
-        *([left] if left else []),
-        *loop("j", "left" if left else WIDE, loop("e", p * q, tail.statements(index, "a[e][j]"))),
+        f"{kind} a[{places}][{WIDE}];",
+        *_each(places, 1, [f"for (int j = 0; j < {WIDE}; ++j) a[{e}][j] = {begin};"], "e"),
+        f"const {kind} *v = {plus(w, _scaled(n, terms * WIDE))};",
+        *(inner if terms > 1 else ["{", *("  " + t for t in inner), "}"]),
+        *left,
+        *loop("j", valid, _each(places, 1, tail.statements(index, f"a[{e}][j]"), "e")),
     ]
-    lines = _stepped("l", ow, q, lines)
-    lines = _stepped("h", oh, p, lines)
-    lines = loop("i", images, lines) if images > 1 else ["const int i = 0;", *lines]
-    units = groups * blocks
-    f.lines = loop("g", "end", lines, "begin") if units > 1 else ["const int g = 0;", *lines]
+    lines = _stepped("h", oh, p, _stepped("l", ow, q, lines))
+    lines = loop("i", images, lines) if images > 1 else lines
+    f.lines = loop("g", "end", lines, "begin") if units > 1 else lines
     f.extent = units
     f.emit(label_of(group))
+
+
+def _index(name: str, count: int) -> str:
+    """The name of a loop's variable; 0 where the loop has one round and is not written."""
+    return name if count > 1 else "0"
+
+
+def _scaled(name: str, factor: int) -> str:
+    return address([name], (factor,))
+
+
+def _offsets(c: int, kh: int, kw: int, step_c: int, step_h: int, step_w: int) -> list[str]:
+    """Where the terms of a window lie, by channel k, row s and column t."""
+    return [
+        _scaled(_index(name, count), step)
+        for name, count, step in (("k", c, step_c), ("s", kh, step_h), ("t", kw, step_w))
+    ]
 
 
 def _stepped(name: str, size: int, step: int, body: list[str]) -> list[str]:
     """A loop in steps; the last step begins early enough to end with `size`, so that there is no rest to treat apart."""
     count = -(-size // step)
     if count == 1:
-        return [f"const int {name} = 0;", *body]
+        return body
     at = f"b{name} * {step}"
     here = at if size % step == 0 else f"{at} < {size - step} ? {at} : {size - step}"
     return loop(f"b{name}", count, [f"const int {name} = {here};", *body])
 
 
-def _by_rows(low: Lowering, group: Group, g: Geometry, weight, bias, groups: int) -> None:
+def _by_rows(
+    low: Lowering,
+    group: Group,
+    g: Geometry,
+    weight: np.ndarray,
+    bias: np.ndarray | None,
+    groups: int,
+) -> None:
     """One output channel at a time, up to 16 places of a row side by side: depthwise, and few channels."""
     f = Function(low, "conv")
     tail = Tail(f, group)
@@ -390,35 +430,35 @@ def _by_rows(low: Lowering, group: Group, g: Geometry, weight, bias, groups: int
     images, outputs, c = g.source.shape[0], weight.shape[0], weight.shape[1]
     step_n, step_c, step_h, step_w = g.steps
     kind = C_TYPES[low.kind(body_of(group).outputs[0])]
-    x, w = f.read(g.source), f.read(low.weight(weight))
-    b = None if bias is None else f.read(low.weight(bias))
+    x, w = f.read(g.source), f.read(low.weight(weight), "w")
+    b = None if bias is None else f.read(low.weight(bias), "b")
     q, p = min(WIDE, ow), rows_at_once(oh, low.target.rows)
-    own = f"(g / {outputs // groups}) * {c * step_c}" if outputs != groups else f"g * {c * step_c}"
-    base = f"{address(['i', 'h', 'l'], (step_n, sh * step_h, sw * step_w))} + {own}"
-    terms = c * kh * kw
-    at = [f"{f'k * {kh * kw} + ' if c > 1 else ''}{f's * {kw} + ' if kh > 1 else ''}{'t' if kw > 1 else '0'}"]  # fmt: skip
+    i, h, t, n = (_index(name, k) for name, k in (("i", images), ("h", -(-oh // p)), ("l", -(-ow // q)), ("g", outputs)))  # fmt: skip
+    each = outputs // groups
+    own = _scaled(f"({n} / {each})" if each > 1 else n, c * step_c) if groups > 1 else "0"
+    base = plus(address([i, h, t], (step_n, sh * step_h, sw * step_w)), own)
+    weight_at = plus(_scaled(n, c * kh * kw), *_offsets(c, kh, kw, kh * kw, kw, 1))
     inner = [
-        f"const {kind} *x = {x} + {base}{f' + k * {step_c}' if c > 1 else ''}"
-        f"{f' + s * {dh * step_h}' if kh > 1 else ''}{f' + t * {dw * step_w}' if kw > 1 else ''};",
-        f"const {kind} v = {w}[g * {terms} + {at[0]}];",
+        f"const {kind} *x = {plus(x, base, *_offsets(c, kh, kw, step_c, dh * step_h, dw * step_w))};",
+        f"const {kind} v = {w}[{weight_at}];",
         f"for (int j = 0; j < {q}; ++j) {{",
-        *(f"  a[{e}][j] += v * x[{e * sh * step_h} + j * {sw * step_w}];" for e in range(p)),
+        *(f"  a[{e}][j] += v * x[{plus(str(e * sh * step_h), address(['j'], (sw * step_w,)))}];" for e in range(p)),
         "}",
-    ]
+    ]  # fmt: skip
     for name, count in (("t", kw), ("s", kh), ("k", c)):
         if count > 1:
             inner = loop(name, count, inner)
-    index = ["i", "g", *([] if g.flat else ["h + e"]), "l + j"]
+    e = _index("e", p)
+    index = [i, n, *([] if g.flat else [plus(h, e)]), plus(t, "j")]
     lines = [
         f"{kind} a[{p}][{q}];",
-        f"for (int e = 0; e < {p}; ++e)",
-        f"  for (int j = 0; j < {q}; ++j) a[e][j] = {f'{b}[g]' if b else '0'};",
-        *(inner if max(c, kh, kw) > 1 else ["{", *inner, "}"]),
-        *loop("e", p, loop("j", q, tail.statements(index, "a[e][j]"))),
-    ]
+        *_each(p, 1, [f"for (int j = 0; j < {q}; ++j) a[{e}][j] = {f'{b}[{n}]' if b else '0'};"], "e"),
+        *(inner if max(c, kh, kw) > 1 else ["{", *("  " + t for t in inner), "}"]),
+        *_each(p, 1, loop("j", q, tail.statements(index, f"a[{e}][j]")), "e"),
+    ]  # fmt: skip
     lines = _stepped("h", oh, p, _stepped("l", ow, q, lines))
-    lines = loop("i", images, lines) if images > 1 else ["const int i = 0;", *lines]
-    f.lines = loop("g", "end", lines, "begin") if outputs > 1 else ["const int g = 0;", *lines]
+    lines = loop("i", images, lines) if images > 1 else lines
+    f.lines = loop("g", "end", lines, "begin") if outputs > 1 else lines
     f.extent = outputs
     f.emit(label_of(group))
 

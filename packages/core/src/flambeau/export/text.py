@@ -22,6 +22,15 @@ def address(index: Sequence[str], strides: Sequence[int]) -> str:
     return " + ".join(terms) or "0"
 
 
+def plus(*terms: str) -> str:
+    """A sum without its zeros.
+
+    >>> plus("m", "0", "p")
+    'm + p'
+    """
+    return " + ".join(t for t in terms if t != "0") or "0"
+
+
 def merged(
     shape: Sequence[int], strides: Sequence[Sequence[int]]
 ) -> tuple[tuple[int, ...], list[tuple[int, ...]]]:

@@ -1,0 +1,92 @@
+"""The int8 variant: close to float, small, and without wide arithmetic."""
+
+from __future__ import annotations
+
+import re
+import shutil
+
+import numpy as np
+import pytest
+
+import flambeau
+from flambeau import nn
+from flambeau.export import c99
+from flambeau.export.memory import Scale
+from flambeau.export.quantized import _scale
+
+
+def small():
+    return nn.Sequential(
+        *(nn.Conv2d(1, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Conv2d(8, 8, 3, padding=1, groups=8), nn.ReLU6(), nn.Conv2d(8, 12, 1, stride=2), nn.Sigmoid()),
+        *(nn.Flatten(), nn.Linear(48, 20), nn.ReLU(), nn.Linear(20, 10)),
+    ).eval()  # fmt: skip
+
+
+@pytest.mark.slow
+def test_answers_are_near_those_of_floats(tmp_path, build, run):
+    model = small()
+    for part in model[:9]:  # a new network answers nearly the same to everything
+        if isinstance(part, (nn.Conv2d, nn.Linear)):
+            part.weight.data.mul_(3)
+    examples = [flambeau.randn(1, 1, 8, 8) for _ in range(20)]
+    c99(model, examples[0], tmp_path, quantize="int8", calibration=examples)
+    program = build(tmp_path, "-Os")
+    with flambeau.no_grad():
+        wanted = np.concatenate([model(x).numpy() for x in examples])
+    found = np.stack([run([str(program)], (x,)) for x in examples])
+    # Relative to how much answers differ among each other: int8 has 256 steps for all of it.
+    spread = wanted.std(0).mean()
+    assert 0 < np.abs(found - wanted).mean() < 0.1 * spread
+    top = (found.argmax(1) == wanted.argmax(1)).mean()
+    assert top >= 0.8
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("model", "example"),
+    [
+        (nn.LSTM(4, 5, batch_first=True), flambeau.ones(2, 3, 4)),
+        (nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), flambeau.randn(2, 5, 8)),
+        (lambda x: flambeau.cat([x.relu(), x * x.mean(1, keepdim=True)], 1).tanh(), flambeau.randn(3, 6)),
+        (nn.Sequential(nn.Conv1d(3, 5, 3, padding=1), nn.ELU(), nn.Conv1d(5, 2, 3)), flambeau.randn(2, 3, 9)),
+    ],
+    ids=["lstm", "transformer", "functions", "conv1d"],
+)  # fmt: skip
+def test_what_is_not_int8_computes_in_floats(model, example, same_in_c):
+    same_in_c(model, example, quantize="int8", atol=0.1)
+
+
+def test_memory_is_a_quarter_and_the_text_has_no_wide_numbers(tmp_path):
+    model, x = small(), flambeau.randn(1, 1, 8, 8)
+    plain = c99(model, x, tmp_path / "float")
+    whole = c99(model, x, tmp_path / "int8", quantize="int8")
+    assert whole.arena < plain.arena / 2 and whole.weights < plain.weights / 2
+    text = (tmp_path / "int8/model.c").read_text()
+    assert not re.search(r"\b(double|int64_t|long)\b", text)
+    assert not re.search(r"[\d.]+e?-?\d*(?<![fx\d.])\.\d+(?![\df])", text), "a double constant"
+    assert text.count("static void conv_int8_1(") == 1 and text.count("conv_int8_1(") == 4
+    assert "-Os" in (tmp_path / "int8/Makefile").read_text()
+
+
+@pytest.mark.slow
+def test_sizes_are_those_of_the_linker(tmp_path):
+    if shutil.which("size") is None or shutil.which("cc") is None:
+        pytest.skip("size or cc is not on PATH")
+    made = c99(small(), flambeau.randn(1, 1, 8, 8), tmp_path, quantize="int8")
+    sizes = made.sizes()
+    assert sizes["ram"] == made.arena
+    assert made.weights <= sizes["weights"] <= made.weights + 512  # and alignment
+    assert 500 < sizes["code"] < 20000
+    with pytest.raises(RuntimeError, match="no-such-cc is not on PATH"):
+        made.sizes(cc="no-such-cc")
+
+
+def test_zero_is_exact_and_ends_are_reached():
+    for low, high in [(0, 1), (-1, 0), (-0.3, 5), (-7, 7), (0, 0)]:
+        scale = _scale(low, high)
+        assert isinstance(scale, Scale) and -128 <= scale.zero <= 127
+        assert (-128 - scale.zero) * scale.step <= low + scale.step
+        assert (127 - scale.zero) * scale.step >= high - scale.step
+    with pytest.raises(ValueError, match="infinite"):
+        _scale(0, float("inf"))
