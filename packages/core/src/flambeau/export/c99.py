@@ -47,21 +47,13 @@ class Folder:
                 )
         found = {}
         with tempfile.TemporaryDirectory() as folder:
-            for stem in (self.name, "weights"):
-                made = f"{folder}/{stem}.o"
-                line = [
-                    *command,
-                    "-std=c99",
-                    *flags,
-                    "-c",
-                    str(self.path / f"{stem}.c"),
-                    "-o",
-                    made,
-                ]
-                _checked(line)
+            for file in (f for f in self.files if f.endswith(".c") and f != "main.c"):
+                made = f"{folder}/{file}.o"
+                _checked([*command, "-std=c99", *flags, "-c", str(self.path / file), "-o", made])
                 row = _checked([size, made]).splitlines()[1].split()
-                found[stem] = int(row[0]) + int(row[1])
-        return {"code": found[self.name], "weights": found["weights"], "ram": self.arena}
+                found[file] = int(row[0]) + int(row[1])
+        code = found.pop(f"{self.name}.c")
+        return {"code": code, "weights": sum(found.values()), "ram": self.arena}
 
 
 def _checked(command: Sequence[str]) -> str:

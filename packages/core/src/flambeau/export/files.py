@@ -14,9 +14,10 @@ from .lower import Lowering, Step
 from .memory import ALIGN, Buffer, Ref
 from .text import plain_c
 
-LITERALS = (
-    1 << 16
-)  # numbers up to which weights are written as decimals; beyond, as bits, which compile faster
+# Weights with more numbers than this are not written as short as they can be, which takes a microsecond a number.
+SHORT = 1 << 16
+# Numbers in one file: for a million of them a compiler takes some 270 MB and two seconds.
+PER_FILE = 1 << 20
 
 
 def identifier(name: str, caller: str) -> str:
@@ -278,6 +279,11 @@ def _rows(array: np.ndarray) -> list[str]:
     flat = array.reshape(-1)
     if flat.dtype.kind == "f":
         digits, suffix = (9, "f") if flat.dtype == np.float32 else (17, "")
+        if flat.size > SHORT and np.isfinite(flat).all():
+            form = ", ".join([f"%.{digits - 1}e{suffix}"] * 12)
+            whole = flat.size - flat.size % 12
+            rows = [form % tuple(r) + "," for r in flat[:whole].reshape(-1, 12).tolist()]
+            return [*rows, *_rows(flat[whole:])]
         words = [_float(v, digits, suffix) for v in flat.tolist()]
     elif flat.dtype.kind == "b":
         words = ["1" if v else "0" for v in flat.tolist()]
@@ -285,6 +291,16 @@ def _rows(array: np.ndarray) -> list[str]:
         words = [str(v) if v != -(2**63) else "INT64_MIN" for v in flat.tolist()]
     each = 12 if flat.dtype.kind == "f" else 24
     return [", ".join(words[i : i + each]) + "," for i in range(0, len(words), each)]
+
+
+def _parts(buffers: Sequence[Buffer]) -> list[list[Buffer]]:
+    """Weights by file."""
+    parts: list[list[Buffer]] = [[]]
+    for b in buffers:
+        if parts[-1] and sum(c.size for c in parts[-1]) + b.size > PER_FILE:
+            parts.append([])
+        parts[-1].append(b)
+    return parts
 
 
 def _float(v: float, digits: int, suffix: str) -> str:
@@ -344,13 +360,15 @@ ifdef THREADS
 FLAGS += -D{upper}_THREADS=$(THREADS) -pthread
 endif
 
-main: main.c {name}.o weights.o
+WEIGHTS = $(patsubst %.c,%.o,$(wildcard weights*.c))
+
+main: main.c {name}.o $(WEIGHTS)
 \t$(CC) $(FLAGS) -o $@ $^ -lm
 
 %.o: %.c {name}.h
 \t$(CC) $(FLAGS) -c -o $@ $<
 
-sizes: {name}.o weights.o
+sizes: {name}.o $(WEIGHTS)
 \tsize $^
 
 clean:
@@ -371,10 +389,14 @@ def write_folder(low: Lowering, name: str, out: Path, small: bool) -> dict[str, 
         b.index = i
     if any(b.kind not in ("weight",) and b.size == 0 for b in _used(low)):
         raise MissingRule("export.c99: an array has no elements")
+    for old in out.glob("weights*.c"):  # of an export of more of them
+        old.unlink()
     texts = {
         f"{name}.h": header(low, name),
         f"{name}.c": program(low, name),
-        "weights.c": weights_c(weights, name),
+        **{
+            f"weights{i or ''}.c": weights_c(part, name) for i, part in enumerate(_parts(weights))
+        },
         "main.c": main_c(low, name),
         "Makefile": MAKEFILE.format(name=name, upper=name.upper(), level="-Os" if small else "-O3", contract="fast"),
     }  # fmt: skip
