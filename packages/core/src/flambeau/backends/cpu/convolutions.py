@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ...ops.convolution import _check_shapes, output_size
 from .native import Kernels, address, table
 from .offers import offer
 
@@ -216,8 +217,6 @@ def convolution(
     groups: int,
 ) -> Any:
     """The operator of that name."""
-    from ...ops.convolution import _check_shapes, output_size
-
     kernel = w.shape[2:]
     _check_shapes(x, w, b, padding, dilation, groups)
     out = output_size(x.shape[2:], kernel, stride, padding, dilation)

@@ -184,7 +184,10 @@ class _Mean:
             return False
         if attrs.get("divisor_override") == 0 or not library.available():
             return False
-        return prod(self.told(x.shape, x.dtype.name, attrs)[0]) < MOST_ROWS
+        kernel = self.told(x.shape, x.dtype.name, attrs)[0]
+        # Three dimensions smaller than the window are refused, by the body.
+        fits = self.count < 3 or all(n >= k for n, k in zip(x.shape[-self.count :], kernel))
+        return fits and prod(kernel) < MOST_ROWS
 
     def told(self, shape: Shape, dtype: str, attrs: dict[str, Any]) -> tuple:
         """Kernel, stride, padding, windows and what their sums are divided by."""

@@ -111,9 +111,9 @@ BY_HAND: dict[str, dict[str, int]] = {
             ),
             *("avg_pool1d", "avg_pool2d", "avg_pool3d"),
         ),
-        256,
+        0,
     ),
-    "convolutions": dict.fromkeys(("convolution", "convolution_input", "convolution_weight"), 256),
+    "convolutions": dict.fromkeys(("convolution", "convolution_input", "convolution_weight"), 0),
 }
 
 

@@ -164,6 +164,7 @@ static void convolve(void *context, int64_t begin, int64_t end) {
 /* -- the call ------------------------------------------------------------------------------------------------------- */
 
 #define LARGE_WEIGHTS (384 << 10) /* bytes; more do not stay in the second cache beside the rest */
+#define ALONE 4096 /* products of a tile of columns with a number below which waking a thread costs more than it saves */
 #define BATCH_BYTES (4 << 20)     /* of prepared planes at a time */
 /* `n`: a plan (fb_windows.h). */
 EXPORT void convolution(const T *x, const T *w, const T *bias, T *y, const int64_t *n) {
@@ -197,8 +198,8 @@ EXPORT void convolution(const T *x, const T *w, const T *bias, T *y, const int64
     const int64_t each = plan->part_count * plan->groups, wanted = 3 * threads;
     if (each * c.tiles >= wanted) c.block = MAX(1, MIN(c.block, each * c.tiles / wanted));
     c.blocks = (c.tiles + c.block - 1) / c.block;
-    c.cuts = threads == 1 ? 1 : MAX(1, MIN(c.blocks_of_rows, (wanted + each * c.blocks - 1) / (each * c.blocks)));
-    const int64_t tasks = each * c.blocks * c.cuts;
-    PARALLEL(convolve, &c, tasks, MAX(1, tasks / (8 * threads)));
+    c.cuts = threads == 1 || each * c.tiles * plan->rows * plan->channels * plan->taps / plan->part_count < ALONE ? 1 : MAX(1, MIN(c.blocks_of_rows, (wanted + each * c.blocks - 1) / (each * c.blocks)));
+    const int64_t tasks = each * c.blocks * c.cuts, work = each * c.tiles * plan->rows * plan->channels * plan->taps / plan->part_count;
+    PARALLEL(convolve, &c, tasks, work < ALONE ? tasks : MAX(1, tasks / (8 * threads)));
   }
 }

@@ -11,6 +11,7 @@
 
 #define UNROLL _Pragma("GCC unroll 16")
 #define CHUNK 128               /* positions that pass by all taps before the next ones: their gradients stay in the first cache */
+#define ALONE 16384             /* products of a vector with a number below which waking a thread costs more than it saves */
 #define BATCH_BYTES (6 << 20)   /* of prepared planes and gradients at a time */
 #if VECTOR_BYTES == 64 || defined(__aarch64__)
 #define MOST_VECTORS 4
@@ -186,6 +187,7 @@ EXPORT void convolution_weight(const T *x, const T *g, T *dw, const int64_t *n) 
     const int64_t items = c.now * p->groups * ((c.planes ? p->channels : 0) + c.vectors);
     PARALLEL(lay_out, &c, items, grain_for(items, MAX(p->frame.plane, c.positions)));
     const int64_t tasks = p->groups * c.blocks * c.cuts;
-    PARALLEL(gather, &c, tasks, MAX(1, tasks / (16 * threads)));
+    const int64_t work = c.now * p->groups * c.positions * c.vectors * c.depth;
+    PARALLEL(gather, &c, tasks, work < ALONE ? tasks : MAX(1, tasks / (16 * threads)));
   }
 }

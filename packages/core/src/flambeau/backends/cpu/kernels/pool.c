@@ -34,7 +34,7 @@ INLINE int64_t reach(const struct pool *p) { return (p->out[2] - 1) * p->step[2]
 #define LOWEST (-(T)INFINITY)
 #define NOWHERE ((T)(1 << 22)) /* more than any window has rows: Python refuses such windows */
 
-INLINE T greater(T m, T v) { return (v > m) | (v != v) ? v : m; }
+INLINE T greater(T m, T v) { return ((v > m) | (v != v)) ? v : m; }
 
 /* A row as the taps of windows read it: with a stride of 2 its even elements, then its odd ones; else as it is. */
 INLINE const T *phased(const struct pool *p, const T *row, T *to, int64_t length) {
@@ -313,7 +313,6 @@ EXPORT void sum_forward(const T *x, T *y, const T *counts, const int64_t *n) {
 }
 
 INLINE void spread_across(const T *RESTRICT row, T *RESTRICT y, int64_t count, int64_t s) {
-#pragma omp simd
   for (int64_t i = 0; i < count; ++i)
     for (int64_t j = 0; j < s; ++j) y[i * s + j] = row[i];
 }
