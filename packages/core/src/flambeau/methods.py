@@ -347,6 +347,9 @@ for _alias, _name in NAMES.items():
 # -- Python's operators ----------------------------------------------------------------------------------------------------
 
 
+ORDINARY = frozenset((Tensor, int, float))  # classes of operands that nobody need look at
+
+
 def _operand(x: Any) -> Any:
     """NumPy operands as tensors; NotImplemented for what is none of ours."""
     if isinstance(x, (Tensor, *NUMBERS)):
@@ -358,6 +361,8 @@ def _operand(x: Any) -> Any:
 
 def _dunder(name: str, public: Callable[..., Any]) -> None:
     def general(self: Any, other: Any) -> Any:
+        if other.__class__ in ORDINARY and isinstance(self, Tensor):
+            return public(self, other)
         if not isinstance(self, Tensor):
             self = _operand(self)
         other = _operand(other)
@@ -378,7 +383,8 @@ def _dunder(name: str, public: Callable[..., Any]) -> None:
         return NotImplemented if other is NotImplemented else public(other, self)
 
     def augmented(self: Tensor, other: Any) -> Any:
-        other = _operand(other)
+        if other.__class__ not in ORDINARY:
+            other = _operand(other)
         return NotImplemented if other is NotImplemented else twin(self, other)
 
     setattr(Tensor, f"__{name}__", forward)
@@ -435,6 +441,8 @@ _shift("rshift", "bitwise_right_shift")
 
 def _comparison(name: str, public: Callable[..., Any]) -> None:
     def compare(self: Tensor, other: Any) -> Any:
+        if other.__class__ in ORDINARY:
+            return public(self, other)
         other = _operand(other)
         return NotImplemented if other is NotImplemented else public(self, other)
 

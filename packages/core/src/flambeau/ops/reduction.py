@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from .. import ir  # noqa: F401  (documentation: scalar names in Combine are ir's)
@@ -204,6 +205,10 @@ any.no_vjp("the result is boolean")
 
 
 def _count(shape: tuple[int, ...], dim: object) -> int:
+    if dim is None:
+        return math.prod(shape)
+    if type(dim) is int and -len(shape) <= dim < len(shape):
+        return shape[dim]
     n = 1
     for d in wrap_dims(dim, len(shape)):  # type: ignore[arg-type]
         n *= shape[d] if shape else 1
@@ -233,7 +238,10 @@ def mean(
     if kind in _SHORT:  # divided before it is rounded
         return mean(input, dim, keepdim, dtype=dtypes.float32).to(kind)
     n = _count(input.shape, dim)
-    total = sum(input, dim, keepdim, dtype=dtype)
+    if dim is None and not keepdim and dtype is None:
+        total = sum(input)
+    else:
+        total = sum(input, dim, keepdim, dtype=dtype)
     return total / n if n else total * float("nan")
 
 

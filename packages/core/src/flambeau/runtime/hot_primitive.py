@@ -28,6 +28,12 @@ def make(op: Operator) -> Callable[..., Any]:
 
     def call(*args: Any, **kwargs: Any) -> Any:
         nonlocal compiled
+        if compiled is not None and not kwargs:
+            try:
+                made = compiled(*args)
+            except TypeError:  # too many or too few: said below
+                made = None
+            return dispatch.call(op, args, kwargs) if made is None else made
         if kwargs or not least <= len(args) <= most:
             return dispatch.call(op, args, kwargs)
         if compiled is None:

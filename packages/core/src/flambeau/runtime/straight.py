@@ -165,31 +165,46 @@ def with_numbers(op: Operator) -> Callable[..., Any]:
 def attacher(op: Operator, rule: ElementwiseRule) -> Callable[..., Tensor]:
     """Recording for a call of an expression: what `tape.record` does, with the histories known."""
 
+    flags: dict[
+        tuple, tuple
+    ] = {}  # by program and need: which inputs are read, and whether the result is
+
     def attach(out: Tensor, arrays: tuple, attrs: dict[str, Any], edges: tuple) -> Tensor:
         made = out._array
         if tape.anomaly or (made.dtype is not F32 and made.dtype is not F64):
             return tape.record(op, out, arrays, attrs)
         program = rule.program(attrs)
-        reads = program.reads_where(tuple([e is not None for e in edges]))
+        key = (program, *[e is None for e in edges])
+        found = flags.get(key)
+        if found is None:
+            reads = program.reads_where(tuple([e is not None for e in edges]))
+            found = flags[key] = (tuple([n in reads for n in rule.names]), "out" in reads)
         node = new(Node)
         node.op, node.edges = op, edges
         if attrs:
             node.attrs = attrs
-        shape = made.shape
-        same = all([x._array.shape == shape for x in arrays])  # noqa: C419 -- a list costs less
-        if not same:
-            node.same = False
-        saved, versions = [], []
-        for name, x in zip(rule.names, arrays):
-            if name in reads:
+        shape, saved, versions = made.shape, [], None
+        for x in arrays:
+            if x._array.shape != shape:
+                node.same = False
+        for read, x in zip(found[0], arrays):
+            if read:
                 saved.append(x)
-                versions.append(0 if x._box is None else x._box.version)
+                if x._box is not None:
+                    versions = True
             else:
-                saved.append(None if same else meta(x._array))
-                versions.append(0)
-        node.saved, node.versions = tuple(saved), tuple(versions)
-        if "out" in reads:
-            tape.keep_result(node, out, "tensor")
+                saved.append(None if node.same else meta(x._array))
+        node.saved = tuple(saved)
+        if versions:
+            node.versions = tuple([
+                x._box.version if read and x._box is not None else 0
+                for read, x in zip(found[0], arrays)
+            ])  # fmt: skip
+        if found[1]:  # `tape.keep_result` of a new tensor
+            kept = new(Tensor)
+            kept._array = made
+            kept._box = out._box = Box()
+            node.out = ((kept,), (0,), False)
         out._node = node
         return out
 
