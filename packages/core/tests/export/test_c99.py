@@ -43,7 +43,10 @@ def resnet18(width=4):
     blocks = []
     for k in range(4):
         outputs = width * 2**k
-        blocks += [Block(outputs // (1 + (k > 0)), outputs, 1 + (k > 0)), Block(outputs, outputs, 1)]
+        blocks += [
+            Block(outputs // (1 + (k > 0)), outputs, 1 + (k > 0)),
+            Block(outputs, outputs, 1),
+        ]
     stem = [nn.Conv2d(3, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
     head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8 * width, 10)]
     return moved(nn.Sequential(*stem, *blocks, *head))

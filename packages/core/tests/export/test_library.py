@@ -143,7 +143,12 @@ def test_c_calls_it(batched, tmp_path):
         }
     """)
     folder = compiled.path
-    line = [*compiler.find().command, f"-I{folder}", str(tmp_path / "main.c"), f"{folder}/libmodel.so"]
+    line = [
+        *compiler.find().command,
+        f"-I{folder}",
+        str(tmp_path / "main.c"),
+        f"{folder}/libmodel.so",
+    ]
     subprocess.run([*line, f"-Wl,-rpath,{folder}", "-o", str(tmp_path / "main")], check=True)
     done = subprocess.run([str(tmp_path / "main"), f"{folder}/model.weights"], capture_output=True, text=True, check=True)  # fmt: skip
     want = compiled(flambeau.ones(1, 6)).numpy()[0]
@@ -166,13 +171,17 @@ def test_batches_that_cannot_be(monkeypatch):
 @needs_cc
 def test_rows_that_do_not_add_up(tmp_path):
     compiled = library(nn.ReLU(), flambeau.zeros(4, 2), tmp_path, batch_sizes=[4])
-    with pytest.raises(ValueError, match=r"6 rows cannot be made of the compiled batch sizes \[4\]"):
+    with pytest.raises(
+        ValueError, match=r"6 rows cannot be made of the compiled batch sizes \[4\]"
+    ):
         compiled(flambeau.zeros(6, 2))
 
 
 def test_without_a_compiler(monkeypatch, tmp_path):
     monkeypatch.setenv("CC", str(tmp_path / "none"))
-    with pytest.raises(RuntimeError, match=r"no library was made: .*none does not start.*flambeau.compile"):
+    with pytest.raises(
+        RuntimeError, match=r"no library was made: .*none does not start.*flambeau.compile"
+    ):
         library(nn.ReLU(), flambeau.zeros(2))
 
 

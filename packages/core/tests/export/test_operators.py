@@ -15,7 +15,15 @@ randn = flambeau.randn
 def test_reductions(same_in_c):
     def f(x):
         plain = x.sum(), x.mean(1), x.amax(0), x.amin(1, keepdim=True), x.prod(1)
-        more = x.var(1), x.std(0), x.norm(), (x > 0).any(1), (x > -9).all(), x.argmax(1), x.argmin(0)
+        more = (
+            x.var(1),
+            x.std(0),
+            x.norm(),
+            (x > 0).any(1),
+            (x > -9).all(),
+            x.argmax(1),
+            x.argmin(0),
+        )
         return *plain, *more, x.cumsum(1), x.exp().cumprod(0), x.logsumexp(1)
 
     same_in_c(f, randn(3, 40), atol=1e-5)
@@ -45,7 +53,14 @@ def test_movement(same_in_c):
 
 def test_indices(same_in_c):
     def f(x, i, j):
-        return x[i], x[:, j], x[i, j], x.gather(1, i[:, None]), x.index_select(1, j), F.embedding(i, x)
+        return (
+            x[i],
+            x[:, j],
+            x[i, j],
+            x.gather(1, i[:, None]),
+            x.index_select(1, j),
+            F.embedding(i, x),
+        )
 
     same_in_c(f, randn(4, 5), flambeau.tensor([3, 0, 1]), flambeau.tensor([4, 2, 2]))
 
@@ -58,7 +73,17 @@ def test_elementwise_functions(same_in_c):
         rounded = x.remainder(0.3), x.fmod(0.3), x.floor_divide(0.3), x.round(), x.sign(), x.trunc()
         logs = y.log(), y.log1p(), y.log2(), y.rsqrt(), y.sqrt(), x.expm1(), x.atan(), y.lgamma()
         active = [g(x) for g in (F.gelu, F.silu, F.elu, F.softplus, F.hardswish, F.mish, F.selu)]
-        return *powers, *choices, *rounded, *logs, *active, x.erf(), x.sinh(), x.isinf(), x.sigmoid()
+        return (
+            *powers,
+            *choices,
+            *rounded,
+            *logs,
+            *active,
+            x.erf(),
+            x.sinh(),
+            x.isinf(),
+            x.sigmoid(),
+        )
 
     x = randn(3, 4)
     x[0, 0] = float("inf")
@@ -79,7 +104,12 @@ def test_products(same_in_c):
 
     def f(x, y, v, b):
         plain = x @ y, y.T @ x.T, x @ v, v @ y, v @ v, (x @ y).softmax(0), x @ w
-        batch = b @ b.transpose(-1, -2), b @ w, flambeau.einsum("bij,bkj->bik", b, b), F.linear(b, w.T)
+        batch = (
+            b @ b.transpose(-1, -2),
+            b @ w,
+            flambeau.einsum("bij,bkj->bik", b, b),
+            F.linear(b, w.T),
+        )
         return *plain, *batch, F.scaled_dot_product_attention(b, b, b, is_causal=True)
 
     same_in_c(f, randn(5, 6), randn(6, 40), randn(6), randn(2, 3, 6), atol=1e-5)

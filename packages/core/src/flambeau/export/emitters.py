@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from .._base.checks import wrap_dim, wrap_dims
-from ..graph import Call, Value
+from .._base.checks import Shape, wrap_dim, wrap_dims
+from ..graph import Call
 from ..ir.text import C_TYPES, c_literal
-from .capture import is_known
-from .lower import Function, Group, Lowering, Tail, elementwise, emitter, is_elementwise, label_of
+from .lower import Function, Group, Lowering, Tail, elementwise, emitter, label_of
 from .memory import Ref
-from .text import address, loop, nest
+from .text import address, loop
 
 
 def body_of(group: Group) -> Call:
@@ -20,10 +19,6 @@ def body_of(group: Group) -> Call:
 def made_kind(low: Lowering, ref: Ref) -> str:
     """The C type that an element of a window has once read."""
     return "float" if ref.scale else C_TYPES[ref.dtype]
-
-
-def grid(group: Group, value: Value) -> tuple[int, ...]:
-    return value.meta.shape
 
 
 # -- reductions --------------------------------------------------------------------------------------------------------
@@ -206,7 +201,7 @@ def standardize(low: Lowering, group: Group) -> None:
     """(x - mean) / sqrt(var + eps): what layer, group and instance norms are made of."""
     call = body_of(group)
     x = low.ref(call.inputs[0])
-    rank, dims = len(x.shape), tuple(call.attrs["dims"])
+    dims = tuple(call.attrs["dims"])
     f = Function(low, "standardize")
     name, tail = f.read(x), Tail(f, group)
     kind = C_TYPES[low.kind(call.outputs[0])]
@@ -215,7 +210,7 @@ def standardize(low: Lowering, group: Group) -> None:
     for d in dims:
         count *= x.shape[d]
     rows = [1 if d in dims else n for d, n in enumerate(tail.shape)]
-    small = []
+    small: list[tuple[str, Ref | None]] = []
     for v in call.outputs[1:]:
         if low.users.get(id(v)):
             ref = low.new(v)
@@ -315,7 +310,16 @@ def pool(low: Lowering, group: Group) -> None:
     f.emit(label_of(group))
 
 
-def _leaves(d, top, kernel, stride, padding, dilation, out, size) -> bool:
+def _leaves(
+    d: int,
+    top: bool,
+    kernel: Shape,
+    stride: Shape,
+    padding: Shape,
+    dilation: Shape,
+    out: Shape,
+    size: Shape,
+) -> bool:
     """Whether some window reaches beyond the array in dimension d, at its end or its beginning."""
     if not top:
         return padding[d] > 0

@@ -64,8 +64,10 @@ def library(
     sizes = _sizes(caller, args, batch_sizes)
     target = Target(rows=4 if portable or not _wide_registers() else 8)
     weights: dict[Any, Buffer] = {}
-    lows, structure = [], None
-    for size in sizes or [None]:
+    lows: list[Lowering] = []
+    structure: Any = None
+    wanted: list[int | None] = [*sizes] or [None]
+    for size in wanted:
         given = args if size is None else _resized(args, size)
         graph, structure = capture(caller, model, given, keep)
         if size is not None:
@@ -78,7 +80,7 @@ def library(
     total = lay_out(list(weights.values()))
     folder = Path(tempfile.mkdtemp(prefix="flambeau-library-") if out is None else out)
     folder.mkdir(parents=True, exist_ok=True)
-    names = [name if i == 0 else f"{name}_{size}" for i, size in enumerate(sizes or [None])]
+    names = [name if i == 0 else f"{name}_{size}" for i, size in enumerate(wanted)]
     prelude = _fast_functions() if not portable else None
     for low, one in zip(lows, names):
         (folder / f"{one}.h").write_text(header(low, one, loaded=True))
@@ -91,7 +93,7 @@ def library(
         "outputs": [[v.meta.dtype.name, list(v.meta.shape)] for v in lows[0].graph.outputs],
         "programs": [
             {"name": n, "batch": size, "arena": max(low.arena, 1)}
-            for n, size, low in zip(names, sizes or [None], lows)
+            for n, size, low in zip(names, wanted, lows)
         ],
         "weights": total,
         "results": _structure_text(structure, len(lows[0].graph.outputs)),
@@ -144,16 +146,16 @@ def _check_rows(caller: str, model: Callable[..., Any], args: tuple) -> None:
     def mixed(x: Any) -> Any:
         if not isinstance(x, Tensor):
             return x
-        array = np.resize(x.detach().cpu().numpy(), (3, *x.shape[1:]))
+        array: np.ndarray = np.resize(x.detach().cpu().numpy(), (3, *x.shape[1:]))
         if array.dtype.kind == "f":
-            array = array + generator.standard_normal(array.shape).astype(array.dtype)
+            array = array + np.asarray(generator.standard_normal(array.shape), array.dtype)
         return from_numpy(np.ascontiguousarray(array))
 
     whole = pytree.map_(mixed, args)
     with evaluating(model), no_grad():
         together = pytree.flatten(model(*whole))[0]
         alone = [
-            pytree.flatten(model(*pytree.map_(lambda x: x[i : i + 1] if isinstance(x, Tensor) else x, whole)))[0]
+            pytree.flatten(model(*pytree.map_(lambda x, i=i: x[i : i + 1] if isinstance(x, Tensor) else x, whole)))[0]
             for i in range(3)
         ]  # fmt: skip
     for k, t in enumerate(together):

@@ -71,10 +71,12 @@ class Step:
 
 
 def is_elementwise(call: Call) -> bool:
+    """Whether a call is a function of elements."""
     return call.op == "to_dtype" or find(call.op).family == "elementwise"
 
 
 def is_move(call: Call) -> bool:
+    """Whether a call gives the same numbers in another arrangement."""
     return call.op in MOVES or (find(call.op).family == "view" and call.op != "view_dtype")
 
 
@@ -134,7 +136,7 @@ class Lowering:
     def weight(self, array: np.ndarray) -> Ref:
         """Known numbers, stored beside the code; equal ones once."""
         array = np.ascontiguousarray(array)
-        key = (array.dtype.str, array.shape, hashlib.blake2b(array).digest())
+        key = (array.dtype.str, array.shape, hashlib.blake2b(array.tobytes()).digest())
         if key not in self.weights:
             kind = "bool" if array.dtype == bool else array.dtype.name
             self.weights[key] = Buffer("weight", kind, array.size, array, len(self.weights))
@@ -254,7 +256,9 @@ class Lowering:
 
 def single(x: float) -> str:
     """A number as a C float."""
-    return f"{np.float32(x).item():.9g}" + ("f" if set(f"{np.float32(x).item():.9g}") & set(".e") else ".0f")
+    return f"{np.float32(x).item():.9g}" + (
+        "f" if set(f"{np.float32(x).item():.9g}") & set(".e") else ".0f"
+    )
 
 
 def same_scale(a: Scale | None, b: Scale | None) -> bool:

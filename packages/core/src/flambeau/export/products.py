@@ -12,6 +12,7 @@ from math import prod
 
 import numpy as np
 
+from .._base.checks import Shape
 from ..ir.text import C_TYPES
 from .capture import array_of, is_known
 from .emitters import body_of, rest
@@ -49,7 +50,9 @@ def term(rows: Sequence[str], blocks: int, block_step: str, kind: str) -> list[s
         f"const {kind} w{u} = v[{f'{u} * {block_step} + ' if u else ''}j];" for u in range(blocks)
     ]
     sums = [
-        f"a[{u * len(rows) + r}][j] += {x} * w{u};" for u in range(blocks) for r, x in enumerate(rows)
+        f"a[{u * len(rows) + r}][j] += {x} * w{u};"
+        for u in range(blocks)
+        for r, x in enumerate(rows)
     ]
     return [f"for (int j = 0; j < {WIDE}; ++j) {{", *("  " + t for t in (*weights, *sums)), "}"]
 
@@ -227,7 +230,9 @@ def plain(low: Lowering, x: Ref) -> Ref:
 class Geometry:
     """A convolution as one over two dimensions; `source` has zeros around it."""
 
-    def __init__(self, source: Ref, kernel, stride, dilation, out) -> None:
+    def __init__(
+        self, source: Ref, kernel: Shape, stride: Shape, dilation: Shape, out: Shape
+    ) -> None:
         lift = lambda pair, one: (one, *pair) if len(pair) == 1 else tuple(pair)  # noqa: E731
         self.flat = len(kernel) == 1
         self.kernel, self.stride, self.dilation, self.out = (
@@ -264,7 +269,7 @@ def transposed(low: Lowering, group: Group) -> None:
     kernel, groups = weight.shape[2:], a["groups"]
     c, o = weight.shape[0], weight.shape[1]
     turned = weight.reshape(groups, c // groups, o, *kernel).swapaxes(1, 2)
-    turned = turned.reshape(groups * o, c // groups, *kernel)[(..., *[slice(None, None, -1)] * len(kernel))]  # fmt: skip
+    turned = np.flip(turned.reshape(groups * o, c // groups, *kernel), tuple(range(2, weight.ndim)))
     before = [d * (k - 1) - lo for k, d, (lo, _) in zip(kernel, a["dilation"], a["padding"])]
     size = [n + d * (k - 1) for n, k, d in zip(a["size"], kernel, a["dilation"])]
     source = widened(low, plain(low, x), before, a["stride"], size)
@@ -293,14 +298,16 @@ def widened(
     zero = x.scale.zero if x.scale else 0
 
     def body(index: list[str]) -> list[str]:
-        here = address(index, b)
-        fill = loop("e", prod(size), [f"{target}[{here} + e] = {zero};"])
+        here, count = address(index, b), prod(size)
+        fill = loop("e", count, [f"{target}[{plus(here, 'e')}] = {zero};"])
         names = [f"e{d}" for d in range(len(size))]
-        to = [f"{n} * {s} + {p}" if s != 1 else f"{n} + {p}" for n, s, p in zip(names, spread, before)]  # fmt: skip
-        there = address(names, x.strides[2:])
-        work = [
-            f"{target}[{here} + {address(to, made.strides[2:])}] = {source}[{address(index, a)} + {there}];"
+        to = [
+            plus(address([n], (s,)), str(p)) if p >= 0 else f"{address([n], (s,))} - {-p}"
+            for n, s, p in zip(names, spread, before)
         ]
+        inside = plus(here, address(to, made.strides[2:]))
+        there = plus(address(index, a), address(names, x.strides[2:]))
+        work = [f"{target}[{inside}] = {source}[{there}];"]
         for name, n, s, p, room in reversed(list(zip(names, x.shape[2:], spread, before, size))):
             first, last = max(0, -(p // s)), min(n, -(-(room - p) // s))
             work = loop(name, last, work, str(first))
@@ -312,7 +319,12 @@ def widened(
 
 
 def _convolve(
-    low: Lowering, group: Group, g: Geometry, weight: np.ndarray, bias: np.ndarray | None, groups: int
+    low: Lowering,
+    group: Group,
+    g: Geometry,
+    weight: np.ndarray,
+    bias: np.ndarray | None,
+    groups: int,
 ) -> None:
     if weight.shape[0] // groups < 4:
         _by_rows(low, group, g, weight, bias, groups)
@@ -410,6 +422,8 @@ def _stepped(name: str, size: int, step: int, body: list[str]) -> list[str]:
     count = -(-size // step)
     if count == 1:
         return body
+    if step == 1:
+        return loop(name, size, body)
     at = f"b{name} * {step}"
     here = at if size % step == 0 else f"{at} < {size - step} ? {at} : {size - step}"
     return loop(f"b{name}", count, [f"const int {name} = {here};", *body])

@@ -80,8 +80,8 @@ def _chosen(graph: Graph) -> set[int]:
 
     chosen = set()
     for v in [*graph.inputs, *(c.outputs[0] for c in graph.calls)]:
-        call = maker.get(id(v))
-        stored = call is None or call.op in _STORED or is_elementwise(call)
+        made = maker.get(id(v))
+        stored = made is None or made.op in _STORED or is_elementwise(made)
         if stored and v.meta.dtype.name == "float32" and users.get(id(v)) and not floating(v):
             chosen.add(id(v))
     return chosen
@@ -123,9 +123,7 @@ def _layer(call: Call, arrays: list) -> Any:
 def _scale(low: float, high: float) -> Scale:
     """Steps of equal width from low to high, 0 among them."""
     if not np.isfinite([low, high]).all():
-        raise ValueError(
-            "export.c99: calibration met infinite numbers; int8 cannot stand for them"
-        )
+        raise ValueError("export.c99: calibration met infinite numbers; int8 cannot stand for them")
     step = float(np.float32((high - low) / 255)) or 1.0
     return Scale(step, int(np.clip(np.round(-128 - low / step), -128, 127)))
 
@@ -159,10 +157,10 @@ def integer(low: Lowering, group: Group, x: Ref, w: np.ndarray, b: np.ndarray | 
         factor, bias = factor / out.scale.step, bias / out.scale.step + out.scale.zero
         clamp = _clamp(group, out.scale)
     a = call.attrs
-    x = low.dense(x)
+    x, zero = low.dense(x), x.scale.zero
     if call.op == "linear":
         rows = int(np.prod(x.shape[:-1]))
-        table = [rows, x.shape[-1], len(w), x.scale.zero, *clamp]
+        table = [rows, x.shape[-1], len(w), zero, *clamp]
         text = _LINEAR
     else:
         lift = lambda pair, one: (one, *pair) if len(pair) == 1 else tuple(pair)  # noqa: E731
@@ -170,7 +168,7 @@ def integer(low: Lowering, group: Group, x: Ref, w: np.ndarray, b: np.ndarray | 
         before = lift([lo for lo, _ in a["padding"]], 0)
         table = [
             x.shape[0], x.shape[1], *size, len(w), w.shape[1], *kernel, *lift(a["stride"], 1), *before,
-            *lift(a["dilation"], 1), *lift(call.outputs[0].meta.shape[2:], 1), len(w) // a["groups"], x.scale.zero, *clamp,
+            *lift(a["dilation"], 1), *lift(call.outputs[0].meta.shape[2:], 1), len(w) // a["groups"], zero, *clamp,
         ]  # fmt: skip
         text = _CONVOLUTION
     f = Function(low, "linear_int8" if call.op == "linear" else "conv_int8")
@@ -205,9 +203,7 @@ def _clamp(group: Group, scale: Scale) -> tuple[int, int]:
         "hardtanh": lambda: (call.attrs["min_val"], call.attrs["max_val"]),
         "clamp_number": lambda: _numbers(call),
     }[call.op]()
-    return tuple(
-        int(np.clip(np.round(e / scale.step + scale.zero), -128, 127)) for e in ends
-    )  # type: ignore[return-value]
+    return tuple(int(np.clip(np.round(e / scale.step + scale.zero), -128, 127)) for e in ends)  # type: ignore[return-value]
 
 
 def _numbers(call: Call) -> tuple[float, float]:
@@ -282,9 +278,7 @@ def table(low: Lowering, group: Group) -> bool:
         return False
     every = (np.arange(-128, 128, dtype=np.float64) - x.scale.zero) * x.scale.step
     env: dict[int, Any] = {id(unknown[0]): from_numpy(every.astype(np.float32))}
-    env |= {
-        id(v): from_numpy(array_of(v).reshape(())) for v in operands.values() if is_known(v)
-    }
+    env |= {id(v): from_numpy(array_of(v).reshape(())) for v in operands.values() if is_known(v)}
     with no_grad():
         for call in group.calls:
             arrays = [env[id(v)] if isinstance(v, Value) else v for v in call.inputs]

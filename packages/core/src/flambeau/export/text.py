@@ -86,7 +86,22 @@ def nest(
 # Scalar functions of `ir` that C has under another name.
 PLAIN = {
     "fb_" + name: name
-    for name in "exp exp2 expm1 log log2 log10 log1p sinh cosh tanh erf erfc isinf isfinite".split()
+    for name in [
+        "exp",
+        "exp2",
+        "expm1",
+        "log",
+        "log2",
+        "log10",
+        "log1p",
+        "sinh",
+        "cosh",
+        "tanh",
+        "erf",
+        "erfc",
+        "isinf",
+        "isfinite",
+    ]
 }
 
 # Those that it lacks, for float; the double's text follows from it. {T} the type, {s} the suffix.
