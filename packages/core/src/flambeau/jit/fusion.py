@@ -22,8 +22,9 @@ MOST = 40  # calls in a group: longer functions compile slowly and spill registe
 class Group:
     """Calls that become one kernel. `shape` is what the loops run over, `reduced` the dimensions its folds reduce."""
 
-    def __init__(self, shape: tuple[int, ...], dtype: str) -> None:
+    def __init__(self, shape: tuple[int, ...], dtype: str, number: int) -> None:
         self.shape, self.dtype = shape, dtype
+        self.mask = 1 << number  # a bit for itself, and one for each group that was merged into it
         self.calls: list[Call] = []
         self.outputs: list[Value] = []
         self.reduced: tuple[int, ...] | None = None
@@ -110,24 +111,24 @@ def fuse(graph: Graph) -> list[Step]:
     home: dict[
         int, Group
     ] = {}  # by id of a value: the group that makes it, reductions' results left out
-    below: dict[
-        int, set[Group]
-    ] = {}  # by id of a value: the groups it depends on, its own included
+    below: dict[int, int] = {}  # by id of a value: the bits of the groups it depends on, its own included
+    count = 0
     steps: list[Step] = []
     for call in graph.calls:
         values = [v for v in call.inputs if isinstance(v, Value)]
-        group = _group_for(call, values, home, below) if fusible(call) else None
+        group = _group_for(call, values, home, below, count) if fusible(call) else None
         if group is None:
             steps.append(call)
         else:
             if not group.calls:
                 steps.append(group)
+                count += 1
             group.take(call)
             if call.op not in FOLDS:
                 home[id(call.outputs[0])] = group
-        needs = set().union(*(below.get(id(v), set()) for v in values)) if values else set()
-        if group is not None:
-            needs = needs | {group}
+        needs = 0 if group is None else group.mask
+        for v in values:
+            needs |= below.get(id(v), 0)
         for v in call.outputs:
             below[id(v)] = needs
     steps = [s for s in steps if not (isinstance(s, Group) and s.merged_into)]
@@ -144,7 +145,7 @@ def root(group: Group) -> Group:
 
 
 def _group_for(
-    call: Call, values: list[Value], home: dict[int, Group], below: dict[int, set[Group]]
+    call: Call, values: list[Value], home: dict[int, Group], below: dict[int, int], count: int
 ) -> Group | None:
     """The group that `call` joins, a new one for an elementwise call that joins none, None for a lone reduction."""
     reduction = call.op in FOLDS
@@ -169,15 +170,15 @@ def _group_for(
             _merge(found, group)
     if found is not None or reduction:
         return found
-    return Group(shape, kind)
+    return Group(shape, kind, count)
 
 
-def _depend(values: Iterable[Value], group: Group, below: dict[int, set[Group]]) -> bool:
+def _depend(values: Iterable[Value], group: Group, below: dict[int, int]) -> bool:
     """Whether one of `values`, made outside the group, depends on it."""
-    return any(root(g) is group for v in values for g in below.get(id(v), ()))
+    return any(below.get(id(v), 0) & group.mask for v in values)
 
 
-def _mergeable(a: Group, b: Group, below: dict[int, set[Group]]) -> bool:
+def _mergeable(a: Group, b: Group, below: dict[int, int]) -> bool:
     """Whether two groups can be one: no way leads from one to the other through other calls."""
     if len(a.calls) + len(b.calls) > MOST or (
         a.reduced is not None and b.reduced is not None and a.reduced != b.reduced
@@ -214,6 +215,7 @@ def _merge(into: Group, other: Group) -> None:
     if other.reduced is not None:
         into.reduced, into.keepdim = other.reduced, other.keepdim
     other.merged_into = into
+    into.mask |= other.mask
 
 
 def _find_outputs(graph: Graph, steps: list[Step]) -> None:
@@ -241,23 +243,21 @@ def writes(step: Step) -> Iterable[Value]:
 def _ordered(graph: Graph, steps: list[Step]) -> list[Step]:
     """The steps, each after those that make what it reads; otherwise in the program's order."""
     maker = {id(v): i for i, s in enumerate(steps) for v in writes(s)}
+    before = [
+        {maker[id(v)] for v in reads(s) if id(v) in maker} - {i} for i, s in enumerate(steps)
+    ]
     done: set[int] = set()
     out: list[Step] = []
     for start in range(len(steps)):
         stack = [start]
         while stack:
             i = stack[-1]
-            waiting = [
-                maker[id(v)]
-                for v in reads(steps[i])
-                if id(v) in maker and maker[id(v)] not in done and maker[id(v)] != i
-            ]
-            if i in done:
-                stack.pop()
-            elif waiting:
-                stack.extend(waiting)
-            else:
+            waiting = () if i in done else before[i] - done
+            if waiting:
+                stack.extend(sorted(waiting))
+                continue
+            stack.pop()
+            if i not in done:
                 done.add(i)
                 out.append(steps[i])
-                stack.pop()
     return out

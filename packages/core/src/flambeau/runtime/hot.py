@@ -173,6 +173,8 @@ def recorder(op: Operator, rule: ElementwiseRule) -> Callable[..., None]:
         if na is None and nb is None:
             return
         if table is None:
+            if "vjp" in op.refusals:  # said after the operator was made
+                return
             table = [_kept(rule, needs) for needs in ((True, True), (True, False), (False, True))]
         keeps = table[0 if na is not None and nb is not None else 1 if nb is None else 2]
         if tape.anomaly or keeps[2]:
@@ -233,6 +235,8 @@ def number_recorder(op: Operator, rule: ElementwiseRule) -> Callable[..., None]:
             return
         keeps = tables.get(first)
         if keeps is None:
+            if "vjp" in op.refusals:
+                return
             reads = rule.program({}).reads_where((first, not first))
             keeps = tables[first] = (rule.names[0 if first else 1] in reads, "out" in reads)
         if tape.anomaly or keeps[1]:

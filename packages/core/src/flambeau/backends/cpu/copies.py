@@ -47,7 +47,7 @@ def write(target: np.ndarray, source: np.ndarray) -> None:
     plan = _plans.get(key)
     if plan is None:
         numbers = make_plan(*key)
-        plan = (native.table(numbers), *numbers[-2:])
+        plan = (native.table(numbers), *(numbers[-2:] or (0, 0)))
         if len(_plans) >= REMEMBERED:
             _plans.clear()
         _plans[key] = plan

@@ -3,6 +3,9 @@
  * A call shares the range of a task among the caller and sleeping or waiting workers. What is computed never depends on
  * who computes it: blocks are cut by `grain`, not by the number of threads.
  *
+ * Each thread begins with a part of its own, which its cache may still know from the call before, and then takes what is left of
+ * the others'.
+ *
  * A worker that has run out of work looks for more during some 50 us before it sleeps, because operators come one after
  * another and waking a thread costs 15 us; the caller waits for its workers in the same way. One call at a time has the
  * pool: one that finds it taken (from another Python thread, or from inside a task) runs alone. After fork() the child
@@ -42,12 +45,18 @@ static atomic_int inside = 0;      /* workers that look at it or work on it */
 static atomic_int asleep = 0, waiting = 0;
 static int64_t patience = 50000; /* ns that a thread looks before it sleeps */
 
+struct part {
+  atomic_llong next; /* block that is taken next */
+  int64_t end;
+  char apart[48];
+};
 static struct {
   fb_task f;
   void *context;
   int64_t count, grain;
+  int parts;
   char apart[64];
-  atomic_llong next;
+  struct part part[FB_MOST];
 } work;
 
 static int64_t now(void) {
@@ -56,18 +65,24 @@ static int64_t now(void) {
   return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-static void take_blocks(void) {
-  for (;;) {
-    const int64_t begin = atomic_fetch_add(&work.next, work.grain);
-    if (begin >= work.count) return;
-    const int64_t end = work.count - begin < work.grain ? work.count : begin + work.grain;
-    work.f(work.context, begin, end);
+/* Blocks of one's own part first, those that others have not come to afterwards: who worked on a part of an array last is
+ * likely to have it in its cache still. */
+static void take_blocks(int me) {
+  for (int k = 0; k < work.parts; ++k) {
+    struct part *p = &work.part[(me + k) % work.parts];
+    for (;;) {
+      const int64_t block = atomic_fetch_add(&p->next, 1);
+      if (block >= p->end) break;
+      const int64_t begin = block * work.grain;
+      work.f(work.context, begin, work.count - begin < work.grain ? work.count : begin + work.grain);
+    }
   }
 }
 
 static void join_in(unsigned long long seen) {
+  int place;
   atomic_fetch_add(&inside, 1);
-  if (atomic_load(&open_job) == seen && atomic_fetch_sub(&invited, 1) > 0) take_blocks();
+  if (atomic_load(&open_job) == seen && (place = atomic_fetch_sub(&invited, 1)) > 0) take_blocks(place);
   if (atomic_fetch_sub(&inside, 1) == 1 && atomic_load(&waiting)) {
     pthread_mutex_lock(&lock);
     pthread_cond_signal(&done);
@@ -146,7 +161,11 @@ void fb_parallel(fb_task f, void *context, int64_t count, int64_t grain) {
   }
   if (workers < helpers) start_workers(helpers);
   work.f = f, work.context = context, work.count = count, work.grain = grain;
-  atomic_store(&work.next, 0);
+  work.parts = helpers + 1;
+  for (int p = 0; p <= helpers; ++p) {
+    atomic_store(&work.part[p].next, blocks * p / (helpers + 1));
+    work.part[p].end = blocks * (p + 1) / (helpers + 1);
+  }
   atomic_store(&invited, helpers);
   const unsigned long long mine = atomic_load(&job) + 1;
   atomic_store(&open_job, mine);
@@ -156,7 +175,7 @@ void fb_parallel(fb_task f, void *context, int64_t count, int64_t grain) {
     pthread_cond_broadcast(&wake);
     pthread_mutex_unlock(&lock);
   }
-  take_blocks();
+  take_blocks(0);
   atomic_store(&open_job, 0); /* who has not come by now need not come */
   if (atomic_load(&inside)) {
     const int64_t until = now() + patience;
