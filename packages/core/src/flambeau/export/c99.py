@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import emitters, products  # noqa: F401  (they enter the emitters)
+from . import convolutions, emitters, moving, products, recurrent  # noqa: F401  (they enter the emitters)
 from .capture import capture, example_args
 from .files import identifier, write_folder
 from .lower import EMITTERS, Lowering, Target

@@ -10,7 +10,8 @@ import numpy as np
 
 from .._base.errors import MissingRule
 from ..ir.text import C_TYPES
-from .lower import Lowering, Step
+from .functions import Step
+from .lower import Lowering
 from .memory import ALIGN, Buffer, Ref
 from .text import plain_c
 

@@ -37,6 +37,11 @@ class Scale:
         self.step, self.zero = step, zero
 
 
+def same_scale(a: Scale | None, b: Scale | None) -> bool:
+    """Whether numbers may be copied as they are."""
+    return a is b or (a is not None and b is not None and (a.step, a.zero) == (b.step, b.zero))
+
+
 class Ref:
     """A window into a buffer: offset, shape and strides in elements; `scale` where int8 stands for float."""
 

@@ -18,7 +18,8 @@ from ..graph import Call, Graph, Value
 from ..ops.creation import from_numpy
 from ..runtime.tensor import Tensor
 from .capture import array_of, is_known, run_call
-from .lower import Function, Group, Lowering, is_elementwise, is_move, label_of
+from .functions import Function, label_of
+from .lower import Group, Lowering, is_elementwise, is_move
 from .memory import Ref, Scale
 
 # Their results are stored by way of a tail, which knows int8.
@@ -147,17 +148,18 @@ def integer(low: Lowering, group: Group, x: Ref, w: np.ndarray, b: np.ndarray | 
     call = group.core
     assert call is not None
     out = low.new(group.result)
+    scale = x.scale
     steps = np.abs(w).reshape(len(w), -1).max(1).astype(np.float64) / 127
     steps[steps == 0] = 1
     whole = np.round(w / steps.reshape(-1, *[1] * (w.ndim - 1))).astype(np.int8)
     bias = np.zeros(len(w)) if b is None else b.astype(np.float64)
-    factor = steps * x.scale.step
+    factor = steps * scale.step
     clamp = (-128, 127)
     if out.scale is not None:
         factor, bias = factor / out.scale.step, bias / out.scale.step + out.scale.zero
         clamp = _clamp(group, out.scale)
     a = call.attrs
-    x, zero = low.dense(x), x.scale.zero
+    x, zero = low.dense(x), scale.zero
     if call.op == "linear":
         rows = int(np.prod(x.shape[:-1]))
         table = [rows, x.shape[-1], len(w), zero, *clamp]

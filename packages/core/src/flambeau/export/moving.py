@@ -1,0 +1,228 @@
+"""The C of pooling, and of movement that copies: joining, padding, picking by index."""
+
+from __future__ import annotations
+
+from .._base.checks import Shape, wrap_dim
+from ..ir.text import C_TYPES, c_literal
+from .emitters import body_of, made_kind
+from .functions import Function, Tail, label_of
+from .lower import Group, Lowering, elementwise, emitter
+from .memory import Ref
+from .text import address, loop
+
+# -- windows -----------------------------------------------------------------------------------------------------------
+
+
+@emitter("max_pool", "window_sum")
+def pool(low: Lowering, group: Group) -> None:
+    """The largest number or the sum of each window, a row of windows at a time."""
+    call = body_of(group)
+    x = low.ref(call.inputs[0])
+    a = call.attrs
+    kernel, stride, padding, out = a["kernel"], a["stride"], a["padding"], a["out"]
+    dilation = a.get("dilation", (1,) * len(kernel))
+    f = Function(low, call.op)
+    name, tail = f.read(x), Tail(f, group)
+    if call.op == "max_pool" and x.scale is not None and tail.out.scale is x.scale:
+        # The largest of int8 numbers of one scale needs no floats.
+        x = Ref(x.buffer, x.shape, x.strides, x.offset)
+        tail.out = Ref(tail.out.buffer, tail.out.shape)
+        tail.kind = tail.dtypes["acc"] = "int8"
+    rank, n = len(x.shape), len(kernel)
+    kind = made_kind(low, x)
+    largest = call.op == "max_pool"
+
+    def body(index: list[str]) -> list[str]:
+        places = []
+        for d in range(n):
+            i = index[rank - n + d]
+            term = address([i], (stride[d],))
+            k = "0" if kernel[d] == 1 else address([f"k{d}"], (dilation[d],))
+            place = " + ".join(t for t in (term, k) if t != "0") or "0"
+            places.append(f"{place} - {padding[d]}" if padding[d] else place)
+        declared = [f"const int p{d} = {p};" for d, p in enumerate(places)]
+        inside = [
+            f"p{d} {'<' if top else '>='} {x.shape[rank - n + d] if top else 0}"
+            for d in range(n)
+            for top in (False, True)
+            if _leaves(d, top, kernel, stride, padding, dilation, out, x.shape[rank - n :])
+        ]
+        at = address([*index[: rank - n], *[f"p{d}" for d in range(n)]], x.strides)
+        load = f.load(x, name, at)
+        floats = kind in ("float", "double")
+        head, work = [f"{kind} a = 0;"], [f"a += {load};"]
+        if largest:
+            test = "v > a || v != v" if floats else "first || v > a"
+            work = [f"const {kind} v = {load};", f"a = {test} ? v : a;"]
+            head = [f"{kind} a = -INFINITY;"]
+            if not floats:
+                head, work = [f"{kind} a = 0;", "int first = 1;"], [*work, "first = 0;"]
+        if inside:
+            declared.append(f"if (!({' && '.join(inside)})) continue;")
+        work = [*declared, *work]
+        for d in reversed(range(n)):
+            if kernel[d] != 1:
+                work = loop(f"k{d}", kernel[d], work)
+        if all(k == 1 for k in kernel):
+            work = ["do {", *work, "} while (0);"]
+        return [*head, *work, *tail.statements(index, "a")]
+
+    f.loops(tail.shape, body)
+    f.emit(label_of(group))
+
+
+def _leaves(
+    d: int,
+    top: bool,
+    kernel: Shape,
+    stride: Shape,
+    padding: Shape,
+    dilation: Shape,
+    out: Shape,
+    size: Shape,
+) -> bool:
+    """Whether some window reaches beyond the array in dimension d, at its end or its beginning."""
+    if not top:
+        return padding[d] > 0
+    return (out[d] - 1) * stride[d] + (kernel[d] - 1) * dilation[d] - padding[d] >= size[d]
+
+
+# -- movement that copies ----------------------------------------------------------------------------------------------
+
+
+@emitter("cat")
+def cat(low: Lowering, group: Group) -> None:
+    """Each part copied into its place."""
+    call = body_of(group)
+    out = low.new(call.outputs[0])
+    d, at = wrap_dim(call.attrs["dim"], len(out.shape)), 0
+    for v in call.inputs:
+        part = low.ref(v)
+        if len(part.shape) != len(out.shape):
+            continue  # an empty vector, which PyTorch lets pass
+        place = Ref(out.buffer, part.shape, out.strides, at * out.strides[d], out.scale)
+        low.copy(part, place, "cat")
+        at += part.shape[d]
+    if group.calls:
+        low.refs[id(call.outputs[0])] = out
+        rest(low, group)
+
+
+def rest(low: Lowering, group: Group) -> None:
+    """The elementwise calls behind a core that could not take them in."""
+    chain = Group(group.root)
+    chain.core, chain.calls = None, group.calls
+    elementwise(low, chain)
+
+
+@emitter("pad_constant")
+def pad(low: Lowering, group: Group) -> None:
+    """The array inside, one number around it."""
+    call = body_of(group)
+    x = low.ref(call.inputs[0])
+    f = Function(low, "pad")
+    name, tail = f.read(x), Tail(f, group)
+    pads = call.attrs["pads"]
+    kind = low.kind(call.outputs[0])
+
+    def body(index: list[str]) -> list[str]:
+        inner, inside, declared = [], [], []
+        for d, ((before, after), n) in enumerate(zip(pads, x.shape)):
+            if not before and not after:
+                inner.append(index[d])
+                continue
+            declared.append(f"const int p{d} = {index[d]} - ({before});")
+            inside += [f"p{d} >= 0"] * (before > 0) + [f"p{d} < {n}"] * (after > 0)
+            inner.append(f"p{d}")
+        value = f.load(x, name, address(inner, x.strides))
+        if inside:
+            value = f"{' && '.join(inside)} ? {value} : {c_literal(call.attrs['value'], kind)}"
+        return [*declared, f"const {C_TYPES[kind]} u = {value};", *tail.statements(index, "u")]
+
+    f.loops(tail.shape, body)
+    f.emit(label_of(group))
+
+
+@emitter("index")
+def index(low: Lowering, group: Group) -> None:
+    """Rows picked by index tensors; an index out of range is brought to the nearest place, and reported."""
+    call = body_of(group)
+    x, *indices = [low.ref(v) for v in call.inputs]
+    positions = call.attrs["positions"]
+    if any(r.dtype == "bool" for r in indices):
+        raise low.missing(call, "a mask picks a number of elements that is known only when it runs")
+    f = Function(low, "index")
+    name, names = f.read(x), [f.read(r) for r in indices]
+    tail = Tail(f, group)
+    picked = max(len(r.shape) for r in indices)
+    shape = tuple(
+        max([r.shape[len(r.shape) - k] for r in indices if len(r.shape) >= k])
+        for k in range(picked, 0, -1)
+    )
+    at = positions[0] if positions[-1] - positions[0] == len(positions) - 1 else 0
+
+    def body(found: list[str]) -> list[str]:
+        chosen, others = found[at : at + picked], [*found[:at], *found[at + picked :]]
+        lines, inner = [], [""] * len(x.shape)
+        for i, (p, r) in enumerate(zip(positions, indices)):
+            lines += picked_index(f"p{i}", f"{names[i]}[{address(chosen, r.spread(shape))}]", x.shape[p])  # fmt: skip
+            inner[p] = f"p{i}"
+        free = iter(others)
+        inner = [i or next(free) for i in inner]
+        value = f.load(x, name, address(inner, x.strides))
+        kind = made_kind(low, x)
+        return [*lines, f"const {kind} u = {value};", *tail.statements(found, "u")]
+
+    f.loops(tail.shape, body)
+    f.emit(label_of(group), checks=True)
+
+
+def picked_index(name: str, text: str, size: int) -> list[str]:
+    """An index from memory as an int inside 0 to size - 1; negative ones count from the end."""
+    return [
+        f"int {name} = (int){text};",
+        f"if ({name} < 0) {name} += {size};",
+        f"if ({name} < 0 || {name} >= {size}) {{ *bad = 1; {name} = {name} < 0 ? 0 : {size - 1}; }}",
+    ]
+
+
+@emitter("gather")
+def gather(low: Lowering, group: Group) -> None:
+    """Elements picked along one dimension."""
+    call = body_of(group)
+    x, where = low.ref(call.inputs[0]), low.ref(call.inputs[1])
+    d = wrap_dim(call.attrs["dim"], len(x.shape))
+    f = Function(low, "gather")
+    name, places, tail = f.read(x), f.read(where), Tail(f, group)
+
+    def body(found: list[str]) -> list[str]:
+        lines = picked_index("p", f"{places}[{address(found, where.strides)}]", x.shape[d])
+        inner = ["p" if e == d else i for e, i in enumerate(found)]
+        value = f.load(x, name, address(inner, x.strides))
+        return [
+            *lines,
+            f"const {made_kind(low, x)} u = {value};",
+            *tail.statements(found, "u"),
+        ]
+
+    f.loops(tail.shape, body)
+    f.emit(label_of(group), checks=True)
+
+
+@emitter("tril", "triu")
+def triangle(low: Lowering, group: Group) -> None:
+    """The matrix on one side of a diagonal, zeros on the other."""
+    call = body_of(group)
+    x = low.ref(call.inputs[0])
+    f = Function(low, call.op)
+    name, tail = f.read(x), Tail(f, group)
+    side = "<=" if call.op == "tril" else ">="
+
+    def body(found: list[str]) -> list[str]:
+        value = f.load(x, name, address(found, x.strides))
+        test = f"{found[-1]} - ({found[-2]}) {side} {call.attrs['diagonal']}"
+        kind = made_kind(low, x)
+        return [f"const {kind} u = {test} ? {value} : 0;", *tail.statements(found, "u")]
+
+    f.loops(tail.shape, body)
+    f.emit(label_of(group))
