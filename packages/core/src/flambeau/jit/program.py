@@ -101,6 +101,8 @@ class Program:
             replay = self.replay = self._recorded(given)
             if replay:
                 table = dict(zip(self.outputs, replay.first))
+                self.replay = replay if replay.usable else False
+                replay.first = None
                 return table | replay.first_writes, list(self.writes)
         if replay:
             try:
@@ -148,7 +150,7 @@ class Program:
 
         try:
             return Replay(self, given)
-        except CompileError:
+        except (CompileError, MemoryError):
             return False
 
     @property

@@ -345,8 +345,13 @@ class Replay:
         self._busy = threading.Lock()
         self.first, written = self._record(program, given)
         self.writes = self._written_in_python(program.writes)
-        self._settle(program)
         self.first_writes = written
+        self.usable = True
+        try:
+            self._settle(program)
+        except CompileError:  # this run is done all the same
+            self.usable = False
+            self.arena.seal()
 
     # -- the first run --------------------------------------------------------------------------------------------------
 

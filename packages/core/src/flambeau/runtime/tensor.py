@@ -377,7 +377,18 @@ def add_into(into: Tensor, g: Tensor) -> None:
         and a.dtype is b.dtype
         and a.shape == b.shape
     ):
-        np.add(a, b, out=a)
+        if a.size < LARGE_GRADIENT or not _added_by_backend(a, b):
+            np.add(a, b, out=a)
     else:
         a += b
     into._bump()
+
+
+LARGE_GRADIENT = 1 << 15  # elements from which a backend is asked to add
+
+
+def _added_by_backend(a: np.ndarray, b: np.ndarray) -> bool:
+    from .elementwise import into
+    from .operator import registry
+
+    return into(registry["add"], a, a, b, alpha=1)
