@@ -200,6 +200,7 @@ def _large_inplace(op: Operator) -> Callable[[Tensor, tuple, dict], bool] | None
         except (TypeError, RuntimeError):
             return False  # said by the usual way
         raw = []
+        x: Any
         for x in arrays:
             if isinstance(x, Tensor):
                 if local.grad and history(x) is not None:
