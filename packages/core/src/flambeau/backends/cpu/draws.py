@@ -1,0 +1,166 @@
+"""Random numbers of many elements: the words of NumPy's Mersenne Twister made and used in C (`kernels/twister.c`, `boxmuller.c`).
+
+The generator's state is read and moved on where NumPy has it, so that draws here and elsewhere go on from each other, and the
+numbers are those of `runtime/random.py`, to the last bit.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import math
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from ...runtime import boxmuller, random
+from ...runtime.operator import registry
+from . import library
+from .compiler import CompileError
+from .native import Kernels, address
+from .offers import FLOATS
+
+kernels = Kernels("twister.c")
+pairs = Kernels("boxmuller.c")
+LEAST = 1 << 12  # numbers; fewer are NumPy's
+PIECE = 2048  # normal numbers that are made together, as in C
+
+
+class _State(ctypes.Structure):
+    """NumPy's `mt19937_state`."""
+
+    _fields_ = (("key", ctypes.c_uint32 * 624), ("pos", ctypes.c_int))
+
+
+def _place(generator: Any) -> int | None:
+    """Where a generator's state lies; None where it is not laid out as here. Hold the lock."""
+    twister = generator._words().bit_generator
+    at = twister.ctypes.state_address
+    return at if _known(type(twister)) else None
+
+
+@cache
+def _known(kind: Any) -> bool:
+    """Whether NumPy keeps a twister's state as `_State`."""
+    probe = kind(7)
+    probe.random_raw(5)
+    shown, there = probe.state["state"], _State.from_address(probe.ctypes.state_address)
+    return there.pos == shown["pos"] and np.array_equal(
+        np.array(there.key, np.uint32), shown["key"]
+    )
+
+
+def _dropout_mask(state: int, out: np.ndarray, p: float) -> None:
+    _coins(state, out, 1 - p, 1 / out.dtype.type(1 - p))
+
+
+def _bernoulli(state: int, out: np.ndarray, p: float) -> None:
+    _coins(state, out, p, 1.0)
+
+
+def _coins(state: int, out: np.ndarray, p: float, value: float) -> None:
+    below = math.ceil(p * 2.0**53)  # bits * 2**-53 < p
+    _of(out).coins(state, address(out), out.size, below, value)
+
+
+def _uniform(state: int, out: np.ndarray, low: float = 0.0, high: float = 1.0) -> None:
+    kind = out.dtype.type
+    width = kind(high) - kind(low) if out.itemsize == 4 else high - low
+    closed = low != 0 or (out.itemsize == 8 and low < high)
+    _of(out).uniforms(state, address(out), out.size, low, width, high, closed)
+
+
+def _normal(state: int, out: np.ndarray, mean: float = 0.0, std: float = 1.0) -> None:
+    size = out.size
+    flat = out.reshape(-1)
+    _uniform(state, flat)
+    whole, tail = size // PIECE * PIECE, size % boxmuller.BLOCK
+    rest = flat[whole : size - tail]
+    rest[:] = boxmuller.blocks32(rest.copy(), mean, std)
+    if whole:
+        pairs.float32.normals(address(flat), whole, mean, std)
+    if tail:  # the last block is drawn anew
+        last = np.empty(boxmuller.BLOCK, np.float32)
+        _uniform(state, last)
+        flat[-boxmuller.BLOCK :] = boxmuller.blocks32(last, mean, std)
+
+
+def _of(out: np.ndarray) -> Any:
+    return kernels.float32 if out.itemsize == 4 else kernels.float64
+
+
+def _finite(*numbers: Any) -> bool:
+    return all(type(n) in (int, float) and abs(n) < 1e30 for n in numbers)
+
+
+def _chance(options: dict) -> bool:
+    args = options.get("args", ())
+    return (
+        len(args) == 1 and type(args[0]) in (int, float) and 0 < args[0] < 1 and len(options) == 1
+    )
+
+
+def _range(options: dict) -> bool:
+    """Nothing, or low and high of a range."""
+    given = options.get("kw", {})
+    return (
+        given.keys() <= {"low", "high"}
+        and _finite(*given.values())
+        and given.get("low", 0) < given.get("high", 1)
+    )
+
+
+def _spread(options: dict) -> bool:
+    given = {**options.get("kw", {})}
+    contiguous = given.pop("contiguous", True)
+    return (
+        contiguous
+        and given.keys() <= {"mean", "std"}
+        and _finite(*given.values())
+        and given.get("std", 1) >= 0
+    )
+
+
+KINDS: dict[str, tuple[Any, Any]] = {
+    "dropout_mask": (_dropout_mask, _chance),
+    "bernoulli": (_bernoulli, _chance),
+    "uniform": (_uniform, _range),
+    "normal": (_normal, _spread),
+}
+
+
+def _accepts(metas: list, attrs: dict[str, Any]) -> bool:
+    found = KINDS.get(attrs["kind"])
+    if found is None or math.prod(attrs["shape"]) < LEAST or attrs["dtype"] not in FLOATS:
+        return False
+    if attrs["kind"] == "normal" and attrs["dtype"] is not FLOATS[0]:
+        return False
+    return (
+        set(attrs["options"]) <= {"args", "kw"}
+        and found[1](attrs["options"])
+        and library.available()
+    )
+
+
+def _draw(xp: Any, **attrs: Any) -> np.ndarray:
+    generator = attrs["generator"] or random.default_generator
+    options = attrs["options"]
+    try:
+        _of(np.empty(0, attrs["dtype"].numpy)).coins  # noqa: B018 -- compiles
+    except CompileError:
+        return registry["draw"].kernels[None](xp, **attrs)
+    with generator._lock:
+        state = _place(generator)
+        if state is None:
+            return registry["draw"].kernels[None](xp, **attrs)
+        out = np.empty(attrs["shape"], attrs["dtype"].numpy)
+        generator._fresh = False
+        given = options.get("kw", {})
+        given = {k: v for k, v in given.items() if k != "contiguous"}
+        KINDS[attrs["kind"]][0](state, out, *options.get("args", ()), **given)
+    return out
+
+
+def register() -> None:
+    """Offers the kernels; called at the first draw."""
+    registry["draw"].provide("cpu", _accepts, 0)(_draw)

@@ -1,0 +1,98 @@
+"""Random numbers drawn in C: NumPy's, which are PyTorch's, to the last bit, and the generator goes on from them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import flambeau
+from flambeau.backends.cpu import available, draws, threads
+from flambeau.runtime import random
+from flambeau.runtime.generator import Generator
+
+pytestmark = pytest.mark.skipif(not available(), reason="no C compiler on this machine")
+CASES = [
+    ("dropout_mask", {"args": (0.3,)}),
+    ("bernoulli", {"args": (0.1,)}),
+    ("bernoulli", {"args": (1e-9,)}),
+    ("uniform", {}),
+    ("uniform", {"kw": {"low": -2.0, "high": 3.0}}),
+    ("uniform", {"kw": {"low": 0.0, "high": 3.5}}),
+    ("normal", {}),
+    ("normal", {"kw": {"mean": 1.0, "std": 2.0}}),
+    ("normal", {"kw": {"mean": 0.0, "std": 2.0}}),
+    ("normal", {"kw": {"mean": 3.0, "std": 1.0}}),
+]
+
+
+@pytest.fixture
+def taken(monkeypatch):
+    """The kinds that were drawn in C."""
+    seen = []
+    for kind, (draw, accepts) in draws.KINDS.items():
+
+        def spy(*args, _kind=kind, _draw=draw, **kw):
+            seen.append(_kind)
+            return _draw(*args, **kw)
+
+        monkeypatch.setitem(draws.KINDS, kind, (spy, accepts))
+    return seen
+
+
+def drawn(kind, generator, count, dtype, options):
+    return flambeau.ops.random._drawn(kind, (count,), dtype, None, generator, **options).numpy()
+
+
+@pytest.mark.parametrize("dtype", [flambeau.float32, flambeau.float64])
+@pytest.mark.parametrize(("kind", "options"), CASES)
+def test_numbers_and_state_are_the_references(kind, options, dtype, taken):
+    for count in (draws.LEAST, 5000, 12007):
+        ours, theirs = (Generator().manual_seed(count) for _ in range(2))
+        for generator in (ours, theirs):
+            generator._uint32(3)  # a pair of words then lies across two states
+        made = drawn(kind, ours, count, dtype, options)
+        want = getattr(random, kind)(
+            theirs, *options.get("args", ()), (count,), dtype.numpy, **options.get("kw", {})
+        )
+        assert made.dtype == want.dtype
+        np.testing.assert_array_equal(made, want)
+        np.testing.assert_array_equal(ours._get_bytes(), theirs._get_bytes())
+    in_c = kind != "normal" or dtype is flambeau.float32
+    assert taken == [kind] * 3 * in_c
+
+
+def test_a_seeded_stream_is_no_longer_fresh():
+    generator = Generator().manual_seed(1)
+    drawn("uniform", generator, 1 << 13, flambeau.float32, {})
+    assert not generator._fresh
+
+
+def test_the_same_on_any_number_of_threads():
+    made, before = [], threads.count()
+    try:
+        for n in (1, 3):
+            threads.set_count(n)
+            made.append(flambeau.randn(50_001, generator=Generator().manual_seed(3)).numpy())
+    finally:
+        threads.set_count(before)
+    np.testing.assert_array_equal(*made)
+
+
+def test_what_the_reference_refuses_is_refused(taken):
+    x = flambeau.zeros(1 << 13)
+    for wrong in (
+        lambda: x.bernoulli_(1.5),
+        lambda: x.uniform_(2.0, 1.0),
+        lambda: x.normal_(0.0, -1.0),
+    ):
+        with pytest.raises(RuntimeError):
+            wrong()
+    assert not x.uniform_(1.0, 1.0).ne(1).any()
+    assert not taken
+
+
+def test_few_numbers_and_other_dtypes_are_numpys(taken):
+    flambeau.rand(draws.LEAST - 1)
+    flambeau.rand(1 << 13, dtype=flambeau.float16)
+    flambeau.zeros(1 << 13, dtype=flambeau.int64).bernoulli_(0.5)
+    assert not taken
