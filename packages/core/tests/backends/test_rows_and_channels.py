@@ -209,7 +209,7 @@ def test_batch_norm(dtype, affine, calls):
         "columns",
         "columns_back",
         "rescale",
-        "channel_sums",
+        "rescale_back",
     } <= calls
 
 
@@ -272,6 +272,28 @@ def test_cross_entropy(reduction, smoothing, dtype, calls):
                     lambda x, w: by_body("cross_entropy")(x, y, w, **rest), dtype, numbers(*shape), w,
                 )  # fmt: skip
     assert {"forward_rows", "backward_rows"} <= calls
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("smoothing", [0.0, 0.3])
+def test_cross_entropy_of_places(smoothing, dtype, calls):
+    for shape in [(2, 3, 5), (1, 7, 70), (3, 2, 9, 31), (2, 5, 1, 1), (1, 4, 2, 3, 50)]:
+        size = (shape[0], *shape[2:])
+        y = flambeau.tensor(np.random.default_rng(1).integers(0, shape[1], size))
+        for w in (None, np.abs(numbers(shape[1], seed=2)) + 0.1):
+            for reduction in ("mean", "sum", "none"):
+                rest = {"ignore_index": 1, "reduction": reduction, "label_smoothing": smoothing}
+                agree(
+                    lambda x, w: F.cross_entropy(x, y, w, **rest),
+                    lambda x, w: by_body("cross_entropy")(x, y, w, **rest), dtype, numbers(*shape), w,
+                )  # fmt: skip
+    assert {"forward_rows", "backward_rows"} <= calls
+
+
+def test_ignored_places_have_no_gradient_whatever_their_scores():
+    x = flambeau.full((1, 3, 4), float("inf"), requires_grad=True)
+    F.cross_entropy(x, flambeau.full((1, 4), -100), reduction="sum").backward()
+    assert not x.grad.any()
 
 
 def test_cross_entropy_refuses_targets_that_name_no_class():

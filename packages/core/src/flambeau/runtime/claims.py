@@ -17,11 +17,14 @@ import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from . import state, tape
 from .operator import Checker, Operator, internal
-from .tensor import Tensor, alias
+from .tensor import Tensor, alias, wrap
 
 local = state.local
+_set, _reset = state.error_state.set, state.error_state.reset
 
 
 class Declined(RuntimeError):
@@ -36,12 +39,17 @@ def claim(
     backward: Callable[..., Sequence[Any]],
     keeps_result: bool = True,
     least: int = 0,
+    fills: bool = True,
 ) -> None:
     """Enters a claim on composite `op` for calls that `accepts(metas, attrs)`.
 
-    `keeps_result`: whether backward reads the result; without it `result` is None there.
+    `keeps_result`: whether backward reads the result; without it `result` is None there. `fills`: whether it is given zeros
+    as the gradients of results that nobody used, or else None.
     """
-    op.provide(backend, accepts, least)(_Claim(op, backend, forward, backward, keeps_result))
+    made = _Claim(op, backend, forward, backward, keeps_result)
+    if not fills:
+        made.noted.tags = {**op.tags, "fills": False}
+    op.provide(backend, accepts, least)(made)
 
 
 def _hidden(op: Operator, name: str, kernel: Callable[..., Any]) -> Operator:
@@ -65,6 +73,7 @@ class _Claim:
             made, kept = forward(*raw, **attrs)
             return (made if isinstance(made, tuple) else (made,)) + kept
 
+        self.raw = forward
         self.forward = _hidden(op, f"{op.name}_on_{backend}", run)
         self.rule = _Rule(op, backend, backward, keeps_result)
         self.noted = copy.copy(op)  # what a node shows: the composite's name and signature
@@ -73,21 +82,46 @@ class _Claim:
         self.named = op.tags.get("named") if op.outputs else None
 
     def __call__(self, arrays: tuple, attrs: dict[str, Any]) -> Any:
-        from .dispatch import run
-
-        wants = local.grad and any(isinstance(a, Tensor) and a.requires_grad for a in arrays)
+        wants = False
+        plain = not local.modes
+        raw = []
+        for a in arrays:
+            if isinstance(a, Tensor):
+                wants = wants or a._node is not None or (a._base is not None and a.requires_grad)
+                a = a._array
+                plain = plain and type(a) is np.ndarray
+            raw.append(a)
+        wants = wants and local.grad
         try:
-            made = run(self.forward, arrays, {**attrs, "wants": wants})
+            out, kept = (self._called if plain else self._seen)(arrays, raw, attrs, wants)
         except Declined:
             return self.noted.call_body(arrays, attrs)
-        out = made[: self.results] if self.named else made[0]
         if wants:
             tape.record(self.noted, out, arrays, attrs)
             first = out[0] if self.named else out
-            if first._node is not None:
-                node = first._node.parent or first._node
-                node.kept = made[self.results :]
+            node = first._node
+            if node is not None:
+                node = node.parent or node
+                node.saved = (*node.saved, kept)  # behind the inputs, and dropped with them
         return self.named(*out) if self.named else out
+
+    def _called(self, _arrays: tuple, raw: list, attrs: dict[str, Any], wants: bool) -> tuple:
+        """The call on NumPy arrays that nobody watches: what is kept stays raw."""
+        token = _set(state.quiet)
+        try:
+            made, kept = self.raw(*raw, wants=wants, **attrs)
+        finally:
+            _reset(token)
+        if self.named:
+            return tuple([wrap(np.asarray(m)) for m in made]), kept
+        return wrap(made if type(made) is np.ndarray else np.asarray(made)), kept
+
+    def _seen(self, arrays: tuple, _raw: list, attrs: dict[str, Any], wants: bool) -> tuple:
+        """The call as one of an operator, which modes see."""
+        from .dispatch import run
+
+        made = run(self.forward, arrays, {**attrs, "wants": wants})
+        return (made[: self.results] if self.named else made[0]), made[self.results :]
 
 
 class _Rule:
@@ -107,6 +141,8 @@ class _Rule:
             )
             return tuple([m for m, n in zip(made, needs) if n])
 
+        self.raw = backward
+        self.several = bool(op.outputs)
         self.backward = _hidden(op, f"{op.name}_backward_on_{backend}", run)
 
     def keep(self, node: Any, out: Any, arrays: tuple) -> None:
@@ -119,22 +155,46 @@ class _Rule:
 
         if _levelled(g):
             return self._through_body(node, g, needs)
-        arrays = tape.unpack(node)
+        *arrays, kept = tape.unpack(node)
         found = tape.unpack_result(node)
         outs = (
             () if found is None else tuple(found) if isinstance(found, tape.Results) else (found,)
         )
         gs = tuple(g) if isinstance(g, tuple) else (g,)
-        attrs = {**node.attrs, "needs": needs, "counts": (len(gs), len(outs), len(node.kept))}
-        made = iter(run(self.backward, (*gs, *outs, *node.kept, *arrays), attrs))
+        if not local.modes:
+            made = self._called(node, gs, outs, kept, arrays, needs)
+            if made is not None:
+                return made
+        attrs = {**node.attrs, "needs": needs, "counts": (len(gs), len(outs), len(kept))}
+        kept = [wrap(k) if type(k) is np.ndarray else k for k in kept]
+        made = iter(run(self.backward, (*gs, *outs, *kept, *arrays), attrs))
         return [next(made) if n else None for n in needs]
+
+    def _called(
+        self, node: Any, gs: tuple, outs: tuple, kept: Sequence, arrays: Sequence, needs: tuple
+    ) -> list | None:
+        """The gradients of NumPy arrays where nobody watches; None where some are others."""
+        g, result, raw = _arrays(gs), _arrays(outs), _arrays(arrays)
+        held = _arrays(kept)
+        if g is None or result is None or raw is None or held is None:
+            return None
+        if self.several:
+            g, result = tuple(g), tuple(result) or None
+        else:
+            g, result = g[0], result[0] if result else None
+        token = _set(state.quiet)
+        try:
+            made = self.raw(g, result, tuple(held), needs, *raw, **node.attrs)
+        finally:
+            _reset(token)
+        return [wrap(np.asarray(m)) if n else None for m, n in zip(made, needs)]
 
     def pullback(self, node: Any, g: Any, needs: tuple) -> Sequence[Any]:
         return self._through_body(node, g, needs) if local.grad else self.fast(node, g, needs)
 
     def _through_body(self, node: Any, g: Any, needs: tuple) -> Sequence[Any]:
         """The gradient of the body, run again; it is recorded where the caller records."""
-        arrays = tape.unpack(node)
+        arrays = tape.unpack(node)[:-1]
         ends = [None if e is None else End(a) for a, e in zip(arrays, node.edges, strict=True)]
         before, local.grad = local.grad, True
         try:
@@ -164,3 +224,15 @@ class End:
 
 def _levelled(g: Any) -> bool:
     return any(x is not None and x._level for x in (g if isinstance(g, tuple) else (g,)))
+
+
+def _arrays(values: Sequence) -> list | None:
+    """The NumPy arrays of tensors and arrays, numbers and None as they are; None where one is anything else."""
+    made = []
+    for v in values:
+        if isinstance(v, Tensor):
+            v = v.__dict__.get("_array")
+            if type(v) is not np.ndarray:
+                return None
+        made.append(v)
+    return made

@@ -58,113 +58,93 @@ def _groups_fit(metas: list, attrs: dict[str, Any]) -> bool:
     )
 
 
-def _forward(x: np.ndarray, w: Any, b: Any, eps: float, groups: int) -> tuple:
-    """The result, mean and inverse deviation of each group; groups = 0: of each channel in all samples."""
+def _forward(x: np.ndarray, w: Any, b: Any, eps: float, groups: int, rows: int) -> tuple:
+    """The result, and of each group mean, inverse deviation and (rows = 3) variance; groups = 0: of each channel in all samples."""
     x, w, b = dense(x), _dense(w), _dense(b)
     n, channels, size = _sizes(x)
     out = np.empty(x.shape, x.dtype)
-    count = n * groups if groups else channels
+    found = np.empty((rows, n * groups if groups else channels), x.dtype)
+    at = [address(f) for f in found] + [None] * (3 - rows)
     if size == 1 and not groups:
-        mean, rstd = np.empty((2, count), x.dtype)
-        _of(x).columns(
-            address(x), _pointer(w), _pointer(b), address(out), address(mean), address(rstd), n, channels, eps
+        _of(x).columns(address(x), _pointer(w), _pointer(b), address(out), *at, n, channels, eps)
+    else:
+        parts = np.empty(96)
+        _of(x).normalize(
+            address(x), _pointer(w), _pointer(b), address(out), *at, address(parts), n, channels, size, groups, eps
         )  # fmt: skip
-        return out, mean, rstd
-    mean, rstd = np.empty((2, count), x.dtype)
-    parts = np.empty(96)
-    _of(x).normalize(
-        address(x), _pointer(w), _pointer(b), address(out), address(mean), address(rstd), address(parts),
-        n, channels, size, groups, eps,
-    )  # fmt: skip
-    return out, mean, rstd
+    return out, found
 
 
-def _backward(gs: tuple, x: Any, w: Any, mean: Any, rstd: Any, needs: tuple, groups: int) -> list:
-    """The gradients of input, weight and bias where `needs` asks for them; `gs`: of the result, maybe of mean and variance."""
+def _backward(gs: tuple, x: Any, w: Any, found: Any, needs: tuple, groups: int) -> list:
+    """The gradients of input, weight and bias where `needs` asks for them; `gs`: of the result, of mean and of variance or None."""
     x, w = dense(x), _dense(w)
-    zero = np.zeros(mean.shape, x.dtype)
-    g, g_mean, g_var = [dense(a) for a in gs] if len(gs) == 3 else (dense(gs[0]), zero, zero)
+    g, g_mean, g_var = gs
+    g = np.zeros(x.shape, x.dtype) if g is None else dense(g)
+    g_mean, g_var = _dense(g_mean), _dense(g_var)
+    mean, rstd = found[0], found[1]
     n, channels, size = _sizes(x)
-    made = [
-        np.empty(s, x.dtype) if need else None
-        for need, s in zip(needs, (x.shape, (channels,), (channels,)))
-    ]
+    shapes = (x.shape, (channels,), (channels,))
+    made = [np.empty(s, x.dtype) if need else None for need, s in zip(needs, shapes)]
     if size == 1 and not groups:
         _of(x).columns_back(
-            address(g), address(g_mean), address(g_var), address(x), _pointer(w), address(mean), address(rstd),
+            address(g), _pointer(g_mean), _pointer(g_var), address(x), _pointer(w), address(mean), address(rstd),
             *map(_pointer, made), n, channels,
         )  # fmt: skip
         return made
     parts = np.empty(2 * n * channels)
     _of(x).normalize_back(
-        address(g), address(g_mean), address(g_var), address(x), _pointer(w), address(mean), address(rstd),
+        address(g), _pointer(g_mean), _pointer(g_var), address(x), _pointer(w), address(mean), address(rstd),
         *map(_pointer, made), address(parts), n, channels, size, groups,
     )  # fmt: skip
     return made
 
 
 def _batch_forward(x: Any, w: Any, b: Any, *, eps: float, wants: bool) -> Any:
-    out, mean, rstd = _forward(x, w, b, eps, 0)
-    var = (1 / np.square(rstd, dtype=np.float64) - eps).astype(x.dtype)
-    return (out, mean, var), (mean, rstd)
+    out, found = _forward(x, w, b, eps, 0, 3)
+    return (out, found[0], found[2]), (found,)
 
 
 def _batch_backward(
     g: tuple, _out: Any, kept: tuple, needs: tuple, x: Any, w: Any, _b: Any, **_: Any
 ) -> list:
-    mean, rstd = kept
-    return _backward(g, x, w, mean, rstd, needs, 0)
+    return _backward(g, x, w, kept[0], needs, 0)
 
 
 def _group_forward(x: Any, w: Any, b: Any, *, num_groups: int, eps: float, wants: bool) -> Any:
-    out, mean, rstd = _forward(x, w, b, eps, num_groups)
-    return out, (mean, rstd)
+    out, found = _forward(x, w, b, eps, num_groups, 2)
+    return out, (found,)
 
 
 def _group_backward(
     g: Any, _out: Any, kept: tuple, needs: tuple, x: Any, w: Any, _b: Any, *, num_groups: int, **_: Any
 ) -> list:  # fmt: skip
-    mean, rstd = kept
-    return _backward((g,), x, w, mean, rstd, needs, num_groups)
-
-
-def _factors(mean: Any, var: Any, w: Any, b: Any, eps: float) -> tuple:
-    """Inverse deviation, factor and offset of each channel."""
-    rstd = 1 / np.sqrt(var + var.dtype.type(eps))
-    scale = rstd if w is None else rstd * w
-    shift = -mean * scale
-    return rstd, scale, shift if b is None else shift + b
+    return _backward((g, None, None), x, w, kept[0], needs, num_groups)
 
 
 def _given_forward(
     x: Any, mean: Any, var: Any, w: Any, b: Any, *, eps: float, wants: bool
 ) -> tuple[np.ndarray, tuple]:
-    x = dense(x)
-    rstd, scale, shift = _factors(mean, var, w, b, eps)
-    out = np.empty(x.shape, x.dtype)
-    _of(x).rescale(address(x), address(scale), address(shift), address(out), *_sizes(x))
-    return out, (rstd, scale)
+    x, mean, var, w, b = dense(x), dense(mean), dense(var), _dense(w), _dense(b)
+    n, channels, size = _sizes(x)
+    out, factors = np.empty(x.shape, x.dtype), np.empty((3, channels), x.dtype)
+    _of(x).rescale(
+        address(x), address(mean), address(var), _pointer(w), _pointer(b), address(factors), address(out),
+        n, channels, size, eps,
+    )  # fmt: skip
+    return out, (factors,)
 
 
 def _given_backward(
     g: Any, _out: Any, kept: tuple, needs: tuple, x: Any, mean: Any, var: Any, w: Any, _b: Any, **_: Any
 ) -> list:  # fmt: skip
     g, x, mean = dense(g), dense(x), dense(mean)
-    rstd, scale = kept
-    sizes = _sizes(x)
-    n, channels = sizes[:2]
-    made: list[Any] = [None] * 5
-    if needs[0]:
-        made[0] = np.empty(x.shape, x.dtype)
-        _of(x).rescale(address(g), address(scale), None, address(made[0]), *sizes)
-    if any(needs[1:]):
-        total, along = np.empty((2, channels), x.dtype)
-        parts = np.empty(2 * n * channels)
-        _of(x).channel_sums(
-            address(g), address(x), address(mean), address(total), address(along), address(parts), *sizes
-        )  # fmt: skip
-        slope = -0.5 * along * scale * rstd * rstd
-        made[1:] = [-total * scale, slope, along * rstd, total]
+    n, channels, size = _sizes(x)
+    shapes = (x.shape, *[(channels,)] * 4)
+    made = [np.empty(s, x.dtype) if need else None for need, s in zip(needs, shapes)]
+    parts = np.empty(2 * n * channels) if any(needs[1:]) else None
+    _of(x).rescale_back(
+        address(g), address(x), address(mean), address(kept[0]), *map(_pointer, made), _pointer(parts), n, channels, size
+    )  # fmt: skip
     return made
 
 
@@ -172,7 +152,7 @@ def register() -> None:
     """Enters the claims; called when one of the composites is first called."""
     claim(
         registry["normalize_channels"], "cpu", of_kinds(FLOATS, _by_channel), _batch_forward, _batch_backward,
-        keeps_result=False,
+        keeps_result=False, fills=False,
     )  # fmt: skip
     claim(
         registry["rescale_channels"], "cpu", of_kinds(FLOATS, _by_channel), _given_forward, _given_backward,

@@ -1,4 +1,4 @@
-"""cross_entropy of (N, C) scores with class indices whole, forward and backward: `kernels/crossentropy.c`."""
+"""cross_entropy of scores (N, C, *) with class indices whole, forward and backward: `kernels/crossentropy.c`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from .offers import FLOATS
 from .softmax import dense
 
 kernels = Kernels("crossentropy.c")
+REDUCTIONS = ("none", "sum", "mean")  # as in C
 
 
 def _accepts(metas: list, attrs: dict[str, Any]) -> bool:
@@ -22,14 +23,24 @@ def _accepts(metas: list, attrs: dict[str, Any]) -> bool:
     x, target, weight = metas
     if x.dtype not in FLOATS or target.dtype is not dtypes.int64 or not x.numel:
         return False
-    if len(x.shape) not in (1, 2) or tuple(target.shape) != tuple(x.shape[:-1]):
+    shape = tuple(x.shape)
+    if not shape or tuple(target.shape) != (() if len(shape) == 1 else (shape[0], *shape[2:])):
         return False
-    if weight is not None and (weight.dtype is not x.dtype or tuple(weight.shape) != x.shape[-1:]):
+    classes = shape[0] if len(shape) == 1 else shape[1]
+    if weight is not None and (weight.dtype is not x.dtype or tuple(weight.shape) != (classes,)):
         return False
     smoothing, ignored = attrs["label_smoothing"], attrs["ignore_index"]
     if type(smoothing) is not float or not 0 <= smoothing <= 1 or type(ignored) is not int:
         return False
-    return attrs["reduction"] in ("none", "mean", "sum") and -(2**63) <= ignored < 2**63 and library.available()  # fmt: skip
+    return attrs["reduction"] in REDUCTIONS and -(2**63) <= ignored < 2**63 and library.available()  # fmt: skip
+
+
+def _sizes(x: np.ndarray) -> tuple[int, int, int]:
+    """(samples, classes, places of a sample)."""
+    if x.ndim == 1:
+        return 1, x.size, 1
+    n, classes = x.shape[:2]
+    return n, classes, x.size // (n * classes)
 
 
 def _of(x: np.ndarray) -> Any:
@@ -41,26 +52,23 @@ def _forward(
 ) -> tuple[np.ndarray, tuple]:  # fmt: skip
     x, target = dense(x), dense(target)
     w = None if weight is None else dense(weight)
-    classes = x.shape[-1]
-    rows = x.size // classes
-    loss, counted, top, less = np.empty((4, rows), x.dtype)
-    whole = float(classes if w is None else w.sum(dtype=np.float64))
+    outer, classes, inner = _sizes(x)
+    count = target.size
+    loss, counted = np.empty(target.shape, x.dtype), np.empty(count, x.dtype)
+    top, less = np.empty(count, x.dtype), np.empty(count, x.dtype)
+    out, total = np.empty((), x.dtype), np.empty((), x.dtype)
     bad = _of(x).forward_rows(
-        address(x), address(target), None if w is None else address(w), address(loss), address(counted),
-        address(top), address(less), rows, classes, ignore_index, label_smoothing, whole,
+        address(x), address(target), None if w is None else address(w), address(loss), address(counted), address(top),
+        address(less), address(out), address(total), outer, classes, inner, ignore_index, label_smoothing,
+        REDUCTIONS.index(reduction),
     )  # fmt: skip
     if bad:
         safe = np.where(target == ignore_index, 0, target)
         low, high = int(safe.min()), int(safe.max())
         raise IndexError(f"Target {low if low < 0 else high} is out of bounds.")
     if reduction == "none":
-        total, out = np.ones((), x.dtype), loss.reshape(target.shape).copy()
-    elif reduction == "sum":
-        total, out = np.ones((), x.dtype), np.asarray(loss.sum())
-    else:
-        total = np.asarray(counted.sum())
-        out = np.asarray(loss.sum() / total)
-    return out, (top, less, total, np.asarray(out))
+        return loss, (top, less)
+    return out, ((top, less, total, out.copy()) if weight is not None else (top, less, total))
 
 
 def _weight_gradient(
@@ -68,15 +76,16 @@ def _weight_gradient(
 ) -> np.ndarray:
     """The gradient of the weights, which nobody trains: `factors` is that of each row's loss, `mean` the loss where a mean was
     taken, whose divisor the weights make, else 0."""
-    top, less, _ = kept
-    rows = x.reshape(-1, x.shape[-1])
+    top, less = kept
+    rows = np.moveaxis(x, 1, -1).reshape(-1, x.shape[1]) if x.ndim > 1 else x.reshape(1, -1)
+    classes = rows.shape[1]
     counts = target.reshape(-1) != ignored
     rows, t, g = rows[counts], target.reshape(-1)[counts], factors[counts]
     lse = top[counts] + less[counts]
     own = (lse - rows[np.arange(t.size), t]) * (1 - smoothing) - mean
-    made = np.bincount(t, weights=g * own, minlength=x.shape[-1])
+    made = np.bincount(t, weights=g * own, minlength=classes)
     if smoothing:
-        made += smoothing / x.shape[-1] * (g[:, None] * (lse[:, None] - rows)).sum(0)
+        made += smoothing / classes * (g[:, None] * (lse[:, None] - rows)).sum(0)
     return made.astype(x.dtype)
 
 
@@ -86,22 +95,20 @@ def _backward(
 ) -> list:  # fmt: skip
     x, target, g = dense(x), dense(target), dense(g)
     w = None if weight is None else dense(weight)
-    top, less, total, result = kept
-    classes = x.shape[-1]
+    top, less = kept[:2]
+    total = kept[2] if reduction == "mean" else None
     made = np.empty(x.shape, x.dtype)
-    whole = float(classes if w is None else w.sum(dtype=np.float64))
-    with np.errstate(divide="ignore"):
-        factor = float(np.float64(1) / total)
     _of(x).backward_rows(
-        address(g), int(g.ndim > 0), factor, address(x), address(target), None if w is None else address(w),
-        address(top), address(less), address(made), top.size, classes, ignore_index, label_smoothing, whole,
+        address(g), int(g.ndim > 0), None if total is None else address(total), address(x), address(target),
+        None if w is None else address(w), address(top), address(less), address(made), *_sizes(x), ignore_index,
+        label_smoothing,
     )  # fmt: skip
     if not needs[2]:
         return [made, None, None]
-    factors = np.broadcast_to(g.reshape(-1) * factor, top.shape)
-    mean = result if reduction == "mean" else 0
+    factors = np.broadcast_to(g.reshape(-1) / (1 if total is None else float(total)), top.shape)
+    mean = 0 if total is None else kept[3]
     return [
-        made, None, _weight_gradient(factors, mean, x, target, (top, less, total), ignore_index, label_smoothing),
+        made, None, _weight_gradient(factors, mean, x, target, (top, less), ignore_index, label_smoothing),
     ]  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from . import offers
+from . import copies, offers
 from .native import Kernels, address
 
 kernels = Kernels("softmax.c")
@@ -17,7 +17,11 @@ def dense(x: np.ndarray) -> np.ndarray:
     """`x` itself if its elements lie row by row and aligned, else a copy of which this is so."""
     if x.flags.c_contiguous and x.flags.aligned:
         return x
-    return np.array(x, order="C")
+    if not x.flags.aligned or not x.size:
+        return np.array(x, order="C")
+    made = np.empty(x.shape, x.dtype)  # a copy in C, which a compiled program can do again
+    copies.write(made, x)
+    return made
 
 
 def parts(shape: tuple[int, ...], dim: int) -> tuple[int, int, int]:

@@ -13,7 +13,7 @@
 
 struct call {
   const T *x, *g, *w, *b, *gmean, *gvar;
-  T *y, *mean, *rstd;
+  T *y, *mean, *rstd, *var; /* var may be null */
   double *parts;           /* forward: count, mean, squares of each part; backward: the sums of each plane */
   int64_t groups, planes;  /* planes of a group */
   int64_t size, step, between; /* from plane to plane of a group, and from group to group */
@@ -84,8 +84,10 @@ static struct moments moments_of(const struct call *c, int64_t group, int64_t k,
 }
 
 INLINE void settle(const struct call *c, int64_t group, const struct moments *m) {
+  const double var = m->squares / m->count;
   c->mean[group] = (T)m->mean;
-  c->rstd[group] = (T)(1 / sqrt(m->squares / m->count + c->eps));
+  c->rstd[group] = (T)(1 / sqrt(var + c->eps));
+  if (c->var) c->var[group] = (T)var;
 }
 
 INLINE void write_planes(const struct call *c, int64_t group, int64_t k, int64_t end, int past) {
@@ -139,9 +141,10 @@ INLINE void lay(struct call *c, int64_t samples, int64_t channels, int64_t size,
   c->past = samples * channels * size * (int64_t)sizeof(T) >= STREAM_FROM;
 }
 
-/* Of (samples, channels, size), normalised by channel (groups = 0) or by groups of channels of each sample. parts: 96 doubles. */
-EXPORT void normalize(const T *x, const T *w, const T *b, T *y, T *mean, T *rstd, double *parts, int64_t samples, int64_t channels, int64_t size, int64_t groups, double eps) {
-  struct call c = {.x = x, .w = w, .b = b, .y = y, .mean = mean, .rstd = rstd, .parts = parts, .eps = eps};
+/* Of (samples, channels, size), normalised by channel (groups = 0) or by groups of channels of each sample. var may be null; parts:
+ * 96 doubles. */
+EXPORT void normalize(const T *x, const T *w, const T *b, T *y, T *mean, T *rstd, T *var, double *parts, int64_t samples, int64_t channels, int64_t size, int64_t groups, double eps) {
+  struct call c = {.x = x, .w = w, .b = b, .y = y, .mean = mean, .rstd = rstd, .var = var, .parts = parts, .eps = eps};
   lay(&c, samples, channels, size, groups);
   if (c.cut == 1) {
     PARALLEL(groups_task, &c, c.groups, MAX(1, 16384 / (c.planes * size)));
@@ -267,23 +270,41 @@ static void planes_rescale(void *context, int64_t begin, int64_t end) {
   }
   if (c->past) stream_end();
 }
-/* x scale + shift by channel; shift may be null. */
-EXPORT void rescale(const T *x, const T *scale, const T *shift, T *y, int64_t samples, int64_t channels, int64_t size) {
-  struct call c = {.x = x, .w = scale, .b = shift, .y = y, .channels = channels, .size = size};
-  c.past = samples * channels * size * (int64_t)sizeof(T) >= STREAM_FROM;
-  PARALLEL(planes_rescale, &c, samples * channels, grain_for(samples * channels, size));
+INLINE void run_rescale(struct call *c, int64_t samples, int64_t size) {
+  c->size = size;
+  c->past = samples * c->channels * size * (int64_t)sizeof(T) >= STREAM_FROM;
+  PARALLEL(planes_rescale, c, samples * c->channels, grain_for(samples * c->channels, size));
 }
-/* The sums of g and of g (x - mean) by channel; parts: 2 doubles for each plane. */
-EXPORT void channel_sums(const T *g, const T *x, const T *mean, T *sum, T *with, double *parts, int64_t samples, int64_t channels, int64_t size) {
+/* (x - mean) / sqrt(var + eps) w + b by channel; w and b may be null. factors: of each channel rstd, scale, shift, one row each. */
+EXPORT void rescale(const T *x, const T *mean, const T *var, const T *w, const T *b, T *factors, T *y, int64_t samples, int64_t channels, int64_t size, double eps) {
+  T *rstd = factors, *scale = rstd + channels, *shift = scale + channels;
+  for (int64_t ch = 0; ch < channels; ++ch) {
+    const double r = 1 / sqrt((double)var[ch] + eps), k = w ? r * (double)w[ch] : r;
+    rstd[ch] = (T)r, scale[ch] = (T)k, shift[ch] = (T)((b ? (double)b[ch] : 0) - (double)mean[ch] * k);
+  }
+  struct call c = {.x = x, .w = scale, .b = shift, .y = y, .channels = channels};
+  run_rescale(&c, samples, size);
+}
+/* Its gradients, each where it is not null. parts: 2 doubles for each plane, or null where only y is wanted. */
+EXPORT void rescale_back(const T *g, const T *x, const T *mean, const T *factors, T *y, T *gmean, T *gvar, T *gw, T *gb, double *parts, int64_t samples, int64_t channels, int64_t size) {
+  const T *rstd = factors, *scale = rstd + channels;
+  if (y) {
+    struct call c = {.x = g, .w = scale, .y = y, .channels = channels};
+    run_rescale(&c, samples, size);
+  }
+  if (!parts) return;
   struct call c = {.x = x, .g = g, .mean = (T *)mean, .parts = parts};
   lay(&c, samples, channels, size, 0);
   c.cut = 1;
   PARALLEL(groups_back, &c, channels, MAX(1, 16384 / (samples * size)));
   for (int64_t ch = 0; ch < channels; ++ch) {
+    const double r = (double)rstd[ch], k = (double)scale[ch];
     double s = 0, t = 0;
     for (int64_t n = 0; n < samples; ++n) s += parts[2 * (ch * samples + n)], t += parts[2 * (ch * samples + n) + 1];
-    sum[ch] = (T)s;
-    with[ch] = (T)t;
+    if (gmean) gmean[ch] = (T)(-s * k);
+    if (gvar) gvar[ch] = (T)(-0.5 * t * k * r * r);
+    if (gw) gw[ch] = (T)(t * r);
+    if (gb) gb[ch] = (T)s;
   }
 }
 
@@ -322,7 +343,9 @@ INLINE void column_block(const struct call *c, int64_t first, int64_t n) {
   OVER_SAMPLES(square, (at(x + i * step, k, n) - mean[k]) * (at(x + i * step, k, n) - mean[k]));
   vec scale[LANES], shift[LANES];
   for (int k = 0; k < LANES; ++k) {
-    for (int64_t l = 0; l < WIDTH; ++l) scale[k][l] = (T)(1 / sqrt((double)square[k][l] / (double)c->planes + c->eps));
+    square[k] /= all;
+    for (int64_t l = 0; l < WIDTH; ++l) scale[k][l] = (T)(1 / sqrt((double)square[k][l] + c->eps));
+    if (c->var) to(c->var + first, square[k], k, n);
     to(c->mean + first, mean[k], k, n);
     to(c->rstd + first, scale[k], k, n);
     if (c->w) scale[k] *= at(c->w + first, k, n);
@@ -346,8 +369,9 @@ INLINE void column_back(const struct call *c, int64_t first, int64_t n, T *gw, T
     with[k] *= rstd[k];
     if (gb) to(gb + first, sum[k], k, n);
     if (gw) to(gw + first, with[k], k, n);
-    sum[k] = (sum[k] * scale[k] - at(c->gmean + first, k, n)) / all;
-    with[k] = (with[k] * rstd[k] * scale[k] - 2 * at(c->gvar + first, k, n)) / all;
+    sum[k] = sum[k] * scale[k] - (c->gmean ? at(c->gmean + first, k, n) : (vec){0});
+    with[k] = with[k] * rstd[k] * scale[k] - (c->gvar ? 2 * at(c->gvar + first, k, n) : (vec){0});
+    sum[k] /= all, with[k] /= all;
   }
   if (!c->y) return;
   for (int64_t i = 0; i < c->planes; ++i)
@@ -372,8 +396,8 @@ INLINE void run_columns(struct columns *t) {
   const int64_t blocks = (t->c.channels + LANES * WIDTH - 1) / (LANES * WIDTH);
   PARALLEL(columns_task, t, blocks, MAX(1, 16384 / (t->c.planes * LANES * WIDTH)));
 }
-EXPORT void columns(const T *x, const T *w, const T *b, T *y, T *mean, T *rstd, int64_t samples, int64_t channels, double eps) {
-  struct columns t = {{.x = x, .w = w, .b = b, .y = y, .mean = mean, .rstd = rstd, .planes = samples, .channels = channels, .eps = eps}, 0, 0};
+EXPORT void columns(const T *x, const T *w, const T *b, T *y, T *mean, T *rstd, T *var, int64_t samples, int64_t channels, double eps) {
+  struct columns t = {{.x = x, .w = w, .b = b, .y = y, .mean = mean, .rstd = rstd, .var = var, .planes = samples, .channels = channels, .eps = eps}, 0, 0};
   run_columns(&t);
 }
 EXPORT void columns_back(const T *g, const T *gmean, const T *gvar, const T *x, const T *w, const T *mean, const T *rstd, T *y, T *gw, T *gb, int64_t samples, int64_t channels) {

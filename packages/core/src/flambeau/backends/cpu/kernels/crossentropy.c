@@ -1,7 +1,8 @@
 /* types: float double */
-/* cross_entropy of rows of scores with class indices: log_softmax, picking and weighing in one pass, and the gradient in one more.
+/* cross_entropy of scores (outer, classes, inner) with class indices: log_softmax, picking and weighing in one pass, the gradient in
+ * one more. inner = 1 are rows; otherwise the classes of neighbouring places lie beside each other, and vectors go over places.
  *
- * What is kept for backward are two numbers a row, its maximum and the logarithm of its sum of exponentials.
+ * What is kept for backward are two numbers a place, its maximum and the logarithm of its sum of exponentials.
  */
 #include "fb.h"
 #include "fb_math.h"
@@ -12,7 +13,7 @@ struct call {
   const T *x, *w, *g;
   const int64_t *target;
   T *loss, *counted, *top, *less, *y;
-  int64_t classes, ignored, step;
+  int64_t classes, inner, ignored, step;
   double smoothing, whole, factor; /* whole: the sum of the weights */
   int bad, past;
 };
@@ -34,7 +35,7 @@ static void forward(void *context, int64_t begin, int64_t end) {
   for (int64_t row = begin; row < end; ++row) {
     const T *x = c->x + row * m;
     const int64_t t = c->target[row];
-    c->loss[row] = c->counted[row] = 0;
+    c->loss[row] = c->counted[row] = c->top[row] = c->less[row] = 0;
     if (t == c->ignored) continue;
     if ((uint64_t)t >= (uint64_t)m) {
       __atomic_store_n(&c->bad, 1, __ATOMIC_RELAXED);
@@ -51,12 +52,131 @@ static void forward(void *context, int64_t begin, int64_t end) {
   }
 }
 
-/* 1: a target names no class. whole: the sum of w, or the number of classes. */
-EXPORT int forward_rows(const T *x, const int64_t *target, const T *w, T *loss, T *counted, T *top, T *less, int64_t rows, int64_t classes, int64_t ignored, double smoothing, double whole) {
+/* -- places beside each other: blocks of LANES vectors ---------------------------------------------------------------- */
+
+#define LANES 4
+#define BLOCK (LANES * WIDTH)
+INLINE vec part(const T *p, int k, int64_t n, T rest) { /* vector k of n elements from p on */
+  const int64_t left = n - k * WIDTH;
+  return left >= WIDTH ? load(p + k * WIDTH) : left > 0 ? load_head(p + k * WIDTH, left, rest) : splat(rest);
+}
+INLINE void put_part(T *p, vec v, int k, int64_t n) {
+  const int64_t left = n - k * WIDTH;
+  if (left >= WIDTH) store(p + k * WIDTH, v);
+  else if (left > 0) store_head(p + k * WIDTH, v, left);
+}
+INLINE int64_t blocks_of(const struct call *c) { return (c->inner + BLOCK - 1) / BLOCK; }
+
+INLINE void block_forward(struct call *c, const T *x, int64_t place, int64_t n) {
+  const int64_t inner = c->inner, m = c->classes;
+  vec top[LANES], sum[LANES], even[LANES];
+  for (int k = 0; k < LANES; ++k) top[k] = splat(-INFINITY), sum[k] = even[k] = (vec){0};
+  for (int64_t i = 0; i < m; ++i)
+    for (int k = 0; k < LANES; ++k) top[k] = larger(part(x + i * inner, k, n, 0), top[k]);
+  for (int64_t i = 0; i < m; ++i)
+    for (int k = 0; k < LANES; ++k) {
+      const vec v = part(x + i * inner, k, n, 0);
+      sum[k] += exp_down(v - top[k]);
+      if (c->smoothing > 0) even[k] += c->w ? v * splat(c->w[i]) : v;
+    }
+  for (int k = 0; k < LANES; ++k)
+    for (int64_t l = 0; l < MIN(WIDTH, n - k * WIDTH); ++l) {
+      const int64_t at = place + k * WIDTH + l, t = c->target[at];
+      c->loss[at] = c->counted[at] = c->top[at] = c->less[at] = 0;
+      if (t == c->ignored) continue;
+      if ((uint64_t)t >= (uint64_t)m) {
+        __atomic_store_n(&c->bad, 1, __ATOMIC_RELAXED);
+        continue;
+      }
+      const T high = top[k][l], less = LOG(sum[k][l]), w = c->w ? c->w[t] : 1;
+      T loss = (less - (x[t * inner + k * WIDTH + l] - high)) * w;
+      if (c->smoothing > 0)
+        loss = (T)((double)loss * (1 - c->smoothing) +
+                   (((double)high + (double)less) * c->whole - (double)even[k][l]) * (c->smoothing / (double)m));
+      c->top[at] = high, c->less[at] = less, c->counted[at] = w, c->loss[at] = loss;
+    }
+}
+static void forward_planes(void *context, int64_t begin, int64_t end) {
+  struct call *c = context;
+  for (int64_t item = begin; item < end; ++item) {
+    const int64_t outer = item / blocks_of(c), first = item % blocks_of(c) * BLOCK, n = MIN(BLOCK, c->inner - first);
+    const T *x = c->x + outer * c->classes * c->inner + first;
+    if (n == BLOCK) block_forward(c, x, outer * c->inner + first, BLOCK);
+    else block_forward(c, x, outer * c->inner + first, n);
+  }
+}
+INLINE void block_backward(const struct call *c, int64_t from, int64_t place, int64_t n) {
+  const int64_t inner = c->inner, m = c->classes;
+  const T *x = c->x + from;
+  T *y = c->y + from;
+  vec less[LANES], top[LANES], all[LANES], each[LANES];
+  T own[LANES * VECTOR_BYTES / sizeof(T)];
+  for (int k = 0; k < LANES; ++k) {
+    top[k] = less[k] = all[k] = each[k] = (vec){0};
+    for (int64_t l = 0; l < MIN(WIDTH, n - k * WIDTH); ++l) {
+      const int64_t at = place + k * WIDTH + l, t = c->target[at];
+      if (t == c->ignored) continue;
+      const double g = (double)c->g[at * c->step] * c->factor, even = g * c->smoothing / (double)m;
+      const double mine = g * (1 - c->smoothing) * (c->w ? (double)c->w[t] : 1);
+      own[k * WIDTH + l] = (T)mine;
+      top[k][l] = c->top[at], less[k][l] = c->less[at], all[k][l] = (T)(mine + even * c->whole), each[k][l] = (T)even;
+    }
+  }
+  for (int64_t i = 0; i < m; ++i)
+    for (int k = 0; k < LANES; ++k) {
+      vec v = part(x + i * inner, k, n, 0);
+      v = exp_down((v - top[k]) - less[k]) * all[k];
+      if (c->smoothing > 0) v -= c->w ? each[k] * splat(c->w[i]) : each[k];
+      put_part(y + i * inner, v, k, n);
+    }
+  for (int64_t l = 0; l < n; ++l) {
+    const int64_t t = c->target[place + l];
+    if (t != c->ignored) y[t * inner + l] -= own[l];
+    else for (int64_t i = 0; i < m; ++i) y[i * inner + l] = 0; /* also where the scores are not finite */
+  }
+}
+static void backward_planes(void *context, int64_t begin, int64_t end) {
+  const struct call *c = context;
+  for (int64_t item = begin; item < end; ++item) {
+    const int64_t outer = item / blocks_of(c), first = item % blocks_of(c) * BLOCK, n = MIN(BLOCK, c->inner - first);
+    const int64_t from = outer * c->classes * c->inner + first;
+    if (n == BLOCK) block_backward(c, from, outer * c->inner + first, BLOCK);
+    else block_backward(c, from, outer * c->inner + first, n);
+  }
+}
+
+/* -- the calls ------------------------------------------------------------------------------------------------------ */
+
+static double whole_of(const T *w, int64_t classes) {
+  double s = 0;
+  for (int64_t i = 0; w && i < classes; ++i) s += (double)w[i];
+  return w ? s : (double)classes;
+}
+/* Eight sums beside each other: their order does not depend on threads or vectors. */
+static double sum_over(const T *x, int64_t n) {
+  double s[8] = {0};
+  int64_t i = 0;
+  for (; i + 8 <= n; i += 8)
+    for (int k = 0; k < 8; ++k) s[k] += (double)x[i + k];
+  for (; i < n; ++i) s[0] += (double)x[i];
+  return ((s[0] + s[1]) + (s[2] + s[3])) + ((s[4] + s[5]) + (s[6] + s[7]));
+}
+enum { NONE, SUM, MEAN };
+
+/* 1: a target names no class. reduction: 0 none, where loss is the result; 1 sum and 2 mean, which is written to out, and to total
+ * what it was divided by. w may be null. */
+EXPORT int forward_rows(const T *x, const int64_t *target, const T *w, T *loss, T *counted, T *top, T *less, T *out, T *total, int64_t outer, int64_t classes, int64_t inner, int64_t ignored, double smoothing, int reduction) {
+  const int64_t rows = outer * inner;
   struct call c = {.x = x, .target = target, .w = w, .loss = loss, .counted = counted, .top = top, .less = less,
-                   .classes = classes, .ignored = ignored, .smoothing = smoothing, .whole = whole};
-  PARALLEL(forward, &c, rows, grain_for(rows, classes));
-  return c.bad;
+                   .classes = classes, .inner = inner, .ignored = ignored, .smoothing = smoothing, .whole = whole_of(w, classes)};
+  if (inner == 1) PARALLEL(forward, &c, rows, grain_for(rows, classes));
+  else PARALLEL(forward_planes, &c, outer * blocks_of(&c), grain_for(outer * blocks_of(&c), classes * MIN(inner, BLOCK)));
+  if (c.bad) return 1;
+  if (reduction == NONE) return 0;
+  const double sum = sum_over(loss, rows), by = reduction == MEAN ? sum_over(counted, rows) : 1;
+  *total = (T)by;
+  *out = (T)(sum / by);
+  return 0;
 }
 
 INLINE void backward_rows_loop(const struct call *c, int64_t begin, int64_t end, int past) {
@@ -85,10 +205,12 @@ static void backward(void *context, int64_t begin, int64_t end) {
   else backward_rows_loop(c, begin, end, 0);
 }
 
-/* The gradient of a row is g factor times that of its loss; step 0: one g for all rows. */
-EXPORT void backward_rows(const T *g, int64_t step, double factor, const T *x, const int64_t *target, const T *w, const T *top, const T *less, T *y, int64_t rows, int64_t classes, int64_t ignored, double smoothing, double whole) {
-  struct call c = {.g = g, .step = step, .factor = factor, .x = x, .target = target, .w = w, .top = (T *)top, .less = (T *)less, .y = y,
-                   .classes = classes, .ignored = ignored, .smoothing = smoothing, .whole = whole};
+/* The gradient of a row is g / total that of its loss; step 0: one g for all rows. total may be null: 1. */
+EXPORT void backward_rows(const T *g, int64_t step, const T *total, const T *x, const int64_t *target, const T *w, const T *top, const T *less, T *y, int64_t outer, int64_t classes, int64_t inner, int64_t ignored, double smoothing) {
+  const int64_t rows = outer * inner;
+  struct call c = {.g = g, .step = step, .factor = total ? 1 / (double)*total : 1, .x = x, .target = target, .w = w, .top = (T *)top, .less = (T *)less,
+                   .y = y, .classes = classes, .inner = inner, .ignored = ignored, .smoothing = smoothing, .whole = whole_of(w, classes)};
   c.past = rows * classes * (int64_t)sizeof(T) >= STREAM_FROM;
-  PARALLEL(backward, &c, rows, grain_for(rows, classes));
+  if (inner == 1) PARALLEL(backward, &c, rows, grain_for(rows, classes));
+  else PARALLEL(backward_planes, &c, outer * blocks_of(&c), grain_for(outer * blocks_of(&c), classes * MIN(inner, BLOCK)));
 }
