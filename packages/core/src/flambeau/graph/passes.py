@@ -138,7 +138,7 @@ def joined_windows(graph: Graph) -> Graph:
             if len({_frame(c) for c in found}) == 1:
                 parts[id(call.outputs[0])] = found
     for call in graph.calls:
-        found = parts.get(id(call.outputs[0]), ())
+        found = parts.get(id(call.outputs[0]), [])
         if len(found) > 1 and (ordered := _side_by_side(found)):
             call.op = "cat"
             call.inputs = tuple(c.inputs[0] for c in ordered)

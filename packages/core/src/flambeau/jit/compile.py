@@ -65,7 +65,7 @@ class Compiled:
             return self._function(*args, **kwargs)
         key = self._key(leaves, spec)
         for found in self._plans.get(key, ()):
-            if type(found) is str:
+            if isinstance(found, str):
                 return self._function(*args, **kwargs)
             if found.fits():
                 if found.shared(tensors):

@@ -111,7 +111,9 @@ def fuse(graph: Graph) -> list[Step]:
     home: dict[
         int, Group
     ] = {}  # by id of a value: the group that makes it, reductions' results left out
-    below: dict[int, int] = {}  # by id of a value: the bits of the groups it depends on, its own included
+    below: dict[
+        int, int
+    ] = {}  # by id of a value: the bits of the groups it depends on, its own included
     count = 0
     steps: list[Step] = []
     for call in graph.calls:
@@ -243,9 +245,7 @@ def writes(step: Step) -> Iterable[Value]:
 def _ordered(graph: Graph, steps: list[Step]) -> list[Step]:
     """The steps, each after those that make what it reads; otherwise in the program's order."""
     maker = {id(v): i for i, s in enumerate(steps) for v in writes(s)}
-    before = [
-        {maker[id(v)] for v in reads(s) if id(v) in maker} - {i} for i, s in enumerate(steps)
-    ]
+    before = [{maker[id(v)] for v in reads(s) if id(v) in maker} - {i} for i, s in enumerate(steps)]
     done: set[int] = set()
     out: list[Step] = []
     for start in range(len(steps)):

@@ -178,6 +178,8 @@ class _Tree:
         self.get = get
         self.tokens: dict[Any, int] = {}
         self.seen: Any = None
+        self.module: Any = None
+        self.changes = self.token = -1
 
     def __call__(self) -> Any:
         module = self.get()

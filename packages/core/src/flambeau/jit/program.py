@@ -85,7 +85,7 @@ class Program:
         env, writes = self._run(given)
         results = [env[i] for i in self.outputs]
         if self.writes:
-            owned = [*owners, *tensors]
+            owned: list[Any] = [*owners, *tensors]
             for target, source in writes:
                 owned[target]._array[...] = env[source]
             for target, _ in self.writes:

@@ -165,10 +165,10 @@ def call_site(
         made.append(value)
         kinds.append(spelled)
     restype = function.restype
-    spelled = "void" if restype is None else _C.get(restype)
-    if spelled is None or spelled == "void *":
+    returned = "void" if restype is None else _C.get(restype)
+    if returned is None or returned == "void *":
         raise Unknown("a function that returns an address")
-    return CallSite(function, made, kinds, spelled, result)
+    return CallSite(function, made, kinds, returned, result)
 
 
 class Fresh:
@@ -263,7 +263,9 @@ class Text:
     def _call(
         self, call: CallSite, index: dict[tuple[str, int], int], arena: Any, number: int
     ) -> list[str]:
-        words, types, before = [], [], []
+        words: list[str] = []
+        types: list[str] = []
+        before: list[str] = []
 
         def place(p: Place | None) -> str:
             return "0" if p is None else _spelled(p, index, arena)
@@ -481,7 +483,8 @@ class Replay:
         self._fresh: dict[Any, list[int]] = {
             b: [] for b in outward if b is not None and b[0] == "arena"
         }
-        text, waiting = Text(), []
+        text = Text()
+        waiting: list[Any] = []
         self._plan: list[Any] = []
 
         def write() -> None:

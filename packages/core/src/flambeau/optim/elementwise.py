@@ -156,7 +156,7 @@ class Elementwise(Optimizer):
     def _step_tensor(
         self, group: dict[str, Any], p: Tensor, names: tuple[str, ...], on_device: bool
     ) -> None:
-        if p.grad.is_sparse:  # type: ignore[union-attr]
+        if p.grad.is_sparse:
             self._step_sparse(group, p)
             return
         state = self.state[p]

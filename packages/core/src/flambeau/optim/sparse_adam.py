@@ -76,7 +76,7 @@ class SparseAdam(Optimizer):
         return loss
 
     def _step(self, group: dict[str, Any], p: Tensor) -> None:
-        if not p.grad.is_sparse:  # type: ignore[union-attr]
+        if not p.grad.is_sparse:
             raise RuntimeError(
                 "SparseAdam does not support dense gradients, please consider Adam instead"
             )

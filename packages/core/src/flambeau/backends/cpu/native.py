@@ -22,7 +22,13 @@ import numpy as np
 from . import library, threads
 
 KERNELS = Path(__file__).parent / "kernels"
-TYPES = {"float32": "float", "float64": "double", "int64": "int64_t", "int32": "int32_t", "uint8": "uint8_t"}
+TYPES = {
+    "float32": "float",
+    "float64": "double",
+    "int64": "int64_t",
+    "int32": "int32_t",
+    "uint8": "uint8_t",
+}
 # Multiplications and additions may be joined here: more exact, and twice as fast.
 FLAGS = ("-ffp-contract=fast",)
 
@@ -46,7 +52,7 @@ def _quick_address(array: np.ndarray) -> int:
 
 def _addresses_lie_there() -> bool:
     """Whether an array's data pointer stands where NumPy's binary interface has it, in this interpreter."""
-    probes = [np.empty(3), np.empty((2, 5), np.float32)[1:, ::2]]
+    probes: list[np.ndarray] = [np.empty(3), np.empty((2, 5), np.float32)[1:, ::2]]
     return all(_quick_address(a) == _plain_address(a) for a in probes)
 
 
@@ -83,7 +89,8 @@ def table(values: Any) -> np.ndarray:
     The memory is not NumPy's, which may be that of a program that is being recorded.
     """
     numbers = [int(v) for v in values]
-    made = np.frombuffer((ctypes.c_int64 * max(1, len(numbers)))(*numbers), np.int64)[: len(numbers)]
+    memory: Any = (ctypes.c_int64 * max(1, len(numbers)))(*numbers)
+    made = np.frombuffer(memory, np.int64)[: len(numbers)]
     lasting[address(made)] = made
     return made
 

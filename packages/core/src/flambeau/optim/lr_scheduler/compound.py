@@ -92,7 +92,7 @@ class SequentialLR(_Compound):
         first._initial_step()
         self._last_lr = first.get_last_lr()
 
-    def step(self) -> None:  # type: ignore[override]
+    def step(self) -> None:
         """Steps the scheduler whose turn it is."""
         self.last_epoch += 1
         i = bisect_right(self._milestones, self.last_epoch)
@@ -129,7 +129,7 @@ class ChainedScheduler(_Compound):
         self.optimizer = optimizer
         self._last_lr = values(optimizer)
 
-    def step(self) -> None:  # type: ignore[override]
+    def step(self) -> None:
         """Steps all of them, in order."""
         for scheduler in self._schedulers:
             scheduler.step()
