@@ -1,6 +1,20 @@
-"""Models that leave Python: as plain C99 (`c99`), or as a compiled library (`library`, `load_library`)."""
+"""Models that leave Python: as plain C99 (`c99`), as a compiled library (`library`, `load_library`), as a program of operators
+that is saved and loaded without the model's class (`export`, `save`, `load`).
+"""
 
 from .c99 import Folder, c99
+from .exported import Dim, ExportedProgram, export, load, save
 from .library import Library, library, load_library
 
-__all__ = ["Folder", "Library", "c99", "library", "load_library"]
+__all__ = [
+    "Dim",
+    "ExportedProgram",
+    "Folder",
+    "Library",
+    "c99",
+    "export",
+    "library",
+    "load",
+    "load_library",
+    "save",
+]

@@ -85,10 +85,9 @@ def c99(
     With `quantize="int8"` weights and activations are int8 and sums int32. The ranges of activations are those seen on
     `calibration`, a sequence of examples (default: the one example; give some dozens of real ones).
 
-    >>> import flambeau, tempfile
+    >>> import flambeau
     >>> model = flambeau.nn.Sequential(flambeau.nn.Linear(4, 3), flambeau.nn.ReLU())
-    >>> folder = tempfile.TemporaryDirectory()
-    >>> made = flambeau.export.c99(model, flambeau.zeros(1, 4), folder.name)
+    >>> made = flambeau.export.c99(model, flambeau.zeros(1, 4), "layer-c")
     >>> sorted(made.files)
     ['Makefile', 'main.c', 'model.c', 'model.h', 'weights.c']
     """

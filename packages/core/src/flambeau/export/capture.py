@@ -29,8 +29,12 @@ def example_args(example: Any) -> tuple:
     return (example,) if isinstance(example, Tensor) else tuple(example)
 
 
-def capture(
-    name: str, model: Callable[..., Any], args: tuple, keep: Callable[[Operator], bool]
+def record(
+    name: str,
+    model: Callable[..., Any],
+    args: tuple,
+    keep: Callable[[Operator], bool] | None,
+    names: Sequence[str] | None = None,
 ) -> tuple[Graph, Any]:
     """The simplified program of `model(*args)` and how its results are put together (a pytree).
 
@@ -39,30 +43,38 @@ def capture(
     leaves = [x for x in pytree.flatten(args)[0] if isinstance(x, Tensor)]
     if not leaves:
         raise TypeError(f"{name}: the example has no tensor: give one example for each input")
-    names = [f"x{i}" for i in range(len(leaves))]
-    with evaluating(model), no_grad():
+    names = names or [f"x{i}" for i in range(len(leaves))]
+    with no_grad():
         graph, made, tracer = trace(model, args, names, keep=keep)
-        results, structure = pytree.flatten(made)
-        if tracer.breaks:
-            raise RuntimeError(
-                f"{name}: the model reads values while it runs ({', '.join(dict.fromkeys(tracer.breaks))}), which the "
-                "program would freeze; write it with where() or export the parts around it"
-            )
-        if any(not isinstance(x, Tensor) for x in results) or not results:
-            kinds = ", ".join(type(x).__name__ for x in results) or "nothing"
-            raise TypeError(f"{name}: the model must return tensors only, but it returned {kinds}")
-        graph = simplify(graph)
-        if graph.writes:
-            written = ", ".join(f"{v.name} ({v.meta})" for v, _ in graph.writes)
-            raise RuntimeError(
-                f"{name}: the model writes into memory that outlives the call: {written}; return the new value instead, "
-                "and give it back in at the next call"
-            )
-        for call in graph.calls:
-            if call.op in EFFECTS:
-                raise RuntimeError(
-                    f"{name}: the model draws random numbers, which the exported program could not; give them as an input"
-                )
+    results, structure = pytree.flatten(made)
+    if tracer.breaks:
+        raise RuntimeError(
+            f"{name}: the model reads values while it runs ({', '.join(dict.fromkeys(tracer.breaks))}), which the "
+            "program would freeze; write it with where() or export the parts around it"
+        )
+    if any(not isinstance(x, Tensor) for x in results) or not results:
+        kinds = ", ".join(type(x).__name__ for x in results) or "nothing"
+        raise TypeError(f"{name}: the model must return tensors only, but it returned {kinds}")
+    graph = simplify(graph)
+    if graph.writes:
+        written = ", ".join(f"{v.name} ({v.meta})" for v, _ in graph.writes)
+        raise RuntimeError(
+            f"{name}: the model writes into memory that outlives the call: {written}; return the new value instead, "
+            "and give it back in at the next call"
+        )
+    if any(call.op in EFFECTS for call in graph.calls):
+        raise RuntimeError(
+            f"{name}: the model draws random numbers, which the exported program could not; give them as an input"
+        )
+    return graph, structure
+
+
+def capture(
+    name: str, model: Callable[..., Any], args: tuple, keep: Callable[[Operator], bool]
+) -> tuple[Graph, Any]:
+    """The program in eval mode, with all that does not depend on the inputs worked out; see `record`."""
+    with evaluating(model), no_grad():
+        graph, structure = record(name, model, args, keep)
         open_recurrent(graph)
         fold(graph)
         merge_affine(graph)

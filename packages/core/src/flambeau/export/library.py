@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import json
 import os
 import shlex
+import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Sequence
@@ -48,7 +50,7 @@ def library(
     dimension of every input and output is a batch of independent rows: a program for each of these sizes goes into the
     library, and a call may have any number of rows that these sizes add up to.
 
-    `out` is a folder (default: a new one in the folder for temporary files), which gets the library, `model.h` (and one for
+    `out` is a folder (default: a temporary one, removed when Python ends), which gets the library, `model.h` (and one for
     each further batch size), `model.weights` and `model.json`; `load_library(out)` loads it, also in another process. It is
     compiled for this processor, unless `portable`, by `cc` (default: $CC, cc, gcc or clang).
 
@@ -78,7 +80,7 @@ def library(
     if sizes:
         _check_rows(caller, model, args)
     total = lay_out(list(weights.values()))
-    folder = Path(tempfile.mkdtemp(prefix="flambeau-library-") if out is None else out)
+    folder = _temporary() if out is None else Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     names = [name if i == 0 else f"{name}_{size}" for i, size in enumerate(wanted)]
     prelude = _fast_functions() if not portable else None
@@ -101,6 +103,12 @@ def library(
     (folder / f"{name}.json").write_text(json.dumps(described, indent=1))
     _compile(caller, folder, name, names, portable, cc)
     return load_library(folder, name=name)
+
+
+def _temporary() -> Path:
+    made = tempfile.mkdtemp(prefix="flambeau-library-")
+    atexit.register(shutil.rmtree, made, ignore_errors=True)
+    return Path(made)
 
 
 def _sizes(caller: str, args: tuple, given: Sequence[int] | None) -> list[int]:

@@ -1,0 +1,156 @@
+"""`export.export`: programs of operators, open sizes, files."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+
+import pytest
+
+import flambeau
+from flambeau import nn
+from flambeau.export import Dim, ExportedProgram, export, load, save
+from flambeau.nn import functional as F
+
+
+class Tokens(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embed = nn.Embedding(10, 8)
+        self.layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+        self.register_buffer("shift", flambeau.ones(8))
+
+    def forward(self, ids, *, scale=1.0):
+        return {"out": (self.layer(self.embed(ids)) + self.shift) * scale, "flat": ids.flatten()}
+
+
+def exported(model=None):
+    model = (model or Tokens()).eval()
+    ids = flambeau.zeros(2, 5, dtype=flambeau.int64)
+    shapes = {"ids": {0: Dim("batch", min=1, max=9), 1: Dim("time")}}
+    return model, export(model, (ids,), {"scale": 2.0}, dynamic_shapes=shapes)
+
+
+def test_a_program_runs_at_sizes_that_the_trace_never_saw():
+    model, program = exported()
+    again = program.module()
+    for shape in [(2, 5), (1, 1), (9, 13)]:
+        ids = flambeau.randint(0, 10, shape)
+        wanted, found = model(ids, scale=2.0), again(ids, scale=2.0)
+        assert flambeau.allclose(found["out"], wanted["out"], atol=1e-6)
+        assert flambeau.equal(found["flat"], wanted["flat"])
+    assert "float32[batch, time, 8]" in str(program) and "layer_linear1_weight" in str(program)
+    assert repr(program).startswith(
+        "<exported program (int64[batch, time]) -> float32[batch, time, 8]"
+    )
+    assert program.range_constraints == {"batch": (1, 9), "time": (0, None)}
+
+
+def test_parameters_are_the_models_and_get_gradients():
+    model, program = exported()
+    again = program.module()
+    assert {n for n, _ in program.named_parameters()} == {n for n, _ in model.named_parameters()}
+    assert program.state_dict["shift"] is model.shift
+    ids = flambeau.randint(0, 10, (3, 4))
+    again(ids, scale=2.0)["out"].square().sum().backward()
+    found = {n: p.grad.clone() for n, p in model.named_parameters()}
+    model.zero_grad()
+    model(ids, scale=2.0)["out"].square().sum().backward()
+    assert all(flambeau.allclose(p.grad, found[n], atol=1e-4) for n, p in model.named_parameters())
+
+
+def test_a_file_holds_all_of_it(tmp_path):
+    model, program = exported()
+    save(program, tmp_path / "tokens.pt2")
+    read = load(tmp_path / "tokens.pt2")
+    assert isinstance(read, ExportedProgram) and str(read) == str(program)
+    ids = flambeau.randint(0, 10, (4, 7))
+    assert flambeau.equal(
+        read.module()(ids, scale=2.0)["out"], program.module()(ids, scale=2.0)["out"]
+    )
+    with pytest.raises(ValueError, match="batch must be 1 to 9, but ids has 10"):
+        read.module()(flambeau.zeros(10, 2, dtype=flambeau.int64), scale=2.0)
+    assert [n for n, _ in read.named_parameters()] == [n for n, _ in program.named_parameters()]
+
+
+def test_static_arguments_of_all_kinds_come_back():
+    def f(x):
+        return [
+            x[..., 1:3, None].to(flambeau.int32), x.clamp(max=float("inf")), x.reshape(-1).roll(1),
+            flambeau.cat([x, x], 0).softmax(-1), x.sum((0, 1), keepdim=True), F.pad(x, (1, 0)), x.argmax(1),
+        ]  # fmt: skip
+
+    x = flambeau.randn(3, 4)
+    program, file = export(f, (x,)), io.BytesIO()
+    save(program, file)
+    file.seek(0)
+    for a, b in zip(load(file).module()(x), f(x), strict=True):
+        assert a.dtype is b.dtype and flambeau.equal(a, b)
+
+
+def test_wrong_calls_of_a_program():
+    _, program = exported()
+    run = program.module()
+    ids = flambeau.zeros(2, 5, dtype=flambeau.int64)
+    with pytest.raises(RuntimeError, match="use .module()"):
+        program(ids)
+    with pytest.raises(ValueError, match=r"ids must be int64\[batch, time\], but got float32"):
+        run(ids.float(), scale=2.0)
+    with pytest.raises(ValueError, match="not nested as those"):
+        run(ids)
+    two = export(
+        lambda a, b: a + b,
+        (flambeau.ones(2), flambeau.ones(2)),
+        dynamic_shapes=({0: Dim("n")}, [Dim("n")]),
+    )
+    with pytest.raises(ValueError, match="n is 3, but b has 4"):
+        two.module()(flambeau.ones(3), flambeau.ones(4))
+
+
+def test_what_cannot_be_exported():
+    x = flambeau.ones(4, 3)
+    n = Dim("n")
+    for model, shapes, error, text in [
+        (lambda x: x[: x.shape[0] // 2], {"x": {0: n}}, RuntimeError, "export.export: a size is 2 .*export fixed sizes"),
+        (lambda x: x * x.sum().item(), None, RuntimeError, "reads values while it runs"),
+        (lambda x: x, {"y": {0: n}}, ValueError, r"names \['y'\], but the arguments are \['x'\]"),
+        (lambda x: x, {"x": {2: n}}, ValueError, "names dimension 2 of 'x', which has 2"),
+        (lambda x: x, {"x": {0: 7}}, TypeError, "expected a Dim or None, but got 7"),
+        (lambda x: x, {"x": {0: n, 1: n}}, ValueError, "Dim n is 4 in one place of the example and 3 in another"),
+        (nn.BatchNorm1d(3), None, RuntimeError, "writes into memory that outlives the call"),
+    ]:  # fmt: skip
+        with pytest.raises(error, match=text):
+            export(model, (x,), dynamic_shapes=shapes)
+    with pytest.raises(TypeError, match="args must be a tuple, but got Tensor"):
+        export(nn.ReLU(), x)
+    with pytest.raises(ValueError, match="max is 1, which is less than min, 2"):
+        Dim("n", min=2, max=1)
+
+
+def test_files_that_hold_no_program(tmp_path):
+    flambeau.save({"weights": flambeau.ones(2)}, tmp_path / "other.pt")
+    with pytest.raises(RuntimeError, match="does not hold a program"):
+        load(tmp_path / "other.pt")
+
+
+def test_another_process_needs_no_class(tmp_path):
+    # Operators of files that nothing has imported yet, too.
+    model, x = (
+        nn.Sequential(nn.Conv2d(1, 2, 3), nn.MaxPool2d(2), nn.GELU()).eval(),
+        flambeau.ones(1, 1, 6, 6),
+    )
+    save(export(model, (x,)), tmp_path / "net.pt2")
+    text = "import sys, flambeau; print(flambeau.export.load(sys.argv[1]).module()(flambeau.ones(1, 1, 6, 6)).sum().item())"
+    done = subprocess.run(
+        [sys.executable, "-c", text, str(tmp_path / "net.pt2")], capture_output=True, text=True
+    )
+    assert float(done.stdout) == pytest.approx(model(x).sum().item(), abs=1e-5), done.stderr
+
+
+def test_a_program_of_operators_that_are_not_here(tmp_path):
+    program = export(lambda x: x.exp(), (flambeau.ones(2),))
+    program.graph.calls[0].op = "no_such"
+    save(program, tmp_path / "p.pt2")
+    with pytest.raises(RuntimeError, match="calls no_such, which is no operator here"):
+        load(tmp_path / "p.pt2")
