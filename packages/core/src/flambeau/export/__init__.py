@@ -2,8 +2,9 @@
 that is saved and loaded without the model's class (`export`, `save`, `load`).
 """
 
+from .archives import load, save
 from .c99 import Folder, c99
-from .exported import Dim, ExportedProgram, export, load, save
+from .exported import Dim, ExportedProgram, export
 from .library import Library, library, load_library
 
 __all__ = [
