@@ -9,12 +9,18 @@ from typing import Any
 
 from flambeau._base import dtypes
 from flambeau.autograd.modes import no_grad
-from flambeau.backends.cpu import lists
 from flambeau.ops.creation import tensor
 from flambeau.ops.joining import stack
 from flambeau.runtime.tensor import Tensor
 
 _NATIVE = (dtypes.float32, dtypes.float64)
+
+
+def _lists() -> Any:
+    """Calls for many arrays at once; imported here, because importing `nn` must not pay for ctypes."""
+    from flambeau.backends.cpu import lists
+
+    return lists
 
 
 def _listed(parameters: Any) -> list[Tensor]:
@@ -64,7 +70,7 @@ def _norm_of_norms(tensors: list[Tensor], norm_type: float) -> Tensor:
 
 def _native_norm(tensors: list[Tensor]) -> Tensor | None:
     """The 2-norm of all in one pass over plain arrays; None where they are something else."""
-    found = lists.listed([(t,) for t in tensors], read_only=0)
+    found = _lists().listed([(t,) for t in tensors], read_only=0)
     if found is None:
         return None
     squares = found.functions.sum_of_squares(found.table, found.ends, found.rows, found.sums())
@@ -78,7 +84,7 @@ def clip_grads_with_norm_(
     """Scale gradients by ``max_norm / total_norm`` where that is less than 1."""
     factor = (float(max_norm) / (total_norm + 1e-6)).clamp(max=1.0)
     grads = _grads(parameters)
-    found = lists.listed([(g,) for g in grads]) if factor.dtype in _NATIVE else None
+    found = _lists().listed([(g,) for g in grads]) if factor.dtype in _NATIVE else None
     if found is None:
         for grad in grads:
             grad.mul_(factor.to(grad.device))
@@ -142,7 +148,7 @@ def clip_grad_value_(parameters: Any, clip_value: float, foreach: bool | None = 
     """
     value = float(clip_value)
     grads = _grads(parameters)
-    found = lists.listed([(g,) for g in grads])
+    found = _lists().listed([(g,) for g in grads])
     if found is None or found.parts == 2 or value != value:
         for grad in grads:
             grad.clamp_(min=-value, max=value)
