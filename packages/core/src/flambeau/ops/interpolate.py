@@ -138,6 +138,7 @@ def interpolate(
         return (adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d)[dims - 1](
             input, target
         )
+    _check_sizes(input, target)
     for k in range(dims):
         n, out = input.shape[k + 2], target[k]
         check_room(out)
@@ -199,6 +200,16 @@ def _check_options(input: Tensor, mode: str, align_corners: bool | None, antiali
     )
 
 
+def _check_sizes(input: Tensor, target: list[int]) -> None:
+    check(
+        all(n > 0 for n in target),
+        lambda: (
+            f"Input and output sizes should be greater than 0, but got input size "
+            f"{list(input.shape[2:])} and output size {target}"
+        ),
+    )
+
+
 def _target(input, dims, size, scale_factor) -> tuple[list[int], list[float | None]]:
     """The size of each spatial dimension, and the factors it was given by."""
     check(
@@ -223,13 +234,7 @@ def _target(input, dims, size, scale_factor) -> tuple[list[int], list[float | No
     if size is not None:
         return [int(v) for v in values], [None] * dims
     target = [math.floor(n * f) for n, f in zip(input.shape[2:], values)]
-    check(
-        all(n > 0 for n in target),
-        lambda: (
-            f"Input and output sizes should be greater than 0, but got input size "
-            f"{list(input.shape[2:])} and output size {target}"
-        ),
-    )
+    _check_sizes(input, target)
     return target, [float(v) for v in values]
 
 

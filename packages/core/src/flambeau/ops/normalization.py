@@ -197,9 +197,9 @@ def batch_norm(
         out, mean, var = normalize_channels(input, weight, bias, eps)
         # First: a call that fails leaves the statistics as they were.
         if running_mean is not None:
-            _move(running_mean, mean.detach(), momentum)
+            _move(running_mean, mean, momentum)
         if running_var is not None:
-            _move(running_var, var.detach() * (count / max(count - 1, 1)), momentum)
+            _move(running_var, var, momentum, count / max(count - 1, 1))
         return out
 
     return in_float32(by_batch, input, weight, bias)
@@ -252,9 +252,13 @@ def _of_nothing(input: Tensor, weight: Tensor | None, bias: Tensor | None) -> Te
     return _like(out, input)
 
 
-def _move(running: Tensor, new: Tensor, momentum: float) -> None:
+def _move(running: Tensor, new: Tensor, momentum: float, factor: float = 1.0) -> None:
+    """`running` a part of the way towards `new` times `factor`."""
     # Statistics have no history and no tangents, whatever the input has.
-    assign(running, running * (1 - momentum) + new.detach().to(running.dtype) * momentum)
+    new = new.detach()
+    if new.dtype is not running.dtype:
+        new = to_dtype(new, running.dtype)
+    assign(running, running * (1 - momentum) + new * (momentum * factor))
 
 
 @composite(method=False)
