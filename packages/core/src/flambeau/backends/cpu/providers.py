@@ -96,6 +96,8 @@ BY_HAND: dict[str, dict[str, int]] = {
     "channelnorm": {"normalize_channels": 0, "rescale_channels": 0, "group_norm": 0},
     "crossentropy": {"cross_entropy": 0},
     "gelu": {"gelu": SERIES},
+    "draws": {"draw": 0},
+    "resizing": {"interpolate": 0},
     "indexed": dict.fromkeys(
         ("index", "index_grad", "index_put_at", "gather", "scatter_add"), 1 << 10
     ),
