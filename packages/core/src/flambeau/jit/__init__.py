@@ -19,10 +19,10 @@ _SCRIPT = {
     "script": "frontend", "trace": "tracing", "TracerWarning": "tracing", "TracingCheckError": "tracing",
     "save": "archive", "load": "archive", "ScriptModule": "module", "ScriptFunction": "module",
     "Final": "marks", "annotate": "marks", "export": "marks", "ignore": "marks", "unused": "marks", "isinstance": "marks",
-    "is_scripting": "marks", "is_tracing": "marks", "NotSupportedError": "language",
+    "is_scripting": "marks", "is_tracing": "marks", "NotSupportedError": "common",
 }  # fmt: skip
 
-__all__ = [  # noqa: PLE0604
+__all__ = [
     "Broken", "Compiled", "compile", "explain", "reset", *_SCRIPT,
 ]  # fmt: skip
 
