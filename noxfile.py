@@ -409,3 +409,38 @@ def gpu(session: nox.Session) -> None:
     session.install(*group("test"))
     folders = [str(path.relative_to(ROOT)) for path in sorted(ROOT.glob("packages/*/tests/gpu"))]
     session.run("python", "-m", "pytest", *folders, *rest)
+
+
+# --------------------------------------------------------------------------------------------------
+# The C kernels, by other compilers, for other processors, under sanitizers
+
+
+# What each check needs beside the package, and the Debian packages that have it.
+KERNEL_CHECKS = {
+    "x86-64": {"gcc": "gcc"},
+    "haswell": {"gcc": "gcc"},
+    "clang": {"clang": "clang"},
+    "addresses": {"gcc": "gcc"},
+    "threads": {"gcc": "gcc"},
+    "arm64": {
+        "aarch64-linux-gnu-gcc": "gcc-aarch64-linux-gnu libc6-dev-arm64-cross",
+        "qemu-aarch64": "qemu-user",
+    },
+}
+
+
+@nox.session(python=DEVELOPMENT_PYTHON)
+@nox.parametrize("check", list(KERNEL_CHECKS), ids=list(KERNEL_CHECKS))
+def kernels(session: nox.Session, check: str) -> None:
+    """The C kernels elsewhere (docs/kernels/checking.md). ``-- install`` installs missing Debian packages, as root."""
+    install = session.posargs[:1] == ["install"]
+    missing = [p for tool, p in KERNEL_CHECKS[check].items() if not shutil.which(tool)]
+    if missing and not install:
+        session.skip(f"needs Debian's packages {' '.join(missing)}")
+    if missing:
+        packages = " ".join(missing).split()
+        session.run("apt-get", "install", "-y", "--no-install-recommends", *packages, external=True)
+    core = PACKAGES[CORE]
+    install_local(session, [core])
+    session.install(*core.test_tools)
+    session.run("python", "tools/check_kernels.py", check, *session.posargs[install:])

@@ -1,0 +1,134 @@
+"""Checks of the C kernels that take another compiler, another processor or a sanitizer: ``nox -s kernels``.
+
+    python tools/check_kernels.py x86-64        the kernel tests with registers of 16 bytes; haswell: of 32
+    python tools/check_kernels.py clang
+    python tools/check_kernels.py addresses     under AddressSanitizer and UndefinedBehaviorSanitizer
+    python tools/check_kernels.py threads       the pool, the memory and all kernels under ThreadSanitizer
+    python tools/check_kernels.py arm64         recorded calls, made again by an arm64 program under qemu-user
+
+What follows goes to pytest (`-k pool`). Compiled kernels are kept in $FLAMBEAU_CHECKS, by default build/kernels.
+"""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+from kernels.building import program
+
+ROOT = pathlib.Path(__file__).parent.parent.resolve()
+KEPT = pathlib.Path(os.environ.get("FLAMBEAU_CHECKS", ROOT / "build" / "kernels"))
+HEADERS = ROOT / "packages/core/src/flambeau/backends/cpu/headers"
+TESTS = "packages/core/tests/backends"
+# About the search for a compiler, and about what one compiler makes of a loop.
+ELSEWHERE = ["--ignore", f"{TESTS}/test_cache_and_compiler.py", "-k", "not vectorises"]
+# Three times two inputs of each operator are enough of generated loops to record.
+RECORDED = ["--ignore", f"{TESTS}/test_math_header.py", "-k", "not every_layout and not special_values and not vectorises"]  # fmt: skip
+SANITIZED = (
+    "-O1", "-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefined", "-fno-sanitize=float-divide-by-zero",
+    "-fno-sanitize-recover=undefined",
+)  # fmt: skip
+
+
+def compiler(*flags: str, command: str = "gcc") -> str:
+    """$CC for kernels made with these flags behind the library's own."""
+    return " ".join([str(ROOT / "tools/cc_with.sh"), command, *flags, "--"])
+
+
+def run(command: list, **environment: str) -> int:
+    return subprocess.run(
+        command, cwd=ROOT, env={**os.environ, **environment}, check=False
+    ).returncode
+
+
+def pytest(name: str, given: list[str], options: list[str], **environment: str) -> int:
+    """The kernel tests with a cache of their own. Workers compile side by side; more than two need much memory."""
+    cache = KEPT / name
+    cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+    environment = {"FLAMBEAU_CACHE": str(cache), "OPENBLAS_NUM_THREADS": "1"} | environment
+    return run([sys.executable, "-m", "pytest", "-q", TESTS, *options, *given], **environment)
+
+
+def other_compiler(name: str, given: list[str]) -> int:
+    """The tests with kernels for another processor, or by clang."""
+    made = "clang" if name == "clang" else compiler(f"-march={name}")
+    return pytest(name, given, ["-n", "2", *ELSEWHERE], CC=made)
+
+
+def addresses(name: str, given: list[str]) -> int:
+    """The tests under sanitizers, with NumPy's own memory, whose bounds they know."""
+    found = [
+        subprocess.check_output(["gcc", f"-print-file-name={lib}"], text=True).strip()
+        for lib in ("libasan.so", "libubsan.so", "libstdc++.so.6")
+    ]
+    logs = KEPT / "logs"
+    shutil.rmtree(logs, ignore_errors=True)
+    logs.mkdir(parents=True)
+    failed = pytest(
+        name, given, ["-n", "2", "-p", "no:cacheprovider", *ELSEWHERE],
+        CC=compiler(*SANITIZED), LD_PRELOAD=" ".join(found), FLAMBEAU_MEMORY="numpy",
+        ASAN_OPTIONS=f"detect_leaks=0:exitcode=99:allocator_may_return_null=1:log_path={logs}/address",
+        UBSAN_OPTIONS=f"print_stacktrace=1:exitcode=99:log_path={logs}/undefined",
+    )  # fmt: skip
+    reports = sorted(logs.iterdir())
+    for report in reports:
+        print(report.read_text(errors="replace")[:4000])
+    return failed or len(reports)
+
+
+def recorded() -> pathlib.Path:
+    """The folder of the calls that the tests make, on this machine."""
+    folder = KEPT / "record"
+    shutil.rmtree(folder, ignore_errors=True)
+    path = os.pathsep.join(filter(None, [str(ROOT / "tools"), os.environ.get("PYTHONPATH")]))
+    failed = pytest(
+        "native", [], ["-p", "kernels.recording", "-p", "no:cacheprovider", *ELSEWHERE[:2], *RECORDED],
+        PYTHONPATH=path, KERNEL_RECORD=str(folder), FLAMBEAU_NUM_THREADS="3",
+    )  # fmt: skip
+    if failed:
+        raise SystemExit("the tests fail on this machine as it is")
+    return folder / "one"
+
+
+def threads(name: str, given: list[str]) -> int:
+    """No Python here, which ThreadSanitizer does not know: C programs that work from many threads."""
+    folder = KEPT / name
+    folder.mkdir(parents=True, exist_ok=True)
+    sanitizer = ["gcc", "-O1", "-g", "-fsanitize=thread"]
+    races, sources = folder / "races", [HEADERS / "fb_pool.c", HEADERS / "fb_memory.c"]
+    command = [
+        *sanitizer,
+        "-std=gnu11",
+        "-pthread",
+        "-o",
+        races,
+        ROOT / "tools/kernels/races.c",
+        *sources,
+    ]
+    failed = run(command) or run([races], TSAN_OPTIONS="die_after_fork=0:exitcode=66")
+    record = recorded()
+    made = program(record, folder, [*sanitizer, "-march=native"], ["-fsanitize=thread"])
+    return failed or run([made, record / "calls.bin", "3"], TSAN_OPTIONS="exitcode=66")
+
+
+def arm64(name: str, given: list[str]) -> int:
+    """The recorded calls on arm64: with 16-byte registers, another compiler back end and a weaker memory order."""
+    record = recorded()
+    prefix = "aarch64-linux-gnu-"
+    made = program(record, KEPT / name, [f"{prefix}gcc", "-O3"], ["-static"], prefix)
+    return run(["qemu-aarch64", made, record / "calls.bin"])
+
+
+CHECKS = {
+    "x86-64": other_compiler, "haswell": other_compiler, "clang": other_compiler,
+    "addresses": addresses, "threads": threads, "arm64": arm64,
+}  # fmt: skip
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == [] or sys.argv[1] not in CHECKS:
+        raise SystemExit(f"usage: check_kernels.py {'|'.join(CHECKS)} [pytest's arguments]")
+    raise SystemExit(CHECKS[sys.argv[1]](sys.argv[1], sys.argv[2:]))

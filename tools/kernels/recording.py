@@ -1,0 +1,273 @@
+"""A pytest plugin: the kernel calls of a test run, with their memory before and after, written to a file.
+
+    python -m pytest -p kernels.recording packages/core/tests/backends        (tools/ on PYTHONPATH, $KERNEL_RECORD a folder)
+
+The folder then holds `calls.bin`, which `replay.c` reads, and `functions.json`: the functions by number and the texts of
+the generated loop nests. What is recorded is bounded: some calls of each function, of different sizes.
+Calls that pass addresses inside their memory (`lists.c`) cannot be moved and are left out.
+"""
+
+from __future__ import annotations
+
+import collections
+import ctypes
+import json
+import os
+import pathlib
+import struct
+import sys
+from typing import Any
+
+import numpy as np
+
+from flambeau.backends.cpu import kernel, library, native, threads
+
+OF_EACH = int(os.environ.get("KERNEL_RECORD_EACH", "16"))  # calls of one function
+OF_NESTS = 160  # texts of generated nests
+LARGEST = 1 << 18  # bytes of one call's memory
+# Addresses in tables, in NumPy's own memory; noted as nests; not on other processors.
+ELSEWHERE = {"lists.c", "twister.c", "launch.c", "bf16.c"}
+NULL, NUMBER, REAL, PLACE = range(4)
+
+folder = pathlib.Path(os.environ["KERNEL_RECORD"], os.environ.get("PYTEST_XDIST_WORKER", "one"))
+functions: list[dict[str, Any]] = []
+numbered: dict[Any, int] = {}
+seen: dict[int, set] = collections.defaultdict(set)
+extents: dict[int, tuple[int, int, str]] = {}  # by address: where an array lies, its dtype
+# Arrays that begin at one place, such as a matrix and its first row, may be arguments of one call.
+recent: collections.deque[tuple[int, int, int]] = collections.deque(maxlen=12)
+launches: dict[int, Any] = {}
+plain_address, plain_load = native.address, native.load
+out: Any = None
+
+
+def address(a: np.ndarray) -> int:
+    """As `native.address`; the array's extent is remembered."""
+    at = plain_address(a)
+    low, high = np.lib.array_utils.byte_bounds(a) if a.size else (at, at)
+    if len(extents) > 4096:
+        extents.clear()
+        extents.update(
+            (p, (*np.lib.array_utils.byte_bounds(v), v.dtype.name)) for p, v in lasting_arrays()
+        )
+    extents.pop(at, None)
+    extents[at] = low, high, a.dtype.name
+    recent.append((at, low, high))
+    return at
+
+
+def lasting_arrays() -> list[tuple[int, np.ndarray]]:
+    return [(p, v) for p, v in native.lasting.items() if isinstance(v, np.ndarray)]
+
+
+def extent(at: int) -> tuple[int, int, str] | None:
+    """The array that an address was taken of, or that it lies in."""
+    if at in extents:
+        low, high, kind = extents[at]
+        same = [(low, high), *[(first, last) for p, first, last in recent if p == at]]
+        return min(low for low, _ in same), max(high for _, high in same), kind
+    owner = native.lasting.get(at)
+    if isinstance(owner, np.ndarray):
+        return (*np.lib.array_utils.byte_bounds(owner), owner.dtype.name)
+    for low, high, kind in list(extents.values())[:-9:-1]:
+        if low <= at < high:
+            return low, high, kind
+    return None
+
+
+class Memory:
+    """The buffers of one call: extents, joined where they overlap."""
+
+    def __init__(self) -> None:
+        self.ranges: list[list] = []
+
+    def add(self, low: int, high: int, kind: str) -> None:
+        for r in list(self.ranges):
+            if low < r[1] and r[0] < high:
+                self.ranges.remove(r)
+                low, high = min(low, r[0]), max(high, r[1])
+                kind = kind if kind == r[2] else "bytes"
+        self.ranges.append([low, high, kind])
+
+    def place(self, at: int) -> tuple[int, int]:
+        for i, (low, high, _) in enumerate(self.ranges):
+            if low <= at < max(high, low + 1):
+                return i, at - low
+        raise LookupError(at)
+
+    def bytes(self) -> int:
+        return sum(high - low for low, high, _ in self.ranges)
+
+    def copy(self) -> list[bytes]:
+        return [ctypes.string_at(low, high - low) for low, high, _ in self.ranges]
+
+
+def note(key: Any, about: dict[str, Any], arguments: list, call: Any) -> Any:
+    """Makes the call, and writes it down if it is new of its kind and can be moved."""
+    number = numbered.setdefault(key, len(functions))
+    if number == len(functions):
+        functions.append(about)
+    memory, alive = Memory(), []
+    for a in arguments:
+        if isinstance(a, ctypes.Array):
+            alive.append(a)
+            memory.add(ctypes.addressof(a), ctypes.addressof(a) + ctypes.sizeof(a), "bytes")
+        elif isinstance(a, Address) and a.at:
+            found = extent(a.at)
+            if found is None:
+                return call()
+            memory.add(*found)
+    scalars = tuple(a for a in arguments if not isinstance(a, (ctypes.Array, Address)))
+    kind = scalars, tuple(high - low for low, high, _ in memory.ranges), threads.count()
+    if memory.bytes() > LARGEST or kind in seen[number] or len(seen[number]) >= about["most"]:
+        return call()
+    seen[number].add(kind)
+    words = []
+    for a in arguments:
+        if isinstance(a, ctypes.Array):
+            words.append((PLACE, *memory.place(ctypes.addressof(a))))
+        elif isinstance(a, Address):
+            words.append((PLACE, *memory.place(a.at)) if a.at else (NULL, 0, 0))
+        elif isinstance(a, float):
+            words.append((REAL, struct.unpack("q", struct.pack("d", a))[0], 0))
+        else:
+            words.append((NUMBER, int(a), 0))
+    before = memory.copy()
+    result = call()
+    after = memory.copy()
+    returned = result if isinstance(result, int) else 0
+    sizes = {"float32": 4, "float64": 8}
+    file = output()
+    file.write(struct.pack("<6q", number, threads.count(), len(words), len(before), returned, about["returns"]))  # fmt: skip
+    for word in words:
+        file.write(struct.pack("<3q", *word))
+    for (low, high, dtype), old, new in zip(memory.ranges, before, after):
+        changed = old != new
+        file.write(struct.pack("<4q", high - low, low % 64, sizes.get(dtype, 1), changed))
+        file.write(old + new if changed else old)
+    return result
+
+
+class Address:
+    """An argument that is an address."""
+
+    def __init__(self, at: int | None) -> None:
+        self.at = at
+
+
+def _spelled(kind: Any) -> str:
+    return {
+        None: "void",
+        ctypes.c_int: "int",
+        ctypes.c_int64: "int64_t",
+        ctypes.c_double: "double",
+    }[kind]
+
+
+class Recorded:
+    """A function of a kernel's library that notes its calls."""
+
+    def __init__(self, function: Any, file: str, dtype: str, name: str) -> None:
+        self._function, self._key = function, (file, dtype, name)
+        self._about = {
+            "file": file, "dtype": dtype, "name": name, "most": OF_EACH,
+            "declared": function.declared, "result": _spelled(function.restype), "returns": int(function.restype in (ctypes.c_int, ctypes.c_int64)),
+        }  # fmt: skip
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._function, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name.startswith("_"):
+            object.__setattr__(self, name, value)
+        else:
+            setattr(self._function, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        delattr(self._function, name)
+
+    def __call__(self, *arguments: Any) -> Any:
+        made = []
+        for a, declared in zip(arguments, self._about["declared"]):
+            if "*" in declared and not isinstance(a, ctypes.Array):
+                if a is not None and not isinstance(a, int):
+                    return self._function(*arguments)
+                made.append(Address(a))
+            elif declared.split()[0] in ("T", "float", "double"):
+                made.append(float(a))
+            else:
+                made.append(a)
+        return note(self._key, self._about, made, lambda: self._function(*arguments))
+
+
+class Nest:
+    """A function of `launch.c`, whose calls are noted as calls of the nest."""
+
+    def __init__(self, function: Any, name: str) -> None:
+        self._function, self._all = function, name == "run_all"
+
+    def __call__(self, plan: int, *arrays: Any) -> Any:
+        run = lambda: self._function(plan, *arrays)  # noqa: E731
+        found = launches.get(plan)
+        if found is None or (
+            found[0].text not in numbered and sum(f["file"] == "" for f in functions) >= OF_NESTS
+        ):
+            return run()
+        nest, launch = found
+        pointers, params = arrays if self._all else (arrays, (ctypes.c_double * 1)())
+        made = [int(launch.count), int(launch.grain), params, launch.sizes, launch.strides]
+        made += [Address(p) for p in pointers]
+        about = {"file": "", "name": nest.name, "text": nest.text, "most": 4, "returns": 0}
+        return note(nest.text, about, made, run)
+
+
+def load(file: str, dtype: str) -> Any:
+    made = plain_load(file, dtype)
+    for name, function in list(vars(made).items()):
+        if file == "launch.c" and name != "keep":
+            setattr(made, name, Nest(function, name))
+        elif name != "keep" and file not in ELSEWHERE:
+            setattr(made, name, Recorded(function, file, dtype, name))
+    return made
+
+
+def output() -> Any:
+    global out
+    if out is None:
+        folder.mkdir(parents=True, exist_ok=True)
+        out = (folder / "calls.bin").open("wb")
+    return out
+
+
+def pytest_configure() -> None:
+    native.load = load
+    for module in list(sys.modules.values()):
+        if getattr(module, "address", None) is plain_address:
+            module.address = address  # type: ignore[attr-defined]
+    made = kernel.Launch.__init__
+
+    def init(self: Any, nest: Any) -> None:
+        made(self, nest)
+        launches[plain_address(self.plan)] = nest, self
+
+    kernel.Launch.__init__ = init  # type: ignore[method-assign]
+
+
+def pytest_unconfigure() -> None:
+    if out is None:
+        return
+    out.close()
+    for about in functions:
+        if about["file"]:
+            about["source"] = native.source(about["file"], about["dtype"])
+        else:
+            about["source"] = ""
+    (folder / "functions.json").write_text(
+        json.dumps(
+            {
+                "functions": functions,
+                "math": library.header("fb_math.h"),
+                "pool": library.header("fb_pool.c"),
+            }
+        )
+    )

@@ -1,0 +1,164 @@
+/* Makes recorded kernel calls (`recording.py`) once more, on another processor or compiler, and compares what they write.
+ *
+ *     replay CALLS [THREADS [TOLERANCE]]
+ *
+ * Every call gets memory of its own, of the recorded sizes and alignments, from malloc. With several threads each makes all the
+ * calls, each beginning at another. Numbers that are no floats must be equal; floats may differ by `TOLERANCE` times the
+ * roundings of the largest number there is in the array. The switch over functions is generated: `calls.h`.
+ */
+#define _GNU_SOURCE
+#include <math.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct { int64_t tag, value, offset; } word;
+typedef struct {
+  int64_t size, shift, element, changed;
+  const char *before, *after;
+} buffer;
+typedef struct {
+  int64_t function, threads, words, buffers, returned, returns;
+  const word *word;
+  buffer *buffer;
+} call;
+typedef void (*nest)(void *const *a, const double *p, const int64_t *n, const int64_t *s, int64_t begin, int64_t end);
+
+void fb_set_threads(int);
+void fb_run(nest f, void *const *a, const double *p, const int64_t *n, const int64_t *s, int64_t count, int64_t grain);
+const void *fb_services(void);
+
+#include "calls.h" /* names[], bind_all(), invoke(function, p, i, d, count) */
+
+static call *calls;
+static int64_t count = 0;
+static double tolerance = 64;
+
+static void *must(void *p) {
+  if (!p) {
+    fprintf(stderr, "out of memory\n");
+    exit(2);
+  }
+  return p;
+}
+
+static void read_calls(const char *path) {
+  FILE *file = fopen(path, "rb");
+  if (!file) {
+    perror(path);
+    exit(2);
+  }
+  fseek(file, 0, SEEK_END);
+  const size_t size = (size_t)ftell(file);
+  rewind(file);
+  char *data = must(malloc(size + 1));
+  if (fread(data, 1, size, file) != size) exit(2);
+  fclose(file);
+  int64_t room = 0;
+  for (char *at = data; at < data + size;) {
+    if (count == room) calls = must(realloc(calls, (size_t)(room = 2 * room + 64) * sizeof *calls));
+    call *c = &calls[count++];
+    memcpy(c, at, 48);
+    at += 48;
+    word *w = must(malloc((size_t)c->words * sizeof(word) + 1));
+    memcpy(w, at, (size_t)c->words * sizeof(word));
+    at += (size_t)c->words * sizeof(word);
+    c->word = w;
+    c->buffer = must(calloc((size_t)c->buffers + 1, sizeof(buffer)));
+    for (int64_t i = 0; i < c->buffers; ++i) {
+      buffer *b = &c->buffer[i];
+      memcpy(b, at, 32);
+      b->before = at += 32;
+      b->after = at += b->changed ? b->size : 0;
+      at += b->size;
+    }
+  }
+}
+
+/* The largest distance in roundings of the largest number of the array, NaN against NaN being none. */
+static double distance(const buffer *b, const char *got) {
+  double top = 0, far = 0;
+  const int single = b->element == 4;
+  for (int64_t i = 0; i < b->size / b->element; ++i) {
+    float f, g;
+    double x, y;
+    if (single) memcpy(&f, b->after + 4 * i, 4), memcpy(&g, got + 4 * i, 4), x = f, y = g;
+    else memcpy(&x, b->after + 8 * i, 8), memcpy(&y, got + 8 * i, 8);
+    if (isnan(x) || isnan(y)) {
+      if (isnan(x) != isnan(y)) return INFINITY;
+    } else if (isinf(x) || isinf(y)) {
+      if (x != y) return INFINITY;
+    } else {
+      top = fmax(top, fabs(x)), far = fmax(far, fabs(x - y));
+    }
+  }
+  return far == 0 ? 0 : far / ((top > 0 ? top : 1) * (single ? 0x1p-24 : 0x1p-53));
+}
+
+/* 0: as recorded. */
+static int make(const call *c) {
+  char *whole[64], *at[64];
+  void *p[64] = {0};
+  int64_t n[64] = {0};
+  double d[64] = {0};
+  for (int64_t i = 0; i < c->buffers; ++i) {
+    void *got = 0;
+    if (posix_memalign(&got, 64, (size_t)(c->buffer[i].size + c->buffer[i].shift + !c->buffer[i].size))) exit(2);
+    whole[i] = got;
+    at[i] = whole[i] + c->buffer[i].shift;
+    memcpy(at[i], c->buffer[i].before, (size_t)c->buffer[i].size);
+  }
+  for (int64_t i = 0; i < c->words; ++i) {
+    const word *w = &c->word[i];
+    if (w->tag == 1) n[i] = w->value;
+    if (w->tag == 2) memcpy(&d[i], &w->value, 8);
+    if (w->tag == 3) p[i] = at[w->value] + w->offset;
+  }
+  fb_set_threads((int)c->threads);
+  const int64_t returned = invoke(c->function, p, n, d, c->words);
+  int wrong = 0;
+  if (c->returns && returned != c->returned) {
+    fprintf(stderr, "%s returned %lld, not %lld\n", names[c->function], (long long)returned, (long long)c->returned);
+    wrong = 1;
+  }
+  for (int64_t i = 0; i < c->buffers; ++i) {
+    const buffer *b = &c->buffer[i];
+    if (memcmp(at[i], b->after, (size_t)b->size)) {
+      const double far = b->element == 1 ? INFINITY : distance(b, at[i]);
+      if (!(far <= tolerance)) {
+        fprintf(stderr, "%s: buffer %lld of %lld bytes differs by %g roundings of its largest\n", names[c->function], (long long)i, (long long)b->size, far);
+        wrong = 1;
+      }
+    }
+    free(whole[i]);
+  }
+  return wrong;
+}
+
+static void *replay(void *given) {
+  const int64_t me = (int64_t)(intptr_t)given;
+  int64_t wrong = 0;
+  for (int64_t i = 0; i < count; ++i) wrong += make(&calls[(i + me * 37) % count]);
+  return (void *)(intptr_t)wrong;
+}
+
+int main(int argc, char **argv) {
+  if (argc < 2) return 2;
+  read_calls(argv[1]);
+  bind_all(fb_services());
+  const int threads = argc > 2 ? atoi(argv[2]) : 1;
+  if (argc > 3) tolerance = atof(argv[3]);
+  pthread_t running[64];
+  int64_t wrong = 0;
+  for (int i = 0; i < threads && i < 64; ++i)
+    if (pthread_create(&running[i], 0, replay, (void *)(intptr_t)i)) return 2;
+  for (int i = 0; i < threads && i < 64; ++i) {
+    void *found;
+    pthread_join(running[i], &found);
+    wrong += (int64_t)(intptr_t)found;
+  }
+  printf("%lld calls of %d functions by %d threads, %lld not as recorded\n", (long long)count, FUNCTIONS, threads, (long long)wrong);
+  return wrong != 0;
+}
