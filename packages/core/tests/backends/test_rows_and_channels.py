@@ -20,10 +20,10 @@ MATRICES = [(1, 1), (3, 7), (5, 64), (4, 1031), (300, 33), (2, 9000)]
 @pytest.fixture
 def calls(monkeypatch):
     """The functions of `kernels/*.c` that were called."""
-    from flambeau.backends.cpu import channelnorm, crossentropy, gelu, rownorm, softmax
+    from flambeau.backends.cpu import channelnorm, crossentropy, gelu, losses, rownorm, softmax
 
     seen = set()
-    for module in (channelnorm, crossentropy, gelu, rownorm, softmax):
+    for module in (channelnorm, crossentropy, gelu, losses, rownorm, softmax):
         for dtype in TYPES if module is not gelu else ("float32",):
             functions = getattr(module.kernels, dtype)
             for name, f in list(vars(functions).items()):
@@ -303,6 +303,42 @@ def test_cross_entropy_refuses_targets_that_name_no_class():
             F.cross_entropy(x, flambeau.tensor([0, bad, 1]))
     every = F.cross_entropy(x, flambeau.tensor([-100] * 3))
     assert np.isnan(every.numpy())
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("mse_loss", {}),
+        ("l1_loss", {}),
+        ("huber_loss", {"delta": 0.7}),
+        ("smooth_l1_loss", {"beta": 1.3}),
+        ("binary_cross_entropy_with_logits", {}),
+    ],
+)
+def test_losses_of_two_tensors(name, options, reduction, dtype, calls):
+    for shape in [(1,), (5, 7), (3, 20_001)]:
+        agree(
+            lambda x, t: getattr(F, name)(x, t, reduction=reduction, **options),
+            lambda x, t: by_body(name)(x, t, reduction=reduction, **options),
+            dtype, numbers(*shape), numbers(*shape, seed=1),
+        )  # fmt: skip
+    assert {"loss", "loss_back"} <= calls
+
+
+def test_losses_of_what_is_not_finite():
+    nan, inf = np.nan, np.inf
+    for name in ("mse_loss", "l1_loss", "huber_loss", "smooth_l1_loss"):
+        loss = getattr(F, name)
+        for x, want in ((nan, nan), (inf, inf), (-inf, inf)):
+            given = flambeau.tensor([x, 1.0], requires_grad=True)
+            out = loss(given, flambeau.zeros(2), reduction="sum")
+            np.testing.assert_array_equal(out.numpy(force=True), np.float32(want))
+    bce = F.binary_cross_entropy_with_logits
+    for x, t, want in ((nan, 0.0, nan), (200.0, 1.0, 0.0), (-200.0, 1.0, 200.0), (inf, 0.0, inf)):
+        made = bce(flambeau.tensor([x]), flambeau.tensor([t])).numpy()
+        np.testing.assert_array_equal(made, np.float32(want))
 
 
 def test_gelu(calls):

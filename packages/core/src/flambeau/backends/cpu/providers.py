@@ -97,6 +97,10 @@ BY_HAND: dict[str, dict[str, int]] = {
     "crossentropy": {"cross_entropy": 0},
     "gelu": {"gelu": SERIES},
     "draws": {"draw": 0},
+    "losses": dict.fromkeys(
+        ("mse_loss", "l1_loss", "huber_loss", "smooth_l1_loss", "binary_cross_entropy_with_logits"),
+        0,
+    ),
     "resizing": {"interpolate": 0},
     "indexed": dict.fromkeys(
         ("index", "index_grad", "index_put_at", "gather", "scatter_add"), 1 << 10
