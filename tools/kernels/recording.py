@@ -16,6 +16,7 @@ import os
 import pathlib
 import struct
 import sys
+import weakref
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,7 @@ numbered: dict[Any, int] = {}
 seen: dict[int, set] = collections.defaultdict(set)
 extents: dict[int, tuple[int, int, str]] = {}  # by address: where an array lies, its dtype
 # Arrays that begin at one place, such as a matrix and its first row, may be arguments of one call.
-recent: collections.deque[tuple[int, int, int]] = collections.deque(maxlen=12)
+recent: collections.deque[tuple[int, int, int, Any]] = collections.deque(maxlen=12)
 launches: dict[int, Any] = {}
 plain_address, plain_load = native.address, native.load
 out: Any = None
@@ -52,7 +53,7 @@ def address(a: np.ndarray) -> int:
         )
     extents.pop(at, None)
     extents[at] = low, high, a.dtype.name
-    recent.append((at, low, high))
+    recent.append((at, low, high, weakref.ref(a)))
     return at
 
 
@@ -64,7 +65,7 @@ def extent(at: int) -> tuple[int, int, str] | None:
     """The array that an address was taken of, or that it lies in."""
     if at in extents:
         low, high, kind = extents[at]
-        same = [(low, high), *[(first, last) for p, first, last in recent if p == at]]
+        same = [(low, high), *[(f, t) for p, f, t, a in recent if p == at and a() is not None]]
         return min(low for low, _ in same), max(high for _, high in same), kind
     owner = native.lasting.get(at)
     if isinstance(owner, np.ndarray):
@@ -136,7 +137,7 @@ def note(key: Any, about: dict[str, Any], arguments: list, call: Any) -> Any:
     result = call()
     after = memory.copy()
     returned = result if isinstance(result, int) else 0
-    sizes = {"float32": 4, "float64": 8}
+    sizes = {"float32": 4, "float64": 8, "float16": 2}
     file = output()
     file.write(struct.pack("<6q", number, threads.count(), len(words), len(before), returned, about["returns"]))  # fmt: skip
     for word in words:
