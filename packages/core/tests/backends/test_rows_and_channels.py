@@ -20,10 +20,18 @@ MATRICES = [(1, 1), (3, 7), (5, 64), (4, 1031), (300, 33), (2, 9000)]
 @pytest.fixture
 def calls(monkeypatch):
     """The functions of `kernels/*.c` that were called."""
-    from flambeau.backends.cpu import channelnorm, crossentropy, gelu, losses, rownorm, softmax
+    from flambeau.backends.cpu import (
+        channelnorm,
+        crossentropy,
+        gelu,
+        logsumexp,
+        losses,
+        rownorm,
+        softmax,
+    )
 
     seen = set()
-    for module in (channelnorm, crossentropy, gelu, losses, rownorm, softmax):
+    for module in (channelnorm, crossentropy, gelu, logsumexp, losses, rownorm, softmax):
         for dtype in TYPES if module is not gelu else ("float32",):
             functions = getattr(module.kernels, dtype)
             for name, f in list(vars(functions).items()):
@@ -303,6 +311,36 @@ def test_cross_entropy_refuses_targets_that_name_no_class():
             F.cross_entropy(x, flambeau.tensor([0, bad, 1]))
     every = F.cross_entropy(x, flambeau.tensor([-100] * 3))
     assert np.isnan(every.numpy())
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+def test_logsumexp(dtype, calls):
+    body = by_body("logsumexp")
+    for shape in [*MATRICES, (5,), (3, 70, 5), (2, 400, 67)]:
+        for dim in [
+            *range(len(shape)),
+            tuple(range(len(shape))),
+            (-1, 0) if len(shape) == 3 else -1,
+        ]:
+            for keepdim in (False, True):
+                agree(
+                    lambda x: flambeau.logsumexp(x, dim, keepdim), lambda x: body(x, dim, keepdim),
+                    dtype, numbers(*shape),
+                )  # fmt: skip
+    assert {"logsumexp", "logsumexp_back"} <= calls
+
+
+@pytest.mark.parametrize("dim", [0, 1])
+def test_logsumexp_of_what_is_not_finite(dim):
+    inf, nan = np.inf, np.nan
+    rows = [[-inf, -inf, -inf], [inf, 0, -inf], [nan, inf, 0], [1000, 1000, -inf], [-1e30, 0, 1e30]]
+    x = np.array(rows * 9, "float32")
+    x = np.ascontiguousarray(x.T) if dim == 0 else x
+    made = flambeau.logsumexp(flambeau.tensor(x), dim).numpy()
+    want = [-inf, inf, nan, 1000 + np.log(2), 1e30] * 9
+    np.testing.assert_allclose(made, want, rtol=1e-6)
+    with pytest.raises(IndexError):
+        flambeau.logsumexp(flambeau.tensor(x), 2)
 
 
 @pytest.mark.parametrize("dtype", TYPES)

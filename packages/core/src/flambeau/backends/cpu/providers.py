@@ -97,6 +97,7 @@ BY_HAND: dict[str, dict[str, int]] = {
     "crossentropy": {"cross_entropy": 0},
     "gelu": {"gelu": SERIES},
     "draws": {"draw": 0},
+    "logsumexp": {"logsumexp": 0},
     "losses": dict.fromkeys(
         ("mse_loss", "l1_loss", "huber_loss", "smooth_l1_loss", "binary_cross_entropy_with_logits"),
         0,
