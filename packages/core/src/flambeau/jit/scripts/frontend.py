@@ -19,7 +19,8 @@ from ..._base.devices import device as Device
 from ...nn.modules.module import Module
 from ...runtime.tensor import Tensor
 from . import marks, types
-from .language import ERRORS, Function, NotSupportedError, dotted, local_names
+from .common import NotSupportedError, dotted
+from .language import ERRORS, Function, compiles, local_names
 from .module import BASE, ScriptFunction, ScriptModule
 from .names import Library, spelling
 
@@ -225,20 +226,8 @@ class _Renaming(ast.NodeTransformer):
         if node is None:
             return None
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            return self.annotation(ast.parse(node.value, mode="eval").body)
-        try:
-            types.parse(node)
-            return node
-        except ValueError:
-            value = self.lookup(dotted(node))
-            if value is not None:
-                try:
-                    shown = ast.parse(repr(value[0]), mode="eval").body
-                    types.parse(shown)
-                    return shown
-                except (SyntaxError, ValueError):
-                    pass
-            return node  # refused by the compiler, with its line
+            node = ast.parse(node.value, mode="eval").body
+        return _Aliases(self).visit(node)  # type: ignore[no-any-return]
 
     def lookup(self, name: str | None) -> Any:
         """The value of a dotted name outside the function."""
@@ -258,6 +247,15 @@ class _Renaming(ast.NodeTransformer):
                 return None
             value = getattr(value, part, None)
         return (value,)
+
+    def visit(self, node: ast.AST) -> Any:
+        """Refuses what the language lacks before its names are looked at."""
+        kind = type(node).__name__
+        if isinstance(node, ast.stmt) and not compiles(f"_{kind}"):
+            self.refuse(node, f"scripts have no {kind.lower()} statement")
+        if isinstance(node, ast.expr) and not compiles(f"x_{kind}") and kind != "Starred":
+            self.refuse(node, f"scripts have no {kind} expression")
+        return super().visit(node)
 
     # -- nodes ----------------------------------------------------------------------------------------------------------
 
@@ -363,6 +361,30 @@ class _Renaming(ast.NodeTransformer):
         if inspect.isfunction(value):
             return ast.parse(f"functions.{self.functions.called(value)}", mode="eval").body
         return None
+
+
+class _Aliases(ast.NodeTransformer):
+    """Replaces names in an annotation that stand for types by those types."""
+
+    def __init__(self, names: _Renaming) -> None:
+        self.names = names
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
+        return self.visit_Name(node)
+
+    def visit_Name(self, node: ast.Name | ast.Attribute) -> ast.expr:
+        try:
+            types.parse(node)
+        except ValueError:
+            value = self.names.lookup(dotted(node))
+            if value is not None:
+                try:
+                    shown = ast.parse(repr(value[0]), mode="eval").body
+                    types.parse(shown)
+                    return ast.copy_location(shown, node)
+                except (SyntaxError, ValueError):
+                    pass  # refused by the compiler, with its line
+        return node
 
 
 class _Modules:

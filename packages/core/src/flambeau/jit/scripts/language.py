@@ -352,6 +352,11 @@ class _Compiler(Expressions):
         return run
 
 
+def compiles(method: str) -> bool:
+    """Whether the compiler has a method for a kind of node."""
+    return hasattr(_Compiler, method)
+
+
 def _storing(name: str) -> Callable[[dict[str, Any], Any], None]:
     def store(env: dict[str, Any], value: Any) -> None:
         env[name] = value
