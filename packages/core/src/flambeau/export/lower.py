@@ -165,6 +165,9 @@ class Lowering:
 
     def _run(self) -> None:
         graph = self.graph
+        for v in (*graph.inputs, *graph.outputs):
+            if 0 in v.meta.shape:
+                raise MissingRule(f"{self.name}: {v.name} is {v.meta}, which has no elements")
         for i, v in enumerate(graph.inputs):
             self.kind(v)
             self.refs[id(v)] = Ref(
@@ -192,8 +195,10 @@ class Lowering:
 
     def _one(self, item: Group) -> None:
         call = item.core or item.root
-        if any(0 in v.meta.shape for v in call.outputs):
-            raise self.missing(call, "one of its results has no elements")
+        for v in call.outputs:
+            self.kind(v)
+            if 0 in v.meta.shape:
+                raise self.missing(call, "one of its results has no elements")
         if item.core is None:
             elementwise(self, item)
         elif is_move(call):
