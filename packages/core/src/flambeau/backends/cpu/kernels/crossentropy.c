@@ -56,6 +56,11 @@ static void forward(void *context, int64_t begin, int64_t end) {
 
 #define LANES 4
 #define BLOCK (LANES * WIDTH)
+#if defined(T_FLOAT32)
+#define LOG_BESIDE fb_logf /* vectorises */
+#else
+#define LOG_BESIDE fb_log
+#endif
 INLINE vec part(const T *p, int k, int64_t n, T rest) { /* vector k of n elements from p on */
   const int64_t left = n - k * WIDTH;
   return left >= WIDTH ? load(p + k * WIDTH) : left > 0 ? load_head(p + k * WIDTH, left, rest) : splat(rest);
@@ -79,22 +84,25 @@ INLINE void block_forward(struct call *c, const T *x, int64_t place, int64_t n) 
       sum[k] += exp_down(v - top[k]);
       if (c->smoothing > 0) even[k] += c->w ? v * splat(c->w[i]) : v;
     }
-  for (int k = 0; k < LANES; ++k)
-    for (int64_t l = 0; l < MIN(WIDTH, n - k * WIDTH); ++l) {
-      const int64_t at = place + k * WIDTH + l, t = c->target[at];
-      c->loss[at] = c->counted[at] = c->top[at] = c->less[at] = 0;
-      if (t == c->ignored) continue;
-      if ((uint64_t)t >= (uint64_t)m) {
-        __atomic_store_n(&c->bad, 1, __ATOMIC_RELAXED);
-        continue;
-      }
-      const T high = top[k][l], less = LOG(sum[k][l]), w = c->w ? c->w[t] : 1;
-      T loss = (less - (x[t * inner + k * WIDTH + l] - high)) * w;
-      if (c->smoothing > 0)
-        loss = (T)((double)loss * (1 - c->smoothing) +
-                   (((double)high + (double)less) * c->whole - (double)even[k][l]) * (c->smoothing / (double)m));
-      c->top[at] = high, c->less[at] = less, c->counted[at] = w, c->loss[at] = loss;
+  T highs[LANES * VECTOR_BYTES / sizeof(T)], logs[LANES * VECTOR_BYTES / sizeof(T)], evens[LANES * VECTOR_BYTES / sizeof(T)];
+  memcpy(highs, top, sizeof top), memcpy(logs, sum, sizeof sum), memcpy(evens, even, sizeof even);
+#pragma omp simd
+  for (int64_t l = 0; l < BLOCK; ++l) logs[l] = LOG_BESIDE(logs[l]);
+  for (int64_t l = 0; l < n; ++l) {
+    const int64_t at = place + l, t = c->target[at];
+    c->loss[at] = c->counted[at] = c->top[at] = c->less[at] = 0;
+    if (t == c->ignored) continue;
+    if ((uint64_t)t >= (uint64_t)m) {
+      __atomic_store_n(&c->bad, 1, __ATOMIC_RELAXED);
+      continue;
     }
+    const T high = highs[l], less = logs[l], w = c->w ? c->w[t] : 1;
+    T loss = (less - (x[t * inner + l] - high)) * w;
+    if (c->smoothing > 0)
+      loss = (T)((double)loss * (1 - c->smoothing) +
+                 (((double)high + (double)less) * c->whole - (double)evens[l]) * (c->smoothing / (double)m));
+    c->top[at] = high, c->less[at] = less, c->counted[at] = w, c->loss[at] = loss;
+  }
 }
 static void forward_planes(void *context, int64_t begin, int64_t end) {
   struct call *c = context;
