@@ -332,6 +332,9 @@ def _tensor(
 
 
 def _raise(message: str, kind: str = "builtins.RuntimeError", *_: Any) -> None:
+    named, _, rest = message.partition(": ")
+    if named in ERRORS and rest:  # an assert
+        kind, message = named, rest
     raise ERRORS.get(kind.rpartition(".")[2], RuntimeError)(message)
 
 
@@ -393,6 +396,7 @@ _SPECIAL: dict[str, Callable[..., Any]] = {
     "binary_cross_entropy": _loss("binary_cross_entropy", True), "cross_entropy_loss": _class_loss("cross_entropy"),
     "nll_loss": _class_loss("nll_loss"), "nll_loss_nd": _class_loss("nll_loss"),
     "slice": _slice, "index": _index, "index_put_": _index_put, "_index_put_impl_": _index_put,
+    **{f"_upsample_nearest_exact{n}d": _upsample("nearest-exact", False) for n in (1, 2, 3)},
     "upsample_nearest1d": _upsample("nearest", False), "upsample_nearest2d": _upsample("nearest", False),
     "upsample_nearest3d": _upsample("nearest", False), "upsample_linear1d": _upsample("linear", True),
     "upsample_bilinear2d": _upsample("bilinear", True), "upsample_bicubic2d": _upsample("bicubic", True),

@@ -24,6 +24,7 @@ from ...serialization import checkpoint
 from ...serialization.globals import LoadedStorage
 from ...serialization.unpickling import RestrictedUnpickler
 from . import aten
+from .common import NotSupportedError
 from .data import damaged
 from .language import Function, parse
 from .module import ScriptModule
@@ -46,6 +47,15 @@ def load(archive: Archive, restore: Callable[..., Any]) -> Any:
     if not isinstance(made, ScriptModule):
         damaged("data.pkl holds no module")
     return made
+
+
+def _missing(name: str) -> Callable[..., Any]:
+    """An operator that flambeau does not have."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        raise NotSupportedError(f"the program calls {name}, which flambeau does not have")
+
+    return call
 
 
 class _Kind:
@@ -332,7 +342,12 @@ class _Program:
                 return _Mode(_MODES[last])
             found = self._names(owner)[last]
             return _Maker(found, self) if isinstance(found, _Class) else found
-        return aten.find(name)
+        try:
+            return aten.find(name)
+        except KeyError:
+            if not name.startswith(("torch.", "ops.")):
+                raise
+            return _missing(name)  # perhaps on a path that is never taken
 
     def method(self, kind: _Class, name: str) -> _Method:
         """A method of a class, one object for all modules of it."""
