@@ -100,6 +100,11 @@ class Plan:
         self.address = address(self.numbers)
 
 
+MOST_PHASES = (
+    1 << 10
+)  # products of strides beyond which nearly all that would be laid out is never read
+
+
 @lru_cache(maxsize=1024)
 def forward_plan(
     x: Shape, w: Shape, out: Shape, stride: Shape, padding: Any, dilation: Shape, groups: int
@@ -236,6 +241,25 @@ def convolution(
     return y
 
 
+def _consistent(
+    size: Any,
+    kernel: Any,
+    y: Shape,
+    rows: int,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    groups: int,
+) -> bool:
+    """Whether `size` has windows as `y` (N, rows, *windows) says; what is not consistent, the reference refuses."""
+    dims = len(y) - 2
+    if groups < 1 or y[1] != rows or rows % groups or any(len(v) != dims for v in (size, kernel, stride, padding, dilation)):  # fmt: skip
+        return False
+    if min(stride) < 1 or min(dilation) < 1 or min(kernel) < 1:
+        return False
+    return tuple(output_size(size, kernel, stride, padding, dilation)) == tuple(y[2:])
+
+
 def convolution_input(
     y: np.ndarray,
     w: np.ndarray,
@@ -248,8 +272,12 @@ def convolution_input(
     groups: int,
 ) -> Any:
     """The operator of that name: the transposed convolution."""
+    if not _consistent(size, w.shape[2:], y.shape, len(w), stride, padding, dilation, groups):
+        return NotImplemented
+    if b is not None and b.shape != (w.shape[1] * groups,):
+        return NotImplemented
     x = np.empty((len(y), w.shape[1] * groups, *size), y.dtype)
-    if not (x.size and w.size and y.size):
+    if not (x.size and w.size and y.size) or prod(stride) > MOST_PHASES:
         return NotImplemented
     alone = prod(y.shape[2:]) == 1 and tuple(size) == w.shape[2:] and not any(map(any, padding))
     if alone and groups == 1 and b is None and max(dilation) == 1:
@@ -302,6 +330,11 @@ def convolution_weight(
     groups: int,
 ) -> Any:
     """The operator of that name: the gradient for the weight."""
+    size = x.shape[2:]
+    if not _consistent(size, kernel, y.shape, y.shape[1], stride, padding, dilation, groups):
+        return NotImplemented
+    if len(x) != len(y) or x.shape[1] % groups:
+        return NotImplemented
     w = np.empty((y.shape[1], x.shape[1] // groups, *kernel), x.dtype)
     if not (x.size and w.size and y.size):
         return NotImplemented
