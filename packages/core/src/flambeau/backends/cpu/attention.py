@@ -27,6 +27,8 @@ NAMES = ("query", "key", "value")
 def _accepts(metas: list, attrs: dict[str, Any]) -> bool:
     """Whether shapes and dtypes are those of plain attention; the rest, and what is wrong, is the body's."""
     q, k, v, mask = metas
+    if type(attrs["scale"]) not in (float, int, type(None)):
+        return False
     if attrs["dropout_p"] != 0 or q.dtype not in KINDS or not (q.dtype is k.dtype is v.dtype):
         return False
     if not 2 <= q.ndim <= 4 or not (q.ndim == k.ndim == v.ndim):
