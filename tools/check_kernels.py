@@ -59,7 +59,7 @@ def other_compiler(name: str, given: list[str]) -> int:
 
 
 def addresses(name: str, given: list[str]) -> int:
-    """The tests under sanitizers, with NumPy's own memory, whose bounds they know."""
+    """The tests under sanitizers, with NumPy's own memory, whose bounds they know; reports go to stderr as it is."""
     found = [
         subprocess.check_output(["gcc", f"-print-file-name={lib}"], text=True).strip()
         for lib in ("libasan.so", "libubsan.so", "libstdc++.so.6")
@@ -68,7 +68,7 @@ def addresses(name: str, given: list[str]) -> int:
     shutil.rmtree(logs, ignore_errors=True)
     logs.mkdir(parents=True)
     failed = pytest(
-        name, given, ["-n", "2", "-p", "no:cacheprovider", *ELSEWHERE],
+        name, given, ["-n", "2", "-p", "no:cacheprovider", "--capture=sys", *ELSEWHERE],
         CC=compiler(*SANITIZED), LD_PRELOAD=" ".join(found), FLAMBEAU_MEMORY="numpy",
         ASAN_OPTIONS=f"detect_leaks=0:exitcode=99:allocator_may_return_null=1:log_path={logs}/address",
         UBSAN_OPTIONS=f"print_stacktrace=1:exitcode=99:log_path={logs}/undefined",

@@ -34,46 +34,45 @@ folder = pathlib.Path(os.environ["KERNEL_RECORD"], os.environ.get("PYTEST_XDIST_
 functions: list[dict[str, Any]] = []
 numbered: dict[Any, int] = {}
 seen: dict[int, set] = collections.defaultdict(set)
-extents: dict[int, tuple[int, int, str]] = {}  # by address: where an array lies, its dtype
+# By address: it, where the array lies, its dtype, itself.
+known: dict[int, tuple[int, int, int, str, Any]] = {}
 # Arrays that begin at one place, such as a matrix and its first row, may be arguments of one call.
-recent: collections.deque[tuple[int, int, int, Any]] = collections.deque(maxlen=12)
+recent: collections.deque[tuple[int, int, int, str, Any]] = collections.deque(maxlen=12)
 launches: dict[int, Any] = {}
 plain_address, plain_load = native.address, native.load
 out: Any = None
 
 
 def address(a: np.ndarray) -> int:
-    """As `native.address`; the array's extent is remembered."""
+    """As `native.address`; where the array lies is remembered."""
     at = plain_address(a)
     low, high = np.lib.array_utils.byte_bounds(a) if a.size else (at, at)
-    if len(extents) > 4096:
-        extents.clear()
-        extents.update(
-            (p, (*np.lib.array_utils.byte_bounds(v), v.dtype.name)) for p, v in lasting_arrays()
-        )
-    extents.pop(at, None)
-    extents[at] = low, high, a.dtype.name
-    recent.append((at, low, high, weakref.ref(a)))
+    lying = at, low, high, a.dtype.name, weakref.ref(a)
+    known[at] = lying
+    recent.appendleft(lying)
+    if len(known) > 4096:
+        for old in [p for p, found in known.items() if found[-1]() is None]:
+            del known[old]
     return at
 
 
-def lasting_arrays() -> list[tuple[int, np.ndarray]]:
-    return [(p, v) for p, v in native.lasting.items() if isinstance(v, np.ndarray)]
-
-
 def extent(at: int) -> tuple[int, int, str] | None:
-    """The array that an address was taken of, or that it lies in."""
-    if at in extents:
-        low, high, kind = extents[at]
-        same = [(low, high), *[(f, t) for p, f, t, a in recent if p == at and a() is not None]]
-        return min(low for low, _ in same), max(high for _, high in same), kind
+    """The memory of the array that an address was taken of, or that it lies in; None where that is not known.
+
+    Addresses of what lives no more count for a while only: a view made for a call, whose memory another array keeps.
+    """
+    at_it = [r for r in recent if r[0] == at]
+    if at_it:
+        same = [at_it[0], *[r for r in at_it[1:] if r[-1]() is not None]]
+        return min(r[1] for r in same), max(r[2] for r in same), at_it[0][3]
     owner = native.lasting.get(at)
     if isinstance(owner, np.ndarray):
         return (*np.lib.array_utils.byte_bounds(owner), owner.dtype.name)
-    for low, high, kind in list(extents.values())[:-9:-1]:
+    for _, low, high, kind, _ in recent:
         if low <= at < high:
             return low, high, kind
-    return None
+    found = known.get(at)
+    return found[1:4] if found is not None and found[-1]() is not None else None
 
 
 class Memory:
