@@ -103,6 +103,7 @@ BY_HAND: dict[str, dict[str, int]] = {
         0,
     ),
     "resizing": {"interpolate": 0},
+    "sampling": {"grid_sampler": 0},
     "indexed": dict.fromkeys(
         ("index", "index_grad", "index_put_at", "gather", "scatter_add"), 1 << 10
     ),
