@@ -187,7 +187,7 @@ def test_under_vmap():
     assert vmap(draw, randomness="different")(a).shape == (2, 5)
     with pytest.raises(RuntimeError, match="randomness error mode"):
         vmap(draw)(a)
-    with pytest.raises(RuntimeError, match="use 'different'"):
+    with pytest.raises(RuntimeError, match="randomness='different'"):
         vmap(draw, randomness="same")(a)
     one = vmap(lambda s: s * _standard_gamma(doubles(3.0)), randomness="same")(a)
     assert float(one[1]) == 2 * float(one[0])

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ...runtime.operator import Operator, registry, watchers
+from ...runtime.operator import MISSING, Operator, registry, watchers
 from . import elementwise, gradients
 
 PASSES = (
@@ -195,13 +195,13 @@ def sources() -> list[tuple[str, str, tuple[str, ...]]]:
     from . import library, native
     from .kernel import source_of
 
-    made = [("thread pool", library.header("fb_pool.c"))]
+    made = [(name, library.header(name)) for name in ("fb_pool.c", "fb_memory.c", "fb_arena.c")]
     wanted = dict.fromkeys(OPERATORS, ("float32", "float64")) | dict.fromkeys(
         special(), ("float64",)
     )
     for name, kinds in wanted.items():
         op = registry[name]
-        attrs = {p: op.defaults[i] for i, p in op.attrs}
+        attrs = {p: 0.0 if op.defaults[i] is MISSING else op.defaults[i] for i, p in op.attrs}
         kinds = kinds if op.takes("float") else ("int64", "bool")
         for dtype in kinds:
             given = (("bool",) if name == "where" else (dtype,)) + (dtype,) * (len(op.arrays) - 1)
