@@ -332,9 +332,9 @@ def _tensor(
 
 
 def _raise(message: str, kind: str = "builtins.RuntimeError", *_: Any) -> None:
-    named, _, rest = message.partition(": ")
-    if named in ERRORS and rest:  # an assert
-        kind, message = named, rest
+    named, _colon, text = message.partition(": ")
+    if named in ERRORS and text:  # an assert
+        kind, message = named, text
     raise ERRORS.get(kind.rpartition(".")[2], RuntimeError)(message)
 
 

@@ -227,7 +227,7 @@ class _Renaming(ast.NodeTransformer):
             return None
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             node = ast.parse(node.value, mode="eval").body
-        return _Aliases(self).visit(node)  # type: ignore[no-any-return]
+        return _Aliases(self).visit(node)
 
     def lookup(self, name: str | None) -> Any:
         """The value of a dotted name outside the function."""

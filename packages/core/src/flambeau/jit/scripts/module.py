@@ -126,8 +126,10 @@ class ScriptModule(Module):
         made = ScriptModule(self.original_name)
         memo[id(self)] = made
         for name, value in self.__dict__.items():
-            keep = name in ("_programs", "_library")
-            made.__dict__[name] = value if keep else copy.deepcopy(value, memo)
+            if name == "_programs":
+                made.__dict__[name] = dict(value)
+            else:
+                made.__dict__[name] = value if name == "_library" else copy.deepcopy(value, memo)
         return made
 
 
