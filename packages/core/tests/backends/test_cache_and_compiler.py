@@ -16,7 +16,16 @@ import pytest
 
 import flambeau
 from flambeau.backends.cpu import __main__ as command
-from flambeau.backends.cpu import available, cache, compiler, library, native, providers, reason, threads
+from flambeau.backends.cpu import (
+    available,
+    cache,
+    compiler,
+    library,
+    native,
+    providers,
+    reason,
+    threads,
+)
 
 needs_compiler = pytest.mark.skipif(not available(), reason="no C compiler on this machine")
 SOURCE = "int answer(void) { return 42; }\n"

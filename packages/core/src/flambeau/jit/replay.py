@@ -496,9 +496,9 @@ class Replay:
             if step.calls is not None:
                 waiting.extend(step.calls)
                 for slot in needed.intersection(step.makes):
-                    block = self._block(slot)
-                    if block in self._fresh:
-                        self._fresh[block].append(slot)
+                    place: Any = self._block(slot)
+                    if place in self._fresh:
+                        self._fresh[place].append(slot)
                     else:
                         self._static[slot] = self._over(slot)
             elif not step.view:

@@ -174,7 +174,9 @@ class _Rule:
         self, node: Any, gs: tuple, outs: tuple, kept: Sequence, arrays: Sequence, needs: tuple
     ) -> list | None:
         """The gradients of NumPy arrays where nobody watches; None where some are others."""
-        g, result, raw = _arrays(gs), _arrays(outs), _arrays(arrays)
+        g: Any = _arrays(gs)
+        result: Any = _arrays(outs)
+        raw = _arrays(arrays)
         held = _arrays(kept)
         if g is None or result is None or raw is None or held is None:
             return None
