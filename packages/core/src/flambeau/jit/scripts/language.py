@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import operator
+import threading
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -41,7 +42,15 @@ ERRORS = {
               AssertionError, ZeroDivisionError, OverflowError, ArithmeticError, LookupError)
 }  # fmt: skip
 ERRORS["Error"] = RuntimeError
-_running = [0]
+
+
+class _Depth(threading.local):
+    """How many scripts of this thread are inside each other."""
+
+    now = 0
+
+
+_depth = _Depth()
 
 
 def parse(text: str, what: str) -> ast.Module:
@@ -69,13 +78,13 @@ class Function:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         env = self._bind(args, kwargs)
-        _running[0] += 1
+        _depth.now += 1
         try:
-            if _running[0] > DEPTH:
+            if _depth.now > DEPTH:
                 raise RecursionError(f"{self.name}: scripts call each other {DEPTH} deep")
             done = self.body(env)
         finally:
-            _running[0] -= 1
+            _depth.now -= 1
         return None if done is None else done.value
 
     def _bind(self, args: tuple, kwargs: dict[str, Any]) -> Env:

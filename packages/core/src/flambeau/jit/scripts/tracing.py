@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import itertools
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -27,7 +28,7 @@ from ...transforms.trace import Tracer
 from .module import BASE, ScriptFunction, ScriptModule
 from .traced import Place, Traced, member, perform
 
-_running = [0]
+_here = threading.local()
 MOST_OPEN = 3
 
 
@@ -41,7 +42,7 @@ class TracingCheckError(RuntimeError):
 
 def running() -> bool:
     """Whether a trace is under way."""
-    return _running[0] > 0
+    return getattr(_here, "depth", 0) > 0
 
 
 def trace(
@@ -150,14 +151,14 @@ def _run(func: Any, args: tuple) -> tuple[Graph, Any, list[str]]:
     for a in pytree.flatten(args)[0]:
         if isinstance(a, Tensor):
             tracer.input(a)
-    _running[0] += 1
+    _here.depth = getattr(_here, "depth", 0) + 1
     try:
         with no_grad(), tracer:
             made = func(*args)
             leaves = _tensors(made)
             tracer.graph.outputs = [tracer.read(x) for x in leaves]
     finally:
-        _running[0] -= 1
+        _here.depth -= 1
     return _plain(dead_code(tracer.graph)), made, tracer.breaks
 
 
