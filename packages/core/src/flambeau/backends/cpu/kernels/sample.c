@@ -17,45 +17,54 @@ struct call {
 struct corners { int32_t at[4][BLOCK]; T w[4][BLOCK]; double part[2][BLOCK], slope[2][BLOCK]; }; /* dimension 0 is x */
 
 /* Where a coordinate lies after padding, and how that moves with it. */
-INLINE double bounded(double v, int64_t n, const struct call *c, double *slope) {
-  double place = c->corners ? (v + 1) * ((double)(n - 1) / 2) : (v + 1) * ((double)n / 2) - 0.5;
-  *slope = c->corners ? (double)(n - 1) / 2 : (double)n / 2;
-  if (c->padding == ZEROS) return place;
-  if (c->padding == REFLECTION) {
-    const double low = c->corners ? 0 : -0.5, span = c->corners ? (double)(n - 1) : (double)n;
-    if (span == 0) { *slope = 0; place *= 0; }
-    else {
-      double away = place - low;
-      if (away < 0) away = -away, *slope = -*slope;
-      const double times = floor(away / span), extra = away - times * span;
-      const int odd = fmod(times, 2) != 0;
-      if (odd) *slope = -*slope;
-      place = (odd ? span - extra : extra) + low;
-    }
+INLINE double bounded(double v, double scale, double less, double n, double low, double span, int padding, double *slope) {
+  double place = (v + 1) * scale - less, move = scale;
+  if (padding == REFLECTION) {
+    const double away = place - low, far = away < 0 ? -away : away, times = floor(far / span), extra = far - times * span;
+    const int odd = times - 2 * floor(times * 0.5) != 0;
+    move = (away < 0) != odd ? -move : move;
+    place = (odd ? span - extra : extra) + low;
+    place = span > 0 ? place : 0;
   }
-  if (place > 0 && place < (double)(n - 1)) return place;
-  *slope = 0;
-  return place > 0 ? (double)(n - 1) : 0;
+  if (padding != ZEROS) {
+    const int inside = place > 0 && place < n - 1;
+    move = inside ? move : 0;
+    place = place > 0 ? (place < n - 1 ? place : n - 1) : 0;
+  }
+  *slope = move;
+  return place;
 }
-INLINE int64_t whole(double v, int64_t n) { return v >= 0 && v < (double)n ? (int64_t)v : -1; }
+INLINE int32_t whole(double v, double n) { return (int32_t)(v >= 0 ? (v < n ? v : -1) : -1); }
 
-static void find(const struct call *c, const T *grid, int64_t m, struct corners *to) {
-  for (int64_t i = 0; i < m; ++i) {
-    int64_t near[2][2];
-    double w[2][2];
-    for (int k = 0; k < 2; ++k) {
-      const int64_t n = k ? c->height : c->width;
-      const double v = bounded((double)grid[2 * i + k], n, c, &to->slope[k][i]), low = floor(v);
-      near[k][0] = whole(low, n), near[k][1] = whole(low + 1, n);
-      w[k][0] = (low + 1) - v, w[k][1] = v - low;
-      to->part[k][i] = v - low;
-    }
-    for (int j = 0; j < 4; ++j) {
-      const int64_t row = near[1][j / 2], column = near[0][j % 2];
-      to->at[j][i] = row < 0 || column < 0 ? -1 : (int32_t)(row * c->width + column);
-      to->w[j][i] = (T)(w[1][j / 2] * w[0][j % 2]);
+INLINE void find_with(const struct call *c, const T *RESTRICT grid, int64_t m, struct corners *to, int padding) {
+  int32_t near[2][2][BLOCK];
+  double w[2][BLOCK];
+  for (int k = 0; k < 2; ++k) {
+    const double n = (double)(k ? c->height : c->width), scale = c->corners ? (n - 1) / 2 : n / 2;
+    const double less = c->corners ? 0 : 0.5, low = c->corners ? 0 : -0.5, span = c->corners ? n - 1 : n;
+#pragma omp simd
+    for (int64_t i = 0; i < m; ++i) {
+      double slope;
+      const double v = bounded((double)grid[2 * i + k], scale, less, n, low, span, padding, &slope), first = floor(v);
+      near[k][0][i] = whole(first, n), near[k][1][i] = whole(first + 1, n);
+      w[k][i] = (first + 1) - v, to->part[k][i] = v - first, to->slope[k][i] = slope;
     }
   }
+  const int32_t width = (int32_t)c->width;
+  for (int j = 0; j < 4; ++j) {
+    const double *RESTRICT across = j % 2 ? to->part[0] : w[0], *RESTRICT down = j / 2 ? to->part[1] : w[1];
+    const int32_t *RESTRICT row = near[1][j / 2], *RESTRICT column = near[0][j % 2];
+#pragma omp simd
+    for (int64_t i = 0; i < m; ++i) {
+      to->at[j][i] = row[i] < 0 || column[i] < 0 ? -1 : row[i] * width + column[i];
+      to->w[j][i] = (T)(down[i] * across[i]);
+    }
+  }
+}
+static void find(const struct call *c, const T *grid, int64_t m, struct corners *to) {
+  if (c->padding == ZEROS) find_with(c, grid, m, to, ZEROS);
+  else if (c->padding == BORDER) find_with(c, grid, m, to, BORDER);
+  else find_with(c, grid, m, to, REFLECTION);
 }
 INLINE T pixel(const T *x, int32_t at) {
   const T v = x[at < 0 ? 0 : at];
@@ -119,6 +128,7 @@ static void places_back(void *context, int64_t begin, int64_t end) {
     for (int64_t channel = 0; channel < c->channels; ++channel) {
       const T *RESTRICT x = c->x + (n * c->channels + channel) * pixels;
       const T *RESTRICT g = c->g + (n * c->channels + channel) * c->places + first;
+#pragma omp simd
       for (int64_t i = 0; i < m; ++i) {
         const double a = (double)pixel(x, near.at[0][i]), b = (double)pixel(x, near.at[1][i]);
         const double d = (double)pixel(x, near.at[2][i]), e = (double)pixel(x, near.at[3][i]);
