@@ -12,6 +12,7 @@ import pytest
 import flambeau
 from flambeau import jit, nn
 from flambeau.serialization.archive import ArchiveWriter
+from flambeau.testing import assert_close
 
 
 def doubled(x, n: int):
@@ -161,6 +162,50 @@ def test_hostile_programs_do_nothing(text):
     )
     with pytest.raises((RuntimeError, AttributeError, TypeError)):
         loaded(data)(flambeau.ones(2))
+
+
+@pytest.mark.parametrize(
+    "name", ["os.system", "linear.Nothing", "module.Module.__class__", "linear.math", "..Linear"]
+)
+def test_hostile_classes(name):
+    data = saved(jit.script(nn.Linear(3, 2)))
+
+    def damage(tree):
+        tree["modules"][1]["class"] = name
+
+    with pytest.raises(RuntimeError, match="there is no module"):
+        loaded(changed(data, damage))
+
+
+def test_library_modules_of_every_kind_travel():
+    flambeau.manual_seed(0)
+    x = flambeau.randn(2, 5, 8)
+    for module in (
+        nn.TransformerEncoderLayer(8, 2, 16, batch_first=True),
+        nn.GRU(8, 4, bidirectional=True),
+    ):
+        made = loaded(saved(jit.script(module.eval())))
+        assert_close(made(x), module(x))
+
+
+def test_parametrized_modules_say_so():
+    module = nn.utils.parametrizations.weight_norm(nn.Linear(2, 2))
+    with pytest.raises(jit.NotSupportedError, match="changes weight of Linear"):
+        jit.script(module)
+    odd = type("Odd", (nn.Linear,), {"__module__": "flambeau.nn.modules.linear"})(2, 2)
+    with pytest.raises(RuntimeError, match="class made while running"):
+        saved(jit.script(odd))
+
+
+def test_a_subclass_that_only_puts_parts_together_becomes_its_base():
+    class Pair(nn.Sequential):
+        def __init__(self, size):
+            super().__init__(nn.Linear(size, size), nn.ReLU())
+
+    module = nn.Sequential(Pair(3), Pair(3))
+    made = loaded(saved(jit.script(module)))
+    assert type(made._modules["0"]) is nn.Sequential
+    assert_close(made(flambeau.ones(2, 3)), module(flambeau.ones(2, 3)))
 
 
 def test_other_files():

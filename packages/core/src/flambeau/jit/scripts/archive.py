@@ -34,6 +34,7 @@ from .names import Library
 from .reading import Archive
 
 RECORD = "program.json"
+HOME = "flambeau.nn.modules."  # where the library's own classes are
 
 
 def save(m: Any, f: Any, _extra_files: dict[str, Any] | None = None) -> None:
@@ -164,7 +165,12 @@ class _Saver(Writer):
                 raise RuntimeError(
                     f"jit.save: {type(m).__name__} was put in after scripting; script it first"
                 )
-            made["class"] = type(m).__name__
+            kind = type(m)
+            if getattr(sys.modules[kind.__module__], kind.__name__, None) is not kind:
+                raise RuntimeError(
+                    f"jit.save: {kind.__name__} is a class made while running (a parametrization?); remove it first"
+                )
+            made["class"] = f"{kind.__module__.removeprefix(HOME)}.{kind.__name__}"
             names = [n for n in m.__dict__ if n not in BASE]
         made["attributes"] = {
             n: self.value(m.__dict__[n], f"{type(m).__name__}.{n}") for n in names
@@ -293,13 +299,10 @@ class _Loader(Reader):
         return made
 
     def library_module(self, node: Any) -> Module:
-        from ... import nn
-
-        kind = getattr(nn, str(node["class"]), None)
+        home, _, name = str(node["class"]).rpartition(".")
+        kind = getattr(sys.modules.get(HOME + home), name, None)
         if not (
-            inspect.isclass(kind)
-            and issubclass(kind, Module)
-            and kind.__module__.startswith("flambeau.nn.modules.")
+            inspect.isclass(kind) and issubclass(kind, Module) and kind.__module__ == HOME + home
         ):
             damaged(f"there is no module {node['class']!r}")
         made = object.__new__(kind)

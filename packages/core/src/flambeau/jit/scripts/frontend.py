@@ -90,7 +90,31 @@ class LibraryForward:
 
 def is_library(module: Module) -> bool:
     """Whether a module's class is one of `flambeau.nn`."""
-    return type(module).__module__.startswith("flambeau.nn.")
+    return type(module).__module__.startswith("flambeau.nn.modules.")
+
+
+def library_class(module: Module) -> type[Module] | None:
+    """The class of `flambeau.nn` that computes a module: its own, or that of a subclass which only puts it together."""
+    if is_library(module):
+        return type(module)
+    kinds: Any = type(module).__mro__
+    base = next(k for k in kinds if k.__module__.startswith("flambeau.nn.modules."))
+    if base is Module or type(module).forward is not base.forward:
+        return None
+    for kind in kinds[: kinds.index(base)]:
+        for name, value in vars(kind).items():
+            if getattr(value, "_script_mark", None) == "export":
+                return None
+            changes = inspect.isfunction(value) and hasattr(base, name)
+            changes = changes and not name.startswith("__") and name not in _HARMLESS
+            if changes or isinstance(value, property):
+                raise NotSupportedError(
+                    f"script: {kind.__name__} changes {name} of {base.__name__}, whose forward it inherits; write a forward"
+                )
+    return base  # type: ignore[no-any-return]
+
+
+_HARMLESS = ("extra_repr", "reset_parameters", "_load_from_state_dict")
 
 
 class _Functions:
@@ -400,8 +424,8 @@ class _Modules:
             return known
         if isinstance(module, ScriptModule):
             made: Module = module
-        elif is_library(module):
-            made = object.__new__(type(module))
+        elif (kind := library_class(module)) is not None:
+            made = object.__new__(kind)
             made.__dict__.update(module.__dict__)
             for name in ("_parameters", "_buffers"):
                 made.__dict__[name] = dict(module.__dict__[name])
