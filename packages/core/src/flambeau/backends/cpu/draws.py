@@ -35,8 +35,8 @@ class _State(ctypes.Structure):
 def _place(generator: Any) -> int | None:
     """Where a generator's state lies; None where it is not laid out as here. Hold the lock."""
     twister = generator._words().bit_generator
-    at = twister.ctypes.state_address
-    return at if _known(type(twister)) else None
+    kind: Any = type(twister)
+    return twister.ctypes.state_address if _known(kind) else None
 
 
 @cache

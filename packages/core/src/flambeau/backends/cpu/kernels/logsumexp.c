@@ -24,23 +24,40 @@ static void rows(void *context, int64_t begin, int64_t end) {
     c->to[row] = joined(x, c->size, 1, top, row_exponentials(x, 0, taken(top), c->size, 0));
   }
 }
-/* Vectors of places beside each other, from `first` on. */
+/* LANES vectors of places beside each other, from `first` on. */
+#define LANES 4
+#define BLOCK (LANES * WIDTH)
+INLINE vec part(const T *p, int k, int64_t n) {
+  const int64_t left = n - k * WIDTH;
+  return left >= WIDTH ? load(p + k * WIDTH) : left > 0 ? load_head(p + k * WIDTH, left, 0) : (vec){0};
+}
+INLINE void block(const struct call *c, const T *x, T *to, int64_t n) {
+  vec top[LANES], less[LANES], sum[LANES];
+  for (int k = 0; k < LANES; ++k) top[k] = splat(-INFINITY), sum[k] = (vec){0};
+  for (int64_t i = 0; i < c->size; ++i)
+    for (int k = 0; k < LANES; ++k) top[k] = larger(part(x + i * c->inner, k, n), top[k]);
+  for (int k = 0; k < LANES; ++k)
+    for (int64_t l = 0; l < WIDTH; ++l) less[k][l] = taken(top[k][l]);
+  for (int64_t i = 0; i < c->size; ++i)
+    for (int k = 0; k < LANES; ++k) sum[k] += exp_down(part(x + i * c->inner, k, n) - less[k]);
+  for (int k = 0; k < LANES; ++k)
+    for (int64_t l = 0; l < MIN(WIDTH, n - k * WIDTH); ++l)
+      to[k * WIDTH + l] = joined(x + k * WIDTH + l, c->size, c->inner, top[k][l], sum[k][l]);
+}
 static void columns(void *context, int64_t begin, int64_t end) {
   const struct call *c = context;
   for (int64_t item = begin; item < end; ++item) {
-    const int64_t outer = item / c->blocks, first = item % c->blocks * WIDTH, n = MIN(WIDTH, c->inner - first);
+    const int64_t outer = item / c->blocks, first = item % c->blocks * BLOCK, n = MIN(BLOCK, c->inner - first);
     const T *x = c->x + outer * c->size * c->inner + first;
-    vec top = splat(-INFINITY), less, sum = {0};
-    for (int64_t i = 0; i < c->size; ++i) top = larger(load_head(x + i * c->inner, n, 0), top);
-    for (int64_t l = 0; l < WIDTH; ++l) less[l] = taken(top[l]);
-    for (int64_t i = 0; i < c->size; ++i) sum += exp_down(load_head(x + i * c->inner, n, 0) - less);
-    for (int64_t l = 0; l < n; ++l) c->to[outer * c->inner + first + l] = joined(x + l, c->size, c->inner, top[l], sum[l]);
+    T *to = c->to + outer * c->inner + first;
+    if (n == BLOCK) block(c, x, to, BLOCK);
+    else block(c, x, to, n);
   }
 }
 EXPORT void logsumexp(const T *x, T *y, int64_t outer, int64_t size, int64_t inner) {
-  struct call c = {.x = x, .to = y, .size = size, .inner = inner, .blocks = (inner + WIDTH - 1) / WIDTH};
+  struct call c = {.x = x, .to = y, .size = size, .inner = inner, .blocks = (inner + BLOCK - 1) / BLOCK};
   if (inner == 1) PARALLEL(rows, &c, outer, grain_for(outer, size));
-  else PARALLEL(columns, &c, outer * c.blocks, grain_for(outer * c.blocks, size * WIDTH));
+  else PARALLEL(columns, &c, outer * c.blocks, grain_for(outer * c.blocks, size * MIN(inner, BLOCK)));
 }
 
 static void rows_back(void *context, int64_t begin, int64_t end) {

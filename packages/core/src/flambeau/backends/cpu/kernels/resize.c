@@ -7,7 +7,8 @@
 #include "fb.h"
 #include "fb_vec.h"
 
-struct axis { const int32_t *at; const T *w; int64_t from, to, k; int same; }; /* same: at[i] = i and w[i] = 1 */
+struct axis { const int32_t *at; const T *w; int64_t from, to, k; int same, twice; };
+/* same: at[i] = i and w[i] = 1; twice = 1: at[i] = i / 2; twice = -1: of the two elements 2 i and 2 i + 1 */
 struct call { const T *x; T *y; struct axis d, h, l; int plain; };             /* plain: every row is one row of the input */
 
 INLINE void sum_rows(const T *const *rows, const T *w, int64_t count, T *RESTRICT to, int64_t n) {
@@ -39,6 +40,17 @@ INLINE void sum_along(const T *RESTRICT x, const struct axis *l, T *RESTRICT y) 
   const int32_t *RESTRICT at = l->at, *RESTRICT a2 = at + n;
   const T *RESTRICT w = l->w, *RESTRICT w2 = w + n;
   int64_t done = 2;
+  if (l->twice > 0) {
+    for (int64_t i = 0; i < n / 2; ++i) {
+      const T v = x[i];
+      y[2 * i] = v, y[2 * i + 1] = v;
+    }
+    return;
+  }
+  if (l->twice < 0) {
+    for (int64_t i = 0; i < n; ++i) y[i] = x[2 * i] + x[2 * i + 1];
+    return;
+  }
   if (l->k == 1) {
 #pragma omp simd
     for (int64_t i = 0; i < n; ++i) y[i] = x[at[i]] * w[i];
@@ -93,9 +105,9 @@ static void rows(void *context, int64_t begin, int64_t end) {
 }
 
 /* (planes, from d, h, l) to (planes, to d, h, l); the tables of a dimension that stays lead each element to itself. `plain`: those of d and h have
- * one weight each, which is 1. */
-EXPORT void resize(const T *x, T *y, int64_t planes, const int32_t *d_at, const T *d_w, int64_t d_from, int64_t d_to, int64_t d_k, const int32_t *h_at, const T *h_w, int64_t h_from, int64_t h_to, int64_t h_k, const int32_t *l_at, const T *l_w, int64_t l_from, int64_t l_to, int64_t l_k, int l_same, int plain) {
-  struct call c = {x, y, {d_at, d_w, d_from, d_to, d_k, 0}, {h_at, h_w, h_from, h_to, h_k, 0}, {l_at, l_w, l_from, l_to, l_k, l_same}, plain};
+ * one weight each, which is 1. l_same and l_twice: what is known of the last dimension's table. */
+EXPORT void resize(const T *x, T *y, int64_t planes, const int32_t *d_at, const T *d_w, int64_t d_from, int64_t d_to, int64_t d_k, const int32_t *h_at, const T *h_w, int64_t h_from, int64_t h_to, int64_t h_k, const int32_t *l_at, const T *l_w, int64_t l_from, int64_t l_to, int64_t l_k, int l_same, int l_twice, int plain) {
+  struct call c = {x, y, {d_at, d_w, d_from, d_to, d_k, 0, 0}, {h_at, h_w, h_from, h_to, h_k, 0, 0}, {l_at, l_w, l_from, l_to, l_k, l_same, l_twice}, plain};
   const int64_t count = planes * d_to * h_to;
   PARALLEL(rows, &c, count, grain_for(count, (plain ? 1 : d_k * h_k) * l_from + (l_same ? 1 : l_k) * l_to));
 }
