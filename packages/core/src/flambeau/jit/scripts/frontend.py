@@ -111,7 +111,7 @@ def library_class(module: Module) -> type[Module] | None:
                 raise NotSupportedError(
                     f"script: {kind.__name__} changes {name} of {base.__name__}, whose forward it inherits; write a forward"
                 )
-    return base  # type: ignore[no-any-return]
+    return base
 
 
 _HARMLESS = ("extra_repr", "reset_parameters", "_load_from_state_dict")

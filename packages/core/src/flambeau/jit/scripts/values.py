@@ -17,7 +17,7 @@ from ...nn.modules.module import Module
 from ...runtime.tensor import Tensor
 
 # Methods of tensors that lead out of tensors: memory, Python's objects, callbacks.
-_NOT_OF_TENSORS = frozenset(["numpy", "apply_", "map_", "map2_", "register_hook", "register_post_accumulate_grad_hook", "share_memory_", "storage", "untyped_storage", "data_ptr", "as_subclass", "module_load", "reinforce", "retain_grad"])  # fmt: skip
+_NOT_OF_TENSORS = frozenset(["numpy", "apply_", "map_", "map2_", "register_hook", "register_post_accumulate_grad_hook", "share_memory_", "storage", "untyped_storage", "data_ptr", "const_data_ptr", "set_", "as_subclass", "module_load", "reinforce", "retain_grad"])  # fmt: skip
 _METHODS: dict[type, frozenset[str]] = {
     list: frozenset(["append", "extend", "insert", "pop", "remove", "clear", "index", "count", "sort", "reverse", "copy"]),
     tuple: frozenset(("index", "count")),
