@@ -27,7 +27,8 @@ from ...serialization.files import whole_file
 from ...serialization.pickling import pickler_class
 from . import tracing
 from .data import VERSION, Reader, Writer, damaged
-from .frontend import LibraryForward, Outside, Static, is_library
+from .frontend import LibraryForward, Static, is_library
+from .functions import Outside
 from .language import Function, parse
 from .module import BASE, ScriptFunction, ScriptModule
 from .names import Library

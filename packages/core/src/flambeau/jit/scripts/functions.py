@@ -1,0 +1,320 @@
+"""Functions of Python as programs: the source is read, and names from outside are replaced by canonical ones."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import inspect
+import math
+import textwrap
+import types as python
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from ..._base.devices import device as Device
+from ...runtime.tensor import Tensor
+from . import marks, types
+from .common import NotSupportedError, dotted
+from .language import ERRORS, Function, compiles, local_names
+from .module import ScriptFunction
+from .names import Library, spelling
+
+_FORMS: dict[Any, str] = {
+    marks.annotate: "annotate", marks.isinstance: "isinstance", isinstance: "isinstance", getattr: "getattr",
+    hasattr: "hasattr",
+}  # fmt: skip
+
+
+class Functions:
+    """Compiles functions and what they call into one library."""
+
+    def __init__(self, library: Library) -> None:
+        self.library = library
+        self.known: dict[Any, str] = {}
+
+    def compile(self, function: Callable[..., Any]) -> Function:
+        """The program of a function."""
+        node, line = source(function)
+        Renaming(self, function, node, line, None).rewrite()
+        return compiled(node, self.library, function, line)
+
+    def called(self, function: Callable[..., Any]) -> str:
+        """The name of a function that scripts call, compiled when first met."""
+        name = self.known.get(function)
+        if name is None:
+            name = function.__name__
+            while name in self.library.functions:
+                name += "_"
+            self.known[function] = name
+            mark = getattr(function, "_script_mark", None)
+            if mark in ("ignore", "unused"):
+                self.library.functions[name] = Outside(function, mark)
+            else:
+                self.library.functions[name] = later = _Later(name)
+                later.target = self.library.functions[name] = self.compile(function)
+        return name
+
+
+class _Later:
+    """A function that is being compiled, for those that call it meanwhile, itself included."""
+
+    target: Any = None
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.target(*args, **kwargs)
+
+
+class Outside:
+    """A function marked `ignore` or `unused`: Python that no file can hold."""
+
+    def __init__(self, function: Callable[..., Any], mark: str) -> None:
+        self.function, self.mark, self.name = function, mark, function.__name__
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if self.mark == "unused":
+            raise NotImplementedError(f"{self.name} is marked unused: scripts cannot call it")
+        return self.function(*args, **kwargs)
+
+
+def source(function: Callable[..., Any]) -> tuple[ast.FunctionDef, int]:
+    """A function's tree and the line of its file that it begins on."""
+    try:
+        lines, first = inspect.getsourcelines(function)
+        tree = ast.parse(textwrap.dedent("".join(lines)))
+    except (OSError, TypeError, SyntaxError) as error:
+        raise NotSupportedError(
+            f"script: the source of {getattr(function, '__qualname__', function)!r} cannot be read: {error}"
+        ) from None
+    node = tree.body[0]
+    if not isinstance(node, ast.FunctionDef):
+        raise NotSupportedError(
+            f"script: {getattr(function, '__qualname__', function)!r} is no plain function made by def"
+        )
+    node.decorator_list = []
+    if (
+        len(node.body) > 1
+        and isinstance(node.body[0], ast.Expr)
+        and isinstance(node.body[0].value, ast.Constant)
+    ):
+        del node.body[0]  # the docstring
+    return node, max(first, 1)
+
+
+def compiled(node: ast.FunctionDef, library: Library, function: Any, line: int) -> Function:
+    """The program of a tree whose names are canonical; refusals show the line of the source."""
+    text = ast.unparse(node) + "\n"
+    Function(node, library, inspect.getsource(function))  # refusals show the user's own line
+    tree = ast.parse(text).body[0]
+    assert isinstance(tree, ast.FunctionDef)
+    return Function(tree, library, text)
+
+
+class Renaming(ast.NodeTransformer):
+    """Replaces names from outside a function by canonical ones."""
+
+    def __init__(self, functions: Functions, function: Any, node: ast.FunctionDef, line: int,
+                 owner: Any) -> None:  # fmt: skip
+        self.functions, self.node, self.line, self.owner = functions, node, line, owner
+        self.file = function.__code__.co_filename
+        self.locals = local_names(node)
+        self.outside = dict(function.__globals__)
+        for name, cell in zip(function.__code__.co_freevars, function.__closure__ or ()):
+            try:
+                self.outside[name] = cell.cell_contents
+            except ValueError:
+                continue
+        self.lines = inspect.getsourcelines(function)[0]
+
+    def rewrite(self) -> None:
+        args = self.node.args
+        if self.owner is not None:
+            args.args[0].annotation = ast.Name("Any", ast.Load())  # the module itself
+        for a in (*args.args, *args.kwonlyargs):
+            a.annotation = self.annotation(a.annotation)
+        self.node.returns = self.annotation(self.node.returns)
+        args.defaults = [self.visit(d) for d in args.defaults]
+        args.kw_defaults = [d if d is None else self.visit(d) for d in args.kw_defaults]
+        self.node.body = self.statements(self.node.body)
+        ast.fix_missing_locations(self.node)
+
+    def statements(self, body: list[ast.stmt]) -> list[ast.stmt]:
+        done: list[ast.stmt] = []
+        for s in body:
+            made = self.visit(s)
+            done.extend(made if isinstance(made, list) else [made])
+        return done
+
+    def refuse(self, node: ast.AST, why: str) -> NoReturn:
+        at = getattr(node, "lineno", 1) - 1
+        shown = self.lines[at].strip() if at < len(self.lines) else ""
+        raise NotSupportedError(
+            f"script {self.node.name}: {why}\n    {self.file}, line {self.line + at}: {shown}"
+        )
+
+    def annotation(self, node: ast.expr | None) -> ast.expr | None:
+        """A type, aliases of the module replaced by what they stand for."""
+        if node is None:
+            return None
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            node = ast.parse(node.value, mode="eval").body
+        return _Aliases(self).visit(node)
+
+    def lookup(self, name: str | None) -> Any:
+        """The value of a dotted name outside the function."""
+        if name is None:
+            return None
+        first, *rest = name.split(".")
+        if first in self.locals:
+            return None
+        if first in self.outside:
+            value = self.outside[first]
+        elif hasattr(builtins, first):
+            value = getattr(builtins, first)
+        else:
+            return None
+        for part in rest:
+            if not isinstance(value, (python.ModuleType, type)) and not hasattr(value, part):
+                return None
+            value = getattr(value, part, None)
+        return (value,)
+
+    def visit(self, node: ast.AST) -> Any:
+        """Refuses what the language lacks before its names are looked at."""
+        kind = type(node).__name__
+        if isinstance(node, ast.stmt) and not compiles(f"_{kind}"):
+            self.refuse(node, f"scripts have no {kind.lower()} statement")
+        if isinstance(node, ast.expr) and not compiles(f"x_{kind}") and kind != "Starred":
+            self.refuse(node, f"scripts have no {kind} expression")
+        return super().visit(node)
+
+    # -- nodes ----------------------------------------------------------------------------------------------------------
+
+    def visit_If(self, node: ast.If) -> Any:
+        test, turned = node.test, False
+        if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+            test, turned = test.operand, True
+        if isinstance(test, ast.Call):
+            value = self.lookup(dotted(test.func))
+            if value is not None and getattr(value[0], "__name__", "") == "is_scripting":
+                kept = node.orelse if turned else node.body
+                return self.statements(kept) or ast.copy_location(ast.Pass(), node)
+        return self.generic_visit(node)
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> Any:
+        node.annotation = self.annotation(node.annotation)  # type: ignore[assignment]
+        node.target = self.visit(node.target)
+        node.value = None if node.value is None else self.visit(node.value)
+        return node
+
+    def visit_Raise(self, node: ast.Raise) -> Any:
+        kind = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
+        value = self.lookup(dotted(kind))
+        if value is None or getattr(value[0], "__name__", None) not in ERRORS:
+            self.refuse(node, f"raise takes one of {', '.join(sorted(ERRORS))}")
+        plain = ast.copy_location(ast.Name(value[0].__name__, ast.Load()), node)
+        if isinstance(node.exc, ast.Call):
+            node.exc.func = plain
+            node.exc.args = [self.visit(a) for a in node.exc.args]
+        else:
+            node.exc = plain
+        return node
+
+    def visit_Call(self, node: ast.Call) -> Any:
+        value = self.lookup(dotted(node.func))
+        form = _FORMS.get(value[0]) if value is not None and callable(value[0]) else None
+        if form is not None:
+            node.func = ast.copy_location(ast.Name(form, ast.Load()), node.func)
+            if form == "annotate" and node.args:
+                node.args[0] = self.annotation(node.args[0])  # type: ignore[assignment]
+                node.args[1:] = [self.visit(a) for a in node.args[1:]]
+                return node
+            if form == "isinstance" and node.args:
+                node.args[0] = self.visit(node.args[0])
+                return node
+            node.args = [self.visit(a) for a in node.args]
+            return node
+        return self.generic_visit(node)
+
+    def visit_Name(self, node: ast.Name) -> Any:
+        return node if node.id in self.locals else self.outer(node, node.id)
+
+    def visit_Attribute(self, node: ast.Attribute) -> Any:
+        name = dotted(node)
+        if name is not None:
+            first = name.partition(".")[0]
+            if self.owner is not None and first == self.node.args.args[0].arg:
+                self.owner.uses(name.split(".")[1])
+            if first not in self.locals:
+                return self.outer(node, name)
+        return self.generic_visit(node)
+
+    def outer(self, node: ast.expr, name: str) -> ast.expr:
+        value = self.lookup(name)
+        if value is None:
+            self.refuse(node, f"{name!r} is not defined")
+        made = self.constant(value[0])
+        if made is None:
+            self.refuse(
+                node, f"{name!r} is a {type(value[0]).__name__}, which scripts cannot reach"
+            )
+        return ast.copy_location(made, node)
+
+    def constant(self, value: Any) -> Any:
+        """How a value from outside is written in a program."""
+        name = spelling(value)
+        if name is None and getattr(value, "__name__", "") in ("is_scripting", "is_tracing"):
+            name = f"flambeau.jit.{value.__name__}"
+        if name is not None:
+            return ast.parse(name, mode="eval").body
+        if value is None or isinstance(value, (bool, int, float, str)):
+            if isinstance(value, float) and not math.isfinite(value):
+                return ast.parse(f"float({str(value)!r})", mode="eval").body
+            return ast.parse(repr(value), mode="eval").body
+        if isinstance(value, Device):
+            return ast.parse(f"flambeau.device({str(value)!r})", mode="eval").body
+        if isinstance(value, Tensor):
+            self.functions.library.constants.append(value)
+            return ast.parse(
+                f"constants.c{len(self.functions.library.constants) - 1}", mode="eval"
+            ).body
+        if isinstance(value, (list, tuple)):
+            parts = [self.constant(v) for v in value]
+            if None in parts:
+                return None
+            return (ast.List if isinstance(value, list) else ast.Tuple)(parts, ast.Load())
+        if isinstance(value, ScriptFunction):
+            self.functions.library.functions.setdefault(value.name, value.program)
+            if value.library is not None:
+                for n, f in value.library.functions.items():
+                    self.functions.library.functions.setdefault(n, f)
+            return ast.parse(f"functions.{value.name}", mode="eval").body
+        if inspect.isfunction(value):
+            return ast.parse(f"functions.{self.functions.called(value)}", mode="eval").body
+        return None
+
+
+class _Aliases(ast.NodeTransformer):
+    """Replaces names in an annotation that stand for types by those types."""
+
+    def __init__(self, names: Renaming) -> None:
+        self.names = names
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
+        return self.visit_Name(node)
+
+    def visit_Name(self, node: ast.Name | ast.Attribute) -> ast.expr:
+        try:
+            types.parse(node)
+        except ValueError:
+            value = self.names.lookup(dotted(node))
+            if value is not None:
+                try:
+                    shown = ast.parse(repr(value[0]), mode="eval").body
+                    types.parse(shown)
+                    return ast.copy_location(shown, node)
+                except (SyntaxError, ValueError):
+                    pass  # refused by the compiler, with its line
+        return node
