@@ -135,8 +135,13 @@ def fuse(graph: Graph) -> list[Step]:
             below[id(v)] = needs
     steps = [s for s in steps if not (isinstance(s, Group) and s.merged_into)]
     steps = [s.calls[0] if isinstance(s, Group) and len(s.calls) == 1 else s for s in steps]
-    _find_outputs(graph, steps)
-    return _ordered(graph, steps)
+    while True:
+        _find_outputs(graph, steps)
+        ordered = _ordered(graph, steps)
+        if not isinstance(ordered, Group):
+            return ordered
+        at = steps.index(ordered)
+        steps[at : at + 1] = ordered.calls  # one by one
 
 
 def root(group: Group) -> Group:
@@ -242,22 +247,32 @@ def writes(step: Step) -> Iterable[Value]:
     return step.outputs
 
 
-def _ordered(graph: Graph, steps: list[Step]) -> list[Step]:
-    """The steps, each after those that make what it reads; otherwise in the program's order."""
+def _ordered(graph: Graph, steps: list[Step]) -> list[Step] | Group:
+    """The steps, each after those that make what it reads; otherwise in the program's order. A group that must run both
+    before and after another step instead, if there is one: a call that joined it late may have needed what reads it."""
     maker = {id(v): i for i, s in enumerate(steps) for v in writes(s)}
-    before = [{maker[id(v)] for v in reads(s) if id(v) in maker} - {i} for i, s in enumerate(steps)]
+    before = [
+        sorted({maker[id(v)] for v in reads(s) if id(v) in maker} - {i})
+        for i, s in enumerate(steps)
+    ]
+    begun: set[int] = set()
     done: set[int] = set()
     out: list[Step] = []
     for start in range(len(steps)):
         stack = [start]
         while stack:
             i = stack[-1]
-            waiting = () if i in done else before[i] - done
-            if waiting:
-                stack.extend(sorted(waiting))
-                continue
-            stack.pop()
-            if i not in done:
+            if i in done:
+                stack.pop()
+            elif i not in begun:
+                begun.add(i)
+                for j in before[i]:
+                    if j in begun and j not in done:
+                        around = [steps[k] for k in stack[stack.index(j) :] if k in begun]
+                        return next(s for s in around if isinstance(s, Group))
+                stack.extend(j for j in before[i] if j not in done)
+            else:
                 done.add(i)
                 out.append(steps[i])
+                stack.pop()
     return out
