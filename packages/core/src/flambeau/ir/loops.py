@@ -223,7 +223,9 @@ def _collapse(
     loops.sort(key=lambda loop: _reach(loop, inputs, bool(reduced)), reverse=True)
     merged = _merge(_reduced_in_order(_merge(loops)))
     for loop in merged:
-        if not loop.size:  # what stands still is read before the loop: of an empty array nothing may be
+        if (
+            not loop.size
+        ):  # what stands still is read before the loop: of an empty array nothing may be
             loop.strides = tuple([s or 1 for s in loop.strides[:inputs]]) + loop.strides[inputs:]
     return merged or [_Loop(1, (0,) * len(rows), bool(reduced))]
 

@@ -29,7 +29,7 @@ def reshape(input: Meta, shape: tuple[int, ...]):
 
 @reshape.kernel
 def _(xp, x, *, shape):
-    if shape and min(shape) < -1:  # NumPy takes any negative number for the unknown one
+    if shape is None or (shape and min(shape) < -1):  # NumPy takes None, and any negative number
         infer_size(shape, x.size)
     return x.reshape(shape)
 

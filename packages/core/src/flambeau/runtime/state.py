@@ -39,7 +39,9 @@ active = 0
 overriding = (
     0  # live tensors of classes with a `__torch_function__`, and function modes; part of `active`
 )
-changes = 0  # counts what compiled programs may depend on: settings of modules, requires_grad of tensors
+changes = (
+    0  # counts what compiled programs may depend on: settings of modules, requires_grad of tensors
+)
 _lock = threading.Lock()
 
 

@@ -135,6 +135,8 @@ def with_numbers(op: Operator) -> Callable[..., Any]:
                 return None
             kinds.append(a.dtype)
             recorded = recorded or history(x) is not None
+        if kinds.count(None) == len(kinds):  # numbers alone
+            return None
         try:
             key = tuple(kinds)
             if small and known.get(key):

@@ -43,7 +43,10 @@ class Compiler:
 
     def build(self, source: Path, library: Path, more: tuple[str, ...] = ()) -> None:
         """Compiles `source` into the shared library `library`; CompileError where that fails or takes too long."""
-        _run([*self.command, *self.flags, *more, "-o", str(library), str(source), "-lm"], COMPILE_SECONDS)
+        _run(
+            [*self.command, *self.flags, *more, "-o", str(library), str(source), "-lm"],
+            COMPILE_SECONDS,
+        )
         if not library.exists():
             raise CompileError(f"{' '.join(self.command)} ended well but wrote no library")
 
