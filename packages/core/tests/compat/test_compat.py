@@ -226,3 +226,21 @@ def test_a_package_beside_torch_is_answered_only_for_code_that_cannot_do_without
     )
     expected = "None\n<torchvision.transforms.Resize: not available in flambeau>\n"
     assert done.stdout == expected, done.stderr
+
+
+def test_programs_are_saved_and_loaded(tmp_path):
+    code = (
+        "import torch, sys\n"
+        "net = torch.jit.script(torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU())).eval()\n"
+        "torch.jit.save(net, sys.argv[1])\n"
+        "again = torch.jit.load(sys.argv[1], map_location='cpu')\n"
+        "x = torch.randn(2, 3)\n"
+        "print(bool(torch.allclose(net(x), again(x))))\n"
+    )
+    script = tmp_path / "saved.py"
+    script.write_text(code)
+    made = subprocess.run(
+        [sys.executable, "-m", "flambeau.compat", str(script), str(tmp_path / "net.pt")],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert made.stdout.strip() == "True", made.stderr

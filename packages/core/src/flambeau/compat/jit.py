@@ -1,4 +1,4 @@
-"""`torch.jit` for code that decorates: a scripted function is the function. Saving programs is not among it."""
+"""`torch.jit` for code that decorates: a scripted function is the function. Programs are saved and loaded by `flambeau.jit`."""
 
 from __future__ import annotations
 
@@ -131,5 +131,18 @@ class strict_fusion:
 optimized_execution = fuser = set_fusion_strategy = enable_onednn_fusion = Missing(
     "TorchScript's optimizer"
 )
-save = Missing("torch.jit.save")
-load = Missing("torch.jit.load")
+
+
+def save(m: Any, f: Any, _extra_files: Any = None) -> None:
+    """Writes a module or function as a program of its own, in flambeau's format; what was only decorated is scripted now."""
+    from .. import jit
+
+    program = m if builtins.isinstance(m, (jit.ScriptModule, jit.ScriptFunction)) else jit.script(m)
+    jit.save(program, f, _extra_files=_extra_files)
+
+
+def load(f: Any, map_location: Any = None, _extra_files: Any = None) -> Any:
+    """A program that `save` or PyTorch's `torch.jit.save` wrote; it is interpreted, never run as Python."""
+    from .. import jit
+
+    return jit.load(f, map_location, _extra_files=_extra_files)

@@ -29,7 +29,9 @@ def reshape(input: Meta, shape: tuple[int, ...]):
 
 @reshape.kernel
 def _(xp, x, *, shape):
-    if shape is None or (shape and min(shape) < -1):  # NumPy takes None, and any negative number
+    if shape is None:  # NumPy takes it, and any negative number for the unknown one
+        raise TypeError("reshape(): argument 'shape' must be tuple of ints, not NoneType")
+    if shape and min(shape) < -1:
         infer_size(shape, x.size)
     return x.reshape(shape)
 
