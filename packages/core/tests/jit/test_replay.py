@@ -175,3 +175,18 @@ def test_strided_and_broadcast_arguments():
     for x, y in ((base.t(), base.t()), (base[::2], flambeau.randn(1, 60)), (base, base[:1].expand(40, 60))):  # fmt: skip
         for _ in range(3):
             assert_close(f(x, y), (x * y + 1).exp().sum(-1))
+
+
+def test_an_index_past_the_end_does_not_wrap_around():
+    def added(x, i):
+        y = x * 1
+        y.index_put_((i,), flambeau.ones(3), accumulate=True)
+        return y
+
+    f = compiled(added)
+    for _ in range(3):
+        assert_close(
+            f(flambeau.zeros(4), flambeau.tensor([0, 0, 3])), flambeau.tensor([2.0, 0, 0, 1])
+        )
+    with pytest.raises(IndexError, match="out of bounds|out of range"):
+        f(flambeau.zeros(4), flambeau.tensor([0, 0, 4]))

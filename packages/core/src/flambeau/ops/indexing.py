@@ -318,6 +318,15 @@ def _(xp, x, value, *indices, positions, accumulate):
         front = xp.moveaxis(out, at, 0)
         rows = rows.reshape(-1)
         n = max(front.shape[0], 1)
+        if rows.size:
+            low, high = int(rows.min()), int(rows.max())
+            check(
+                -n <= low and high < n,
+                lambda: (
+                    f"index {high if high >= n else low} is out of bounds for dimension {at} with size {n}"
+                ),
+                IndexError,
+            )
         _add_rows(xp, front, rows % n, g.reshape(rows.size, *front.shape[1:]))
     else:
         _add_at(xp, out, key, value)
