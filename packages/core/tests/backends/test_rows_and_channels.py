@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -380,7 +382,8 @@ def test_losses_of_what_is_not_finite():
 
 
 def test_gelu(calls):
-    from scipy.special import ndtr
+    def ndtr(values):
+        return np.array([math.erfc(-v / math.sqrt(2)) / 2 for v in values.tolist()])
 
     x = np.concatenate([np.linspace(-13, 13, 5001), [0.0, 1e-40, -1e-40]]).astype("float32")
     made, grad = with_gradients(lambda t: F.gelu(t), x)
