@@ -141,3 +141,15 @@ def test_a_backward_that_is_batched():
     )[0]
     assert rows.shape == (3, 3, 4)
     np.testing.assert_allclose(rows.sum(0).numpy(), (2 * x * w).detach().numpy())
+
+
+def test_gradients_of_primitives_by_a_backend_leave_wrappers_alone():
+    w = flambeau.randn(200, 100)
+
+    def loss(w, x):
+        return (flambeau.nn.functional.linear(x, w) ** 2).sum()
+
+    x = flambeau.randn(5, 40, 100)
+    each = func.vmap(func.grad(loss), in_dims=(None, 0))(w, x)
+    for g, row in zip(each, x):
+        flambeau.testing.assert_close(g, 2 * (row @ w.T).T @ row, rtol=1e-3, atol=1e-2)

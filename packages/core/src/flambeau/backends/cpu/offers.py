@@ -85,6 +85,8 @@ def offer_gradient(name: str, gradient: Callable[..., Any]) -> None:
 
 
 def _plain(value: Any) -> bool:
+    if getattr(value, "_level", 0):  # a wrapper
+        return False
     array = getattr(value, "_array", None)
     return array is None or type(array) is np.ndarray
 
