@@ -350,7 +350,7 @@ def main_c(low: Lowering, name: str) -> str:
     ])  # fmt: skip
 
 
-MAKEFILE = """# make; make NATIVE=1 for this processor only; make THREADS=4 for threads; make SMALL=1 for little code
+MAKEFILE = """# make; make NATIVE=1 for this processor only; make THREADS=4 for threads; make CFLAGS=-Os for little code
 CC ?= cc
 CFLAGS ?= {level}
 FLAGS = -std=c99 -Wall -Wextra -Werror -pedantic -ffp-contract={contract} -fno-math-errno -fno-trapping-math $(CFLAGS)
