@@ -66,7 +66,8 @@ def test_libraries_that_are_not_here():
 @pytest.mark.parametrize("library", [torch, flambeau])
 def test_flags_hold_inside_a_block(library, monkeypatch):
     # Other tests load parts of PyTorch that forbid this for the rest of the process.
-    monkeypatch.setattr(torch.backends, "__allow_nonbracketed_mutation_flag", True)
+    settings = torch.backends.flags_frozen.__globals__
+    monkeypatch.setitem(settings, "__allow_nonbracketed_mutation_flag", True)
     cudnn, mkldnn = library.backends.cudnn, library.backends.mkldnn
     before = cudnn.enabled, cudnn.benchmark, cudnn.deterministic, mkldnn.enabled
     with (
