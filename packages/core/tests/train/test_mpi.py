@@ -40,7 +40,8 @@ trainer = Trainer(
     callbacks=[ModelCheckpoint(folder, every_n_steps=2), Kill()],
 )
 history = trainer.fit(DataLoader(data, 4, shuffle=True), DataLoader(data, 4), epochs=3, resume=True)
-print(len(history), flambeau.distributed.get_world_size(), trainer.global_step)
+told = f"{len(history)} {flambeau.distributed.get_world_size()} {trainer.global_step}\\n"
+os.write(1, told.encode())  # in one piece: both ranks write to one pipe
 """
 
 
