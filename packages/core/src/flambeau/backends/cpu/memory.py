@@ -21,17 +21,19 @@ SET_HANDLER, GET_HANDLER = 304, 305
 CAPSULE = b"mem_handler"
 
 _lib: Any = None
+_before: Any = None  # NumPy's handler, which small arrays stay with
 
 
 def install() -> None:
     """Gives NumPy's large arrays, in this context, to our allocator. Costs nothing from the second time on."""
-    global _lib
+    global _before, _lib
     if _lib is not None or os.environ.get("FLAMBEAU_MEMORY", "").lower() == "numpy":
         return
     lib = library.load(library.header("fb_memory.c"))
     lib.fb_memory.restype, lib.fb_memory.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
     _, get, set_handler = interface()
-    set_handler(capsule(lib.fb_memory(_pointer()(get(), CAPSULE))))
+    _before = get()
+    set_handler(capsule(lib.fb_memory(_pointer()(_before, CAPSULE))))
     _lib = lib
 
 
