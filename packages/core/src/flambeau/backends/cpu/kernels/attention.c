@@ -7,7 +7,8 @@
  *   dP' = V dO', dS' = P' (dP' - delta), dV += P' dO, dK += dS' Q, dQ' += K' dS'   where delta = sum of dO O along a row.
  *
  * A task has rows of queries of one head; keys pass in chunks that are packed once for all of its rows. Memory is
- * linear in the lengths. Sums run in the order of keys and of queries, whatever the threads.
+ * linear in the lengths. Sums run in the order of keys and of queries. Where there are
+ * fewer heads than keep the threads busy, how they are cut follows the number of threads, and so do the last bits.
  */
 #include "fb.h"
 #include "fb_gemm.h"
