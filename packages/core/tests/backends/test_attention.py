@@ -18,7 +18,9 @@ BODY = registry["scaled_dot_product_attention"].body
 @pytest.fixture
 def calls(monkeypatch):
     """Counts what the kernels were asked."""
-    flambeau.ones(1)  # a process's first call loads the backend, and composites before it are opened
+    flambeau.ones(
+        1
+    )  # a process's first call loads the backend, and composites before it are opened
     seen = []
     for dtype in ("float32", "float64"):
         functions = getattr(attention.kernels, dtype)
