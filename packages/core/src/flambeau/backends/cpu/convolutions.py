@@ -1,14 +1,16 @@
 """Convolutions by the kernels of `kernels/conv*.c`: forward, and the gradients for input and weight.
 
 What C is to do is worked out here once for each geometry and kept: how the input is laid out (`headers/fb_windows.h`), which
-taps each part of the output has and where they stand, and whether columns are packed (`_packed`, by cost).
+taps each part of the output has and where they stand, and whether columns are packed (`_packed`, by cost). The operators pack
+weights at every call; `prepared` gives what compiled programs use, packing apart from convolving.
 """
 
 from __future__ import annotations
 
+from enum import IntEnum
 from functools import lru_cache
 from itertools import product
-from math import prod
+from math import inf, prod
 from typing import Any
 
 import numpy as np
@@ -307,13 +309,18 @@ def convolution_input(
     return x
 
 
+def _single(plan: Plan) -> bool:
+    """Whether groups are so small that planes are swept one by one."""
+    return plan.channels == 1 and plan.rows <= FEW_ROWS
+
+
 def _winograd(plan: Plan, x: np.ndarray, w: np.ndarray, bias: int, y: np.ndarray) -> None:
     call = getattr(winograd, x.dtype.name).winograd
     call(address(x), address(w), bias, address(y), plan.address)
 
 
 def _run(plan: Plan, x: np.ndarray, w: np.ndarray, bias: int, y: np.ndarray) -> None:
-    single = plan.channels == 1 and plan.rows <= FEW_ROWS
+    single = _single(plan)
     found = getattr(depthwise if single else conv, x.dtype.name)
     call = found.depthwise if single else found.convolution
     call(address(x), address(w), bias, address(y), plan.address)
@@ -348,6 +355,87 @@ def convolution_weight(
         call = getattr(of_weight, x.dtype.name).convolution_weight
     call(address(x), address(y), address(w), plan.address)
     return w
+
+
+# -- weights packed once -----------------------------------------------------------------------------
+
+
+class Activation(IntEnum):
+    """What is done to results on their way out (`headers/fb_finish.h`). ReLU is a clamp to (0, inf)."""
+
+    NONE, CLAMP, SILU, HARDSWISH = range(4)
+
+
+class Prepared:
+    """One convolution's way of being computed, with weights that are packed beforehand.
+
+    `pack` once for each weight, `convolve` as often as wanted: one native call on memory that the caller gives.
+    """
+
+    def __init__(self, plan: Plan, kernels: Kernels, name: str, out: Shape) -> None:
+        self.plan, self.out = plan, out
+        self._kernels, self._name = kernels, name
+
+    def _function(self, dtype: np.dtype, suffix: str) -> Any:
+        return getattr(getattr(self._kernels, dtype.name), self._name + suffix)
+
+    def pack(self, w: np.ndarray) -> np.ndarray:
+        """The weights as `convolve` reads them."""
+        w = _whole(w)
+        if self._name == "depthwise":
+            return w.copy()
+        room = self._function(w.dtype, "_room")(self.plan.address)
+        packed = np.empty(room, w.dtype)
+        self._function(w.dtype, "_pack")(address(w), address(packed), self.plan.address)
+        return packed
+
+    def convolve(
+        self,
+        x: np.ndarray,
+        packed: np.ndarray,
+        bias: np.ndarray | None = None,
+        residual: np.ndarray | None = None,
+        activation: Activation = Activation.NONE,
+        low: float = -inf,
+        high: float = inf,
+        out: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """activation(convolution(x) + bias + residual), in `out` where it is given.
+
+        All arrays are contiguous, of x's dtype; the residual is shaped as the result and does not share its memory. `low`
+        and `high` are the bounds of CLAMP, which leaves NaN alone.
+        """
+        y = np.empty(self.out, x.dtype) if out is None else out
+        self._function(x.dtype, "_packed")(
+            address(x), address(packed),
+            0 if bias is None else address(bias), 0 if residual is None else address(residual),
+            address(y), int(activation), low, high, self.plan.address,
+        )  # fmt: skip
+        return y
+
+
+@lru_cache(maxsize=1024)
+def prepared(
+    x: Shape,
+    w: Shape,
+    stride: Shape,
+    padding: tuple[tuple[int, int], ...],
+    dilation: Shape,
+    groups: int,
+) -> Prepared | None:
+    """How x (its shape) is convolved with packed weights; None where nothing is to be computed."""
+    grid = output_size(x[2:], w[2:], stride, padding, dilation)
+    out = (x[0], w[0], *grid)
+    if not (prod(x) and prod(w) and prod(out)) or not 1 <= len(stride) <= DIMENSIONS:
+        return None
+    if _may_be_winograd(w[2:], stride, dilation, groups):
+        plan = winograd_plan(x, w, grid, padding, False)
+        if plan is not None:
+            return Prepared(plan, winograd, "winograd", out)
+    plan = forward_plan(x, w, grid, stride, padding, dilation, groups)
+    if _single(plan):
+        return Prepared(plan, depthwise, "depthwise", out)
+    return Prepared(plan, conv, "convolution", out)
 
 
 # -- offers ------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@
  * every stride-th place.
  */
 #include "fb_columns.h"
+#include "fb_finish.h"
 
 #define DEPTH 256 /* taps of channels summed up in registers before they go to memory */
 
@@ -20,6 +21,7 @@ struct conv {
   const T *x, *bias;
   T *y, *planes; /* planes NULL: x is read as it is */
   struct plan plan;
+  struct finish finish;
   const T *w;
   /* of the present batch of images */
   int64_t first_image, now, tiles, tiles_each, block, blocks, cuts, blocks_of_rows;
@@ -59,15 +61,21 @@ INLINE int64_t place_of(const struct conv *c, const struct part *p, const struct
   return (d * c->plan.size[1] + h) * c->plan.size[2] + w;
 }
 
-static void write_rows(const struct conv *c, const struct part *p, const struct positions *q, const T *tile, int64_t rows, T *y, int64_t volume, int64_t image_stride) {
+/* A complete tile to the rows of the result that begin `first` elements behind y. */
+static void write_rows(const struct conv *c, const struct part *p, const struct positions *q, const T *tile, int64_t rows, int64_t first, int64_t volume, int64_t image_stride) {
   const int64_t step = p->step[2];
   for (int64_t i = 0; i < q->stretches; ++i) {
     const struct stretch *s = q->s + i;
     int64_t begin, end;
     const int64_t place = place_of(c, p, s, &begin, &end), count = end - begin;
     if (count <= 0) continue;
-    T *to = y + s->image * image_stride + place + begin * step;
+    const int64_t at = first + s->image * image_stride + place + begin * step;
+    T *to = c->y + at;
     const T *from = tile + s->at + begin;
+    if (finishes(&c->finish)) { /* a convolution forward: the step is 1 */
+      finish_rows(&c->finish, from, TILE, c->y, at, volume, rows, count);
+      continue;
+    }
     for (int64_t r = 0; r < rows; ++r, to += volume, from += TILE) {
       if (step == 1) {
         copy_row(to, from, count);
@@ -123,7 +131,7 @@ static void convolve(void *context, int64_t begin, int64_t end) {
     T *columns = SCRATCH(2, (size_t)(c->block * MIN(depth, c->plan.channels) * p->taps * TILE + WIDTH) * sizeof(T));
     T *sums = SCRATCH(3, (size_t)(c->block * (whole ? ROWS : r1 - r0) * TILE) * sizeof(T));
     const T *planes = (c->planes ? c->planes : c->x + c->first_image * image_stride) + group * c->plan.channels * c->plan.frame.plane;
-    T *y = c->y + c->first_image * image_out + (group * c->plan.rows + r0) * volume;
+    const int64_t y = c->first_image * image_out + (group * c->plan.rows + r0) * volume;
     for (int64_t i = 0; i < tiles; ++i) positions_of(c, p, block * c->block + i, q + i);
     for (int64_t c0 = 0; c0 == 0 || c0 < c->plan.channels; c0 += depth) {
       const int64_t channels = MIN(depth, c->plan.channels - c0);
@@ -151,10 +159,11 @@ static void convolve(void *context, int64_t begin, int64_t end) {
           int direct = 0;
           if (whole && q[i].stretches == 1 && q[i].s[0].count == nv * WIDTH && p->step[2] == 1) {
             const int64_t place = place_of(c, p, q[i].s, &b0, &b1);
-            if (b0 == 0 && b1 == q[i].s[0].count) to = y + (r - r0) * volume + q[i].s[0].image * image_out + place, ldc = volume, direct = 1;
+            if (b0 == 0 && b1 == q[i].s[0].count) to = c->y + y + (r - r0) * volume + q[i].s[0].image * image_out + place, ldc = volume, direct = 1;
           }
           kernel(a, b, in_place ? planar : packed, channels * p->taps, to, ldc, c0 == 0, bias);
           if (last && !direct) write_rows(c, p, q + i, to, rows, y + (r - r0) * volume, volume, image_out);
+          else if (last && finishes(&c->finish)) finish_rows(&c->finish, to, ldc, c->y, to - c->y, ldc, rows, nv * WIDTH);
         }
       }
     }
@@ -166,19 +175,30 @@ static void convolve(void *context, int64_t begin, int64_t end) {
 #define LARGE_WEIGHTS (384 << 10) /* bytes; more do not stay in the second cache beside the rest */
 #define ALONE 4096 /* products of a tile of columns with a number below which waking a thread costs more than it saves */
 #define BATCH_BYTES (4 << 20)     /* of prepared planes at a time */
-/* `n`: a plan (fb_windows.h). */
-EXPORT void convolution(const T *x, const T *w, const T *bias, T *y, const int64_t *n) {
-  struct conv c = {.x = x, .w = w, .bias = bias, .y = y, .plan = read_plan(n, 0)};
-  const struct plan *plan = &c.plan;
-  c.blocks_of_rows = (plan->rows + ROWS - 1) / ROWS;
-  T *weights = SCRATCH(4, (size_t)(plan->groups * c.blocks_of_rows * ROWS * plan->channels * plan->taps) * sizeof(T));
-  for (int64_t i = 0; i < plan->part_count; ++i) {
-    plan->parts[i].weight = weights;
-    weights += plan->groups * c.blocks_of_rows * ROWS * plan->channels * plan->parts[i].taps;
-  }
-  const int64_t panels = plan->part_count * plan->groups * c.blocks_of_rows;
-  PARALLEL(pack_weights, &c, panels, grain_for(panels, ROWS * plan->channels * plan->taps / plan->part_count));
 
+/* The elements of all packed weights. */
+static int64_t packed_size(const struct plan *p) { return p->groups * ((p->rows + ROWS - 1) / ROWS) * ROWS * p->channels * p->taps; }
+
+/* Where each part's weights are among the packed ones: panels of ROWS rows, in each the taps of all channels. */
+static void set_weights(struct conv *c, const T *packed) {
+  const struct plan *p = &c->plan;
+  c->blocks_of_rows = (p->rows + ROWS - 1) / ROWS;
+  for (int64_t i = 0; i < p->part_count; ++i) {
+    p->parts[i].weight = packed;
+    packed += p->groups * c->blocks_of_rows * ROWS * p->channels * p->parts[i].taps;
+  }
+}
+
+static void pack(struct conv *c, T *packed) {
+  const struct plan *p = &c->plan;
+  set_weights(c, packed);
+  const int64_t panels = p->part_count * p->groups * c->blocks_of_rows;
+  PARALLEL(pack_weights, c, panels, grain_for(panels, ROWS * p->channels * p->taps / p->part_count));
+}
+
+static void convolve_packed(struct conv *given) {
+  struct conv c = *given;
+  const struct plan *plan = &c.plan;
   const int64_t threads = fb->threads(), image = plan->groups * plan->channels * plan->frame.plane;
   int64_t batch = plan->images;
   if (plan->prepared) {
@@ -202,4 +222,29 @@ EXPORT void convolution(const T *x, const T *w, const T *bias, T *y, const int64
     const int64_t tasks = each * c.blocks * c.cuts, work = each * c.tiles * plan->rows * plan->channels * plan->taps / plan->part_count;
     PARALLEL(convolve, &c, tasks, work < ALONE ? tasks : MAX(1, tasks / (8 * threads)));
   }
+}
+
+/* `n`: a plan (fb_windows.h). */
+EXPORT void convolution(const T *x, const T *w, const T *bias, T *y, const int64_t *n) {
+  struct conv c = {.x = x, .w = w, .bias = bias, .y = y, .plan = read_plan(n, 0)};
+  pack(&c, SCRATCH(4, (size_t)packed_size(&c.plan) * sizeof(T)));
+  convolve_packed(&c);
+}
+
+/* The elements that `convolution_pack` writes. */
+EXPORT int64_t convolution_room(const int64_t *n) {
+  const struct plan p = read_plan(n, 0);
+  return packed_size(&p);
+}
+
+EXPORT void convolution_pack(const T *w, T *packed, const int64_t *n) {
+  struct conv c = {.w = w, .plan = read_plan(n, 0)};
+  pack(&c, packed);
+}
+
+/* y = activation(convolution + bias + residual) with packed weights; fb_finish.h has the activations. Bias and residual may be NULL. */
+EXPORT void convolution_packed(const T *x, const T *packed, const T *bias, const T *residual, T *y, int64_t activation, T low, T high, const int64_t *n) {
+  struct conv c = {.x = x, .bias = bias, .y = y, .plan = read_plan(n, 0), .finish = {activation, low, high, residual}};
+  set_weights(&c, packed);
+  convolve_packed(&c);
 }

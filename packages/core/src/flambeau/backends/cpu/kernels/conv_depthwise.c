@@ -5,6 +5,7 @@
  * vectors of positions stay in registers while the taps pass. Positions between the end of one row and the beginning of the
  * next are computed and dropped.
  */
+#include "fb_finish.h"
 #include "fb_windows.h"
 
 #define UNROLL _Pragma("GCC unroll 16")
@@ -13,6 +14,7 @@
 
 struct depthwise {
   struct plan plan;
+  struct finish finish;
   const T *x, *w, *bias, *g;
   T *y;
 };
@@ -35,8 +37,11 @@ static void sweep(const struct part *p, int64_t span, const T *w, T bias, const 
   for (; q < span; q += WIDTH) sweep_some(1, p, w, bias, x + q, to + q);
 }
 
-/* The results of a part (and of the next one, where the stride along a row is 2) to their places in a plane. */
-static void write_part(const struct plan *plan, const struct part *p, const T *a, const T *b, T *y) {
+/* The results of a part (and of the next one, where the stride along a row is 2) to their places in the plane that begins
+ * `plane` elements behind y. */
+static void write_part(const struct depthwise *c, const struct part *p, const T *a, const T *b, int64_t plane) {
+  const struct plan *plan = &c->plan;
+  T *const y = c->y + plane;
   const int64_t *size = plan->size, s = p->step[2], first = p->first[2];
   for (int64_t d = 0; d < p->grid[0]; ++d) {
     const int64_t ud = p->first[0] + d * p->step[0];
@@ -48,7 +53,8 @@ static void write_part(const struct plan *plan, const struct part *p, const T *a
       const int64_t at = d * plan->pitch[0] + h * plan->pitch[1];
       if (s == 1) {
         const int64_t begin = MAX(0, -first), end = MIN(p->grid[2], size[2] - first);
-        copy_row(to + first + begin, a + at + begin, end - begin);
+        if (finishes(&c->finish)) finish_rows(&c->finish, a + at + begin, 0, c->y, to + first + begin - c->y, 0, 1, end - begin);
+        else copy_row(to + first + begin, a + at + begin, end - begin);
       } else if (b) {
         const int64_t j = first < 0 ? 1 : 0, pairs = (size[2] - first) / 2 - j;
         if (j && first + 1 < size[2]) to[first + 1] = b[at];
@@ -76,23 +82,32 @@ static void convolve(void *context, int64_t begin, int64_t end) {
     for (int64_t r = 0; r < p->rows; ++r) {
       const T *w = c->w + group * p->group_stride + r * p->row_stride;
       const T bias = c->bias ? c->bias[group * p->rows + r] : 0;
-      T *y = c->y + (at * p->rows + r) * volume;
       const int64_t woven = p->parts[0].step[2] == 2;
       for (int64_t i = 0; i < p->part_count; i += 1 + woven) {
         T *a = results, *b = woven ? results + p->span + SLACK : 0;
         sweep(p->parts + i, p->span, w, bias, plane, a);
         if (woven) sweep(p->parts + i + 1, p->span, w, bias, plane, b);
-        write_part(p, p->parts + i, a, b, y);
+        write_part(c, p->parts + i, a, b, (at * p->rows + r) * volume);
       }
     }
   }
 }
 
+static void sweep_planes(struct depthwise *c) {
+  const int64_t planes = c->plan.images * c->plan.groups;
+  PARALLEL(convolve, c, planes, grain_for(planes, c->plan.frame.plane + c->plan.span * c->plan.rows));
+}
+
 /* As `convolution` in conv.c, for plans with one channel in a group. */
 EXPORT void depthwise(const T *x, const T *w, const T *bias, T *y, const int64_t *n) {
   struct depthwise c = {.x = x, .w = w, .bias = bias, .y = y, .plan = read_plan(n, 0)};
-  const int64_t planes = c.plan.images * c.plan.groups;
-  PARALLEL(convolve, &c, planes, grain_for(planes, c.plan.frame.plane + c.plan.span * c.plan.rows));
+  sweep_planes(&c);
+}
+
+/* As `convolution_packed`; the weights are as they are. */
+EXPORT void depthwise_packed(const T *x, const T *w, const T *bias, const T *residual, T *y, int64_t activation, T low, T high, const int64_t *n) {
+  struct depthwise c = {.x = x, .w = w, .bias = bias, .y = y, .plan = read_plan(n, 0), .finish = {activation, low, high, residual}};
+  sweep_planes(&c);
 }
 
 /* -- the gradient for the weight ------------------------------------------------------------------------------------ */

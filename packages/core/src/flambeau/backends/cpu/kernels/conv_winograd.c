@@ -10,6 +10,7 @@
  * tile's results are summed anew, directly.
  */
 #include "fb_columns.h"
+#include "fb_finish.h"
 
 #define PLACES 16
 #define DEPTH 96 /* channels summed up in registers before they go to memory: short sums round less */
@@ -17,8 +18,9 @@
 
 struct winograd {
   struct plan plan;
-  const T *x, *w, *bias;
-  T *y, *planes, *weights; /* weights: [block of rows][place][channel][ROWS] */
+  struct finish finish;
+  const T *x, *w, *bias, *weights; /* weights: [block of rows][place][channel][ROWS] */
+  T *y, *planes;
   int64_t blocks_of_rows, first_image, now, tiles, cuts;
 };
 
@@ -29,7 +31,7 @@ static void transform_weights(void *context, int64_t begin, int64_t end) {
   const int64_t *tap = p->parts[0].tap, place = p->channels * ROWS;
   for (int64_t at = begin; at < end; ++at) {
     const int64_t rows = MIN(ROWS, p->rows - at * ROWS);
-    T *to = c->weights + at * PLACES * place;
+    T *to = (T *)c->weights + at * PLACES * place;
     T k[9][ROWS] = {{0}}, half[4][3][ROWS];
     for (int64_t channel = 0; channel < p->channels; ++channel, to += ROWS) {
       const T *w = c->w + at * ROWS * p->row_stride + channel * p->channel_stride;
@@ -109,18 +111,20 @@ static void sum_directly(const struct winograd *c, const struct positions *q, in
     }
 }
 
-static void write_results(const struct winograd *c, const struct positions *q, const T *from, T *y) {
+static void write_results(const struct winograd *c, const struct positions *q, const T *from, int64_t first) {
   const int64_t *size = c->plan.size, image_stride = c->plan.rows * size[1] * size[2];
   for (int64_t i = 0; i < q->stretches; ++i) {
     const struct stretch *s = q->s + i;
     for (int64_t half = 0; half < 2; ++half) {
       const int64_t h = 2 * s->h + half;
       if (h >= size[1]) continue;
-      T *to = y + s->image * image_stride + h * size[2] + 2 * s->w;
+      const int64_t place = first + s->image * image_stride + h * size[2] + 2 * s->w;
+      T *to = c->y + place;
       const T *a = from + 2 * half * TILE + s->at, *b = a + TILE;
       const int64_t pairs = MIN(s->count, size[2] / 2 - s->w);
       weave_rows(to, a, b, pairs);
       if (pairs < s->count) to[2 * pairs] = a[pairs];
+      if (finishes(&c->finish)) finish_rows(&c->finish, to, 0, c->y, place, 0, 1, MIN(2 * s->count, size[2] - 2 * s->w));
     }
   }
 }
@@ -155,7 +159,7 @@ static void convolve(void *context, int64_t begin, int64_t end) {
         const int64_t row = r * ROWS + i;
         const T bias = c->bias ? c->bias[row] : 0;
         if (!transform_results(work + i * TILE, results, bias, q->count)) sum_directly(c, q, row, bias, results);
-        write_results(c, q, results, c->y + (c->first_image * p->rows + row) * volume);
+        write_results(c, q, results, (c->first_image * p->rows + row) * volume);
       }
     }
   }
@@ -168,14 +172,20 @@ static void place_planes(void *context, int64_t begin, int64_t end) {
   for (int64_t at = begin; at < end; ++at) place_plane(&c->plan.frame, x + at * size, c->planes + at * c->plan.frame.plane);
 }
 
-/* As `convolution` in conv.c; the plan's one part has the 16 places of patches as taps, and the order of the 9 weights. */
-EXPORT void winograd(const T *x, const T *w, const T *bias, T *y, const int64_t *n) {
-  struct winograd c = {.x = x, .w = w, .bias = bias, .y = y, .plan = read_plan(n, 0)};
+INLINE int64_t blocks_of_rows(const struct plan *p) { return (p->rows + ROWS - 1) / ROWS; }
+INLINE int64_t transformed_size(const struct plan *p) { return blocks_of_rows(p) * PLACES * p->channels * ROWS; }
+
+static void transform(struct winograd *c, T *weights) {
+  const struct plan *p = &c->plan;
+  c->weights = weights;
+  PARALLEL(transform_weights, c, blocks_of_rows(p), grain_for(blocks_of_rows(p), ROWS * p->channels * PLACES));
+}
+
+static void convolve_packed(struct winograd *given) {
+  struct winograd c = *given;
   const struct plan *p = &c.plan;
   const int64_t threads = fb->threads(), image = p->channels * p->frame.plane, *grid = p->parts[0].grid;
-  c.blocks_of_rows = (p->rows + ROWS - 1) / ROWS;
-  c.weights = SCRATCH(4, (size_t)(c.blocks_of_rows * PLACES * p->channels * ROWS) * sizeof(T));
-  PARALLEL(transform_weights, &c, c.blocks_of_rows, grain_for(c.blocks_of_rows, ROWS * p->channels * PLACES));
+  c.blocks_of_rows = blocks_of_rows(p);
   const int64_t batch = MAX(1, MIN(p->images, BATCH_BYTES / (int64_t)sizeof(T) / image));
   const size_t bytes = (size_t)(batch * image + 2 * MOST_TILE) * sizeof(T);
   c.planes = SCRATCH(5, bytes);
@@ -187,4 +197,30 @@ EXPORT void winograd(const T *x, const T *w, const T *bias, T *y, const int64_t 
     c.cuts = c.tiles >= 3 * threads || threads == 1 ? 1 : MAX(1, MIN(c.blocks_of_rows, 3 * threads / c.tiles));
     PARALLEL(convolve, &c, c.tiles * c.cuts, 1);
   }
+}
+
+/* As `convolution` in conv.c; the plan's one part has the 16 places of patches as taps, and the order of the 9 weights. */
+EXPORT void winograd(const T *x, const T *w, const T *bias, T *y, const int64_t *n) {
+  struct winograd c = {.x = x, .w = w, .bias = bias, .y = y, .plan = read_plan(n, 0)};
+  transform(&c, SCRATCH(4, (size_t)transformed_size(&c.plan) * sizeof(T)));
+  convolve_packed(&c);
+}
+
+/* As `convolution_room`, `convolution_pack` and `convolution_packed`. Behind the transformed weights are those given, for sums that
+ * are not finite. */
+EXPORT int64_t winograd_room(const int64_t *n) {
+  const struct plan p = read_plan(n, 0);
+  return transformed_size(&p) + p.rows * p.channels * 9;
+}
+
+EXPORT void winograd_pack(const T *w, T *packed, const int64_t *n) {
+  struct winograd c = {.w = w, .plan = read_plan(n, 0)};
+  transform(&c, packed);
+  memcpy(packed + transformed_size(&c.plan), w, (size_t)(c.plan.rows * c.plan.channels * 9) * sizeof(T));
+}
+
+EXPORT void winograd_packed(const T *x, const T *packed, const T *bias, const T *residual, T *y, int64_t activation, T low, T high, const int64_t *n) {
+  struct winograd c = {.x = x, .weights = packed, .bias = bias, .y = y, .plan = read_plan(n, 0), .finish = {activation, low, high, residual}};
+  c.w = packed + transformed_size(&c.plan);
+  convolve_packed(&c);
 }
