@@ -7,6 +7,8 @@ NumPy keeps what is smaller than `LEAST`, complex numbers and integers.
 
 from __future__ import annotations
 
+import math
+from enum import IntEnum
 from typing import Any
 
 import numpy as np
@@ -21,9 +23,11 @@ from .offers import FLOATS, offer, offer_gradient
 # wait actively, at 64^3 and of products with a vector at 10^4.
 LEAST = 1 << 17
 LEAST_VECTOR = 1 << 14
+LINE = 64  # bytes of a line of the cache
 
 _gemm = native.Kernels("gemm.c")
 _pairs = native.Kernels("bf16.c")
+_packed = native.Kernels("gemm_packed.c")
 F32, F64 = np.dtype(np.float32), np.dtype(np.float64)
 
 
@@ -207,6 +211,76 @@ def linear_gradient(g: Any, _out: Any, needs: tuple, x: Any, w: Any, b: Any) -> 
 def _multiplied(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     made = product(a, b)
     return np.matmul(a, b) if made is NotImplemented else made
+
+
+# -- a constant matrix, packed once ----------------------------------------------------------------------------------------
+
+
+class Ending(IntEnum):
+    """What `multiply_packed` does to sums last: codes of gemm_packed.c. CLAMP is to [low, high], GELU by erf."""
+
+    NONE, CLAMP, GELU, GELU_TANH, SILU, TANH, SIGMOID, HARDSWISH = range(8)
+
+
+def packed_size(k: int, n: int, dtype: np.dtype) -> int:
+    """Elements of a packed matrix of k rows and n columns."""
+    return getattr(_packed, dtype.name).packed_size(n, k)
+
+
+def pack(w: np.ndarray, transposed: bool = False) -> np.ndarray:
+    """w (k, n), or with `transposed` (n, k) as Linear keeps it, for `multiply_packed`: a flat array in the kernel's order.
+
+    It begins at a line of the cache; elsewhere, copied, it is right but read more slowly. TypeError for a dtype that is
+    neither float32 nor float64, ValueError for what is no matrix.
+    """
+    if w.dtype not in (F32, F64):
+        raise TypeError(f"pack: expected float32 or float64, but got {w.dtype}")
+    if w.ndim != 2:
+        raise ValueError(f"pack: expected a matrix, but got {w.ndim} dimensions")
+    w = _whole(w.T if transposed else w)
+    (k, n), size = w.shape, w.itemsize
+    count = packed_size(k, n, w.dtype)
+    room = np.empty(count + LINE // size, w.dtype)
+    skip = -address(room) % LINE // size
+    made = room[skip : skip + count]
+    run = getattr(_packed, w.dtype.name).pack
+    run(n, k, address(w), w.strides[0] // size, w.strides[1] // size, address(made))
+    return made
+
+
+def multiply_packed(
+    x: np.ndarray, packed: np.ndarray, n: int, bias: np.ndarray | None = None, residual: np.ndarray | None = None,
+    ending: int = Ending.NONE, y: np.ndarray | None = None, *, low: float = -math.inf, high: float = math.inf,
+) -> np.ndarray:  # fmt: skip
+    """ending(x @ w + bias + residual), (..., n), for `packed` = pack(w) of n columns; into y where it is given.
+
+    x (..., k) with any strides, bias (n,), residual and y (..., n) dense, all of the packed dtype; y overlaps no operand.
+    TypeError or ValueError for what does not fit. One native call.
+    """
+    dtype = x.dtype
+    if dtype not in (F32, F64) or any(a is not None and a.dtype != dtype for a in (packed, bias, residual, y)):  # fmt: skip
+        raise TypeError("multiply_packed: expected operands of one dtype, float32 or float64")
+    if not x.ndim or n < 0 or packed.size != packed_size(x.shape[-1], n, dtype):
+        raise ValueError(f"multiply_packed: {packed.size} packed elements are no matrix of {n} columns for x of shape {x.shape}")  # fmt: skip
+    shape = (*x.shape[:-1], n)
+    for name, a, wanted in (("packed", packed, packed.shape), ("bias", bias, (n,)), ("residual", residual, shape), ("y", y, shape)):  # fmt: skip
+        if a is not None and (a.shape != wanted or not a.flags.carray):
+            raise ValueError(f"multiply_packed: {name}: expected a dense array of shape {wanted}, but got {a.shape}")  # fmt: skip
+    if y is None:
+        y = np.empty(shape, dtype)
+    elif any(a is not None and np.may_share_memory(a, y) for a in (x, residual)):
+        raise ValueError("multiply_packed: y overlaps an operand")
+    rows = _whole(x if x.ndim == 2 else x.reshape(math.prod(shape[:-1]), x.shape[-1]))
+    (m, k), size = rows.shape, dtype.itemsize
+    getattr(_packed, dtype.name).product(
+        m, n, k, address(rows), rows.strides[0] // size, rows.strides[1] // size, address(packed),
+        None if bias is None else address(bias), None if residual is None else address(residual), n, Ending(ending), low, high,
+        address(y), n,
+    )  # fmt: skip
+    return y
+
+
+# -- the operators ---------------------------------------------------------------------------------------------------------
 
 
 def _widened(kernel: Any) -> Any:

@@ -15,6 +15,7 @@
  *   epilogue  called once for each tile of C when it is complete (bias, activation); `c` is C[i, j] of the item, a tile
  *             of m x n elements with strides g->crs and g->ccs. `gemm_add_columns`, `gemm_add_rows` add g->bias.
  *   context   whatever the hooks want.
+ *   packed    B as gemm_keep_b has laid it out, instead of b: nothing of it is packed again.
  *
  * Parts, for kernels that keep packed operands (attention, recurrent layers):
  *
@@ -64,9 +65,12 @@ struct gemm {
   T alpha, beta;
   void (*pack_b)(const struct gemm *g, T *panel, int64_t item, int64_t k0, int64_t k, int64_t j0, int64_t n);
   void (*epilogue)(const struct gemm *g, T *c, int64_t item, int64_t i, int64_t m, int64_t j, int64_t n);
-  const T *bias;
+  const T *bias, *packed;
   const void *context;
 };
+
+/* Depth of a block of K: they are alike. */
+#define GEMM_DEPTH(k) GEMM_PANELS(k, GEMM_PANELS(k, GEMM_KC))
 
 /* -- the tile ------------------------------------------------------------------------------------------------------ */
 
@@ -77,17 +81,19 @@ struct gemm {
 #endif
 #define GEMM_UNROLL _Pragma("GCC unroll 16")
 
-/* c[i, j] = alpha sum_p a[p MR + i] b[p NR + j] + beta c[i, j] for `rows` rows and `nv` vectors, both constants. */
-INLINE void gemm_rows(const int rows, const int nv, int64_t k, const T *RESTRICT a, const T *RESTRICT b, T *c, int64_t ldc, T alpha, T beta) {
+/* c[i, j] = alpha sum_p a[p MR + i] b[p NR + j] + beta c[i, j] for `rows` rows and `nv` vectors, both constants. Meanwhile what
+ * lies at `ahead` is called into the second cache, `stride` elements in each step. */
+INLINE void gemm_rows(const int rows, const int nv, int64_t k, const T *RESTRICT a, const T *RESTRICT b, T *c, int64_t ldc, T alpha, T beta, const T *ahead, int64_t stride) {
   vec sum[GEMM_MR][GEMM_NV];
   GEMM_UNROLL for (int i = 0; i < rows; ++i) {
     __builtin_prefetch(c + i * ldc, 1);
     GEMM_UNROLL for (int j = 0; j < nv; ++j) sum[i][j] = (vec){0};
   }
   const int64_t next = GEMM_A_PITCH(k);
-  for (; k > 0; --k, a += GEMM_MR, b += GEMM_NR) {
+  for (; k > 0; --k, a += GEMM_MR, b += GEMM_NR, ahead += stride) {
     vec y[GEMM_NV];
     __builtin_prefetch(a + next);
+    __builtin_prefetch(ahead, 0, 2);
     GEMM_UNROLL for (int j = 0; j < nv; ++j) y[j] = load(b + j * WIDTH);
     GEMM_UNROLL for (int i = 0; i < rows; ++i) {
       const vec x = GEMM_SPLAT(a[i]);
@@ -107,9 +113,9 @@ INLINE void gemm_rows(const int rows, const int nv, int64_t k, const T *RESTRICT
   }
 }
 
-typedef void gemm_kernel(int64_t k, const T *a, const T *b, T *c, int64_t ldc, T alpha, T beta);
+typedef void gemm_kernel(int64_t k, const T *a, const T *b, T *c, int64_t ldc, T alpha, T beta, const T *ahead, int64_t stride);
 #define GEMM_ONE(rows, nv) \
-  static void gemm_##rows##x##nv(int64_t k, const T *a, const T *b, T *c, int64_t ldc, T alpha, T beta) { gemm_rows(rows, nv, k, a, b, c, ldc, alpha, beta); }
+  static void gemm_##rows##x##nv(int64_t k, const T *a, const T *b, T *c, int64_t ldc, T alpha, T beta, const T *ahead, int64_t stride) { gemm_rows(rows, nv, k, a, b, c, ldc, alpha, beta, ahead, stride); }
 #if GEMM_MR == 14
 #define GEMM_EACH(X, v) X(1, v) X(2, v) X(3, v) X(4, v) X(5, v) X(6, v) X(7, v) X(8, v) X(9, v) X(10, v) X(11, v) X(12, v) X(13, v) X(14, v)
 #elif GEMM_MR == 8
@@ -130,16 +136,16 @@ static gemm_kernel *const gemm_kernels[GEMM_NV][GEMM_MR] = {
 #endif
 };
 
-/* The tile of m <= MR rows and n <= NR columns from one panel of each operand. */
-static void gemm_tile(int64_t m, int64_t n, int64_t k, const T *a, const T *b, T *c, int64_t rs, int64_t cs, T alpha, T beta) {
+/* The tile of m <= MR rows and n <= NR columns from one panel of each operand; `ahead` as above. */
+static void gemm_tile_ahead(int64_t m, int64_t n, int64_t k, const T *a, const T *b, T *c, int64_t rs, int64_t cs, T alpha, T beta, const T *ahead, int64_t stride) {
   const int64_t nv = GEMM_PANELS(n, WIDTH);
   gemm_kernel *const kernel = gemm_kernels[nv - 1][m - 1];
   if (cs == 1 && n == nv * WIDTH) {
-    kernel(k, a, b, c, rs, alpha, beta);
+    kernel(k, a, b, c, rs, alpha, beta, ahead, stride);
     return;
   }
   T tile[GEMM_MR * GEMM_NR] __attribute__((aligned(64)));
-  kernel(k, a, b, tile, GEMM_NR, alpha, 0);
+  kernel(k, a, b, tile, GEMM_NR, alpha, 0, ahead, stride);
   for (int64_t i = 0; i < m; ++i) {
     const T *from = tile + i * GEMM_NR;
     T *to = c + i * rs;
@@ -149,6 +155,9 @@ static void gemm_tile(int64_t m, int64_t n, int64_t k, const T *a, const T *b, T
       for (int64_t j = 0; j < n; ++j) to[j * cs] = from[j] + beta * to[j * cs];
     }
   }
+}
+static __attribute__((unused)) void gemm_tile(int64_t m, int64_t n, int64_t k, const T *a, const T *b, T *c, int64_t rs, int64_t cs, T alpha, T beta) {
+  gemm_tile_ahead(m, n, k, a, b, c, rs, cs, alpha, beta, b, 0);
 }
 
 /* -- packing ------------------------------------------------------------------------------------------------------- */
@@ -313,6 +322,13 @@ static void gemm_pack_task(void *context, int64_t begin, int64_t end) {
   }
 }
 
+/* The panel of B that is needed next, of this task or of the one behind it; it may have to come from memory. */
+INLINE const T *gemm_coming(const struct gemm_step *s, int64_t block, int64_t q, int64_t q0, int64_t q1) {
+  if (q + 1 < q1) return gemm_place_b(s, block, q + 1);
+  if (block + 1 < s->blocks) return gemm_place_b(s, block + 1, q0);
+  return q1 < s->column_panels ? gemm_place_b(s, 0, q1) : 0;
+}
+
 /* Tiles [begin, end), each a part of the rows times a part of the columns of one item. */
 static void gemm_tile_task(void *context, int64_t begin, int64_t end) {
   const struct gemm_step *s = context;
@@ -335,11 +351,13 @@ static void gemm_tile_task(void *context, int64_t begin, int64_t end) {
         if (own_a) gemm_fill_a(s, own_a, s->item + item, block, r);
         for (int64_t q = q0; q < q1; ++q) {
           const T *const pb = own_b ? own_b + (q - q0) * GEMM_B_PITCH(s->depth) : gemm_place_b(s, block, q);
-          const int64_t j = s->j0 + q * GEMM_NR, n = MIN(s->n - q * GEMM_NR, GEMM_NR);
-          for (int64_t p = r; p < MIN(p1, r + run); ++p) {
+          const int64_t j = s->j0 + q * GEMM_NR, n = MIN(s->n - q * GEMM_NR, GEMM_NR), count = MIN(p1 - r, run);
+          const T *const coming = own_b ? 0 : gemm_coming(s, block, q, q0, q1);
+          const int64_t share = (GEMM_NR + count - 1) / count;
+          for (int64_t p = r; p < r + count; ++p) {
             const int64_t i = s->i0 + p * s->height, m = MIN(s->m - p * s->height, s->height);
             T *const at = c + i * g->crs + j * g->ccs;
-            gemm_tile(m, n, k, own_a ? own_a : gemm_place_a(s, g->a_item ? item : 0, block, p), pb, at, g->crs, g->ccs, g->alpha, beta);
+            gemm_tile_ahead(m, n, k, own_a ? own_a : gemm_place_a(s, g->a_item ? item : 0, block, p), pb, at, g->crs, g->ccs, g->alpha, beta, coming ? coming + (p - r) * k * GEMM_NR / count : pb, coming ? share : 0);
             if (last) g->epilogue(g, at, s->item + item, i, m, j, n);
           }
         }
@@ -365,7 +383,7 @@ static void gemm_cut(struct gemm_step *s, int threads) {
 
 static void gemm_do(const struct gemm_step *s, int threads) {
   const int64_t a_panels = s->pa ? (s->g->a_item ? s->items : 1) * s->row_panels : 0;
-  const int64_t panels = s->blocks * (a_panels + (s->pb ? s->column_panels : 0)), tasks = s->items * s->row_parts * s->column_parts;
+  const int64_t panels = s->blocks * (a_panels + (s->pb && !s->g->packed ? s->column_panels : 0)), tasks = s->items * s->row_parts * s->column_parts;
   if (threads > 1) {
     PARALLEL(gemm_pack_task, (void *)s, panels, MAX(1, panels / (8 * threads)));
     PARALLEL(gemm_tile_task, (void *)s, tasks, 1);
@@ -393,15 +411,15 @@ static void gemm_run(const struct gemm *g, int threads) {
     return;
   }
   struct gemm_step s = {.g = g};
-  s.depth = GEMM_PANELS(g->k, GEMM_PANELS(g->k, GEMM_KC));
+  s.depth = GEMM_DEPTH(g->k);
   /* What few rows or columns share, or what is made on the way, is packed by who needs it: it stays in the second cache. */
   const int64_t all_columns = GEMM_PANELS(g->n, GEMM_NR), all_rows = GEMM_PANELS(g->m, GEMM_MR);
-  const int own = g->items * all_columns >= 4 * threads && (g->pack_b || (all_rows <= 4 && all_columns >= all_rows));
+  const int own = !g->packed && g->items * all_columns >= 4 * threads && (g->pack_b || (all_rows <= 4 && all_columns >= all_rows));
   const int own_a = !own && all_columns <= 4 && all_rows >= 4 * threads;
   s.items = own && (!g->a_item || threads == 1) ? (g->a_item ? 1 : g->items) : 1;
-  const int64_t most_n = own ? g->n : 4096, most_m = own_a ? g->m : 4096;
-  const int64_t wide = (own_a ? 0 : MIN(g->m, most_m)) + (own ? 0 : MIN(g->n, most_n));
-  const int64_t depth = MAX(1, GEMM_BUDGET / ((int64_t)sizeof(T) * wide * s.depth)) * s.depth;
+  const int64_t most_n = own || g->packed ? g->n : 4096, most_m = own_a ? g->m : 4096;
+  const int64_t wide = (own_a ? 0 : MIN(g->m, most_m)) + (own || g->packed ? 0 : MIN(g->n, most_n));
+  const int64_t depth = MAX(1, GEMM_BUDGET / ((int64_t)sizeof(T) * MAX(1, wide) * s.depth)) * s.depth;
   for (s.item = 0; s.item < g->items; s.item += s.items)
     for (s.i0 = 0; s.i0 < g->m; s.i0 += most_m)
       for (s.j0 = 0; s.j0 < g->n; s.j0 += most_n)
@@ -410,7 +428,8 @@ static void gemm_run(const struct gemm *g, int threads) {
           s.row_panels = GEMM_PANELS(s.m, GEMM_MR), s.height = GEMM_PANELS(s.m, s.row_panels);
           s.column_panels = GEMM_PANELS(s.n, GEMM_NR), s.blocks = GEMM_PANELS(s.k, s.depth);
           s.pa = own_a ? 0 : SCRATCH(6, (size_t)(s.blocks * s.row_panels * GEMM_A_PITCH(s.depth)) * sizeof(T));
-          s.pb = own ? 0 : SCRATCH(7, (size_t)(s.blocks * s.column_panels * GEMM_B_PITCH(s.depth)) * sizeof(T));
+          if (g->packed) s.pb = (T *)g->packed + s.k0 / s.depth * s.column_panels * GEMM_B_PITCH(s.depth); /* only read */
+          else s.pb = own ? 0 : SCRATCH(7, (size_t)(s.blocks * s.column_panels * GEMM_B_PITCH(s.depth)) * sizeof(T));
           gemm_cut(&s, threads);
           gemm_do(&s, threads);
         }
