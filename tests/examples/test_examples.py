@@ -14,6 +14,7 @@ EXAMPLES = pathlib.Path(__file__).parents[2] / "examples"
 # The arguments that make a script small.
 SETTINGS = {
     "compile_function.py": "--rows 100 --rounds 2",
+    "digit_web.py": "--data {digits} --epochs 1 --out digit-web --runtime none",
     "distributed_ddp.py": "--epochs 3",
     "export_c.py": "--epochs 2 --test 8 --out digits-c",
     "export_onnx.py": "--out reader.onnx",

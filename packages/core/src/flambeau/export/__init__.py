@@ -1,21 +1,24 @@
-"""Models that leave Python: as plain C99 (`c99`), as a compiled library (`library`, `load_library`), as a program of operators
-that is saved and loaded without the model's class (`export`, `save`, `load`).
+"""Models that leave Python: as plain C99 (`c99`), as a compiled library (`library`, `load_library`), as a page in a browser
+(`web`), as a program of operators that is saved and loaded without the model's class (`export`, `save`, `load`).
 """
 
 from .archives import load, save
 from .c99 import Folder, c99
 from .exported import Dim, ExportedProgram, export
 from .library import Library, library, load_library
+from .web import Site, web
 
 __all__ = [
     "Dim",
     "ExportedProgram",
     "Folder",
     "Library",
+    "Site",
     "c99",
     "export",
     "library",
     "load",
     "load_library",
     "save",
+    "web",
 ]
