@@ -21,23 +21,30 @@ from .native import Kernels, address, table
 from .offers import FLOATS, offer
 
 pool = Kernels("pool.c")
+halves = Kernels("pool_halves.c")
 
 Shape = tuple[int, ...]
 DIMENSIONS = 3
 # Windows with more rows than this are left to the reference: their numbers would not be exact in float32.
 MOST_ROWS = 1 << 20
+HALVED = (2, 4)  # windows along the last dimension that `pool_halves.c` is for
+HALVED_ROWS = 64
 
 
 @lru_cache(maxsize=1024)
 def _described(
     planes: int, size: Shape, out: Shape, kernel: Shape, stride: Shape, padding: Shape, gap: Shape
-) -> tuple[np.ndarray, int]:
-    """The numbers that C reads (`struct pool`), and their address."""
+) -> tuple[Kernels, int, np.ndarray]:
+    """Whose functions to call, and the numbers that C reads (`struct pool`): their address, and themselves."""
     missing = DIMENSIONS - len(size)
     ones, none = (1,) * missing, (0,) * missing
     parts = [ones + size, ones + out, ones + kernel, ones + stride, none + padding, ones + gap]
     numbers = table([planes, *[n for part in parts for n in part]])
-    return numbers, address(numbers)
+    inside = all((o - 1) * s + k <= n for n, o, k, s in zip(size, out, kernel, stride))
+    apart = all(s >= k for k, s in zip(kernel, stride)) and stride[-1] == kernel[-1]
+    plain = apart and inside and not any(padding) and max(gap) == 1
+    pairs = plain and kernel[-1] in HALVED and prod(kernel[:-1]) <= HALVED_ROWS
+    return halves if pairs else pool, address(numbers), numbers
 
 
 def _accepts(metas: list, attrs: dict[str, Any]) -> bool:
@@ -53,11 +60,12 @@ def _plan(
     padding: Any,
     out: Any,
     dilation: Any = None,
-) -> int:
+) -> tuple[Kernels, int]:
+    """Whose functions serve these windows, and the address of their numbers."""
     planes = prod(x.shape[: x.ndim - len(kernel)])
     gap = (1,) * len(kernel) if dilation is None else tuple(dilation)
     options = (tuple(kernel), tuple(stride), tuple(padding))
-    return _described(planes, size, tuple(out), *options, gap)[1]
+    return _described(planes, size, tuple(out), *options, gap)[:2]
 
 
 def max_pool(
@@ -68,8 +76,8 @@ def max_pool(
     y = np.empty((*x.shape[:-count], *out), x.dtype)
     if y.size and x.size:
         x = _whole(x)
-        plan = _plan(x, x.shape[-count:], kernel, stride, padding, out, dilation)
-        getattr(pool, x.dtype.name).max_forward(address(x), address(y), plan)
+        found, plan = _plan(x, x.shape[-count:], kernel, stride, padding, out, dilation)
+        getattr(found, x.dtype.name).max_forward(address(x), address(y), plan)
         return y
     return NotImplemented
 
@@ -82,7 +90,7 @@ def max_pool_places(
     y = np.empty((*x.shape[:-count], *out), np.int64)
     if y.size and x.size:
         x = _whole(x)
-        plan = _plan(x, x.shape[-count:], kernel, stride, padding, out, dilation)
+        _, plan = _plan(x, x.shape[-count:], kernel, stride, padding, out, dilation)
         getattr(pool, x.dtype.name).max_places(address(x), address(y), plan)
         return y
     return NotImplemented
@@ -104,8 +112,8 @@ def max_pool_spread(
         return NotImplemented
     g, x = _whole(g), _whole(x)
     made = np.empty(x.shape, x.dtype)
-    plan = _plan(x, x.shape[-len(kernel) :], kernel, stride, padding, out, dilation)
-    getattr(pool, x.dtype.name).max_backward(address(g), address(x), address(made), plan)
+    found, plan = _plan(x, x.shape[-len(kernel) :], kernel, stride, padding, out, dilation)
+    getattr(found, x.dtype.name).max_backward(address(g), address(x), address(made), plan)
     return made
 
 
@@ -125,7 +133,7 @@ def max_pool_pick(
         return NotImplemented
     values, x = _whole(values), _whole(x)
     made = np.empty(best.shape, x.dtype)
-    plan = _plan(x, x.shape[-len(kernel) :], kernel, stride, padding, out, dilation)
+    _, plan = _plan(x, x.shape[-len(kernel) :], kernel, stride, padding, out, dilation)
     getattr(pool, x.dtype.name).max_pick(address(values), address(x), address(made), plan)
     return made
 
@@ -141,8 +149,8 @@ def _sums(x: np.ndarray, counts: int, kernel: Any, stride: Any, padding: Any, ou
     if not (y.size and x.size):
         return NotImplemented
     x = _whole(x)
-    plan = _plan(x, x.shape[-count:], kernel, stride, padding, out)
-    getattr(pool, x.dtype.name).sum_forward(address(x), address(y), counts, plan)
+    found, plan = _plan(x, x.shape[-count:], kernel, stride, padding, out)
+    getattr(found, x.dtype.name).sum_forward(address(x), address(y), counts, plan)
     return y
 
 
@@ -157,8 +165,8 @@ def _spread(g: np.ndarray, counts: int, size: Shape, kernel: Any, stride: Any, p
     if not (made.size and g.size):
         return NotImplemented
     g = _whole(g)
-    plan = _plan(g, size, kernel, stride, padding, g.shape[-count:])
-    getattr(pool, g.dtype.name).sum_backward(address(g), address(made), counts, plan)
+    found, plan = _plan(g, size, kernel, stride, padding, g.shape[-count:])
+    getattr(found, g.dtype.name).sum_backward(address(g), address(made), counts, plan)
     return made
 
 
@@ -207,7 +215,7 @@ class _Mean:
         return [_spread(g, address(counts), size, kernel, stride, padding)]
 
 
-class _Look:
+class Look:
     """What `_options` asks of a tensor."""
 
     def __init__(self, shape: Shape, dtype: str) -> None:
@@ -229,7 +237,7 @@ def _mean_options(
 ) -> tuple:
     """As the composite reads its arguments; refuses what it refuses, in its words."""
     given = (kernel_size, stride, padding, 1, ceil_mode)
-    kernel, stride, padding, _, out = _options(name, _Look(shape, dtype), count, *given)
+    kernel, stride, padding, _, out = _options(name, Look(shape, dtype), count, *given)
     counts = _counts(shape[-count:], kernel, stride, padding, out, include, divisor, dtype)
     return kernel, stride, padding, out, counts
 

@@ -121,6 +121,9 @@ BY_HAND: dict[str, dict[str, int]] = {
         ),
         0,
     ),
+    "adaptivepools": dict.fromkeys(
+        [f"adaptive_{kind}_pool{n}d" for kind in ("avg", "max") for n in (1, 2, 3)], 0
+    ),
     "convolutions": dict.fromkeys(("convolution", "convolution_input", "convolution_weight"), 0),
 }
 
