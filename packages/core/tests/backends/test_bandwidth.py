@@ -376,3 +376,17 @@ def test_in_place_writes_where_it_reads(monkeypatch):
         leaf.relu_()
     (leaf * 1).mul_(2).relu_().sum().backward()
     assert set(np.unique(leaf.grad.numpy())) == {0.0, 2.0}
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("dtype", ["uint8", "float16", "float32", "float64", "complex128"])
+def test_channels_become_planes(channels, dtype):
+    """Pieces of 8192 pixels and what is left of them, in one picture and in several, into memory and out of it."""
+    numbers = np.random.default_rng(0).integers(0, 200, (2, 97 * 103, channels))
+    pixels = numbers.astype(dtype)
+    for source in (pixels, pixels[:, ::2], pixels[1]):
+        turned = source.swapaxes(-1, -2)
+        np.testing.assert_array_equal(copies.dense(turned), np.ascontiguousarray(turned))
+        back = np.zeros_like(source)
+        copies.write(back.swapaxes(-1, -2), np.ascontiguousarray(turned))
+        np.testing.assert_array_equal(back, source)

@@ -108,3 +108,25 @@ def test_convert_makes_tensors_of_arrays_only():
     text = np.array(["a"])
     assert default_convert(text) is text
     assert isinstance(default_convert(Point(np.ones(1), 2)), Point)
+
+
+def test_samples_of_several_dtypes_promote_as_stack_does():
+    """NumPy's own promotion would give float64 for int64 and float32."""
+    integers, floats = flambeau.arange(2), flambeau.tensor([0.5, 1.5])
+    same(default_collate([integers, floats]), [[0.0, 1.0], [0.5, 1.5]], flambeau.float32)
+    same(default_collate([integers[1], floats[1]]), [1.0, 1.5], flambeau.float32)
+    arrays = [np.array([1, 2]), np.array([0.5, 1.5], np.float32)]
+    same(default_collate(arrays), [[1.0, 2.0], [0.5, 1.5]], flambeau.float32)
+    rows = flambeau.ones(2, 2).mT[:, :1], flambeau.ones(2, 1, dtype=flambeau.float64)
+    assert default_collate(rows).dtype is flambeau.float64
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float16, np.float32, np.float64])
+def test_large_pictures_whose_channels_come_last(channels, dtype):
+    pixels = np.random.default_rng(0).integers(0, 200, (3, 131, 129, channels)).astype(dtype)
+    expected = np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
+    views = [flambeau.from_numpy(p).permute(2, 0, 1) for p in pixels]
+    for made in (default_collate(views), default_collate([v.numpy() for v in views])):
+        assert made.is_contiguous()
+        np.testing.assert_array_equal(made.numpy(), expected)

@@ -176,3 +176,27 @@ def test_gradient_of_written_values():
     (y * flambeau.arange(4.0)).sum().backward()
     assert x.grad.tolist() == [0, 0, 0, 3]
     assert v.grad.tolist() == [1, 2]
+
+
+def test_a_row_remembers_how_it_was_taken():
+    """Writing into `x[i]` with history gives the base that history, through views of views and after other writes."""
+    base, weight = flambeau.zeros(3, 2), flambeau.ones((), requires_grad=True)
+    row = base[1]
+    inner = row[-1]
+    inner.copy_(weight * 2)
+    assert row.grad_fn is not None and base.grad_fn is not None
+    base[2][0].copy_(weight * 5)
+    other = base[1]
+    (base.sum() + other.sum() + row.sum()).backward()
+    assert weight.grad.item() == 2 + 5 + 2 + 2
+    assert row._base is base and inner._base is base
+
+
+def test_a_row_of_a_leaf_is_recorded_unless_gradients_are_off():
+    leaf = flambeau.arange(3.0).requires_grad_()
+    (leaf[2] * 3).backward()
+    assert leaf.grad.tolist() == [0.0, 0.0, 3.0]
+    with flambeau.no_grad():
+        assert not leaf[1].requires_grad
+        leaf[1].fill_(7.0)
+    assert leaf.tolist() == [0.0, 7.0, 2.0] and leaf._version == 1

@@ -382,11 +382,16 @@ index_put_at.refuse(
 _USE_ITEM = "Use `tensor.item()` in Python to convert a 0-dim tensor to a number"
 
 
-_select, _BASIC = hot.select, basic_index.op
+_item, _select, _BASIC = hot.item, hot.select, basic_index.op
+hot.Picked.op = _BASIC  # type: ignore[misc]  # in place of the slot
 
 
 def getitem(input: Tensor, key: Any) -> Tensor:
     """input[key]: a view for basic keys, a copy where index tensors or masks pick."""
+    if type(key) is int:
+        found = _item(input, key)
+        if found is not None:
+            return found
     plain = hot.basic(key)
     if plain is not None:
         found = _select(_BASIC, input, plain)

@@ -405,11 +405,53 @@ def basic(key: Any) -> tuple | None:
 _BOUNDS = (int, type(None))
 
 
-def select(op: Operator, input: Tensor, key: tuple) -> Tensor | None:
-    """`input[key]` of a CPU tensor for a key from `basic`; None where that is not so simple.
+class Picked(dispatch.Step):
+    """The step of `input[key]` for one int; what replaying it needs is made when it is asked for.
 
-    Datasets index sample by sample: this takes 1 us, the general path 5.
+    The key is kept in the slot of `attrs`.
     """
+
+    __slots__ = ()
+    op: Operator = None  # type: ignore[assignment]  # basic_index, given by `ops.indexing`
+    rest = ()
+    index = None
+    key = dispatch.Step.__dict__["attrs"]
+    attrs = property(lambda self: {"key": (self.key,)})
+
+
+def item(input: Any, key: int) -> Tensor | None:
+    """`input[key]` of a CPU tensor that records nothing, for one int; None for every other.
+
+    Datasets index sample by sample: this takes 0.35 us, `select` 0.65, the general path 5.
+    """
+    try:
+        a, base = input._array, input._base
+        if type(a) is not ndarray or state.active or (input._node is not None and local.grad):
+            return None
+        made = a[key, ...]
+    except (AttributeError, IndexError, OverflowError):
+        return None
+    box = input._box
+    step = new(Picked)
+    step.key = key
+    t = new(Tensor)
+    t._array = made
+    if base is None:
+        if box is None:
+            box = input._box = Box()
+        t._base, t._replay = input, (step,)
+    elif input._generation != box.generation:
+        return None
+    else:
+        t._base, t._replay = base, (*input._replay, step)
+    t._box = box
+    if box.generation:
+        t._generation = box.generation
+    return t
+
+
+def select(op: Operator, input: Tensor, key: tuple) -> Tensor | None:
+    """`input[key]` of a CPU tensor for a key from `basic`; None where that is not so simple."""
     a = getattr(input, "_array", None)
     if type(a) is not ndarray or not a.ndim or state.active:
         return None

@@ -117,15 +117,16 @@ def _rebuilt_sequence(like: Sequence[Any], items: list[Any]) -> Any:
 
 
 def _collate_tensors(batch: Sequence[Tensor], **_: Any) -> Tensor:
-    arrays = [getattr(t, "_array", None) for t in batch]
     # Whether one takes part in autograd, itself or through its base: spelled out, as it is asked of every sample.
-    if set(map(type, arrays)) != _NUMPY or [
-        t
-        for t in batch
-        if t._node is not None or (t._base is not None and t._base._node is not None)
-    ]:
+    for t in batch:
+        if t._node is not None or (t._base is not None and t._base._node is not None):
+            return flambeau.stack(tuple(batch), 0)
+    try:
+        arrays = [t._array for t in batch]
+    except AttributeError:  # a tensor made of others
         return flambeau.stack(tuple(batch), 0)
-    return wrap(_stacked(arrays))
+    made = _stacked(arrays) if set(map(type, arrays)) == _NUMPY else None
+    return flambeau.stack(tuple(batch), 0) if made is None else wrap(made)
 
 
 _NUMPY = {np.ndarray}
@@ -134,7 +135,10 @@ _NUMPY = {np.ndarray}
 def _collate_arrays(batch: Sequence[np.ndarray], **_: Any) -> Tensor:
     if batch[0].dtype.kind in "SUO":
         raise TypeError(_REFUSAL.format(batch[0].dtype))
-    return flambeau.from_numpy(_stacked(batch))
+    made = _stacked(batch)
+    if made is None:
+        return flambeau.stack([flambeau.as_tensor(array) for array in batch], 0)
+    return flambeau.from_numpy(made)
 
 
 def _collate_scalars(batch: Sequence[Any], **_: Any) -> Tensor:
@@ -153,22 +157,43 @@ def _unchanged(batch: Any, **_: Any) -> Any:
     return batch
 
 
-def _stacked(arrays: Sequence[Any]) -> np.ndarray:
-    """`np.stack`, in half its time: no view with a new dimension is made of each array."""
-    shape = arrays[0].shape
-    odd = [i for i, array in enumerate(arrays) if array.shape != shape]
-    if odd:
+_LARGE = 1 << 14  # elements of a sample from which a kernel that lays it out anew is worth its call
+
+
+def _stacked(arrays: Sequence[Any]) -> np.ndarray | None:
+    """`np.stack`, in half its time: no view with a new dimension is made of each array. None where dtypes differ."""
+    first = arrays[0]
+    shape, dtype = first.shape, first.dtype
+    if [array.shape for array in arrays].count(shape) != len(arrays):
+        at, odd = next((i, array.shape) for i, array in enumerate(arrays) if array.shape != shape)
         raise RuntimeError(
             f"stack expects each tensor to be equal size, but got {list(shape)} at entry 0 and "
-            f"{list(arrays[odd[0]].shape)} at entry {odd[0]}"
+            f"{list(odd)} at entry {at}"
         )
     if not shape:
-        return np.array(arrays)
-    if arrays[0].flags.c_contiguous or len({array.dtype for array in arrays}) > 1:
-        return np.concatenate(arrays).reshape(len(arrays), *shape)
-    # Such as pictures whose channels come last in memory: NumPy would keep that order, and copy once more to reshape.
-    out = np.empty((len(arrays) * shape[0], *shape[1:]), arrays[0].dtype)
-    return np.concatenate(arrays, out=out).reshape(len(arrays), *shape)
+        made = np.array(arrays)
+        return made if made.dtype == dtype else None
+    try:
+        if first.flags.c_contiguous:
+            made = np.concatenate(arrays, dtype=dtype, casting="equiv")
+        else:
+            made = _concatenated_in_rows(arrays)
+    except TypeError:  # another dtype
+        return None
+    return made.reshape(len(arrays), *shape)
+
+
+def _concatenated_in_rows(arrays: Sequence[Any]) -> np.ndarray:
+    """`np.concatenate` into row-major memory of arrays that are not, such as pictures whose channels come last.
+
+    NumPy would keep their order. TypeError where dtypes differ.
+    """
+    first = arrays[0]
+    if first.ndim == 3 and first.size >= _LARGE and len({array.dtype for array in arrays}) == 1:
+        if first.dtype.isnative:
+            return flambeau.cat([wrap(array) for array in arrays])._array
+    made = np.empty((len(arrays) * first.shape[0], *first.shape[1:]), first.dtype)
+    return np.concatenate(arrays, out=made, casting="equiv")
 
 
 default_collate_fn_map: CollateMap = {

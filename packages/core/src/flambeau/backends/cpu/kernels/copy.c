@@ -172,11 +172,53 @@ static void copy_turn(void *context, int64_t begin, int64_t end) {
   }
 }
 
+/* Few elements side by side, such as the channels of a picture, to as many planes: read once, in pieces of `along`. */
+#define PLANES 8192
+#define PLANES_OF(U)                                                                                                    \
+  INLINE void planes_of_##U(char *to, int64_t ts, const char *from, int64_t n, const int across) {                      \
+    const U *RESTRICT f = (const U *)from;                                                                              \
+    U *RESTRICT a = (U *)to, *RESTRICT b = (U *)(to + ts), *RESTRICT c = (U *)(to + 2 * ts), *RESTRICT d = (U *)(to + 3 * ts); \
+    if (across == 2) for (int64_t i = 0; i < n; ++i) a[i] = f[2 * i], b[i] = f[2 * i + 1];                              \
+    else if (across == 3) for (int64_t i = 0; i < n; ++i) a[i] = f[3 * i], b[i] = f[3 * i + 1], c[i] = f[3 * i + 2];    \
+    else for (int64_t i = 0; i < n; ++i) a[i] = f[4 * i], b[i] = f[4 * i + 1], c[i] = f[4 * i + 2], d[i] = f[4 * i + 3]; \
+  }                                                                                                                     \
+  static void planes_##U(char *to, int64_t ts, const char *from, int64_t n, int64_t across) {                           \
+    if (across == 2) planes_of_##U(to, ts, from, n, 2);                                                                 \
+    else if (across == 3) planes_of_##U(to, ts, from, n, 3);                                                            \
+    else planes_of_##U(to, ts, from, n, 4);                                                                             \
+  }
+PLANES_OF(uint8_t) PLANES_OF(uint16_t) PLANES_OF(uint32_t) PLANES_OF(uint64_t)
+
+static void copy_planes(void *context, int64_t begin, int64_t end) {
+  const struct copy *c = context;
+  const int64_t last = c->dims - 1, across = c->n[last - 1], ts = c->ts[last - 1];
+  for (int64_t i = begin; i < end; ++i) {
+    char *to = c->to;
+    const char *from = c->from;
+    const int64_t at = i % c->pieces * c->piece, m = MIN(c->piece, c->n[last] - at);
+    seek(c, last - 1, i / c->pieces, &to, &from);
+    to += at * c->size, from += at * c->fs[last];
+    switch (c->size) {
+      case 1: planes_uint8_t(to, ts, from, m, across); break;
+      case 2: planes_uint16_t(to, ts, from, m, across); break;
+      case 4: planes_uint32_t(to, ts, from, m, across); break;
+      default: planes_uint64_t(to, ts, from, m, across);
+    }
+  }
+}
+
 EXPORT void copy(const int64_t *plan, void *to, const void *from) {
   const int64_t kind = plan[0], dims = plan[2], *const n = plan + 3, inner = n[dims - 1];
   struct copy c = {to, from, n, n + dims, n + 2 * dims, plan[1], dims, 0, 0};
   int64_t outer = 1, each = inner;
   for (int64_t d = 0; d + 1 < dims; ++d) outer *= n[d];
+  if (kind == TURN && n[dims - 2] <= 4 && n[dims - 2] > 1 && c.size <= 8 && c.fs[dims - 1] == n[dims - 2] * c.size) {
+    outer /= n[dims - 2];
+    c.piece = MIN(inner, PLANES);
+    c.pieces = (inner + c.piece - 1) / c.piece;
+    PARALLEL(copy_planes, &c, outer * c.pieces, grain_for(outer * c.pieces, c.piece * n[dims - 2]));
+    return;
+  }
   if (kind == TURN) {
     /* Strips of a few tiles: their rows of the target stay in cache until they are full. */
     outer /= n[dims - 2];
