@@ -16,7 +16,8 @@ pytestmark = pytest.mark.skipif(not cpu.available(), reason="no C compiler")
 KINDS = [np.float32, np.float64]
 # (m, n, k): few rows, one tile, edges of panels and of blocks of K, more than a run of panels, several blocks.
 SIZES = [
-    (1, 1, 1), (1, 33, 7), (1, 700, 1100), (2, 95, 513), (3, 64, 40), (4, 31, 300), (14, 32, 64), (15, 100, 600), (128, 96, 70),
+    (1, 1, 1), (1, 33, 7), (1, 700, 1100), (2, 95, 513), (3, 64, 40), (4, 31, 300),
+    (6, 65, 30), (7, 33, 520), (8, 32, 9), (9, 31, 64), (14, 32, 64), (15, 100, 600), (128, 96, 70),
     (200, 45, 1025), (700, 20, 17), (5, 1, 900), (60, 300, 2),
 ]  # fmt: skip
 

@@ -93,7 +93,7 @@ INLINE void gemm_rows(const int rows, const int nv, int64_t k, const T *RESTRICT
   for (; k > 0; --k, a += GEMM_MR, b += GEMM_NR, ahead += stride) {
     vec y[GEMM_NV];
     __builtin_prefetch(a + next);
-    __builtin_prefetch(ahead, 0, 2);
+    __builtin_prefetch(ahead, 0, 2), __builtin_prefetch(ahead + stride / 2, 0, 2);
     GEMM_UNROLL for (int j = 0; j < nv; ++j) y[j] = load(b + j * WIDTH);
     GEMM_UNROLL for (int i = 0; i < rows; ++i) {
       const vec x = GEMM_SPLAT(a[i]);

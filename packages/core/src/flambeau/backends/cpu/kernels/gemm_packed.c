@@ -1,14 +1,18 @@
 /* types: float double */
 /* y = f(x W + bias + residual) with a constant W, which was packed once: the layers of a compiled model (`multiply_packed` in products.py).
  *
- * W lies as fb_gemm.h's panels of B, block by block of K: a call reads it once, in order. Two or three rows of x at most are
- * multiplied with a panel as they lie; more are packed and tiled. The rest of the expression is taken of a tile that has just
- * left the registers.
+ * W lies as fb_gemm.h's panels of B, block by block of K: a call reads it once, in order. Few rows of x are multiplied with a
+ * panel as they lie; more are packed and tiled. The rest of the expression is taken of a tile that has just left the registers.
  */
 #include "fb_gemm.h"
 #include "fb_math.h"
 
-#define FEW 3            /* rows that do not fill a tile's chains of sums */
+#if REGISTERS == 32
+#define FEW 8            /* rows whose sums stay in registers and that are read where they lie */
+#else
+#define FEW 4
+#endif
+#define FEW_AHEAD 64     /* steps of the sum that W is called in ahead, where that helps: from four rows on */
 #define FEW_WORK 65536.0 /* multiply-adds of few rows from which threads share them */
 
 #if defined(T_FLOAT64)
@@ -91,6 +95,7 @@ INLINE void few_rows(const int R, const int chains, int64_t k, const T *RESTRICT
   GEMM_UNROLL for (int r = 0; r < R; ++r) GEMM_UNROLL for (int v = 0; v < GEMM_NV; ++v) more[0][r][v] = sums[r][v];
   for (; k >= chains; k -= chains, x += chains, w += chains * GEMM_NR)
     GEMM_UNROLL for (int c = 0; c < chains; ++c) GEMM_UNROLL for (int r = 0; r < R; ++r) {
+      if (chains == 1 && r < GEMM_NV) __builtin_prefetch(w + FEW_AHEAD * GEMM_NR + r * WIDTH);
       const vec a = splat(x[r * stride + c]);
       GEMM_UNROLL for (int v = 0; v < GEMM_NV; ++v) more[c][r][v] += a * load(w + c * GEMM_NR + v * WIDTH);
     }
@@ -109,6 +114,8 @@ struct few {
   const struct ending *ending;
 };
 
+#define FEW_CASE(rows, chains) case rows: few_rows(rows, chains, k, x, s->stride, w, sums); break;
+
 /* Panels [begin, end) of W. */
 static void few_task(void *context, int64_t begin, int64_t end) {
   const struct few *s = context;
@@ -119,9 +126,12 @@ static void few_task(void *context, int64_t begin, int64_t end) {
     for (int64_t k0 = 0; k0 < s->k; k0 += depth) {
       const T *const w = s->packed + (k0 / depth * panels + q) * GEMM_B_PITCH(depth), *const x = s->x + k0;
       const int64_t k = MIN(depth, s->k - k0);
-      if (s->m == 1) few_rows(1, 4, k, x, s->stride, w, sums);
-      else if (s->m == 2) few_rows(2, 2, k, x, s->stride, w, sums);
-      else few_rows(3, 2, k, x, s->stride, w, sums);
+      switch (s->m) {
+        FEW_CASE(1, 4) FEW_CASE(2, 2) FEW_CASE(3, 2) FEW_CASE(4, 1)
+#if FEW == 8
+        FEW_CASE(5, 1) FEW_CASE(6, 1) FEW_CASE(7, 1) FEW_CASE(8, 1)
+#endif
+      }
     }
     for (int64_t r = 0; r < s->m; ++r) GEMM_UNROLL for (int v = 0; v < GEMM_NV; ++v) store(tile + r * GEMM_NR + v * WIDTH, sums[r][v]);
     end_tile(s->ending, tile, GEMM_NR, s->y + q * GEMM_NR, s->yrs, 0, s->m, q * GEMM_NR, MIN(s->n - q * GEMM_NR, GEMM_NR));
