@@ -266,4 +266,5 @@ def dlpack_of(self: Tensor, stream: Any, max_version: Any, dl_device: Any, copy:
     if kind.name == "bfloat16" or kind.name.startswith("float8"):
         raise BufferError(f"__dlpack__: NumPy's DLPack has no {kind.name}; send view(torch.int16)")
     options = {"stream": stream, "max_version": max_version, "dl_device": dl_device, "copy": copy}
+    self._expose()
     return array.__dlpack__(**{k: v for k, v in options.items() if v is not None})

@@ -25,6 +25,7 @@ from .runtime.backend import of_array
 from .runtime.dispatch import assign
 from .runtime.elementwise import INTO, into
 from .runtime.hot import free
+from .runtime.inference import check_written, of_kind
 from .runtime.inplace import Rewriting
 from .runtime.operator import Operator, registry
 from .runtime.overrides import overrides
@@ -167,18 +168,19 @@ def _plain_inplace(op: Operator) -> Callable[[Tensor, Any], bool] | None:
                     return False
             elif base is not None and (history(self) is not None or history(base) is not None):
                 return False
+        box = self._box
+        if box is None:
+            box = self._box = Box()
+        box.written += 1
         token = set_(quiet)
         try:
             if a.size < INTO or not into(op, a, a, b, **usual):
                 ufunc(a, b, out=a)
         except ValueError:
+            box.written -= 1
             return False
         finally:
             reset(token)
-        box = self._box
-        if box is None:
-            box = self._box = Box()
-        box.version += 1
         if recorded:
             record(self, other)
         return True
@@ -215,6 +217,7 @@ def _large_inplace(op: Operator) -> Callable[[Tensor, tuple, dict], bool] | None
             return False
         if local.grad and self._base is not None and history(self) is not None:
             return False
+        check_written(self)
         if not into(op, a, *raw, **attrs):
             return False
         self._bump()
@@ -714,11 +717,11 @@ def _become(self: Tensor, made: Tensor) -> Tensor:
         raise RuntimeError(
             "a leaf Variable that requires grad is being used in an in-place operation."
         )
+    self._bump()
     self._array = made._array
     self._node = made._node
     if self._base is not None:
         self._replay = made._replay
-    self._bump()
     return self
 
 
@@ -993,6 +996,7 @@ def numpy(self: Tensor, *, force: bool = False) -> np.ndarray:
     if self.dtype.name in ("bfloat16", "complex32"):
         name = "BFloat16" if self.dtype.name == "bfloat16" else "ComplexHalf"
         raise TypeError(f"Got unsupported ScalarType {name}")
+    self._expose()
     return self._array
 
 
@@ -1259,11 +1263,15 @@ def _fill_plain(self: Tensor, value: Any) -> bool:
             return False
     elif kind not in "iu" or number is not int or not 0 <= value < 128:
         return False
+    box = self._box
+    if box is None:
+        box = self._box = Box()
+    box.written += 1
     try:
         array.fill(value)
     except ValueError:  # memory that must not be written
+        box.written -= 1
         return False
-    self._bump()
     return True
 
 
@@ -1375,13 +1383,18 @@ def retains_grad(self: Tensor) -> bool:
 
 
 def data(self: Tensor) -> Tensor:
-    return self.detach() if state.active or self._level else wrap(self._array)
+    if state.active or self._level:
+        return self.detach()
+    self._expose()
+    return of_kind(wrap(self._array), self)
 
 
 def _set_data(self: Tensor, value: Tensor) -> None:
     if not isinstance(value, Tensor):
         raise TypeError(f"Variable data has to be a tensor, but got {value.__class__.__name__}")
     self._array = value._array
+    if value._box is not None and not value._box.tracked:
+        self._box = value._box
     if state.active:
         for mode in state.local.modes:
             mode.leaves(self, ".data = ")
@@ -1485,7 +1498,10 @@ def is_pinned(self: Tensor) -> bool:
 @method
 def is_inference(self: Tensor) -> bool:
     """Whether the tensor was made in inference mode."""
-    return bool(self.__dict__.get("_inference"))
+    inner: Any = self
+    while inner._level:
+        inner = inner.value if inner._level >= 1 else inner.main
+    return inner._box is not None and not inner._box.tracked
 
 
 @method

@@ -22,6 +22,7 @@ from ._base.devices import device as Device
 from .ops import casting, creation
 from .runtime import memory
 from .runtime.backend import of_array
+from .runtime.inference import check_written
 from .runtime.signature import explained
 from .runtime.tensor import Tensor, alias, wrap
 
@@ -619,6 +620,7 @@ def set_(
     self: Tensor, source: Any = None, storage_offset: int = 0, size: Any = None, stride: Any = None
 ) -> Tensor:
     """Looks at another memory from now on: a tensor's, a storage's, or, without `source`, none."""
+    check_written(self)
     if source is None:
         self._array = np.zeros(0, self.dtype.numpy)
         self._box = self._base = None
@@ -675,6 +677,7 @@ def resize_(self: Tensor, *sizes: Any, memory_format: Any = None) -> Tensor:
         memory_format is not preserve_format,
         lambda: "resize_: unsupported memory format preserve_format",
     )
+    check_written(self)
     if tuple(self.shape) == shape and memory_format in (None, contiguous_format):
         return self
     strides = contiguous_strides(shape)

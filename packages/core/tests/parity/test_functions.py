@@ -672,3 +672,46 @@ CHECKS = {
 @pytest.mark.parametrize("name", CHECKS)
 def test_gradcheck(name):
     agree(CHECKS[name])
+
+
+def kinds_of_tensors(lib):
+    """Which tensors are inference tensors, and what happens to them outside."""
+    x, plain, seen = leaf(lib), lib.ones(3, dtype=lib.float64), []
+    with lib.inference_mode():
+        made = plain * 2
+        others = plain[1:], plain.detach(), plain.data, plain.to(plain.dtype), x.data
+        own = made[1:], made.clone(), made.sort()[0], lib.tensor([1.0]), lib.nn.Parameter(made)
+        plain.add_(1)
+        made.add_(1)
+        with lib.enable_grad():
+            inside = x * 2
+            seen.append((inside.requires_grad, inside.is_inference(), lib.is_grad_enabled()))
+        with lib.inference_mode(False):
+            outside = x * 2
+            seen.append((outside.requires_grad, outside.is_inference()))
+    views = made[1:], made.view(3, 1), made.detach(), made.data, made.expand(2, 3)
+    results = made + 1, made.clone(), made.sum(), x + made
+    seen += [[t.is_inference() for t in group] for group in (others, own, views, results, [plain])]
+    calls = {
+        "write": lambda: made.add_(1),
+        "write a view": lambda: made[1:].zero_(),
+        "item": lambda: made.__setitem__(0, 1.0),
+        "out": lambda: lib.add(plain, plain, out=made),
+        "shape": lambda: made.unsqueeze_(0),
+        "set": lambda: made.set_(plain),
+        "save": lambda: x * made,
+        "version": lambda: made._version,
+        "leaf": lambda: made.requires_grad_(),
+        "parameter": lambda: lib.nn.Parameter(made),
+        "no save": lambda: (x + made).requires_grad,
+    }
+    for name, call in calls.items():
+        try:
+            seen.append((name, call()))
+        except RuntimeError as error:
+            seen.append((name, str(error).replace(".You", ". You").split(". ")[0]))
+    return seen
+
+
+def test_inference_tensors():
+    agree(kinds_of_tensors)

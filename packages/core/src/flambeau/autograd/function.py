@@ -204,7 +204,7 @@ class _CustomNode(tape.Node):
         own = None if spot is None else (tape.Output(self, spot) if self.outputs else self)
         if type(t) is tape.Packed:
             return t.unpacked(root if own is None else own)
-        if isinstance(t, Tensor) and t._version != version:
+        if isinstance(t, Tensor) and tape.version_of(t) != version:
             tape.modified(t, version, self)
         if own is not None and local.grad:
             t = alias(t)
@@ -460,7 +460,7 @@ def _save(ctx: Any, node: Any, spots: dict[int, int], tensors: list, edges: list
     node.spots = tuple([spots.get(id(t)) for t in ctx._to_save])
     node.roots = tuple([before.get(id(t)) for t in ctx._to_save])
     node.versions = tuple(
-        [t._version + (id(t) in dirty) if isinstance(t, Tensor) else 0 for t in saved]
+        [tape.version_of(t) + (id(t) in dirty) if isinstance(t, Tensor) else 0 for t in saved]
     )
     if local.saved_hooks and any(isinstance(t, Tensor) for t in saved):
         hooks = local.saved_hooks[-1]

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..runtime import state, tape
+from ..runtime.inference import switch
 
 local = state.local
 
@@ -124,6 +125,21 @@ class enable_grad(no_grad):
     def __init__(self, orig_func: Any = None) -> None:
         super().__init__()
 
+    def __enter__(self) -> None:
+        self._before.append(is_grad_enabled())
+        _turn(True)
+
+    def __exit__(self, exc_type: Any, exc_value: Any, traceback: Any) -> None:
+        _turn(self._before.pop())
+
+
+def _turn(on: bool) -> None:
+    """Turns recording on or off. Inference mode only remembers that it was asked for."""
+    if local.inference:
+        local.grad_asked = on
+    else:
+        local.grad = on
+
 
 class set_grad_enabled(_Mode):
     """Turns recording on or off, at once; as a context manager until its end.
@@ -137,8 +153,8 @@ class set_grad_enabled(_Mode):
         return object.__new__(cls)
 
     def __init__(self, mode: bool) -> None:
-        self.mode, self.prev = mode, local.grad
-        local.grad = bool(mode)
+        self.mode, self.prev = mode, is_grad_enabled()
+        self.__enter__()
 
     def again(self) -> Any:
         return set_grad_enabled(self.mode)
@@ -146,14 +162,14 @@ class set_grad_enabled(_Mode):
     clone = again
 
     def __call__(self, orig_func: Callable[..., Any]) -> Callable[..., Any]:
-        local.grad = self.prev
+        _turn(self.prev)
         return super().__call__(orig_func)
 
     def __enter__(self) -> None:
-        local.grad = bool(self.mode)
+        _turn(bool(self.mode))
 
     def __exit__(self, exc_type: Any, exc_value: Any, traceback: Any) -> None:
-        local.grad = self.prev
+        _turn(self.prev)
 
     def __str__(self) -> str:
         return f"{type(self).__module__}.set_grad_enabled(mode={self.mode})"
@@ -162,14 +178,15 @@ class set_grad_enabled(_Mode):
 
 
 class inference_mode(_Mode):
-    """`no_grad` for code whose results never meet autograd; here it costs and saves the same.
+    """`no_grad` for code whose results never meet autograd.
 
-    The tensors made inside are ordinary ones: what PyTorch refuses of its inference tensors (saving them for backward,
-    writing them outside) is allowed, and `is_inference()` is False.
+    The tensors made inside are inference tensors: nothing computed of them can be differentiated where they would have to
+    be saved for backward, and they can be written inside the mode only. A `clone` made outside is an ordinary tensor.
 
     >>> import flambeau
-    >>> with flambeau.inference_mode(): flambeau.is_inference_mode_enabled()
-    True
+    >>> with flambeau.inference_mode(): y = flambeau.ones(2) + 1
+    >>> y.is_inference(), y.clone().is_inference()
+    (True, False)
     """
 
     def __new__(cls, mode: Any = True) -> Any:
@@ -177,7 +194,7 @@ class inference_mode(_Mode):
 
     def __init__(self, mode: Any = True) -> None:
         self.mode = mode if isinstance(mode, bool) else True
-        self._before: list[tuple[bool, bool]] = []
+        self._before: list[tuple[bool, bool, bool]] = []
 
     def again(self) -> Any:
         return inference_mode(self.mode)
@@ -185,17 +202,21 @@ class inference_mode(_Mode):
     clone = again
 
     def __enter__(self) -> None:
-        self._before.append((local.grad, local.inference))
+        self._before.append((local.grad, local.inference, local.grad_asked))
         # As PyTorch's: with `False` calls are recorded again, whatever was in force outside.
-        local.grad, local.inference = not self.mode, self.mode
+        local.grad, local.inference, local.grad_asked = not self.mode, self.mode, False
+        if self.mode:
+            switch(True)
 
     def __exit__(self, exc_type: Any, exc_value: Any, traceback: Any) -> None:
-        local.grad, local.inference = self._before.pop()
+        local.grad, local.inference, local.grad_asked = self._before.pop()
+        if self.mode:
+            switch(False)
 
 
 def is_grad_enabled() -> bool:
     """Whether calls are recorded now."""
-    return local.grad
+    return local.grad or local.grad_asked
 
 
 def is_inference_mode_enabled() -> bool:

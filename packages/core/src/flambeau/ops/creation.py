@@ -16,6 +16,7 @@ from ..runtime import state
 from ..runtime.backend import of_array, of_device
 from ..runtime.dispatch import ndarray
 from ..runtime.families import composite, primitive
+from ..runtime.inference import makes_tensors
 from ..runtime.memory import foreign
 from ..runtime.meta import Meta
 from ..runtime.promotion import check_fits, wrapped
@@ -819,3 +820,6 @@ def one_hot(input: Tensor, num_classes: int = -1):
             lambda: "Class values must be smaller than num_classes.",
         )
     return (input.unsqueeze(-1) == arange(num_classes, device=input.device)).to(dtypes.int64)
+
+
+makes_tensors(globals())

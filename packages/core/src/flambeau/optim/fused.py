@@ -320,7 +320,7 @@ class Plan:
             if box is None:
                 p._bump()
             else:
-                box.version += 1
+                box.written += 1
         return True
 
     def _look_at_options(self, optimizer: Any) -> None:

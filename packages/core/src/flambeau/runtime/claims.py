@@ -52,7 +52,7 @@ def claim(
     op.provide(backend, accepts, least)(made)
 
 
-def _hidden(op: Operator, name: str, kernel: Callable[..., Any]) -> Operator:
+def hidden(op: Operator, name: str, kernel: Callable[..., Any]) -> Operator:
     """An operator that only claims call: no public name, no rules, one kernel."""
     made = copy.copy(op)
     made.name, made.family = name, "claim"
@@ -74,7 +74,7 @@ class _Claim:
             return (made if isinstance(made, tuple) else (made,)) + kept
 
         self.raw = forward
-        self.forward = _hidden(op, f"{op.name}_on_{backend}", run)
+        self.forward = hidden(op, f"{op.name}_on_{backend}", run)
         self.rule = _Rule(op, backend, backward, keeps_result)
         self.noted = copy.copy(op)  # what a node shows: the composite's name and signature
         self.noted.vjp_rule = self.rule
@@ -143,11 +143,11 @@ class _Rule:
 
         self.raw = backward
         self.several = bool(op.outputs)
-        self.backward = _hidden(op, f"{op.name}_backward_on_{backend}", run)
+        self.backward = hidden(op, f"{op.name}_backward_on_{backend}", run)
 
     def keep(self, node: Any, out: Any, arrays: tuple) -> None:
         node.saved = arrays
-        node.versions = tuple([a._version if isinstance(a, Tensor) else 0 for a in arrays])
+        node.versions = tuple([tape.version_of(a) if isinstance(a, Tensor) else 0 for a in arrays])
         tape.keep_result(node, out, self.kind)
 
     def fast(self, node: Any, g: Any, needs: tuple) -> Sequence[Any]:

@@ -17,6 +17,7 @@ import numpy as np
 from .._base import dtypes
 from . import backend as backends
 from . import overrides, signature, state, tape
+from .inference import makes_tensors
 from .memory import root
 from .meta import Meta
 from .operator import Operator, registry
@@ -410,14 +411,15 @@ def _assign_plain(target: Tensor, value: Any) -> bool:
     tracked = state.local.grad and (kept or target._node is not None or target._base is not None)
     if tracked:
         tape.check_writable(target, value)
-    try:
-        np.copyto(a, b)
-    except ValueError:  # memory that must not be written
-        return False
     box = target._box
     if box is None:
         box = target._box = Box()
-    box.version += 1
+    box.written += 1
+    try:
+        np.copyto(a, b)
+    except ValueError:  # memory that must not be written
+        box.written -= 1
+        return False
     if tracked:
         tape.rebase(target, value)
     return True
@@ -503,3 +505,6 @@ def _claimed(op: Operator, arrays: tuple, attrs: dict[str, Any]) -> Callable[...
                 if checker(metas, attrs):
                     return kernel
     return None
+
+
+makes_tensors(globals())

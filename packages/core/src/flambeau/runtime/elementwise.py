@@ -155,7 +155,7 @@ class ElementwiseRule:
                 versions.append(0)
             else:
                 saved.append(a)
-                versions.append(a._version if isinstance(a, Tensor) else 0)
+                versions.append(tape.version_of(a) if isinstance(a, Tensor) else 0)
         node.saved, node.versions = tuple(saved), tuple(versions)
         if "out" in reads:
             tape.keep_result(node, out, "tensor")

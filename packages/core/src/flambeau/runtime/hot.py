@@ -16,6 +16,7 @@ import numpy as np
 from .. import ir
 from . import dispatch, state, tape
 from .elementwise import ElementwiseRule
+from .inference import makes_tensors
 from .operator import Operator
 from .promotion import INT_DIVISOR, INT_TO_FLOAT, in_64_bits
 from .straight import meta
@@ -504,21 +505,22 @@ def write(input: Tensor, key: tuple, value: Any) -> bool:
             return False
         if not free(value):
             return False
+    box = input._box
+    if box is None:
+        box = input._box = Box()
+    box.written += 1
     try:
         part = a[key if Ellipsis in key else (*key, ...)]
         if b is None:
             part.fill(value)
-        elif b.shape == part.shape or not b.ndim:
+            return True
+        if b.shape == part.shape or not b.ndim:
             np.copyto(part, b)
-        else:
-            return False
+            return True
     except (IndexError, OverflowError, ValueError):
-        return False
-    box = input._box
-    if box is None:
-        box = input._box = Box()
-    box.version += 1
-    return True
+        pass
+    box.written -= 1
+    return False
 
 
 def free(tensor: Tensor) -> bool:
@@ -529,3 +531,6 @@ def free(tensor: Tensor) -> bool:
     if base is None:
         return tensor._node is None
     return history(tensor) is None and history(base) is None
+
+
+makes_tensors(globals())

@@ -16,6 +16,7 @@ import numpy as np
 from . import backend as backends
 from . import dispatch, state, tape
 from .hot import F32, F64, Shape
+from .inference import makes_tensors
 from .operator import Operator
 from .tensor import Tensor, new
 
@@ -134,5 +135,6 @@ def compile_call(op: Operator) -> Callable[..., Any]:
         "reset": state.error_state.reset, "set_quiet": state.error_state.set, "state": state,
         "tape": tape, "xp": backends.of_device("cpu").xp,
     }  # fmt: skip
+    makes_tensors(scope)
     exec(compile(source(op), f"<hot path of {op.name}>", "exec"), scope)  # noqa: S102 -- our own text
     return scope["hot"]

@@ -250,6 +250,7 @@ PYTHONS_OWN = frozenset(
         "is_signed",
         "_make_subclass",
         "_bump",
+        "_expose",
         "requires_grad_",
         "register_hook",
         "retain_grad",

@@ -17,7 +17,10 @@ class Local(threading.local):
     """One thread's settings."""
 
     grad = True  # whether calls are recorded on the tape
-    inference = False
+    inference = False  # whether tensors made now are inference tensors (`runtime.inference`)
+    grad_asked = (
+        False  # whether recording was asked for inside inference mode, which records nothing
+    )
     modes: tuple[
         Any, ...
     ] = ()  # tracers, profilers, ...: objects with run(op, arrays, attrs, proceed)

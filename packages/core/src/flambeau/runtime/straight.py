@@ -22,6 +22,7 @@ from .._base.dtypes import from_numpy
 from . import backend as backends
 from . import dispatch, signature, state, tape
 from .elementwise import ElementwiseRule, Program
+from .inference import makes_tensors
 from .meta import Meta
 from .operator import MISSING, OFTEN, Operator
 from .promotion import AS_GIVEN
@@ -71,6 +72,7 @@ def make(op: Operator) -> Callable[..., Any]:
 def compile_straight(op: Operator) -> Callable[..., Any]:
     """The function of `source`, with what it reads bound."""
     names = scope_of(op)
+    makes_tensors(names, "_new")
     exec(compile(source(op), f"<straight way of {op.name}>", "exec"), names)  # noqa: S102 -- our own text
     return names["straight"]
 

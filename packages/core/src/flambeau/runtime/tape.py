@@ -213,7 +213,7 @@ class Rule:
         for kind, a in zip(keeps, arrays):
             if kind == "tensor" or not isinstance(a, Tensor):
                 saved.append(a)
-                versions.append(a._version if isinstance(a, Tensor) else 0)
+                versions.append(version_of(a) if isinstance(a, Tensor) else 0)
             else:
                 saved.append(a._meta if kind else None)
                 versions.append(0)
@@ -250,6 +250,11 @@ class Rule:
         return self.pullback(node, g, needs)
 
 
+def version_of(tensor: Tensor) -> int:
+    """The version at which a tensor is saved; RuntimeError for an inference tensor."""
+    return 0 if tensor._box is None else tensor._box.version
+
+
 def _keep(name: str, notes: dict[str, Any]) -> str:
     if str(notes.get(name, "")).startswith("Meta"):
         return "meta"
@@ -262,7 +267,7 @@ def keep_result(node: Node, out: Any, kind: str) -> None:
         return
     outs = out if isinstance(out, tuple) else (out,)
     kept = tuple([alias(o) for o in outs] if kind == "tensor" else [o._meta for o in outs])
-    node.out = (kept, tuple([o._version for o in outs]), isinstance(out, tuple))
+    node.out = (kept, tuple([version_of(o) for o in outs]), isinstance(out, tuple))
 
 
 def unpack(node: Node) -> tuple:
@@ -303,7 +308,7 @@ def unpack_result(node: Node, optional: bool = False) -> Any:
     if node.out[2]:
         return Results(node)
     k, v = node.out[0][0], node.out[1][0]
-    if optional and type(k) is not Packed and isinstance(k, Tensor) and k._version != v:
+    if optional and type(k) is not Packed and isinstance(k, Tensor) and version_of(k) != v:
         return None
     return _unpack_one(node, 0)
 
@@ -314,7 +319,7 @@ def _unpack_one(node: Node, i: int) -> Any:
     if type(k) is Packed:
         return k.unpacked(Output(node, i) if several else node)
     if isinstance(k, Tensor):
-        if k._version != versions[i]:
+        if version_of(k) != versions[i]:
             modified(k, versions[i], node)
         if local.grad and k.dtype.category >= dtypes.FLOAT:
             k = alias(k)
@@ -431,9 +436,9 @@ class Packed:
 
     def __init__(self, tensor: Tensor, pack: Callable, unpack: Callable) -> None:
         bare = alias(tensor)
-        version = bare._version
+        version = version_of(bare)
         self.packed, self.unpack = pack(bare), unpack
-        if bare._version != version:
+        if version_of(bare) != version:
             raise RuntimeError(
                 "A saved tensor pack hook is modifying its input in place. Tensors provided as input to pack hook "
                 "cannot be modified by in-place operations as this can lead to unexpected side-effects. Please open an "
@@ -471,7 +476,12 @@ def pack(node: Node) -> None:
 
 
 def check_writable(target: Tensor, value: Any = None) -> None:
-    """Refuses an in-place write (of `value`) into elements that share memory, and one that autograd cannot follow."""
+    """Refuses an in-place write (of `value`) into elements that share memory, and one that autograd cannot follow.
+
+    An inference tensor's box refuses by itself, outside inference mode.
+    """
+    if target._box is not None:
+        _ = target._box.written
     array = target.__dict__.get("_array")
     if array is not None and 0 in array.strides and overlaps(array):
         raise RuntimeError(

@@ -62,12 +62,21 @@ class Size(tuple[int, ...]):
 
 
 class Box:
-    """What all views of one memory share: how often it was written, and how often its history was rebased."""
+    """What all views of one memory share: how often it was written, and how often its history was rebased.
 
-    __slots__ = ("generation", "version")
+    `exposed`: others were given the memory (NumPy's view of it, `.data`), who may write without a word.
+    """
+
+    __slots__ = ("exposed", "generation", "version")
+    tracked = True  # False of inference tensors
+    written: Any  # `version` for whoever writes: inference tensors answer readers and writers differently
 
     def __init__(self) -> None:
         self.version = self.generation = 0
+        self.exposed = False
+
+
+Box.written = Box.__dict__["version"]
 
 
 class Tensor(Attached):
@@ -165,14 +174,25 @@ class Tensor(Attached):
 
     @property
     def _version(self) -> int:
-        return 0 if self._box is None else self._box.version
+        box = self._box
+        if box is None:
+            return 0
+        if not box.tracked:
+            raise RuntimeError("Inference tensors do not track version counter.")
+        return box.version
 
     def _bump(self) -> None:
         """Says that the memory was written; every in-place write must."""
         box = self._box
         if box is None:
             box = self._box = Box()
-        box.version += 1
+        box.written += 1
+
+    def _expose(self) -> None:
+        """Says that others may write to the memory from now on, without `_bump`."""
+        if self._box is None:
+            self._box = Box()
+        self._box.exposed = True
 
 
 class Leaf:
@@ -337,6 +357,10 @@ def set_requires_grad(tensor: Tensor, value: bool) -> None:
     if not value:
         tensor._node = None
     elif node is None:
+        if tensor._box is not None and not (tensor._box.tracked or state.local.inference):
+            raise RuntimeError(
+                "Setting requires_grad=True on inference tensor outside InferenceMode is not allowed."
+            )
         d = tensor.dtype
         if d.category < dtypes.FLOAT:
             raise RuntimeError(

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from flambeau.runtime import state
+from flambeau.runtime.inference import writes
 from flambeau.runtime.operator import Operator, registry
 from flambeau.runtime.tensor import Tensor, alias
 
@@ -120,10 +121,10 @@ class _Cached:
     def __init__(self, tensor: Tensor, offloaded: bool) -> None:
         self.device = tensor.device
         self.tensor = tensor.cpu().detach() if offloaded else alias(tensor)
-        self.version = self.tensor._version
+        self.version = writes(self.tensor)
 
     def again(self, mutable: bool) -> Tensor:
-        if self.tensor._version != self.version and not mutable:
+        if writes(self.tensor) != self.version and not mutable:
             raise RuntimeError(
                 "Tensor cached during selective activation checkpoint has been mutated"
             )
