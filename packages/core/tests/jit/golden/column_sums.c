@@ -1,0 +1,27 @@
+/* column_sums
+ * fused (600, 4) -> v2
+ *     v1 = mul(x0, x0)
+ *     v2 = sum(v1)
+ */
+
+void kernel(void *const *a, const double *p, const int64_t *n, const int64_t *s, int64_t begin, int64_t end) {
+  (void)p, (void)n, (void)s;
+  const float *a0_0 = a[0];  // x0
+  float *a1_0 = a[1];  // y0
+  for (int64_t b = begin; b < end; b += 256) {
+    const int64_t m = end - b < 256 ? end - b : 256;
+    double r1[256];
+    for (int64_t i = 0; i < m; ++i) r1[i] = 0.0;
+    for (int64_t i0 = 0; i0 < n[0]; ++i0) {
+      const float *a0_1 = a0_0 + i0 * s[0];
+      float *a1_1 = a1_0;
+      #pragma omp simd
+      for (int64_t i = 0; i < m; ++i) {
+        const float v0 = a0_1[(b + i)];
+        const float t0 = (v0 * v0);
+        r1[i] = (r1[i] + (double)t0);
+      }
+    }
+    for (int64_t i = 0; i < m; ++i) a1_0[(b + i)] = (float)(r1[i]);
+  }
+}

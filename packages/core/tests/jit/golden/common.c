@@ -1,0 +1,51 @@
+/* common
+ * fused (4, 6) -> v5
+ *     v1 = add(x0, 1.0)
+ *     v2 = exp(v1)
+ *     v5 = add(v2, v2)
+ */
+
+void kernel(void *const *a, const double *p, const int64_t *n, const int64_t *s, int64_t begin, int64_t end) {
+  (void)p, (void)n, (void)s;
+  const float *a0_0 = a[0];  // x0
+  float *a1_0 = a[1];  // y0
+#if defined(FB_WIDE)
+  {
+    int64_t i = begin;
+    if (n[0] >= 6291456 && (uintptr_t)(a1_0 + i) % 64 == 0) {
+      for (; i + 16 <= end; i += 16) {
+        const fbw x0 = fbw_load(a0_0 + i);
+        const fbw w0 = (x0 + fbw_all(1.0f));
+        const fbw w1 = fbw_exp(w0);
+        const fbw w2 = (w1 + w1);
+        fbw_stream(a1_0 + i, w2);
+      }
+      _mm_sfence();
+    }
+    for (; i + 16 <= end; i += 16) {
+      const fbw x0 = fbw_load(a0_0 + i);
+      const fbw w0 = (x0 + fbw_all(1.0f));
+      const fbw w1 = fbw_exp(w0);
+      const fbw w2 = (w1 + w1);
+      fbw_store(a1_0 + i, w2);
+    }
+    if (i < end) {
+      const fbw_mask part = (fbw_mask)((1u << (end - i)) - 1);
+      const fbw x0 = fbw_load_part(a0_0 + i, part);
+      const fbw w0 = (x0 + fbw_all(1.0f));
+      const fbw w1 = fbw_exp(w0);
+      const fbw w2 = (w1 + w1);
+      fbw_store_part(a1_0 + i, w2, part);
+    }
+  }
+#else
+  #pragma omp simd
+  for (int64_t i = begin; i < end; ++i) {
+    const float v0 = a0_0[i];
+    const float t0 = (v0 + 1.0f);
+    const float t1 = fb_expf(t0);
+    const float t2 = (t1 + t1);
+    a1_0[i] = t2;
+  }
+#endif
+}

@@ -1,0 +1,78 @@
+/* gelu
+ * fused (4, 6) -> v2
+ *     v1 = gelu(x0)
+ *     v2 = add(v1, 1.0)
+ */
+
+void kernel(void *const *a, const double *p, const int64_t *n, const int64_t *s, int64_t begin, int64_t end) {
+  (void)p, (void)n, (void)s;
+  const float *a0_0 = a[0];  // x0
+  float *a1_0 = a[1];  // y0
+#if defined(FB_WIDE)
+  {
+    int64_t i = begin;
+    if (n[0] >= 6291456 && (uintptr_t)(a1_0 + i) % 64 == 0) {
+      for (; i + 16 <= end; i += 16) {
+        const fbw x0 = fbw_load(a0_0 + i);
+        const fbw w0 = (fbw_all(0.5f) * x0);
+        const fbw w1 = (fbw_all(0.044715f) * x0);
+        const fbw w2 = (w1 * x0);
+        const fbw w3 = (w2 * x0);
+        const fbw w4 = (x0 + w3);
+        const fbw w5 = (fbw_all(0.7978845608028654f) * w4);
+        const fbw w6 = fbw_tanh(w5);
+        const fbw w7 = (fbw_all(1.0f) + w6);
+        const fbw w8 = (w0 * w7);
+        const fbw w9 = (w8 + fbw_all(1.0f));
+        fbw_stream(a1_0 + i, w9);
+      }
+      _mm_sfence();
+    }
+    for (; i + 16 <= end; i += 16) {
+      const fbw x0 = fbw_load(a0_0 + i);
+      const fbw w0 = (fbw_all(0.5f) * x0);
+      const fbw w1 = (fbw_all(0.044715f) * x0);
+      const fbw w2 = (w1 * x0);
+      const fbw w3 = (w2 * x0);
+      const fbw w4 = (x0 + w3);
+      const fbw w5 = (fbw_all(0.7978845608028654f) * w4);
+      const fbw w6 = fbw_tanh(w5);
+      const fbw w7 = (fbw_all(1.0f) + w6);
+      const fbw w8 = (w0 * w7);
+      const fbw w9 = (w8 + fbw_all(1.0f));
+      fbw_store(a1_0 + i, w9);
+    }
+    if (i < end) {
+      const fbw_mask part = (fbw_mask)((1u << (end - i)) - 1);
+      const fbw x0 = fbw_load_part(a0_0 + i, part);
+      const fbw w0 = (fbw_all(0.5f) * x0);
+      const fbw w1 = (fbw_all(0.044715f) * x0);
+      const fbw w2 = (w1 * x0);
+      const fbw w3 = (w2 * x0);
+      const fbw w4 = (x0 + w3);
+      const fbw w5 = (fbw_all(0.7978845608028654f) * w4);
+      const fbw w6 = fbw_tanh(w5);
+      const fbw w7 = (fbw_all(1.0f) + w6);
+      const fbw w8 = (w0 * w7);
+      const fbw w9 = (w8 + fbw_all(1.0f));
+      fbw_store_part(a1_0 + i, w9, part);
+    }
+  }
+#else
+  #pragma omp simd
+  for (int64_t i = begin; i < end; ++i) {
+    const float v0 = a0_0[i];
+    const float t0 = (0.5f * v0);
+    const float t1 = (0.044715f * v0);
+    const float t2 = (t1 * v0);
+    const float t3 = (t2 * v0);
+    const float t4 = (v0 + t3);
+    const float t5 = (0.7978845608028654f * t4);
+    const float t6 = fb_tanhf(t5);
+    const float t7 = (1.0f + t6);
+    const float t8 = (t0 * t7);
+    const float t9 = (t8 + 1.0f);
+    a1_0[i] = t9;
+  }
+#endif
+}

@@ -1,0 +1,127 @@
+/* layer_gradient
+ * v3 = matmul(x0, x1)
+ * fused (4, 5) -> v4, v6
+ *     v4 = add(v3, x2)
+ *     v5 = softplus(v4)
+ *     v6 = sum(v5)
+ * v8 = expand(x7)
+ * fused (4, 5) -> v13
+ *     v9 = mul(v4, 1.0)
+ *     v10 = gt(v9, 20.0)
+ *     v11 = sigmoid(v9)
+ *     v12 = where(v10, 1.0, v11)
+ *     v13 = mul(v8, v12)
+ * v14 = sum_to_size(v13)
+ * v15 = linear(v13, x1, None)
+ * v16 = matmul_tn(x0, v13)
+ */
+
+void kernel(void *const *a, const double *p, const int64_t *n, const int64_t *s, int64_t begin, int64_t end) {
+  (void)p, (void)n, (void)s;
+  const float *a0_0 = a[0];  // x0
+  const float *a1_0 = a[1];  // x1
+  float *a2_0 = a[2];  // y0
+  float *a3_0 = a[3];  // y1
+  const int64_t piece = n[2];
+  for (int64_t c = begin; c < end; ++c) {
+    const int64_t from = c * piece, to = from + piece < n[0] ? from + piece : n[0];
+    double l3[64];
+    for (int i = 0; i < 64; ++i) l3[i] = 0.0;
+    for (int64_t i0 = from; i0 < to; ++i0) {
+      const float *a0_1 = a0_0 + i0 * s[0];
+      const float *a1_1 = a1_0;
+      float *a2_1 = a2_0 + i0 * s[4];
+      float *a3_1 = a3_0;
+      int64_t b = 0;
+      for (; b + 64 <= n[1]; b += 64) {
+        #pragma omp simd
+        for (int64_t i = 0; i < 64; ++i) {
+          const float v0 = a0_1[(b + i)];
+          const float v1 = a1_1[(b + i)];
+          const float t0 = (v0 + v1);
+          const bool t1 = (t0 > 20.0f);
+          const float t2 = fb_expf(t0);
+          const float t3 = fb_log1pf(t2);
+          const float t4 = (t1 ? t0 : t3);
+          a2_1[(b + i)] = t0;
+          l3[i] = (l3[i] + (double)t4);
+        }
+      }
+      #pragma omp simd
+      for (int64_t i = 0; i < n[1] - b; ++i) {
+        const float v0 = a0_1[(b + i)];
+        const float v1 = a1_1[(b + i)];
+        const float t0 = (v0 + v1);
+        const bool t1 = (t0 > 20.0f);
+        const float t2 = fb_expf(t0);
+        const float t3 = fb_log1pf(t2);
+        const float t4 = (t1 ? t0 : t3);
+        a2_1[(b + i)] = t0;
+        l3[i] = (l3[i] + (double)t4);
+      }
+    }
+    for (int w = 32; w; w >>= 1) for (int i = 0; i < w; ++i) l3[i] = (l3[i] + l3[i + w]);
+    const double r3 = l3[0];
+    ((double *)a[4])[c] = r3;
+  }
+}
+
+void kernel_finish(void *const *a, const double *p, const int64_t *n, const int64_t *s, int64_t begin, int64_t end) {
+  (void)p, (void)s, (void)n;
+  double r3 = 0.0;
+  for (int64_t c = begin; c < end; ++c) r3 = (r3 + ((const double *)a[4])[c]);
+  ((float *)a[3])[0] = (float)(r3);
+}
+void kernel(void *const *a, const double *p, const int64_t *n, const int64_t *s, int64_t begin, int64_t end) {
+  (void)p, (void)n, (void)s;
+  const float *a0_0 = a[0];  // x0
+  const float *a1_0 = a[1];  // x1
+  float *a2_0 = a[2];  // y0
+#if defined(FB_WIDE)
+  {
+    int64_t i = begin;
+    if (n[0] >= 4194304 && (uintptr_t)(a2_0 + i) % 64 == 0) {
+      for (; i + 16 <= end; i += 16) {
+        const fbw x0 = fbw_load(a0_0 + i);
+        const fbw x1 = fbw_load(a1_0 + i);
+        const fbw_mask w0 = _mm512_cmp_ps_mask(x0, fbw_all(20.0f), _CMP_GT_OQ);
+        const fbw w1 = fbw_sigmoid(x0);
+        const fbw w2 = _mm512_mask_blend_ps(w0, w1, fbw_all(1.0f));
+        const fbw w3 = (x1 * w2);
+        fbw_stream(a2_0 + i, w3);
+      }
+      _mm_sfence();
+    }
+    for (; i + 16 <= end; i += 16) {
+      const fbw x0 = fbw_load(a0_0 + i);
+      const fbw x1 = fbw_load(a1_0 + i);
+      const fbw_mask w0 = _mm512_cmp_ps_mask(x0, fbw_all(20.0f), _CMP_GT_OQ);
+      const fbw w1 = fbw_sigmoid(x0);
+      const fbw w2 = _mm512_mask_blend_ps(w0, w1, fbw_all(1.0f));
+      const fbw w3 = (x1 * w2);
+      fbw_store(a2_0 + i, w3);
+    }
+    if (i < end) {
+      const fbw_mask part = (fbw_mask)((1u << (end - i)) - 1);
+      const fbw x0 = fbw_load_part(a0_0 + i, part);
+      const fbw x1 = fbw_load_part(a1_0 + i, part);
+      const fbw_mask w0 = _mm512_cmp_ps_mask(x0, fbw_all(20.0f), _CMP_GT_OQ);
+      const fbw w1 = fbw_sigmoid(x0);
+      const fbw w2 = _mm512_mask_blend_ps(w0, w1, fbw_all(1.0f));
+      const fbw w3 = (x1 * w2);
+      fbw_store_part(a2_0 + i, w3, part);
+    }
+  }
+#else
+  #pragma omp simd
+  for (int64_t i = begin; i < end; ++i) {
+    const float v0 = a0_0[i];
+    const float v1 = a1_0[i];
+    const bool t0 = (v0 > 20.0f);
+    const float t1 = fb_sigmoidf(v0);
+    const float t2 = (t0 ? 1.0f : t1);
+    const float t3 = (v1 * t2);
+    a2_0[i] = t3;
+  }
+#endif
+}

@@ -1,0 +1,6 @@
+/* transposed
+ * v2 = permute(x0)
+ * v3 = add(v2, x1)
+ */
+
+
