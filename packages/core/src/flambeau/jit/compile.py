@@ -23,7 +23,7 @@ from ..runtime.claims import End
 from ..runtime.operator import find, registry
 from ..runtime.tensor import Leaf, Tensor, history
 from .capture import Capture
-from .guards import frozen, surroundings
+from .guards import frozen, surroundings, tensors_of
 from .plan import Back, Plan
 
 LIMIT = 16  # programs of one function; beyond that new shapes run eagerly
@@ -91,7 +91,8 @@ class Compiled:
                 self._say(reason)
                 args, kwargs = pytree.unflatten(leaves, spec)
                 return self._function(*args, **kwargs)
-            result, plan = captured(self._function, leaves, spec, self._backend)
+            members = tensors_of(self._surroundings)
+            result, plan = captured(self._function, leaves, spec, self._backend, members)
             if plan is None:
                 return result  # of this call only: others may come with memory of their own
             kept = [p for p in self._plans.get(key, ()) if type(p) is Plan and p.forward.fits()]
@@ -129,7 +130,11 @@ class Compiled:
 
 
 def captured(
-    function: Callable[..., Any], leaves: list, spec: Any, backend: Any = None
+    function: Callable[..., Any],
+    leaves: list,
+    spec: Any,
+    backend: Any = None,
+    members: set[int] | None = None,
 ) -> tuple[Any, Plan | str | None]:
     """The result of a call, run eagerly under a tracer, and its plan or why there is none; None: not for this call."""
     capture = Capture()
@@ -169,7 +174,9 @@ def captured(
         if cut is None
         else next((i for i, p in enumerate(parts) if p is cut), len(parts))
     )
-    plan = Plan(function, parts, at, given, outputs, template, back, spent, capture.relies, backend)
+    plan = Plan(
+        function, parts, at, given, outputs, template, back, spent, capture.relies, backend, members
+    )
     return result, None if plan.shared(tensors) else plan
 
 

@@ -24,14 +24,20 @@ local = state.local
 class Stage:
     """Parts that run one after another on a table of arrays."""
 
-    def __init__(self, parts: Sequence[Part], slots: dict[int, int], backend: Any) -> None:
+    def __init__(
+        self,
+        parts: Sequence[Part],
+        slots: dict[int, int],
+        backend: Any,
+        members: set[int] | None = None,
+    ) -> None:
         self.parts = list(parts)
         self.steps: list[Any] = []
         for part in parts:
             if isinstance(part, Graph):
                 places = [slots.setdefault(id(v), len(slots)) for v in part.inputs]
                 outs = [slots.setdefault(id(v), len(slots)) for v in part.outputs]
-                self.steps.append((Program(_lowered(part), backend), places, outs))
+                self.steps.append((Program(_lowered(part), backend, members), places, outs))
             elif isinstance(part, Grads):
                 changes = [(t, None if v is None else slots[id(v)]) for t, v in part.changes]
                 self.steps.append(changes)
@@ -86,6 +92,7 @@ class Plan:
         spent: Sequence[bool],
         relies: Sequence[tuple[Tensor, bool]] = (),
         backend: Any = None,
+        members: set[int] | None = None,
     ) -> None:
         self.body, self.relies = body, tuple(relies)
         slots = {id(v): i for i, v in enumerate(given)}
@@ -93,7 +100,10 @@ class Plan:
         if back is not None:
             for v in back.seeds:
                 slots.setdefault(id(v), len(slots))
-        self.forward = Stage(parts[:cut], slots, backend)
+        stay = (
+            members if back is None and len(parts) == 1 else None
+        )  # a prediction: its weights stay
+        self.forward = Stage(parts[:cut], slots, backend, stay)
         self.backward = Stage(parts[cut:], slots, backend)
         self.outputs = [slots[id(v)] for v in outputs]
         self.result, self.spent, self.back = result, spent, back
@@ -186,7 +196,7 @@ class Back:
             *watched,
         )  # written to since: noticed by their versions
         node.saved = (_Kept(table), *kept)
-        node.versions = (0, *[t._version for t in kept])
+        node.versions = (0, *[tape.version_of(t) for t in kept])
         node.outputs, node.simple = tuple([made[i]._meta for i in self.shown]), False
         for place, i in enumerate(self.shown):
             made[i]._node = tape.Output(node, place)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from functools import partial
 from typing import Any
 
@@ -26,17 +27,24 @@ class Changed(Exception):
 
 
 class Program:
-    """The executable form of a graph. `kernels` are the fused groups, for printing."""
+    """The executable form of a graph. `kernels` are the fused groups, for printing.
 
-    def __init__(self, graph: Graph, backend: Any = None) -> None:
-        self.graph = graph
+    `members`: the ids of modules' tensors. What depends only on them is computed once, until one of them is written.
+    """
+
+    def __init__(self, graph: Graph, backend: Any = None, members: set[int] | None = None) -> None:
         self.backend, self.own = backend, None  # a user's backend, and the function it made
+        self.prepared: Any = None
+        if members and backend is None:
+            graph, self.prepared = _prepared(graph, members)
+        self.graph = graph
         self.inputs = len(graph.inputs)
         self.steps = fuse(graph)
         self.replay: Any = None  # how later runs go; False: as the first
         self.kernels: list[tuple[Group, Any]] = []
         self._slots: dict[int, int] = {}
-        for v in (*graph.inputs, *graph.captured, *graph.constants):
+        ready = self.prepared.values if self.prepared else []
+        for v in (*graph.inputs, *graph.captured, *graph.constants, *ready):
             self._slot(v)
         self._runs = [self._compiled(s) for s in self.steps]
         self.outputs = [self._slot(v) for v in graph.outputs]
@@ -59,6 +67,8 @@ class Program:
 
     def fits(self) -> bool:
         """Whether the captured tensors still have the shapes and dtypes the program was made for."""
+        if self.prepared is not None and not self.prepared.fits():
+            return False
         for i, (_, source, shape, dtype) in enumerate(self._captured):
             array = getattr(source(), "_array", None)
             if array is not self._seen[i]:
@@ -68,6 +78,12 @@ class Program:
                     self.replay = None  # to be recorded anew
                 self._seen[i] = array
         return True
+
+    def forget(self) -> None:
+        """Lets go of the arrays of the last run."""
+        self._seen = [None] * len(self._captured)
+        if self.replay:
+            self.replay.forget()
 
     def shared(self, inputs: Sequence[Tensor]) -> bool:
         """Whether what the program writes may be seen through another of its tensors: it does not know of that."""
@@ -80,8 +96,9 @@ class Program:
         self, inputs: Sequence[np.ndarray], owners: Sequence[Tensor | None]
     ) -> list[np.ndarray]:
         """The outputs for input arrays; writes go to the memory of the tensors they belong to, `owners` among inputs."""
+        ready = self.prepared() if self.prepared is not None else []
         tensors = [source() for _, source, _, _ in self._captured]
-        given = [*inputs, *[t._array for t in tensors], *[a for _, a in self._constants]]
+        given = [*inputs, *[t._array for t in tensors], *[a for _, a in self._constants], *ready]
         env, writes = self._run(given)
         results = [env[i] for i in self.outputs]
         if self.writes:
@@ -171,6 +188,7 @@ class Program:
         kept |= {
             self._slot(v) for v in (*self.graph.inputs, *self.graph.captured, *self.graph.constants)
         }
+        kept |= {self._slot(v) for v in (self.prepared.values if self.prepared else ())}
         last: dict[int, int] = {}
         for i, s in enumerate(self.steps):
             for v in (*reads(s), *writes(s)):
@@ -265,6 +283,9 @@ class Program:
     def fused_text(self) -> str:
         """The steps after fusion."""
         lines = []
+        if self.prepared is not None:
+            lines.append("once, until a tensor is written:")
+            lines += ["    " + x for x in self.prepared.program.fused_text().splitlines()]
         for s in self.steps:
             if isinstance(s, Group):
                 lines.append(f"fused {tuple(s.shape)} -> {', '.join(v.name for v in s.outputs)}")
@@ -281,6 +302,24 @@ class Program:
             arrays = [np.empty(tuple(v.meta.shape), v.meta.dtype.numpy) for v, _ in values]
             texts.append(kernel.nest(arrays).text)
         return "\n".join(texts)
+
+
+def _prepared(graph: Graph, members: set[int]) -> tuple[Graph, Any]:
+    """The graph of what depends on the inputs, and what it is given by that of the rest; None where nothing is."""
+    from ..backends import cpu
+
+    if not cpu.available():
+        return graph, None
+    from .epilogues import convolutions
+    from .lasting import Prepared, lasting, split
+    from .layout import channels_last
+
+    graph = convolutions(copy(graph), lasting(graph, members))
+    parts = split(channels_last(graph, lasting(graph, members)), members)
+    if parts is None:
+        return graph, None
+    before, rest = parts
+    return rest, Prepared(Program(before), before.outputs)
 
 
 def _as(kernel: Callable[..., Any], dtype: Any, xp: Any, *given: Any, **attrs: Any) -> np.ndarray:

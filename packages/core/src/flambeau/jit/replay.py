@@ -550,6 +550,10 @@ class Replay:
 
     # -- later runs -----------------------------------------------------------------------------------------------------
 
+    def forget(self) -> None:
+        """Lets go of the arrays that were given last."""
+        self._last = [None] * self._count
+
     def __call__(self, given: Sequence[np.ndarray]) -> list[Any] | None:
         """The slots' arrays, outputs among them; None while another thread runs this program."""
         if not self._busy.acquire(blocking=False):

@@ -1,0 +1,220 @@
+/* types: float double */
+/* Convolutions of arrays whose channels lie last, (images, height, width, channels), with weights packed beforehand.
+ *
+ * Vectors run along the output channels and elements of the input are broadcast, so that any size of image fills them: a tile is
+ * some six positions times four vectors. All taps of a row of the window are one contiguous run of the input, padded beforehand
+ * where windows reach beyond it; nothing else is laid out anew. A panel of weights (DEPTH of its rows at a time) stays in the second
+ * cache while the tiles of a block of positions pass over it, and the tiles' share of the input in the first.
+ */
+#include "fb.h"
+#include "fb_finish.h"
+#include "fb_vec.h"
+
+#if REGISTERS == 32
+#define MOST_VECTORS 4
+#else
+#define MOST_VECTORS 3
+#endif
+#define MOST_ROWS 8
+#define DEPTH ((int64_t)(384 << 10) / (MOST_VECTORS * VECTOR_BYTES)) /* rows of a panel of weights that stay in the second cache */
+#define ALONE (1 << 18) /* multiply-adds below which waking a thread costs more than it saves */
+#define NEAR (256 << 10) /* bytes of the input that the positions of a block read */
+#define UNROLL _Pragma("GCC unroll 16")
+
+/* Rows of a tile of so many vectors: as many sums as registers hold, and the vectors of weights beside them. */
+static const int rows_of[] = {0, 8, REGISTERS == 32 ? 8 : 5, REGISTERS == 32 ? 8 : 4, 6};
+
+struct piece {
+  int64_t offset, length; /* of a window: where the run begins, and its elements */
+};
+struct sizes {
+  int64_t images, height, width, channels, out_height, out_width, out_channels, groups;
+  int64_t kernel[2], stride[2], dilation[2], before[2], room[2]; /* before: padding; room: of a padded plane */
+};
+struct conv {
+  struct sizes s;
+  const T *x, *w, *bias;
+  T *y, *padded;
+  struct finish finish;
+  const struct piece *pieces;
+  int64_t count, positions, blocks, vectors, panels, depth;
+};
+
+static struct sizes read_sizes(const int64_t *n) {
+  struct sizes s;
+  memcpy(&s, n, sizeof(s));
+  return s;
+}
+
+/* -- the tile ------------------------------------------------------------------------------------------------------- */
+
+/* y[i][v] (+)= sum over the pieces of x[place[i] + ...] * w[...][v]; `lanes` elements of the last vector are results. */
+INLINE void tile(const int rows, const int nv, const T *x, const int64_t *place, const struct piece *pieces, int64_t count, const T *RESTRICT w,
+                 T *y, int64_t pitch, int64_t lanes, int first, const T *bias) {
+  vec sum[MOST_ROWS][MOST_VECTORS];
+  UNROLL for (int i = 0; i < rows; ++i)
+    UNROLL for (int v = 0; v < nv; ++v) {
+      const int64_t n = v == nv - 1 ? lanes : WIDTH;
+      const T *from = first ? bias : y + i * pitch;
+      sum[i][v] = !from ? (vec){0} : n == WIDTH ? load(from + v * WIDTH) : load_head(from + v * WIDTH, n, 0);
+    }
+  for (int64_t p = 0; p < count; ++p) {
+    const T *from[MOST_ROWS];
+    UNROLL for (int i = 0; i < rows; ++i) from[i] = x + place[i] + pieces[p].offset;
+    for (int64_t k = 0; k < pieces[p].length; ++k, w += nv * WIDTH) {
+      vec u[MOST_VECTORS];
+      UNROLL for (int v = 0; v < nv; ++v) u[v] = load(w + v * WIDTH);
+      UNROLL for (int i = 0; i < rows; ++i) {
+        const vec a = splat(from[i][k]);
+        UNROLL for (int v = 0; v < nv; ++v) sum[i][v] += a * u[v];
+      }
+    }
+  }
+  UNROLL for (int i = 0; i < rows; ++i)
+    UNROLL for (int v = 0; v < nv; ++v) {
+      T *to = y + i * pitch + v * WIDTH;
+      if (v == nv - 1 && lanes < WIDTH) store_head(to, sum[i][v], lanes);
+      else store(to, sum[i][v]);
+    }
+}
+
+typedef void tile_kernel(const T *x, const int64_t *place, const struct piece *pieces, int64_t count, const T *w, T *y, int64_t pitch, int64_t lanes, int first, const T *bias);
+#define FB_TILE(rows, nv)                                                                                                             \
+  static void tile_##rows##_##nv(const T *x, const int64_t *place, const struct piece *pieces, int64_t count, const T *w, T *y,       \
+                                 int64_t pitch, int64_t lanes, int first, const T *bias) {                                            \
+    tile(rows, nv, x, place, pieces, count, w, y, pitch, lanes, first, bias);                                                         \
+  }
+#define FB_TILES(nv) FB_TILE(1, nv) FB_TILE(2, nv) FB_TILE(3, nv) FB_TILE(4, nv) FB_TILE(5, nv) FB_TILE(6, nv) FB_TILE(7, nv) FB_TILE(8, nv)
+#define FB_NAMES(nv) {tile_1_##nv, tile_2_##nv, tile_3_##nv, tile_4_##nv, tile_5_##nv, tile_6_##nv, tile_7_##nv, tile_8_##nv}
+FB_TILES(1) FB_TILES(2) FB_TILES(3)
+#if MOST_VECTORS == 4
+FB_TILE(1, 4) FB_TILE(2, 4) FB_TILE(3, 4) FB_TILE(4, 4) FB_TILE(5, 4) FB_TILE(6, 4)
+#endif
+static tile_kernel *const tile_kernels[MOST_VECTORS][MOST_ROWS] = {
+    FB_NAMES(1), FB_NAMES(2), FB_NAMES(3),
+#if MOST_VECTORS == 4
+    {tile_1_4, tile_2_4, tile_3_4, tile_4_4, tile_5_4, tile_6_4, 0, 0},
+#endif
+};
+
+/* -- weights -------------------------------------------------------------------------------------------------------- */
+
+static int64_t vectors_of(const struct sizes *s) { return (s->out_channels / s->groups + WIDTH - 1) / WIDTH; }
+static int64_t depth_of(const struct sizes *s) { return s->kernel[0] * s->kernel[1] * s->channels / s->groups; }
+
+/* Elements of the packed weights. */
+EXPORT int64_t last_room(const int64_t *n) {
+  const struct sizes s = read_sizes(n);
+  return s.groups * vectors_of(&s) * WIDTH * depth_of(&s);
+}
+
+struct packing {
+  struct sizes s;
+  const T *w;
+  T *to;
+};
+static void pack_panels(void *context, int64_t begin, int64_t end) {
+  const struct packing *c = context;
+  const struct sizes *s = &c->s;
+  const int64_t vectors = vectors_of(s), panels = (vectors + MOST_VECTORS - 1) / MOST_VECTORS, channels = s->channels / s->groups;
+  const int64_t taps = s->kernel[0] * s->kernel[1], depth = depth_of(s), own = s->out_channels / s->groups;
+  for (int64_t at = begin; at < end; ++at) {
+    const int64_t group = at / panels, panel = at % panels;
+    const int64_t v0 = panel * vectors / panels, width = ((panel + 1) * vectors / panels - v0) * WIDTH;
+    const int64_t given = MIN(width, own - v0 * WIDTH);
+    const T *w = c->w + (group * own + v0 * WIDTH) * channels * taps;
+    T *to = c->to + (group * vectors + v0) * WIDTH * depth;
+    for (int64_t t = 0; t < taps; ++t)
+      for (int64_t k = 0; k < channels; ++k, to += width) {
+        for (int64_t i = 0; i < given; ++i) to[i] = w[(i * channels + k) * taps + t];
+        for (int64_t i = given; i < width; ++i) to[i] = 0;
+      }
+  }
+}
+/* w: (out channels, channels of a group, height, width of the window). */
+EXPORT void last_pack(const T *w, T *packed, const int64_t *n) {
+  struct packing c = {read_sizes(n), w, packed};
+  PARALLEL(pack_panels, &c, c.s.groups * ((vectors_of(&c.s) + MOST_VECTORS - 1) / MOST_VECTORS), 1);
+}
+
+/* -- the convolution ------------------------------------------------------------------------------------------------ */
+
+static void pad_rows(void *context, int64_t begin, int64_t end) {
+  const struct conv *c = context;
+  const struct sizes *s = &c->s;
+  const int64_t row = s->width * s->channels, room = s->room[1] * s->channels, lead = s->before[1] * s->channels;
+  for (int64_t at = begin; at < end; ++at) {
+    const int64_t image = at / s->room[0], h = at % s->room[0] - s->before[0];
+    T *to = c->padded + at * room;
+    if (h < 0 || h >= s->height) {
+      memset(to, 0, (size_t)room * sizeof(T));
+      continue;
+    }
+    const int64_t given = MIN(row, room - lead);
+    memset(to, 0, (size_t)lead * sizeof(T));
+    memcpy(to + lead, c->x + (image * s->height + h) * row, (size_t)given * sizeof(T));
+    memset(to + lead + given, 0, (size_t)(room - lead - given) * sizeof(T));
+  }
+}
+
+/* Panels of weights times blocks of positions; a panel's blocks lie side by side. */
+static void convolve(void *context, int64_t begin, int64_t end) {
+  const struct conv *c = context;
+  const struct sizes *s = &c->s;
+  const int64_t own = s->out_channels / s->groups, pitch = s->out_channels;
+  for (int64_t at = begin; at < end; ++at) {
+    const int64_t block = at % c->blocks, group = at / c->blocks / c->panels, panel = at / c->blocks % c->panels;
+    const int64_t v0 = panel * c->vectors / c->panels, nv = (panel + 1) * c->vectors / c->panels - v0;
+    const int64_t q0 = block * c->positions / c->blocks, count = (block + 1) * c->positions / c->blocks - q0;
+    const int64_t lanes = MIN(WIDTH, own - (v0 + nv - 1) * WIDTH), most = rows_of[nv], tiles = (count + most - 1) / most;
+    const T *x = c->x + group * (s->channels / s->groups), *w = c->w + (group * c->vectors + v0) * WIDTH * c->depth;
+    const int64_t channel = group * own + v0 * WIDTH, place = q0 * pitch + channel;
+    int64_t *places = SCRATCH(1, (size_t)count * sizeof(int64_t));
+    for (int64_t i = 0, ox = q0 % s->out_width, row = q0 / s->out_width; i < count; ++i) {
+      places[i] = ((row / s->out_height * s->room[0] + row % s->out_height * s->stride[0]) * s->room[1] + ox * s->stride[1]) * s->channels;
+      if (++ox == s->out_width) ox = 0, ++row;
+    }
+    for (int64_t p0 = 0, p1; p0 < c->count; p0 = p1) {
+      int64_t depth = 0;
+      for (p1 = p0; p1 < c->count && (p1 == p0 || depth + c->pieces[p1].length <= DEPTH); ++p1) depth += c->pieces[p1].length;
+      for (int64_t i = 0; i < tiles; ++i) {
+        const int64_t first = i * count / tiles, rows = (i + 1) * count / tiles - first;
+        T *y = c->y + place + first * pitch;
+        tile_kernels[nv - 1][rows - 1](x, places + first, c->pieces + p0, p1 - p0, w, y, pitch, lanes, p0 == 0, c->bias ? c->bias + channel : 0);
+        if (p1 == c->count && finishes(&c->finish)) finish_rows(&c->finish, y, pitch, c->y, place + first * pitch, pitch, rows, (nv - 1) * WIDTH + lanes);
+      }
+      w += depth * nv * WIDTH;
+    }
+  }
+}
+
+/* y = activation(convolution of x + bias + residual); `n`: struct sizes. */
+EXPORT void last_packed(const T *x, const T *w, const T *bias, const T *residual, T *y, int64_t activation, double low, double high, const int64_t *n) {
+  struct conv c = {.s = read_sizes(n), .x = x, .w = w, .bias = bias, .y = y, .finish = {activation, (T)low, (T)high, residual}};
+  struct sizes *s = &c.s;
+  const int64_t threads = fb->threads(), channels = s->channels / s->groups;
+  if (s->before[0] || s->before[1] || s->room[0] > s->height || s->room[1] > s->width) {
+    c.padded = SCRATCH(5, (size_t)(s->images * s->room[0] * s->room[1] * s->channels) * sizeof(T));
+    PARALLEL(pad_rows, &c, s->images * s->room[0], grain_for(s->images * s->room[0], s->room[1] * s->channels));
+    c.x = c.padded;
+  } else {
+    s->room[0] = s->height, s->room[1] = s->width;
+  }
+  /* Runs of the window: whole rows of it where these are contiguous. */
+  const int joined = s->groups == 1 && s->dilation[1] == 1;
+  const int64_t run = joined ? s->kernel[1] * channels : channels, parts = (run + DEPTH - 1) / DEPTH, columns = joined ? 1 : s->kernel[1];
+  struct piece *pieces = SCRATCH(6, (size_t)(s->kernel[0] * columns * parts) * sizeof(struct piece));
+  for (int64_t h = 0; h < s->kernel[0]; ++h)
+    for (int64_t v = 0; v < columns; ++v)
+      for (int64_t i = 0; i < parts; ++i)
+        pieces[c.count++] = (struct piece){(h * s->dilation[0] * s->room[1] + v * s->dilation[1]) * s->channels + i * run / parts, (i + 1) * run / parts - i * run / parts};
+  c.pieces = pieces;
+  c.depth = depth_of(s), c.vectors = vectors_of(s), c.panels = (c.vectors + MOST_VECTORS - 1) / MOST_VECTORS;
+  c.positions = s->images * s->out_height * s->out_width;
+  const int64_t each = s->groups * c.panels, work = c.positions * s->out_channels * c.depth, wanted = 6 * threads;
+  const int64_t near = MAX(4 * MOST_ROWS, NEAR / (int64_t)sizeof(T) / (s->channels * s->stride[0] * s->stride[1]));
+  c.blocks = threads == 1 || work < ALONE ? 1 : (wanted + each - 1) / each;
+  c.blocks = MAX(1, MIN(MAX(c.blocks, (c.positions + near - 1) / near), c.positions / MOST_ROWS));
+  const int64_t tasks = each * c.blocks;
+  PARALLEL(convolve, &c, tasks, work < ALONE ? tasks : MAX(1, tasks / (8 * threads)));
+}

@@ -1,0 +1,149 @@
+"""What a program computes from tensors that stay as they are: done apart, and again only when one of them was written.
+
+Of a prediction these are the weights. `split` moves the calls that depend on nothing else into a graph of their own:
+transposed copies, the factors of batch norm, weights in the order that kernels read them in. `Prepared` runs it and
+finds out, at each call of the program, whether its results still hold: every write of ours counts in the tensor's
+version; memory that others were given (`Tensor.numpy()`, `.data`, DLPack) is compared by its content.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..backends.cpu.copies import dense
+from ..backends.cpu.native import Kernels, address
+from ..graph import Call, Graph, Value
+from ..graph.passes import EFFECTS
+from ..runtime.inference import writes
+from ..runtime.operator import find
+from ..runtime.tensor import Tensor
+
+_digest = Kernels("digest.c")
+BLOCK = 64 << 10  # bytes, as in digest.c
+
+
+def lasting(graph: Graph, members: set[int]) -> set[int]:
+    """The ids of the values that depend on nothing but modules' tensors (`members`: their ids) that the program does not write."""
+    found = {id(v) for v in graph.captured if id(v.tensor) in members} | set(
+        map(id, graph.constants)
+    )
+    found -= {id(t) for t, _ in graph.writes}
+    for call in graph.calls:
+        if repeatable(call) and all(id(v) in found for v in call.inputs if isinstance(v, Value)):
+            found.update(map(id, call.outputs))
+    return found
+
+
+def repeatable(call: Call) -> bool:
+    """Whether a call gives the same results for the same inputs, and only that."""
+    return not (call.op in EFFECTS or find(call.op).random)
+
+
+def split(graph: Graph, members: set[int]) -> tuple[Graph, Graph] | None:
+    """The graph of what lasts, whose outputs are given to the graph of the rest; None where nothing does."""
+    found = lasting(graph, members)
+    makers = {id(v): c for c in graph.calls for v in c.outputs}
+    kept: set[int] = set()  # calls whose memory results may look at
+    for v in (*graph.outputs, *(w for _, w in graph.writes)):
+        while id(v) in makers:
+            kept.add(id(makers[id(v)]))
+            if find(makers[id(v)].op).family != "view":
+                break
+            v = makers[id(v)].inputs[0]
+    before, rest = Graph(), Graph()
+    moved: set[int] = set()
+    for call in graph.calls:
+        apart = all(id(v) in found for v in call.outputs) and id(call) not in kept
+        given = [v for v in call.inputs if isinstance(v, Value)]
+        apart = apart and all(id(v) in moved or v.kind != "result" for v in given)
+        if apart:
+            before.calls.append(call)
+            moved.update(map(id, call.outputs))
+        else:
+            rest.calls.append(call)
+    if all(find(c.op).family == "view" for c in before.calls):
+        return None
+    rest.inputs, rest.outputs, rest.writes = graph.inputs, graph.outputs, graph.writes
+    read = {id(v): v for v in rest.read()}
+    before.outputs = [v for c in before.calls for v in c.outputs if id(v) in read]
+    for part in (before, rest):
+        used = {id(v) for v in part.read()} | {id(t) for t, _ in part.writes}
+        part.captured = [v for v in graph.captured if id(v) in used]
+        part.constants = [v for v in graph.constants if id(v) in used]
+        part._names = graph._names
+    return before, rest
+
+
+class Seen:
+    """A tensor as it was when something was computed from it."""
+
+    __slots__ = ("array", "digest", "foreign", "source", "tensor", "version")
+
+    def __init__(self, source: Callable[[], Tensor]) -> None:
+        self.source, self.tensor = source, source()
+        self.array, self.version = self.tensor._array, writes(self.tensor)
+        self.foreign = self.array.base is not None or self._others()
+        if self.tensor._box is not None:
+            self.tensor._box.exposed = False
+        self.digest = digest(self.array)
+
+    def _others(self) -> bool:
+        """Whether anybody but the tensor, this object and this call holds the array."""
+        return sys.getrefcount(self.array) > 3
+
+    def same(self) -> bool:
+        """Whether the tensor still holds what it held."""
+        tensor = self.source()
+        if tensor is not self.tensor or tensor._array is not self.array:
+            return False
+        box = tensor._box
+        if box is None:
+            return self.version == 0 and (not self.foreign or digest(self.array) == self.digest)
+        if writes(tensor) != self.version:
+            return False
+        if self.foreign or box.exposed:
+            if digest(self.array) != self.digest:
+                return False
+            box.exposed = self._others()
+        return True
+
+
+def digest(array: np.ndarray) -> int:
+    """A number for what an array holds."""
+    if not array.flags.c_contiguous:
+        array = dense(array)
+    parts = np.empty(array.nbytes // BLOCK + 1, np.uint64)
+    return _digest.uint8.digest(address(array), array.nbytes, address(parts))
+
+
+class Prepared:
+    """The results of a program of what lasts, `values` of its graph, made anew when they no longer hold."""
+
+    def __init__(self, program: Any, values: Sequence[Value]) -> None:
+        self.program, self.values = program, values
+        self._arrays: list[np.ndarray] | None = None
+        self._seen: list[Seen] = []
+
+    def fits(self) -> bool:
+        """Whether the tensors still have the shapes and dtypes of the program; finds out what was written, too."""
+        if self._arrays is not None:
+            for seen in self._seen:
+                if not seen.same():
+                    self._arrays = None
+                    break
+            else:
+                return True
+        return self.program.fits()
+
+    def __call__(self) -> list[np.ndarray]:
+        """The arrays; `fits` has been asked."""
+        arrays = self._arrays
+        if arrays is None:
+            arrays = self._arrays = self.program([], [])
+            self.program.forget()
+            self._seen = [Seen(source) for _, source, _, _ in self.program._captured]
+        return arrays

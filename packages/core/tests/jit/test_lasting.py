@@ -1,0 +1,154 @@
+"""Predictions: what depends on weights only is computed once, and again when a weight was written in any way."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import flambeau
+from flambeau import nn
+from flambeau.backends import cpu
+
+pytestmark = pytest.mark.skipif(not cpu.available(), reason="no C compiler on this machine")
+
+
+class Net(nn.Module):
+    """Convolutions with everything that may follow them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(
+            nn.Conv2d(3, 16, 3, 2, 1, bias=False), nn.BatchNorm2d(16), nn.SiLU()
+        )
+        self.one = nn.Sequential(
+            nn.Conv2d(16, 16, 3, 1, 1), nn.BatchNorm2d(16), nn.ReLU(inplace=True)
+        )
+        self.two = nn.Sequential(nn.Conv2d(16, 16, 1, bias=False), nn.BatchNorm2d(16, affine=False))
+        self.deep = nn.Sequential(
+            nn.Conv2d(16, 16, 5, 1, 2, groups=16), nn.ReLU6(), nn.Conv2d(16, 3, 1)
+        )
+        self.squeeze = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(16, 16, 1), nn.Sigmoid())
+        self.norm, self.pool = nn.BatchNorm2d(16), nn.MaxPool2d(3, 2, 1)
+        self.head = nn.Linear(35, 5)
+
+    def forward(self, x):
+        x = self.stem(x)
+        y = nn.functional.relu(self.two(self.one(x)) + x)
+        y = self.pool(self.norm(y * self.squeeze(y)).relu())
+        z = flambeau.cat([y, nn.functional.avg_pool2d(x, 2), self.deep(y)], 1)
+        return self.head(z.mean((2, 3)))
+
+
+@pytest.fixture
+def net():
+    flambeau.manual_seed(0)
+    made = Net()
+    made(flambeau.randn(8, 3, 20, 20))  # statistics that are not 0 and 1
+    return made.eval()
+
+
+def agree(a, b):
+    np.testing.assert_allclose(a.detach().numpy(), b.detach().numpy(), rtol=2e-5, atol=2e-5)
+
+
+@flambeau.no_grad()
+def test_a_convolutional_prediction_equals_eager(net):
+    compiled = flambeau.compile(net)
+    for batch in (1, 2):
+        x = flambeau.randn(batch, 3, 20, 20)
+        for _ in range(3):
+            agree(compiled(x), net(x))
+    text = flambeau.jit.explain(compiled)
+    assert text.startswith("program 0:\nonce, until a tensor is written:\n")
+    main = text.split("packed_convolution", 1)[1]
+    assert "rescale_channels" not in main
+    assert "relu" not in main.split("program 1")[0].replace("relu6", "").split("last_max_pool")[1]
+
+
+WRITES = {
+    "in place": lambda w: w.mul_(2),
+    "through a view": lambda w: w[0].zero_(),
+    "through .data": lambda w: w.data.mul_(2),
+    "through a copy of .data": lambda w: w.data[1:].zero_(),
+    "by NumPy": lambda w: np.negative(w.detach().numpy(), out=w.detach().numpy()),
+    "by DLPack": lambda w: np.from_dlpack(w.detach()).fill(0.25),
+    "other data": lambda w: setattr(w, "data", flambeau.ones_like(w)),
+}
+
+
+@pytest.mark.parametrize("how", WRITES)
+@flambeau.no_grad()
+def test_a_written_weight_is_noticed(net, how):
+    compiled = flambeau.compile(net)
+    x = flambeau.randn(1, 3, 20, 20)
+    for _ in range(3):
+        before = compiled(x)
+    for part in (net.one[0].weight, net.two[1].running_var, net.stem[1].bias):
+        WRITES[how](part)
+        agree(compiled(x), net(x))
+        agree(compiled(x), net(x))
+    assert not flambeau.allclose(before, compiled(x))
+
+
+@flambeau.no_grad()
+def test_memory_that_others_hold_is_compared_by_its_content(net):
+    held = np.full((16, 16, 1, 1), 0.1, np.float32)
+    net.two[0].weight = nn.Parameter(flambeau.from_numpy(held))
+    compiled = flambeau.compile(net)
+    x = flambeau.randn(1, 3, 20, 20)
+    for value in (0.1, 0.2, 0.2, -0.3):
+        held[...] = value
+        for _ in range(2):
+            agree(compiled(x), net(x))
+
+
+@flambeau.no_grad()
+def test_loading_a_state_replaces_what_was_prepared(net):
+    compiled, other = flambeau.compile(net), Net().eval()
+    x = flambeau.randn(1, 3, 20, 20)
+    for _ in range(2):
+        compiled(x)
+    net.load_state_dict(other.state_dict())
+    agree(compiled(x), other(x))
+    net.two = nn.Sequential(nn.Conv2d(16, 16, 1))
+    agree(compiled(x), net(x))
+
+
+@flambeau.no_grad()
+def test_tensors_that_are_no_weights_are_read_at_every_call():
+    scale = flambeau.ones(4)
+
+    def f(x):
+        return x * (scale + 1)
+
+    compiled = flambeau.compile(f)
+    for _ in range(3):
+        scale.add_(1)
+        agree(compiled(flambeau.ones(4)), f(flambeau.ones(4)))
+    assert "once" not in flambeau.jit.explain(compiled)
+
+
+def test_training_reads_weights_at_every_call(net):
+    net.train()
+    compiled = flambeau.compile(net)
+    optimizer = flambeau.optim.SGD(net.parameters(), lr=0.1)
+    x = flambeau.randn(4, 3, 20, 20)
+    losses = []
+    for _ in range(4):
+        optimizer.zero_grad()
+        loss = compiled(x).square().mean()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0]
+    assert "once" not in flambeau.jit.explain(compiled)
+
+
+@flambeau.no_grad()
+def test_a_result_that_is_a_weight_is_the_callers_own():
+    layer = nn.Linear(3, 3)
+    compiled = flambeau.compile(lambda: layer.weight * 2)
+    for _ in range(3):
+        made = compiled()
+        agree(made, layer.weight * 2)
+        made.zero_()
