@@ -379,13 +379,18 @@ class Prepared:
     def _function(self, dtype: np.dtype, suffix: str) -> Any:
         return getattr(getattr(self._kernels, dtype.name), self._name + suffix)
 
+    def room(self, w: Shape, dtype: np.dtype) -> Shape:
+        """The shape of the packed weights."""
+        return (
+            w if self._name == "depthwise" else (self._function(dtype, "_room")(self.plan.address),)
+        )
+
     def pack(self, w: np.ndarray) -> np.ndarray:
         """The weights as `convolve` reads them."""
         w = _whole(w)
         if self._name == "depthwise":
             return w.copy()
-        room = self._function(w.dtype, "_room")(self.plan.address)
-        packed = np.empty(room, w.dtype)
+        packed = np.empty(self.room(w.shape, w.dtype), w.dtype)
         self._function(w.dtype, "_pack")(address(w), address(packed), self.plan.address)
         return packed
 
