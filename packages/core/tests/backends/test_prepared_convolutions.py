@@ -59,7 +59,7 @@ SHAPES = [  # x, w, stride, padding, dilation, groups, the function that does it
     ((2, 33, 7, 7), (19, 33, 1, 1), (1, 1), ((0, 0),) * 2, (1, 1), 1, "convolution"),
     ((1, 300, 5, 9), (70, 300, 1, 1), (1, 1), ((0, 0),) * 2, (1, 1), 1, "convolution"),
     ((3, 5, 9, 11), (7, 5, 3, 2), (2, 1), ((1, 0), (2, 1)), (1, 2), 1, "convolution"),
-    ((1, 3, 41, 40), (64, 3, 7, 7), (2, 2), ((3, 3),) * 2, (1, 1), 1, "convolution"),
+    ((1, 3, 41, 40), (64, 3, 7, 7), (2, 2), ((3, 3),) * 2, (1, 1), 1, "broadcast"),
     ((2, 12, 10, 13), (20, 3, 3, 3), (1, 1), ((1, 1),) * 2, (1, 1), 4, "convolution"),
     ((2, 6, 50), (9, 6, 4), (3,), ((2, 0),), (1,), 1, "convolution"),
     ((1, 4, 5, 6, 7), (9, 4, 2, 3, 2), (1, 1, 2), ((0, 1),) * 3, (1, 1, 1), 1, "convolution"),
@@ -76,7 +76,7 @@ def test_packed_weights_and_ends_are_the_definition(convolutions, some_threads, 
     x_shape, w_shape, *rest, name = case
     options = dict(zip(("stride", "padding", "dilation", "groups"), rest))
     found = convolutions.prepared(x_shape, w_shape, *rest)
-    assert found._name == name
+    assert found.plan.form == name
     rng = np.random.default_rng(11)
     x, w = rng.normal(size=x_shape).astype(dtype), rng.normal(size=w_shape).astype(dtype)
     bias, residual = rng.normal(size=w_shape[0]).astype(dtype), rng.normal(size=found.out).astype(dtype)  # fmt: skip

@@ -1,0 +1,212 @@
+"""What the C of convolutions is told, worked out once for each geometry and kept: `Plan`.
+
+How the input is laid out (`headers/fb_windows.h`), which taps each part of the output has and where they stand, and which
+kernel is to do it, by cost.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from itertools import product
+from math import prod
+from typing import Any
+
+from .native import address, table
+
+Shape = tuple[int, ...]
+DIMENSIONS = 3
+HEAD = 32
+VECTOR = 16  # positions of a vector of float32 in AVX-512; elsewhere the choice is the same but for small images
+PACKING = 6  # what it costs to pack a column, in rows of weights that could be multiplied instead; measured
+# What a tile costs beside its products, in taps, where vectors run along positions and along rows; measured.
+POSITIONS_END, ROWS_END = 15, 22
+UNALIGNED = 1.1  # columns that are read from planes for several taps
+ONE_VECTOR = 1.15  # rows in one vector: more elements are broadcast for a product
+NARROW = 5  # windows in a row; fewer leave tiles along rows too small, and columns are packed
+WINOGRAD = (
+    1.5  # a product there costs as much more than one here, with the additions around it; measured
+)
+LEAST_CHANNELS = 24  # fewer do not pay for the additions
+LEAST_TILES = 80  # 2 x 2 results in all; fewer do not pay for the weights' transform
+FEW_ROWS = 4  # rows of weights of a group; fewer fill no tile of vectors along the rows
+ALIAS = 4096  # planes that lie a multiple of this many bytes apart meet in the same sets of the first cache
+
+
+class Frame:
+    """How planes are laid out for windows: the numbers of `struct frame`."""
+
+    def __init__(self, size: Shape, lo: Shape, hi: Shape, step: Shape, reach: Shape, grid: Shape):
+        """`reach` has the coordinate of each dimension's last tap, `grid` the number of windows."""
+        self.step = step
+        self.phases = tuple(min(s, r + 1) for s, r in zip(step, reach))
+        whole = [
+            max(n + a + b, (g - 1) * s + r + 1)
+            for n, a, b, g, s, r in zip(size, lo, hi, grid, step, reach)
+        ]
+        room = [-(-n // s) for n, s in zip(whole, step)]
+        if step[2] == 1:  # the padding behind a row is the padding before the next
+            room[2] = max(size[2] + max(lo[2], hi[2]), grid[2])
+        self.room = tuple(room)
+        plain = step == (1, 1, 1) and not any(lo) and self.room == size
+        self.prepared = not plain
+        plane = prod(self.phases) * prod(room)
+        if self.prepared:
+            plane = -(-plane // VECTOR) * VECTOR
+            if plane * 4 % ALIAS == 0:
+                plane += VECTOR
+        self.plane = plane
+        self.numbers = [*size, *lo, *step, *self.phases, *room, plane]
+        self.pitches = (room[1] * room[2], room[2])
+        self.span = sum((n - 1) * p for n, p in zip(grid, (*self.pitches, 1))) + 1
+
+    def offset(self, tap: Shape) -> int:
+        """Where a tap at these coordinates reads, counted from its window's place."""
+        phase = place = 0
+        for t, s, phases, room in zip(tap, self.step, self.phases, self.room):
+            phase = phase * phases + t % s
+            place = place * room + t // s
+        return phase * prod(self.room) + place
+
+
+def _three(values: Any, missing: int) -> Shape:
+    """The numbers for three dimensions, those that are missing put in front."""
+    return (missing,) * (DIMENSIONS - len(values)) + tuple(values)
+
+
+def _sides(padding: Any) -> tuple[Shape, Shape]:
+    return _three([lo for lo, _ in padding], 0), _three([hi for _, hi in padding], 0)
+
+
+def _form(
+    frame: Frame, grid: Shape, images: int, channels: int, rows: int, taps: float
+) -> tuple[str, bool]:
+    """The kernel for a group's products, and whether it packs columns.
+
+    conv.c has vectors along the positions, and computes those between the rows, too, or packs columns; conv_broadcast.c has them
+    along the rows of the weights.
+    """
+    if channels == 1 and rows <= FEW_ROWS:
+        return "depthwise", False
+    positions, depth = images * prod(grid), channels * taps
+    in_place = images * -(-frame.span // VECTOR) * (UNALIGNED if taps > 1 else 1)
+    packed = -(-positions // VECTOR) * (1 + PACKING / rows)
+    along_positions = min(in_place, packed) * rows * (depth + POSITIONS_END)
+    vectors = -(-rows // VECTOR) * (ONE_VECTOR if rows <= VECTOR else 1)
+    if positions * vectors * (depth + ROWS_END) < along_positions:
+        return "broadcast", grid[2] < NARROW and prod(grid) * images > grid[2]
+    return "convolution", packed < in_place
+
+
+class Plan:
+    """The numbers that C reads, and where they lie."""
+
+    def __init__(
+        self, form: str, head: list[int], frame: Frame, parts: list[list[int]], tables: list[int]
+    ) -> None:
+        self.form = form  # the C function
+        self.rows = head[3]
+        numbers = [*head, *frame.numbers]
+        numbers += [0] * (HEAD - len(numbers))
+        self.numbers = table([*numbers, *[n for part in parts for n in part], *tables])
+        self.address = address(self.numbers)
+
+
+MOST_PHASES = (
+    1 << 10
+)  # products of strides beyond which nearly all that would be laid out is never read
+
+
+@lru_cache(maxsize=1024)
+def forward_plan(
+    x: Shape, w: Shape, out: Shape, stride: Shape, padding: Any, dilation: Shape, groups: int
+) -> Plan:
+    """What C does for the convolution of x with w, and for its gradient for the weight."""
+    images, channels, rows = x[0], x[1] // groups, w[0] // groups
+    size, grid, kernel = _three(x[2:], 1), _three(out, 1), _three(w[2:], 1)
+    step, gap = _three(stride, 1), _three(dilation, 1)
+    lo, hi = _sides(padding)
+    if kernel == step == (1, 1, 1) and not any((*lo, *hi)):  # one row without ends
+        size = grid = (1, 1, prod(size))
+    reach = tuple((k - 1) * d for k, d in zip(kernel, gap))
+    frame = Frame(size, lo, hi, step, reach, grid)
+    taps = list(product(*map(range, kernel)))
+    offsets = [frame.offset(tuple(t * d for t, d in zip(tap, gap))) for tap in taps]
+    form, packed = _form(frame, grid, images, channels, rows, len(taps))
+    head = [images, groups, channels, rows, packed, frame.prepared, 1]
+    head += [channels * len(taps), len(taps), rows * channels * len(taps)]
+    part = [len(taps), *grid, 0, 0, 0, 1, 1, 1]
+    numbers = [*head, *frame.pitches, *grid]
+    return Plan(form, numbers, frame, [part], [*offsets, *range(len(taps))])
+
+
+@lru_cache(maxsize=1024)
+def input_plan(
+    y: Shape, w: Shape, size: Shape, stride: Shape, padding: Any, dilation: Shape, groups: int
+) -> Plan:
+    """The transposed convolution of y (N, O, *windows) to (N, C, *size)."""
+    images, channels, rows = y[0], y[1] // groups, w[1]
+    windows, sizes, kernel = _three(y[2:], 1), _three(size, 1), _three(w[2:], 1)
+    step, gap = _three(stride, 1), _three(dilation, 1)
+    before, _ = _sides(padding)
+    if kernel == step == (1, 1, 1) and windows == sizes and not any(before):
+        windows = sizes = (1, 1, prod(sizes))
+    # Input u meets tap k in window (u + before - k * gap) / step. Inputs u + i * step meet the same taps, in windows from
+    # base + shift[u] on, less what k takes; base is the least.
+    base = [p // s for p, s in zip(before, step)]
+    shift = [[(u + p) // s - b for u in range(s)] for p, s, b in zip(before, step, base)]
+    grid = tuple(-(-n // s) for n, s in zip(sizes, step))
+    back = [(k - 1) * d // s for k, d, s in zip(kernel, gap, step)]
+    lo = tuple(b - j for b, j in zip(back, base))
+    hi = tuple(j + max(m) + g - n for j, m, g, n in zip(base, shift, grid, windows))
+    frame = Frame(windows, lo, hi, (1, 1, 1), tuple(map(max, shift)), grid)
+    taps = list(product(*map(range, kernel)))
+    parts, tables = [], []
+    for at in product(*map(range, step)):
+        moved = [m[u] + b for m, u, b in zip(shift, at, back)]
+        mine = [
+            (number, tap)
+            for number, tap in enumerate(taps)
+            if all((u + p - k * d) % s == 0 for k, d, s, u, p in zip(tap, gap, step, at, before))
+        ]
+        if any(u >= n for u, n in zip(at, sizes)):
+            mine = []  # all of it lies outside
+        parts.append([len(mine), *grid, *at, *step])
+        tables += [
+            frame.offset(tuple(b - k * d // s for b, k, d, s in zip(moved, tap, gap, step)))
+            for _, tap in mine
+        ]
+        tables += [number for number, _ in mine]
+    form, packed = _form(frame, grid, images, channels, rows, len(taps) / len(parts))
+    head = [images, groups, channels, rows, packed, frame.prepared, len(parts)]
+    head += [len(taps), rows * len(taps), rows * channels * len(taps)]
+    return Plan(form, [*head, *frame.pitches, *sizes], frame, parts, tables)
+
+
+@lru_cache(maxsize=1024)
+def winograd_plan(x: Shape, w: Shape, out: Shape, padding: Any, transposed: bool) -> Plan | None:
+    """The convolution of x with the 3 x 3 weights w in fewer products; None where they are not worth it.
+
+    `transposed`: w is (channels of x, rows, 3, 3), and turned round.
+    """
+    images, channels = x[:2]
+    rows = w[1] if transposed else w[0]
+    grid = (1, -(-out[0] // 2), -(-out[1] // 2))
+    tiles = images * prod(grid)
+    direct = prod(out) * images * channels * rows * 9
+    fewer = -(-tiles // VECTOR) * VECTOR * channels * rows * 16
+    if fewer * WINOGRAD > direct or min(channels, rows) < LEAST_CHANNELS or tiles < LEAST_TILES:
+        return None
+    (a, b), (c, d) = padding
+    frame = Frame((1, *x[2:]), (0, a, c), (0, b, d), (1, 2, 2), (0, 3, 3), grid)
+    offsets = [frame.offset((0, i, j)) for i in range(4) for j in range(4)]
+    order = list(range(8, -1, -1) if transposed else range(9)) + [0] * 7
+    strides = [9, rows * 9] if transposed else [channels * 9, 9]
+    head = [images, 1, channels, rows, 1, 1, 1, *strides, 0]
+    part = [16, *grid, 0, 0, 0, 1, 1, 1]
+    numbers = [*head, *frame.pitches, 1, *out]
+    return Plan("winograd", numbers, frame, [part], [*offsets, *order])
+
+
+def may_be_winograd(kernel: Shape, stride: Any, dilation: Any, groups: int) -> bool:
+    """Whether `winograd_plan` is for such a convolution at all."""
+    return groups == 1 and kernel == (3, 3) and max(stride) == 1 and max(dilation) == 1
