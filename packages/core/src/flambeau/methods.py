@@ -28,7 +28,7 @@ from .runtime.hot import free
 from .runtime.inference import check_written, of_kind
 from .runtime.inplace import Rewriting
 from .runtime.operator import Operator, registry
-from .runtime.overrides import overrides
+from .runtime.overrides import handle, overrides, stranger_in
 from .runtime.signature import explained
 from .runtime.tensor import Box, Leaf, Size, Tensor, alias, history, set_requires_grad, wrap
 
@@ -324,6 +324,7 @@ for _module, _text in {
     "ops.copies": "narrow_copy unsafe_chunk unsafe_split unsafe_split_with_sizes",
     "ops.arranging": "fill_diagonal_",
     "tensor_types": "new",
+    "functorch.dim": "index",
     "seldom": "apply_ map_ fill_diagonal_ as_strided_ module_load record_stream to_padded_tensor __setstate__",
     "ops.spectral": "stft istft",
     "nn.functional": "hardshrink prelu",
@@ -709,6 +710,8 @@ for _new_name in ("swapaxes_", "swapdims_"):
 @method
 def split(self: Tensor, split_size: Any, dim: int = 0) -> tuple[Tensor, ...]:
     """Pieces of `split_size` along `dim`, the last one shorter; or of the sizes in a list."""
+    if type(split_size) is not int and (other := stranger_in(split_size)) is not None:
+        return handle(Tensor.split, [other], (self, split_size, dim), {})
     return registry["split"].public(self, split_size, dim)
 
 

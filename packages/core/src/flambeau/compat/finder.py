@@ -24,8 +24,18 @@ from .missing import Missing
 VERSION = "2.13.0+flambeau"
 
 # Whole packages. Those beside torch are answered if flambeau's are installed.
-ROOTS = {"torch": "flambeau", "torchvision": "flambeau_vision", "torchaudio": "flambeau_audio"}
-VERSIONS = {"torch": VERSION, "torchvision": "0.28.0+flambeau", "torchaudio": "2.11.0+flambeau"}
+ROOTS = {
+    "torch": "flambeau",
+    "functorch": "flambeau.functorch",
+    "torchvision": "flambeau_vision",
+    "torchaudio": "flambeau_audio",
+}
+VERSIONS = {
+    "torch": VERSION,
+    "functorch": VERSION,
+    "torchvision": "0.28.0+flambeau",
+    "torchaudio": "2.11.0+flambeau",
+}
 
 # Modules of PyTorch's whose counterpart has another name here.
 RENAMED = {

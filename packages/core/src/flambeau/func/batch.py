@@ -14,7 +14,7 @@ from ..transforms.wrapper import new_level
 from .wrapped import name_of
 
 
-class _Batch:
+class Batch:
     """One vmap in force: how random draws inside it behave."""
 
     def __init__(self, size: int, level: int, randomness: str) -> None:
@@ -174,7 +174,7 @@ def _mapped(
     level = new_level()
     wrapped = [x if d is None else batched(x, size, level) for x, d in zip(flat, dims)]
     outer = state.local.batch
-    state.local.batch = (*outer, _Batch(size, level, randomness))
+    state.local.batch = (*outer, Batch(size, level, randomness))
     try:
         return func(*pytree.unflatten(wrapped, spec), **kwargs), level
     finally:

@@ -13,7 +13,7 @@ from typing import Any
 
 from .._base import dtypes
 from .._base.checks import broadcast_shapes, check
-from ..runtime import hot
+from ..runtime import hot, overrides
 from ..runtime.dispatch import assign
 from ..runtime.families import composite, primitive
 from ..runtime.families import view as view_op
@@ -405,6 +405,9 @@ def getitem(input: Tensor, key: Any) -> Tensor:
         if not -n <= key < n:
             raise IndexError(f"index {key} is out of bounds for dimension 0 with size {n}")
         return basic_index(input, (key,))
+    other = overrides.stranger_in(key)
+    if other is not None:
+        return overrides.handle(Tensor.__getitem__, [other], (input, key), {})
     if type(key) is slice and not input.ndim:
         plain_slice(key)
         raise IndexError("slice() cannot be applied to a 0-dim tensor.")
@@ -427,6 +430,10 @@ def setitem(input: Tensor, key: Any, value: Any) -> None:
     """input[key] = value, the value broadcast."""
     plain = hot.basic(key)
     if plain is not None and hot.write(input, plain, value):
+        return
+    other = overrides.stranger_in((key, value) if type(key) is not tuple else (*key, value))
+    if other is not None:
+        overrides.handle(Tensor.__setitem__, [other], (input, key, value), {})
         return
     if not isinstance(value, Tensor):
         value = _number_of(input, value)

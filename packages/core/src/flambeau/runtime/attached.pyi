@@ -844,6 +844,9 @@ class Attached:
     def imag(self) -> Tensor:
         """The imaginary parts of a complex tensor, as a view."""
 
+    def index(self, *args: Any, **kwargs: Any) -> Any:
+        """See `flambeau.functorch.dim.index`."""
+
     def index_add(self, *args: Any, **kwargs: Any) -> Any:
         """The operator of `flambeau.ops.selecting`, on this tensor."""
 

@@ -44,6 +44,9 @@ def call(op: Operator, args: tuple, kwargs: dict[str, Any]) -> Any:
     except Stranger:
         made = overrides.NOBODY
     except signature.BLAMED as error:
+        found = overrides.overloaded(args, kwargs)
+        if found:  # an argument that stands for no tensor
+            return overrides.handle(op.public, found, args, kwargs)
         settled = signature.numbers_for_tensors(op, args, kwargs)
         if settled is not None:
             if out is not None:

@@ -93,6 +93,24 @@ def _search(arguments: Iterable[Any], found: list[Any], deep: bool) -> None:
             plain.add(cls)
 
 
+def stranger_in(key: Any) -> Any:
+    """What in an index, or in a tuple or list within it, is no tensor and overrides; None if nothing does."""
+    if type(key) is not tuple and type(key) is not list:
+        key = (key,)
+    for k in key:
+        cls = type(k)
+        if cls in plain:
+            continue
+        if cls is tuple or cls is list:
+            for inner in k:
+                cls = type(inner)
+                if cls not in plain and overrides(cls) and not issubclass(cls, Tensor):
+                    return inner
+        elif overrides(cls) and not issubclass(cls, Tensor):
+            return k
+    return None
+
+
 def composed_rule(name: str, args: tuple) -> Callable[..., Any] | None:
     """The rule that the first argument's class has for a composite as a whole (sparse, masked and nested tensors)."""
     first = args[0] if args else None
