@@ -212,3 +212,28 @@ def test_scheduler_state_goes_both_ways(name):
         np.testing.assert_allclose(
             rates(torch, name, copy.deepcopy(ours), 9)[0], expected, rtol=1e-12
         )
+
+
+def met_before(i: int, j: int, n: int) -> int:
+    """How many of `n` places PyTorch's product adds before places `i` and `j` meet: they are lost beside a large number."""
+    x = torch.ones(n, dtype=torch.float64)
+    x[i], x[j] = 2.0**80, -(2.0**80)
+    return n - int(x.dot(torch.ones(n, dtype=torch.float64)))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_vectors_of_lbfgs_are_added_in_pytorchs_order(dtype):
+    from flambeau.backends.cpu import available
+    from flambeau.optim import inner
+
+    if not available():
+        pytest.skip("no C compiler on this machine")
+    if (met_before(0, 8, 24), met_before(0, 2, 24), met_before(0, 1, 24)) != (2, 6, 24):
+        pytest.skip("PyTorch's library adds in another order on this processor")
+    for n in [*range(1, 70), 255, 1000, 2048]:
+        x, y = rng.standard_normal(n).astype(dtype), rng.standard_normal(n).astype(dtype)
+        ours, theirs = flambeau.from_numpy(x.copy()), torch.from_numpy(x.copy())
+        assert inner.dot(ours, flambeau.from_numpy(y)).item() == theirs.dot(torch.from_numpy(y)).item()  # fmt: skip
+        assert inner.sizes(ours).item() == theirs.abs().sum().item()
+        inner.add_scaled(ours, flambeau.from_numpy(y), 0.3)
+        np.testing.assert_array_equal(ours.numpy(), theirs.add_(torch.from_numpy(y), alpha=0.3))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import flambeau
+from flambeau.optim import inner
 from flambeau.optim.line_search import strong_wolfe
 from flambeau.optim.optimizer import Optimizer, ParamsT
 from flambeau.optim.options import check_lr
@@ -84,7 +85,7 @@ class LBFGS(Optimizer):
             direction = self._direction(state, gradient)
             size = self._first_size(state, gradient)
             state["prev_flat_grad"], state["prev_loss"] = gradient.clone(), loss
-            slope = gradient.dot(direction)
+            slope = inner.dot(gradient, direction)
             state["d"], state["t"] = direction, size
             if slope > -group["tolerance_change"]:
                 break
@@ -115,18 +116,18 @@ class LBFGS(Optimizer):
         alphas = state.setdefault("al", [None] * self.param_groups[0]["history_size"])
         q = -gradient
         for i in reversed(range(len(changes))):
-            alphas[i] = steps[i].dot(q) * weights[i]
-            q = q - alphas[i] * changes[i]
+            alphas[i] = inner.dot(steps[i], q) * weights[i]
+            inner.add_scaled(q, changes[i], -alphas[i])
         q = q * state["H_diag"]
         for i in range(len(changes)):
-            q = q + (alphas[i] - changes[i].dot(q) * weights[i]) * steps[i]
+            inner.add_scaled(q, steps[i], alphas[i] - inner.dot(changes[i], q) * weights[i])
         return q
 
     def _remember(self, state: dict[str, Any], gradient: Tensor) -> None:
         """Adds the last step to the history, if the curvature along it is positive."""
         change = gradient - state["prev_flat_grad"]
         step = state["d"] * state["t"]
-        curvature = change.dot(step)
+        curvature = inner.dot(change, step)
         if curvature <= 1e-10:
             return
         if len(state["old_dirs"]) == self.param_groups[0]["history_size"]:
@@ -135,14 +136,14 @@ class LBFGS(Optimizer):
         state["old_dirs"].append(change)
         state["old_stps"].append(step)
         state["ro"].append(1.0 / curvature)
-        state["H_diag"] = curvature / change.dot(change)
+        state["H_diag"] = curvature / inner.dot(change, change)
 
     def _first_size(self, state: dict[str, Any], gradient: Tensor) -> Any:
         lr: Any = self.param_groups[0]["lr"]
         lr = lr.reshape(()) if isinstance(lr, Tensor) else lr
         if state["n_iter"] > 1:
             return lr
-        return min(1.0, 1.0 / gradient.abs().sum()) * lr
+        return min(1.0, 1.0 / inner.sizes(gradient)) * lr
 
     def _moved(
         self,
@@ -195,7 +196,7 @@ class LBFGS(Optimizer):
         offset = 0
         for p in self._params:
             p = flambeau.view_as_real(p) if p.is_complex() else p
-            p += size * direction[offset : offset + p.numel()].reshape(p.shape)
+            inner.add_scaled(p, direction[offset : offset + p.numel()].reshape(p.shape), size)
             offset += p.numel()
 
 

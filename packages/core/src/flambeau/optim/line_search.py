@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from flambeau.optim import inner
 from flambeau.runtime.tensor import Tensor
 
 __all__ = ["strong_wolfe"]
@@ -39,7 +40,7 @@ def strong_wolfe(
 
     def at(t: Any) -> Point:
         value, grad = along(t)
-        return Point(t, value, grad, grad.dot(direction))
+        return Point(t, value, grad, inner.dot(grad, direction))
 
     bracket, count = _bracketed(at, start, size, max_ls)
     if len(bracket) == 2:
