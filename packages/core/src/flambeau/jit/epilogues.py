@@ -1,5 +1,5 @@
-"""What follows a convolution, done by it: batch norm goes into weights that stay, bias, residual and activation into its
-last step. The weights are packed apart (`lasting`), as the kernel reads them.
+"""What follows a convolution or a product, done by it: batch norm goes into weights that stay, bias, residual and activation
+into its last step. The weights are packed apart (`lasting`), as the kernel reads them.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from math import inf
 from typing import Any
 
+from ..backends.cpu import packed
 from ..graph import Call, Graph, Value
 from ..runtime.meta import Meta
 from ..runtime.operator import find
@@ -16,27 +17,20 @@ FLOATS = ("float32", "float64")
 NORM = "rescale_channels_on_cpu"  # x, mean, variance, weight, bias
 
 
-def convolutions(graph: Graph, stays: set[int]) -> Graph:
-    """Joins what follows each convolution whose weights stay as they are. `stays`: ids of values that last (`lasting`)."""
-    from ..backends.cpu import packed
-
-    if not any(c.op == "convolution" and id(c.inputs[1]) in stays for c in graph.calls):
-        return graph
+def epilogues(graph: Graph, stays: set[int]) -> Graph:
+    """Joins what follows convolutions and products whose weights stay. `stays`: ids of values that last (`lasting`)."""
     followers = _only_readers(graph)
     gone: set[int] = set()
     chains: dict[int, Chain] = {}  # by id of its last call
     for call in graph.calls:
-        if call.op != "convolution" or not _settled(call.inputs[1:], stays):
+        kind = CHAINS.get(call.op)
+        if kind is None or id(call) in gone or not _settled(call.inputs[1:], stays):
             continue
-        if call.inputs[0].meta.dtype.name not in FLOATS:
+        if not kind.fits(call):
             continue
-        chain = Chain(call, packed)
-        if chain.shape is None:
-            continue
-        while (follower := followers.get(id(chain.result))) is not None and id(
-            follower
-        ) not in gone:
-            if not chain.take(follower, stays):
+        chain = kind(call)
+        while (follower := followers.get(id(chain.result))) is not None:
+            if id(follower) in gone or not chain.take(follower, stays):
                 break
             gone.add(id(follower))
         gone.add(id(call))
@@ -67,43 +61,67 @@ def _only_readers(graph: Graph) -> dict[int, Call]:
 
 
 class Chain:
-    """A convolution and the calls that it takes in."""
+    """A call with weights, and the calls behind it that it takes in: a residual to add, then an activation."""
 
-    def __init__(self, call: Call, packed: Any) -> None:
-        self.call, self.packed = call, packed
+    endings: dict[str, Any] = {}  # by operator: the kernel's code for it and the bounds of a clamp
+
+    def __init__(self, call: Call) -> None:
+        self.call = call
         self.last, self.result = call, call.outputs[0]
-        self.norms: list[Call] = []
         self.residual: Value | None = None
-        self.activation: tuple[Any, float, float] | None = None
-        x, w = call.inputs[:2]
-        self.last_channels = packed.last_is_better(w.meta.shape, call.attrs["groups"])
-        self.input = packed.to_last(x.meta.shape) if self.last_channels else tuple(x.meta.shape)
-        self.shape = packed.packed_shape(
-            self.input, w.meta.shape, w.meta.dtype.numpy, self.last_channels, **call.attrs
-        )
+        self.ending: tuple[int, float, float] | None = None
+
+    @staticmethod
+    def fits(call: Call) -> bool:
+        """Whether there is a kernel for the call."""
+        sizes = [v.meta.numel for v in (*call.inputs[:2], *call.outputs)]
+        return call.inputs[0].meta.dtype.name in FLOATS and all(sizes)
 
     def take(self, call: Call, stays: set[int]) -> bool:
         """Takes in the call that reads the result so far, if it can."""
-        if self.activation is not None:
+        if self.ending is not None:
             return False
-        if call.op == NORM and self.residual is None and call.inputs[0] is self.result:
-            if not _settled(call.inputs[1:], stays):
-                return False
-            self.norms.append(call)
-        elif call.op == "add" and self.residual is None and call.attrs["alpha"] == 1:
+        if call.op == "add" and self.residual is None and call.attrs["alpha"] == 1:
             other = call.inputs[1] if call.inputs[0] is self.result else call.inputs[0]
             if not isinstance(other, Value) or other.meta != self.result.meta:
                 return False
             self.residual = other
-        elif call.op in self.packed.ACTIVATIONS:
-            self.activation = self.packed.ACTIVATIONS[call.op](call.attrs)
+        elif call.op in self.endings:
+            self.ending = self.endings[call.op](call.attrs)
         else:
+            return self.takes_norm(call, stays)
+        self.last, self.result = call, call.outputs[0]
+        return True
+
+    def takes_norm(self, call: Call, stays: set[int]) -> bool:
+        return False
+
+    def finish(self) -> dict[str, Any]:
+        kind, low, high = self.ending or (0, -inf, inf)
+        return {"activation": int(kind), "low": low, "high": high}
+
+    def written(self, graph: Graph) -> Iterator[Call]:
+        """The calls that stand for the chain."""
+        raise NotImplementedError
+
+
+class _Convolution(Chain):
+    endings = packed.ACTIVATIONS
+
+    def __init__(self, call: Call) -> None:
+        super().__init__(call)
+        self.norms: list[Call] = []
+
+    def takes_norm(self, call: Call, stays: set[int]) -> bool:
+        if call.op != NORM or self.residual is not None or call.inputs[0] is not self.result:
             return False
+        if not _settled(call.inputs[1:], stays):
+            return False
+        self.norms.append(call)
         self.last, self.result = call, call.outputs[0]
         return True
 
     def written(self, graph: Graph) -> Iterator[Call]:
-        """The calls that stand for the chain."""
         x, w, bias = self.call.inputs
         for norm in self.norms:
             scale, bias, calls = factors(graph, bias, norm)
@@ -114,13 +132,37 @@ class Chain:
             yield Call("reshape", (scale,), {"shape": column}, (by_row,), False)
             yield Call("mul", (w, by_row), {}, (scaled,), False)
             w = scaled
-        attrs = {**self.call.attrs, "last": self.last_channels}
-        packed = Value(graph.name(), Meta(self.shape, w.meta.dtype, w.meta.device))
-        yield Call("pack_convolution", (w,), {**attrs, "input": self.input}, (packed,), False)
-        kind, low, high = self.activation or (self.packed.Activation.NONE, -inf, inf)
-        attrs |= {"weight": tuple(w.meta.shape), "activation": kind, "low": low, "high": high}
-        given = (x, packed, bias, self.residual)
+        attrs = self.call.attrs
+        last = packed.last_is_better(w.meta.shape, attrs["groups"])
+        attrs = {**attrs, "last": last}
+        shape = packed.to_last(x.meta.shape) if last else tuple(x.meta.shape)
+        room = packed.packed_shape(shape, w.meta.shape, w.meta.dtype.numpy, **attrs)
+        kept = Value(graph.name(), Meta(room, w.meta.dtype, w.meta.device))
+        yield Call("pack_convolution", (w,), {**attrs, "input": shape}, (kept,), False)
+        attrs = {**attrs, "weight": tuple(w.meta.shape), **self.finish()}
+        given = (x, kept, bias, self.residual)
         yield Call("packed_convolution", given, attrs, (self.result,), False)
+
+
+class _Linear(Chain):
+    endings = packed.ENDINGS
+
+    @staticmethod
+    def fits(call: Call) -> bool:
+        _, w, bias = call.inputs
+        one_each = bias is None or bias.meta.shape == w.meta.shape[:1]
+        return w.meta.ndim == 2 and one_each and Chain.fits(call)
+
+    def written(self, graph: Graph) -> Iterator[Call]:
+        x, w, bias = self.call.inputs
+        room = packed.packed_matrix(w.meta.shape, w.meta.dtype.numpy)
+        kept = Value(graph.name(), Meta(room, w.meta.dtype, w.meta.device))
+        yield Call("pack_linear", (w,), {}, (kept,), False)
+        attrs = {"columns": w.meta.shape[0], **self.finish()}
+        yield Call("packed_linear", (x, kept, bias, self.residual), attrs, (self.result,), False)
+
+
+CHAINS: dict[str, type[Chain]] = {"convolution": _Convolution, "linear": _Linear}
 
 
 def factors(graph: Graph, bias: Value | None, norm: Call) -> tuple[Value, Value, list[Call]]:

@@ -310,11 +310,11 @@ def _prepared(graph: Graph, members: set[int]) -> tuple[Graph, Any]:
 
     if not cpu.available():
         return graph, None
-    from .epilogues import convolutions
+    from .epilogues import epilogues
     from .lasting import Prepared, lasting, split
     from .layout import channels_last
 
-    graph = convolutions(copy(graph), lasting(graph, members))
+    graph = epilogues(copy(graph), lasting(graph, members))
     parts = split(channels_last(graph, lasting(graph, members)), members)
     if parts is None:
         return graph, None

@@ -16,6 +16,7 @@ import numpy as np
 from ...ops.convolution import output_size
 from ...runtime.claims import hidden
 from ...runtime.operator import registry
+from . import products
 from .convolutions import Activation, prepared
 from .copies import dense
 from .native import Kernels, address, table
@@ -122,12 +123,9 @@ def last_is_better(w: Shape, groups: int) -> bool:
     return (own == w[1] == 1) or 2 * own >= LANES * -(-own // LANES)
 
 
-def packed_shape(x: Shape, w: Shape, dtype: Any, last: bool, **attrs: Any) -> Shape | None:
-    """The shape of packed weights for an input and weights of these shapes; None where there is nothing to pack for."""
-    if not (prod(x) and prod(w)) or min(output_size(x[1:-1] if last else x[2:], w[2:], *(attrs[k] for k in GEOMETRY[:3]))) < 1:  # fmt: skip
-        return None
-    way = _way(x, w, last, attrs)
-    return None if way is None else way.room(w, dtype)
+def packed_shape(x: Shape, w: Shape, dtype: Any, last: bool, **attrs: Any) -> Shape:
+    """The shape of packed weights for an input and weights of these shapes."""
+    return _way(x, w, last, attrs).room(w, dtype)
 
 
 def _pack(xp: Any, w: np.ndarray, *, input: Shape, last: bool, **attrs: Any) -> np.ndarray:
@@ -140,6 +138,28 @@ def _convolve(
 ) -> np.ndarray:  # fmt: skip
     way = _way(x.shape, weight, last, attrs)
     return way.convolve(_whole(x), packed, _whole(bias), _whole(residual), activation, low, high)
+
+
+# -- products --------------------------------------------------------------------------------------------------------
+
+
+def packed_matrix(w: Shape, dtype: np.dtype) -> Shape:
+    """The shape of a packed weight (out, in) of Linear."""
+    return (products.packed_size(w[1], w[0], dtype),)
+
+
+def _pack_linear(xp: Any, w: np.ndarray) -> np.ndarray:
+    return products.pack(w, transposed=True)
+
+
+def _linear(
+    xp: Any, x: np.ndarray, packed: np.ndarray, bias: np.ndarray | None, residual: np.ndarray | None, *,
+    columns: int, activation: int, low: float, high: float
+) -> np.ndarray:  # fmt: skip
+    bias, residual = _whole(bias), _whole(residual)
+    return products.multiply_packed(
+        x, packed, columns, bias, residual, activation, low=low, high=high
+    )
 
 
 # -- channels last ---------------------------------------------------------------------------------------------------
@@ -205,6 +225,8 @@ def _mean(xp: Any, x: np.ndarray) -> np.ndarray:
 for _name, _kernel in (
     ("pack_convolution", _pack),
     ("packed_convolution", _convolve),
+    ("pack_linear", _pack_linear),
+    ("packed_linear", _linear),
     ("to_last", _to_last),
     ("from_last", _from_last),
     ("last_max_pool", _largest),
@@ -213,10 +235,26 @@ for _name, _kernel in (
 ):
     hidden(registry["convolution"], _name, _kernel)
 
-# By operator: the activation that it is, and the bounds of a clamp from its attributes.
-ACTIVATIONS: dict[str, Any] = {
-    "relu": lambda attrs: (Activation.CLAMP, 0.0, inf),
-    "hardtanh": lambda attrs: (Activation.CLAMP, attrs["min_val"], attrs["max_val"]),
-    "silu": lambda attrs: (Activation.SILU, -inf, inf),
-    "hardswish": lambda attrs: (Activation.HARDSWISH, -inf, inf),
+
+
+def _endings(kind: Any) -> dict[str, Any]:
+    """By operator: what of it `kind` says, from its attributes, and the bounds of a clamp."""
+    return {
+        "relu": lambda attrs: (kind.CLAMP, 0.0, inf),
+        "hardtanh": lambda attrs: (kind.CLAMP, attrs["min_val"], attrs["max_val"]),
+        "silu": lambda attrs: (kind.SILU, -inf, inf),
+        "hardswish": lambda attrs: (kind.HARDSWISH, -inf, inf),
+    }
+
+
+def _gelu(attrs: dict[str, Any]) -> tuple[int, float, float]:
+    exact = attrs["approximate"] == "none"
+    return (products.Ending.GELU if exact else products.Ending.GELU_TANH, -inf, inf)
+
+
+ACTIVATIONS = _endings(Activation)  # that a convolution ends with
+ENDINGS = _endings(products.Ending) | {  # that a product ends with
+    "gelu": _gelu,
+    "tanh": lambda attrs: (products.Ending.TANH, -inf, inf),
+    "sigmoid": lambda attrs: (products.Ending.SIGMOID, -inf, inf),
 }
