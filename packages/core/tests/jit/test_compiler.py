@@ -117,12 +117,116 @@ def test_stances():
     assert ran.value == 3 and outside().tolist() == [2, 2] and ran.value == 4
     with pytest.raises(RuntimeError, match="invalid .* stance 'eager'"):
         compiler.set_stance("eager")
-    with pytest.raises(NotImplementedError, match="fail_on_recompile"):
-        compiler.set_stance("fail_on_recompile")
+    with pytest.raises(ValueError, match="unknown backend 'tpu'"):
+        compiler.set_stance(force_backend="tpu")
     with pytest.raises(RuntimeError, match="force_backend"):
         compiler.set_stance("force_eager", force_backend="eager")
     with pytest.raises(RuntimeError, match="while a function is being compiled"):
         flambeau.compile(lambda x: compiler.set_stance("default") or x)(flambeau.ones(1))
+
+
+def counted():
+    """A compiled function and how often its Python ran."""
+    ran = Count()
+
+    def f(x):
+        ran()
+        return x + 1
+
+    return flambeau.compile(f), ran
+
+
+def test_eager_on_recompile_uses_the_programs_that_are_there():
+    compiled, ran = counted()
+    with compiler.set_stance("eager_on_recompile"):
+        for _ in range(2):
+            assert compiled(flambeau.ones(2)).tolist() == [2, 2]
+    assert ran.value == 2 and "0 programs" in repr(compiled)
+    compiled(flambeau.ones(2))
+    with compiler.set_stance("eager_on_recompile"):
+        compiled(flambeau.ones(2))
+        assert ran.value == 3
+        assert compiled(flambeau.ones(3)).tolist() == [2, 2, 2]
+    assert ran.value == 4 and "1 programs" in repr(compiled)
+
+
+def test_fail_on_recompile():
+    compiled, ran = counted()
+    with compiler.set_stance("fail_on_recompile"):
+        with pytest.raises(RuntimeError, match="Detected recompile .* it has 0 programs"):
+            compiled(flambeau.ones(2))
+    compiled(flambeau.ones(2))
+
+    @compiler.set_stance("fail_on_recompile")
+    def strictly(x):
+        return compiled(x)
+
+    assert strictly(flambeau.ones(2)).tolist() == [2, 2] and ran.value == 1
+    with pytest.raises(
+        RuntimeError, match="function name: 'counted.<locals>.f'; it has 1 programs"
+    ):
+        strictly(flambeau.ones(2, dtype=flambeau.float64))
+    assert compiled(flambeau.ones(3)).tolist() == [2, 2, 2]  # the stance from before is back
+
+
+@pytest.mark.parametrize("stance", ["eager_then_compile", "aot_eager_then_compile"])
+def test_the_first_call_is_eager(stance):
+    compiled, ran = counted()
+    with compiler.set_stance(stance):
+        shown = []
+        for n in (2, 2, 2, 3):
+            assert compiled(flambeau.ones(n)).tolist() == [2] * n
+            shown.append((ran.value, repr(compiled).split(", ")[1][0]))
+    assert shown == [(1, "0"), (2, "1"), (2, "1"), (3, "2")]
+
+
+def test_stances_nest_and_are_taken_back_by_errors():
+    compiled, ran = counted()
+    with pytest.raises(ZeroDivisionError):
+        with compiler.set_stance("force_eager"):
+            with compiler.set_stance("fail_on_recompile"):
+                with pytest.raises(RuntimeError, match="Detected recompile"):
+                    compiled(flambeau.ones(1))
+            compiled(flambeau.ones(1))
+            raise ZeroDivisionError
+    compiled(flambeau.ones(1))
+    assert ran.value == 2 and "1 programs" in repr(compiled)
+
+
+class Scaled(flambeau.nn.Module):
+    scale = 2.0
+
+    def forward(self, x):
+        return x * self.scale
+
+
+def test_guards_of_what_is_around_a_function_may_be_skipped():
+    module = Scaled()
+    compiled = flambeau.compile(module)
+    assert compiled(flambeau.ones(1)).item() == 2
+    module.scale = 3.0
+    with compiler.set_stance(skip_guard_eval_unsafe=True):
+        assert compiled(flambeau.ones(1)).item() == 2  # unsafe: the change goes unnoticed
+        assert compiled(flambeau.ones(2)).tolist() == [3, 3]  # shapes are looked at
+        # Programs of both are there: the guards tell them apart.
+        assert compiled(flambeau.ones(1)).item() == 3
+    assert compiled(flambeau.ones(1)).item() == 3
+
+
+def test_a_backend_for_all():
+    compiled, _ = counted()
+    compiled(flambeau.ones(2))
+    seen = []
+
+    def backend(graph, examples):
+        seen.append(len(graph.calls))
+        return lambda *tensors: [tensors[0] * 10]
+
+    with compiler.set_stance(force_backend=backend):
+        for _ in range(2):
+            assert compiled(flambeau.ones(2)).tolist() in ([2, 2], [10, 10])
+        assert compiled(flambeau.ones(2)).tolist() == [10, 10] and seen == [1]
+    assert compiled(flambeau.ones(2)).tolist() == [2, 2]
 
 
 def test_hints_leave_functions_alone():

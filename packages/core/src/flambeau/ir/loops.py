@@ -27,6 +27,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from .._base.checks import Shape, broadcast_shapes
+from . import wide
 from .expr import Expr
 from .text import C_TYPES, NoText, c_literal, c_statements
 
@@ -409,11 +410,37 @@ class _Writer:
     def inner_loop(self, out: _Lines, depth: int, bounds: tuple[str, str]) -> None:
         """The innermost loop of an elementwise nest."""
         last = len(self.loops) - 1
+        on_vectors = self.wide(last, bounds)
+        if on_vectors is not None:
+            out.add(0, "#if defined(FB_WIDE)")
+            numbers = " && ".join(f"q{k} == q{k}" for k in range(len(self.params)))
+            out.add(depth, f"if ({numbers or 'true'}) {{")
+            for line in on_vectors:
+                out.add(depth + 1, line)
+            out.add(depth, "} else")
+            out.add(0, "#endif")
+            out.add(depth, "{")
         self.hoisted(out, depth, last)
         out.add(depth, "#pragma omp simd")
         out.open(depth, f"for (int64_t i = {bounds[0]}; i < {bounds[1]}; ++i) {{")
         self.body(out, depth + 1, "i", last)
         out.add(depth, "}")
+        if on_vectors is not None:
+            out.add(depth, "}")
+
+    def wide(self, last: int, bounds: tuple[str, str]) -> list[str] | None:
+        """The same loop on vectors; None where there is no such text, or elements do not lie together."""
+        steps = self.loops[last].strides
+        inputs = len(self.inputs)
+        if any(s not in (0, 1) for s in steps[:inputs]) or any(s != 1 for s in steps[inputs:]):
+            return None
+        return wide.loop(
+            [(a.name, a.dtype, self.pointer(k), steps[k] == 1) for k, a in enumerate(self.inputs)],
+            [(name, f"q{k}") for k, name in enumerate(self.params)],
+            [(r.dtype, self.pointer(k), r.expr) for k, r in enumerate(self.results, inputs)],
+            bounds,
+            None if last else "n[0]",
+        )
 
     def reduce_rows(
         self, out: _Lines, depth: int, first: int, bounds: tuple[str, str] | None = None

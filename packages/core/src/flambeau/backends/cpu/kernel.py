@@ -26,12 +26,14 @@ from .native import address
 # Elements that one thread takes at a time: an eighth of all, within these bounds. Longer runs are kinder to the memory
 # (0.63 instead of 0.90 ms for silu of 4M floats), shorter ones share small arrays and even out a busy machine.
 LEAST_BLOCK, MOST_BLOCK = 1 << 14, 1 << 18
+LINE = 64  # elements, of one byte the least
 REMEMBERED = 1024  # layouts per kernel; forgotten all at once beyond that
 
 
 def source_of(nest: loops.Nest) -> str:
-    """The C file of a nest: the header of scalar functions, then the function."""
-    return f"{library.header('fb_math.h')}\n{nest.text}"
+    """The C file of a nest: the headers of scalar functions and, where it has a loop on vectors, of theirs, then the function."""
+    vectors = library.header("fb_wide.h") if "FB_WIDE" in nest.text else ""
+    return f"{library.header('fb_math.h')}\n{vectors}\n{nest.text}"
 
 
 class Launch:
@@ -53,6 +55,8 @@ class Launch:
         self.count, self.partials = nest.count, nest.partials
         block = min(max(nest.count * nest.inner // 8, LEAST_BLOCK), MOST_BLOCK)
         step = max(1, block // max(1, nest.inner))
+        if nest.kind == "elementwise" and nest.inner == 1:
+            step = -(-step // LINE) * LINE  # whole lines of the cache, whole vectors
         # Columns are shared in whole cache blocks of accumulators.
         self.grain = max(step, loops.BLOCK) if nest.kind == "columns" else step
         addresses = function.value, ctypes.addressof(self.sizes), ctypes.addressof(self.strides)
@@ -74,11 +78,10 @@ class Launch:
             self.finish(arrays, numbers, self.sizes, self.strides, *last)
 
     def caller(self, arrays: int, params: int) -> Callable[..., None] | None:
-        """The quickest call, `f(*addresses)`, for so many arrays and parameters; None where there is only `__call__`."""
-        if params or self.partials or not 2 <= arrays <= 4:
-            return None
-        run = getattr(self.runs, f"run{arrays}")
-        return partial(run, address(self.plan))
+        """The quickest call, `f(*addresses, *params)`, for so many arrays and parameters; None where there is only `__call__`."""
+        name = f"run{arrays}n{params}" if params else f"run{arrays}"
+        run = None if self.partials else getattr(self.runs, name, None)
+        return None if run is None else partial(run, address(self.plan))
 
 
 _LAUNCHERS = native.Kernels("launch.c")
@@ -101,7 +104,7 @@ class Plan:
         quick = self.quick
         if quick is not None:
             memory, shown = self.only()
-            quick(*[address(a) for a in arrays], address(memory))
+            quick(*[address(a) for a in arrays], address(memory), *params)
             return (shown,)
         made = [m() for m in self.makers]
         self.launch([address(a) for a in (*arrays, *[m for m, _ in made])], params)
@@ -123,7 +126,7 @@ class Plan:
         """
         pointers = [*[address(a) for a in arrays], address(target)]
         if self.quick is not None:
-            self.quick(*pointers)
+            self.quick(*pointers, *params)
         else:
             self.launch(pointers, params)
 

@@ -28,5 +28,10 @@ static void run(const int64_t *plan, void *const *a, const double *p) {
 EXPORT void run2(const int64_t *plan, void *a, void *b) { run(plan, (void *[]){a, b}, (double[]){0}); }
 EXPORT void run3(const int64_t *plan, void *a, void *b, void *c) { run(plan, (void *[]){a, b, c}, (double[]){0}); }
 EXPORT void run4(const int64_t *plan, void *a, void *b, void *c, void *d) { run(plan, (void *[]){a, b, c, d}, (double[]){0}); }
+/* With one parameter or two. */
+EXPORT void run2n1(const int64_t *plan, void *a, void *b, double p) { run(plan, (void *[]){a, b}, (double[]){p}); }
+EXPORT void run2n2(const int64_t *plan, void *a, void *b, double p, double q) { run(plan, (void *[]){a, b}, (double[]){p, q}); }
+EXPORT void run3n1(const int64_t *plan, void *a, void *b, void *c, double p) { run(plan, (void *[]){a, b, c}, (double[]){p}); }
+EXPORT void run3n2(const int64_t *plan, void *a, void *b, void *c, double p, double q) { run(plan, (void *[]){a, b, c}, (double[]){p, q}); }
 /* Any number of both. */
 EXPORT void run_all(const int64_t *plan, void *arrays, void *params) { run(plan, arrays, params); }

@@ -1,0 +1,76 @@
+/* Vectors of 16 floats for generated loops (`ir/wide.py`), where the processor has them: FB_WIDE says so.
+ *
+ * The functions compute what those of fb_math.h do, by the same polynomials: NaN, infinities, signed zeros and subnormal numbers are as
+ * there, and results differ by a unit in the last place at most.
+ */
+#ifndef FB_WIDE_H
+#define FB_WIDE_H
+#if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512VL__) && defined(__AVX512DQ__)
+#define FB_WIDE 1
+#include <immintrin.h>
+
+typedef __m512 fbw;
+typedef __mmask16 fbw_mask;
+#define FBW static inline __attribute__((always_inline))
+
+FBW fbw fbw_all(float x) { return _mm512_set1_ps(x); }
+FBW fbw fbw_load(const float *p) { return _mm512_loadu_ps(p); }
+FBW fbw fbw_load_part(const float *p, fbw_mask part) { return _mm512_maskz_loadu_ps(part, p); }
+FBW void fbw_store(float *p, fbw v) { _mm512_storeu_ps(p, v); }
+FBW void fbw_store_part(float *p, fbw v, fbw_mask part) { _mm512_mask_storeu_ps(p, part, v); }
+FBW void fbw_stream(float *p, fbw v) { _mm512_stream_ps(p, v); }
+/* Bools are bytes in memory, 0 or not. */
+FBW fbw_mask fbw_load_mask(const void *p) {
+  const __m128i v = _mm_loadu_si128((const __m128i *)p);
+  return _mm_test_epi8_mask(v, v);
+}
+FBW fbw_mask fbw_load_mask_part(const void *p, fbw_mask part) {
+  const __m128i v = _mm_maskz_loadu_epi8(part, p);
+  return _mm_test_epi8_mask(v, v);
+}
+FBW void fbw_store_mask(void *p, fbw_mask v) { _mm_storeu_si128((__m128i *)p, _mm_maskz_set1_epi8(v, 1)); }
+FBW void fbw_store_mask_part(void *p, fbw_mask v, fbw_mask part) { _mm_mask_storeu_epi8(p, part, _mm_maskz_set1_epi8(v, 1)); }
+
+/* NaN wins. The instructions give their second operand where either is NaN, and where both are zero. */
+FBW fbw fbw_max(fbw a, fbw b) { return _mm512_mask_mov_ps(_mm512_max_ps(a, b), _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q), a); }
+FBW fbw fbw_min(fbw a, fbw b) { return _mm512_mask_mov_ps(_mm512_min_ps(a, b), _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q), a); }
+FBW fbw fbw_abs(fbw a) { return _mm512_abs_ps(a); }
+
+/* x = n ln 2 + r with |r| <= ln(2) / 2 */
+FBW fbw fbw_reduce(fbw x, fbw *n) {
+  *n = _mm512_roundscale_ps(x * fbw_all(1.44269504f), 8);
+  const fbw r = _mm512_fmadd_ps(*n, fbw_all(-0.693359375f), x);
+  return _mm512_fmadd_ps(*n, fbw_all(2.12194440e-4f), r);
+}
+/* exp(r) - 1 for |r| <= ln(2) / 2 */
+FBW fbw fbw_tail(fbw r) {
+  fbw p = fbw_all(1.3926326e-3f);
+  p = _mm512_fmadd_ps(p, r, fbw_all(8.363293e-3f));
+  p = _mm512_fmadd_ps(p, r, fbw_all(4.1666552e-2f));
+  p = _mm512_fmadd_ps(p, r, fbw_all(1.6666576e-1f));
+  p = _mm512_fmadd_ps(p, r, fbw_all(0.5f));
+  return _mm512_fmadd_ps(r * r, p, r);
+}
+/* The bounds come first: a NaN is the second operand, which is what comes out. */
+FBW fbw fbw_exp(fbw x) {
+  fbw n;
+  const fbw r = fbw_reduce(_mm512_max_ps(fbw_all(-104.0f), _mm512_min_ps(fbw_all(89.0f), x)), &n);
+  return _mm512_scalef_ps(fbw_tail(r) + fbw_all(1.0f), n);
+}
+/* 2^n (exp(r) - 1) + (2^n - 1), halved inside because 2^128 is no float; tiny x are their own result. */
+FBW fbw fbw_expm1(fbw x) {
+  fbw n;
+  const fbw r = fbw_reduce(_mm512_max_ps(fbw_all(-18.0f), _mm512_min_ps(fbw_all(89.0f), x)), &n);
+  const fbw half = _mm512_scalef_ps(fbw_all(0.5f), n), e = _mm512_fmadd_ps(half, fbw_tail(r), half - fbw_all(0.5f));
+  return _mm512_mask_mov_ps(e + e, _mm512_cmp_ps_mask(fbw_abs(x), fbw_all(1e-20f), _CMP_LT_OQ), x);
+}
+FBW fbw fbw_sigmoid(fbw x) { return fbw_all(1.0f) / (fbw_all(1.0f) + fbw_exp(-x)); }
+/* e / (e + 2) with e = exp(2|x|) - 1: exact near zero, 1 from 9.1 on. */
+FBW fbw fbw_tanh(fbw x) {
+  const fbw a = _mm512_min_ps(fbw_all(9.5f), fbw_abs(x)), e = fbw_expm1(a + a);
+  const __m512i sign = _mm512_and_si512(_mm512_castps_si512(x), _mm512_set1_epi32((int)0x80000000u));
+  return _mm512_castsi512_ps(_mm512_or_si512(_mm512_castps_si512(e / (e + fbw_all(2.0f))), sign));
+}
+#undef FBW
+#endif
+#endif
