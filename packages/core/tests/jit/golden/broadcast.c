@@ -16,9 +16,19 @@ void kernel(void *const *a, const double *p, const int64_t *n, const int64_t *s,
     const float *a2_1 = a2_0 + i0 * s[4];
     float *a3_1 = a3_0 + i0 * s[6];
 #if defined(FB_WIDE)
-    {
+    if (true) {
       const fbw x2 = fbw_all(a2_1[0]);
       int64_t i = 0;
+      const int64_t lead = n[1] - i < 64 ? 0 : -(int64_t)((uintptr_t)(a3_1 + i) / 4) & 15;
+      if (lead) {
+        const fbw_mask part = (fbw_mask)((1u << lead) - 1);
+        const fbw x0 = fbw_load_part(a0_1 + i, part);
+        const fbw x1 = fbw_load_part(a1_1 + i, part);
+        const fbw w0 = (x0 + x1);
+        const fbw w1 = (w0 * x2);
+        fbw_store_part(a3_1 + i, w1, part);
+        i += lead;
+      }
       for (; i + 16 <= n[1]; i += 16) {
         const fbw x0 = fbw_load(a0_1 + i);
         const fbw x1 = fbw_load(a1_1 + i);
@@ -34,8 +44,9 @@ void kernel(void *const *a, const double *p, const int64_t *n, const int64_t *s,
         const fbw w1 = (w0 * x2);
         fbw_store_part(a3_1 + i, w1, part);
       }
-    }
-#else
+    } else
+#endif
+    {
     const float v2 = a2_1[0];
     #pragma omp simd
     for (int64_t i = 0; i < n[1]; ++i) {
@@ -45,6 +56,6 @@ void kernel(void *const *a, const double *p, const int64_t *n, const int64_t *s,
       const float t1 = (t0 * v2);
       a3_1[i] = t1;
     }
-#endif
+    }
   }
 }

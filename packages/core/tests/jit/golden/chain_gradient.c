@@ -65,8 +65,24 @@ void kernel(void *const *a, const double *p, const int64_t *n, const int64_t *s,
   float *a4_0 = a[4];  // y0
   float *a5_0 = a[5];  // y1
 #if defined(FB_WIDE)
-  {
+  if (true) {
     int64_t i = begin;
+    const int64_t lead = end - i < 64 ? 0 : -(int64_t)((uintptr_t)(a4_0 + i) / 4) & 15;
+    if (lead) {
+      const fbw_mask part = (fbw_mask)((1u << lead) - 1);
+      const fbw x0 = fbw_load_part(a0_0 + i, part);
+      const fbw x1 = fbw_load_part(a1_0 + i, part);
+      const fbw x2 = fbw_load_part(a2_0 + i, part);
+      const fbw x3 = fbw_load_part(a3_0 + i, part);
+      const fbw w0 = (x0 * x0);
+      const fbw w1 = (fbw_all(1.0f) - w0);
+      const fbw w2 = (x1 * w1);
+      const fbw w3 = (w2 * x2);
+      const fbw w4 = (w2 * x3);
+      fbw_store_part(a4_0 + i, w3, part);
+      fbw_store_part(a5_0 + i, w4, part);
+      i += lead;
+    }
     for (; i + 16 <= end; i += 16) {
       const fbw x0 = fbw_load(a0_0 + i);
       const fbw x1 = fbw_load(a1_0 + i);
@@ -94,8 +110,9 @@ void kernel(void *const *a, const double *p, const int64_t *n, const int64_t *s,
       fbw_store_part(a4_0 + i, w3, part);
       fbw_store_part(a5_0 + i, w4, part);
     }
-  }
-#else
+  } else
+#endif
+  {
   #pragma omp simd
   for (int64_t i = begin; i < end; ++i) {
     const float v0 = a0_0[i];
@@ -110,5 +127,5 @@ void kernel(void *const *a, const double *p, const int64_t *n, const int64_t *s,
     a4_0[i] = t3;
     a5_0[i] = t4;
   }
-#endif
+  }
 }

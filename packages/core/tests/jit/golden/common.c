@@ -10,9 +10,19 @@ void kernel(void *const *a, const double *p, const int64_t *n, const int64_t *s,
   const float *a0_0 = a[0];  // x0
   float *a1_0 = a[1];  // y0
 #if defined(FB_WIDE)
-  {
+  if (true) {
     int64_t i = begin;
-    if (n[0] >= 6291456 && (uintptr_t)(a1_0 + i) % 64 == 0) {
+    const int64_t lead = end - i < 64 ? 0 : -(int64_t)((uintptr_t)(a1_0 + i) / 4) & 15;
+    if (lead) {
+      const fbw_mask part = (fbw_mask)((1u << lead) - 1);
+      const fbw x0 = fbw_load_part(a0_0 + i, part);
+      const fbw w0 = (x0 + fbw_all(1.0f));
+      const fbw w1 = fbw_exp(w0);
+      const fbw w2 = (w1 + w1);
+      fbw_store_part(a1_0 + i, w2, part);
+      i += lead;
+    }
+    if (n[0] >= 12582912 && (uintptr_t)(a1_0 + i) % 64 == 0) {
       for (; i + 16 <= end; i += 16) {
         const fbw x0 = fbw_load(a0_0 + i);
         const fbw w0 = (x0 + fbw_all(1.0f));
@@ -37,8 +47,9 @@ void kernel(void *const *a, const double *p, const int64_t *n, const int64_t *s,
       const fbw w2 = (w1 + w1);
       fbw_store_part(a1_0 + i, w2, part);
     }
-  }
-#else
+  } else
+#endif
+  {
   #pragma omp simd
   for (int64_t i = begin; i < end; ++i) {
     const float v0 = a0_0[i];
@@ -47,5 +58,5 @@ void kernel(void *const *a, const double *p, const int64_t *n, const int64_t *s,
     const float t2 = (t1 + t1);
     a1_0[i] = t2;
   }
-#endif
+  }
 }

@@ -115,9 +115,21 @@ void kernel(void *const *a, const double *p, const int64_t *n, const int64_t *s,
   const float *a2_0 = a[2];  // x2
   float *a3_0 = a[3];  // y0
 #if defined(FB_WIDE)
-  {
+  if (true) {
     int64_t i = begin;
-    if (n[0] >= 3145728 && (uintptr_t)(a3_0 + i) % 64 == 0) {
+    const int64_t lead = end - i < 64 ? 0 : -(int64_t)((uintptr_t)(a3_0 + i) / 4) & 15;
+    if (lead) {
+      const fbw_mask part = (fbw_mask)((1u << lead) - 1);
+      const fbw x0 = fbw_load_part(a0_0 + i, part);
+      const fbw x1 = fbw_load_part(a1_0 + i, part);
+      const fbw x2 = fbw_load_part(a2_0 + i, part);
+      const fbw w0 = (x0 * x1);
+      const fbw w1 = _mm512_sqrt_ps(w0);
+      const fbw w2 = (x2 / w1);
+      fbw_store_part(a3_0 + i, w2, part);
+      i += lead;
+    }
+    if (n[0] >= 6291456 && (uintptr_t)(a3_0 + i) % 64 == 0) {
       for (; i + 16 <= end; i += 16) {
         const fbw x0 = fbw_load(a0_0 + i);
         const fbw x1 = fbw_load(a1_0 + i);
@@ -148,8 +160,9 @@ void kernel(void *const *a, const double *p, const int64_t *n, const int64_t *s,
       const fbw w2 = (x2 / w1);
       fbw_store_part(a3_0 + i, w2, part);
     }
-  }
-#else
+  } else
+#endif
+  {
   #pragma omp simd
   for (int64_t i = begin; i < end; ++i) {
     const float v0 = a0_0[i];
@@ -160,5 +173,5 @@ void kernel(void *const *a, const double *p, const int64_t *n, const int64_t *s,
     const float t2 = (v2 / t1);
     a3_0[i] = t2;
   }
-#endif
+  }
 }

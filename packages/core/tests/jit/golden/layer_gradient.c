@@ -78,9 +78,21 @@ void kernel(void *const *a, const double *p, const int64_t *n, const int64_t *s,
   const float *a1_0 = a[1];  // x1
   float *a2_0 = a[2];  // y0
 #if defined(FB_WIDE)
-  {
+  if (true) {
     int64_t i = begin;
-    if (n[0] >= 4194304 && (uintptr_t)(a2_0 + i) % 64 == 0) {
+    const int64_t lead = end - i < 64 ? 0 : -(int64_t)((uintptr_t)(a2_0 + i) / 4) & 15;
+    if (lead) {
+      const fbw_mask part = (fbw_mask)((1u << lead) - 1);
+      const fbw x0 = fbw_load_part(a0_0 + i, part);
+      const fbw x1 = fbw_load_part(a1_0 + i, part);
+      const fbw_mask w0 = _mm512_cmp_ps_mask(x0, fbw_all(20.0f), _CMP_GT_OQ);
+      const fbw w1 = fbw_sigmoid(x0);
+      const fbw w2 = _mm512_mask_blend_ps(w0, w1, fbw_all(1.0f));
+      const fbw w3 = (x1 * w2);
+      fbw_store_part(a2_0 + i, w3, part);
+      i += lead;
+    }
+    if (n[0] >= 8388608 && (uintptr_t)(a2_0 + i) % 64 == 0) {
       for (; i + 16 <= end; i += 16) {
         const fbw x0 = fbw_load(a0_0 + i);
         const fbw x1 = fbw_load(a1_0 + i);
@@ -111,8 +123,9 @@ void kernel(void *const *a, const double *p, const int64_t *n, const int64_t *s,
       const fbw w3 = (x1 * w2);
       fbw_store_part(a2_0 + i, w3, part);
     }
-  }
-#else
+  } else
+#endif
+  {
   #pragma omp simd
   for (int64_t i = begin; i < end; ++i) {
     const float v0 = a0_0[i];
@@ -123,5 +136,5 @@ void kernel(void *const *a, const double *p, const int64_t *n, const int64_t *s,
     const float t3 = (v1 * t2);
     a2_0[i] = t3;
   }
-#endif
+  }
 }

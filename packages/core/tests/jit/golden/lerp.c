@@ -11,9 +11,28 @@ void kernel(void *const *a, const double *p, const int64_t *n, const int64_t *s,
   const float *a2_0 = a[2];  // x2
   float *a3_0 = a[3];  // y0
 #if defined(FB_WIDE)
-  {
+  if (true) {
     int64_t i = begin;
-    if (n[0] >= 3145728 && (uintptr_t)(a3_0 + i) % 64 == 0) {
+    const int64_t lead = end - i < 64 ? 0 : -(int64_t)((uintptr_t)(a3_0 + i) / 4) & 15;
+    if (lead) {
+      const fbw_mask part = (fbw_mask)((1u << lead) - 1);
+      const fbw x0 = fbw_load_part(a0_0 + i, part);
+      const fbw x1 = fbw_load_part(a1_0 + i, part);
+      const fbw x2 = fbw_load_part(a2_0 + i, part);
+      const fbw w0 = fbw_abs(x2);
+      const fbw_mask w1 = _mm512_cmp_ps_mask(w0, fbw_all(0.5f), _CMP_LT_OQ);
+      const fbw w2 = (x1 - x0);
+      const fbw w3 = (x2 * w2);
+      const fbw w4 = (x0 + w3);
+      const fbw w5 = (fbw_all(1.0f) - x2);
+      const fbw w6 = (w2 * w5);
+      const fbw w7 = (x1 - w6);
+      const fbw w8 = _mm512_mask_blend_ps(w1, w7, w4);
+      const fbw w9 = (w8 + fbw_all(1.0f));
+      fbw_store_part(a3_0 + i, w9, part);
+      i += lead;
+    }
+    if (n[0] >= 6291456 && (uintptr_t)(a3_0 + i) % 64 == 0) {
       for (; i + 16 <= end; i += 16) {
         const fbw x0 = fbw_load(a0_0 + i);
         const fbw x1 = fbw_load(a1_0 + i);
@@ -65,8 +84,9 @@ void kernel(void *const *a, const double *p, const int64_t *n, const int64_t *s,
       const fbw w9 = (w8 + fbw_all(1.0f));
       fbw_store_part(a3_0 + i, w9, part);
     }
-  }
-#else
+  } else
+#endif
+  {
   #pragma omp simd
   for (int64_t i = begin; i < end; ++i) {
     const float v0 = a0_0[i];
@@ -84,5 +104,5 @@ void kernel(void *const *a, const double *p, const int64_t *n, const int64_t *s,
     const float t9 = (t8 + 1.0f);
     a3_0[i] = t9;
   }
-#endif
+  }
 }

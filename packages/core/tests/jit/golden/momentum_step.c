@@ -14,8 +14,22 @@ void kernel(void *const *a, const double *p, const int64_t *n, const int64_t *s,
   float *a3_0 = a[3];  // y0
   float *a4_0 = a[4];  // y1
 #if defined(FB_WIDE)
-  {
+  if (true) {
     int64_t i = begin;
+    const int64_t lead = end - i < 64 ? 0 : -(int64_t)((uintptr_t)(a3_0 + i) / 4) & 15;
+    if (lead) {
+      const fbw_mask part = (fbw_mask)((1u << lead) - 1);
+      const fbw x0 = fbw_load_part(a0_0 + i, part);
+      const fbw x1 = fbw_load_part(a1_0 + i, part);
+      const fbw x2 = fbw_load_part(a2_0 + i, part);
+      const fbw w0 = (x0 * fbw_all(0.9f));
+      const fbw w1 = (w0 + x1);
+      const fbw w2 = (fbw_all(0.01f) * w1);
+      const fbw w3 = (x2 - w2);
+      fbw_store_part(a3_0 + i, w1, part);
+      fbw_store_part(a4_0 + i, w3, part);
+      i += lead;
+    }
     for (; i + 16 <= end; i += 16) {
       const fbw x0 = fbw_load(a0_0 + i);
       const fbw x1 = fbw_load(a1_0 + i);
@@ -39,8 +53,9 @@ void kernel(void *const *a, const double *p, const int64_t *n, const int64_t *s,
       fbw_store_part(a3_0 + i, w1, part);
       fbw_store_part(a4_0 + i, w3, part);
     }
-  }
-#else
+  } else
+#endif
+  {
   #pragma omp simd
   for (int64_t i = begin; i < end; ++i) {
     const float v0 = a0_0[i];
@@ -53,5 +68,5 @@ void kernel(void *const *a, const double *p, const int64_t *n, const int64_t *s,
     a3_0[i] = t1;
     a4_0[i] = t3;
   }
-#endif
+  }
 }

@@ -84,9 +84,18 @@ void kernel(void *const *a, const double *p, const int64_t *n, const int64_t *s,
   const float *a0_0 = a[0];  // x0
   float *a1_0 = a[1];  // y0
 #if defined(FB_WIDE)
-  {
+  if (true) {
     int64_t i = begin;
-    if (n[0] >= 6291456 && (uintptr_t)(a1_0 + i) % 64 == 0) {
+    const int64_t lead = end - i < 64 ? 0 : -(int64_t)((uintptr_t)(a1_0 + i) / 4) & 15;
+    if (lead) {
+      const fbw_mask part = (fbw_mask)((1u << lead) - 1);
+      const fbw x0 = fbw_load_part(a0_0 + i, part);
+      const fbw w0 = (x0 / fbw_all(60.0f));
+      const fbw w1 = _mm512_sqrt_ps(w0);
+      fbw_store_part(a1_0 + i, w1, part);
+      i += lead;
+    }
+    if (n[0] >= 12582912 && (uintptr_t)(a1_0 + i) % 64 == 0) {
       for (; i + 16 <= end; i += 16) {
         const fbw x0 = fbw_load(a0_0 + i);
         const fbw w0 = (x0 / fbw_all(60.0f));
@@ -108,8 +117,9 @@ void kernel(void *const *a, const double *p, const int64_t *n, const int64_t *s,
       const fbw w1 = _mm512_sqrt_ps(w0);
       fbw_store_part(a1_0 + i, w1, part);
     }
-  }
-#else
+  } else
+#endif
+  {
   #pragma omp simd
   for (int64_t i = begin; i < end; ++i) {
     const float v0 = a0_0[i];
@@ -117,7 +127,7 @@ void kernel(void *const *a, const double *p, const int64_t *n, const int64_t *s,
     const float t1 = sqrtf(t0);
     a1_0[i] = t1;
   }
-#endif
+  }
 }
 
 void kernel(void *const *a, const double *p, const int64_t *n, const int64_t *s, int64_t begin, int64_t end) {
@@ -188,10 +198,27 @@ void kernel(void *const *a, const double *p, const int64_t *n, const int64_t *s,
     float *a5_1 = a5_0 + i0 * s[10];
     float *a6_1 = a6_0 + i0 * s[12];
 #if defined(FB_WIDE)
-    {
+    if (true) {
       const fbw x2 = fbw_all(a2_1[0]);
       const fbw x4 = fbw_all(a4_1[0]);
       int64_t i = 0;
+      const int64_t lead = n[1] - i < 64 ? 0 : -(int64_t)((uintptr_t)(a5_1 + i) / 4) & 15;
+      if (lead) {
+        const fbw_mask part = (fbw_mask)((1u << lead) - 1);
+        const fbw x0 = fbw_load_part(a0_1 + i, part);
+        const fbw x1 = fbw_load_part(a1_1 + i, part);
+        const fbw x3 = fbw_load_part(a3_1 + i, part);
+        const fbw w0 = (fbw_all(2.0f) * x0);
+        const fbw w1 = (x3 * w0);
+        const fbw w2 = (w1 * x4);
+        const fbw w3 = (x1 / x2);
+        const fbw w4 = (-w3);
+        const fbw w5 = (w4 / x2);
+        const fbw w6 = (w1 * w5);
+        fbw_store_part(a5_1 + i, w2, part);
+        fbw_store_part(a6_1 + i, w6, part);
+        i += lead;
+      }
       for (; i + 16 <= n[1]; i += 16) {
         const fbw x0 = fbw_load(a0_1 + i);
         const fbw x1 = fbw_load(a1_1 + i);
@@ -221,8 +248,9 @@ void kernel(void *const *a, const double *p, const int64_t *n, const int64_t *s,
         fbw_store_part(a5_1 + i, w2, part);
         fbw_store_part(a6_1 + i, w6, part);
       }
-    }
-#else
+    } else
+#endif
+    {
     const float v2 = a2_1[0];
     const float v4 = a4_1[0];
     #pragma omp simd
@@ -240,7 +268,7 @@ void kernel(void *const *a, const double *p, const int64_t *n, const int64_t *s,
       a5_1[i] = t2;
       a6_1[i] = t6;
     }
-#endif
+    }
   }
 }
 
@@ -250,9 +278,20 @@ void kernel(void *const *a, const double *p, const int64_t *n, const int64_t *s,
   const float *a1_0 = a[1];  // x1
   float *a2_0 = a[2];  // y0
 #if defined(FB_WIDE)
-  {
+  if (true) {
     int64_t i = begin;
-    if (n[0] >= 4194304 && (uintptr_t)(a2_0 + i) % 64 == 0) {
+    const int64_t lead = end - i < 64 ? 0 : -(int64_t)((uintptr_t)(a2_0 + i) / 4) & 15;
+    if (lead) {
+      const fbw_mask part = (fbw_mask)((1u << lead) - 1);
+      const fbw x0 = fbw_load_part(a0_0 + i, part);
+      const fbw x1 = fbw_load_part(a1_0 + i, part);
+      const fbw w0 = (fbw_all(0.5f) / x0);
+      const fbw w1 = (x1 * w0);
+      const fbw w2 = (w1 * fbw_all(0.016666666666666666f));
+      fbw_store_part(a2_0 + i, w2, part);
+      i += lead;
+    }
+    if (n[0] >= 8388608 && (uintptr_t)(a2_0 + i) % 64 == 0) {
       for (; i + 16 <= end; i += 16) {
         const fbw x0 = fbw_load(a0_0 + i);
         const fbw x1 = fbw_load(a1_0 + i);
@@ -280,8 +319,9 @@ void kernel(void *const *a, const double *p, const int64_t *n, const int64_t *s,
       const fbw w2 = (w1 * fbw_all(0.016666666666666666f));
       fbw_store_part(a2_0 + i, w2, part);
     }
-  }
-#else
+  } else
+#endif
+  {
   #pragma omp simd
   for (int64_t i = begin; i < end; ++i) {
     const float v0 = a0_0[i];
@@ -291,7 +331,7 @@ void kernel(void *const *a, const double *p, const int64_t *n, const int64_t *s,
     const float t2 = (t1 * 0.016666666666666666f);
     a2_0[i] = t2;
   }
-#endif
+  }
 }
 
 void kernel(void *const *a, const double *p, const int64_t *n, const int64_t *s, int64_t begin, int64_t end) {
@@ -302,8 +342,22 @@ void kernel(void *const *a, const double *p, const int64_t *n, const int64_t *s,
   float *a3_0 = a[3];  // y0
   float *a4_0 = a[4];  // y1
 #if defined(FB_WIDE)
-  {
+  if (true) {
     int64_t i = begin;
+    const int64_t lead = end - i < 64 ? 0 : -(int64_t)((uintptr_t)(a3_0 + i) / 4) & 15;
+    if (lead) {
+      const fbw_mask part = (fbw_mask)((1u << lead) - 1);
+      const fbw x0 = fbw_load_part(a0_0 + i, part);
+      const fbw x1 = fbw_load_part(a1_0 + i, part);
+      const fbw x2 = fbw_load_part(a2_0 + i, part);
+      const fbw w0 = (x0 * x1);
+      const fbw w1 = (x2 + w0);
+      const fbw w2 = (w1 + w0);
+      const fbw w3 = (-w2);
+      fbw_store_part(a3_0 + i, w2, part);
+      fbw_store_part(a4_0 + i, w3, part);
+      i += lead;
+    }
     for (; i + 16 <= end; i += 16) {
       const fbw x0 = fbw_load(a0_0 + i);
       const fbw x1 = fbw_load(a1_0 + i);
@@ -327,8 +381,9 @@ void kernel(void *const *a, const double *p, const int64_t *n, const int64_t *s,
       fbw_store_part(a3_0 + i, w2, part);
       fbw_store_part(a4_0 + i, w3, part);
     }
-  }
-#else
+  } else
+#endif
+  {
   #pragma omp simd
   for (int64_t i = begin; i < end; ++i) {
     const float v0 = a0_0[i];
@@ -341,5 +396,5 @@ void kernel(void *const *a, const double *p, const int64_t *n, const int64_t *s,
     a3_0[i] = t2;
     a4_0[i] = t3;
   }
-#endif
+  }
 }

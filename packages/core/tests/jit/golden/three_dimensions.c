@@ -19,9 +19,19 @@ void kernel(void *const *a, const double *p, const int64_t *n, const int64_t *s,
       const float *a1_2 = a1_1 + i1 * s[4];
       float *a2_2 = a2_1 + i1 * s[7];
 #if defined(FB_WIDE)
-      {
+      if (true) {
         const fbw x1 = fbw_all(a1_2[0]);
         int64_t i = 0;
+        const int64_t lead = n[2] - i < 64 ? 0 : -(int64_t)((uintptr_t)(a2_2 + i) / 4) & 15;
+        if (lead) {
+          const fbw_mask part = (fbw_mask)((1u << lead) - 1);
+          const fbw x0 = fbw_load_part(a0_2 + i, part);
+          const fbw w0 = (x0 - x1);
+          const fbw w1 = fbw_abs(w0);
+          const fbw w2 = (w1 + x1);
+          fbw_store_part(a2_2 + i, w2, part);
+          i += lead;
+        }
         for (; i + 16 <= n[2]; i += 16) {
           const fbw x0 = fbw_load(a0_2 + i);
           const fbw w0 = (x0 - x1);
@@ -37,8 +47,9 @@ void kernel(void *const *a, const double *p, const int64_t *n, const int64_t *s,
           const fbw w2 = (w1 + x1);
           fbw_store_part(a2_2 + i, w2, part);
         }
-      }
-#else
+      } else
+#endif
+      {
       const float v1 = a1_2[0];
       #pragma omp simd
       for (int64_t i = 0; i < n[2]; ++i) {
@@ -48,7 +59,7 @@ void kernel(void *const *a, const double *p, const int64_t *n, const int64_t *s,
         const float t2 = (t1 + v1);
         a2_2[i] = t2;
       }
-#endif
+      }
     }
   }
 }
