@@ -18,6 +18,7 @@ from typing import Any
 from ._base import pytree
 from ._base.checks import check
 from .jit import Compiled, compile, reset
+from .jit.stances import set_stance
 from .runtime import state
 from .runtime.tensor import Tensor
 from .transforms.trace import Tracer
@@ -230,88 +231,6 @@ def list_backends(exclude_tags: Any = ("debug", "experimental")) -> list[str]:
     """
     tags = {"flambeau": set(), "inductor": set(), "eager": {"debug"}}
     return sorted(name for name, has in tags.items() if not has & set(exclude_tags or ()))
-
-
-_STANCES = (
-    "default", "eager_then_compile", "aot_eager_then_compile", "force_eager", "eager_on_recompile", "fail_on_recompile",
-)  # fmt: skip
-
-
-class set_stance:
-    """Says whether compiled functions run their programs: "default", or "force_eager" for the functions themselves.
-
-    From the call on, or inside a `with`, or while a decorated function runs. The other stances of PyTorch's are refused.
-
-    >>> import flambeau
-    >>> f = flambeau.compile(lambda x: x + 1)
-    >>> with flambeau.compiler.set_stance("force_eager"):
-    ...     f(flambeau.zeros(1)), f
-    (tensor([1.]), <compiled <lambda>, 0 programs>)
-    """
-
-    _now = "default"
-
-    def __init__(
-        self, stance: str = "default", *, skip_guard_eval_unsafe: bool = False, force_backend: Any = None
-    ) -> None:  # fmt: skip
-        check(
-            stance in _STANCES,
-            lambda: (
-                f"invalid torch.compile stance '{stance}'; expected one of {', '.join(_STANCES)}"
-            ),
-        )
-        check(
-            stance in ("default", "force_eager"),
-            lambda: (
-                f"compiler.set_stance: {stance!r} is not implemented; use 'default' or 'force_eager'"
-            ),
-            NotImplementedError,
-        )
-        check(
-            not skip_guard_eval_unsafe,
-            lambda: "compiler.set_stance: guards cannot be skipped",
-            NotImplementedError,
-        )
-        check(
-            force_backend in (None, "flambeau", "inductor", "eager"),
-            lambda: f"compiler.set_stance: unknown backend {force_backend!r}",
-            ValueError,
-        )
-        check(
-            force_backend is None or stance == "default",
-            lambda: "non-default stance cannot have force_backend set",
-        )
-        check(
-            not is_compiling(),
-            lambda: "set_stance must not be called while a function is being compiled",
-        )
-        self.stance = "force_eager" if force_backend == "eager" else stance
-        self._before = set_stance._now
-        _enter(self.stance)
-
-    def __enter__(self) -> None:
-        _enter(self.stance)
-
-    def __exit__(self, *error: object) -> None:
-        _enter(self._before)
-
-    def __call__(self, fn: Callable[..., Any]) -> Callable[..., Any]:
-        _enter(self._before)  # a decorator: only while the function runs
-
-        @functools.wraps(fn)
-        def inside(*args: Any, **kwargs: Any) -> Any:
-            with set_stance(self.stance):
-                return fn(*args, **kwargs)
-
-        return inside
-
-
-def _enter(stance: str) -> None:
-    """While the count of modes in force is not zero, compiled functions call what they were made of."""
-    eager = ("force_eager" == stance) - ("force_eager" == set_stance._now)
-    if eager:
-        state._count(eager)
-    set_stance._now = stance
 
 
 def cudagraph_mark_step_begin() -> None:

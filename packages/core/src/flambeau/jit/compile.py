@@ -25,6 +25,7 @@ from ..runtime.tensor import Leaf, Tensor, history
 from .capture import Capture
 from .guards import frozen, surroundings, tensors_of
 from .plan import Back, Plan
+from .stances import eagerly, now
 
 LIMIT = 16  # programs of one function; beyond that new shapes run eagerly
 _every: list[Compiled] = []
@@ -51,6 +52,7 @@ class Compiled:
         self._plans: dict[Any, list[Plan | str]] = {}
         self._said: set[str] = set()
         self._lock = threading.Lock()
+        self._called = False  # under a stance that makes no program of a first call
         self._surroundings = surroundings(function)
         _every.append(self)
 
@@ -83,6 +85,14 @@ class Compiled:
 
     def _first(self, key: Any, leaves: list, spec: Any) -> Any:
         """Captures the call, which gives its result too, and keeps the plan or why there is none."""
+        backend = self._backend
+        if not now.plain:
+            if eagerly(self._shown, sum(map(len, self._plans.values())), self._called):
+                self._called = True
+                args, kwargs = pytree.unflatten(leaves, spec)
+                return self._function(*args, **kwargs)
+            forced = now.stance.backend
+            backend = backend if forced is None else forced if callable(forced) else None
         with self._lock:
             if sum(map(len, self._plans.values())) >= self._limit:
                 reason = f"more than {self._limit} programs (shapes or values keep changing)"
@@ -92,7 +102,7 @@ class Compiled:
                 args, kwargs = pytree.unflatten(leaves, spec)
                 return self._function(*args, **kwargs)
             members = tensors_of(self._surroundings)
-            result, plan = captured(self._function, leaves, spec, self._backend, members)
+            result, plan = captured(self._function, leaves, spec, backend, members)
             if plan is None:
                 return result  # of this call only: others may come with memory of their own
             kept = [p for p in self._plans.get(key, ()) if type(p) is Plan and p.forward.fits()]
@@ -122,8 +132,22 @@ class Compiled:
                 )
             else:
                 parts.append(frozen(x))
+        if not now.plain:
+            return self._key_in_stance(parts)
         parts.extend(read() for read in self._surroundings)
         return tuple(parts)
+
+    def _key_in_stance(self, parts: list) -> Any:
+        """The key where a stance names the backend, or trusts that the surroundings are those that all programs were made in."""
+        stance, count = now.stance, len(self._surroundings)
+        if stance.backend is not None:
+            parts[0] = (parts[0], stance.backend)
+        if stance.trusts:
+            seen = {key[len(key) - count :] for key in self._plans}
+            key = (*parts, *seen.pop()) if len(seen) == 1 else ()
+            if any(isinstance(p, str) or p.fits() for p in self._plans.get(key, ())):
+                return key
+        return (*parts, *(read() for read in self._surroundings))
 
 
 # -- the first call, captured ------------------------------------------------------------------------------------------
