@@ -384,8 +384,13 @@ def thirdparty(session: nox.Session) -> None:
 
 @nox.session(python=DEVELOPMENT_PYTHON, venv_backend="venv")
 def bench(session: nox.Session) -> None:
-    """Measures beside PyTorch and writes docs/performance.md; ``-- conv -k 1x1`` measures a part and writes nothing."""
+    """Measures beside PyTorch and writes docs/performance.md; ``-- conv -k 1x1`` measures a part and writes nothing.
+
+    ``-- compiled --peers`` has torch.compile, jax.jit, TinyJit and onnxruntime beside the two; ``-- --write --peers`` writes them.
+    """
     _install_with_torch(session)
+    if "--peers" in session.posargs:
+        session.install(*group("peers"))
     session.run("python", "tools/bench.py", *(session.posargs or ["--write"]))
 
 

@@ -59,6 +59,9 @@ class Case:
     calls: int = 1  # calls whose results are compared: of a training step several
     alone: bool = True  # False: it has processes of its own, which are not others'
     count_flops: bool = False  # PyTorch's counter says how many flops there are
+    parts: Any = (
+        None  # what `make` was made of, for libraries that need it in another form (peers.py)
+    )
 
 
 class Side:

@@ -23,7 +23,7 @@ def predict(build: Callable[[Any], Any], x: Callable[[Side], Any], flops: float 
 
         return run
 
-    return Case(make, flops=flops, count_flops=not flops)
+    return Case(make, flops=flops, count_flops=not flops, parts={"build": build, "x": x})
 
 
 def decode(tokens: int, prompt: int = 1, **sizes: int) -> Case:
@@ -47,7 +47,8 @@ def decode(tokens: int, prompt: int = 1, **sizes: int) -> Case:
         return run
 
     layers, width = sizes.get("layers", 6), sizes.get("width", 384)
-    return Case(make, read=4 * tokens * 12 * layers * width**2)
+    parts = {"tokens": tokens, "prompt": prompt, "sizes": sizes}
+    return Case(make, read=4 * tokens * 12 * layers * width**2, parts=parts)
 
 
 def picture(*shape: int) -> Callable[[Side], Any]:

@@ -56,7 +56,9 @@ def step(
 
         return run
 
-    return Case(make, calls=3, tolerance=5e-3, count_flops=True)
+    parts = {"build": build, "x": x, "target": target, "loss": loss}
+    parts |= {"optimizer": optimizer, "options": options}
+    return Case(make, calls=3, tolerance=5e-3, count_flops=True, parts=parts)
 
 
 def lstm_lm(lib: Any) -> Any:
