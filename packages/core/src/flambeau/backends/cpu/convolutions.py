@@ -22,19 +22,20 @@ from .windows import (
     MOST_PHASES,
     Plan,
     Shape,
+    convolution_plan,
     forward_plan,
-    input_plan,
-    may_be_winograd,
-    winograd_plan,
-)  # fmt: skip
+    transposed_plan,
+)
 
 KERNELS = {
     "convolution": Kernels("conv.c"),
     "broadcast": Kernels("conv_broadcast.c"),
     "winograd": Kernels("conv_winograd.c"),
     "depthwise": Kernels("conv_depthwise.c"),
+    "planes": Kernels("conv_planes.c"),
 }
 of_weight = Kernels("conv_weight.c")
+AS_THEY_ARE = ("depthwise", "planes")  # functions that pack no weights
 
 
 # -- the three primitives ----------------------------------------------------------------------------
@@ -63,11 +64,7 @@ def convolution(
     if not (x.size and w.size and y.size):
         return NotImplemented
     options = (tuple(stride), tuple(padding), tuple(dilation), groups)
-    plan: Plan | None = None
-    if may_be_winograd(kernel, stride, dilation, groups):
-        plan = winograd_plan(x.shape, w.shape, out, options[1], False)
-    if plan is None:
-        plan = forward_plan(x.shape, w.shape, out, *options)
+    plan = convolution_plan(x.shape, w.shape, out, *options)
     _run(plan, _whole(x), _whole(w), b, y)
     return y
 
@@ -125,12 +122,7 @@ def convolution_input(
         )
         return made.reshape(x.shape)
     size, options = tuple(size), (tuple(stride), tuple(padding), tuple(dilation), groups)
-    plan: Plan | None = None
-    if may_be_winograd(w.shape[2:], stride, dilation, groups):
-        sides = tuple((2 - lo, n - m + lo) for (lo, _), n, m in zip(padding, size, y.shape[2:]))
-        plan = winograd_plan(y.shape, w.shape, size, sides, True)
-    if plan is None:
-        plan = input_plan(y.shape, w.shape, size, *options)
+    plan = transposed_plan(y.shape, w.shape, size, *options)
     _run(plan, _whole(y), _whole(w), b, x)
     return x
 
@@ -167,7 +159,7 @@ def convolution_weight(
         x.shape, w.shape, y.shape[2:], tuple(stride), tuple(padding), tuple(dilation), groups
     )
     x, y = _whole(x), _whole(y)
-    if plan.rows < FEW_ROWS:
+    if len(w) // groups < FEW_ROWS:
         call = getattr(KERNELS["depthwise"], x.dtype.name).depthwise_weight
     else:
         call = getattr(of_weight, x.dtype.name).convolution_weight
@@ -200,14 +192,14 @@ class Prepared:
         """The shape of the packed weights."""
         return (
             w
-            if self.plan.form == "depthwise"
+            if self.plan.form in AS_THEY_ARE
             else (self._function(dtype, "_room")(self.plan.address),)
         )
 
     def pack(self, w: np.ndarray) -> np.ndarray:
         """The weights as `convolve` reads them."""
         w = _whole(w)
-        if self.plan.form == "depthwise":
+        if self.plan.form in AS_THEY_ARE:
             return w.copy()
         packed = np.empty(self.room(w.shape, w.dtype), w.dtype)
         self._function(w.dtype, "_pack")(address(w), address(packed), self.plan.address)
@@ -252,10 +244,7 @@ def prepared(
     out = (x[0], w[0], *grid)
     if not (prod(x) and prod(w) and prod(out)) or not 1 <= len(stride) <= DIMENSIONS:
         return None
-    plan: Plan | None = None
-    if may_be_winograd(w[2:], stride, dilation, groups):
-        plan = winograd_plan(x, w, grid, padding, False)
-    return Prepared(plan or forward_plan(x, w, grid, stride, padding, dilation, groups), out)
+    return Prepared(convolution_plan(x, w, grid, stride, padding, dilation, groups), out)
 
 
 # -- offers ------------------------------------------------------------------------------------------

@@ -28,6 +28,7 @@ WINOGRAD = (
 )
 LEAST_CHANNELS = 24  # fewer do not pay for the additions
 LEAST_TILES = 80  # 2 x 2 results in all; fewer do not pay for the weights' transform
+LEAST_ROWS = 4  # of results in a plane; fewer are too few sums at a time
 FEW_ROWS = 4  # rows of weights of a group; fewer fill no tile of vectors along the rows
 ALIAS = 4096  # planes that lie a multiple of this many bytes apart meet in the same sets of the first cache
 
@@ -98,17 +99,21 @@ def _form(
 
 
 class Plan:
-    """The numbers that C reads, and where they lie."""
+    """The numbers that C reads, and where they lie; `form` names the function."""
 
-    def __init__(
-        self, form: str, head: list[int], frame: Frame, parts: list[list[int]], tables: list[int]
-    ) -> None:
-        self.form = form  # the C function
-        self.rows = head[3]
-        numbers = [*head, *frame.numbers]
-        numbers += [0] * (HEAD - len(numbers))
-        self.numbers = table([*numbers, *[n for part in parts for n in part], *tables])
+    def __init__(self, form: str, numbers: list[int]) -> None:
+        self.form = form
+        self.numbers = table(numbers)
         self.address = address(self.numbers)
+
+
+def _window_plan(
+    form: str, head: list[int], frame: Frame, parts: list[list[int]], tables: list[int]
+) -> Plan:
+    """The numbers of `struct plan` in `headers/fb_windows.h`."""
+    numbers = [*head, *frame.numbers]
+    numbers += [0] * (HEAD - len(numbers))
+    return Plan(form, [*numbers, *[n for part in parts for n in part], *tables])
 
 
 MOST_PHASES = (
@@ -136,7 +141,7 @@ def forward_plan(
     head += [channels * len(taps), len(taps), rows * channels * len(taps)]
     part = [len(taps), *grid, 0, 0, 0, 1, 1, 1]
     numbers = [*head, *frame.pitches, *grid]
-    return Plan(form, numbers, frame, [part], [*offsets, *range(len(taps))])
+    return _window_plan(form, numbers, frame, [part], [*offsets, *range(len(taps))])
 
 
 @lru_cache(maxsize=1024)
@@ -179,7 +184,41 @@ def input_plan(
     form, packed = _form(frame, grid, images, channels, rows, len(taps) / len(parts))
     head = [images, groups, channels, rows, packed, frame.prepared, len(parts)]
     head += [len(taps), rows * len(taps), rows * channels * len(taps)]
-    return Plan(form, [*head, *frame.pitches, *sizes], frame, parts, tables)
+    return _window_plan(form, [*head, *frame.pitches, *sizes], frame, parts, tables)
+
+
+@lru_cache(maxsize=1024)
+def planes_plan(
+    x: Shape,
+    w: Shape,
+    out: Shape,
+    stride: Shape,
+    padding: Any,
+    dilation: Shape,
+    groups: int,
+    turned: bool,
+) -> Plan | None:
+    """The convolution of x with weights for one channel each, plane by plane; None where that is for `forward_plan` and others.
+
+    `turned`: the gradient for the input, whose stride is 1: the weights are turned round.
+    """
+    rows = w[0] // groups
+    if len(stride) != 2 or w[1] != 1 or rows > FEW_ROWS or stride[1] > 2 or out[0] < LEAST_ROWS:
+        return None
+    before = [lo for lo, _ in padding]
+    numbers = [
+        x[0] * groups,
+        groups,
+        rows,
+        *x[2:],
+        *out,
+        *w[2:],
+        *stride,
+        *dilation,
+        *before,
+        turned,
+    ]
+    return Plan("planes", numbers)
 
 
 @lru_cache(maxsize=1024)
@@ -204,9 +243,36 @@ def winograd_plan(x: Shape, w: Shape, out: Shape, padding: Any, transposed: bool
     head = [images, 1, channels, rows, 1, 1, 1, *strides, 0]
     part = [16, *grid, 0, 0, 0, 1, 1, 1]
     numbers = [*head, *frame.pitches, 1, *out]
-    return Plan("winograd", numbers, frame, [part], [*offsets, *order])
+    return _window_plan("winograd", numbers, frame, [part], [*offsets, *order])
 
 
-def may_be_winograd(kernel: Shape, stride: Any, dilation: Any, groups: int) -> bool:
-    """Whether `winograd_plan` is for such a convolution at all."""
+def _may_be_winograd(kernel: Shape, stride: Any, dilation: Any, groups: int) -> bool:
     return groups == 1 and kernel == (3, 3) and max(stride) == 1 and max(dilation) == 1
+
+
+@lru_cache(maxsize=1024)
+def convolution_plan(
+    x: Shape, w: Shape, out: Shape, stride: Shape, padding: Any, dilation: Shape, groups: int
+) -> Plan:
+    """What C does for the convolution of x with w to windows `out`, by the kernel that costs least."""
+    plan = None
+    if _may_be_winograd(w[2:], stride, dilation, groups):
+        plan = winograd_plan(x, w, out, padding, False)
+    if plan is None:
+        plan = planes_plan(x, w, out, stride, padding, dilation, groups, False)
+    return plan or forward_plan(x, w, out, stride, padding, dilation, groups)
+
+
+@lru_cache(maxsize=1024)
+def transposed_plan(
+    y: Shape, w: Shape, size: Shape, stride: Shape, padding: Any, dilation: Shape, groups: int
+) -> Plan:
+    """The same for the transposed convolution of y to `size`."""
+    plan = None
+    back = [(k - 1) * d for k, d in zip(w[2:], dilation)]
+    sides = tuple((b - lo, n - m + lo) for b, (lo, _), n, m in zip(back, padding, size, y[2:]))
+    if _may_be_winograd(w[2:], stride, dilation, groups):
+        plan = winograd_plan(y, w, size, sides, True)
+    elif w[0] == groups and max(stride) == 1:
+        plan = planes_plan(y, w, size, stride, sides, dilation, groups, True)
+    return plan or input_plan(y, w, size, stride, padding, dilation, groups)

@@ -117,8 +117,9 @@ static void convolve(void *context, int64_t begin, int64_t end) {
   const int64_t volume = c->plan.size[0] * c->plan.size[1] * c->plan.size[2];
   const int64_t image_stride = c->plan.groups * c->plan.channels * c->plan.frame.plane, image_out = c->plan.groups * c->plan.rows * volume;
   for (int64_t at = begin; at < end; ++at) {
-    const int64_t cut = at % c->cuts, block = at / c->cuts % c->blocks, group = at / c->cuts / c->blocks % c->plan.groups;
-    const struct part *p = c->plan.parts + at / c->cuts / c->blocks / c->plan.groups;
+    /* Parts are next to one another: their results share cache lines, and a thread does all of them. */
+    const int64_t rest = at / c->plan.part_count, cut = rest % c->cuts, block = rest / c->cuts % c->blocks, group = rest / c->cuts / c->blocks;
+    const struct part *p = c->plan.parts + at % c->plan.part_count;
     const int64_t r0 = cut * c->blocks_of_rows / c->cuts * ROWS, r1 = MIN(c->plan.rows, (cut + 1) * c->blocks_of_rows / c->cuts * ROWS);
     const int64_t tiles = MIN(c->block, c->tiles - block * c->block);
     const int64_t depth = p->taps ? MAX(1, DEPTH / p->taps) : c->plan.channels; /* channels at a time */
@@ -215,12 +216,12 @@ static void convolve_packed(struct conv *given) {
     if (c.planes) PARALLEL(place_planes, &c, c.now * plan->groups * plan->channels, grain_for(c.now * plan->groups * plan->channels, plan->frame.plane));
     c.tiles = plan->packed ? (c.now * plane + TILE - 1) / TILE : c.now * c.tiles_each;
     c.block = large ? 4 : 1;
-    const int64_t each = plan->part_count * plan->groups, wanted = 3 * threads;
+    const int64_t each = plan->groups, wanted = 3 * threads;
     if (each * c.tiles >= wanted) c.block = MAX(1, MIN(c.block, each * c.tiles / wanted));
     c.blocks = (c.tiles + c.block - 1) / c.block;
-    c.cuts = threads == 1 || each * c.tiles * plan->rows * plan->channels * plan->taps / plan->part_count < ALONE ? 1 : MAX(1, MIN(c.blocks_of_rows, (wanted + each * c.blocks - 1) / (each * c.blocks)));
-    const int64_t tasks = each * c.blocks * c.cuts, work = each * c.tiles * plan->rows * plan->channels * plan->taps / plan->part_count;
-    PARALLEL(convolve, &c, tasks, work < ALONE ? tasks : MAX(1, tasks / (8 * threads)));
+    c.cuts = threads == 1 || each * c.tiles * plan->rows * plan->channels * plan->taps < ALONE ? 1 : MAX(1, MIN(c.blocks_of_rows, (wanted + each * c.blocks - 1) / (each * c.blocks)));
+    const int64_t tasks = plan->part_count * each * c.blocks * c.cuts, work = each * c.tiles * plan->rows * plan->channels * plan->taps;
+    PARALLEL(convolve, &c, tasks, work < ALONE ? tasks : MAX(1, tasks / plan->part_count / (8 * threads)) * plan->part_count);
   }
 }
 

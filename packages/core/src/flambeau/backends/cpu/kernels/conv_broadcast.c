@@ -204,8 +204,9 @@ static void convolve(void *context, int64_t begin, int64_t end) {
   const int64_t plane = plan->frame.plane, blocks = (plan->rows + BLOCK - 1) / BLOCK;
   struct positions *q = SCRATCH(1, (size_t)TOGETHER * sizeof *q);
   for (int64_t at = begin; at < end; ++at) {
-    const int64_t cut = at % c->cuts, some = at / c->cuts % c->groups_of_tiles, group = at / c->cuts / c->groups_of_tiles % plan->groups;
-    const struct part *p = plan->parts + at / c->cuts / c->groups_of_tiles / plan->groups;
+    /* Parts are next to one another: their results share cache lines, and a thread does all of them. */
+    const int64_t rest = at / plan->part_count, cut = rest % c->cuts, some = rest / c->cuts % c->groups_of_tiles, group = rest / c->cuts / c->groups_of_tiles;
+    const struct part *p = plan->parts + at % plan->part_count;
     const int64_t r0 = blocks * cut / c->cuts, r1 = blocks * (cut + 1) / c->cuts;
     const int64_t t0 = some * c->tiles / c->groups_of_tiles, tiles = (some + 1) * c->tiles / c->groups_of_tiles - t0;
     const int whole = c->depth >= plan->channels;
@@ -285,7 +286,7 @@ static void convolve_packed(struct broadcast *given) {
     c.length = !plan->packed ? grid[2] : positions >= MOST ? positions : c.now * positions;
     c.lines = c.now * positions / c.length;
     c.tiles_each = (c.length + MOST - 1) / MOST, c.tiles = c.lines * c.tiles_each;
-    const int64_t each = plan->part_count * plan->groups, work = each * c.now * positions * weights / WIDTH / 2;
+    const int64_t each = plan->groups, work = each * c.now * positions * plan->part_count * weights / WIDTH / 2;
     const int alone = threads == 1 || work < ALONE;
     c.together = MIN(TOGETHER, c.tiles), c.cuts = 1;
     if (!alone) {
@@ -296,8 +297,8 @@ static void convolve_packed(struct broadcast *given) {
       }
     }
     c.groups_of_tiles = (c.tiles + c.together - 1) / c.together;
-    const int64_t tasks = each * c.groups_of_tiles * c.cuts;
-    PARALLEL(convolve, &c, tasks, alone ? tasks : MAX(1, tasks / (8 * threads)));
+    const int64_t tasks = plan->part_count * each * c.groups_of_tiles * c.cuts;
+    PARALLEL(convolve, &c, tasks, alone ? tasks : MAX(1, tasks / plan->part_count / (8 * threads)) * plan->part_count);
   }
 }
 
