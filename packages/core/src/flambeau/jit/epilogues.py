@@ -149,9 +149,11 @@ class _Linear(Chain):
 
     @staticmethod
     def fits(call: Call) -> bool:
-        _, w, bias = call.inputs
-        one_each = bias is None or bias.meta.shape == w.meta.shape[:1]
-        return w.meta.ndim == 2 and one_each and Chain.fits(call)
+        x, w, bias = call.inputs
+        if w.meta.ndim != 2 or (bias is not None and bias.meta.shape != w.meta.shape[:1]):
+            return False
+        # One row is multiplied faster with weights as they lie: 64 steps of a GPT took 39 ms, with packed ones 48.
+        return Chain.fits(call) and x.meta.numel > w.meta.shape[1]
 
     def written(self, graph: Graph) -> Iterator[Call]:
         x, w, bias = self.call.inputs

@@ -33,9 +33,9 @@ struct sizes {
 };
 struct conv {
   struct sizes s;
-  const T *x, *w, *bias;
-  T *y, *padded;
-  struct finish finish;
+  const T *x, *w, *bias, *residual;
+  T *y, *padded, low, high;
+  struct finish finish; /* an activation that is no clamp */
   const struct piece *pieces;
   int64_t count, positions, blocks, vectors, panels, depth;
 };
@@ -48,14 +48,21 @@ static struct sizes read_sizes(const int64_t *n) {
 
 /* -- the tile ------------------------------------------------------------------------------------------------------- */
 
+/* What a tile begins and ends with. */
+struct ends {
+  int first, last; /* pass over the depth of the sums: others begin with what is in y, or leave it unfinished */
+  T low, high;     /* results are clamped between them */
+  const T *bias, *residual; /* NULL: none; the residual is laid out as y */
+};
+
 /* y[i][v] (+)= sum over the pieces of x[place[i] + ...] * w[...][v]; `lanes` elements of the last vector are results. */
 INLINE void tile(const int rows, const int nv, const T *x, const int64_t *place, const struct piece *pieces, int64_t count, const T *RESTRICT w,
-                 T *y, int64_t pitch, int64_t lanes, int first, const T *bias) {
+                 T *y, int64_t pitch, int64_t lanes, const struct ends *e) {
   vec sum[MOST_ROWS][MOST_VECTORS];
   UNROLL for (int i = 0; i < rows; ++i)
     UNROLL for (int v = 0; v < nv; ++v) {
       const int64_t n = v == nv - 1 ? lanes : WIDTH;
-      const T *from = first ? bias : y + i * pitch;
+      const T *from = e->first ? e->bias : y + i * pitch;
       sum[i][v] = !from ? (vec){0} : n == WIDTH ? load(from + v * WIDTH) : load_head(from + v * WIDTH, n, 0);
     }
   for (int64_t p = 0; p < count; ++p) {
@@ -70,6 +77,17 @@ INLINE void tile(const int rows, const int nv, const T *x, const int64_t *place,
       }
     }
   }
+  if (e->last && e->residual) {
+    UNROLL for (int i = 0; i < rows; ++i)
+      UNROLL for (int v = 0; v < nv; ++v) {
+        const T *from = e->residual + i * pitch + v * WIDTH;
+        sum[i][v] += v == nv - 1 && lanes < WIDTH ? load_head(from, lanes, 0) : load(from);
+      }
+  }
+  if (e->last) {
+    const vec low = splat(e->low), high = splat(e->high);
+    UNROLL for (int i = 0; i < rows; ++i) UNROLL for (int v = 0; v < nv; ++v) sum[i][v] = clamped(sum[i][v], low, high);
+  }
   UNROLL for (int i = 0; i < rows; ++i)
     UNROLL for (int v = 0; v < nv; ++v) {
       T *to = y + i * pitch + v * WIDTH;
@@ -78,11 +96,11 @@ INLINE void tile(const int rows, const int nv, const T *x, const int64_t *place,
     }
 }
 
-typedef void tile_kernel(const T *x, const int64_t *place, const struct piece *pieces, int64_t count, const T *w, T *y, int64_t pitch, int64_t lanes, int first, const T *bias);
+typedef void tile_kernel(const T *x, const int64_t *place, const struct piece *pieces, int64_t count, const T *w, T *y, int64_t pitch, int64_t lanes, const struct ends *e);
 #define FB_TILE(rows, nv)                                                                                                             \
   static void tile_##rows##_##nv(const T *x, const int64_t *place, const struct piece *pieces, int64_t count, const T *w, T *y,       \
-                                 int64_t pitch, int64_t lanes, int first, const T *bias) {                                            \
-    tile(rows, nv, x, place, pieces, count, w, y, pitch, lanes, first, bias);                                                         \
+                                 int64_t pitch, int64_t lanes, const struct ends *e) {                                                \
+    tile(rows, nv, x, place, pieces, count, w, y, pitch, lanes, e);                                                                   \
   }
 #define FB_TILES(nv) FB_TILE(1, nv) FB_TILE(2, nv) FB_TILE(3, nv) FB_TILE(4, nv) FB_TILE(5, nv) FB_TILE(6, nv) FB_TILE(7, nv) FB_TILE(8, nv)
 #define FB_NAMES(nv) {tile_1_##nv, tile_2_##nv, tile_3_##nv, tile_4_##nv, tile_5_##nv, tile_6_##nv, tile_7_##nv, tile_8_##nv}
@@ -169,6 +187,7 @@ static void convolve(void *context, int64_t begin, int64_t end) {
     const int64_t lanes = MIN(WIDTH, own - (v0 + nv - 1) * WIDTH), most = rows_of[nv], tiles = (count + most - 1) / most;
     const T *x = c->x + group * (s->channels / s->groups), *w = c->w + (group * c->vectors + v0) * WIDTH * c->depth;
     const int64_t channel = group * own + v0 * WIDTH, place = q0 * pitch + channel;
+    struct ends ends = {.low = c->low, .high = c->high, .bias = c->bias ? c->bias + channel : 0};
     int64_t *places = SCRATCH(1, (size_t)count * sizeof(int64_t));
     for (int64_t i = 0, ox = q0 % s->out_width, row = q0 / s->out_width; i < count; ++i) {
       places[i] = ((row / s->out_height * s->room[0] + row % s->out_height * s->stride[0]) * s->room[1] + ox * s->stride[1]) * s->channels;
@@ -179,9 +198,11 @@ static void convolve(void *context, int64_t begin, int64_t end) {
       for (p1 = p0; p1 < c->count && (p1 == p0 || depth + c->pieces[p1].length <= DEPTH); ++p1) depth += c->pieces[p1].length;
       for (int64_t i = 0; i < tiles; ++i) {
         const int64_t first = i * count / tiles, rows = (i + 1) * count / tiles - first;
-        T *y = c->y + place + first * pitch;
-        tile_kernels[nv - 1][rows - 1](x, places + first, c->pieces + p0, p1 - p0, w, y, pitch, lanes, p0 == 0, c->bias ? c->bias + channel : 0);
-        if (p1 == c->count && finishes(&c->finish)) finish_rows(&c->finish, y, pitch, c->y, place + first * pitch, pitch, rows, (nv - 1) * WIDTH + lanes);
+        const int64_t at_y = place + first * pitch;
+        if (c->residual) ends.residual = c->residual + at_y;
+        ends.first = p0 == 0, ends.last = p1 == c->count;
+        tile_kernels[nv - 1][rows - 1](x, places + first, c->pieces + p0, p1 - p0, w, c->y + at_y, pitch, lanes, &ends);
+        if (ends.last && c->finish.activation != PLAIN) finish_rows(&c->finish, c->y + at_y, pitch, c->y, at_y, pitch, rows, (nv - 1) * WIDTH + lanes);
       }
       w += depth * nv * WIDTH;
     }
@@ -190,7 +211,9 @@ static void convolve(void *context, int64_t begin, int64_t end) {
 
 /* y = activation(convolution of x + bias + residual); `n`: struct sizes. */
 EXPORT void last_packed(const T *x, const T *w, const T *bias, const T *residual, T *y, int64_t activation, double low, double high, const int64_t *n) {
-  struct conv c = {.s = read_sizes(n), .x = x, .w = w, .bias = bias, .y = y, .finish = {activation, (T)low, (T)high, residual}};
+  struct conv c = {.s = read_sizes(n), .x = x, .w = w, .bias = bias, .residual = residual, .y = y, .low = (T)-INFINITY, .high = (T)INFINITY};
+  if (activation == CLAMP) c.low = (T)low, c.high = (T)high;
+  else c.finish.activation = activation;
   struct sizes *s = &c.s;
   const int64_t threads = fb->threads(), channels = s->channels / s->groups;
   if (s->before[0] || s->before[1] || s->room[0] > s->height || s->room[1] > s->width) {
