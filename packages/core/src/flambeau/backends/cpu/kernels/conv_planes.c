@@ -8,7 +8,7 @@
 #include "fb_windows.h"
 
 #define UNROLL _Pragma("GCC unroll 16")
-#define MOST_ROWS 8 /* rows of results at a time: as many sums, each a vector */
+#define MOST_ROWS 8 /* rows of results at a time: as many sums, each a vector; LEAST_ROWS in windows.py is the fewest */
 #if defined(__AVX512F__)
 #define MASKED 1
 #else
@@ -58,48 +58,63 @@ INLINE mask inside(int64_t first, int64_t size, int64_t count) {
 #endif
 }
 
-/* `rows` rows of `count` <= WIDTH results from [h][w] on. x: the plane, its rows `pitch` apart, as if it had no ends. */
-INLINE void sweep_rows(const int rows, const int step, const int both, const struct sweep *c, const T *x, int64_t pitch, const T *taps, T bias, int64_t h, int64_t w, int64_t count, int64_t place) {
+/* A block of results: rows from h on, `count` <= WIDTH of each from w on. */
+struct block {
+  const T *x;      /* where the plane's element [0][0] is, its rows `pitch` apart */
+  const T *taps;
+  const mask *inside; /* for each tap along a row */
+  T bias;
+  int64_t pitch, h, w, count, place; /* place: of the plane of results */
+};
+
+/* `high`: taps above one another, next to one another; 0: any number, `gap` apart. */
+INLINE void sweep_block(const int rows, const int high, const int down, const int step, const int both, const struct sweep *c, const struct block *b) {
   const struct planes *p = &c->p;
   vec sum[MOST_ROWS];
-  UNROLL for (int r = 0; r < rows; ++r) sum[r] = splat(bias);
-  const int64_t down = p->step[0] * pitch;
-  for (int64_t i = 0; i < p->kernel[0]; ++i) {
-    const int64_t top = h * p->step[0] + i * p->gap[0] - p->before[0];
-    const int all = !MASKED || (top >= 0 && top + (rows - 1) * p->step[0] < p->size[0]);
-    for (int64_t j = 0; j < p->kernel[1]; ++j) {
-      const int64_t left = w * step + j * p->gap[1] - p->before[1];
-      const mask m = inside(left, p->size[1], step * count);
-      const vec k = splat(taps[i * p->kernel[1] + j]);
-      const T *from = x + top * pitch + left;
-      if (all) {
-        UNROLL for (int r = 0; r < rows; ++r) sum[r] += k * read_tap(from + r * down, m, step, both);
-      } else {
+  UNROLL for (int r = 0; r < rows; ++r) sum[r] = splat(b->bias);
+  const int64_t top = b->h * p->step[0] - p->before[0], left = b->w * step - p->before[1], taps = p->kernel[1];
+  for (int64_t j = 0; j < taps; ++j) {
+    const T *from = b->x + top * b->pitch + left + j * p->gap[1];
+    const mask m = b->inside[j];
+    if (high) {
+      vec k[7];
+      UNROLL for (int i = 0; i < high; ++i) k[i] = splat(b->taps[i * taps + j]);
+      _Pragma("GCC unroll 32") for (int q = 0; q < (rows - 1) * down + high; ++q) {
+        const vec v = !MASKED || (uint64_t)(top + q) < (uint64_t)p->size[0] ? read_tap(from + q * b->pitch, m, step, both) : (vec){0};
+        UNROLL for (int r = 0; r < rows; ++r)
+          if (q >= r * down && q - r * down < high) sum[r] += k[q - r * down] * v;
+      }
+    } else {
+      for (int64_t i = 0; i < p->kernel[0]; ++i) {
+        const vec k = splat(b->taps[i * taps + j]);
         UNROLL for (int r = 0; r < rows; ++r) {
-          const int64_t at = top + r * p->step[0];
-          sum[r] += k * (at >= 0 && at < p->size[0] ? read_tap(from + r * down, m, step, both) : (vec){0});
+          const int64_t q = r * p->step[0] + i * p->gap[0];
+          sum[r] += k * (!MASKED || (uint64_t)(top + q) < (uint64_t)p->size[0] ? read_tap(from + q * b->pitch, m, step, both) : (vec){0});
         }
       }
     }
   }
-  const vec low = splat(c->finish.low), high = splat(c->finish.high);
+  const vec low = splat(c->finish.low), high_end = splat(c->finish.high);
   UNROLL for (int r = 0; r < rows; ++r) {
-    const int64_t at = place + (h + r) * p->out[1] + w;
+    const int64_t at = b->place + (b->h + r) * p->out[1] + b->w;
     vec v = sum[r];
-    if (c->finish.residual) v += load_head(c->finish.residual + at, count, 0);
-    store_head(c->y + at, activated(v, c->finish.activation, low, high), count);
+    if (c->finish.residual) v += load_head(c->finish.residual + at, b->count, 0);
+    store_head(c->y + at, activated(v, c->finish.activation, low, high_end), b->count);
   }
 }
 
-#define SOME_ROWS(rows) \
-  static void sweep_##rows(const struct sweep *c, const T *x, int64_t pitch, const T *taps, T bias, int64_t h, int64_t w, int64_t count, int64_t place) { \
-    if (c->p.step[1] == 1) sweep_rows(rows, 1, 0, c, x, pitch, taps, bias, h, w, count, place); \
-    else if (2 * count > WIDTH + 1) sweep_rows(rows, 2, 1, c, x, pitch, taps, bias, h, w, count, place); \
-    else sweep_rows(rows, 2, 0, c, x, pitch, taps, bias, h, w, count, place); \
+typedef void sweep_kernel(const struct sweep *c, const struct block *b);
+#define SWEEP(rows, high) \
+  static void sweep_##rows##_##high##_1(const struct sweep *c, const struct block *b) { sweep_block(rows, high, 1, 1, 0, c, b); } \
+  static void sweep_##rows##_##high##_2(const struct sweep *c, const struct block *b) { \
+    if (2 * b->count > WIDTH + 1) sweep_block(rows, high, 2, 2, 1, c, b); \
+    else sweep_block(rows, high, 2, 2, 0, c, b); \
   }
-SOME_ROWS(1) SOME_ROWS(2) SOME_ROWS(3) SOME_ROWS(4) SOME_ROWS(5) SOME_ROWS(6) SOME_ROWS(7) SOME_ROWS(8)
-typedef void sweep_kernel(const struct sweep *c, const T *x, int64_t pitch, const T *taps, T bias, int64_t h, int64_t w, int64_t count, int64_t place);
-static sweep_kernel *const sweeps[] = {sweep_1, sweep_2, sweep_3, sweep_4, sweep_5, sweep_6, sweep_7, sweep_8};
+#define SWEEPS(rows) SWEEP(rows, 0) SWEEP(rows, 3) SWEEP(rows, 5) SWEEP(rows, 7)
+#define NAMES(rows, step) {sweep_##rows##_0_##step, sweep_##rows##_3_##step, sweep_##rows##_5_##step, sweep_##rows##_7_##step}
+SWEEPS(4) SWEEPS(7) SWEEPS(8)
+static const int heights[] = {4, 7, 8};
+static sweep_kernel *const sweeps[2][3][4] = {{NAMES(4, 1), NAMES(7, 1), NAMES(8, 1)}, {NAMES(4, 2), NAMES(7, 2), NAMES(8, 2)}};
 
 /* The plane with its padding, its rows `pitch` apart, from its element [0][0] on. */
 static const T *padded(const struct planes *p, const T *x, int64_t *pitch) {
@@ -116,23 +131,37 @@ static void convolve(void *context, int64_t begin, int64_t end) {
   const struct sweep *c = context;
   const struct planes *p = &c->p;
   const int64_t size = p->size[0] * p->size[1], volume = p->out[0] * p->out[1], taps = p->kernel[0] * p->kernel[1];
-  const int64_t blocks = (p->out[0] + MOST_ROWS - 1) / MOST_ROWS;
+  int best = 0; /* the height of blocks by which fewest rows are done twice */
+  for (int i = 1; i < 3; ++i)
+    if (heights[i] <= p->out[0] && (p->out[0] + heights[i] - 1) / heights[i] * heights[i] <= (p->out[0] + heights[best] - 1) / heights[best] * heights[best]) best = i;
+  const int64_t rows = heights[best], together = p->gap[0] == 1 && p->step[0] == p->step[1] && p->kernel[0] % 2 == 1 && p->kernel[0] > 1 && p->kernel[0] < 9;
+  sweep_kernel *const kernel = sweeps[p->step[1] - 1][best][together ? p->kernel[0] / 2 : 0];
   T *turned = SCRATCH(2, (size_t)taps * sizeof(T));
+  const int64_t vectors = (p->out[1] + WIDTH - 1) / WIDTH;
+  mask *masks = SCRATCH(3, (size_t)(vectors * p->kernel[1]) * sizeof(mask));
+  for (int64_t v = 0; v < vectors; ++v)
+    for (int64_t j = 0; j < p->kernel[1]; ++j)
+      masks[v * p->kernel[1] + j] = inside(v * WIDTH * p->step[1] + j * p->gap[1] - p->before[1], p->size[1], p->step[1] * MIN(WIDTH, p->out[1] - v * WIDTH));
   for (int64_t at = begin; at < end; ++at) {
-    int64_t pitch = p->size[1];
-    const T *x = c->x + at * size;
-    if (!MASKED) x = padded(p, x, &pitch);
+    struct block b = {.x = c->x + at * size, .pitch = p->size[1]};
+    if (!MASKED) b.x = padded(p, b.x, &b.pitch);
     for (int64_t r = 0; r < p->rows; ++r) {
       const int64_t row = at % p->groups * p->rows + r;
-      const T *w = c->w + row * taps;
+      b.taps = c->w + row * taps, b.bias = c->bias ? c->bias[row] : 0, b.place = (at * p->rows + r) * volume;
       if (p->turned) {
-        for (int64_t t = 0; t < taps; ++t) turned[t] = w[taps - 1 - t];
-        w = turned;
+        for (int64_t t = 0; t < taps; ++t) turned[t] = b.taps[taps - 1 - t];
+        b.taps = turned;
       }
-      for (int64_t b = 0; b < blocks; ++b) {
-        const int64_t h = b * p->out[0] / blocks, rows = (b + 1) * p->out[0] / blocks - h;
-        for (int64_t v = 0; v < p->out[1]; v += WIDTH)
-          sweeps[rows - 1](c, x, pitch, w, c->bias ? c->bias[row] : 0, h, v, MIN(WIDTH, p->out[1] - v), (at * p->rows + r) * volume);
+      for (int64_t h = 0; h < p->out[0]; h += rows) {
+        b.h = MIN(h, p->out[0] - rows);
+        if (MASKED) { /* what the next rows, or the next plane, will read */
+          const char *next = (const char *)(b.x + (b.h + rows) * p->step[0] * b.pitch), *last = next + rows * p->step[0] * b.pitch * (int64_t)sizeof(T);
+          for (; next < last; next += 64) __builtin_prefetch(next);
+        }
+        for (int64_t v = 0; v < vectors; ++v) {
+          b.w = v * WIDTH, b.count = MIN(WIDTH, p->out[1] - b.w), b.inside = masks + v * p->kernel[1];
+          kernel(c, &b);
+        }
       }
     }
   }
