@@ -18,6 +18,7 @@
 #define MOST_ROWS 8
 #define DEPTH ((int64_t)(384 << 10) / (MOST_VECTORS * VECTOR_BYTES)) /* rows of a panel of weights that stay in the second cache */
 #define ALONE (1 << 18) /* multiply-adds below which waking a thread costs more than it saves */
+#define FEW (512 << 10) /* bytes of weights that stay in the second cache all together */
 #define NEAR (256 << 10) /* bytes of the input that the positions of a block read */
 #define UNROLL _Pragma("GCC unroll 16")
 
@@ -37,7 +38,7 @@ struct conv {
   T *y, *padded, low, high;
   struct finish finish; /* an activation that is no clamp */
   const struct piece *pieces;
-  int64_t count, positions, blocks, vectors, panels, depth;
+  int64_t count, positions, blocks, vectors, panels, depth, across;
 };
 
 static struct sizes read_sizes(const int64_t *n) {
@@ -59,6 +60,12 @@ struct ends {
 INLINE void tile(const int rows, const int nv, const T *x, const int64_t *place, const struct piece *pieces, int64_t count, const T *RESTRICT w,
                  T *y, int64_t pitch, int64_t lanes, const struct ends *e) {
   vec sum[MOST_ROWS][MOST_VECTORS];
+  if (e->first) {
+    UNROLL for (int i = 0; i < rows; ++i) UNROLL for (int v = 0; v < nv; ++v) __builtin_prefetch(y + i * pitch + v * WIDTH, 1);
+  }
+  if (e->residual) {
+    UNROLL for (int i = 0; i < rows; ++i) UNROLL for (int v = 0; v < nv; ++v) __builtin_prefetch(e->residual + i * pitch + v * WIDTH);
+  }
   UNROLL for (int i = 0; i < rows; ++i)
     UNROLL for (int v = 0; v < nv; ++v) {
       const int64_t n = v == nv - 1 ? lanes : WIDTH;
@@ -175,13 +182,15 @@ static void pad_rows(void *context, int64_t begin, int64_t end) {
   }
 }
 
-/* Panels of weights times blocks of positions; a panel's blocks lie side by side. */
+/* Panels of weights times blocks of positions. A panel's blocks lie side by side, or, `across`, a block's panels. */
 static void convolve(void *context, int64_t begin, int64_t end) {
   const struct conv *c = context;
   const struct sizes *s = &c->s;
   const int64_t own = s->out_channels / s->groups, pitch = s->out_channels;
   for (int64_t at = begin; at < end; ++at) {
-    const int64_t block = at % c->blocks, group = at / c->blocks / c->panels, panel = at / c->blocks % c->panels;
+    const int64_t every = s->groups * c->panels;
+    const int64_t block = c->across ? at / every : at % c->blocks, which = c->across ? at % every : at / c->blocks;
+    const int64_t group = which / c->panels, panel = which % c->panels;
     const int64_t v0 = panel * c->vectors / c->panels, nv = (panel + 1) * c->vectors / c->panels - v0;
     const int64_t q0 = block * c->positions / c->blocks, count = (block + 1) * c->positions / c->blocks - q0;
     const int64_t lanes = MIN(WIDTH, own - (v0 + nv - 1) * WIDTH), most = rows_of[nv], tiles = (count + most - 1) / most;
@@ -238,6 +247,7 @@ EXPORT void last_packed(const T *x, const T *w, const T *bias, const T *residual
   const int64_t near = MAX(4 * MOST_ROWS, NEAR / (int64_t)sizeof(T) / (s->channels * s->stride[0] * s->stride[1]));
   c.blocks = threads == 1 || work < ALONE ? 1 : (wanted + each - 1) / each;
   c.blocks = MAX(1, MIN(MAX(c.blocks, (c.positions + near - 1) / near), c.positions / MOST_ROWS));
+  c.across = s->groups * c.vectors * WIDTH * c.depth * (int64_t)sizeof(T) <= FEW;
   const int64_t tasks = each * c.blocks;
   PARALLEL(convolve, &c, tasks, work < ALONE ? tasks : MAX(1, tasks / (8 * threads)));
 }
