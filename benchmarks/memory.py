@@ -1,6 +1,6 @@
 """Peak resident memory of training steps, each in a fresh process that has one of the libraries.
 
-python benchmarks/memory.py LIBRARY NAME   prints two figures in MB: the process's peak, and what of it came after the imports
+python benchmarks/memory.py LIBRARY NAME   (of flambeau also NAME.compiled) prints two figures in MB: the process's peak, and what of it came after the imports
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ TITLE = "Memory"
 TEXT = (
     "The most resident memory, in MB, of a fresh process that makes three steps: of the models of "
     "[training](#training-steps-eager), and of attention forward and backward (8 heads, 64 features, causal), whose "
-    "memory must at most double with twice the positions."
+    "memory must at most double with twice the positions. `.compiled` is the same step as one program, its recording included, "
+    "which must not take more than the eager step does."
 )
 UNIT = "MB"
 BARS = [Bar(least=1.0)]
@@ -34,12 +35,14 @@ def attend(positions: int) -> Case:
     return attention.attention(attention.sdpa, (1, 8, positions, 64), backward=True)
 
 
+STEPPED = {
+    name: train.CASES[name]
+    for name in train.CASES
+    if name.startswith(("mlp_784_1024", "resnet18", "gpt", "lstm_lm", "vit", "dcgan"))
+}
 CASES = {
-    **{
-        name: train.CASES[name]
-        for name in train.CASES
-        if name.startswith(("mlp_784_1024", "resnet18", "gpt", "lstm_lm", "vit", "dcgan"))
-    },
+    **STEPPED,
+    **{f"{name}.compiled": case for name, case in STEPPED.items()},
     "attention_2048": attend(2048),
     "attention_4096": attend(4096),
 }
@@ -77,8 +80,13 @@ def peaks(library: str, name: str) -> tuple[float, float]:
 def measure(name: str) -> dict[str, Any]:
     """Both libraries' peaks of one case; `error` where attention's memory grows faster than its positions."""
     ours, above = peaks("flambeau", name)
-    theirs, _ = peaks("torch", name)
+    step, _, compiled = name.partition(".")
+    theirs, _ = peaks("torch", step)
     found: dict[str, Any] = {"ours": ours, "theirs": theirs, "ratio": theirs / ours}
+    if compiled:
+        eager, _ = peaks("flambeau", step)
+        if ours > eager:
+            found["error"] = f"{ours:.0f} MB compiled, {eager:.0f} MB eager"
     kind, _, positions = name.partition("_")
     if kind == "attention" and f"attention_{int(positions) // 2}" in CASES | HELD_OUT:
         _, half = peaks("flambeau", f"attention_{int(positions) // 2}")
@@ -92,6 +100,8 @@ def main(library: str, name: str) -> None:
     lib.set_num_threads(int(os.environ.get("FLAMBEAU_NUM_THREADS", "2")))
     started = resident_megabytes()
     run = (CASES | HELD_OUT)[name].make(Side(lib, []))
+    if name.endswith(".compiled"):
+        run = lib.compile(run, fullgraph=True)
     for _ in range(STEPS):
         run()
     print(resident_megabytes(), resident_megabytes() - started)
