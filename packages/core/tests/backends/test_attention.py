@@ -186,6 +186,23 @@ def test_numbers_that_are_not_finite(calls):
     np.testing.assert_allclose(made.numpy(), wanted.numpy(), atol=1e-12)
 
 
+@pytest.mark.parametrize(("queries", "keys"), [(3, 6), (40, 6), (40, 200)])
+def test_gradients_where_one_key_takes_all(queries, keys, calls):
+    """Scores of some 80 make P nearly 1 somewhere: what cancels in float64 must cancel in float32 too."""
+    draw = np.random.default_rng(3)
+    arrays = [draw.uniform(-9, 9, (2, n, 8)) for n in (queries, keys, keys)]
+    g = draw.standard_normal((2, queries, 8))
+    found = {}
+    for kind in (flambeau.float32, flambeau.float64):
+        given = [flambeau.tensor(a).to(flambeau.float32).to(kind).requires_grad_() for a in arrays]
+        out = F.scaled_dot_product_attention(*given)
+        out.backward(flambeau.tensor(g).to(flambeau.float32).to(kind))
+        found[kind] = [x.grad.numpy() for x in given]
+    errors = [np.abs(a - b).max() for a, b in zip(*found.values())]
+    assert errors[2] < 5e-6  # with the logarithm of the sum kept whole, 1e-5 and more
+    assert max(errors[:2]) < 1e-4
+
+
 def test_memory_is_linear_in_the_lengths(calls):
     import tracemalloc
 

@@ -398,3 +398,10 @@ def test_gelu(calls):
     out = F.gelu(flambeau.tensor(odd)).numpy()[:3]
     assert out[0] == np.inf
     assert np.isnan(out[1])
+
+
+def test_rows_of_one_element_have_no_gradient():
+    """Rounding, times 1/sqrt(eps), would show: 1e-5 and more."""
+    x, weight = flambeau.tensor([[0.3], [-7.1]], requires_grad=True), flambeau.tensor([1.7])
+    F.layer_norm(x, (1,), weight).backward(flambeau.tensor([[0.123], [4.56]]))
+    assert x.grad.tolist() == [[0.0], [0.0]]

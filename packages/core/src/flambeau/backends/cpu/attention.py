@@ -1,6 +1,6 @@
 """Scaled dot product attention in blocks, forward and backward: no array of queries by keys is ever made.
 
-Kept for backward are the result and the logarithm of each query's sum (`kernels/attention.c`). Inputs may be views with any
+Kept for backward are the result and each query's maximum and logarithm of the sum (`kernels/attention.c`). Inputs may be views with any
 strides but the last; the result lies in memory as the query does, so that heads split off by a transpose are joined again
 without a copy. float16 and bfloat16 are computed in float32.
 """
@@ -115,15 +115,15 @@ def _forward(
     zeros = mask is not None and mask.dtype == bool
     seen = _mask(mask, (*q.shape[:3], k.shape[2]), q.dtype)
     out = _like_query(q, v.shape[3])
-    lse = np.empty(q.shape[:3], q.dtype) if wants else None
+    tops = np.empty((2, *q.shape[:3]), q.dtype) if wants else None
     told = _told(q, k, v, out, seen, is_causal, zeros)
     getattr(kernels, q.dtype.name).forward(
-        address(told), scale, address(q), address(k), address(v), _at(seen), address(out), _at(lse)
+        address(told), scale, address(q), address(k), address(v), _at(seen), address(out), _at(tops)
     )
     made = out.reshape(out.shape[4 - query.ndim :]) if query.ndim < 4 else out
     if made.dtype != query.dtype:
         made = made.astype(query.dtype)
-    return made, () if lse is None else (lse,)
+    return made, () if tops is None else (tops,)
 
 
 def _backward(
@@ -132,32 +132,34 @@ def _backward(
 ) -> list:  # fmt: skip
     q, k, v, out, g = (_four(a) for a in (query, key, value, result, g))
     scale = 1 / math.sqrt(q.shape[-1]) if scale is None else scale
-    (lse,) = kept
+    (tops,) = kept
     seen = _mask(mask, (*q.shape[:3], k.shape[2]), q.dtype)
     made = [np.empty(a.shape, q.dtype) for a in (q, k, v)]
     delta = np.empty(q.shape[:3], q.dtype)
     told = _told(q, k, v, out, seen, is_causal, False, g)
     getattr(kernels, q.dtype.name).backward(
-        address(told), scale, address(q), address(k), address(v), _at(seen), address(out), address(g), address(lse),
+        address(told), scale, address(q), address(k), address(v), _at(seen), address(out), address(g), address(tops),
         address(delta), *map(address, made),
     )  # fmt: skip
     grads: list[Any] = [
         m.reshape(a.shape).astype(a.dtype, copy=False) if n else None
         for m, a, n in zip(made, (query, key, value), needs, strict=False)
     ]
-    grads.append(_of_mask(mask, seen, q, k, v, g, lse, delta, scale) if needs[3] else None)
+    grads.append(_of_mask(mask, seen, q, k, v, g, tops, scale) if needs[3] else None)
     return grads
 
 
-def _of_mask(mask: Any, seen: Any, q: Any, k: Any, v: Any, g: Any, lse: Any, delta: Any, scale: float) -> Any:  # fmt: skip
+def _of_mask(mask: Any, seen: Any, q: Any, k: Any, v: Any, g: Any, tops: Any, scale: float) -> Any:  # fmt: skip
     """The gradient of an additive mask, which is as large as the scores are: head by head."""
     total = np.zeros((1,) * (4 - mask.ndim) + mask.shape, q.dtype)
     each = q.shape[1] // k.shape[1]
     for b in range(q.shape[0]):
         for h in range(q.shape[1]):
             kept = h // each
-            p = np.exp(q[b, h] @ k[b, kept].T * q.dtype.type(scale) + seen[b, h] - lse[b, h, :, None])  # fmt: skip
-            d = p * (g[b, h] @ v[b, kept].T - delta[b, h, :, None])
+            scores = q[b, h] @ k[b, kept].T * q.dtype.type(scale) + seen[b, h]
+            p = np.exp(scores - tops[0, b, h, :, None] - tops[1, b, h, :, None])
+            d = g[b, h] @ v[b, kept].T
+            d = p * (d - (p * d).sum(-1, keepdims=True))
             part = total[min(b, total.shape[0] - 1), min(h, total.shape[1] - 1)]
             over = tuple([i for i in (0, 1) if part.shape[i] != d.shape[i]])
             part += d.sum(over, keepdims=True)

@@ -3,7 +3,8 @@
  *
  * Scores are kept transposed, a row for each key and a lane for each query: so the maximum, the exponentials and the sum of a query go
  * down its lane without folds, and the rows are at once the packed right operand of the next product (GEMM_NR queries wide).
- * Forward: S' = K Q', running maximum m and sum l of each query, O' = V' P. Backward, with P from the kept logarithm of l:
+ * Forward: S' = K Q', running maximum m and sum l of each query, O' = V' P. Backward, with P from m and the logarithm of l (kept apart:
+ * their sum would lose of l what the size of m takes, 1e-5 of P for scores of some 50):
  *   dP' = V dO', dS' = P' (dP' - delta), dV += P' dO, dK += dS' Q, dQ' += K' dS'   where delta = sum of dO O along a row.
  *
  * A task has rows of queries of one head; keys pass in chunks that are packed once for all of its rows. Memory is
@@ -24,12 +25,19 @@ struct attention {
   int64_t causal, zeros;  /* zeros: a query that sees nothing gets 0, not NaN */
   int64_t gb, gh, gl;     /* of the gradient of the result */
   const T *q, *k, *v, *mask, *out, *g;
-  T *result, *lse, *delta, *dq, *dk, *dv; /* lse, delta (batch, heads, queries); the gradients are contiguous */
+  T *result, *tops, *delta, *dq, *dk, *dv; /* tops (2, batch, heads, queries): m, then log l; delta as one of them; the gradients are contiguous */
   T scale;
   int64_t rows, parts; /* of a task */
 };
 #define NUMBERS 28 /* of the fields above from batch to gl */
 
+/* Keeps of one query what backward makes P of: nothing is seen where the sum is 0 and such queries get zeros. */
+INLINE void keep_top(const struct attention *x, int64_t line, T top, T sum) {
+  if (!x->tops) return;
+  const int none = sum == 0 && x->zeros;
+  x->tops[line] = none ? (T)INFINITY : top;
+  x->tops[x->batch * x->heads * x->queries + line] = none ? 0 : (T)log((double)sum);
+}
 INLINE vec choose(ivec where, vec a, vec b) { return (vec)((where & (ivec)a) | (~where & (ivec)b)); }
 INLINE int64_t chunk_of(int64_t keys) {
   const int64_t chunks = (keys + KEYS - 1) / KEYS, even = (keys + chunks - 1) / chunks;
@@ -148,7 +156,7 @@ static void forward_rows(const struct attention *x, int64_t b, int64_t h, int64_
     T *const own_m = m + i * NQ, *const own_l = l + i * NQ;
     for (int64_t j = 0; j < nq; ++j) {
       const T sum = own_l[j];
-      if (x->lse) x->lse[(b * x->heads + h) * x->queries + q0 + j] = sum == 0 && x->zeros ? (T)INFINITY : own_m[j] + (T)log((double)sum);
+      keep_top(x, (b * x->heads + h) * x->queries + q0 + j, own_m[j], sum);
       own_l[j] = sum > 0 ? 1 / sum : sum == 0 && x->zeros ? 0 : (T)NAN;
     }
     turn(x->result + b * x->ob + h * x->oh + q0 * x->ol, x->ol, acc + i * NQ * wide, own_l, nq, wide);
@@ -165,7 +173,7 @@ static void forward_task(void *context, int64_t begin, int64_t end) {
 
 /* -- few queries: one row of scores at a time, a product of a matrix and a vector ------------------------------------ */
 
-enum { FEW = 4, SPAN = 1024, FEW_ALONE = 1 << 18 }; /* queries; keys of a task; multiply-adds from which threads pay */
+enum { FEW = 4, FEW_KEYS = 64, SPAN = 1024, FEW_ALONE = 1 << 18 }; /* queries; keys up to which backward is as exact; keys of a task; multiply-adds from which threads pay */
 
 /* The sum of a row's products. */
 INLINE T dot(const T *a, const T *b, int64_t n) {
@@ -233,7 +241,7 @@ static void few_queries(const struct attention *x) {
       sum += factor * own[i * pitch + 1];
       for (int64_t e = 0; e < x->wide; ++e) out[e] = (i ? out[e] : 0) + factor * own[i * pitch + 2 + e];
     }
-    if (x->lse) x->lse[item] = sum == 0 && x->zeros ? (T)INFINITY : top + (T)log((double)sum);
+    keep_top(x, item, top, sum);
     const T inverse = sum > 0 ? 1 / sum : sum == 0 && x->zeros ? 0 : (T)NAN;
     for (int64_t e = 0; e < x->wide; ++e) out[e] *= inverse;
   }
@@ -295,12 +303,12 @@ struct share { int64_t b, group, from, to, h0, h1, r0, r1; int keys, queries; };
 static void backward_share(const struct attention *x, const struct share *own) {
   const int64_t size = x->size, wide = x->wide, chunk = chunk_of(x->keys), sp = (size + WIDTH - 1) / WIDTH * WIDTH, wp = (wide + WIDTH - 1) / WIDTH * WIDTH;
   const int64_t blocks = (own->r1 - own->r0 + NQ - 1) / NQ, all = own->queries ? blocks * (own->h1 - own->h0) : 0;
-  const int64_t whole = GEMM_A_SIZE(chunk, size) + GEMM_A_SIZE(chunk, wide) + GEMM_A_SIZE(size, chunk) + chunk * (sp + wp) + NQ * (size + wide + sp + wp + 3) + 3 * chunk * NQ + all * NQ * size + 20 * WIDTH;
+  const int64_t whole = GEMM_A_SIZE(chunk, size) + GEMM_A_SIZE(chunk, wide) + GEMM_A_SIZE(size, chunk) + chunk * (sp + wp) + NQ * (size + wide + sp + wp + 4) + 3 * chunk * NQ + all * NQ * size + 21 * WIDTH;
   T *place = SCRATCH(0, (size_t)whole * sizeof(T));
   T *const kp = carve(&place, GEMM_A_SIZE(chunk, size)), *const vp = carve(&place, GEMM_A_SIZE(chunk, wide)), *const ktp = carve(&place, GEMM_A_SIZE(size, chunk));
   T *const dk = carve(&place, chunk * sp), *const dv = carve(&place, chunk * wp);
   T *const qp = carve(&place, NQ * size), *const gp = carve(&place, NQ * wide), *const qr = carve(&place, NQ * sp), *const gr = carve(&place, NQ * wp);
-  T *const lse = carve(&place, NQ), *const delta = carve(&place, NQ), *const ones = carve(&place, NQ);
+  T *const top = carve(&place, NQ), *const logs = carve(&place, NQ), *const delta = carve(&place, NQ), *const ones = carve(&place, NQ);
   T *const p = carve(&place, chunk * NQ), *const d = carve(&place, chunk * NQ), *const room = carve(&place, chunk * NQ), *const dq = carve(&place, all * NQ * size);
   const T *const k = x->k + own->b * x->kb + own->group * x->kh, *const v = x->v + own->b * x->vb + own->group * x->vh;
   for (int64_t i = 0; i < NQ; ++i) ones[i] = 1;
@@ -318,13 +326,25 @@ static void backward_share(const struct attention *x, const struct share *own) {
         const T *const q = x->q + own->b * x->qb + h * x->qh + q0 * x->ql, *const g = x->g + own->b * x->gb + h * x->gh + q0 * x->gl;
         gemm_panel_b(qp, q, 1, x->ql, size, nq);
         gemm_panel_b(gp, g, 1, x->gl, wide, nq);
-        for (int64_t j = 0; j < NQ; ++j) lse[j] = j < nq ? x->lse[line + j] : (T)INFINITY, delta[j] = j < nq ? x->delta[line + j] : 0;
+        for (int64_t j = 0; j < NQ; ++j)
+          top[j] = j < nq ? x->tops[line + j] : (T)INFINITY, logs[j] = j < nq ? x->tops[x->batch * x->heads * x->queries + line + j] : 0, delta[j] = j < nq ? x->delta[line + j] : 0;
         scores(x, own->b, h, q0, nq, k0, some, kp, qp, p, room);
         for (int64_t j = 0; j < some; j += MR)
           gemm_tile(MIN(MR, some - j), NQ, wide, vp + j / MR * GEMM_A_PITCH(wide), gp, d + j * NQ, NQ, 1, 1, 0);
-        for (int64_t j = 0; j < some; ++j)
+        if (chunk >= x->keys) { /* all keys at once: delta of the same products that it is taken from, which cancel where P is near 1 */
+          vec sum[GEMM_NV] = {{0}};
+          for (int64_t j = 0; j < some; ++j)
+            GEMM_UNROLL for (int w = 0; w < NV; ++w) {
+              const vec e = exp_down(load(p + j * NQ + w * WIDTH) - load(top + w * WIDTH) - load(logs + w * WIDTH));
+              store(p + j * NQ + w * WIDTH, e);
+              sum[w] += e * load(d + j * NQ + w * WIDTH);
+            }
+          for (int64_t j = 0; j < some; ++j)
+            GEMM_UNROLL for (int w = 0; w < NV; ++w)
+              store(d + j * NQ + w * WIDTH, load(p + j * NQ + w * WIDTH) * (load(d + j * NQ + w * WIDTH) - sum[w]) * splat(x->scale));
+        } else for (int64_t j = 0; j < some; ++j)
           GEMM_UNROLL for (int w = 0; w < NV; ++w) {
-            const vec e = exp_down(load(p + j * NQ + w * WIDTH) - load(lse + w * WIDTH));
+            const vec e = exp_down(load(p + j * NQ + w * WIDTH) - load(top + w * WIDTH) - load(logs + w * WIDTH));
             store(p + j * NQ + w * WIDTH, e);
             store(d + j * NQ + w * WIDTH, e * (load(d + j * NQ + w * WIDTH) - load(delta + w * WIDTH)) * splat(x->scale));
           }
@@ -397,10 +417,10 @@ static void deal_rows(struct attention *x) {
   x->parts = (x->queries + x->rows - 1) / x->rows;
 }
 
-EXPORT void forward(const int64_t *n, double scale, const T *q, const T *k, const T *v, const T *mask, T *out, T *lse) {
-  struct attention x = {.q = q, .k = k, .v = v, .mask = mask, .result = out, .lse = lse, .scale = (T)scale};
+EXPORT void forward(const int64_t *n, double scale, const T *q, const T *k, const T *v, const T *mask, T *out, T *tops) {
+  struct attention x = {.q = q, .k = k, .v = v, .mask = mask, .result = out, .tops = tops, .scale = (T)scale};
   memcpy(&x, n, NUMBERS * sizeof(int64_t));
-  if (x.queries <= FEW) {
+  if (x.queries <= FEW && (!tops || x.keys > FEW_KEYS)) { /* its scores are not backward's to the bit, which shows where P is near 1 */
     few_queries(&x);
     return;
   }
@@ -410,8 +430,8 @@ EXPORT void forward(const int64_t *n, double scale, const T *q, const T *k, cons
   PARALLEL(forward_task, &x, tasks, work < GEMM_ALONE ? tasks : MAX(1, tasks / (8 * fb->threads())));
 }
 
-EXPORT void backward(const int64_t *n, double scale, const T *q, const T *k, const T *v, const T *mask, const T *out, const T *g, const T *lse, T *delta, T *dq, T *dk, T *dv) {
-  struct attention x = {.q = q, .k = k, .v = v, .mask = mask, .out = out, .g = g, .lse = (T *)lse, .delta = delta, .dq = dq, .dk = dk, .dv = dv, .scale = (T)scale};
+EXPORT void backward(const int64_t *n, double scale, const T *q, const T *k, const T *v, const T *mask, const T *out, const T *g, const T *tops, T *delta, T *dq, T *dk, T *dv) {
+  struct attention x = {.q = q, .k = k, .v = v, .mask = mask, .out = out, .g = g, .tops = (T *)tops, .delta = delta, .dq = dq, .dk = dk, .dv = dv, .scale = (T)scale};
   memcpy(&x, n, NUMBERS * sizeof(int64_t));
   const int64_t lines = x.batch * x.heads * x.queries, items = x.batch * x.groups, chunk = chunk_of(x.keys);
   PARALLEL(delta_task, &x, lines, grain_for(lines, x.wide));
