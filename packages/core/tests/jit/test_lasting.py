@@ -152,3 +152,23 @@ def test_a_result_that_is_a_weight_is_the_callers_own():
         made = compiled()
         agree(made, layer.weight * 2)
         made.zero_()
+
+
+@flambeau.no_grad()
+def test_max_autotune_tries_every_way_and_keeps_the_fastest(net):
+    compiled = flambeau.compile(net, mode="max-autotune")
+    x = flambeau.randn(1, 3, 20, 20)
+    for _ in range(20):
+        agree(compiled(x), net(x))
+    lines = flambeau.jit.explain(compiled).splitlines()
+    times = {k: float(v.split()[0]) for k, v in (x[2:].split(": ") for x in lines[1:4])}
+    assert list(times) == [
+        "weights packed",
+        "weights as they lie",
+        "weights packed, channels as the model has them",
+    ]
+    assert min(times.values()) > 0
+    fastest = min(times, key=times.__getitem__)
+    assert ("once, until" in lines[4]) is (fastest != "weights as they lie")
+    net.one[0].weight.mul_(2)
+    agree(compiled(x), net(x))

@@ -26,6 +26,7 @@ from .capture import Capture
 from .guards import frozen, surroundings, tensors_of
 from .plan import Back, Plan
 from .stances import eagerly, now
+from .tuning import Making
 
 LIMIT = 16  # programs of one function; beyond that new shapes run eagerly
 _every: list[Compiled] = []
@@ -44,9 +45,10 @@ class Compiled:
         fullgraph: bool = False,
         name: str | None = None,
         backend: Any = None,
+        tune: bool = False,
     ) -> None:
         functools.update_wrapper(self, function, updated=())
-        self._limit, self._backend = LIMIT, backend
+        self._limit, self._backend, self._tune = LIMIT, backend, tune
         self._function, self._fullgraph = function, fullgraph
         self._shown = name or str(getattr(function, "__qualname__", type(function).__name__))
         self._plans: dict[Any, list[Plan | str]] = {}
@@ -101,8 +103,8 @@ class Compiled:
                 self._say(reason)
                 args, kwargs = pytree.unflatten(leaves, spec)
                 return self._function(*args, **kwargs)
-            members = tensors_of(self._surroundings)
-            result, plan = captured(self._function, leaves, spec, backend, members)
+            making = Making(backend, tensors_of(self._surroundings), tune=self._tune)
+            result, plan = captured(self._function, leaves, spec, making)
             if plan is None:
                 return result  # of this call only: others may come with memory of their own
             kept = [p for p in self._plans.get(key, ()) if type(p) is Plan and p.forward.fits()]
@@ -157,8 +159,7 @@ def captured(
     function: Callable[..., Any],
     leaves: list,
     spec: Any,
-    backend: Any = None,
-    members: set[int] | None = None,
+    making: Making | None = None,
 ) -> tuple[Any, Plan | str | None]:
     """The result of a call, run eagerly under a tracer, and its plan or why there is none; None: not for this call."""
     capture = Capture()
@@ -198,9 +199,7 @@ def captured(
         if cut is None
         else next((i for i, p in enumerate(parts) if p is cut), len(parts))
     )
-    plan = Plan(
-        function, parts, at, given, outputs, template, back, spent, capture.relies, backend, members
-    )
+    plan = Plan(function, parts, at, given, outputs, template, back, spent, capture.relies, making)
     return result, None if plan.shared(tensors) else plan
 
 
@@ -298,8 +297,9 @@ def compile(
     - `recompile_limit`: programs of this function beyond which further shapes run eagerly; 16 unless given.
     - `dynamic=True`: shapes are expected to change, so there is no limit to the programs.
     - `name`: what messages call the function.
-    - `mode` and `options` are those of PyTorch; programs are made in one way. Each `compile` has programs of its own, so that
-      `isolate_recompiles` is always so, and shapes need no `shapes_spec`.
+    - `mode="max-autotune"`: the first calls of a prediction try its program in several ways (weights packed or not, channels last
+      or not) and the fastest stays; `explain` has the times. The other modes of PyTorch, and `options`, change nothing.
+    - Each `compile` has programs of its own, so that `isolate_recompiles` is always so, and shapes need no `shapes_spec`.
 
     >>> import flambeau
     >>> f = flambeau.compile(lambda x: (x * 2 + 1).tanh().sum(1))
@@ -323,7 +323,7 @@ def compile(
         raise ValueError(
             f"compile(): unknown backend {backend!r}; expected 'flambeau', 'eager' or a function"
         )
-    made = Compiled(model, fullgraph, name, own)
+    made = Compiled(model, fullgraph, name, own, tune=(mode or "").startswith("max-autotune"))
     made._limit = recompile_limit or (1 << 30 if dynamic else LIMIT)
     return made
 

@@ -17,8 +17,11 @@ FLOATS = ("float32", "float64")
 NORM = "rescale_channels_on_cpu"  # x, mean, variance, weight, bias
 
 
-def epilogues(graph: Graph, stays: set[int]) -> Graph:
-    """Joins what follows convolutions and products whose weights stay. `stays`: ids of values that last (`lasting`)."""
+def epilogues(graph: Graph, stays: set[int], last: bool) -> Graph:
+    """Joins what follows convolutions and products whose weights stay. `stays`: ids of values that last (`lasting`).
+
+    `last`: whether convolutions may have their channels last.
+    """
     followers = _only_readers(graph)
     gone: set[int] = set()
     chains: dict[int, Chain] = {}  # by id of its last call
@@ -28,7 +31,7 @@ def epilogues(graph: Graph, stays: set[int]) -> Graph:
             continue
         if not kind.fits(call):
             continue
-        chain = kind(call)
+        chain = kind(call, last)
         while (follower := followers.get(id(chain.result))) is not None:
             if id(follower) in gone or not chain.take(follower, stays):
                 break
@@ -65,8 +68,8 @@ class Chain:
 
     endings: dict[str, Any] = {}  # by operator: the kernel's code for it and the bounds of a clamp
 
-    def __init__(self, call: Call) -> None:
-        self.call = call
+    def __init__(self, call: Call, channels_last: bool) -> None:
+        self.call, self.channels_last = call, channels_last
         self.last, self.result = call, call.outputs[0]
         self.residual: Value | None = None
         self.ending: tuple[int, float, float] | None = None
@@ -108,8 +111,8 @@ class Chain:
 class _Convolution(Chain):
     endings = packed.ACTIVATIONS
 
-    def __init__(self, call: Call) -> None:
-        super().__init__(call)
+    def __init__(self, call: Call, channels_last: bool) -> None:
+        super().__init__(call, channels_last)
         self.norms: list[Call] = []
 
     def takes_norm(self, call: Call, stays: set[int]) -> bool:
@@ -133,7 +136,7 @@ class _Convolution(Chain):
             yield Call("mul", (w, by_row), {}, (scaled,), False)
             w = scaled
         attrs = self.call.attrs
-        last = packed.last_is_better(w.meta.shape, attrs["groups"])
+        last = self.channels_last and packed.last_is_better(w.meta.shape, attrs["groups"])
         attrs = {**attrs, "last": last}
         shape = packed.to_last(x.meta.shape) if last else tuple(x.meta.shape)
         room = packed.packed_shape(shape, w.meta.shape, w.meta.dtype.numpy, **attrs)

@@ -9,7 +9,7 @@ version; memory that others were given (`Tensor.numpy()`, `.data`, DLPack) is co
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ _digest = Kernels("digest.c")
 BLOCK = 64 << 10  # bytes, as in digest.c
 
 
-def lasting(graph: Graph, members: set[int]) -> set[int]:
+def lasting(graph: Graph, members: Collection[int]) -> set[int]:
     """The ids of the values that depend on nothing but modules' tensors (`members`: their ids) that the program does not write."""
     found = {id(v) for v in graph.captured if id(v.tensor) in members} | set(
         map(id, graph.constants)
@@ -43,7 +43,7 @@ def repeatable(call: Call) -> bool:
     return not (call.op in EFFECTS or find(call.op).random)
 
 
-def split(graph: Graph, members: set[int]) -> tuple[Graph, Graph] | None:
+def split(graph: Graph, members: Collection[int]) -> tuple[Graph, Graph] | None:
     """The graph of what lasts, whose outputs are given to the graph of the rest; None where nothing does."""
     found = lasting(graph, members)
     makers = {id(v): c for c in graph.calls for v in c.outputs}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from ..runtime.tensor import Box, Tensor, history, new, wrap
 from .capture import Grads, Part
 from .fusion import fusible
 from .program import Program
+from .tuning import Making, Tuned
 
 local = state.local
 
@@ -28,8 +30,7 @@ class Stage:
         self,
         parts: Sequence[Part],
         slots: dict[int, int],
-        backend: Any,
-        members: set[int] | None = None,
+        making: Making,
     ) -> None:
         self.parts = list(parts)
         self.steps: list[Any] = []
@@ -37,7 +38,7 @@ class Stage:
             if isinstance(part, Graph):
                 places = [slots.setdefault(id(v), len(slots)) for v in part.inputs]
                 outs = [slots.setdefault(id(v), len(slots)) for v in part.outputs]
-                self.steps.append((Program(_lowered(part), backend, members), places, outs))
+                self.steps.append((making(_lowered(part)), places, outs))
             elif isinstance(part, Grads):
                 changes = [(t, None if v is None else slots[id(v)]) for t, v in part.changes]
                 self.steps.append(changes)
@@ -45,7 +46,7 @@ class Stage:
                 self.steps.append(part)
 
     @property
-    def programs(self) -> list[Program]:
+    def programs(self) -> list[Program | Tuned]:
         return [s[0] for s in self.steps if type(s) is tuple]
 
     def fits(self) -> bool:
@@ -91,20 +92,19 @@ class Plan:
         back: Back | None,
         spent: Sequence[bool],
         relies: Sequence[tuple[Tensor, bool]] = (),
-        backend: Any = None,
-        members: set[int] | None = None,
+        making: Making | None = None,
     ) -> None:
+        making = making or Making()
         self.body, self.relies = body, tuple(relies)
         slots = {id(v): i for i, v in enumerate(given)}
         self.count = len(given)
         if back is not None:
             for v in back.seeds:
                 slots.setdefault(id(v), len(slots))
-        stay = (
-            members if back is None and len(parts) == 1 else None
-        )  # a prediction: its weights stay
-        self.forward = Stage(parts[:cut], slots, backend, stay)
-        self.backward = Stage(parts[cut:], slots, backend)
+        step = replace(making, members=frozenset())
+        prediction = back is None and len(parts) == 1  # its weights stay
+        self.forward = Stage(parts[:cut], slots, making if prediction else step)
+        self.backward = Stage(parts[cut:], slots, step)
         self.outputs = [slots[id(v)] for v in outputs]
         self.result, self.spent, self.back = result, spent, back
         if back is not None:

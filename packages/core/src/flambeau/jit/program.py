@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from copy import copy
 from functools import partial
 from typing import Any
@@ -30,13 +30,20 @@ class Program:
     """The executable form of a graph. `kernels` are the fused groups, for printing.
 
     `members`: the ids of modules' tensors. What depends only on them is computed once, until one of them is written.
+    `last`: whether convolutions may have their channels last.
     """
 
-    def __init__(self, graph: Graph, backend: Any = None, members: set[int] | None = None) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        backend: Any = None,
+        members: Collection[int] = (),
+        last: bool = True,
+    ) -> None:
         self.backend, self.own = backend, None  # a user's backend, and the function it made
         self.prepared: Any = None
         if members and backend is None:
-            graph, self.prepared = _prepared(graph, members)
+            graph, self.prepared = _prepared(graph, members, last)
         self.graph = graph
         self.inputs = len(graph.inputs)
         self.steps = fuse(graph)
@@ -304,7 +311,7 @@ class Program:
         return "\n".join(texts)
 
 
-def _prepared(graph: Graph, members: set[int]) -> tuple[Graph, Any]:
+def _prepared(graph: Graph, members: Collection[int], last: bool) -> tuple[Graph, Any]:
     """The graph of what depends on the inputs, and what it is given by that of the rest; None where nothing is."""
     from ..backends import cpu
 
@@ -314,7 +321,7 @@ def _prepared(graph: Graph, members: set[int]) -> tuple[Graph, Any]:
     from .lasting import Prepared, lasting, split
     from .layout import channels_last
 
-    graph = epilogues(copy(graph), lasting(graph, members))
+    graph = epilogues(copy(graph), lasting(graph, members), last)
     parts = split(channels_last(graph, lasting(graph, members)), members)
     if parts is None:
         return graph, None
