@@ -32,6 +32,7 @@ TRUTHS = (*ORDERED, dtypes.bool_)
 
 _kernels = native.Kernels("reduce.c")
 _plans: dict[tuple, _Plan | None] = {}
+_calls: dict[tuple, Callable[..., int]] = {}
 
 
 class _Plan:
@@ -115,8 +116,10 @@ def reduced(
             rest = [d for d in range(x.ndim) if d not in dims]
             return _turned(name, x, dims, rest, keepdim, dtype)
     out = np.empty(plan.shape, dtype)
-    kind = "uint8" if x.dtype == bool else x.dtype.name
-    call = getattr(getattr(_kernels, kind), name)
+    call = _calls.get((name, x.dtype))
+    if call is None:
+        kind = "uint8" if x.dtype == bool else x.dtype.name  # NumPy takes 1 us to name a dtype
+        call = _calls[name, x.dtype] = getattr(getattr(_kernels, kind), name)
     if not call(address(plan.numbers), address(x), *map(address, more), address(out)):
         return None
     if plan.back is not None:
