@@ -100,3 +100,36 @@ def test_what_flambeau_cuda_calls_is_there():
         return found is not None
 
     assert [name for name in sorted(names) if not there(name)] == []
+
+
+def test_pinned_memory_is_counted(monkeypatch):
+    """CuPy's own pool, with blocks that are of no GPU."""
+    import cupy
+
+    from flambeau.backends.cuda import pinned
+
+    class Block(cupy.cuda.PinnedMemory):
+        def __init__(self, size):
+            self.size, self.ptr = size, 4096
+
+        def __del__(self):
+            pass
+
+    monkeypatch.setattr(cupy.cuda, "PinnedMemory", Block)
+    figures = {name: pinned.Figure() for name in pinned.figures}
+    monkeypatch.setattr(pinned, "figures", figures)
+
+    def now():
+        return {n: (f.now, f.most, f.added, f.taken) for n, f in figures.items()}
+
+    first, second = pinned.allocate(1000), pinned.allocate(10)
+    assert now()["allocations"] == (2, 2, 2, 0) and now()["active_bytes"] == (1536, 1536, 1536, 0)
+    del second
+    again = pinned.allocate(20)  # the same block
+    assert now()["allocations"] == (2, 2, 2, 0) and now()["active_requests"] == (2, 2, 3, 1)
+    del again, first
+    pinned.pool.free_all_blocks()
+    assert now()["allocated_bytes"] == (0, 1536, 1536, 1536) and now()["active_bytes"][0] == 0
+    pinned.reset_peak()
+    pinned.reset_accumulated()
+    assert set(now().values()) == {(0, 0, 0, 0)} and pinned.taking.count == 0

@@ -12,10 +12,24 @@ import pytest
 
 import flambeau
 from flambeau import cuda
-from flambeau.backends.cuda import driver
-from flambeau.cuda import devices, graphs, legacy, memory, monitor, nvtx, random, streams
+from flambeau.backends.cuda import driver, waiting
+from flambeau.cuda import (
+    allocators,
+    devices,
+    graphed,
+    graphs,
+    host_memory,
+    legacy,
+    memory,
+    monitor,
+    nvtx,
+    random,
+    streams,
+)  # fmt: skip
 
-MODULES = (devices, graphs, legacy, memory, monitor, nvtx, random, streams)
+MODULES = (
+    allocators, devices, graphed, graphs, host_memory, legacy, memory, monitor, nvtx, random, streams,
+)  # fmt: skip
 
 
 class Fake:
@@ -60,7 +74,15 @@ class Fake:
                 fake.log.append("end")
                 return types.SimpleNamespace(launch=lambda stream: fake.log.append("launch"))
 
+        class Functions:
+            def __init__(self, malloc, free):
+                self.free = free
+                self.malloc = lambda size: malloc(size, fake.current)
+
         class Pool:
+            def __init__(self, allocator=None):
+                self.allocator = allocator
+
             def used_bytes(_):
                 return fake.used
 
@@ -93,6 +115,7 @@ class Fake:
         self.get_default_memory_pool = self.get_default_pinned_memory_pool = lambda: pool
         self.cuda = types.SimpleNamespace(
             Device=Device, Stream=Stream, ExternalStream=Stream, MemoryPool=Pool, using_allocator=Using,
+            PythonFunctionAllocator=Functions,
             get_current_stream=lambda: stream, set_allocator=lambda a: fake.log.append(("allocator", a)),
             alloc=lambda size: types.SimpleNamespace(ptr=4096 + size),
             device=types.SimpleNamespace(get_cublas_handle=lambda: 11, get_cusolver_handle=lambda: 12),
@@ -126,12 +149,22 @@ def gpu(monkeypatch):
             monkeypatch.setattr(module, "runtime", lambda: fake)
     accounts = types.SimpleNamespace(
         peak=lambda index: fake.highest, reset_peak=lambda index: setattr(fake, "highest", fake.used),
-        install=lambda: fake.log.append("installed"),
+        install=lambda: fake.log.append("installed"), reset_accumulated=lambda index: fake.log.append(("sums", index)),
+        given=lambda index: types.SimpleNamespace(before=20, bytes=512, blocks=3, refused=1),
     )  # fmt: skip
     import flambeau.backends.cuda as backend
 
     monkeypatch.setitem(sys.modules, "flambeau.backends.cuda.backend", types.ModuleType("backend"))
     monkeypatch.setattr(backend, "memory", accounts, raising=False)
+    pinned = types.SimpleNamespace(
+        pool=fake.get_default_pinned_memory_pool(), ALLOCATIONS="allocations",
+        figures={"allocations": types.SimpleNamespace(now=1, most=2, added=3, taken=2)},
+        taking=types.SimpleNamespace(total=9, longest=5, shortest=1, count=3),
+        reset_peak=lambda: fake.log.append("peak"), reset_accumulated=lambda: fake.log.append("accumulated"),
+    )  # fmt: skip
+    monkeypatch.setattr(backend, "pinned", pinned, raising=False)
+    monkeypatch.setattr(allocators, "current", None)
+    monkeypatch.setattr(waiting, "mode", waiting.SILENT)
     monkeypatch.setattr(memory, "_reserved", {})
     fake.log.clear()
     return fake
@@ -160,7 +193,11 @@ def test_figures_of_memory(gpu):
     assert cuda.memory_stats() == {
         "allocated_bytes.all.current": 100, "allocated_bytes.all.peak": 150,
         "reserved_bytes.all.current": 300, "reserved_bytes.all.peak": 300,
+        "allocated_bytes.all.allocated": 512, "allocated_bytes.all.freed": 20 + 512 - 100,
+        "allocation.all.allocated": 3, "num_ooms": 1,
     }  # fmt: skip
+    cuda.reset_accumulated_memory_stats(1)
+    assert gpu.log[-1] == ("sums", 1)
     cuda.empty_cache()
     assert cuda.memory_reserved() == 100 and cuda.max_memory_reserved() == 300
     assert cuda.memory_stats_as_nested_dict()["reserved_bytes"]["all"] == {
@@ -284,3 +321,142 @@ def test_kinds_of_tensors_by_their_old_names(gpu):
     assert not isinstance(flambeau.ones(1), cuda.FloatTensor)
     assert isinstance(flambeau.ones(1), flambeau.FloatTensor)
     assert not isinstance(flambeau.ones(1).storage(), cuda.FloatStorage)
+
+
+def test_figures_of_pinned_memory(gpu):
+    assert cuda.host_memory_stats() == {
+        "allocations.allocated": 3, "allocations.current": 1, "allocations.freed": 2, "allocations.peak": 2,
+        "host_alloc_time.avg": 3, "host_alloc_time.count": 3, "host_alloc_time.max": 5, "host_alloc_time.min": 1,
+        "host_alloc_time.total": 9, "num_host_alloc": 3, "num_host_free": 2,
+    }  # fmt: skip
+    assert cuda.host_memory_stats_as_nested_dict()["allocations"]["peak"] == 2
+    cuda.reset_peak_host_memory_stats()
+    cuda.reset_accumulated_host_memory_stats()
+    assert gpu.log == ["peak", "accumulated"]
+
+
+def test_waiting_for_the_gpu_is_said_or_refused(gpu):
+    assert cuda.get_sync_debug_mode() == 0
+    waiting.note()
+    cuda.set_sync_debug_mode("warn")
+    with pytest.warns(UserWarning, match="called a synchronizing CUDA operation"):
+        waiting.note()
+    cuda.set_sync_debug_mode(2)
+    assert cuda.get_sync_debug_mode() == 2
+    with pytest.raises(RuntimeError, match="called a synchronizing CUDA operation"):
+        waiting.note()
+    for wrong in ("loud", 3):
+        with pytest.raises(RuntimeError, match="invalid value of debug_mode"):
+            cuda.set_sync_debug_mode(wrong)
+    cuda.set_sync_debug_mode("default")
+    waiting.note()
+
+
+@pytest.fixture
+def own():
+    """The C library's allocator, which does not look at the device and the stream."""
+    if sys.platform != "linux":
+        pytest.skip("the C library has another name")
+    return cuda.CUDAPluggableAllocator("libc.so.6", "malloc", "free")
+
+
+def test_an_allocator_of_ones_own(gpu, own):
+    with pytest.raises(RuntimeError, match="already initialized"):
+        cuda.change_current_allocator(own)
+    gpu.total = 0
+    with pytest.raises(TypeError, match="got str"):
+        cuda.change_current_allocator("libc.so.6")
+    assert cuda.get_allocator_backend() == "cupy"
+    cuda.change_current_allocator(own.allocator())
+    assert cuda.get_allocator_backend() == "pluggable"
+    (name, malloc) = gpu.log[-1]
+    address = malloc(100)
+    assert name == "allocator" and own._held == {address: (100, 7)}
+    own._release(address, 0)
+    assert own._held == {} and malloc(0) == 0
+    own._release(0, 0)
+    cuda.caching_allocator_enable()  # nothing is kept that could be
+    assert gpu.log[-1][0] == "allocator"
+    with pytest.raises(RuntimeError, match="already initialized"):
+        cuda.change_current_allocator(own)
+    with pytest.raises(RuntimeError, match="no figures of memory"):
+        cuda.memory_allocated()
+    cuda.empty_cache()
+
+
+def test_an_allocator_that_has_no_more(gpu, own):
+    with pytest.raises(cuda.OutOfMemoryError, match="gave no 1000000000000000000 bytes"):
+        own._malloc(10**18, 0)
+    with pytest.raises(AttributeError, match="no_such_name"):
+        cuda.CUDAPluggableAllocator("libc.so.6", "no_such_name", "free")
+    with pytest.raises(OSError, match="no_such_file"):
+        cuda.CUDAPluggableAllocator("no_such_file.so", "malloc", "free")
+
+
+def test_a_pool_on_an_allocator_of_ones_own(gpu, own):
+    pool = cuda.MemPool(own)
+    assert pool.allocator is own and pool._pool.allocator(8) in own._held
+    with pytest.raises(TypeError, match="expected a CUDAPluggableAllocator"):
+        cuda.MemPool(3)
+
+
+class Scaled(flambeau.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = flambeau.nn.Parameter(flambeau.tensor(3.0))
+
+    def forward(self, x):
+        return {"y": x * self.weight, "n": x.detach() + 1}
+
+
+def test_a_graphed_module_reads_and_writes_the_memory_that_was_recorded(gpu, monkeypatch):
+    made = []
+    start = graphed._Recording.__init__
+    monkeypatch.setattr(
+        graphed._Recording, "__init__", lambda self, *a: made.append(self) or start(self, *a)
+    )
+    module, sample = Scaled(), flambeau.tensor([1.0, 2.0], requires_grad=True)
+    assert cuda.make_graphed_callables(module, (sample,)) is module
+    order = [x for x in gpu.log if x in ("begin", "end", "launch")]
+    # The stand-in computes while it records, and nothing when it replays.
+    assert order == ["begin", "end"] * 2
+    x = flambeau.tensor([5.0, 6.0], requires_grad=True)
+    results = module(x)
+    assert sample.tolist() == [5, 6]
+    assert results["y"].tolist() == [3, 6] and results["n"].tolist() == [2, 3]
+    (recording,) = made
+    recording.gradients[0].fill_(7.0)
+    results["y"].sum().backward()
+    assert recording.seeds[0].tolist() == [1, 1]
+    recording.gradients[0].fill_(8.0)  # by the next replay: gradients that were taken stay
+    assert x.grad.tolist() == [7, 7]
+    assert gpu.log[-1] == "launch" and [g for g in gpu.log if g == "launch"] == ["launch"] * 2
+    assert module.weight.grad is not None and results["n"].grad_fn is None
+    assert module.eval()(x)["y"].tolist() == [15, 18]  # in the other mode it runs as before
+
+
+def test_graphed_functions(gpu):
+    given = flambeau.tensor([2.0])
+    double, square = cuda.make_graphed_callables(
+        (lambda x: x * 2, lambda a, b: (a * a, b)), ((given,), (given.clone(), given + 1))
+    )
+    assert double(given).tolist() == [4] and [t.item() for t in square(given, given + 1)] == [4, 3]
+    with pytest.raises(TypeError, match="sample_args"):
+        square(given)
+    with pytest.raises(TypeError, match="must return tensors"):
+        cuda.make_graphed_callables(lambda x: 3, (given,))
+    with pytest.raises(AssertionError, match="only Tensors"):
+        cuda.make_graphed_callables(lambda x: x, (3,))
+
+
+def test_modules_that_cannot_be_graphed(gpu):
+    module = Scaled()
+    handle = module.register_forward_hook(lambda *_: None)
+    with pytest.raises(AssertionError, match="hooks"):
+        cuda.make_graphed_callables(module, (flambeau.ones(1),))
+    handle.remove()
+    module.register_buffer("trained", flambeau.ones(1, requires_grad=True))
+    with pytest.raises(AssertionError, match="buffers"):
+        cuda.make_graphed_callables(module, (flambeau.ones(1),))
+    with flambeau.autocast("cuda"), pytest.raises(RuntimeError, match="cache_enabled=False"):
+        cuda.make_graphed_callables(Scaled(), (flambeau.ones(1),))

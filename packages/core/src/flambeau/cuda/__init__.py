@@ -8,6 +8,7 @@ from typing import Any
 
 from .._base.errors import OutOfMemoryError
 from . import amp
+from .allocators import CUDAPluggableAllocator, change_current_allocator
 from .devices import (
     CudaError,
     DeferredCudaCallError,
@@ -26,15 +27,23 @@ from .devices import (
     get_device_name,
     get_device_properties,
     get_gencode_flags,
+    get_sync_debug_mode,
     init,
     is_available,
     is_bf16_supported,
     is_initialized,
     is_tf32_supported,
     set_device,
+    set_sync_debug_mode,
     synchronize,
 )
 from .graphs import CUDAGraph, graph, graph_pool_handle, is_current_stream_capturing
+from .host_memory import (
+    host_memory_stats,
+    host_memory_stats_as_nested_dict,
+    reset_accumulated_host_memory_stats,
+    reset_peak_host_memory_stats,
+)
 from .memory import (
     MemPool,
     caching_allocator_alloc,
@@ -55,6 +64,7 @@ from .memory import (
     memory_stats,
     memory_stats_as_nested_dict,
     memory_summary,
+    reset_accumulated_memory_stats,
     reset_max_memory_allocated,
     reset_max_memory_cached,
     reset_peak_memory_stats,
@@ -104,6 +114,8 @@ def __getattr__(name: str) -> Any:
         return (import_module("flambeau").default_generator,) * device_count()
     if name in ("nvtx", "legacy"):
         return import_module(f"{__name__}.{name}")
+    if name == "make_graphed_callables":  # needs `nn` and `autograd`, which are imported later
+        return import_module(f"{__name__}.graphed").make_graphed_callables
     if name.endswith(("Tensor", "Storage")):
         found = import_module(f"{__name__}.legacy").TYPES.get(name)
         if found is not None:
@@ -113,6 +125,7 @@ def __getattr__(name: str) -> Any:
 
 __all__ = [
     "CUDAGraph",
+    "CUDAPluggableAllocator",
     "CudaError",
     "DeferredCudaCallError",
     "Event",
@@ -127,6 +140,7 @@ __all__ = [
     "caching_allocator_disabled",
     "caching_allocator_enable",
     "can_device_access_peer",
+    "change_current_allocator",
     "check_error",
     "clock_rate",
     "cudaStatus",
@@ -151,10 +165,13 @@ __all__ = [
     "get_rng_state",
     "get_rng_state_all",
     "get_stream_from_external",
+    "get_sync_debug_mode",
     "graph",
     "graph_pool_handle",
     "has_half",
     "has_magma",
+    "host_memory_stats",
+    "host_memory_stats_as_nested_dict",
     "init",
     "initial_seed",
     "ipc_collect",
@@ -164,6 +181,7 @@ __all__ = [
     "is_initialized",
     "is_tf32_supported",
     "list_gpu_processes",
+    "make_graphed_callables",
     "manual_seed",
     "manual_seed_all",
     "max_memory_allocated",
@@ -178,8 +196,11 @@ __all__ = [
     "memory_summary",
     "memory_usage",
     "power_draw",
+    "reset_accumulated_host_memory_stats",
+    "reset_accumulated_memory_stats",
     "reset_max_memory_allocated",
     "reset_max_memory_cached",
+    "reset_peak_host_memory_stats",
     "reset_peak_memory_stats",
     "seed",
     "seed_all",
@@ -188,6 +209,7 @@ __all__ = [
     "set_rng_state",
     "set_rng_state_all",
     "set_stream",
+    "set_sync_debug_mode",
     "stream",
     "synchronize",
     "temperature",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from .._base.checks import check
 from .._base.devices import device as Device
 from ..backends.cuda import driver
 from ..runtime import backend as backends
@@ -27,6 +28,39 @@ def runtime() -> Any:
     """CuPy, with the backend loaded; the error that names the extra or the missing driver otherwise."""
     backends.of_device("cuda")
     return driver.cupy()
+
+
+_MODES = {"default": 0, "warn": 1, "error": 2}
+
+
+def set_sync_debug_mode(debug_mode: int | str) -> None:
+    """What happens where the CPU waits for a GPU: nothing ("default", 0), a warning ("warn", 1) or a RuntimeError ("error", 2).
+
+    Waiting is copying numbers and arrays to the CPU (`.item()`, `.cpu()`, `print`, `if x > 0`). What CuPy's functions ask the
+    GPU for by themselves, as `nonzero` does its count, is not seen; `synchronize` is meant and is not counted.
+    """
+    runtime()
+    if isinstance(debug_mode, str):
+        check(
+            debug_mode in _MODES,
+            lambda: "invalid value of debug_mode, expected one of `default`, `warn`, `error`",
+        )
+        debug_mode = _MODES[debug_mode]
+    check(
+        debug_mode in _MODES.values(),
+        lambda: "invalid value of debug_mode, expected one of 0,1,2",
+    )
+    from ..backends.cuda import waiting
+
+    waiting.mode = int(debug_mode)
+
+
+def get_sync_debug_mode() -> int:
+    """What `set_sync_debug_mode` was told: 0, 1 or 2."""
+    runtime()
+    from ..backends.cuda import waiting
+
+    return waiting.mode
 
 
 def init() -> None:

@@ -9,12 +9,15 @@ from contextlib import contextmanager
 from typing import Any
 
 from .._base.checks import check
+from . import allocators
+from .allocators import CUDAPluggableAllocator
 from .devices import index_of, is_initialized, runtime
 
 
 def _pool_figure(name: str, device: Any) -> int:
     if not is_initialized():
         return 0
+    allocators.check_figures()
     cp = runtime()
     with cp.cuda.Device(index_of(device)):
         return getattr(cp.get_default_memory_pool(), name)()
@@ -37,6 +40,7 @@ def max_memory_allocated(device: Any = None) -> int:
     """The most bytes that tensors held at once since the start or `reset_peak_memory_stats`."""
     if not is_initialized():
         return 0
+    allocators.check_figures()
     from ..backends.cuda import memory
 
     return memory.peak(index_of(device))
@@ -65,6 +69,14 @@ def reset_peak_memory_stats(device: Any = None) -> None:
         index = index_of(device)
         memory.reset_peak(index)
         _reserved[index] = memory_reserved(index)
+
+
+def reset_accumulated_memory_stats(device: Any = None) -> None:
+    """Starts the sums over time of `memory_stats` from 0."""
+    runtime()
+    from ..backends.cuda import memory
+
+    memory.reset_accumulated(index_of(device))
 
 
 def reset_max_memory_allocated(device: Any = None) -> None:
@@ -98,20 +110,28 @@ def _older(name: str, newer: str) -> None:
 def memory_stats(device: Any = None) -> OrderedDict[str, int]:
     """The figures above under PyTorch's names, such as "allocated_bytes.all.peak"; nothing before CUDA is used.
 
-    Of PyTorch's many figures these are those that CuPy's pool has: no counts of blocks, no sums over time.
+    Of PyTorch's many figures these are those that CuPy's pool has, and what was given out over time: "allocated_bytes.all.allocated" and
+    ".freed", "allocation.all.allocated" and "num_ooms". Not counted is what graphs and pools of one's own take.
     """
     if not is_initialized():
         return OrderedDict()
+    from ..backends.cuda import memory
+
     index = index_of(device)
+    sums = memory.given(index)
     figures = {
         "allocated_bytes": (memory_allocated(index), max_memory_allocated(index)),
         "reserved_bytes": (memory_reserved(index), max_memory_reserved(index)),
     }
-    return OrderedDict(
+    made = OrderedDict(
         (f"{name}.all.{kind}", figure)
         for name, pair in figures.items()
         for kind, figure in zip(("current", "peak"), pair, strict=True)
     )
+    made["allocated_bytes.all.allocated"] = sums.bytes
+    made["allocated_bytes.all.freed"] = sums.before + sums.bytes - figures["allocated_bytes"][0]
+    made["allocation.all.allocated"], made["num_ooms"] = sums.blocks, sums.refused
+    return OrderedDict(sorted(made.items()))
 
 
 def memory_stats_as_nested_dict(device: Any = None) -> dict[str, Any]:
@@ -145,10 +165,12 @@ def memory_summary(device: Any = None, abbreviated: bool = False) -> str:
 def empty_cache() -> None:
     """Gives memory that no tensor holds back to the device."""
     if is_initialized():
-        max_memory_reserved()
-        cp = runtime()
-        cp.get_default_memory_pool().free_all_blocks()
-        cp.get_default_pinned_memory_pool().free_all_blocks()
+        from ..backends.cuda import pinned
+
+        if allocators.current is None:
+            max_memory_reserved()
+        runtime().get_default_memory_pool().free_all_blocks()
+        pinned.pool.free_all_blocks()
 
 
 def ipc_collect() -> None:
@@ -168,8 +190,8 @@ def mem_get_info(device: Any = None) -> tuple[int, int]:
 
 
 def get_allocator_backend() -> str:
-    """Who gives out memory: "cupy", whose pool keeps what tensors gave back."""
-    return "cupy"
+    """Who gives out memory: "cupy", whose pool keeps what tensors gave back, or "pluggable" (`change_current_allocator`)."""
+    return "cupy" if allocators.current is None else "pluggable"
 
 
 def set_per_process_memory_fraction(fraction: float, device: Any = None) -> None:
@@ -223,7 +245,7 @@ def caching_allocator_delete(mem_ptr: int) -> None:
 
 def caching_allocator_enable(value: bool = True) -> None:
     """Whether memory that tensors give back is kept for others (the default), or goes to the device at once."""
-    if is_initialized():
+    if is_initialized() and allocators.current is None:
         from ..backends.cuda import memory
 
         if value:
@@ -243,17 +265,26 @@ def caching_allocator_disabled() -> Iterator[None]:
 
 
 class MemPool:
-    """A pool of memory apart from the common one, for `use_mem_pool`. Its memory goes back to the device with it."""
+    """A pool of memory apart from the common one, for `use_mem_pool`. Its memory goes back to the device with it.
+
+    With an `allocator` (`CUDAPluggableAllocator`) the pool takes its memory from there.
+    """
 
     def __init__(
         self, allocator: Any = None, use_on_oom: bool = False, no_split: bool = False
     ) -> None:
         check(
-            allocator is None,
-            lambda: "MemPool: allocators of one's own are not supported",
-            NotImplementedError,
+            allocator is None or isinstance(allocator, CUDAPluggableAllocator),
+            lambda: (
+                f"MemPool: expected a CUDAPluggableAllocator, but got {type(allocator).__name__}"
+            ),
+            TypeError,
         )
-        self._pool = runtime().cuda.MemoryPool()
+        pools = runtime().cuda
+        self.allocator = allocator
+        self._pool = (
+            pools.MemoryPool() if allocator is None else pools.MemoryPool(allocator._for_cupy())
+        )
         self.id = (0, id(self._pool))
 
 

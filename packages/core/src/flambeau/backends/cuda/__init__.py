@@ -4,6 +4,8 @@ driver     is there a GPU, is there CuPy, and the errors that say what is missin
 backend    the backend object: arrays in and out, one or several GPUs
 xp         CuPy's namespace with what operators need and CuPy lacks
 memory     the allocator that counts, and says what is wrong when memory runs out
+pinned     the same for pinned memory of the host
+waiting    what is said where the CPU waits for the GPU
 providers  elementwise chains as one generated kernel each
 settings   the names of `torch.backends.cuda`, which this module shows
 """

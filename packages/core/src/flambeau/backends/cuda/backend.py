@@ -15,7 +15,7 @@ import numpy as np
 from ..._base.devices import device
 from ...runtime import backend as protocol
 from ...runtime.operator import Operator
-from . import memory, providers
+from . import memory, pinned, providers, waiting
 from . import xp as _xp
 
 
@@ -40,6 +40,8 @@ class CudaBackend:
             return cupy.asarray(protocol.of_array(array).to_numpy(array))
 
     def to_numpy(self, array: Any) -> np.ndarray:
+        if waiting.mode:
+            waiting.note()
         return cupy.asnumpy(array)
 
     def shares(self, made: Any, source: Any) -> bool:
@@ -65,6 +67,7 @@ def index_of(d: device | None) -> int:
 
 
 memory.install()
+pinned.install()
 backend = CudaBackend()
 protocol.register_class(cupy.ndarray, backend)
 providers.register()
