@@ -1,4 +1,4 @@
-"""Recurrent layers whole: all steps in one call, the product with the input before them and the weights' gradients after.
+"""Recurrent layers whole: all steps in one call, the products with the input and of the weights' gradients among them.
 
 What a step costs here is the product of the state with the recurrent weights, which stay in the caches of the cores (see
 `kernels/recurrent.c`); NumPy's calls for small products and gates cost ten times as much.
@@ -81,15 +81,14 @@ class Layer:
         counts, starts, all_ = _plan(steps)
         size, functions = weight_hh.shape[1], getattr(kernels, x.dtype.name)
         kept = np.empty((all_, weight_hh.shape[0]), x.dtype)
-        fed, inner_bias = self._bias(bias_ih, bias_hh, size)
-        _product(functions, x.reshape(all_, -1), weight_ih.T, kept, fed)
+        x, (fed, inner_bias) = np.ascontiguousarray(x), self._bias(bias_ih, bias_hh, size)
         out = np.empty((*x.shape[:-1], size), x.dtype)
         cells = np.empty((all_, size), x.dtype) if self.kind == LSTM else None
         inner = np.empty((all_, size), x.dtype) if self.kind == GRU and wants else None
         functions.forward(
-            self.kind, len(steps), steps[0], size, reverse, wants, address(counts), address(starts), address(weight_hh),
-            _at(inner_bias), address(first[0]), _at(first[1] if self.kind == LSTM else None), address(kept), address(out),
-            _at(cells), _at(inner),
+            self.kind, len(steps), steps[0], size, x.shape[-1], reverse, wants, address(counts), address(starts), address(x),
+            address(weight_ih), _at(fed), address(weight_hh), _at(inner_bias), address(first[0]),
+            _at(first[1] if self.kind == LSTM else None), address(kept), address(out), _at(cells), _at(inner),
         )  # fmt: skip
         made = [out]
         for states in [out] if cells is None else [out, cells]:
@@ -115,7 +114,7 @@ class Layer:
         arrays = tuple([None if a is None else np.ascontiguousarray(a) for a in arrays])
         *first, weight_ih, weight_hh = arrays[:-2]
         steps = self._steps(x, sizes)
-        counts, starts, all_ = _plan(steps)
+        counts, starts = _plan(steps)[:2]
         rows, wide = steps[0], weight_hh.shape[0]
         size, functions = weight_hh.shape[1], getattr(kernels, x.dtype.name)
         out = np.ascontiguousarray(result[0])
@@ -124,64 +123,31 @@ class Layer:
             for p, o in zip(g, result, strict=True)
         ]
         gates, other = (kept[0], kept[1]) if kept else (None, None)
-        d_fed = np.empty((all_, wide), x.dtype)
-        d_state = np.empty((all_, wide), x.dtype) if self.kind == GRU else d_fed
         carried = g_last[-1].copy()
-        order = (len(steps), size, reverse, address(counts), address(starts))
+        count, features = len(first), x.shape[-1]
+        wanted: list[Any] = [
+            np.empty(shape, x.dtype) if need else None
+            for need, shape in zip(
+                (needs[0], needs[1], *needs[1 + count :]),
+                (x.shape, (rows, size), weight_ih.shape, weight_hh.shape, (wide,), (wide,)),
+                strict=True,
+            )
+        ]
+        order = (len(steps), rows, size, features)
+        laid = (address(counts), address(starts))
+        room = np.empty(functions.backward_room(self.kind, *order, *laid, needs[1]), x.dtype)
+        x = np.ascontiguousarray(x)
         functions.backward(
-            self.kind, len(steps), rows, size, reverse, *order[3:], address(weight_hh), address(first[0]),
-            _at(first[1] if self.kind == LSTM else None), _at(gates), address(out), _at(other), _at(other),
-            address(g_out), address(g_last[0]), address(d_fed), _at(d_state if self.kind == GRU else None),
-            address(carried),
+            self.kind, *order, reverse, *laid, address(x), address(weight_ih), address(weight_hh), address(first[0]),
+            _at(first[1] if self.kind == LSTM else None), _at(gates), address(out), _at(other), _at(other), address(g_out),
+            address(g_last[0]), address(room), address(carried), *map(_at, wanted),
         )  # fmt: skip
-        flat = np.ascontiguousarray(x).reshape(all_, -1)
-        count = len(first)
-        made: list[Any] = [None] * (1 + count + 4)
-        if needs[0]:
-            made[0] = _made(functions, d_fed, weight_ih).reshape(x.shape)
-        if needs[1]:
-            made[1] = carried if self.kind == GRU else np.zeros((rows, size), x.dtype)
-            functions.to_first(
-                order[0], size, wide, reverse, *order[3:], address(d_state), address(weight_hh), address(made[1])
-            )  # fmt: skip
-        if count == 2 and needs[2]:
-            made[2] = carried
-        at = 1 + count
-        if needs[at]:
-            made[at] = _made(functions, d_fed.T, flat)
-        if needs[at + 1]:
-            before = np.empty((all_, size), x.dtype)
-            functions.states_before(*order, address(first[0]), address(out), address(before))
-            made[at + 1] = _made(functions, d_state.T, before)
-        for i, d in ((at + 2, d_fed), (at + 3, d_state)):
-            if needs[i]:
-                same = i == at + 3 and d_state is d_fed and made[at + 2] is not None
-                made[i] = made[at + 2].copy() if same else _sums(functions, d)
-        return made
+        cell = [carried if needs[2] else None] if count == 2 else []
+        return [*wanted[:2], *cell, *wanted[2:]]
 
 
 def _at(array: np.ndarray | None) -> int | None:
     return None if array is None else address(array)
-
-
-def _product(functions: Any, a: np.ndarray, b: np.ndarray, out: np.ndarray, bias: Any = None) -> None:  # fmt: skip
-    unit = a.itemsize
-    functions.product(
-        *out.shape, a.shape[1], address(a), a.strides[0] // unit, a.strides[1] // unit, address(b), b.strides[0] // unit,
-        b.strides[1] // unit, _at(bias), address(out),
-    )  # fmt: skip
-
-
-def _made(functions: Any, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    out = np.empty((a.shape[0], b.shape[1]), a.dtype)
-    _product(functions, a, b, out)
-    return out
-
-
-def _sums(functions: Any, d: np.ndarray) -> np.ndarray:
-    out = np.empty(d.shape[1], d.dtype)
-    functions.column_sums(*d.shape, address(d), address(out))
-    return out
 
 
 LAYERS = {"lstm_layer": LSTM, "gru_layer": GRU, "tanh_layer": TANH, "relu_layer": RELU}

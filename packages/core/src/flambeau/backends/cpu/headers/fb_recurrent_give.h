@@ -1,0 +1,92 @@
+/* What the steps of a recurrent layer's backward give besides the gradient of the state, a chunk of steps at a time: gradients of
+ * input, weights and biases. All ranks of a team have parts, cut so that results do not depend on how many they are.
+ */
+#ifndef FB_RECURRENT_GIVE_H
+#define FB_RECURRENT_GIVE_H
+#include "fb_recurrent.h"
+#include "fb_team.h"
+
+/* Input or state before, of the rows of a chunk from `lo` on, as panels of B: blocks of CHUNK rows, all panels of each. */
+static void feed_panels(const struct layer *x, struct chunk c, int of_state, T *to, int64_t begin, int64_t end) {
+  const int64_t n = of_state ? x->size : x->features, panels = GEMM_PANELS(n, GEMM_NR);
+  for (int64_t t = MIN(step_of(x, c.from), step_of(x, c.to - 1)), last = MAX(step_of(x, c.from), step_of(x, c.to - 1)); t <= last; ++t) {
+    const int64_t before = before_of(x, t), shared = shared_rows(x, t, before);
+    for (int64_t r = 0; r < x->sizes[t]; ++r) {
+      const T *const from = !of_state ? x->input + (x->starts[t] + r) * n : r < shared ? x->out + (x->starts[before] + r) * n : x->first + r * n;
+      const int64_t row = x->starts[t] + r - c.lo, block = row / CHUNK, depth = MIN(CHUNK, c.hi - c.lo - block * CHUNK);
+      T *at = to + block * CHUNK * panels * GEMM_NR + (begin * depth + row % CHUNK) * GEMM_NR;
+      for (int64_t q = begin; q < end; ++q, at += depth * GEMM_NR) {
+        const int64_t some = MIN(GEMM_NR, n - q * GEMM_NR);
+        if (some == GEMM_NR) GEMM_UNROLL for (int v = 0; v < GEMM_NV; ++v) store(at + v * WIDTH, load(from + q * GEMM_NR + v * WIDTH));
+        else {
+          memcpy(at, from + q * GEMM_NR, (size_t)some * sizeof(T));
+          memset(at + some, 0, (size_t)(GEMM_NR - some) * sizeof(T));
+        }
+      }
+    }
+  }
+}
+
+INLINE void input_tile(const int R, int64_t row, const struct layer *x, const T *d, int64_t k, int64_t at, const T *w) {
+  vec sums[MOST_ROWS][4] = {{{0}}};
+  const int64_t n = x->features;
+  multiply(R, 2, 0, k, d + row * k, k, w, sums);
+  for (int v = 0; v < 2; ++v) {
+    const int64_t u = at + v * WIDTH, some = MIN(WIDTH, n - u);
+    if (some <= 0) break;
+    for (int r = 0; r < R; ++r)
+      if (some == WIDTH) store(x->d_input + (row + r) * n + u, sums[r][v]);
+      else store_head(x->d_input + (row + r) * n + u, sums[r][v], some);
+  }
+}
+/* d_input = d_gates weight_in for rows [begin, end); row 0 of all steps would lie at d. */
+static void input_rows(const struct layer *x, const T *d, int64_t k, int64_t begin, int64_t end) {
+  for (int64_t at = 0; at < x->features; at += 2 * WIDTH) {
+    const T *const w = x->packed_in + at * k;
+    TILES(input_tile, MOST_ROWS, begin, end, x, d, k, at, w)
+  }
+}
+
+/* Rows [from, to) of d^T (input or state before), added up in `sum`, whose rows have n elements; d has `depth` rows of k. */
+static void weight_rows(T *pa, const T *d, int64_t depth, int64_t k, const T *panels, int64_t n, T *sum, int64_t from, int64_t to, int added) {
+  const int64_t m = to - from, count = GEMM_PANELS(m, GEMM_MR), height = GEMM_PANELS(m, MAX(1, count)), pitch = GEMM_A_PITCH(depth);
+  for (int64_t p = 0; p < depth; ++p) { /* a row at a time: they are pages apart */
+    const T *const row = d + p * k + from;
+    T *at = pa + p * GEMM_MR;
+    int64_t q = 0;
+    for (; q * height + GEMM_MR <= m; ++q, at += pitch) memcpy(at, row + q * height, GEMM_MR * sizeof(T));
+    for (; q < count; ++q, at += pitch) memcpy(at, row + q * height, (size_t)MAX(0, MIN(height, m - q * height)) * sizeof(T));
+  }
+  for (int64_t p0 = 0; p0 < count; p0 += GEMM_MC / GEMM_MR)
+    for (int64_t j = 0; j < n; j += GEMM_NR)
+      for (int64_t p = p0; p < MIN(count, p0 + GEMM_MC / GEMM_MR); ++p) {
+        const int64_t i = p * height, rows = MIN(height, m - i);
+        if (rows > 0) gemm_tile(rows, MIN(GEMM_NR, n - j), depth, pa + p * pitch, panels + j * depth, sum + (from + i) * n + j, n, 1, 1, added);
+      }
+}
+
+/* sum[c] (+)= the columns [from, to) of d. */
+static void bias_columns(const T *d, int64_t depth, int64_t k, T *sum, int64_t from, int64_t to, int added) {
+  if (!added) memset(sum + from, 0, (size_t)(to - from) * sizeof(T));
+  for (int64_t p = 0; p < depth; ++p)
+    for (int64_t c = from; c < to; ++c) sum[c] += d[p * k + c];
+}
+
+/* This rank's part of what a chunk whose steps are done gives; d and inner are where row 0 of all steps would lie. */
+static void give(const struct layer *x, struct chunk c, const struct team *team, int rank, const T *fed, const T *d, const T *inner, int added) {
+  const int64_t k = gates_of[x->kind] * x->size, units = GEMM_PANELS(k, WIDTH), tiles = GEMM_PANELS(c.hi - c.lo, MOST_ROWS);
+  const int64_t from = MIN(k, team_from(team, units, rank) * WIDTH), to = MIN(k, team_from(team, units, rank + 1) * WIDTH);
+  if (x->d_input) input_rows(x, d, k, MIN(c.hi, c.lo + team_from(team, tiles, rank) * MOST_ROWS), MIN(c.hi, c.lo + team_from(team, tiles, rank + 1) * MOST_ROWS));
+  if (from == to) return;
+  T *const pa = SCRATCH(1, (size_t)(GEMM_A_SIZE(to - from, CHUNK) + GEMM_MR) * sizeof(T));
+  for (int64_t lo = c.lo; lo < c.hi; lo += CHUNK) {
+    const int64_t depth = MIN(CHUNK, c.hi - lo), wide = GEMM_B_PITCH(1) * GEMM_PANELS(x->features, GEMM_NR), wide_state = GEMM_B_PITCH(1) * GEMM_PANELS(x->size, GEMM_NR);
+    const T *const of_input = fed + (lo - c.lo) * wide, *const of_state = fed + x->most * wide + (lo - c.lo) * wide_state;
+    const int more = added || lo > c.lo;
+    if (x->d_weight_in) weight_rows(pa, d + lo * k, depth, k, of_input, x->features, x->d_weight_in, from, to, more);
+    if (x->d_weight) weight_rows(pa, inner + lo * k, depth, k, of_state, x->size, x->d_weight, from, to, more);
+    if (x->d_bias_in) bias_columns(d + lo * k, depth, k, x->d_bias_in, from, to, more);
+    if (x->d_bias) bias_columns(inner + lo * k, depth, k, x->d_bias, from, to, more);
+  }
+}
+#endif
