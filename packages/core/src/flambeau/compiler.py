@@ -18,7 +18,7 @@ from typing import Any
 from ._base import pytree
 from ._base.checks import check
 from .jit import Compiled, compile, reset
-from .jit.stances import set_stance
+from .jit.stances import get_default_backend, set_default_backend, set_stance
 from .runtime import state
 from .runtime.tensor import Tensor
 from .transforms.trace import Tracer
@@ -283,6 +283,7 @@ __all__ = [
     "compile",
     "cudagraph_mark_step_begin",
     "disable",
+    "get_default_backend",
     "is_compiling",
     "is_dynamo_compiling",
     "is_exporting",
@@ -291,6 +292,7 @@ __all__ = [
     "nested_compile_region",
     "reset",
     "save_cache_artifacts",
+    "set_default_backend",
     "set_stance",
     "substitute_in_graph",
     "wrap_numpy",

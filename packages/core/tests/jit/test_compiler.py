@@ -229,6 +229,32 @@ def test_a_backend_for_all():
     assert compiled(flambeau.ones(2)).tolist() == [2, 2]
 
 
+def test_the_default_backend():
+    seen = []
+
+    def backend(graph, examples):
+        seen.append(graph)
+        return lambda x: [x * 10]
+
+    try:
+        compiler.set_default_backend(backend)
+        assert compiler.get_default_backend() is backend
+        compiled = flambeau.compile(lambda x: x + 1)
+        compiled(flambeau.ones(1))
+        assert compiled(flambeau.ones(1)).item() == 10 and len(seen) == 1
+        compiler.set_default_backend("eager")
+        f = abs
+        assert flambeau.compile(f) is f and flambeau.compile(f, backend="inductor") is not f
+        compiler.set_default_backend("tpu")
+        with pytest.raises(ValueError, match="unknown backend 'tpu'"):
+            flambeau.compile(f)
+        with pytest.raises(TypeError, match="string or callable"):
+            compiler.set_default_backend(3)
+    finally:
+        compiler.set_default_backend(None)
+    assert compiler.get_default_backend() == "inductor"
+
+
 def test_hints_leave_functions_alone():
     def f(x):
         return x

@@ -25,7 +25,7 @@ from ..runtime.tensor import Leaf, Tensor, history
 from .capture import Capture
 from .guards import frozen, surroundings, tensors_of
 from .plan import Back, Plan
-from .stances import eagerly, now
+from .stances import eagerly, get_default_backend, now
 from .tuning import Making
 
 LIMIT = 16  # programs of one function; beyond that new shapes run eagerly
@@ -277,7 +277,7 @@ def compile(
     *,
     fullgraph: bool = False,
     dynamic: bool | None = None,
-    backend: Any = "flambeau",
+    backend: Any = None,
     mode: str | None = None,
     options: dict[str, Any] | None = None,
     name: str | None = None,
@@ -292,7 +292,7 @@ def compile(
     while tracing, so that it must not count on being run at every call; what optimizers and schedulers do in `step` does run.
 
     - `fullgraph`: what cannot be captured is an error (`jit.Broken`), not an eager call.
-    - `backend`: "flambeau" (also called "inductor"), "eager", or a function `backend(graph, example_inputs)` that gives a
+    - `backend`: "flambeau" (also called "inductor"; unless `compiler.set_default_backend` named another), "eager", or a function `backend(graph, example_inputs)` that gives a
       function of tensors to a list of tensors; `graph` is a `flambeau.graph.Graph`.
     - `recompile_limit`: programs of this function beyond which further shapes run eagerly; 16 unless given.
     - `dynamic=True`: shapes are expected to change, so there is no limit to the programs.
@@ -316,10 +316,11 @@ def compile(
         raise RuntimeError(f"Unrecognized mode={mode}, should be one of: {known}")
     if recompile_limit is not None and recompile_limit < 1:
         raise ValueError(f"compile(): recompile_limit must be positive, but got {recompile_limit}")
+    backend = get_default_backend() if backend is None else backend
     if disable or backend == "eager":
         return model
     own = backend if callable(backend) else None
-    if own is None and backend not in (None, "flambeau", "inductor"):
+    if own is None and backend not in ("flambeau", "inductor"):
         raise ValueError(
             f"compile(): unknown backend {backend!r}; expected 'flambeau', 'eager' or a function"
         )

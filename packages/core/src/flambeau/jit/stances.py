@@ -113,6 +113,30 @@ class set_stance:
         return inside
 
 
+_default: Any = "inductor"
+
+
+def set_default_backend(backend: Any) -> None:
+    """What `compile` takes where no `backend` is given: a name, a function, or None for flambeau's own again."""
+    global _default
+    check(
+        backend is None or isinstance(backend, str) or callable(backend),
+        lambda: f"backend must be a string or callable, got {type(backend)}",
+        TypeError,
+    )
+    _default = "inductor" if backend is None else backend
+
+
+def get_default_backend() -> Any:
+    """What `compile` takes where no `backend` is given: "inductor", another name of flambeau's own, unless another was set.
+
+    >>> import flambeau
+    >>> flambeau.compiler.get_default_backend()
+    'inductor'
+    """
+    return _default
+
+
 def eagerly(name: str, programs: int, called: bool) -> bool:
     """Whether a call without a program runs eagerly under the stance in force. RuntimeError where it must not be at all.
 
