@@ -125,6 +125,17 @@ def test_products_between_the_steps(kind, sizes, reverse, states, calls):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("sizes", BETWEEN, ids=str)
+@pytest.mark.parametrize("reverse", [False, True])
+def test_gates_that_nobody_wants_take_turns(kind, sizes, reverse, calls):
+    tensors = [t.detach() for t in arguments(kind, *sizes, "float64")]
+    made = getattr(definition, kind)(*tensors, reverse=reverse)
+    assert calls == ["forward"]
+    wanted = registry[kind].body(*tensors, reverse=reverse)
+    close([m.numpy() for m in made], [w.numpy() for w in wanted], "float64")
+
+
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("wanted", [0, -4, -3, -2, -1])
 def test_one_gradient_alone(kind, wanted, calls):
     tensors = arguments(kind, 40, 8, 20, 70, "float64")

@@ -80,22 +80,21 @@ class Layer:
         steps = self._steps(x, sizes)
         counts, starts, all_ = _plan(steps)
         size, functions = weight_hh.shape[1], getattr(kernels, x.dtype.name)
-        kept = np.empty((all_, weight_hh.shape[0]), x.dtype)
+        order, laid = (self.kind, len(steps), steps[0], size), (address(counts), address(starts))
+        kept = np.empty((functions.forward_rows(*order, wants, *laid), weight_hh.shape[0]), x.dtype)
         x, (fed, inner_bias) = np.ascontiguousarray(x), self._bias(bias_ih, bias_hh, size)
         out = np.empty((*x.shape[:-1], size), x.dtype)
         cells = np.empty((all_, size), x.dtype) if self.kind == LSTM else None
         inner = np.empty((all_, size), x.dtype) if self.kind == GRU and wants else None
         functions.forward(
-            self.kind, len(steps), steps[0], size, x.shape[-1], reverse, wants, address(counts), address(starts), address(x),
-            address(weight_ih), _at(fed), address(weight_hh), _at(inner_bias), address(first[0]),
-            _at(first[1] if self.kind == LSTM else None), address(kept), address(out), _at(cells), _at(inner),
+            *order, x.shape[-1], reverse, wants, *laid, address(x), address(weight_ih), _at(fed), address(weight_hh),
+            _at(inner_bias), address(first[0]), _at(first[1] if self.kind == LSTM else None), address(kept), address(out),
+            _at(cells), _at(inner),
         )  # fmt: skip
         made = [out]
         for states in [out] if cells is None else [out, cells]:
             last = np.empty((steps[0], size), x.dtype)
-            functions.last_states(
-                len(steps), size, reverse, address(counts), address(starts), address(states), address(last)
-            )  # fmt: skip
+            functions.last_states(len(steps), size, reverse, *laid, address(states), address(last))
             made.append(last)
         more = () if not wants else (kept, cells) if self.kind == LSTM else (kept, inner) if self.kind == GRU else ()  # fmt: skip
         return tuple(made), more

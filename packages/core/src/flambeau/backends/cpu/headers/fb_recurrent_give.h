@@ -47,21 +47,27 @@ static void input_rows(const struct layer *x, const T *d, int64_t k, int64_t beg
   }
 }
 
-/* Rows [from, to) of d^T (input or state before), added up in `sum`, whose rows have n elements; d has `depth` rows of k. */
-static void weight_rows(T *pa, const T *d, int64_t depth, int64_t k, const T *panels, int64_t n, T *sum, int64_t from, int64_t to, int added) {
-  const int64_t m = to - from, count = GEMM_PANELS(m, GEMM_MR), height = GEMM_PANELS(m, MAX(1, count)), pitch = GEMM_A_PITCH(depth);
+/* The columns [from, to) of `depth` rows of d, k elements each, as panels of A: some rows of the gradient of a weight. */
+struct part { int64_t from, m, count, height, depth, pitch; };
+static struct part pack_columns(T *pa, const T *d, int64_t depth, int64_t k, int64_t from, int64_t to) {
+  const int64_t m = to - from, count = GEMM_PANELS(m, GEMM_MR);
+  const struct part s = {from, m, count, GEMM_PANELS(m, count), depth, GEMM_A_PITCH(depth)};
   for (int64_t p = 0; p < depth; ++p) { /* a row at a time: they are pages apart */
     const T *const row = d + p * k + from;
     T *at = pa + p * GEMM_MR;
     int64_t q = 0;
-    for (; q * height + GEMM_MR <= m; ++q, at += pitch) memcpy(at, row + q * height, GEMM_MR * sizeof(T));
-    for (; q < count; ++q, at += pitch) memcpy(at, row + q * height, (size_t)MAX(0, MIN(height, m - q * height)) * sizeof(T));
+    for (; q * s.height + GEMM_MR <= m; ++q, at += s.pitch) memcpy(at, row + q * s.height, GEMM_MR * sizeof(T));
+    for (; q < count; ++q, at += s.pitch) memcpy(at, row + q * s.height, (size_t)MAX(0, MIN(s.height, m - q * s.height)) * sizeof(T));
   }
-  for (int64_t p0 = 0; p0 < count; p0 += GEMM_MC / GEMM_MR)
+  return s;
+}
+/* These rows of d^T (input or state before), added up in `sum`, whose rows have n elements. */
+static void weight_rows(struct part s, const T *pa, const T *panels, int64_t n, T *sum, int added) {
+  for (int64_t p0 = 0; p0 < s.count; p0 += GEMM_MC / GEMM_MR)
     for (int64_t j = 0; j < n; j += GEMM_NR)
-      for (int64_t p = p0; p < MIN(count, p0 + GEMM_MC / GEMM_MR); ++p) {
-        const int64_t i = p * height, rows = MIN(height, m - i);
-        if (rows > 0) gemm_tile(rows, MIN(GEMM_NR, n - j), depth, pa + p * pitch, panels + j * depth, sum + (from + i) * n + j, n, 1, 1, added);
+      for (int64_t p = p0; p < MIN(s.count, p0 + GEMM_MC / GEMM_MR); ++p) {
+        const int64_t i = p * s.height, rows = MIN(s.height, s.m - i);
+        if (rows > 0) gemm_tile(rows, MIN(GEMM_NR, n - j), s.depth, pa + p * s.pitch, panels + j * s.depth, sum + (s.from + i) * n + j, n, 1, 1, added);
       }
 }
 
@@ -83,8 +89,11 @@ static void give(const struct layer *x, struct chunk c, const struct team *team,
     const int64_t depth = MIN(CHUNK, c.hi - lo), wide = GEMM_B_PITCH(1) * GEMM_PANELS(x->features, GEMM_NR), wide_state = GEMM_B_PITCH(1) * GEMM_PANELS(x->size, GEMM_NR);
     const T *const of_input = fed + (lo - c.lo) * wide, *const of_state = fed + x->most * wide + (lo - c.lo) * wide_state;
     const int more = added || lo > c.lo;
-    if (x->d_weight_in) weight_rows(pa, d + lo * k, depth, k, of_input, x->features, x->d_weight_in, from, to, more);
-    if (x->d_weight) weight_rows(pa, inner + lo * k, depth, k, of_state, x->size, x->d_weight, from, to, more);
+    struct part part = {0};
+    if (x->d_weight_in || (x->d_weight && inner == d)) part = pack_columns(pa, d + lo * k, depth, k, from, to);
+    if (x->d_weight_in) weight_rows(part, pa, of_input, x->features, x->d_weight_in, more);
+    if (x->d_weight && inner != d) part = pack_columns(pa, inner + lo * k, depth, k, from, to);
+    if (x->d_weight) weight_rows(part, pa, of_state, x->size, x->d_weight, more);
     if (x->d_bias_in) bias_columns(d + lo * k, depth, k, x->d_bias_in, from, to, more);
     if (x->d_bias) bias_columns(inner + lo * k, depth, k, x->d_bias, from, to, more);
   }

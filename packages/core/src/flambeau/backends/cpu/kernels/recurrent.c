@@ -103,7 +103,7 @@ static void plain_rows(const struct layer *x, int64_t t, int64_t unit, const T *
   TILES(plain_tile, MOST_ROWS, begin, end, x, t, unit, w, h, c)
 }
 typedef void (*rows_of)(const struct layer *, int64_t, int64_t, const T *, const T *, const T *, int64_t, int64_t);
-static const rows_of forward_rows[] = {lstm_rows, gru_rows, plain_rows, plain_rows};
+static const rows_of step_rows[] = {lstm_rows, gru_rows, plain_rows, plain_rows};
 
 /* What the input and the biases give to the gates of some rows and one vector of units. */
 INLINE void feed_tile(const int R, int64_t row, const int G, const struct layer *x, int64_t unit, const T *w) {
@@ -127,7 +127,8 @@ static void feed_rows(const struct layer *x, int64_t unit, const T *w, int64_t b
 }
 
 static void forward_member(void *context, struct team *team, int rank) {
-  const struct layer *x = context;
+  struct layer own_layer = *(const struct layer *)context, *const x = &own_layer;
+  T *const room = x->gates;
   const int64_t size = x->size, count = (size + WIDTH - 1) / WIDTH, gates = gates_of[x->kind], panel = size * gates * WIDTH;
   const int64_t from = team_from(team, count, rank), to = team_from(team, count, rank + 1), own = MAX(1, to - from);
   const int64_t panel_in = x->input ? x->features * gates * WIDTH : 0;
@@ -136,11 +137,12 @@ static void forward_member(void *context, struct team *team, int rank) {
     pack_forward(w + (u - from) * panel, x->weight, size, size, gates, u * WIDTH);
     if (x->input) pack_forward(w_in + (u - from) * panel_in, x->weight_in, size, x->features, gates, u * WIDTH);
   }
-  const rows_of rows = forward_rows[x->kind];
+  const rows_of rows = step_rows[x->kind];
   struct chunk chunk = {0};
   for (int64_t i = 0; i < x->steps; ++i) {
     if (x->input && i == chunk.to) {
       chunk = chunk_of(x, i, 0);
+      if (!x->whole) x->gates = room - chunk.lo * gates * size;
       for (int64_t u = from; u < to; ++u) feed_rows(x, u * WIDTH, w_in + (u - from) * panel_in, chunk.lo, chunk.hi);
     }
     const int64_t t = step_of(x, i), before = before_of(x, t), shared = shared_rows(x, t, before), start = before < 0 ? 0 : x->starts[before] * size;
@@ -301,9 +303,18 @@ INLINE void whole_product(int64_t m, int64_t n, int64_t k, const T *a, int64_t a
 #define LEAST_ROWS 64
 INLINE int between(const struct layer *x, int64_t units) { return members(x, gates_of[x->kind], units) > 1 && all_rows(x) >= LEAST_ROWS; }
 
+/* Whether the gates of a chunk take the place of those of the one before: nobody wants them later. */
+INLINE int passing(const struct layer *x, int64_t keep) { return !keep && x->kind < 2 && between(x, WIDTH); }
+/* Rows that forward's `gates` must have. */
+EXPORT int64_t forward_rows(int64_t kind, int64_t steps, int64_t rows, int64_t size, int64_t keep, const int64_t *sizes, const int64_t *starts) {
+  const struct layer x = {.kind = kind, .steps = steps, .rows = rows, .size = size, .sizes = sizes, .starts = starts};
+  return passing(&x, keep) ? MIN(all_rows(&x), MAX(CHUNK, rows)) : all_rows(&x);
+}
+
 /* kind: 0 LSTM, 1 GRU, 2 tanh, 3 relu. `fed_bias` has all biases but the GRU's inner one; `gates` is written. */
 EXPORT void forward(int64_t kind, int64_t steps, int64_t rows, int64_t size, int64_t features, int64_t reverse, int64_t keep, const int64_t *sizes, const int64_t *starts, const T *input, const T *weight_in, const T *fed_bias, const T *weight, const T *bias, const T *first, const T *first_cell, T *gates, T *out, T *cells, T *inner) {
   struct layer x = {.kind = kind, .steps = steps, .rows = rows, .size = size, .features = features, .reverse = reverse, .keep = keep, .sizes = sizes, .starts = starts, .input = input, .weight_in = weight_in, .fed_bias = fed_bias, .weight = weight, .bias = bias, .first = first, .first_cell = first_cell, .gates = gates, .out = out, .cells = cells, .inner = inner};
+  x.whole = !passing(&x, keep);
   if (kind > 1 || !between(&x, WIDTH)) { /* one gate alone is no tile */
     whole_product(all_rows(&x), gates_of[kind] * size, features, input, features, 1, weight_in, 1, features, fed_bias, gates);
     x.input = 0;
