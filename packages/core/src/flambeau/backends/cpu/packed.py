@@ -20,6 +20,7 @@ from . import products
 from .convolutions import Activation, prepared
 from .copies import dense
 from .native import Kernels, address, table
+from .winograd_last import winograd_last
 
 _convolution = Kernels("conv_last.c")
 _windows = Kernels("windows_last.c")
@@ -104,9 +105,10 @@ class Last:
 
 
 @lru_cache(maxsize=1024)
-def _last(x: Shape, w: Shape, stride: Shape, padding: Any, dilation: Shape, groups: int) -> Last:
+def _last(x: Shape, w: Shape, stride: Shape, padding: Any, dilation: Shape, groups: int) -> Any:
     out = tuple(output_size(x[1:-1], w[2:], stride, padding, dilation))
-    return Last(x, w[0], w[2:], stride, padding, dilation, groups, out)
+    fewer = winograd_last(x, w, out, stride, padding, dilation, groups)
+    return fewer or Last(x, w[0], w[2:], stride, padding, dilation, groups, out)
 
 
 def _way(x: Shape, w: Shape, last: bool, attrs: dict[str, Any]) -> Any:
@@ -234,7 +236,6 @@ for _name, _kernel in (
     ("last_mean", _mean),
 ):
     hidden(registry["convolution"], _name, _kernel)
-
 
 
 def _endings(kind: Any) -> dict[str, Any]:
