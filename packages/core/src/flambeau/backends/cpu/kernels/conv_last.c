@@ -21,6 +21,7 @@
 #define FEW (512 << 10) /* bytes of weights that stay in the second cache all together */
 #define NEAR (256 << 10) /* bytes of the input that the positions of a block read */
 #define UNROLL _Pragma("GCC unroll 16")
+#define AHEAD 24 /* rows of a panel fetched ahead: the processor's own fetching stops at pages, 2048 x 512 weights at 7 x 7 took 10 % longer */
 
 /* Rows of a tile of so many vectors: as many sums as registers hold, and the vectors of weights beside them. */
 static const int rows_of[] = {0, 8, REGISTERS == 32 ? 8 : 5, REGISTERS == 32 ? 8 : 4, 6};
@@ -77,7 +78,7 @@ INLINE void tile(const int rows, const int nv, const T *x, const int64_t *place,
     UNROLL for (int i = 0; i < rows; ++i) from[i] = x + place[i] + pieces[p].offset;
     for (int64_t k = 0; k < pieces[p].length; ++k, w += nv * WIDTH) {
       vec u[MOST_VECTORS];
-      UNROLL for (int v = 0; v < nv; ++v) u[v] = load(w + v * WIDTH);
+      UNROLL for (int v = 0; v < nv; ++v) u[v] = load(w + v * WIDTH), __builtin_prefetch(w + (AHEAD * nv + v) * WIDTH);
       UNROLL for (int i = 0; i < rows; ++i) {
         const vec a = splat(from[i][k]);
         UNROLL for (int v = 0; v < nv; ++v) sum[i][v] += a * u[v];
