@@ -188,6 +188,29 @@ def test_joining_equals_the_reference(dtype):
         equal(*both("cat", *parts, dim=dim))
 
 
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 6])
+def test_rows_beside_each_other_in_one_call(count):
+    rng = np.random.default_rng(count)
+    whole = []
+    for dtype, sizes in (("float32", (1, 1)), ("float32", (40, 700)), ("int64", (1, 1)), ("uint8", (129, 5000)), ("float64", (16, 300)), ("complex128", (9, 11))):  # fmt: skip
+        for n in (1, 3, 70_001 // sizes[1] + 1):
+            shapes = [(n, int(rng.integers(sizes[0], sizes[1] + 1))) for _ in range(count)]
+            parts = [(rng.standard_normal(s) * 9).astype(dtype) for s in shapes]
+            if count == 3 and sizes[1] > 1:
+                parts[1] = parts[1][:, :0]
+            join = copies._Join.of(parts, 1)
+            assert join is not None
+            whole.append(join.plan is not None)
+            if join.small:
+                continue
+            for number in (1, 3):
+                threads.set_count(number)
+                np.testing.assert_array_equal(copies._cat(*parts, dim=1), np.concatenate(parts, 1))
+                turned = [np.ascontiguousarray(p.T) for p in parts]
+                np.testing.assert_array_equal(copies._cat(*turned, dim=0), np.concatenate(turned, 0))  # fmt: skip
+    assert any(whole) == (count <= 4)
+
+
 def test_casts_equal_the_references():
     rng = np.random.default_rng(3)
     names = ("float32", "float64", "int64", "int32", "uint8", "bool", "float16", "bfloat16")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ LEAST_CAST = 1 << 16
 LEAST_PIECE = 1 << 12  # elements per tensor from which `cat` copies them one by one here
 REMEMBERED = 1024
 SHORT_ROW = 128  # bytes below which a row is not worth a memcpy
+JOINED = 4  # sources that one call of `join` takes
 KINDS = {
     "float32": 0, "float64": 1, "int64": 2, "int32": 3, "uint8": 4, "bool": 5, "float16": 6, "bfloat16": 7,
 }  # fmt: skip
@@ -36,6 +38,7 @@ ROWS, TURN, STEPS = range(3)  # as in `copy.c`
 _copy = native.Kernels("copy.c")
 _cast = native.Kernels("cast.c")
 _plans: dict[tuple, tuple] = {}
+_joins: dict[tuple, Any] = {}  # by layouts; False where the reference must
 
 
 # -- raw copies ---------------------------------------------------------------------------------------------------
@@ -186,34 +189,73 @@ def _channels_last(x: np.ndarray) -> bool:
 
 
 def _cat(*xs: Any, dim: int) -> Any:
-    first = xs[0]
-    ndim = first.ndim
-    if ndim == 0 or first.itemsize not in SIZES:
+    key = (dim, *[v for x in xs for v in (x.dtype, x.shape, x.strides)])
+    found: Any = _joins.get(key)
+    if found is None:
+        if len(_joins) >= REMEMBERED:
+            _joins.clear()
+        found = _joins[key] = _Join.of(xs, dim) or False
+    if found is False or (found.small and not native.recorders):
         return NotImplemented
-    dim = wrap_dim(dim, ndim)
-    total, size = 0, 0
-    around = (*first.shape[:dim], *first.shape[dim + 1 :])
-    for x in xs:
-        shape = x.shape
-        if (
-            x.ndim != ndim
-            or x.dtype != first.dtype
-            or (*shape[:dim], *shape[dim + 1 :]) != around
-            or (ndim in (4, 5) and _channels_last(x))  # the reference keeps it so
-        ):
-            return NotImplemented
-        total += shape[dim]
-        size += x.size
-    if not native.recorders and (size < LEAST or size < LEAST_PIECE * len(xs)):
-        return NotImplemented
-    made = np.empty((*around[:dim], total, *around[dim:]), first.dtype)
-    front = (slice(None),) * dim
+    made = np.empty(found.shape, xs[0].dtype)
+    if found.plan is not None:
+        sources = [address(x) for x in xs if x.size]
+        _copy.int64.join(
+            address(found.plan), address(made), *sources, *[None] * (JOINED - len(sources))
+        )
+        return made
+    front = (slice(None),) * found.dim
     at = 0
     for x in xs:
         if x.size:
-            write(made[(*front, slice(at, at + x.shape[dim]))], x)
-        at += x.shape[dim]
+            write(made[(*front, slice(at, at + x.shape[found.dim]))], x)
+        at += x.shape[found.dim]
     return made
+
+
+class _Join:
+    """How arrays of some layouts come to lie side by side.
+
+    `plan` is what `join` reads, for a few that are dense and give rows that are worth it; None: each is copied apart.
+    """
+
+    __slots__ = ("dim", "plan", "shape", "small")
+
+    def __init__(
+        self, dim: int, shape: tuple[int, ...], small: bool, plan: np.ndarray | None
+    ) -> None:
+        self.dim, self.shape, self.small, self.plan = dim, shape, small, plan
+
+    @classmethod
+    def of(cls, xs: Sequence[np.ndarray], dim: int) -> _Join | None:
+        """None where the reference must."""
+        first = xs[0]
+        ndim = first.ndim
+        if ndim == 0 or first.itemsize not in SIZES:
+            return None
+        dim = wrap_dim(dim, ndim)
+        total, size = 0, 0
+        around = (*first.shape[:dim], *first.shape[dim + 1 :])
+        for x in xs:
+            shape = x.shape
+            if (
+                x.ndim != ndim
+                or x.dtype != first.dtype
+                or (*shape[:dim], *shape[dim + 1 :]) != around
+                or (ndim in (4, 5) and _channels_last(x))  # the reference keeps it so
+            ):
+                return None
+            total += shape[dim]
+            size += x.size
+        small = size < LEAST or size < LEAST_PIECE * len(xs)
+        some = [x for x in xs if x.size]
+        plan = None
+        if some and len(some) <= JOINED and all(x.flags.c_contiguous for x in some):
+            outer = prod(around[:dim])
+            parts = [x.nbytes // outer for x in some]
+            if outer == 1 or min(parts) >= SHORT_ROW or parts in ([4, 4], [8, 8]):
+                plan = native.table([outer, len(some), *parts])
+        return cls(dim, (*around[:dim], total, *around[dim:]), small, plan)
 
 
 def _flip(x: np.ndarray, *, dims: Any) -> Any:

@@ -17,13 +17,14 @@ struct copy {
   int64_t size, dims, piece, pieces;
 };
 
-/* Adds the offsets of outer dimensions' index `i` to both pointers. */
+/* Adds the offsets of outer dimensions' index `i` to both pointers. One dimension, the usual case, needs no division. */
 INLINE void seek(const struct copy *c, int64_t dims, int64_t i, char **to, const char **from) {
-  for (int64_t d = dims - 1; d >= 0; --d) {
+  for (int64_t d = dims - 1; d > 0; --d) {
     const int64_t at = i % c->n[d];
     i /= c->n[d];
     *to += at * c->ts[d], *from += at * c->fs[d];
   }
+  if (dims > 0) *to += i * c->ts[0], *from += i * c->fs[0];
 }
 
 /* -- rows that lie together in both ------------------------------------------------------------------------------- */
@@ -34,8 +35,8 @@ static void copy_rows(void *context, int64_t begin, int64_t end) {
   for (int64_t i = begin; i < end; ++i) {
     char *to = c->to;
     const char *from = c->from;
-    const int64_t at = i % c->pieces * c->piece;
-    seek(c, c->dims - 1, i / c->pieces, &to, &from);
+    const int64_t row = c->pieces == 1 ? i : i / c->pieces, at = (i - row * c->pieces) * c->piece;
+    seek(c, c->dims - 1, row, &to, &from);
     memcpy(to + at, from + at, (size_t)MIN(c->piece, bytes - at));
   }
 }
@@ -63,8 +64,8 @@ static void copy_steps(void *context, int64_t begin, int64_t end) {
   for (int64_t i = begin; i < end; ++i) {
     char *to = c->to;
     const char *from = c->from;
-    const int64_t at = i % c->pieces * c->piece, m = MIN(c->piece, n - at);
-    seek(c, last, i / c->pieces, &to, &from);
+    const int64_t row = c->pieces == 1 ? i : i / c->pieces, at = (i - row * c->pieces) * c->piece, m = MIN(c->piece, n - at);
+    seek(c, last, row, &to, &from);
     to += at * ts, from += at * fs;
     switch (c->size) {
       case 1: row_uint8_t(to, ts, from, fs, m); break;
@@ -231,6 +232,49 @@ EXPORT void copy(const int64_t *plan, void *to, const void *from) {
     each = MIN(inner, ROW_BYTES / c.size);
   }
   PARALLEL(kind == ROWS ? copy_rows : kind == TURN ? copy_turn : copy_steps, &c, outer * c.pieces, grain_for(outer * c.pieces, each));
+}
+
+/* -- side by side --------------------------------------------------------------------------------------------------- */
+
+#define JOINED ((int64_t)1 << 15) /* bytes of the result that are a piece */
+struct joining {
+  char *to;
+  const char *from[4];
+  const int64_t *part;
+  int64_t row, count, bytes;
+};
+
+/* The result from front to back: 0.13 instead of 0.08 ms for three rows of 2 KB at a time, where each source had a pass. */
+static void join_pieces(void *context, int64_t begin, int64_t end) {
+  const struct joining *c = context;
+  const int64_t stop = MIN(end * JOINED, c->bytes);
+  int64_t at = begin * JOINED, row = at / c->row, k = 0, skip = at - row * c->row;
+  while (skip >= c->part[k]) skip -= c->part[k++];
+  while (at < stop) {
+    const int64_t m = MIN(c->part[k] - skip, stop - at);
+    memcpy(c->to + at, c->from[k] + row * c->part[k] + skip, (size_t)m);
+    at += m, skip = 0;
+    if (++k == c->count) k = 0, ++row;
+  }
+}
+
+#define WEAVE(U)                                                                                                        \
+  static void weave_##U(void *context, int64_t begin, int64_t end) {                                                    \
+    const struct joining *c = context;                                                                                  \
+    const U *RESTRICT a = (const U *)c->from[0], *RESTRICT b = (const U *)c->from[1];                                   \
+    U *RESTRICT to = (U *)c->to;                                                                                        \
+    for (int64_t i = begin; i < end; ++i) to[2 * i] = a[i], to[2 * i + 1] = b[i];                                       \
+  }
+WEAVE(uint32_t) WEAVE(uint64_t)
+
+/* Rows of up to four dense sources beside each other. Plan: rows, sources, then the bytes of a row of each; none is 0. */
+EXPORT void join(const int64_t *plan, void *to, const void *a, const void *b, const void *c, const void *d) {
+  struct joining j = {to, {a, b, c, d}, plan + 2, 0, plan[1], 0};
+  for (int64_t k = 0; k < j.count; ++k) j.row += j.part[k];
+  j.bytes = plan[0] * j.row;
+  if (j.count == 2 && j.part[0] == 4 && j.part[1] == 4) PARALLEL(weave_uint32_t, &j, plan[0], grain_for(plan[0], 1));
+  else if (j.count == 2 && j.part[0] == 8 && j.part[1] == 8) PARALLEL(weave_uint64_t, &j, plan[0], grain_for(plan[0], 1));
+  else PARALLEL(join_pieces, &j, (j.bytes + JOINED - 1) / JOINED, MAX(2, j.bytes / JOINED / 16));
 }
 
 /* -- triangles ------------------------------------------------------------------------------------------------------ */
