@@ -453,6 +453,17 @@ def web(session: nox.Session) -> None:
     )
 
 
+@nox.session(name="export-c", python=DEVELOPMENT_PYTHON)
+def export_c(session: nox.Session) -> None:
+    """Models as C by gcc and clang, strictly, under valgrind; a minute. ``-- install`` installs them, as root."""
+    tools = {"gcc": "gcc libc6-dev", "clang": "clang", "valgrind": "valgrind libc6-dbg"}
+    posargs = _debian_packages(session, tools, session.error)
+    core = PACKAGES[CORE]
+    install_local(session, [core])
+    session.install(*core.test_tools)
+    session.run("python", "tools/check_export.py", *posargs)
+
+
 # --------------------------------------------------------------------------------------------------
 # The C kernels, by other compilers, for other processors, under sanitizers
 

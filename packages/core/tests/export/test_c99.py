@@ -206,15 +206,38 @@ def test_an_index_out_of_range_is_reported_and_harmless(tmp_path, build):
     assert done.returncode == 2 and "expected MODEL_X0 numbers" in done.stderr
 
 
-@pytest.mark.slow
-def test_make_builds_the_example(tmp_path, run):
-    make = shutil.which("make")
-    if make is None:
+@pytest.fixture
+def make():
+    program = shutil.which("make")
+    if program is None:
         pytest.skip("make is not on PATH")
+
+    def run(folder, *words):
+        done = subprocess.run([program, "-C", str(folder), *words], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run
+
+
+@pytest.mark.slow
+def test_make_builds_the_example(tmp_path, run, make):
     model, x = mlp(), randn(3, 20)
     c99(model, x, tmp_path)
-    done = subprocess.run([make, "-C", str(tmp_path), "NATIVE=1", "THREADS=2"], capture_output=True)
-    assert done.returncode == 0, done.stderr
+    make(tmp_path, "NATIVE=1", "THREADS=2")
     (tmp_path / "numbers.txt").write_text(" ".join(map(str, x.numpy().reshape(-1))))
     found = run([str(tmp_path / "main"), str(tmp_path / "numbers.txt")], ())
     np.testing.assert_allclose(found, model(x).detach().numpy().reshape(-1), atol=1e-5)
+
+
+@pytest.mark.slow
+def test_make_says_flash_and_ram_which_small_lessens(tmp_path, make):
+    made = c99(nn.Sequential(nn.Linear(20, 33), nn.ReLU(), nn.Linear(33, 10)), randn(3, 20), tmp_path)  # fmt: skip
+    flash = {}
+    for words in ((), ("SMALL=1",)):
+        said = make(tmp_path, "-s", "-B", "sizes", *words)
+        numbers = dict(re.findall(r"^(flash|RAM) (\d+) bytes", said, re.MULTILINE))
+        assert int(numbers["RAM"]) == made.arena
+        flash[words] = int(numbers["flash"])
+    assert made.weights < flash[("SMALL=1",)] < flash[()]
+    assert flash[("SMALL=1",)] == made.sizes()["code"] + made.sizes()["weights"]

@@ -350,9 +350,14 @@ def main_c(low: Lowering, name: str) -> str:
     ])  # fmt: skip
 
 
-MAKEFILE = """# make; make NATIVE=1 for this processor only; make THREADS=4 for threads; make CFLAGS=-Os for little code
+MAKEFILE = """# make; make NATIVE=1 for this processor only; make THREADS=4 for threads; make SMALL=1 for little code; make sizes
 CC ?= cc
+SIZE ?= size
+ifdef SMALL
+CFLAGS ?= -Os
+else
 CFLAGS ?= {level}
+endif
 FLAGS = -std=c99 -Wall -Wextra -Werror -pedantic -ffp-contract={contract} -fno-math-errno -fno-trapping-math $(CFLAGS)
 ifdef NATIVE
 FLAGS += -march=native
@@ -369,8 +374,10 @@ main: main.c {name}.o $(WEIGHTS)
 %.o: %.c {name}.h
 \t$(CC) $(FLAGS) -c -o $@ $<
 
+# What a program takes that calls the model: without main.c and libm.
 sizes: {name}.o $(WEIGHTS)
-\tsize $^
+\t@$(SIZE) -t $^ | awk 'END {{ print "flash " $$1 + $$2 " bytes (code, constants and weights)" }}'
+\t@awk '$$2 == "{upper}_ARENA" {{ print "RAM " $$3 " bytes (the arena)" }}' {name}.h
 
 clean:
 \trm -f main *.o
