@@ -50,6 +50,9 @@ SHAPES = [  # images, channels, rows, size, kernel, stride, padding, groups
     *[(40, 20, 33, (3, 3), (3, 3), 1, 1, 1), (4, 9, 70, (40, 33), (1, 3), 1, 1, 3)],
     *[(2, 40, 160, (9, 9), (3, 3), 2, 1, 1), (1, 30, 20, (12, 50), (3, 3), 1, 1, 1)],  # all images at once
     (9, 96, 64, (4, 4), (4, 4), 2, 1, 1),
+    *[(3, 40, 70, (9, 11), (3, 3), 1, pad, 1) for pad in (0, 1, 2)],  # fewer products (Winograd), by shares
+    *[(7, 33, 50, (21, 40), (3, 3), 1, 0, 1), (1, 64, 48, (41, 7), (3, 3), 1, 1, 1)],
+    *[(6, 150, 170, (9, 10), (3, 3), 1, 1, 1), (2, 160, 144, (31, 18), (3, 3), 1, 1, 1)],  # by places
 ]  # fmt: skip
 
 
@@ -75,11 +78,11 @@ def test_weight_gradients_are_the_reference(convolution_weight, shape, dtype):
     np.testing.assert_array_equal(*found)
 
 
-@pytest.mark.parametrize("rows", [4, 6, 16, 33])
-def test_what_is_not_finite_stays_where_it_belongs(convolution_weight, rows):
+@pytest.mark.parametrize("channels, rows", [(1, 4), (1, 6), (1, 16), (1, 33), (32, 40)])
+def test_what_is_not_finite_stays_where_it_belongs(convolution_weight, channels, rows):
     out, options = options_for((9, 11), (3, 3), pad=1)
     rng = np.random.default_rng(1)
-    x, g = rng.normal(size=(4, 1, 9, 11)), rng.normal(size=(4, rows, *out))
+    x, g = rng.normal(size=(4, channels, 9, 11)), rng.normal(size=(4, rows, *out))
     for number in (np.inf, np.nan):
         for place in ((2, 0, 0, 0), (1, 0, 4, 10), (3, 0, 8, 10)):
             bad = x.copy()
