@@ -420,6 +420,8 @@ def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
     tensor([[1],
             [3]])
     """
+    if input is None:
+        raise TypeError("nonzero(): argument 'input' (position 1) must be Tensor, not NoneType")
     if as_tuple:
         return (nonzero_table(input.reshape(1)) if not input.ndim else nonzero_table(input)).unbind(
             1

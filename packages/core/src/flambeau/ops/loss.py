@@ -583,6 +583,9 @@ def pairwise_distance(
     >>> flambeau.ops.loss.pairwise_distance(flambeau.zeros(2), flambeau.tensor([3.0, 4.0]))
     tensor(5.0000)
     """
+    for given in (p, eps):
+        check(isinstance(given, (int, float)), lambda: "p and eps are numbers", TypeError)
+    check(isinstance(x2, Tensor), lambda: "x2 is a tensor", TypeError)
     return (x1 - x2 + eps).norm(p, -1, keepdim)
 
 

@@ -26,7 +26,8 @@ def p_norm(input: Meta, ord: float, dim: object, keepdim: bool):
 
 @p_norm.kernel
 def _(xp, x, *, ord, dim, keepdim):
-    dims = wrap_dims(dim, x.ndim) if x.ndim else ()
+    dims = wrap_dims(dim, x.ndim)
+    dims = dims if x.ndim else ()
     size = xp.abs(x)
     kind = size.dtype
     if kind.itemsize == 2:  # summed in float32 and rounded once

@@ -343,7 +343,7 @@ def argmax_dim(input: Meta, dim: int, keepdim: bool):
 
 @argmax_dim.kernel
 def _(xp, x, *, dim, keepdim):
-    return xp.argmax(x, axis=dim, keepdims=keepdim) if x.ndim else xp.zeros((), dtype="int64")
+    return _place(xp, xp.argmax, x, dim, keepdim)
 
 
 @primitive(method=False)
@@ -355,7 +355,14 @@ def argmin_dim(input: Meta, dim: int, keepdim: bool):
 
 @argmin_dim.kernel
 def _(xp, x, *, dim, keepdim):
-    return xp.argmin(x, axis=dim, keepdims=keepdim) if x.ndim else xp.zeros((), dtype="int64")
+    return _place(xp, xp.argmin, x, dim, keepdim)
+
+
+def _place(xp: Any, f: Any, x: Any, dim: int, keepdim: bool) -> Any:
+    if x.ndim:
+        return f(x, axis=dim, keepdims=keepdim)
+    wrap_dim(dim, 0)
+    return xp.zeros((), dtype="int64")
 
 
 argmax_dim.no_vjp("integer output")
@@ -498,7 +505,8 @@ def norm2(input: Meta, dim: object, keepdim: bool):
 
 @norm2.kernel
 def _(xp, x, *, dim, keepdim):
-    dims = wrap_dims(dim, x.ndim) if x.ndim else ()
+    dims = wrap_dims(dim, x.ndim)
+    dims = dims if x.ndim else ()
     a = xp.abs(x) if x.dtype.kind == "c" else x
     return xp.sqrt(xp.sum(a * a, axis=dims, keepdims=keepdim)).astype(a.dtype)
 

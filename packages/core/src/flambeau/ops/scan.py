@@ -31,6 +31,7 @@ def _(xp, x, *, dim, dtype):
 def _running(f, x, dim):
     """Running results, which PyTorch keeps in the next wider float: errors of single steps do not add up."""
     if not x.ndim:
+        wrap_dim(dim, 0)
         return x.copy()
     wide = _WIDER.get(x.dtype.name, x.dtype)
     return f(x, axis=dim, dtype=wide).astype(x.dtype, copy=False)

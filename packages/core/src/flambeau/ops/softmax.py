@@ -37,6 +37,7 @@ def softmax(input: Meta, dim: int, *, dtype: dtypes.dtype | None = None):
 def _(xp, x, *, dim, dtype):
     _needs_float("softmax", x)
     if not x.ndim:
+        wrap_dim(dim, 0)
         return xp.ones_like(x)
     if not x.size:
         return x.copy()
@@ -80,6 +81,7 @@ def log_softmax(input: Meta, dim: int, *, dtype: dtypes.dtype | None = None):
 def _(xp, x, *, dim, dtype):
     _needs_float("log_softmax", x)
     if not x.ndim:
+        wrap_dim(dim, 0)
         return xp.zeros_like(x)
     if not x.size:
         return x.copy()

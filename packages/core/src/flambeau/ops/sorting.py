@@ -31,6 +31,7 @@ def sort(input: Meta, dim: int = -1, descending: bool = False, stable: bool = Fa
 @sort.kernel
 def _(xp, x, *, dim, descending, stable):
     if not x.ndim:
+        wrap_dim(dim, 0)
         return x.copy(), xp.zeros((), dtype="int64")
     order = _order(xp, x, dim, descending)
     return xp.take_along_axis(x, order, dim), order.astype("int64", copy=False)

@@ -233,6 +233,7 @@ def extreme_places(input: Meta, dim: int, largest: bool):
 @extreme_places.kernel
 def _(xp, x, *, dim, largest):
     if not x.ndim:
+        wrap_dim(dim, 0)
         return xp.zeros((), dtype="int64")
     running = (xp.maximum if largest else xp.minimum).accumulate(x, axis=dim)
     hit = (x == running) | (x != x)

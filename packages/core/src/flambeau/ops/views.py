@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import index as operator_index
 from typing import Any
 
 from .._base import dtypes
@@ -434,9 +435,9 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1):
     >>> flambeau.zeros(2, 3, 4).flatten(1).shape
     flambeau.Size([2, 12])
     """
+    start, end = wrap_dim(start_dim, input.ndim), wrap_dim(end_dim, input.ndim)
     if not input.ndim:
         return reshape(input, (1,))
-    start, end = wrap_dim(start_dim, input.ndim), wrap_dim(end_dim, input.ndim)
     check(start <= end, lambda: "flatten() has invalid args: start_dim cannot come after end_dim")
     if start == end:
         return input
@@ -536,9 +537,12 @@ def select(input: Meta, dim: int, index: int):
 
 @select.kernel
 def _(xp, x, *, dim, index):
-    d = dim % (x.ndim or 1)
-    made = x[(slice(None),) * d + (index, ...)]
-    return made
+    n = x.ndim
+    if not -n <= dim < n:
+        wrap_dim(dim, n)
+    if type(index) is not int:  # None and tuples would be indices of another kind
+        index = operator_index(index)
+    return x[(slice(None),) * (dim % (n or 1)) + (index, ...)]
 
 
 @select.vjp
@@ -854,7 +858,10 @@ def flip(input: Meta, dims: int | tuple[int, ...]):
 
 @flip.kernel
 def _(xp, x, *, dims):
-    return xp.flip(x, dims if isinstance(dims, int) else tuple(dims)).copy() if x.ndim else x.copy()
+    if x.ndim:
+        return xp.flip(x, dims if isinstance(dims, int) else tuple(dims)).copy()
+    wrap_dims(dims, 0)
+    return x.copy()
 
 
 @flip.vjp

@@ -229,9 +229,13 @@ def solve(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def cholesky(a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(L, info): info is 0, or the order of the first leading minor that is not positive."""
     try:
-        return np.linalg.cholesky(a), np.zeros(a.shape[:-2], np.int32)
+        low = np.linalg.cholesky(a)
     except np.linalg.LinAlgError:
         return factorizing.cholesky(np, a)
+    # Not every LAPACK sees that an infinite pivot leaves no numbers behind it.
+    if not np.isfinite(np.diagonal(low, axis1=-2, axis2=-1)).all():
+        return factorizing.cholesky(np, a)
+    return low, np.zeros(a.shape[:-2], np.int32)
 
 
 def ldl(a: np.ndarray, hermitian: bool) -> tuple[Any, Any, Any]:
