@@ -369,8 +369,8 @@ def _(xp, a, b, *, rcond, driver):
             xp.zeros(tuple(outer), dtype="int64"),
             xp.zeros((*outer, min(m, n) if wanted else 0), dtype=real),
         )
-    for name, x in (("input", a), ("other", b)):
-        check(not xp.isnan(x).any(), lambda name=name: f"torch.linalg.lstsq: {name} contains NaN")
+    check(not xp.isnan(a).any(), lambda: "torch.linalg.lstsq: input contains NaN")
+    check(not xp.isnan(b).any(), lambda: "torch.linalg.lstsq: other contains NaN")
     made, rank, values = xp.lapack.lstsq(a, b, rcond, driver)
     return made, xp.asarray(rank).astype("int64"), values if wanted else values[..., :0]
 
