@@ -58,7 +58,7 @@ def test_it_is_the_definition(last, shape, rows, pad, dtype):
     w = rng.normal(size=(rows, shape[-1], 3, 3)).astype(dtype)
     bias = rng.normal(size=rows).astype(dtype)
     out = (size_of(shape[1], pad[0]), size_of(shape[2], pad[1]))
-    found = last.WinogradLast(shape, rows, out, pad)
+    found = last.winograd_last(shape, w.shape, out, (1, 1), pad, (1, 1), 1)
     packed, before = found.pack(w), threads.count()
     assert packed.shape == found.room(w.shape, w.dtype)
     residual = rng.normal(size=found.out).astype(dtype)
@@ -80,7 +80,7 @@ def test_numbers_that_are_none_stay_in_their_windows(last):
     x = rng.normal(size=(1, 10, 9, 26)).astype("f4")
     w = rng.normal(size=(35, 26, 3, 3)).astype("f4")
     x[0, 4, 5, 3], x[0, 0, 0, 7], w[20, 2, 1, 1] = np.nan, np.inf, -np.inf
-    found = last.WinogradLast(x.shape, 35, (10, 9), ((1, 1), (1, 1)))
+    found = last.winograd_last(x.shape, w.shape, (10, 9), (1, 1), ((1, 1), (1, 1)), (1, 1), 1)
     made, wanted = found.convolve(x, found.pack(w)), by_definition(x, w, None, ((1, 1), (1, 1)))
     np.testing.assert_array_equal(np.isnan(made), np.isnan(wanted))
     np.testing.assert_array_equal(np.isinf(made), np.isinf(wanted))

@@ -244,7 +244,7 @@ def prepared(
     out = (x[0], w[0], *grid)
     if not (prod(x) and prod(w) and prod(out)) or not 1 <= len(stride) <= DIMENSIONS:
         return None
-    return Prepared(convolution_plan(x, w, grid, stride, padding, dilation, groups), out)
+    return Prepared(convolution_plan(x, w, grid, stride, padding, dilation, groups, True), out)
 
 
 # -- offers ------------------------------------------------------------------------------------------

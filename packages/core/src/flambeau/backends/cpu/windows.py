@@ -24,10 +24,11 @@ UNALIGNED = 1.1  # columns that are read from planes for several taps
 ONE_VECTOR = 1.15  # rows in one vector: more elements are broadcast for a product
 NARROW = 5  # windows in a row; fewer leave tiles along rows too small, and columns are packed
 WINOGRAD = (
-    1.5  # a product there costs as much more than one here, with the additions around it; measured
+    1.4  # a product there costs as much more than one here, with the additions around it; measured
 )
 LEAST_CHANNELS = 24  # fewer do not pay for the additions
-LEAST_TILES = 80  # 2 x 2 results in all; fewer do not pay for the weights' transform
+LEAST_PATCHES = 12  # 2 x 2 results; fewer do not pay for weights that are 16 / 9 as large
+LEAST_TILES = 36  # fewer do not pay for the weights' transform, either
 LEAST_ROWS = 4  # of results in a plane; fewer are too few sums at a time
 FEW_ROWS = 4  # rows of weights of a group; fewer fill no tile of vectors along the rows
 ALIAS = 4096  # planes that lie a multiple of this many bytes apart meet in the same sets of the first cache
@@ -222,42 +223,49 @@ def planes_plan(
 
 
 @lru_cache(maxsize=1024)
-def winograd_plan(x: Shape, w: Shape, out: Shape, padding: Any, transposed: bool) -> Plan | None:
-    """The convolution of x with the 3 x 3 weights w in fewer products; None where they are not worth it.
+def winograd_plan(
+    x: Shape, w: Shape, out: Shape, padding: Any, transposed: bool, least: int
+) -> Plan | None:
+    """The convolution of x (N, C, H, W) with the 3 x 3 weights w in fewer products; None where they are not worth it.
 
-    `transposed`: w is (channels of x, rows, 3, 3), and turned round.
+    `transposed`: w is (channels of x, rows, 3, 3), and turned round. `least`: of 2 x 2 results.
     """
     images, channels = x[:2]
     rows = w[1] if transposed else w[0]
-    grid = (1, -(-out[0] // 2), -(-out[1] // 2))
-    tiles = images * prod(grid)
-    direct = prod(out) * images * channels * rows * 9
-    fewer = -(-tiles // VECTOR) * VECTOR * channels * rows * 16
-    if fewer * WINOGRAD > direct or min(channels, rows) < LEAST_CHANNELS or tiles < LEAST_TILES:
+    patches = -(-out[0] // 2) * -(-out[1] // 2)
+    if patches * 16 * WINOGRAD > prod(out) * 9 or images * patches < least:
         return None
-    (a, b), (c, d) = padding
-    frame = Frame((1, *x[2:]), (0, a, c), (0, b, d), (1, 2, 2), (0, 3, 3), grid)
-    offsets = [frame.offset((0, i, j)) for i in range(4) for j in range(4)]
-    order = list(range(8, -1, -1) if transposed else range(9)) + [0] * 7
+    if min(channels, rows) < LEAST_CHANNELS:
+        return None
+    before = [lo for lo, _ in padding]
     strides = [9, rows * 9] if transposed else [channels * 9, 9]
-    head = [images, 1, channels, rows, 1, 1, 1, *strides, 0]
-    part = [16, *grid, 0, 0, 0, 1, 1, 1]
-    numbers = [*head, *frame.pitches, 1, *out]
-    return _window_plan("winograd", numbers, frame, [part], [*offsets, *order])
+    return Plan("winograd", [images, *x[2:], channels, *out, rows, *before, *strides, transposed])
 
 
-def _may_be_winograd(kernel: Shape, stride: Any, dilation: Any, groups: int) -> bool:
+def may_be_winograd(kernel: Shape, stride: Any, dilation: Any, groups: int) -> bool:
+    """Whether `winograd_plan` is for such a convolution at all."""
     return groups == 1 and kernel == (3, 3) and max(stride) == 1 and max(dilation) == 1
 
 
 @lru_cache(maxsize=1024)
 def convolution_plan(
-    x: Shape, w: Shape, out: Shape, stride: Shape, padding: Any, dilation: Shape, groups: int
+    x: Shape,
+    w: Shape,
+    out: Shape,
+    stride: Shape,
+    padding: Any,
+    dilation: Shape,
+    groups: int,
+    packed: bool = False,
 ) -> Plan:
-    """What C does for the convolution of x with w to windows `out`, by the kernel that costs least."""
+    """What C does for the convolution of x with w to windows `out`, by the kernel that costs least.
+
+    `packed`: weights are packed beforehand.
+    """
     plan = None
-    if _may_be_winograd(w[2:], stride, dilation, groups):
-        plan = winograd_plan(x, w, out, padding, False)
+    least = LEAST_PATCHES if packed else LEAST_TILES
+    if may_be_winograd(w[2:], stride, dilation, groups):
+        plan = winograd_plan(x, w, out, padding, False, least)
     if plan is None:
         plan = planes_plan(x, w, out, stride, padding, dilation, groups, False)
     return plan or forward_plan(x, w, out, stride, padding, dilation, groups)
@@ -271,8 +279,8 @@ def transposed_plan(
     plan = None
     back = [(k - 1) * d for k, d in zip(w[2:], dilation)]
     sides = tuple((b - lo, n - m + lo) for b, (lo, _), n, m in zip(back, padding, size, y[2:]))
-    if _may_be_winograd(w[2:], stride, dilation, groups):
-        plan = winograd_plan(y, w, size, sides, True)
+    if may_be_winograd(w[2:], stride, dilation, groups):
+        plan = winograd_plan(y, w, size, sides, True, LEAST_TILES)
     elif w[0] == groups and max(stride) == 1:
         plan = planes_plan(y, w, size, stride, sides, dilation, groups, True)
     return plan or input_plan(y, w, size, stride, padding, dilation, groups)

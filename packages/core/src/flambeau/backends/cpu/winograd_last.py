@@ -1,4 +1,4 @@
-"""3 x 3 convolutions with channels last by fewer products (`kernels/winograd_last.c`), with weights transformed once."""
+"""3 x 3 convolutions with channels last by fewer products (`kernels/conv_winograd.c`), with weights transformed once."""
 
 from __future__ import annotations
 
@@ -7,24 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from .native import Kernels, address, table
+from .native import Kernels, address
+from .windows import LEAST_PATCHES, Shape, may_be_winograd, winograd_plan
 
-kernels = Kernels("winograd_last.c")
-
-Shape = tuple[int, ...]
-WORTH = 1.4  # direct products for one here from which on the additions around them pay; measured
-LEAST_CHANNELS = 24  # fewer do not pay for the additions
-LEAST_PATCHES = 12  # 2 x 2 results; fewer do not pay for weights that are 16 / 9 as large
+kernels = Kernels("conv_winograd.c")
 
 
 class WinogradLast:
     """One convolution of x (N, H, W, C) to (N, H', W', O); weights as `pack` gives them."""
 
-    def __init__(self, x: Shape, rows: int, out: Shape, padding: Any) -> None:
-        before = [lo for lo, _ in padding]
-        self.numbers = table([*x, *out, rows, *before])
-        self.address = address(self.numbers)
-        self.out = (x[0], *out, rows)
+    def __init__(self, plan: Any, out: Shape) -> None:
+        self.numbers, self.address, self.out = plan.numbers, plan.address, out
 
     def room(self, w: Shape, dtype: np.dtype) -> Shape:
         """The shape of the packed weights."""
@@ -49,7 +42,7 @@ class WinogradLast:
     ) -> np.ndarray:
         """activation(convolution(x) + bias + residual), all arrays contiguous, channels last (`convolutions.Activation`)."""
         y = np.empty(self.out, x.dtype)
-        getattr(kernels, x.dtype.name).winograd_packed(
+        getattr(kernels, x.dtype.name).winograd_last(
             address(x), address(packed),
             0 if bias is None else address(bias), 0 if residual is None else address(residual),
             address(y), int(activation), low, high, self.address,
@@ -61,12 +54,8 @@ def winograd_last(
     x: Shape, w: Shape, out: Shape, stride: Shape, padding: Any, dilation: Shape, groups: int
 ) -> WinogradLast | None:
     """How x (N, H, W, C) is convolved with w (O, C, 3, 3); None where direct products are better."""
-    if groups != 1 or w[2:] != (3, 3) or max(stride) > 1 or max(dilation) > 1:
+    if not may_be_winograd(w[2:], stride, dilation, groups):
         return None
-    height, width = -(-out[0] // 2), -(-out[1] // 2)
-    direct = out[0] * out[1] * 9
-    if min(w[:2]) < LEAST_CHANNELS or x[0] * height * width < LEAST_PATCHES:
-        return None
-    if direct < WORTH * height * width * 16:
-        return None
-    return WinogradLast(x, w[0], out, padding)
+    first = (x[0], x[-1], *x[1:-1])
+    plan = winograd_plan(first, w, out, padding, False, LEAST_PATCHES)
+    return None if plan is None else WinogradLast(plan, (x[0], *out, w[0]))

@@ -2,225 +2,366 @@
 /* Convolutions of 3 x 3 and stride 1 with 16 products instead of 36 for every 2 x 2 results (Winograd's F(2x2, 3x3)).
  *
  * Patches of 4 x 4 inputs and the weights are transformed by additions; for each of the 16 places of a patch there is then a product
- * of matrices over the channels; 2 x 2 results come of additions again. A task takes one tile of patches through all of it, so
- * that nothing but the planes (fb_windows.h, laid out with a step of 2: each place of all patches is one contiguous read) and the
- * weights leaves the second cache.
+ * of matrices over the channels; 2 x 2 results come of additions again. Vectors run along the channels: of the input where
+ * patches are transformed, of the output in products and results. Nothing is laid out anew where channels lie last, and any size
+ * of image fills the vectors; where channels come first, some images are transposed before and after.
  *
- * The additions carry an infinity or NaN to neighbours that its window does not reach. Where a result is not finite, the
- * tile's results are summed anew, directly.
+ * The additions carry an infinity or NaN to neighbours that its window does not reach. Where a result is not finite, it is
+ * summed anew, directly.
  */
-#include "fb_columns.h"
 #include "fb_finish.h"
+#include "fb_gemm.h"
+#include "fb_windows.h"
 
+#define UNROLL _Pragma("GCC unroll 16")
 #define PLACES 16
 #define DEPTH 96 /* channels summed up in registers before they go to memory: short sums round less */
-#define BATCH_BYTES (4 << 20) /* of prepared planes at a time */
+#if REGISTERS == 32
+#define NV 4   /* vectors of output channels in a tile */
+#define MOST 6 /* patches in a tile */
+#else
+#define NV 3
+#define MOST 4
+#endif
+#define BLOCK (NV * WIDTH)
+#define BATCH_BYTES (4 << 20) /* of transposed images at a time */
+#define TOGETHER 9 /* tiles of a task, most: a panel of weights stays in the first cache while they pass */
 
+struct sizes {
+  int64_t images, height, width, channels, out_height, out_width, rows, before[2];
+  int64_t row_stride, channel_stride, turned; /* of the weights, and whether each 3 x 3 is turned round */
+};
 struct winograd {
-  struct plan plan;
+  struct sizes s;
   struct finish finish;
-  const T *x, *w, *bias, *weights; /* weights: [block of rows][place][channel][ROWS] */
-  T *y, *planes;
-  int64_t blocks_of_rows, first_image, now, tiles, cuts;
+  const T *x, *w, *weights, *bias; /* weights: [block of rows][place][channel][row], then those given */
+  T *y;
+  int64_t grid[2], patches, groups, cuts, blocks;
 };
 
-/* G k G' of the 3 x 3 weights k, for the ROWS rows of each block. */
+/* -- weights -------------------------------------------------------------------------------------------------------- */
+
+INLINE int64_t padded_rows(const struct sizes *s) { return (s->rows + WIDTH - 1) / WIDTH * WIDTH; }
+
+/* The 3 x 3 weights of `count` rows and one channel: k[tap], a vector along the rows. */
+INLINE void weights_of(const struct sizes *s, const T *w, int64_t count, vec *k) {
+  vec r[GEMM_LANES];
+  if (GEMM_LANES > 9) {
+    UNROLL for (int i = 0; i < GEMM_LANES; ++i) r[i] = i < count ? load_head(w + i * s->row_stride, 9, 0) : (vec){0};
+    gemm_transpose(r);
+    for (int t = 0; t < 9; ++t) memcpy(k + (s->turned ? 8 - t : t), (const char *)r + t * VECTOR_BYTES, VECTOR_BYTES);
+  } else {
+    for (int t = 0; t < 9; ++t) {
+      T lanes[GEMM_LANES] = {0};
+      for (int64_t i = 0; i < count; ++i) lanes[i] = w[i * s->row_stride + t];
+      k[s->turned ? 8 - t : t] = load(lanes);
+    }
+  }
+}
+
+/* G k G' of the weights, for WIDTH rows at a time. */
 static void transform_weights(void *context, int64_t begin, int64_t end) {
   const struct winograd *c = context;
-  const struct plan *p = &c->plan;
-  const int64_t *tap = p->parts[0].tap, place = p->channels * ROWS;
+  const int64_t channels = c->s.channels;
   for (int64_t at = begin; at < end; ++at) {
-    const int64_t rows = MIN(ROWS, p->rows - at * ROWS);
-    T *to = (T *)c->weights + at * PLACES * place;
-    T k[9][ROWS] = {{0}}, half[4][3][ROWS];
-    for (int64_t channel = 0; channel < p->channels; ++channel, to += ROWS) {
-      const T *w = c->w + at * ROWS * p->row_stride + channel * p->channel_stride;
-      for (int64_t i = 0; i < rows; ++i) for (int t = 0; t < 9; ++t) k[t][i] = w[i * p->row_stride + tap[t]];
-      for (int j = 0; j < 3; ++j) {
-#pragma omp simd
-        for (int i = 0; i < ROWS; ++i) {
-          const T first = k[j][i], middle = k[3 + j][i], last = k[6 + j][i];
-          half[0][j][i] = first, half[3][j][i] = last;
-          half[1][j][i] = (T)0.5 * (first + last + middle), half[2][j][i] = (T)0.5 * (first + last - middle);
-        }
+    const int64_t row = at * WIDTH, count = MIN(WIDTH, c->s.rows - row), block = row / BLOCK * BLOCK, width = MIN(BLOCK, padded_rows(&c->s) - block);
+    T *to = (T *)c->weights + block * PLACES * channels + row - block;
+    for (int64_t channel = 0; channel < channels; ++channel, to += width) {
+      vec k[9], half[4][3];
+      weights_of(&c->s, c->w + row * c->s.row_stride + channel * c->s.channel_stride, count, k);
+      const vec middle = splat((T)0.5);
+      UNROLL for (int j = 0; j < 3; ++j) {
+        half[0][j] = k[j], half[3][j] = k[6 + j];
+        half[1][j] = middle * (k[j] + k[6 + j] + k[3 + j]), half[2][j] = middle * (k[j] + k[6 + j] - k[3 + j]);
       }
-      for (int j = 0; j < 4; ++j) {
-        T *RESTRICT four = to + 4 * j * place;
-#pragma omp simd
-        for (int i = 0; i < ROWS; ++i) {
-          const T first = half[j][0][i], middle = half[j][1][i], last = half[j][2][i];
-          four[i] = first, four[3 * place + i] = last;
-          four[place + i] = (T)0.5 * (first + last + middle), four[2 * place + i] = (T)0.5 * (first + last - middle);
-        }
+      UNROLL for (int i = 0; i < 4; ++i) {
+        const vec a = half[i][0], b = half[i][1], d = half[i][2];
+        T *four = to + 4 * i * channels * width;
+        store(four, a), store(four + channels * width, middle * (a + d + b));
+        store(four + 2 * channels * width, middle * (a + d - b)), store(four + 3 * channels * width, d);
       }
     }
   }
 }
 
-/* B' d B of each patch: `from` has the 16 places of a tile's patches, TILE elements each; to[place] lies `pitch` apart. */
-static void transform_patches(const T *from, T *to, int64_t pitch) {
-  for (int64_t v = 0; v < TILE; v += WIDTH) {
+/* -- the tile ------------------------------------------------------------------------------------------------------- */
+
+/* sums[i][v] (+)= sum over k of x[i * far + k] * w[k][v] for patches i < count. */
+INLINE void tile(const int count, const int nv, int64_t depth, const T *x, int64_t far, const T *RESTRICT w, T *sums, int first) {
+  vec sum[MOST][NV];
+  const T *from[MOST];
+  UNROLL for (int i = 0; i < count; ++i) {
+    from[i] = x + i * far;
+    UNROLL for (int v = 0; v < nv; ++v) sum[i][v] = (vec){0};
+  }
+  const int64_t next = depth * nv * WIDTH;
+  for (int64_t k = 0; k < depth; ++k, w += nv * WIDTH) {
+    vec u[NV];
+    UNROLL for (int v = 0; v < nv; ++v) u[v] = load(w + v * WIDTH), __builtin_prefetch(w + next + v * WIDTH, 0, 2); /* the panel after this one */
+    UNROLL for (int i = 0; i < count; ++i) {
+      const vec a = splat(from[i][k]);
+      UNROLL for (int v = 0; v < nv; ++v) sum[i][v] += a * u[v];
+    }
+  }
+  if (!first) {
+    UNROLL for (int i = 0; i < count; ++i) UNROLL for (int v = 0; v < nv; ++v) sum[i][v] += load(sums + i * BLOCK + v * WIDTH);
+  }
+  UNROLL for (int i = 0; i < count; ++i) UNROLL for (int v = 0; v < nv; ++v) store(sums + i * BLOCK + v * WIDTH, sum[i][v]);
+}
+
+typedef void tile_kernel(int64_t depth, const T *x, int64_t far, const T *w, T *sums, int first);
+#define ONE_TILE(n, nv) \
+  static void tile_##n##x##nv(int64_t depth, const T *x, int64_t far, const T *w, T *sums, int first) { tile(n, nv, depth, x, far, w, sums, first); }
+#define NAME_TILE(n, nv) tile_##n##x##nv,
+#if MOST == 6
+#define EACH_COUNT(X, v) X(1, v) X(2, v) X(3, v) X(4, v) X(5, v) X(6, v)
+#else
+#define EACH_COUNT(X, v) X(1, v) X(2, v) X(3, v) X(4, v)
+#endif
+EACH_COUNT(ONE_TILE, 1) EACH_COUNT(ONE_TILE, 2) EACH_COUNT(ONE_TILE, 3)
+#if NV == 4
+EACH_COUNT(ONE_TILE, 4)
+#endif
+static tile_kernel *const tile_kernels[NV][MOST] = {
+  {EACH_COUNT(NAME_TILE, 1)}, {EACH_COUNT(NAME_TILE, 2)}, {EACH_COUNT(NAME_TILE, 3)},
+#if NV == 4
+  {EACH_COUNT(NAME_TILE, 4)},
+#endif
+};
+
+/* -- patches and results -------------------------------------------------------------------------------------------- */
+
+struct patch { int64_t image, h, w; }; /* of the first result */
+
+INLINE struct patch patch_of(const struct winograd *c, int64_t q) {
+  return (struct patch){q / c->grid[1] / c->grid[0], 2 * (q / c->grid[1] % c->grid[0]), 2 * (q % c->grid[1])};
+}
+
+/* B' d B of a patch, for all channels: to[place * far + channel]. */
+static void transform_patch(const struct winograd *c, struct patch p, T *to, int64_t far) {
+  const struct sizes *s = &c->s;
+  const int64_t channels = s->channels;
+  const T *from[4][4]; /* NULL: padding */
+  for (int i = 0; i < 4; ++i)
+    for (int j = 0; j < 4; ++j) {
+      const int64_t h = p.h + i - s->before[0], w = p.w + j - s->before[1];
+      from[i][j] = h < 0 || h >= s->height || w < 0 || w >= s->width ? 0 : c->x + ((p.image * s->height + h) * s->width + w) * channels;
+    }
+  for (int64_t v = 0; v < channels; v += WIDTH) {
+    const int64_t n = MIN(WIDTH, channels - v);
     vec half[4][4];
     UNROLL for (int j = 0; j < 4; ++j) {
-      const vec a = load(from + j * TILE + v), b = load(from + (4 + j) * TILE + v), d = load(from + (8 + j) * TILE + v), e = load(from + (12 + j) * TILE + v);
-      half[0][j] = a - d, half[1][j] = b + d, half[2][j] = d - b, half[3][j] = b - e;
+      vec d[4];
+      UNROLL for (int i = 0; i < 4; ++i) d[i] = !from[i][j] ? (vec){0} : n == WIDTH ? load(from[i][j] + v) : load_head(from[i][j] + v, n, 0);
+      half[0][j] = d[0] - d[2], half[1][j] = d[1] + d[2], half[2][j] = d[2] - d[1], half[3][j] = d[1] - d[3];
     }
     UNROLL for (int i = 0; i < 4; ++i) {
-      const vec a = half[i][0], b = half[i][1], d = half[i][2], e = half[i][3];
-      T *four = to + 4 * i * pitch + v;
-      store(four, a - d), store(four + pitch, b + d), store(four + 2 * pitch, d - b), store(four + 3 * pitch, b - e);
+      T *four = to + 4 * i * far + v;
+      store(four, half[i][0] - half[i][2]), store(four + far, half[i][1] + half[i][2]);
+      store(four + 2 * far, half[i][2] - half[i][1]), store(four + 3 * far, half[i][1] - half[i][3]);
     }
   }
 }
 
-/* A' m A of one row's products (16 places, ROWS * TILE apart) plus the bias: four rows of results, two by two, TILE apart. Whether all
- * in use are finite. */
-static int transform_results(const T *from, T *to, T bias, int64_t count) {
-  const int64_t pitch = ROWS * TILE;
-  vec broken = {0};
-  for (int64_t v = 0; v < count; v += WIDTH) {
-    vec half[2][4];
+/* One result at [h][w] for the vector of output channels from `row` on, summed directly. */
+static vec sum_directly(const struct winograd *c, int64_t image, int64_t h, int64_t w, int64_t row, int64_t count, vec start) {
+  const struct sizes *s = &c->s;
+  for (int t = 0; t < 9; ++t) {
+    const int64_t y = h + t / 3 - s->before[0], x = w + t % 3 - s->before[1];
+    const T *from = y < 0 || y >= s->height || x < 0 || x >= s->width ? 0 : c->x + ((image * s->height + y) * s->width + x) * s->channels;
+    for (int64_t channel = 0; channel < s->channels; ++channel)
+      for (int64_t i = 0; i < count; ++i) start[i] += c->w[(row + i) * s->row_stride + channel * s->channel_stride + (s->turned ? 8 - t : t)] * (from ? from[channel] : 0);
+  }
+  return start;
+}
+
+/* A' m A of one patch's products (places MOST * BLOCK apart) for `rows` output channels from `row` on. */
+static void write_patch(const struct winograd *c, struct patch p, const T *from, int64_t row, int64_t rows) {
+  const struct sizes *s = &c->s;
+  const int64_t far = MOST * BLOCK, high = MIN(2, s->out_height - p.h), wide = MIN(2, s->out_width - p.w);
+  const vec low = splat(c->finish.low), top = splat(c->finish.high);
+  for (int64_t v = 0; v < rows; v += WIDTH, from += WIDTH) {
+    const int64_t n = MIN(WIDTH, rows - v);
+    const vec start = !c->bias ? (vec){0} : n == WIDTH ? load(c->bias + row + v) : load_head(c->bias + row + v, n, 0);
+    vec half[2][4], out[2][2], broken = {0};
     UNROLL for (int j = 0; j < 4; ++j) {
-      const vec a = load(from + j * pitch + v), b = load(from + (4 + j) * pitch + v), d = load(from + (8 + j) * pitch + v), e = load(from + (12 + j) * pitch + v);
+      const vec a = load(from + j * far), b = load(from + (4 + j) * far), d = load(from + (8 + j) * far), e = load(from + (12 + j) * far);
       half[0][j] = a + b + d, half[1][j] = b - d - e;
     }
-    const vec start = splat(bias);
     UNROLL for (int i = 0; i < 2; ++i) {
-      const vec a = half[i][0], b = half[i][1], d = half[i][2], e = half[i][3], first = a + b + d + start, second = b - d - e + start;
-      store(to + 2 * i * TILE + v, first), store(to + (2 * i + 1) * TILE + v, second);
-      broken += (first + second) * (vec){0};
+      const vec a = half[i][0], b = half[i][1], d = half[i][2], e = half[i][3];
+      out[i][0] = a + b + d + start, out[i][1] = b - d - e + start;
+      broken += (out[i][0] + out[i][1]) * (vec){0};
     }
-  }
-  return sum_of(broken) == 0;
-}
-
-/* The four results of each patch for one row of weights, summed directly. */
-static void sum_directly(const struct winograd *c, const struct positions *q, int64_t row, T bias, T *to) {
-  const struct plan *p = &c->plan;
-  for (int64_t result = 0; result < 4; ++result, to += TILE)
-    for (int64_t i = 0; i < q->stretches; ++i) {
-      const struct stretch *s = q->s + i;
-      T *sums = to + s->at;
-      for (int64_t n = 0; n < s->count; ++n) sums[n] = bias;
-      for (int64_t channel = 0; channel < p->channels; ++channel)
-        for (int64_t t = 0; t < 9; ++t) {
-          const T w = c->w[row * p->row_stride + channel * p->channel_stride + p->parts[0].tap[t]];
-          const T *x = c->planes + channel * p->frame.plane + s->from + p->parts[0].offset[(result / 2 + t / 3) * 4 + result % 2 + t % 3];
-          for (int64_t n = 0; n < s->count; ++n) sums[n] += w * x[n];
+    if (total_of(broken) != 0) /* an infinity or NaN, which additions carry to results that it does not belong to */
+      for (int64_t i = 0; i < high; ++i)
+        for (int64_t j = 0; j < wide; ++j) out[i][j] = sum_directly(c, p.image, p.h + i, p.w + j, row + v, n, start);
+    for (int64_t i = 0; i < high; ++i)
+      for (int64_t j = 0; j < wide; ++j) {
+        const int64_t at = ((p.image * s->out_height + p.h + i) * s->out_width + p.w + j) * s->rows + row + v;
+        vec x = out[i][j];
+        if (n == WIDTH) {
+          if (c->finish.residual) x += load(c->finish.residual + at);
+          store(c->y + at, activated(x, c->finish.activation, low, top));
+        } else {
+          if (c->finish.residual) x += load_head(c->finish.residual + at, n, 0);
+          store_head(c->y + at, activated(x, c->finish.activation, low, top), n);
         }
-    }
-}
-
-static void write_results(const struct winograd *c, const struct positions *q, const T *from, int64_t first) {
-  const int64_t *size = c->plan.size, image_stride = c->plan.rows * size[1] * size[2];
-  for (int64_t i = 0; i < q->stretches; ++i) {
-    const struct stretch *s = q->s + i;
-    for (int64_t half = 0; half < 2; ++half) {
-      const int64_t h = 2 * s->h + half;
-      if (h >= size[1]) continue;
-      const int64_t place = first + s->image * image_stride + h * size[2] + 2 * s->w;
-      T *to = c->y + place;
-      const T *a = from + 2 * half * TILE + s->at, *b = a + TILE;
-      const int64_t pairs = MIN(s->count, size[2] / 2 - s->w);
-      weave_rows(to, a, b, pairs);
-      if (pairs < s->count) to[2 * pairs] = a[pairs];
-      if (finishes(&c->finish)) finish_rows(&c->finish, to, 0, c->y, place, 0, 1, MIN(2 * s->count, size[2] - 2 * s->w));
-    }
+      }
   }
 }
 
+/* A group of tiles by a share of the output channels. */
 static void convolve(void *context, int64_t begin, int64_t end) {
   const struct winograd *c = context;
-  const struct plan *p = &c->plan;
-  const struct part *part = p->parts;
-  const int64_t channels = p->channels, pitch = channels * TILE, volume = p->size[1] * p->size[2];
-  struct positions *q = SCRATCH(1, sizeof *q);
-  T *patches = SCRATCH(2, (size_t)(PLACES * pitch) * sizeof(T));
-  T *work = SCRATCH(3, (size_t)((PLACES * ROWS + PLACES + 4) * TILE + WIDTH) * sizeof(T)), *places = work + PLACES * ROWS * TILE, *results = places + PLACES * TILE + WIDTH;
-  int64_t *linear = SCRATCH(6, (size_t)channels * sizeof(int64_t));
-  for (int64_t i = 0; i < channels; ++i) linear[i] = i * TILE;
-  memset(places, 0, (size_t)(PLACES * TILE) * sizeof(T));
+  const int64_t channels = c->s.channels, pitch = (channels + WIDTH - 1) / WIDTH * WIDTH + WIDTH; /* no multiple of the cache's */
+  T *places = SCRATCH(2, (size_t)(PLACES * TOGETHER * MOST * pitch) * sizeof(T)), *sums = SCRATCH(3, (size_t)(TOGETHER * PLACES * MOST * BLOCK) * sizeof(T));
+  int64_t there = -1; /* the group that is transformed */
   for (int64_t at = begin; at < end; ++at) {
-    const int64_t cut = at % c->cuts, r0 = cut * c->blocks_of_rows / c->cuts, r1 = (cut + 1) * c->blocks_of_rows / c->cuts;
-    dense_positions(p, part, c->now, at / c->cuts, q);
-    for (int64_t channel = 0; channel < channels; ++channel) {
-      pack_columns(part, q, c->planes + channel * p->frame.plane, p->frame.plane, 1, places, 0);
-      transform_patches(places, patches + channel * TILE, pitch);
-    }
-    const int64_t nv = (q->count + WIDTH - 1) / WIDTH;
+    const int64_t cut = at % c->cuts, group = at / c->cuts;
+    const int64_t q0 = group * c->patches / c->groups, count = (group + 1) * c->patches / c->groups - q0, tiles = (count + MOST - 1) / MOST;
+    const int64_t far = count * pitch, r0 = c->blocks * cut / c->cuts, r1 = c->blocks * (cut + 1) / c->cuts;
+    if (group != there)
+      for (int64_t q = 0; q < count; ++q) transform_patch(c, patch_of(c, q0 + q), places + q * pitch, far);
+    there = group;
     for (int64_t r = r0; r < r1; ++r) {
-      const int64_t rows = MIN(ROWS, p->rows - r * ROWS);
-      tile_kernel *kernel = tile_kernels[nv - 1][rows - 1];
-      const T *a = c->weights + r * PLACES * channels * ROWS;
-      for (int64_t i = 0; i < PLACES; ++i)
-        for (int64_t k = 0; k < channels; k += DEPTH)
-          kernel(a + (i * channels + k) * ROWS, patches + i * pitch + k * TILE, linear, MIN(DEPTH, channels - k), work + i * ROWS * TILE, TILE, k == 0, 0);
-      for (int64_t i = 0; i < rows; ++i) {
-        const int64_t row = r * ROWS + i;
-        const T bias = c->bias ? c->bias[row] : 0;
-        if (!transform_results(work + i * TILE, results, bias, q->count)) sum_directly(c, q, row, bias, results);
-        write_results(c, q, results, (c->first_image * p->rows + row) * volume);
-      }
+      const int64_t row = r * BLOCK, rows = MIN(BLOCK, c->s.rows - row), nv = (rows + WIDTH - 1) / WIDTH;
+      const T *w = c->weights + row * PLACES * channels;
+      for (int64_t place = 0; place < PLACES; ++place)
+        for (int64_t k = 0; k < channels; k += DEPTH) {
+          const int64_t depth = MIN(DEPTH, channels - k);
+          for (int64_t t = 0; t < tiles; ++t) {
+            const int64_t q = t * count / tiles, n = (t + 1) * count / tiles - q;
+            tile_kernels[nv - 1][n - 1](depth, places + place * far + q * pitch + k, pitch, w, sums + (t * PLACES + place) * MOST * BLOCK, k == 0);
+          }
+          w += depth * nv * WIDTH;
+        }
+      for (int64_t t = 0; t < tiles; ++t)
+        for (int64_t q = t * count / tiles, i = 0; q < (t + 1) * count / tiles; ++q, ++i) write_patch(c, patch_of(c, q0 + q), sums + (t * PLACES * MOST + i) * BLOCK, row, rows);
     }
   }
 }
 
-static void place_planes(void *context, int64_t begin, int64_t end) {
-  const struct winograd *c = context;
-  const int64_t size = c->plan.frame.size[1] * c->plan.frame.size[2];
-  const T *x = c->x + c->first_image * c->plan.channels * size;
-  for (int64_t at = begin; at < end; ++at) place_plane(&c->plan.frame, x + at * size, c->planes + at * c->plan.frame.plane);
+/* -- channels first ------------------------------------------------------------------------------------------------- */
+
+/* count planes of `size` elements to `size` rows of `count` elements (pitch apart), and back. */
+struct turning {
+  const struct winograd *c;
+  int64_t first, size, count; /* first: image */
+  const T *from;
+  T *to;
+};
+
+static void channels_to_last(void *context, int64_t begin, int64_t end) {
+  const struct turning *g = context;
+  const int64_t blocks = (g->size + WIDTH - 1) / WIDTH;
+  for (int64_t at = begin; at < end; ++at) {
+    const int64_t image = at / blocks, p = at % blocks * WIDTH, there = MIN(WIDTH, g->size - p);
+    const T *from = g->from + ((g->first + image) * g->count) * g->size + p;
+    T *to = g->to + (image * g->size + p) * g->count;
+    for (int64_t k = 0; k < g->count; k += WIDTH) {
+      const int64_t n = MIN(WIDTH, g->count - k);
+      vec r[GEMM_LANES];
+      UNROLL for (int i = 0; i < GEMM_LANES; ++i) r[i] = i < n ? load_head(from + (k + i) * g->size, there, 0) : (vec){0};
+      gemm_transpose(r);
+      if (there == WIDTH && n == WIDTH) { UNROLL for (int i = 0; i < GEMM_LANES; ++i) store(to + i * g->count + k, r[i]); }
+      else for (int64_t i = 0; i < there; ++i) store_head(to + i * g->count + k, r[i], n);
+    }
+  }
 }
 
-INLINE int64_t blocks_of_rows(const struct plan *p) { return (p->rows + ROWS - 1) / ROWS; }
-INLINE int64_t transformed_size(const struct plan *p) { return blocks_of_rows(p) * PLACES * p->channels * ROWS; }
+static void channels_to_first(void *context, int64_t begin, int64_t end) {
+  const struct turning *g = context;
+  const int64_t blocks = (g->count + WIDTH - 1) / WIDTH;
+  T block[GEMM_LANES * GEMM_LANES] __attribute__((aligned(64)));
+  for (int64_t at = begin; at < end; ++at) {
+    const int64_t image = at / blocks, k = at % blocks * WIDTH, n = MIN(WIDTH, g->count - k);
+    const T *from = g->from + image * g->size * g->count + k;
+    for (int64_t p = 0; p < g->size; p += WIDTH) {
+      const int64_t there = MIN(WIDTH, g->size - p);
+      vec r[GEMM_LANES];
+      UNROLL for (int i = 0; i < GEMM_LANES; ++i) r[i] = i < there ? load_head(from + (p + i) * g->count, n, 0) : (vec){0};
+      gemm_transpose(r);
+      UNROLL for (int i = 0; i < GEMM_LANES; ++i) store(block + i * GEMM_LANES, r[i]);
+      finish_rows(&g->c->finish, block, GEMM_LANES, g->to, ((g->first + image) * g->count + k) * g->size + p, g->size, n, there);
+    }
+  }
+}
+
+/* -- the calls ------------------------------------------------------------------------------------------------------ */
+
+INLINE int64_t transformed_size(const struct sizes *s) { return padded_rows(s) * PLACES * s->channels; }
+
+static struct winograd read_sizes(const int64_t *n) {
+  struct winograd c = {{0}};
+  memcpy(&c.s, n, sizeof(c.s));
+  return c;
+}
 
 static void transform(struct winograd *c, T *weights) {
-  const struct plan *p = &c->plan;
+  const int64_t vectors = padded_rows(&c->s) / WIDTH;
   c->weights = weights;
-  PARALLEL(transform_weights, c, blocks_of_rows(p), grain_for(blocks_of_rows(p), ROWS * p->channels * PLACES));
+  PARALLEL(transform_weights, c, vectors, grain_for(vectors, WIDTH * c->s.channels * PLACES));
 }
 
-static void convolve_packed(struct winograd *given) {
-  struct winograd c = *given;
-  const struct plan *p = &c.plan;
-  const int64_t threads = fb->threads(), image = p->channels * p->frame.plane, *grid = p->parts[0].grid;
-  c.blocks_of_rows = blocks_of_rows(p);
-  const int64_t batch = MAX(1, MIN(p->images, BATCH_BYTES / (int64_t)sizeof(T) / image));
-  const size_t bytes = (size_t)(batch * image + 2 * MOST_TILE) * sizeof(T);
-  c.planes = SCRATCH(5, bytes);
-  memset(c.planes, 0, bytes);
-  for (c.first_image = 0; c.first_image < p->images; c.first_image += batch) {
-    c.now = MIN(batch, p->images - c.first_image);
-    PARALLEL(place_planes, &c, c.now * p->channels, grain_for(c.now * p->channels, p->frame.plane));
-    c.tiles = (c.now * grid[1] * grid[2] + TILE - 1) / TILE;
-    c.cuts = c.tiles >= 3 * threads || threads == 1 ? 1 : MAX(1, MIN(c.blocks_of_rows, 3 * threads / c.tiles));
-    PARALLEL(convolve, &c, c.tiles * c.cuts, 1);
+static void convolve_last(struct winograd *c) {
+  const struct sizes *s = &c->s;
+  c->grid[0] = (s->out_height + 1) / 2, c->grid[1] = (s->out_width + 1) / 2, c->patches = s->images * c->grid[0] * c->grid[1];
+  const int64_t threads = fb->threads(), most = TOGETHER * MOST;
+  c->blocks = (s->rows + BLOCK - 1) / BLOCK, c->groups = (c->patches + most - 1) / most, c->cuts = 1;
+  if (threads > 1 && c->groups < 2 * threads) c->cuts = MIN(c->blocks, (2 * threads + c->groups - 1) / c->groups);
+  if (threads > 1 && c->groups * c->cuts < 2 * threads) c->groups = MIN(c->patches, (2 * threads + c->cuts - 1) / c->cuts);
+  PARALLEL(convolve, c, c->groups * c->cuts, c->cuts > 1 ? MAX(1, c->groups * c->cuts / (2 * threads)) : 1);
+}
+
+/* Some images at a time with their channels last. */
+static void convolve_first(const struct winograd *c) {
+  struct winograd part = *c;
+  const struct sizes *s = &c->s;
+  const int64_t size = s->height * s->width, volume = s->out_height * s->out_width, each = size * s->channels + volume * s->rows;
+  const int64_t batch = MAX(1, MIN(s->images, BATCH_BYTES / (int64_t)sizeof(T) / each));
+  T *x = SCRATCH(5, (size_t)(batch * each) * sizeof(T)), *y = x + batch * size * s->channels;
+  part.x = x, part.y = y, part.finish = (struct finish){0};
+  for (int64_t image = 0; image < s->images; image += batch) {
+    const int64_t now = part.s.images = MIN(batch, s->images - image), blocks = now * ((size + WIDTH - 1) / WIDTH), planes = now * ((s->rows + WIDTH - 1) / WIDTH);
+    struct turning to = {c, image, size, s->channels, c->x, x}, back = {c, image, volume, s->rows, y, c->y};
+    PARALLEL(channels_to_last, &to, blocks, grain_for(blocks, WIDTH * s->channels));
+    convolve_last(&part);
+    PARALLEL(channels_to_first, &back, planes, grain_for(planes, WIDTH * volume));
   }
 }
 
-/* As `convolution` in conv.c; the plan's one part has the 16 places of patches as taps, and the order of the 9 weights. */
+/* `n`: the numbers of `struct sizes`. Channels come first. */
 EXPORT void winograd(const T *x, const T *w, const T *bias, T *y, const int64_t *n) {
-  struct winograd c = {.x = x, .w = w, .bias = bias, .y = y, .plan = read_plan(n, 0)};
-  transform(&c, SCRATCH(4, (size_t)transformed_size(&c.plan) * sizeof(T)));
-  convolve_packed(&c);
+  struct winograd c = read_sizes(n);
+  c.x = x, c.w = w, c.bias = bias, c.y = y;
+  transform(&c, SCRATCH(4, (size_t)transformed_size(&c.s) * sizeof(T)));
+  convolve_first(&c);
 }
 
-/* As `convolution_room`, `convolution_pack` and `convolution_packed`. Behind the transformed weights are those given, for sums that
- * are not finite. */
+/* As `convolution_room`, `convolution_pack` and `convolution_packed` in conv.c. Behind the transformed weights are those given, for sums
+ * that are not finite. */
 EXPORT int64_t winograd_room(const int64_t *n) {
-  const struct plan p = read_plan(n, 0);
-  return transformed_size(&p) + p.rows * p.channels * 9;
+  const struct winograd c = read_sizes(n);
+  return transformed_size(&c.s) + c.s.rows * c.s.channels * 9;
 }
 
 EXPORT void winograd_pack(const T *w, T *packed, const int64_t *n) {
-  struct winograd c = {.w = w, .plan = read_plan(n, 0)};
+  struct winograd c = read_sizes(n);
+  c.w = w;
   transform(&c, packed);
-  memcpy(packed + transformed_size(&c.plan), w, (size_t)(c.plan.rows * c.plan.channels * 9) * sizeof(T));
+  memcpy(packed + transformed_size(&c.s), w, (size_t)(c.s.rows * c.s.channels * 9) * sizeof(T));
 }
 
 EXPORT void winograd_packed(const T *x, const T *packed, const T *bias, const T *residual, T *y, int64_t activation, T low, T high, const int64_t *n) {
-  struct winograd c = {.x = x, .weights = packed, .bias = bias, .y = y, .plan = read_plan(n, 0), .finish = {activation, low, high, residual}};
-  c.w = packed + transformed_size(&c.plan);
-  convolve_packed(&c);
+  struct winograd c = read_sizes(n);
+  c.x = x, c.weights = packed, c.w = packed + transformed_size(&c.s), c.bias = bias, c.y = y, c.finish = (struct finish){activation, low, high, residual};
+  convolve_first(&c);
+}
+
+/* The same for x, residual and y with their channels last. */
+EXPORT void winograd_last(const T *x, const T *packed, const T *bias, const T *residual, T *y, int64_t activation, T low, T high, const int64_t *n) {
+  struct winograd c = read_sizes(n);
+  c.x = x, c.weights = packed, c.w = packed + transformed_size(&c.s), c.bias = bias, c.y = y, c.finish = (struct finish){activation, low, high, residual};
+  convolve_last(&c);
 }
