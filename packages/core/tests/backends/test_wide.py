@@ -101,6 +101,35 @@ def test_bools_come_and_go():
     assert set(np.unique(large.view(np.uint8))) <= {0, 1}
 
 
+@pytest.mark.parametrize("expr", [a * b + 1, ir.sin(a) * b, ir.where(a > b, a, b)])
+def test_bfloat16_is_computed_as_float32_and_rounded_once(expr):
+    dtype = flambeau.bfloat16.numpy
+    x = np.concatenate([numbers(777), ODD]).astype(dtype)
+    y = np.concatenate([numbers(777, 1), ODD[::-1]]).astype(dtype)
+    made = kernel.compile_elementwise({"out": expr}, {"a": "bfloat16", "b": "bfloat16"})
+    found = made(x, y)[0]
+    want = compiled(expr)(x.astype("f4"), y.astype("f4"))[0].astype(dtype)
+    assert found.dtype == dtype
+    np.testing.assert_array_equal(found.astype("f4"), want.astype("f4"))
+    rows = made(x[:774].reshape(18, 43)[:, ::2], y[:18, None])[0]
+    want = compiled(expr)(x[:774].reshape(18, 43)[:, ::2].astype("f4"), y[:18, None].astype("f4"))
+    np.testing.assert_array_equal(rows.astype("f4"), want[0].astype(dtype).astype("f4"))
+
+
+def test_operators_on_bfloat16_make_one_pass(monkeypatch):
+    x, y = (flambeau.from_numpy(numbers(1 << 17, i)).bfloat16() for i in range(2))
+    monkeypatch.setattr("flambeau.backends.cpu.copies.cast", None)  # nothing is widened apart
+    out = flambeau.nn.functional.silu(x) * y + 1
+    larger = x > y
+    z = x.clone().mul_(y)
+    monkeypatch.undo()
+    assert out.dtype is flambeau.bfloat16
+    want = flambeau.nn.functional.silu(x.float()).bfloat16() * y + 1
+    np.testing.assert_array_equal(out.float().numpy(), want.float().numpy())
+    np.testing.assert_array_equal(larger.numpy(), (x.float() > y.float()).numpy())
+    np.testing.assert_array_equal(z.float().numpy(), (x.float() * y.float()).bfloat16().float().numpy())  # fmt: skip
+
+
 def test_a_bound_that_is_nan_makes_all_nan():
     x = flambeau.from_numpy(numbers(1 << 15))
     assert bool(flambeau.clamp(x, min=float("nan")).isnan().all())

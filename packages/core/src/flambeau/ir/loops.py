@@ -35,6 +35,19 @@ LANES = 64  # accumulators of a row's reduction: enough for two vectors in fligh
 BLOCK = 256  # columns reduced together: their accumulators stay in the first-level cache
 PIECE = 1 << 16  # elements of a piece where everything is reduced
 
+# bfloat16 is the upper half of a float: read so, computed as a float, and rounded to nearest even once, NaN to the quiet one.
+COMPUTED = {"bfloat16": "float32"}
+BRAIN = """\
+#ifndef FB_BRAIN
+#define FB_BRAIN
+static inline float fb_of_brain(uint16_t x) { return fb_floatf((uint32_t)x << 16); }
+static inline uint16_t fb_to_brain(float x) {
+  const uint32_t bits = fb_bitsf(x), round = (bits + 0x7FFF + (bits >> 16 & 1)) >> 16, nan = (bits >> 16 & 0x8000) | 0x7FC0;
+  return (uint16_t)(x != x ? nan : round);
+}
+#endif
+"""
+
 SIGNATURE = (
     "void {name}(void *const *a, const double *p, const int64_t *n, const int64_t *s, "
     "int64_t begin, int64_t end)"
@@ -283,7 +296,10 @@ class _Writer:
             p: f"q{k}" for k, p in enumerate(params)
         }
         made = c_statements(
-            [r.expr for r in results], names, {i.name: i.dtype for i in inputs}, default
+            [r.expr for r in results],
+            names,
+            {i.name: COMPUTED.get(i.dtype, i.dtype) for i in inputs},
+            default,
         )
         self.statements, self.values = made.lines, made.values
 
@@ -374,6 +390,8 @@ class _Writer:
     def opening(self) -> _Lines:
         """Signature, parameters, and a pointer per array."""
         out = _Lines()
+        if any(a.dtype == "bfloat16" for a in self.arrays):
+            out.add(0, BRAIN.rstrip())
         out.add(0, SIGNATURE.format(name=self.name) + " {")
         out.add(1, "(void)p, (void)n, (void)s;")
         for k in range(len(self.params)):
@@ -502,22 +520,22 @@ class _Writer:
         """Elements that the innermost loop does not move, loaded before it."""
         for k in range(len(self.inputs)):
             if not self.loops[last].strides[k]:
-                out.add(depth, f"const {self.kind(k)} v{k} = {self.pointer(k)}[0];")
+                out.add(depth, f"const {self.kind(k)} v{k} = {self.element(k, '0')};")
 
     def body(self, out: _Lines, depth: int, index: str, last: int) -> None:
         """Loads, the chain, and stores of what is not folded."""
         for k in range(len(self.inputs)):
             if self.loops[last].strides[k]:
-                out.add(
-                    depth,
-                    f"const {self.kind(k)} v{k} = {self.pointer(k)}[{self.offset(index, k, last)}];",
-                )
+                place = self.offset(index, k, last)
+                out.add(depth, f"const {self.kind(k)} v{k} = {self.element(k, place)};")
         for line in self.statements:
             out.add(depth, line)
         for k, r in enumerate(self.results, len(self.inputs)):
             if r.fold is None:
                 text, dtype = self.values[k - len(self.inputs)]
-                value = text if dtype == r.dtype else f"({C_TYPES[r.dtype]}){text}"
+                value = text if dtype == r.dtype else f"({self.kind(k)}){text}"
+                if r.dtype == "bfloat16":
+                    value = f"fb_to_brain({value})"
                 out.add(depth, f"{self.pointer(k)}[{self.offset(index, k, last)}] = {value};")
 
     def offset(self, index: str, k: int, d: int) -> str:
@@ -533,14 +551,21 @@ class _Writer:
     def pointer(self, k: int, level: int | None = None) -> str:
         return f"a{k}_{self.level if level is None else level}"
 
+    def element(self, k: int, place: str) -> str:
+        """An element of an input as it is computed with."""
+        text = f"{self.pointer(k)}[{place}]"
+        return f"fb_of_brain({text})" if self.arrays[k].dtype == "bfloat16" else text
+
     def pointer_type(self, k: int) -> str:
+        if self.arrays[k].dtype == "bfloat16":
+            return "uint16_t" if k >= len(self.inputs) else "const uint16_t"
         if k >= len(self.inputs):
             return self.kind(k)
         # gcc 12 vectorises no loop that chooses by a bool it has loaded as one.
         return "const uint8_t" if self.kind(k) == "bool" else f"const {self.kind(k)}"
 
     def kind(self, k: int) -> str:
-        dtype = self.arrays[k].dtype
+        dtype = COMPUTED.get(self.arrays[k].dtype, self.arrays[k].dtype)
         if dtype not in C_TYPES:
             raise NoText(f"no C type for {dtype}: compiled loops know {', '.join(C_TYPES)}")
         return C_TYPES[dtype]

@@ -5,7 +5,7 @@ vector: exp takes 30 instructions there and 15 here (3.0 and 1.6 ns for 16 float
 rows are masked vectors: every element is computed in the same way, wherever it lies. Large results are written past the cache.
 
 The text stands beside the plain one, under `#if defined(FB_WIDE)`: the header says whether the processor has these vectors. It
-is for float32 with bools in between, and for what `PATTERNS` spells; for everything else there is none.
+is for float32 and bfloat16 with bools in between, and for what `PATTERNS` spells; for everything else there is none.
 """
 
 from __future__ import annotations
@@ -59,6 +59,8 @@ POWERS = {
     -0.5: "(fbw_all(1.0f) / _mm512_sqrt_ps({0}))",
 }  # fmt: skip
 TYPES = {"float32": "fbw", "bool": "fbw_mask"}
+# What is in memory: how it is read and written, and its bytes.
+STORED = {"float32": ("", 4), "bfloat16": ("_brain", 2), "bool": ("_mask", 1)}
 
 
 class _NoWide(Exception):
@@ -167,15 +169,19 @@ def loop(
     is all there is; only then large results are written past the cache.
     """
     kinds = [dtype for _, dtype, _, _ in inputs] + [dtype for dtype, _, _ in results]
-    if not results or any(k not in TYPES for k in kinds):
+    if not results or any(k not in STORED for k in kinds):
         return None
-    if "float32" not in kinds:
-        return None  # bools alone are bytes: 64 to a vector, which compilers see
+    if set(kinds) == {"bool"}:
+        return None  # bytes: 64 to a vector, which compilers see
     names = {name: f"x{k}" for k, (name, _, _, _) in enumerate(inputs)}
     names |= {name: f"u{k}" for k, (name, _) in enumerate(params)}
-    made = statements([e for _, _, e in results], names, {i[0]: i[1] for i in inputs})
+    computed = {"bfloat16": "float32"}
+    made = statements(
+        [e for _, _, e in results], names, {i[0]: computed.get(i[1], i[1]) for i in inputs}
+    )
     if made is None or any(
-        own != dtype for (_, own), (dtype, _, _) in zip(made[1], results, strict=True)
+        own != computed.get(dtype, dtype)
+        for (_, own), (dtype, _, _) in zip(made[1], results, strict=True)
     ):
         return None
     lines, values = made
@@ -183,26 +189,22 @@ def loop(
     out = [f"const fbw u{k} = fbw_all((float){c});" for k, (_, c) in enumerate(params)]
     for name, dtype, pointer, moves in inputs:
         if not moves:
-            load = "fbw_all({0}[0])" if dtype == "float32" else "(fbw_mask)({0}[0] ? -1 : 0)"
-            out.append(f"const {TYPES[dtype]} {names[name]} = {load.format(pointer)};")
+            kind = "fbw_mask" if dtype == "bool" else "fbw"
+            out.append(f"const {kind} {names[name]} = fbw_all{STORED[dtype][0]}({pointer}[0]);")
 
     def body(part: str | None, past: bool = False) -> list[str]:
         text = []
+        last = "" if part is None else f", {part}"
+        ends = "" if part is None else "_part"
         for name, dtype, pointer, moves in inputs:
             if moves:
-                load = "fbw_load" if dtype == "float32" else "fbw_load_mask"
-                call = f"{load}({pointer} + i)" if part is None else f"{load}_part({pointer} + i, {part})"  # fmt: skip
-                text.append(f"  const {TYPES[dtype]} {names[name]} = {call};")
+                kind = "fbw_mask" if dtype == "bool" else "fbw"
+                load = f"fbw_load{STORED[dtype][0]}{ends}({pointer} + i{last})"
+                text.append(f"  const {kind} {names[name]} = {load};")
         text += [f"  {line}" for line in lines]
         for (dtype, pointer, _), (value, _) in zip(results, values, strict=True):
-            store = "fbw_store" if dtype == "float32" else "fbw_store_mask"
-            if past and dtype == "float32":
-                store = "fbw_stream"
-            text.append(
-                f"  {store}({pointer} + i, {value});"
-                if part is None
-                else f"  {store}_part({pointer} + i, {value}, {part});"
-            )
+            store = "fbw_stream" if past else f"fbw_store{STORED[dtype][0]}{ends}"
+            text.append(f"  {store}({pointer} + i, {value}{last});")
         return text
 
     out.append(f"int64_t i = {begin};")
@@ -216,8 +218,8 @@ def loop(
             "  i += lead;",
             "}",
         ]
-    moved = sum(4 if dtype == "float32" else 1 for _, dtype, _, moves in inputs if moves)
-    moved += sum(4 if dtype == "float32" else 1 for dtype, _, _ in results)
+    moved = sum(STORED[dtype][1] for _, dtype, _, moves in inputs if moves)
+    moved += sum(STORED[dtype][1] for dtype, _, _ in results)
     if whole is not None and to is not None and len(results) == 1:
         out += [
             f"if ({whole} >= {-(-PAST_FROM // moved)} && (uintptr_t)({to} + i) % 64 == 0) {{",

@@ -1,8 +1,8 @@
 """Elementwise operators in eager mode: one compiled loop nest over all inputs, on all cores.
 
 An operator's expression is what it computes in NumPy too; here it is one pass, whatever it is made of. Python numbers among
-the operands are arrays of no dimension, float16 and bfloat16 are computed in float32 and rounded once. What there is no C
-text for (complex numbers, odd strides) is left to the reference.
+the operands are arrays of no dimension, float16 and bfloat16 are computed in float32 and rounded once: bfloat16 in the
+loop itself, float16 is widened before. What there is no C text for (complex numbers, odd strides) is left to the reference.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ... import ir
+from ...ir import loops
 from ...ir.text import C_TYPES, NoText
 from ...runtime.elementwise import EXACT_NUMBERS, Program, input_dtype, is_half
 from ...runtime.hot import number_array
@@ -91,9 +92,9 @@ class Compiled:
                 names, expr = names[:1], ir.var(names[0]) ** exponent
             read = expr.variables()
             inputs = dict(zip(names, dtypes))
-            if not all(d in C_TYPES for d in inputs.values()):
+            if not all(loops.COMPUTED.get(d, d) in C_TYPES for d in inputs.values()):
                 raise _Reference
-            last = np.dtype(dtypes[-1])
+            last = np.dtype("bfloat16" if "bfloat16" in dtypes else dtypes[-1])
             result = self.op.result
             made = _BOOL if result == "bool" else result(last) if callable(result) else last
             kernel = compile_elementwise({"out": expr}, inputs, program.params, {"out": made.name})
@@ -112,9 +113,13 @@ class _Call:
 
     def __init__(self, of: Compiled, given: tuple, attrs: dict[str, Any]) -> None:
         self.dtype = input_dtype(given)
-        self.half = is_half(self.dtype)
-        if self.half and not (of.op.takes("float") and self.dtype.name in ("float16", "bfloat16")):
+        self.half = self.dtype == np.float16  # widened before
+        brain = not self.half and is_half(self.dtype)
+        if (self.half or brain) and not of.op.takes("float"):
             raise _Reference
+        if brain and self.dtype.name != "bfloat16":
+            raise _Reference
+        self.number = _F32 if self.half or brain else self.dtype  # what a number becomes
         # A number beside float16 is rounded to it first, but in sums and products (as in the reference).
         program = of.rule.program({} if attrs == of.fixed else attrs)
         self.rounds = self.dtype == np.float16 and not (
@@ -126,7 +131,7 @@ class _Call:
             raise _Reference
         self.exponent = None
         if of.power and type(given[1]) is not np.ndarray:
-            if self.dtype.kind != "f" and not self.half:
+            if self.dtype.kind != "f" and not brain:
                 raise _Reference
             self.exponent = given[1] if given[1] in POWERS else None
             if self.exponent is None:
@@ -151,9 +156,8 @@ class _Call:
         arrays = list(given[: self.count])
         if self.half:
             arrays = [_widened(a) for a in arrays]
-        dtype = _F32 if self.half else self.dtype
         for i in self.numbers:
-            number = number_array(arrays[i], self.dtype if self.rounds else dtype)
+            number = number_array(arrays[i], self.dtype if self.rounds else self.number)
             arrays[i] = _widened(number) if self.rounds else number
         for i in self.crosswise:
             from . import copies

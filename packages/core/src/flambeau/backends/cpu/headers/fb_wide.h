@@ -20,6 +20,7 @@ FBW void fbw_store(float *p, fbw v) { _mm512_storeu_ps(p, v); }
 FBW void fbw_store_part(float *p, fbw v, fbw_mask part) { _mm512_mask_storeu_ps(p, part, v); }
 FBW void fbw_stream(float *p, fbw v) { _mm512_stream_ps(p, v); }
 /* Bools are bytes in memory, 0 or not. */
+FBW fbw_mask fbw_all_mask(uint8_t x) { return x ? 0xFFFF : 0; }
 FBW fbw_mask fbw_load_mask(const void *p) {
   const __m128i v = _mm_loadu_si128((const __m128i *)p);
   return _mm_test_epi8_mask(v, v);
@@ -30,6 +31,21 @@ FBW fbw_mask fbw_load_mask_part(const void *p, fbw_mask part) {
 }
 FBW void fbw_store_mask(void *p, fbw_mask v) { _mm_storeu_si128((__m128i *)p, _mm_maskz_set1_epi8(v, 1)); }
 FBW void fbw_store_mask_part(void *p, fbw_mask v, fbw_mask part) { _mm_mask_storeu_epi8(p, part, _mm_maskz_set1_epi8(v, 1)); }
+
+/* bfloat16 is the upper half of a float; rounded to nearest even, NaN to the quiet one. */
+FBW fbw fbw_of_brain(__m256i v) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(v), 16)); }
+FBW __m256i fbw_to_brain(fbw x) {
+  const __m512i bits = _mm512_castps_si512(x), upper = _mm512_srli_epi32(bits, 16);
+  const __m512i odd = _mm512_and_si512(upper, _mm512_set1_epi32(1));
+  const __m512i round = _mm512_srli_epi32(_mm512_add_epi32(_mm512_add_epi32(bits, _mm512_set1_epi32(0x7FFF)), odd), 16);
+  const __m512i nan = _mm512_or_si512(_mm512_and_si512(upper, _mm512_set1_epi32(0x8000)), _mm512_set1_epi32(0x7FC0));
+  return _mm512_cvtepi32_epi16(_mm512_mask_mov_epi32(round, _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q), nan));
+}
+FBW fbw fbw_all_brain(uint16_t x) { return fbw_of_brain(_mm256_set1_epi16((short)x)); }
+FBW fbw fbw_load_brain(const uint16_t *p) { return fbw_of_brain(_mm256_loadu_si256((const __m256i *)p)); }
+FBW fbw fbw_load_brain_part(const uint16_t *p, fbw_mask part) { return fbw_of_brain(_mm256_maskz_loadu_epi16(part, p)); }
+FBW void fbw_store_brain(uint16_t *p, fbw v) { _mm256_storeu_si256((__m256i *)p, fbw_to_brain(v)); }
+FBW void fbw_store_brain_part(uint16_t *p, fbw v, fbw_mask part) { _mm256_mask_storeu_epi16(p, part, fbw_to_brain(v)); }
 
 /* NaN wins. The instructions give their second operand where either is NaN, and where both are zero. */
 FBW fbw fbw_max(fbw a, fbw b) { return _mm512_mask_mov_ps(_mm512_max_ps(a, b), _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q), a); }
