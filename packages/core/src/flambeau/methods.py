@@ -20,7 +20,7 @@ from ._base.devices import device as Device
 from .ops import casting, creation, indexing
 from .ops import random as random_ops
 from .printing import tensor_repr
-from .runtime import memory, state, tape
+from .runtime import memory, older, state, tape
 from .runtime.backend import of_array
 from .runtime.dispatch import assign
 from .runtime.elementwise import INTO, into
@@ -57,12 +57,17 @@ def inplace(op: Operator) -> Callable[..., Tensor]:
     plain = _plain_inplace(usual)
     large = _large_inplace(usual) if usual.family == "elementwise" else None
     keeps_input = None
+    had_others = op.name in older.NAMES  # orders of arguments
 
     def call(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         nonlocal keeps_input
         if plain is not None and not kwargs and len(args) == 1:
             if plain(self, args[0]):
                 return self
+        if had_others and len(args) > 1:
+            found = older.rearranged(op.name, (self, *args), kwargs)
+            if found is not None:
+                (_, *args), kwargs = found  # type: ignore[assignment]
         array = self.__dict__.get("_array")
         tracked = state.local.grad and (
             self._node is not None or self._base is not None or _some_history(args)

@@ -335,3 +335,25 @@ def test_another_tensor_is_stepped_and_nothing_stays():
     with pytest.raises(RuntimeError, match="expected groups of"):
         with optim.swap_in_optimizer_params_and_state(optimizer, {}, state):
             pass
+
+
+def test_an_optimizer_around_another_needs_no_init():
+    """As Lookahead and accelerate's have it: its hooks are those of all optimizers."""
+
+    class Around(optim.Optimizer):
+        def __init__(self, inner):
+            self.inner = inner
+            self.param_groups, self.state = inner.param_groups, inner.state
+
+        def step(self, closure=None):
+            return self.inner.step(closure)
+
+    p = weight()
+    p.grad = flambeau.ones_like(p)
+    before = p.detach().clone()
+    outer, seen = Around(optim.SGD([p], lr=0.5)), []
+    handle = optim.optimizer.register_optimizer_step_post_hook(lambda o, *_: seen.append(o))
+    outer.step()
+    handle.remove()
+    assert flambeau.equal(p.detach(), before - 0.5)
+    assert seen == [outer.inner, outer]

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import warnings
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from functools import wraps
+from types import MappingProxyType
 from typing import Any
 
 import flambeau
@@ -82,6 +83,10 @@ class Optimizer:
     tensor([0.5000, 1.0000])
     """
 
+    # Of optimizers that wrap another and never call `__init__`: they have no hooks of their own.
+    _optimizer_step_pre_hooks: Mapping[int, Callable[..., Any]] = MappingProxyType({})
+    _optimizer_step_post_hooks: Mapping[int, Callable[..., Any]] = MappingProxyType({})
+
     def __init__(self, params: ParamsT, defaults: dict[str, Any]) -> None:
         if isinstance(params, Tensor):
             raise TypeError(
@@ -106,8 +111,8 @@ class Optimizer:
             cls.step = _with_hooks(cls.step)  # type: ignore[method-assign]
 
     def _make_hooks(self) -> None:
-        self._optimizer_step_pre_hooks: dict[int, Callable[..., Any]] = OrderedDict()
-        self._optimizer_step_post_hooks: dict[int, Callable[..., Any]] = OrderedDict()
+        self._optimizer_step_pre_hooks = OrderedDict()
+        self._optimizer_step_post_hooks = OrderedDict()
         self._optimizer_state_dict_pre_hooks: dict[int, Callable[..., Any]] = OrderedDict()
         self._optimizer_state_dict_post_hooks: dict[int, Callable[..., Any]] = OrderedDict()
         self._optimizer_load_state_dict_pre_hooks: dict[int, Callable[..., Any]] = OrderedDict()

@@ -114,11 +114,13 @@ def binary(
     number_first = with_number if numbers[0] else refused
     number_second = with_number if numbers[1] else refused
 
-    def call(input: Any, other: Any, **kw: Any) -> Any:
+    def call(input: Any, other: Any, *rest: Any, **kw: Any) -> Any:
         try:
             a = input._array
             b = other._array
         except AttributeError:
+            if rest:  # an older order of arguments, or a mistake
+                return general(input, other, *rest, **kw)
             if not kw:
                 if type(other) is float or type(other) is int:
                     return number_second(input, other, True)
@@ -129,13 +131,14 @@ def binary(
         if (
             d is not b.dtype
             or kw
+            or rest
             or state.active
             or (d is not F32 and d is not F64 and d is not third)
             or type(a) is not ndarray
             or type(b) is not ndarray
             or a.size > LARGE
         ):
-            return general(input, other, **kw)
+            return general(input, other, *rest, **kw)
         token = _set(_QUIET)
         try:
             r = ufunc(a, b)

@@ -13,6 +13,7 @@ from typing import Any, NoReturn, TypeVar
 
 from .._base.devices import device
 from .._base.dtypes import dtype
+from .older import rearranged
 from .tensor import Tensor
 
 # The errors that a wrong argument ends in if nobody looks at it first. A RuntimeError says what is wrong by itself, but an
@@ -139,7 +140,10 @@ def _strangers(
 def numbers_for_tensors(
     op: Any, args: tuple, kwargs: dict[str, Any]
 ) -> tuple[tuple, dict[str, Any]] | None:
-    """The arguments with 0-d tensors that stand where numbers belong as these numbers; None if there are none."""
+    """The arguments with 0-d tensors that stand where numbers belong as these numbers, or in an older order put right; else None."""
+    older = rearranged(op.name, args, kwargs)
+    if older is not None:
+        return older
     names = {p for _, p in op.attrs}
     found = False
 
