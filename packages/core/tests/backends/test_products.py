@@ -198,6 +198,32 @@ def test_two_bytes_are_rounded_once(dtype):
         F.linear(a, b.mT, fl.ones(90))
 
 
+def test_bfloat16_layers_of_every_shape():
+    """With and without bias, few rows and many, odd depths, ties and what is no number."""
+    rng = np.random.default_rng(5)
+    for m, n, k in ((3, 700, 100), (90, 65, 71), (64, 40, 1200), (200, 33, 64)):
+        x, w = (
+            fl.tensor(rng.standard_normal(s).astype(np.float32)).bfloat16()
+            for s in ((m, k), (n, k))
+        )
+        bias = fl.tensor(rng.standard_normal(n).astype(np.float32)).bfloat16()
+        wanted = F.linear(x.double(), w.double(), bias.double())
+        made = F.linear(x, w, bias)
+        assert made.dtype is fl.bfloat16
+        np.testing.assert_allclose(made.double().numpy(), wanted.numpy(), rtol=2**-8, atol=1e-5)
+        made = (x @ w.mT.contiguous()).double().numpy()
+        np.testing.assert_allclose(
+            made, (x.double() @ w.double().mT).numpy(), rtol=2**-8, atol=1e-5
+        )
+    ones = fl.ones(128, 128).bfloat16()
+    ones[0] = float("nan")
+    ones[1] = float("inf")
+    ones[2, 0] = 1.5  # row 2 sums to 128.5, halfway between two of bfloat16: the even one
+    made = (ones @ fl.ones(128, 128).bfloat16()).float().numpy()
+    assert np.isnan(made[0]).all() and (made[1] == np.inf).all()
+    assert (made[2] == 128).all() and (made[3:] == 128).all()
+
+
 def test_other_dtypes_and_small_ones_stay_with_numpy(monkeypatch):
     monkeypatch.setattr(products, "_gemm", None)  # a call of a kernel would fail
     assert (

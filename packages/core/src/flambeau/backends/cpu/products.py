@@ -100,8 +100,8 @@ def products(a: np.ndarray, b: np.ndarray) -> Any:
     return out
 
 
-def paired(a: np.ndarray, b: np.ndarray) -> Any:
-    """a @ b of two bfloat16 matrices in float32, by instructions for pairs of them; NotImplemented without these."""
+def paired(a: np.ndarray, b: np.ndarray, bias: np.ndarray | None = None) -> Any:
+    """a @ b (+ bias, one for each column) of bfloat16 matrices, by instructions for pairs; NotImplemented without these."""
     m, k = a.shape
     inner, n = b.shape
     run = _pairs.float32
@@ -115,8 +115,11 @@ def paired(a: np.ndarray, b: np.ndarray) -> Any:
     if (brs | bcs) % 2:
         b = b.copy()
         brs, bcs = b.strides
-    out = np.empty((m, n), F32)
-    run.product(m, n, k, address(a), ars // 4, address(b), brs // 2, bcs // 2, address(out))
+    sums, out = np.empty((m, n), F32), np.empty((m, n), b.dtype)
+    run.product(
+        m, n, k, address(a), ars // 4, address(b), brs // 2, bcs // 2, address(sums),
+        None if bias is None else address(bias), address(out),
+    )  # fmt: skip
     return out
 
 
@@ -293,23 +296,27 @@ def _widened(kernel: Any) -> Any:
         if any(r is not None and r.dtype is not dtype for r in raw):
             return NotImplemented
         made = _by_pairs(kernel, *raw) if dtype.name == "bfloat16" else NotImplemented
-        if made is NotImplemented:
-            made = kernel(*[None if r is None else copies.cast(r, F32) for r in raw])
+        if made is not NotImplemented:
+            return made
+        made = kernel(*[None if r is None else copies.cast(r, F32) for r in raw])
         return made if made is NotImplemented else copies.cast(made, dtype)
 
     return call
 
 
 def _by_pairs(kernel: Any, a: np.ndarray, b: np.ndarray, bias: np.ndarray | None = None) -> Any:
-    """What `paired` serves of the three operators, in float32: matrices, and rows of any rank times a matrix."""
+    """What `paired` serves of the three operators: matrices, and rows of any rank times a matrix."""
+    if bias is not None and (bias.shape != b.shape[:1] or not bias.flags.carray):
+        return NotImplemented
     if b.ndim != 2 or a.ndim < 2 or (kernel is matmul_tn and a.ndim != 2):
         return NotImplemented
     left = a.T if kernel is matmul_tn else a if a.ndim == 2 else _rows(a)
-    made = paired(left, b.T if kernel is linear else b)
-    if made is NotImplemented:
-        return made
-    made = made if bias is None else made + bias.astype(F32)
-    return made if a.ndim == 2 else made.reshape(*a.shape[:-1], made.shape[-1])
+    made = paired(left, b.T if kernel is linear else b, bias)
+    return (
+        made
+        if made is NotImplemented or a.ndim == 2
+        else made.reshape(*a.shape[:-1], made.shape[-1])
+    )
 
 
 def register() -> None:

@@ -24,10 +24,34 @@ EXPORT int has_pairs(void) {
 #endif
 }
 
+INLINE float of_upper(uint16_t x) {
+  union { uint32_t bits; float value; } u = {(uint32_t)x << 16};
+  return u.value;
+}
+INLINE uint16_t upper_half(float x) {
+  union { float value; uint32_t bits; } u = {x};
+  const uint32_t round = (u.bits + 0x7FFF + (u.bits >> 16 & 1)) >> 16, nan = (u.bits >> 16 & 0x8000) | 0x7FC0;
+  return (uint16_t)(x != x ? nan : round);
+}
+
 struct rows {
   const uint16_t *b;
   int64_t rs, cs, k; /* strides and depth in bfloat16 */
+  const uint16_t *bias;
+  uint16_t *out;
 };
+
+/* A tile of sums whose depth is complete, with the bias of each column, rounded to nearest even. */
+static void round_tile(const struct gemm *g, T *c, int64_t item, int64_t i, int64_t m, int64_t j, int64_t n) {
+  (void)item;
+  const struct rows *s = g->context;
+  for (int64_t p = 0; p < m; ++p) {
+    uint16_t *RESTRICT to = s->out + (i + p) * g->n + j;
+    const T *RESTRICT from = c + p * g->crs;
+    if (s->bias) _Pragma("omp simd") for (int64_t q = 0; q < n; ++q) to[q] = upper_half(from[q] + of_upper(s->bias[j + q]));
+    else _Pragma("omp simd") for (int64_t q = 0; q < n; ++q) to[q] = upper_half(from[q]);
+  }
+}
 
 /* B by pairs of rows, whatever its strides. */
 static void pack_rows(const struct gemm *g, T *panel, int64_t item, int64_t k0, int64_t k, int64_t j0, int64_t n) {
@@ -46,18 +70,23 @@ static void pack_rows(const struct gemm *g, T *panel, int64_t item, int64_t k0, 
   }
 }
 
-/* c = a b in float32. a: rows of `pairs` pairs, `ars` pairs apart; b: k rows with strides brs, bcs in bfloat16; where its
- * columns are such runs of pairs too (brs 1, bcs even, k even) it is read so. */
-EXPORT void product(int64_t m, int64_t n, int64_t k, const T *a, int64_t ars, const T *b, int64_t brs, int64_t bcs, T *c)
+/* out = a b + bias (one for each column, or NULL), all bfloat16; sums are made in c, float32. a: rows of `pairs` pairs, `ars` pairs
+ * apart; b: k rows with strides brs, bcs in bfloat16; where its columns are such runs of pairs too (brs 1, bcs even, k even) it
+ * is read so. */
+EXPORT void product(int64_t m, int64_t n, int64_t k, const T *a, int64_t ars, const T *b, int64_t brs, int64_t bcs, T *c, const T *bias, void *out)
 {
   const int64_t pairs = (k + 1) / 2;
-  const struct rows rows = {(const uint16_t *)(const void *)b, brs, bcs, k};
-  struct gemm g = {.m = m, .n = n, .k = pairs, .items = 1, .a = a, .ars = ars, .acs = 1, .c = c, .crs = n, .ccs = 1, .alpha = 1};
+  const struct rows rows = {(const uint16_t *)(const void *)b, brs, bcs, k, (const uint16_t *)(const void *)bias, out};
+  struct gemm g = {.m = m, .n = n, .k = pairs, .items = 1, .a = a, .ars = ars, .acs = 1, .c = c, .crs = n, .ccs = 1, .alpha = 1, .context = &rows};
   if (brs == 1 && bcs % 2 == 0 && k % 2 == 0 && (uintptr_t)b % 4 == 0) {
     g.b = b, g.brs = 1, g.bcs = bcs / 2;
-    if (pairs > 1 && bcs >= k && ars >= pairs && thin_run(&g, fb->threads())) return;
+    if (pairs > 1 && bcs >= k && ars >= pairs && thin_run(&g, fb->threads())) {
+      round_tile(&g, c, 0, 0, m, 0, n);
+      return;
+    }
   } else {
-    g.pack_b = pack_rows, g.context = &rows;
+    g.pack_b = pack_rows;
   }
+  g.epilogue = round_tile;
   gemm_parallel(&g);
 }
