@@ -31,7 +31,7 @@ from workspace import ROOT, machine, markdown_table, write_between_markers
 PAGE = ROOT / "docs" / "performance.md"
 GROUPS = (
     *("eager", "optim", "elementwise", "blas", "conv", "rnn", "attention"),
-    *("train", "infer", "compiled", "data", "memory"),
+    *("train", "infer", "compiled", "compile_time", "data", "memory"),
 )  # the order of the page
 THREADS = 2
 PEER_NAMES = {"compile": "torch.compile", "jax": "jax.jit", "tinygrad": "TinyJit", "onnxruntime": "onnxruntime"}  # fmt: skip
