@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from builtins import callable as python_callable
 from collections.abc import Callable
 from typing import Any
 
@@ -36,6 +37,11 @@ def apply_(self: Tensor, callable: Callable[[Any], Any]) -> Tensor:
     >>> flambeau.tensor([1.0, 2.0]).apply_(lambda x: x + 1)
     tensor([2., 3.])
     """
+    check(
+        python_callable(callable),
+        lambda: f"apply_(): argument 'callable' must be callable, not {type(callable).__name__}",
+        TypeError,
+    )
     array = _plain(self, "apply_")
     flat = [callable(v) for v in self.detach().reshape(-1).tolist()]
     return _written(self, array, flat)
@@ -48,6 +54,16 @@ def map_(self: Tensor, tensor: Tensor, callable: Callable[[Any, Any], Any]) -> T
     >>> flambeau.tensor([1.0, 2.0]).map_(flambeau.tensor([10.0]), lambda x, y: x + y)
     tensor([11., 12.])
     """
+    check(
+        isinstance(tensor, Tensor),
+        lambda: f"map_(): argument 'tensor' must be Tensor, not {type(tensor).__name__}",
+        TypeError,
+    )
+    check(
+        python_callable(callable),
+        lambda: f"map_(): argument 'callable' must be callable, not {type(callable).__name__}",
+        TypeError,
+    )
     array = _plain(self, "map_")
     _plain(tensor, "map_")
     check(

@@ -24,5 +24,5 @@ def test_operators_refuse_wrong_calls_clearly(op):
 def test_functions_and_methods_refuse_wrong_calls_clearly(name, function):
     with guarded():
         method = name.startswith("Tensor.")
-        calls = samples_for(name.rpartition(".")[2], function, method)
+        calls = samples_for(name, function, method)
         assert faults(name, function, calls, method, copies=True) == []

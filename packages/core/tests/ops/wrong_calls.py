@@ -14,6 +14,8 @@ import signal
 import warnings
 from contextlib import contextmanager
 
+from other_calls import arguments, key_of
+
 import flambeau
 from flambeau.runtime.operator import registry
 from flambeau.testing import samples_of
@@ -34,6 +36,11 @@ MEMORY = 16 << 30
 
 def wrong_tensors(t):
     """What may be passed where `t` belongs."""
+    if not has_memory(t):
+        yield "a dense tensor", flambeau.ones(2, 3)
+        yield from (("a string", "tensor"), ("None", None), ("a list", [1.0, [2.0]]))
+        yield "an object", object()
+        return
     plain = t.detach()
     yield "0-d", flambeau.ones((), dtype=t.dtype)
     yield "no elements", flambeau.ones(0, dtype=t.dtype)
@@ -53,6 +60,11 @@ def wrong_tensors(t):
     yield "None", None
     yield "a list", [1.0, [2.0]]
     yield "an object", object()
+
+
+def has_memory(t):
+    """Whether a tensor is a plain one: not sparse, nested or quantized."""
+    return "_array" in t.__dict__ and not t.is_quantized
 
 
 def wrong_values(v):
@@ -106,7 +118,7 @@ def wrong_calls(args, kwargs, method=False):
         else:
             for what, w in wrong_values(v):
                 yield f"argument {place}: {what}", put(place, w)
-    tensors = [p for p in places if isinstance(at(p), flambeau.Tensor)]
+    tensors = [p for p in places if isinstance(at(p), flambeau.Tensor) and has_memory(at(p))]
     for one in tensors if len(tensors) > 1 else []:
         yield f"argument {one}: on meta", put(one, at(one).detach().to("meta"))
     yield "one argument too many", ([*args, object()], kwargs)
@@ -152,7 +164,15 @@ APART = re.compile(
 
 
 def samples_for(name, function, is_method):
-    """Calls of a function that is no operator, which work: an operator's of the same name, else what is found by trying."""
+    """Calls of a function that is no operator, which work: those listed, an operator's of the same name, or found by trying."""
+    key = key_of(name)
+    if key in ELSEWHERE:
+        return []
+    if key is not None and (
+        not is_method or isinstance(arguments(flambeau, key)[0][0], flambeau.Tensor)
+    ):
+        return [arguments(flambeau, key)]
+    name = name.rpartition(".")[2]
     op = registry.get(name.rstrip("_"))
     if op is not None:
         try:
@@ -219,6 +239,18 @@ def others():
                 continue
             seen.add(id(function))
             yield f"{space.__name__.removeprefix('flambeau.')}.{name}", function
+
+
+# The first four need a tensor that requires a gradient, which `fresh` does not keep (see tests/autograd); then one that speaks
+# of NumPy, and one that asserts, as PyTorch's.
+ELSEWHERE = {
+    "backward",
+    "register_hook",
+    "register_post_accumulate_grad_hook",
+    "retain_grad",
+    "from_numpy",
+    "nn.functional.multi_head_attention_forward",
+}
 
 
 # -- one call --------------------------------------------------------------------------------------------------------------
@@ -289,7 +321,7 @@ def trouble_of(made):
 def tensors_in(args, kwargs):
     for v in (*args, *kwargs.values()):
         for x in v if isinstance(v, (list, tuple)) else (v,):
-            if isinstance(x, flambeau.Tensor) and not x.is_meta:
+            if isinstance(x, flambeau.Tensor) and not x.is_meta and has_memory(x):
                 yield x
 
 

@@ -481,6 +481,12 @@ def _with_batch(name: str, count: int, input: Tensor, weight: Tensor) -> tuple[T
         ),
     )
     check(
+        0 not in weight.shape[2:],
+        lambda: (
+            f"{name}: kernel size should be greater than zero, but got {list(weight.shape[2:])}"
+        ),
+    )
+    check(
         input.ndim in (count + 1, count + 2),
         lambda: (
             f"Expected {count + 1}D (unbatched) or {count + 2}D (batched) input to {name}, "

@@ -44,6 +44,10 @@ def _options(name, input, count, kernel_size, stride, padding, dilation, ceil_mo
     dil = expanded(dilation, count, "dilation")
     check(all(s > 0 for s in step), lambda: f"{name}: stride should not be zero")
     check(
+        all(k > 0 for k in kernel),
+        lambda: f"{name}: kernel_size must be greater than zero, but got {list(kernel)}",
+    )
+    check(
         all(d > 0 for d in dil),
         lambda: f"{name}: dilation must be greater than zero, but got {list(dil)}",
     )
@@ -498,13 +502,15 @@ def unfold_windows(
         lambda: f"unfold: expected 3D or 4D input, but got input of size {list(input.shape)}",
     )
     single = input.ndim == 3
-    out = window_columns(
-        input.unsqueeze(0) if single else input,
-        expanded(kernel_size, 2, "kernel_size"),
-        expanded(dilation, 2, "dilation"),
-        expanded(padding, 2, "padding"),
-        expanded(stride, 2, "stride"),
-    )
+    kernel, step = expanded(kernel_size, 2, "kernel_size"), expanded(stride, 2, "stride")
+    apart = expanded(dilation, 2, "dilation")
+    for what, given in (("kernel size", kernel), ("dilation", apart), ("stride", step)):
+        check(
+            min(given) > 0,
+            lambda: f"unfold: {what} should be greater than zero, but got {list(given)}",
+        )
+    pads = expanded(padding, 2, "padding")
+    out = window_columns(input.unsqueeze(0) if single else input, kernel, apart, pads, step)
     return out.squeeze(0) if single else out
 
 

@@ -302,6 +302,7 @@ def _check_kind(name: str, input: Tensor, kind: dtype) -> tuple[int, int]:
     return _STORED[kind][1:]
 
 
+@explained
 def quantize_per_tensor(input: Any, scale: Any, zero_point: Any, dtype: dtype) -> Any:
     """`input` as integers q with x near (q - zero_point) * scale; of several tensors one for each scale.
 
@@ -324,6 +325,7 @@ def quantize_per_tensor(input: Any, scale: Any, zero_point: Any, dtype: dtype) -
     return _Levels(dtype, float(scale), zero).quantized(input)
 
 
+@explained
 def quantize_per_channel(
     input: Tensor, scales: Tensor, zero_points: Tensor, axis: int, dtype: dtype
 ) -> Any:
@@ -348,6 +350,7 @@ def quantize_per_channel(
     return levels.quantized(input)
 
 
+@explained
 def quantize_per_tensor_dynamic(input: Tensor, dtype: dtype, reduce_range: bool) -> Any:
     """`quantize_per_tensor` with the scale and zero point that the smallest and largest number ask for.
 
@@ -392,7 +395,7 @@ def _method(name: str) -> Any:
 
     call.__name__ = call.__qualname__ = name
     call.__doc__ = getattr(QuantizedTensor, name).__doc__
-    return call
+    return explained(call)
 
 
 int_repr, q_scale, q_zero_point = map(_method, ("int_repr", "q_scale", "q_zero_point"))
@@ -409,6 +412,7 @@ def _need_quantized(name: str, input: Any) -> None:
     )
 
 
+@explained
 def quantized_max_pool1d(
     input: Tensor,
     kernel_size: Any,
@@ -422,6 +426,7 @@ def quantized_max_pool1d(
     return F.max_pool1d(input, kernel_size, stride, padding, dilation, ceil_mode)
 
 
+@explained
 def quantized_max_pool2d(
     input: Tensor,
     kernel_size: Any,
@@ -435,6 +440,7 @@ def quantized_max_pool2d(
     return F.max_pool2d(input, kernel_size, stride, padding, dilation, ceil_mode)
 
 
+@explained
 def quantized_batch_norm(
     input: Any,
     weight: Tensor | None,

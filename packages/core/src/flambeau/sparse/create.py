@@ -256,6 +256,7 @@ def _check_order(name: str, comp: Tensor, plain: Tensor) -> None:
             )
 
 
+@explained
 def sparse_compressed_tensor(
     compressed_indices: Any,
     plain_indices: Any,
@@ -285,6 +286,7 @@ def sparse_compressed_tensor(
                        device, requires_grad, check_invariants)  # fmt: skip
 
 
+@explained
 def sparse_csr_tensor(
     crow_indices: Any,
     col_indices: Any,
@@ -308,6 +310,7 @@ def sparse_csr_tensor(
                        device, requires_grad, check_invariants)  # fmt: skip
 
 
+@explained
 def sparse_csc_tensor(
     ccol_indices: Any,
     row_indices: Any,
@@ -331,6 +334,7 @@ def sparse_csc_tensor(
                        device, requires_grad, check_invariants)  # fmt: skip
 
 
+@explained
 def sparse_bsr_tensor(
     crow_indices: Any,
     col_indices: Any,
@@ -354,6 +358,7 @@ def sparse_bsr_tensor(
                        device, requires_grad, check_invariants)  # fmt: skip
 
 
+@explained
 def sparse_bsc_tensor(
     ccol_indices: Any,
     row_indices: Any,

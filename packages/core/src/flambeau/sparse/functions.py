@@ -9,6 +9,7 @@ import flambeau
 from flambeau._base import formats
 from flambeau._base.checks import wrap_dims
 from flambeau.ops.grouping import entries_of_product
+from flambeau.runtime.signature import explained
 from flambeau.runtime.tensor import Tensor, history
 from flambeau.transforms.composed import link
 
@@ -244,7 +245,8 @@ def spdiags(diagonals: Tensor, offsets: Tensor, shape: Any, layout: Any = None) 
     return made if layout is formats.sparse_coo else to_sparse(made, layout=layout)
 
 
-def smm(input: Any, mat: Tensor) -> Any:
+@explained
+def smm(input: Tensor, mat: Tensor) -> Any:
     """The product of a sparse and a dense matrix as a sparse tensor.
 
     >>> import flambeau
@@ -254,7 +256,10 @@ def smm(input: Any, mat: Tensor) -> Any:
     return sspaddmm(flambeau.zeros(0), input, mat, beta=0, alpha=1)
 
 
-def sspaddmm(input: Any, mat1: Any, mat2: Tensor, *, beta: float = 1, alpha: float = 1) -> Any:
+@explained
+def sspaddmm(
+    input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: float = 1
+) -> Any:
     """beta * input + alpha * (mat1 @ mat2) for sparse `input` and `mat1`, as a sparse tensor.
 
     >>> import flambeau
@@ -265,6 +270,7 @@ def sspaddmm(input: Any, mat1: Any, mat2: Tensor, *, beta: float = 1, alpha: flo
     """
     if not isinstance(mat1, SparseTensor) or isinstance(mat2, SparseTensor):
         raise RuntimeError("sspaddmm: expected 'mat1' to be sparse and 'mat2' to be dense")
+    _check_matrix("sspaddmm", mat2)
     product = sparse_dense(mat1, mat2)
     product = product if alpha == 1 else product * alpha
     # Every column of a row that has entries is one, as in PyTorch, zeros among them.
@@ -280,7 +286,15 @@ def sspaddmm(input: Any, mat1: Any, mat2: Tensor, *, beta: float = 1, alpha: flo
     return add(input if beta == 1 else input * beta, made)
 
 
-def hspmm(mat1: Any, mat2: Tensor) -> Any:
+def _check_matrix(name: str, mat2: Tensor) -> None:
+    if mat2.ndim != 2:
+        raise RuntimeError(
+            f"{name}: expected 'mat2' to be a matrix, but it has {mat2.ndim} dimensions"
+        )
+
+
+@explained
+def hspmm(mat1: Tensor, mat2: Tensor) -> Any:
     """The product of a sparse and a dense matrix as a hybrid tensor: sparse rows, dense columns.
 
     >>> import flambeau
@@ -289,38 +303,45 @@ def hspmm(mat1: Any, mat2: Tensor) -> Any:
     """
     if not isinstance(mat1, SparseTensor) or isinstance(mat2, SparseTensor):
         raise RuntimeError("hspmm: expected 'mat1' to be sparse and 'mat2' to be dense")
+    _check_matrix("hspmm", mat2)
     product = sparse_dense(mat1, mat2)
     _, rows, _ = entries(mat1)
     there = rows.unique()
     return coo(there.unsqueeze(0), product.index_select(0, there), product.shape, True)
 
 
-def indices_copy(input: Any) -> Tensor:
+@explained
+def indices_copy(input: Tensor) -> Tensor:
     """A copy of `input.indices()`."""
     return input.indices().clone()
 
 
-def values_copy(input: Any) -> Tensor:
+@explained
+def values_copy(input: Tensor) -> Tensor:
     """A copy of `input.values()`."""
     return input.values().clone()
 
 
-def crow_indices_copy(input: Any) -> Tensor:
+@explained
+def crow_indices_copy(input: Tensor) -> Tensor:
     """A copy of `input.crow_indices()`."""
     return input.crow_indices().clone()
 
 
-def col_indices_copy(input: Any) -> Tensor:
+@explained
+def col_indices_copy(input: Tensor) -> Tensor:
     """A copy of `input.col_indices()`."""
     return input.col_indices().clone()
 
 
-def ccol_indices_copy(input: Any) -> Tensor:
+@explained
+def ccol_indices_copy(input: Tensor) -> Tensor:
     """A copy of `input.ccol_indices()`."""
     return input.ccol_indices().clone()
 
 
-def row_indices_copy(input: Any) -> Tensor:
+@explained
+def row_indices_copy(input: Tensor) -> Tensor:
     """A copy of `input.row_indices()`."""
     return input.row_indices().clone()
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import flambeau
 from flambeau._base.checks import as_size
+from flambeau.runtime.signature import explained
 from flambeau.runtime.tensor import Tensor, history
 from flambeau.transforms.composed import boxed
 
@@ -145,6 +146,7 @@ def _write(self: CooTensor, idx: Tensor, vals: Tensor, sizes: tuple[int, ...]) -
     return self
 
 
+@explained
 def sparse_resize_(self: Any, size: Any, sparse_dim: int, dense_dim: int) -> CooTensor:
     """Gives a COO tensor another shape in place; entries stay where they are, so sparse sizes may only grow.
 
@@ -188,6 +190,7 @@ def _sizes(name: str, size: Any, sparse_dim: int, dense_dim: int) -> tuple[int, 
     return as_size(tuple(size))
 
 
+@explained
 def sparse_resize_and_clear_(self: Any, size: Any, sparse_dim: int, dense_dim: int) -> CooTensor:
     """Gives a COO tensor another shape in place and takes all of its entries.
 

@@ -229,6 +229,10 @@ class Picture:
                 found = e.nonzero(as_tuple=True)
                 key += [FULL] * len(found)
                 later += [(f, ()) for f in found]
+            elif not (isinstance(e, (FirstClass, flambeau.Tensor)) or is_pack(e)):
+                raise TypeError(
+                    f"expected a dim, dims, a tensor, an int, a slice or None as an index, but got {type(e).__name__}"
+                )
             else:
                 key.append(FULL)
                 later.append(e if isinstance(e, Dim) or is_pack(e) else parts_of(e))

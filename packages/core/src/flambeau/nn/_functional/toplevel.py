@@ -20,6 +20,7 @@ from flambeau.ops import pooling as _pooling
 from flambeau.ops.creation import tensor, zeros
 from flambeau.ops.joining import stack
 from flambeau.runtime.dispatch import write_out
+from flambeau.runtime.signature import explained
 from flambeau.runtime.tensor import Tensor
 
 _REDUCTIONS = ("none", "mean", "sum")
@@ -157,6 +158,7 @@ def feature_alpha_dropout(input: Tensor, p: float, train: bool) -> Tensor:
 # -- tables --------------------------------------------------------------------------------------------
 
 
+@explained
 def embedding(
     weight: Tensor,
     indices: Tensor,
