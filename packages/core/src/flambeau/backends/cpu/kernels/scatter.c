@@ -75,35 +75,30 @@ EXPORT int add(const T *x, const void *index, const T *src, T *y, int64_t outer,
   return 0;
 }
 
-INLINE void add_row(T *RESTRICT y, const T *RESTRICT g, int64_t m) {
-  for (int64_t i = 0; i < m; ++i) y[i] += g[i];
-}
-/* Up to 4 vectors of a row at a time, which stay in registers while all that goes there is added. */
+/* Eight vectors of a row at a time, then one, then the part that is left: each stays in a register while all that goes there is added. */
 #define HELD 8
 INLINE void sum_rows(const struct call *c, int64_t o, int64_t row, int past) {
-  const int64_t m = c->inner, from = c->starts[row], to = c->starts[row + 1];
+  const int64_t m = c->inner, from = c->starts[row], to = c->starts[row + 1], *order = c->order;
   const T *g = c->src + o * c->count * m;
   T *y = c->y + (o * c->n + row) * m;
   const T *x = c->x ? c->x + (o * c->n + row) * m : 0;
-  for (int64_t i = 0; i < m; i += HELD * WIDTH) {
+  int64_t i = 0;
+  for (; i + HELD * WIDTH <= m; i += HELD * WIDTH) {
     vec held[HELD];
-    for (int k = 0; k < HELD; ++k) held[k] = (vec){0};
-    const int64_t used = MIN(HELD, (m - i) / WIDTH);
-    if (used == HELD) {
-      if (x) for (int k = 0; k < HELD; ++k) held[k] = load(x + i + k * WIDTH);
-      for (int64_t j = from; j < to; ++j)
-        for (int k = 0; k < HELD; ++k) held[k] += load(g + c->order[j] * m + i + k * WIDTH);
-      for (int k = 0; k < HELD; ++k) put(y + i + k * WIDTH, held[k], past);
-    } else {
-      if (x) for (int k = 0; k < used; ++k) held[k] = load(x + i + k * WIDTH);
-      for (int64_t j = from; j < to; ++j)
-        for (int k = 0; k < used; ++k) held[k] += load(g + c->order[j] * m + i + k * WIDTH);
-      for (int k = 0; k < used; ++k) put(y + i + k * WIDTH, held[k], past);
-      const int64_t rest = i + used * WIDTH;
-      for (int64_t l = rest; l < m; ++l) y[l] = x ? x[l] : 0;
-      for (int64_t j = from; j < to; ++j) add_row(y + rest, g + c->order[j] * m + rest, m - rest);
-    }
+    for (int k = 0; k < HELD; ++k) held[k] = x ? load(x + i + k * WIDTH) : (vec){0};
+    for (int64_t j = from; j < to; ++j)
+      for (int k = 0; k < HELD; ++k) held[k] += load(g + order[j] * m + i + k * WIDTH);
+    for (int k = 0; k < HELD; ++k) put(y + i + k * WIDTH, held[k], past);
   }
+  for (; i + WIDTH <= m; i += WIDTH) {
+    vec v = x ? load(x + i) : (vec){0};
+    for (int64_t j = from; j < to; ++j) v += load(g + order[j] * m + i);
+    put(y + i, v, past);
+  }
+  if (i == m) return;
+  vec v = x ? load_head(x + i, m - i, 0) : (vec){0};
+  for (int64_t j = from; j < to; ++j) v += load_head(g + order[j] * m + i, m - i, 0);
+  store_head(y + i, v, m - i);
 }
 static void sum_task(void *context, int64_t begin, int64_t end) {
   const struct call *c = context;
