@@ -172,3 +172,23 @@ def test_max_autotune_tries_every_way_and_keeps_the_fastest(net):
     assert ("once, until" in lines[4]) is (fastest != "weights as they lie")
     net.one[0].weight.mul_(2)
     agree(compiled(x), net(x))
+
+
+@flambeau.no_grad()
+def test_a_weight_that_the_program_reads_too_is_not_taken_for_foreign():
+    embed, head = nn.Embedding(40, 16), nn.Linear(16, 40, bias=False)
+    head.weight = embed.weight
+    compiled = flambeau.compile(lambda t: head(embed(t)))
+    tokens = flambeau.arange(12).reshape(3, 4)
+    for _ in range(3):
+        agree(compiled(tokens), head(embed(tokens)))
+    (plan,) = [p for plans in compiled._plans.values() for p in plans]
+    (seen,) = plan.forward.programs[0].prepared._seen
+    assert not seen.foreign
+    held = embed.weight.detach().numpy()
+    held *= 2
+    agree(compiled(tokens), head(embed(tokens)))
+    del held
+    agree(compiled(tokens), head(embed(tokens)))
+    embed.weight.add_(1)
+    agree(compiled(tokens), head(embed(tokens)))

@@ -45,21 +45,24 @@ def flatten_one(tree: Any) -> tuple[list, tuple | None]:
 class Spec:
     """The structure left when the leaves are taken out; equal specs have equal structure."""
 
-    __slots__ = ("children", "cls", "context")
+    __slots__ = ("_hash", "children", "cls", "context")
 
     def __init__(
         self, cls: type | None, context: Any = None, children: tuple[Spec, ...] = ()
     ) -> None:
         self.cls, self.context, self.children = cls, context, children
+        self._hash: int | None = None
 
     def _key(self) -> tuple:
         return (self.cls, self.context, self.children)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Spec) and self._key() == other._key()
+        return self is other or (isinstance(other, Spec) and self._key() == other._key())
 
     def __hash__(self) -> int:
-        return hash(self._key())
+        if self._hash is None:
+            self._hash = hash(self._key())
+        return self._hash
 
     def __repr__(self) -> str:
         if self.cls is None:

@@ -63,10 +63,16 @@ class Compiled:
             return self._function(
                 *args, **kwargs
             )  # an outer tracer or transform sees the function itself
-        leaves, spec = pytree.flatten((args, kwargs))
-        tensors = [x for x in leaves if isinstance(x, Tensor)]
-        if any(t._level for t in tensors):
-            return self._function(*args, **kwargs)
+        leaves: list[Any]
+        if kwargs or any([type(x) is not Tensor for x in args]):
+            leaves, spec = pytree.flatten((args, kwargs))
+            tensors = [x for x in leaves if isinstance(x, Tensor)]
+        else:
+            tensors = leaves = list(args)
+            spec = _tensors_only(len(args))
+        for t in tensors:
+            if t._level:
+                return self._function(*args, **kwargs)
         key = self._key(leaves, spec)
         for found in self._plans.get(key, ()):
             if isinstance(found, str):
@@ -150,6 +156,12 @@ class Compiled:
             if any(isinstance(p, str) or p.fits() for p in self._plans.get(key, ())):
                 return key
         return (*parts, *(read() for read in self._surroundings))
+
+
+@functools.cache
+def _tensors_only(count: int) -> pytree.Spec:
+    """The structure of a call with so many tensors."""
+    return pytree.flatten(((None,) * count, {}))[1]
 
 
 # -- the first call, captured ------------------------------------------------------------------------------------------

@@ -81,19 +81,19 @@ def split(graph: Graph, members: Collection[int]) -> tuple[Graph, Graph] | None:
 class Seen:
     """A tensor as it was when something was computed from it."""
 
-    __slots__ = ("array", "digest", "foreign", "source", "tensor", "version")
+    __slots__ = ("array", "digest", "foreign", "reader", "source", "tensor", "version")
 
-    def __init__(self, source: Callable[[], Tensor]) -> None:
-        self.source, self.tensor = source, source()
-        self.array, self.version = self.tensor._array, writes(self.tensor)
+    def __init__(self, source: Callable[[], Tensor], reader: Any) -> None:
+        self.source, self.reader, self.tensor = source, reader, source()
+        self.array, self.version = self.tensor._array, self.tensor._version
         self.foreign = self.array.base is not None or self._others()
         if self.tensor._box is not None:
             self.tensor._box.exposed = False
         self.digest = digest(self.array)
 
     def _others(self) -> bool:
-        """Whether anybody but the tensor, this object and this call holds the array."""
-        return sys.getrefcount(self.array) > 3
+        """Whether anybody but the tensor, this object, this call and the program that reads it holds the array."""
+        return sys.getrefcount(self.array) > 3 + self.reader.holds(self.array)
 
     def same(self) -> bool:
         """Whether the tensor still holds what it held."""
@@ -125,6 +125,7 @@ class Prepared:
 
     def __init__(self, program: Any, values: Sequence[Value]) -> None:
         self.program, self.values = program, values
+        self.reader: Any = None  # the program that is given the results
         self._arrays: list[np.ndarray] | None = None
         self._seen: list[Seen] = []
 
@@ -145,5 +146,5 @@ class Prepared:
         if arrays is None:
             arrays = self._arrays = self.program([], [])
             self.program.forget()
-            self._seen = [Seen(source) for _, source, _, _ in self.program._captured]
+            self._seen = [Seen(source, self.reader) for _, source, _, _ in self.program._captured]
         return arrays

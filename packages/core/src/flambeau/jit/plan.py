@@ -44,21 +44,22 @@ class Stage:
                 self.steps.append(changes)
             else:
                 self.steps.append(part)
-
-    @property
-    def programs(self) -> list[Program | Tuned]:
-        return [s[0] for s in self.steps if type(s) is tuple]
+        self.programs: list[Program | Tuned] = [s[0] for s in self.steps if type(s) is tuple]
 
     def fits(self) -> bool:
         """Whether captured tensors still have the shapes and dtypes that the programs were made for."""
-        return all(p.fits() for p in self.programs)
+        for p in self.programs:
+            if not p.fits():
+                return False
+        return True
 
     def run(self, table: list[Any], given: Sequence[Tensor]) -> None:
         """`given` are the arguments' tensors, which stand at the front of the table: programs may write into them."""
         for step in self.steps:
             if type(step) is tuple:
                 program, places, outs = step
-                made = program([table[i] for i in places], [given[i] if i < len(given) else None for i in places])  # fmt: skip
+                owners = [given[i] if i < len(given) else None for i in places] if program.writes else ()  # fmt: skip
+                made = program([table[i] for i in places], owners)
                 for i, array in zip(outs, made):
                     table[i] = array
             elif type(step) is list:
@@ -110,6 +111,8 @@ class Plan:
         if back is not None:
             back.place(slots)
         self.size = len(slots)
+        self._writing = [p for p in self.forward.programs if p.writes]
+        self._alone = result[0] == [None] and result[1] == pytree.LEAF  # the result is one tensor
 
     def fits(self) -> bool:
         """Whether the programs can run on what they captured, as it is now."""
@@ -120,7 +123,7 @@ class Plan:
 
     def shared(self, tensors: Sequence[Tensor]) -> bool:
         """Whether what a program writes may be seen through another of its tensors: it does not know of that."""
-        return any(p.shared(tensors) for p in self.forward.programs)
+        return any([p.shared(tensors) for p in self._writing])
 
     def __call__(self, tensors: Sequence[Tensor], args: tuple, kwargs: dict[str, Any]) -> Any:
         """The result for arguments whose tensors are `tensors`."""
@@ -134,6 +137,8 @@ class Plan:
         for t, s in zip(made, self.spent):
             if s:
                 t._node = _spent()
+        if self._alone:
+            return made[0]
         template, spec = self.result
         results = iter(made)
         return pytree.unflatten([next(results) if x is None else x[0] for x in template], spec)

@@ -67,7 +67,9 @@ class Program:
             for v in graph.captured
         ]
         self._seen: list[Any] = [None] * len(self._captured)  # their arrays when last looked at
-        self._constants = [(self._slot(v), v.tensor._array) for v in graph.constants]
+        self._constants = [v.tensor._array for v in graph.constants]
+        if self.prepared is not None:
+            self.prepared.reader = self
 
     def _slot(self, v: Value) -> int:
         return self._slots.setdefault(id(v), len(self._slots))
@@ -85,6 +87,11 @@ class Program:
                     self.replay = None  # to be recorded anew
                 self._seen[i] = array
         return True
+
+    def holds(self, array: np.ndarray) -> int:
+        """How many references to a captured array are kept from the last run."""
+        kept = [*self._seen, *(self.replay.last if self.replay else ())]
+        return sum(a is array for a in kept)
 
     def forget(self) -> None:
         """Lets go of the arrays of the last run."""
@@ -105,7 +112,7 @@ class Program:
         """The outputs for input arrays; writes go to the memory of the tensors they belong to, `owners` among inputs."""
         ready = self.prepared() if self.prepared is not None else []
         tensors = [source() for _, source, _, _ in self._captured]
-        given = [*inputs, *[t._array for t in tensors], *[a for _, a in self._constants], *ready]
+        given = [*inputs, *[t._array for t in tensors], *self._constants, *ready]
         env, writes = self._run(given)
         results = [env[i] for i in self.outputs]
         if self.writes:

@@ -546,13 +546,13 @@ class Replay:
             (block, self._index[block], self.arena.block(block[1])[1], slots)
             for block, slots in self._fresh.items()
         ]
-        self._last: list[Any] = [None] * self._count
+        self.last: list[Any] = [None] * self._count
 
     # -- later runs -----------------------------------------------------------------------------------------------------
 
     def forget(self) -> None:
         """Lets go of the arrays that were given last."""
-        self._last = [None] * self._count
+        self.last = [None] * self._count
 
     def __call__(self, given: Sequence[np.ndarray]) -> list[Any] | None:
         """The slots' arrays, outputs among them; None while another thread runs this program."""
@@ -566,7 +566,7 @@ class Replay:
     def _again(self, given: Sequence[np.ndarray]) -> list[Any]:
         env = self._static.copy()
         env[: self._count] = given
-        table, last = self._table, self._last
+        table, last = self._table, self.last
         for i, a in enumerate(given):
             if a is not last[i]:
                 table[1 + i] = address(a)
