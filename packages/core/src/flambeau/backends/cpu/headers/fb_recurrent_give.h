@@ -64,11 +64,14 @@ static struct part pack_columns(T *pa, const T *d, int64_t depth, int64_t k, int
 /* These rows of d^T (input or state before), added up in `sum`, whose rows have n elements. */
 static void weight_rows(struct part s, const T *pa, const T *panels, int64_t n, T *sum, int added) {
   for (int64_t p0 = 0; p0 < s.count; p0 += GEMM_MC / GEMM_MR)
-    for (int64_t j = 0; j < n; j += GEMM_NR)
-      for (int64_t p = p0; p < MIN(s.count, p0 + GEMM_MC / GEMM_MR); ++p) {
+    for (int64_t j = 0; j < n; j += GEMM_NR) {
+      const int64_t end = MIN(s.count, p0 + GEMM_MC / GEMM_MR), share = (GEMM_NR + end - p0 - 1) / (end - p0);
+      const T *const panel = panels + j * s.depth, *const coming = j + GEMM_NR < n ? panel + GEMM_NR * s.depth : panels;
+      for (int64_t p = p0; p < end; ++p) {
         const int64_t i = p * s.height, rows = MIN(s.height, s.m - i);
-        if (rows > 0) gemm_tile(rows, MIN(GEMM_NR, n - j), s.depth, pa + p * s.pitch, panels + j * s.depth, sum + (s.from + i) * n + j, n, 1, 1, added);
+        if (rows > 0) gemm_tile_ahead(rows, MIN(GEMM_NR, n - j), s.depth, pa + p * s.pitch, panel, sum + (s.from + i) * n + j, n, 1, 1, added, coming + (p - p0) * s.depth * share, share);
       }
+    }
 }
 
 /* sum[c] (+)= the columns [from, to) of d. */
