@@ -30,6 +30,7 @@ from .tuning import Making
 
 LIMIT = 16  # programs of one function; beyond that new shapes run eagerly
 _every: list[Compiled] = []
+_TENSORS = frozenset([Tensor])
 
 
 class Broken(RuntimeError):
@@ -64,7 +65,7 @@ class Compiled:
                 *args, **kwargs
             )  # an outer tracer or transform sees the function itself
         leaves: list[Any]
-        if kwargs or any([type(x) is not Tensor for x in args]):
+        if kwargs or not _TENSORS.issuperset(map(type, args)):
             leaves, spec = pytree.flatten((args, kwargs))
             tensors = [x for x in leaves if isinstance(x, Tensor)]
         else:

@@ -48,10 +48,7 @@ class Stage:
 
     def fits(self) -> bool:
         """Whether captured tensors still have the shapes and dtypes that the programs were made for."""
-        for p in self.programs:
-            if not p.fits():
-                return False
-        return True
+        return all(p.fits() for p in self.programs)
 
     def run(self, table: list[Any], given: Sequence[Tensor]) -> None:
         """`given` are the arguments' tensors, which stand at the front of the table: programs may write into them."""
@@ -123,7 +120,7 @@ class Plan:
 
     def shared(self, tensors: Sequence[Tensor]) -> bool:
         """Whether what a program writes may be seen through another of its tensors: it does not know of that."""
-        return any([p.shared(tensors) for p in self._writing])
+        return any(p.shared(tensors) for p in self._writing)
 
     def __call__(self, tensors: Sequence[Tensor], args: tuple, kwargs: dict[str, Any]) -> Any:
         """The result for arguments whose tensors are `tensors`."""
