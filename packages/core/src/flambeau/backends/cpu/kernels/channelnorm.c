@@ -320,17 +320,21 @@ INLINE void to(T *p, vec v, int64_t k, int64_t n) {
   if (left >= WIDTH) store(p + k * WIDTH, v);
   else if (left > 0) store_head(p + k * WIDTH, v, left);
 }
-/* For every sample i and vector k of a block: sums of sums over 64 samples. */
-#define OVER_SAMPLES(sum, value)                                            \
-  do {                                                                      \
-    vec part_[LANES];                                                       \
-    memset(sum, 0, sizeof sum);                                             \
-    for (int64_t from_ = 0; from_ < c->planes; from_ += 64) {               \
-      memset(part_, 0, sizeof part_);                                       \
-      for (int64_t i = from_; i < MIN(c->planes, from_ + 64); ++i)          \
-        for (int k = 0; k < LANES; ++k) part_[k] += (value);                \
-      for (int k = 0; k < LANES; ++k) sum[k] += part_[k];                   \
-    }                                                                       \
+#define SAMPLES 64 /* that are looked at twice while they are in the first cache, and summed up before their sum joins the others' */
+/* sum[k] over samples [from, until) of `value`, an expression of i and k; every second one apart: additions wait for each other. */
+#define OVER_SAMPLES(sum, from, until, value)                   \
+  do {                                                          \
+    vec odd_[LANES];                                            \
+    memset(sum, 0, sizeof sum), memset(odd_, 0, sizeof odd_);   \
+    int64_t i = from;                                           \
+    for (; i + 1 < until; ++i) {                                \
+      for (int k = 0; k < LANES; ++k) sum[k] += (value);        \
+      ++i;                                                      \
+      for (int k = 0; k < LANES; ++k) odd_[k] += (value);       \
+    }                                                           \
+    if (i < until)                                              \
+      for (int k = 0; k < LANES; ++k) sum[k] += (value);        \
+    for (int k = 0; k < LANES; ++k) sum[k] += odd_[k];          \
   } while (0)
 
 INLINE void column_block(const struct call *c, int64_t first, int64_t n) {
@@ -338,9 +342,19 @@ INLINE void column_block(const struct call *c, int64_t first, int64_t n) {
   const T *x = c->x + first;
   vec mean[LANES], square[LANES];
   const vec all = splat((T)c->planes);
-  OVER_SAMPLES(mean, at(x + i * step, k, n));
-  for (int k = 0; k < LANES; ++k) mean[k] /= all;
-  OVER_SAMPLES(square, (at(x + i * step, k, n) - mean[k]) * (at(x + i * step, k, n) - mean[k]));
+  memset(mean, 0, sizeof mean), memset(square, 0, sizeof square);
+  for (int64_t from = 0; from < c->planes; from += SAMPLES) {
+    const int64_t until = MIN(c->planes, from + SAMPLES), count = until - from;
+    vec m[LANES], q[LANES];
+    OVER_SAMPLES(m, from, until, at(x + i * step, k, n));
+    for (int k = 0; k < LANES; ++k) m[k] /= splat((T)count);
+    OVER_SAMPLES(q, from, until, (at(x + i * step, k, n) - m[k]) * (at(x + i * step, k, n) - m[k]));
+    const vec share = splat((T)count / (T)until), between = splat((T)from * ((T)count / (T)until));
+    for (int k = 0; k < LANES; ++k) {
+      const vec d = m[k] - mean[k];
+      mean[k] += d * share, square[k] += q[k] + d * d * between;
+    }
+  }
   vec scale[LANES], shift[LANES];
   for (int k = 0; k < LANES; ++k) {
     square[k] /= all;
@@ -362,8 +376,17 @@ INLINE void column_back(const struct call *c, int64_t first, int64_t n, T *gw, T
     mean[k] = at(c->mean + first, k, n), rstd[k] = at(c->rstd + first, k, n);
     scale[k] = c->w ? rstd[k] * at(c->w + first, k, n) : rstd[k];
   }
-  OVER_SAMPLES(sum, at(g + i * step, k, n));
-  OVER_SAMPLES(with, at(g + i * step, k, n) * (at(x + i * step, k, n) - mean[k]));
+  memset(sum, 0, sizeof sum), memset(with, 0, sizeof with);
+  for (int64_t from = 0; from < c->planes; from += SAMPLES) {
+    vec s[LANES], t[LANES];
+    memset(s, 0, sizeof s), memset(t, 0, sizeof t);
+    for (int64_t i = from; i < MIN(c->planes, from + SAMPLES); ++i)
+      for (int k = 0; k < LANES; ++k) {
+        const vec v = at(g + i * step, k, n);
+        s[k] += v, t[k] += v * (at(x + i * step, k, n) - mean[k]);
+      }
+    for (int k = 0; k < LANES; ++k) sum[k] += s[k], with[k] += t[k];
+  }
   const vec all = splat((T)c->planes);
   for (int k = 0; k < LANES; ++k) {
     with[k] *= rstd[k];
