@@ -154,3 +154,18 @@ def test_nothing_to_compute_is_not_prepared(convolutions):
     assert convolutions.prepared((1, 3, 5, 5), (0, 3, 1, 1), *rest) is None
     same = convolutions.prepared((1, 3, 5, 5), (4, 3, 1, 1), *rest)
     assert same is convolutions.prepared((1, 3, 5, 5), (4, 3, 1, 1), *rest)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_strides_that_take_a_row_apart(convolutions, dtype):
+    """Rows are laid out by squares of whole steps, with their ends beside."""
+    rng = np.random.default_rng(6)
+    for size, kernel, stride, low, high in (
+        (64, 16, 16, 0, 0), (61, 5, 5, 3, 4), (97, 7, 3, 2, 0), (40, 9, 8, 9, 1), (30, 2, 7, 0, 0), (200, 3, 20, 1, 1),
+    ):  # fmt: skip
+        x = rng.normal(size=(2, 3, size)).astype(dtype)
+        w = rng.normal(size=(20, 3, kernel)).astype(dtype)
+        rest = ((stride,), ((low, high),), (1,), 1)
+        found = convolutions.prepared(x.shape, w.shape, *rest)
+        options = dict(zip(("stride", "padding", "dilation", "groups"), rest))
+        agree(found.convolve(x, found.pack(w)), by_definition(x, w, None, options))

@@ -19,7 +19,7 @@ HEAD = 32
 VECTOR = 16  # positions of a vector of float32 in AVX-512; elsewhere the choice is the same but for small images
 PACKING = 6  # what it costs to pack a column, in rows of weights that could be multiplied instead; measured
 # What a tile costs beside its products, in taps, where vectors run along positions and along rows; measured.
-POSITIONS_END, ROWS_END = 15, 22
+POSITIONS_END, ROWS_END = 15, 18
 UNALIGNED = 1.1  # columns that are read from planes for several taps
 ONE_VECTOR = 1.15  # rows in one vector: more elements are broadcast for a product
 NARROW = 5  # windows in a row; fewer leave tiles along rows too small, and columns are packed

@@ -92,6 +92,16 @@ INLINE struct frame read_frame(const int64_t *n) {
   return f;
 }
 
+/* Elements [begin, end) of a row, one phase after the other. */
+static void place_some(const struct frame *f, const T *RESTRICT x, int64_t begin, int64_t end, T *RESTRICT to, int64_t volume) {
+  const int64_t s = f->step[2], lo = f->lo[2];
+  for (int64_t phase = 0; begin < end && phase < f->phases[2]; ++phase) {
+    const int64_t first = begin + ((phase - begin - lo) % s + s) % s;
+    T *at = to + phase * volume + (first + lo) / s;
+    for (int64_t w = first; w < end; w += s) *at++ = x[w];
+  }
+}
+
 static void place_row(const struct frame *f, const T *RESTRICT x, T *RESTRICT to, int64_t volume) {
   const int64_t s = f->step[2], lo = f->lo[2];
   int64_t begin = MAX(0, -lo), end = MIN(f->size[2], f->room[2] * s - lo);
@@ -106,11 +116,26 @@ static void place_row(const struct frame *f, const T *RESTRICT x, T *RESTRICT to
     }
     if (begin < end) split_row(x + begin, end - begin, to + (begin + lo) / 2, odd ? odd + (begin + lo) / 2 : 0);
   } else {
-    for (int64_t phase = 0; phase < f->phases[2]; ++phase) {
-      const int64_t first = begin + ((phase - begin - lo) % s + s) % s;
-      T *at = to + phase * volume + (first + lo) / s;
-      for (int64_t w = first; w < end; w += s) *at++ = x[w];
+#if defined(GEMM_LANES) /* whole steps as the columns of squares, where fb_gemm.h is at hand */
+    const int64_t last = (end + lo) / s;
+    int64_t j = (begin + lo + s - 1) / s;
+    if (s <= GEMM_LANES && j < last && f->phases[2] > 1) {
+      place_some(f, x, begin, j * s - lo, to, volume);
+      for (int64_t count; j < last; j += count) {
+        vec r[GEMM_LANES];
+        count = MIN(WIDTH, last - j);
+        for (int64_t i = 0; i < GEMM_LANES; ++i) r[i] = i < count ? load_head(x + (j + i) * s - lo, s, 0) : (vec){0};
+        gemm_transpose(r);
+        for (int64_t phase = 0; phase < f->phases[2]; ++phase) {
+          vec one;
+          memcpy(&one, (const char *)r + phase * VECTOR_BYTES, VECTOR_BYTES);
+          store_head(to + phase * volume + j, one, count);
+        }
+      }
+      begin = last * s - lo;
     }
+#endif
+    place_some(f, x, begin, end, to, volume);
   }
 }
 

@@ -48,7 +48,11 @@ INLINE void tile(const int nv, const int count, int64_t depth, const T *RESTRICT
   for (int64_t k = 0; k < depth; ++k, w += nv * WIDTH) {
     const T *from = x + offset[k];
     vec a[NV];
-    UNROLL for (int v = 0; v < nv; ++v) a[v] = load(w + v * WIDTH), __builtin_prefetch(w + next + v * WIDTH, 0, 2); /* the panel after this one */
+    UNROLL for (int v = 0; v < nv; ++v) a[v] = load(w + v * WIDTH);
+    if (nv > 1) { /* the panel after this one; the processor's own fetching stops at pages. One vector leaves no loads free. */
+      UNROLL for (int v = 0; v < nv; ++v) __builtin_prefetch(w + next + v * WIDTH, 0, 2);
+      __builtin_prefetch(from + MOST + count); /* and what the next tile reads */
+    }
     UNROLL for (int i = 0; i < count; ++i) {
       const vec b = splat(from[i]);
       UNROLL for (int v = 0; v < nv; ++v) sum[i][v] += a[v] * b;
@@ -84,16 +88,26 @@ struct positions {
   struct stretch s[MOST];
 };
 
-/* The positions of a tile: a share of a line, which is a row of windows, an image, or all images. */
-static void positions_of(const struct broadcast *c, const struct part *p, int64_t tile, struct positions *found) {
+/* The positions of some tiles from `tile` on: each a share of a line, which is a row of windows, an image, or all images. */
+static void positions_of(const struct broadcast *c, const struct part *p, int64_t tile, int64_t tiles, struct positions *found) {
   const int64_t *n = p->grid, image_stride = c->plan.groups * c->plan.channels * c->plan.frame.plane;
-  const int64_t line = tile / c->tiles_each, share = tile % c->tiles_each;
-  const int64_t begin = line * c->length + c->length * share / c->tiles_each, end = line * c->length + c->length * (share + 1) / c->tiles_each;
-  found->stretches = 0, found->count = end - begin;
-  for (int64_t q = begin; q < end; ++found->stretches) {
-    const int64_t w = q % n[2], row = q / n[2], h = row % n[1], d = row / n[1] % n[0], image = row / n[1] / n[0], count = MIN(n[2] - w, end - q);
-    found->s[found->stretches] = (struct stretch){q - begin, count, image * image_stride + d * c->plan.pitch[0] + h * c->plan.pitch[1] + w, image, d, h, w};
-    q += count;
+  const int64_t each = c->length / c->tiles_each, more = c->length % c->tiles_each; /* the first tiles of a line have one more */
+  int64_t share = tile % c->tiles_each, q = tile / c->tiles_each * c->length + share * each + MIN(share, more);
+  int64_t w = q % n[2], h = q / n[2] % n[1], d = q / n[2] / n[1] % n[0], image = q / n[2] / n[1] / n[0];
+  for (; tiles > 0; --tiles, ++found) {
+    found->stretches = 0, found->count = each + (share < more);
+    for (int64_t at = 0; at < found->count; ++found->stretches) {
+      const int64_t count = MIN(n[2] - w, found->count - at);
+      found->s[found->stretches] = (struct stretch){at, count, image * image_stride + d * c->plan.pitch[0] + h * c->plan.pitch[1] + w, image, d, h, w};
+      at += count, w += count;
+      if (w < n[2]) continue;
+      w = 0;
+      if (++h < n[1]) continue;
+      h = 0;
+      if (++d < n[0]) continue;
+      d = 0, ++image;
+    }
+    if (++share == c->tiles_each) share = 0;
   }
 }
 
@@ -109,8 +123,33 @@ static void pack_columns(const struct broadcast *c, const struct part *p, const 
       }
 }
 
+/* Sums of positions that follow one another in one image, `count` <= WIDTH of them, to WIDTH rows `volume` apart. */
+INLINE void write_square(const struct broadcast *c, const T *from, int64_t place, int64_t volume, int64_t count) {
+  const struct finish *f = &c->finish;
+  vec r[GEMM_LANES];
+  UNROLL for (int i = 0; i < GEMM_LANES; ++i) r[i] = load(from + i * BLOCK);
+  gemm_transpose(r);
+  T *to = c->y + place;
+  if (!finishes(f)) {
+    UNROLL for (int i = 0; i < GEMM_LANES; ++i) store_head(to + i * volume, r[i], count);
+    return;
+  }
+  const vec low = splat(f->low), high = splat(f->high);
+  if (f->residual) { UNROLL for (int i = 0; i < GEMM_LANES; ++i) r[i] += load_head(f->residual + place + i * volume, count, 0); }
+  if (f->activation == CLAMP) { UNROLL for (int i = 0; i < GEMM_LANES; ++i) r[i] = clamped(r[i], low, high); }
+  else if (f->activation != PLAIN) { UNROLL for (int i = 0; i < GEMM_LANES; ++i) r[i] = activated(r[i], f->activation, low, high); }
+  UNROLL for (int i = 0; i < GEMM_LANES; ++i) store_head(to + i * volume, r[i], count);
+}
+
 /* A complete tile to rows [row, row + rows) of the result. */
 static void write_tile(const struct broadcast *c, const struct part *p, const struct positions *q, const T *sums, int64_t row, int64_t rows) {
+  const struct stretch *one = q->s, *final = q->s + q->stretches - 1;
+  if (PITCH == WIDTH && c->dense && rows % WIDTH == 0 && one->image == final->image) {
+    const int64_t *size = c->plan.size, volume = size[0] * size[1] * size[2];
+    const int64_t place = ((c->first_image + one->image) * c->plan.groups * c->plan.rows + row) * volume + (one->d * size[1] + one->h) * size[2] + one->w;
+    for (int64_t v = 0; v < rows; v += WIDTH) write_square(c, sums + v, place + v * volume, volume, q->count);
+    return;
+  }
   T turned[BLOCK * PITCH] __attribute__((aligned(64)));
   for (int64_t v = 0; v * WIDTH < rows; ++v)
     for (int64_t g = 0; g < q->count; g += WIDTH) {
@@ -218,7 +257,7 @@ static void convolve(void *context, int64_t begin, int64_t end) {
     sums += BLOCK;
     const T *planes = (c->planes ? c->planes : c->x + c->first_image * plan->groups * plan->channels * plane) + group * plan->channels * plane;
     const T *weights = p->weight + group * part_size(c, p);
-    for (int64_t i = 0; i < tiles; ++i) positions_of(c, p, t0 + i, q + i);
+    positions_of(c, p, t0, tiles, q);
     for (int64_t c0 = 0; c0 == 0 || c0 < plan->channels; c0 += c->depth) {
       const int64_t channels = MIN(c->depth, plan->channels - c0), depth = channels * p->taps;
       const int last = c0 + c->depth >= plan->channels;
