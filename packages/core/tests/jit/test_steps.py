@@ -269,3 +269,39 @@ def test_training_and_evaluation_are_programs_of_their_own():
         assert_close(run(x), net(x))
         assert_close(run(x), net(x))
     assert flambeau.equal(mean, net[1].running_mean)
+
+
+@pytest.mark.parametrize("dtype", [flambeau.bfloat16, flambeau.float16])
+def test_autocast_around_a_compiled_function_is_part_of_its_program(dtype):
+    model = nn.Sequential(nn.Linear(8, 32), nn.LayerNorm(32), nn.ReLU(), nn.Linear(32, 8))
+    compiled = flambeau.compile(model, fullgraph=True)
+    x = flambeau.randn(4, 8)
+
+    def run(function):
+        model.zero_grad()
+        with flambeau.autocast("cpu", dtype=dtype):
+            out = function(x)
+        out.float().square().sum().backward()
+        return out, [p.grad for p in model.parameters()]
+
+    plain = model(x)
+    for _ in range(3):
+        (out, grads), (expected, wanted) = run(compiled), run(model)
+        assert out.dtype is expected.dtype is dtype
+        assert_close(out, expected, rtol=1e-2, atol=1e-2)
+        assert all(g.dtype is flambeau.float32 for g in grads)
+        assert_close(grads, wanted, rtol=2e-2, atol=2e-2)
+        assert_close(compiled(x), plain)
+    assert sum(map(len, compiled._plans.values())) == 2
+
+
+def test_a_mode_sees_what_a_compiled_function_calls():
+    from flambeau.autograd.graph import saved_tensors_hooks
+
+    compiled = flambeau.compile(lambda x: (x * x).exp())
+    x = flambeau.ones(3, requires_grad=True)
+    compiled(x)
+    packed = []
+    with saved_tensors_hooks(lambda t: packed.append(t) or t, lambda t: t):
+        compiled(x).sum().backward()
+    assert packed

@@ -61,6 +61,10 @@ class _Hook:
             return _cast(arrays, dtypes.float32)
         return arrays
 
+    def key(self) -> tuple:
+        """What the casts depend on: equal keys, equal casts."""
+        return tuple([_state.dtype[d] if on else None for d, on in _state.enabled.items()])
+
     def whole(
         self, op: Operator, arrays: tuple, attrs: dict[str, Any], proceed: Callable[..., Any]
     ) -> Any:

@@ -60,10 +60,8 @@ class Compiled:
         _every.append(self)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if state.active or state.local.batch:
-            return self._function(
-                *args, **kwargs
-            )  # an outer tracer or transform sees the function itself
+        if (state.active and _watched()) or state.local.batch:
+            return self._function(*args, **kwargs)
         leaves: list[Any]
         if kwargs or not _TENSORS.issuperset(map(type, args)):
             leaves, spec = pytree.flatten((args, kwargs))
@@ -133,6 +131,8 @@ class Compiled:
 
     def _key(self, leaves: list, spec: Any) -> Any:
         parts: list[Any] = [spec, state.local.grad, dtypes.get_default_dtype(), default.device]
+        if state.local.promotion is not None:
+            parts.append(state.local.promotion.key())
         for x in leaves:
             if isinstance(x, Tensor):
                 a = x._array
@@ -157,6 +157,18 @@ class Compiled:
             if any(isinstance(p, str) or p.fits() for p in self._plans.get(key, ())):
                 return key
         return (*parts, *(read() for read in self._surroundings))
+
+
+def _watched() -> bool:
+    """Whether an outer tracer, mode or hook must see the function's own calls. Autocast need not: its casts are calls, too."""
+    local = state.local
+    return bool(
+        local.modes
+        or local.function_modes
+        or local.saved_hooks
+        or state.overriding
+        or now.stance.name == "force_eager"
+    )
 
 
 @functools.cache
@@ -229,12 +241,16 @@ def _backward_of(
     capture.next_stretch()
     graph = capture.graph
     state.pop_mode(capture)
+    casts = state.set_promotion(None)  # a backward runs outside of autocast
     arrived = [registry["ones_like"].public(made[i].detach()) for i in shown]
     state.push_mode(capture)
     seeds = [capture.input(t) for t in arrived]
     nodes = [history(made[i]) for i in shown]
     wanted = [*[e.node for e in ends.values()], *[t._node for t in leaves]]
-    found = tape.backward(nodes, arrived, wanted, True, False, fill_leaves=False)
+    try:
+        found = tape.backward(nodes, arrived, wanted, True, False, fill_leaves=False)
+    finally:
+        state.set_promotion(casts)
     grads = [None if g is None else capture.read(g) for g in found]
     return graph, Back(shown, seeds, list(ends), leaves, grads), [False] * len(made)
 
