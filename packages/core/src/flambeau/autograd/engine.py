@@ -23,6 +23,14 @@ class GradientEdge(NamedTuple):
         return f"GradientEdge(node={name}, output_nr={self.output_nr})"
 
 
+def _listed(node: tape.Node) -> list[str]:
+    from ..runtime.saving import listed  # here: for whoever looks at graphs
+
+    return listed(node)
+
+
+tape.Node.__dir__ = _listed  # type: ignore[method-assign, assignment]
+
 Tensors = Tensor | Sequence[Tensor] | GradientEdge
 
 

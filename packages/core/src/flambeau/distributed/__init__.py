@@ -25,6 +25,7 @@ from flambeau.distributed.collectives import (
     send,
 )
 from flambeau.distributed.groups import (
+    Backend,
     ProcessGroup,
     destroy_process_group,
     get_backend,
@@ -53,6 +54,7 @@ from flambeau.distributed.threads import run_threads
 from flambeau.distributed.work import Work
 
 __all__ = [
+    "Backend",
     "ProcessGroup",
     "ReduceOp",
     "Work",

@@ -18,6 +18,7 @@ from flambeau.distributed.reduction import ReduceOp
 from flambeau.distributed.work import Courier, Work
 
 __all__ = [
+    "Backend",
     "ProcessGroup",
     "destroy_process_group",
     "get_backend",
@@ -137,6 +138,26 @@ group = _Groups()
 def is_available() -> bool:
     """True: the threads backend needs nothing."""
     return True
+
+
+class Backend(str):
+    """Names of backends as PyTorch spells them: `Backend("MPI") == Backend.MPI == "mpi"`.
+
+    Those that there are here: "mpi" and "threads".
+    """
+
+    UNDEFINED = "undefined"
+    GLOO = "gloo"
+    NCCL = "nccl"
+    XCCL = "xccl"
+    UCC = "ucc"
+    MPI = "mpi"
+    FAKE = "fake"
+
+    def __new__(cls, name: str) -> Any:
+        if not isinstance(name, str):
+            raise ValueError("Backend constructor parameter must be string-ish")
+        return name.lower()
 
 
 def is_mpi_available() -> bool:

@@ -35,6 +35,18 @@ class SavedTensor:
             node.saved = (*node.saved[:i], packed, *node.saved[i + 1 :])
 
 
+def listed(node: tape.Node) -> list[str]:
+    """`dir(node)`, which names what it keeps and not what other kinds of nodes keep: drawers of graphs show all of it."""
+
+    def there(name: str) -> bool:
+        try:
+            return not name.startswith(("_saved_", "_raw_saved_")) or hasattr(node, name)
+        except RuntimeError:  # freed: it is of this node
+            return True
+
+    return [name for name in object.__dir__(node) if there(name)]
+
+
 def saved_attribute(node: tape.Node, name: str) -> Any:
     """The value of `_saved_<parameter>` or `_raw_saved_<parameter>`."""
     raw = name.startswith("_raw")
