@@ -179,4 +179,6 @@ def test_steps_between_elements_have_none():
 
 def test_the_header_says_what_the_processor_has():
     flags = set(compiler.cpu().split())
+    if len(compiler.find().command) > 1:
+        pytest.skip("the compiler was given flags of its own")
     assert has_vectors() == ({"avx512f", "avx512bw", "avx512vl", "avx512dq"} <= flags)
