@@ -2123,7 +2123,6 @@ def ones(
     device: Any = None,
     pin_memory: _bool = False,
     requires_grad: _bool = False,
-    names: Any = None,
 ) -> Tensor:
     """A tensor of ones."""
 
@@ -2900,7 +2899,6 @@ def zeros(
     device: Any = None,
     pin_memory: _bool = False,
     requires_grad: _bool = False,
-    names: Any = None,
 ) -> Tensor:
     """A tensor of zeros."""
 

@@ -1530,4 +1530,11 @@ def get_device(self: Tensor) -> int:
     return -1 if self.device.type == "cpu" else self.device.index or 0
 
 
+# Who takes calls over (`__torch_function__`) reads their names; these functions are made or used under others.
+for _name, _function in list(Tensor.__dict__.items()):
+    if _name.startswith("__") and getattr(_function, "__name__", "") in (
+        "call", "general", "reflected", "augmented", "compare", "forward", "getitem", "setitem",
+    ):  # fmt: skip
+        _function.__name__ = _name
+
 __all__ = ["Size", "inplace", "method", "parse_to"]

@@ -280,3 +280,25 @@ class TestOnesOwnFunctions:
         assert get_testing_overrides()[flambeau.add](1, 2) == -1
         assert resolve_name(F.relu) == "flambeau.nn.functional.relu"
         assert resolve_name(print) is None
+
+
+def test_methods_are_seen_by_their_names():
+    seen = []
+
+    class Watched(flambeau.Tensor):
+        @classmethod
+        def __torch_function__(cls, func, types, args=(), kwargs=None):
+            seen.append((func.__name__, func is flambeau.Tensor.__getitem__))
+            return super().__torch_function__(func, types, args, kwargs)
+
+    x = flambeau.ones(2).as_subclass(Watched)
+    x[0], x + 1, x[1:], x // 2
+    x[0] = 3
+    assert [name for name, _ in seen] == [
+        "__getitem__",
+        "add",
+        "__getitem__",
+        "__floordiv__",
+        "__setitem__",
+    ]
+    assert seen[0][1] and not seen[1][1]

@@ -279,11 +279,15 @@ def _random(like: Tensor) -> Tensor:
     return wrap(flat.astype(array.real.dtype).view(array.dtype).reshape(array.shape))
 
 
+def _shown(jacobian: Any) -> Any:
+    return wrap(jacobian) if isinstance(jacobian, np.ndarray) else jacobian
+
+
 def _mismatch(number: int, which: int, numerical: Any, analytical: Any, forward: bool) -> str:
     kind = " (forward mode)" if forward else ""
     return (
         f"Jacobian mismatch{kind} for output {number} with respect to input {which},\n"
-        f"numerical:{numerical}\nanalytical:{analytical}\n"
+        f"numerical:{_shown(numerical)}\nanalytical:{_shown(analytical)}\n"
     )
 
 

@@ -339,7 +339,7 @@ def write_out(op: Operator, out: Any, made: Any) -> Any:
         )
     if not dtypes.can_cast(made.dtype, out.dtype):
         raise RuntimeError(
-            f"result type {made.dtype.name} can't be cast to the desired output type {out.dtype.name}"
+            f"result type {_class_name(made.dtype)} can't be cast to the desired output type {_class_name(out.dtype)}"
         )
     if made.dtype is not out.dtype and op.tags.get("exact_out"):
         raise RuntimeError(
