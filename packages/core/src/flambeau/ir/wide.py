@@ -17,7 +17,7 @@ from .text import c_number
 
 WIDTH = 16  # floats of a vector
 # Bytes that a loop reads and writes from which its result is written past the cache: three times 32 MB. Half of that wins a tenth
-# (sums of 4 M floats 0.25 -> 0.22 ms) where nobody reads the result next, and who does pays twice that.
+# (sums of 4 M floats 0.25 -> 0.22 ms) where nobody reads the result next, and who does pays four times that.
 PAST_FROM = 96 << 20
 
 PATTERNS = {
