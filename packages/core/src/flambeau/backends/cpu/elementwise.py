@@ -149,7 +149,8 @@ class _Call:
         kernel, self.params = of.kernel(tuple([a.dtype.name for a in arrays]), attrs, self.exponent)
         self.plan = kernel.plan(arrays)
         self.narrows = self.half and self.plan.only.dtype is _F32
-        self.plain = not (self.numbers or self.half or self.crosswise or self.params or count != len(given))  # fmt: skip
+        self.as_given = not (self.numbers or self.half or self.crosswise or count != len(given))
+        self.plain = self.as_given and not self.params
 
     def operands(self, given: tuple) -> list[np.ndarray]:
         """The arrays that the loops run over."""
@@ -168,7 +169,8 @@ class _Call:
     def run(self, given: tuple, attrs: dict[str, Any]) -> np.ndarray:
         if self.plain:
             return self.plan(given)[0]
-        made = self.plan(self.operands(given), [attrs[p] for p in self.params])[0]
+        operands = given if self.as_given else self.operands(given)
+        made = self.plan(operands, [attrs[p] for p in self.params])[0]
         if self.narrows:
             from . import copies
 
