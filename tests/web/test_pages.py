@@ -116,6 +116,41 @@ def test_wrong_numbers_are_said(typed, said, tab, runtime, serve, tmp_path):
     assert tab.run("document.getElementById('error').textContent") == said
 
 
+GIVE = """
+(async () => {
+  const canvas = document.createElement("canvas");
+  canvas.width = 8; canvas.height = 4;
+  const to = canvas.getContext("2d");
+  to.fillStyle = "#ff0000"; to.fillRect(0, 0, 4, 4);
+  to.fillStyle = "#0000ff"; to.fillRect(4, 0, 4, 4);
+  const png = await new Promise(done => canvas.toBlob(done, "image/png"));
+  const given = new DataTransfer();
+  given.items.add(new File([%s], "picture.png", { type: "image/png" }));
+  const box = document.getElementById("file");
+  box.files = given.files;
+  box.dispatchEvent(new Event("change"));
+})()
+"""
+
+
+def test_a_picture_of_three_channels_is_chosen(tab, runtime, serve, tmp_path):
+    # Means of the left and the right half, by channel: of the middle square of a picture half red, half blue.
+    def halves(x):
+        return x.unflatten(3, (2, 2)).mean((2, 4)).flatten()
+
+    web(halves, flambeau.zeros(1, 3, 4, 4), tmp_path, runtime=runtime)
+    tab.open(serve(tmp_path))
+    tab.run(GIVE % "png")
+    tab.wait_for("document.getElementById('took').textContent")
+    shown = tab.run("document.getElementById('raw').textContent").split("\n")[1]
+    assert [float(word) for word in shown.split()] == [1, 0, 0, 0, 0, 1]
+    tab.run(GIVE % "'no picture'")
+    tab.wait_for("document.getElementById('error').textContent")
+    assert "The file is no picture" in tab.run("document.getElementById('error').textContent")
+    assert tab.run("document.getElementById('raw').textContent") == ""
+    assert tab.errors == []
+
+
 def test_a_wrong_call_of_the_module_is_an_error(tab, runtime, serve, tmp_path):
     web(lambda x: x * 2, flambeau.zeros(3), tmp_path, name="twice", runtime=runtime)
     tab.open(serve(tmp_path))

@@ -64,9 +64,9 @@ def web(
 
     `example` is an input or a tuple of inputs; the page takes exactly these shapes and dtypes, and runs the model in eval
     mode. The folder has `model.onnx`, `model.json` (names, shapes, labels), `model.mjs` (a module whose `load()` gives the
-    model as a function), `index.html` (a page: a picture of one channel is drawn, anything else typed) and `ort/`,
+    model as a function), `index.html` (a page: a picture of one channel is drawn, one of three chosen, anything else typed) and `ort/`,
     the files of onnxruntime-web. `labels` name the numbers of the only output. A drawing is 0 where it is empty and 1 where
-    there is ink.
+    there is ink; channels of a picture are 0 to 1.
 
     `runtime` says where onnxruntime-web comes from: `"npm"` fetches the version that is known to work and compares its
     checksum, a folder (such as `node_modules/onnxruntime-web/dist`) is copied from, None leaves `ort/` to you. Needs
