@@ -18,7 +18,7 @@ from ...runtime.operator import registry
 from . import library
 from .native import Kernels, address, table
 from .offers import FLOATS
-from .pools import DIMENSIONS, MOST_ROWS, Look
+from .pools import DIMENSIONS, MOST_ROWS, Look, real
 from .softmax import dense
 
 kernels = Kernels("pool_adaptive.c")
@@ -70,9 +70,9 @@ class _Adaptive:
         return small and all(self.described(x.shape, x.dtype.name, attrs)[0])
 
     def forward(self, x: np.ndarray, wants: bool, **attrs: Any) -> tuple:
-        target, plan, _ = self.described(x.shape, x.dtype.name, attrs)
+        target, plan, _ = self.described(x.shape, real(x), attrs)
         y = np.empty((*x.shape[: -self.count], *target), x.dtype)
-        x, found = dense(x), getattr(kernels, x.dtype.name)
+        x, found = dense(x), getattr(kernels, real(x))
         call = found.max_forward if self.largest else found.mean_forward
         call(address(x), address(y), plan)
         return y, ()
@@ -80,8 +80,8 @@ class _Adaptive:
     def backward(
         self, g: np.ndarray, _out: Any, _kept: tuple, _needs: tuple, x: np.ndarray, **attrs: Any
     ) -> list:
-        plan = self.described(x.shape, x.dtype.name, attrs)[1]
-        g, made, found = dense(g), np.empty(x.shape, x.dtype), getattr(kernels, x.dtype.name)
+        plan = self.described(x.shape, real(x), attrs)[1]
+        g, made, found = dense(g), np.empty(x.shape, x.dtype), getattr(kernels, real(x))
         if self.largest:
             x = dense(x)
             found.max_backward(address(g), address(x), address(made), plan)
