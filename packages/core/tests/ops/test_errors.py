@@ -241,3 +241,21 @@ def test_numbers_in_tensors_stand_where_numbers_belong():
     assert [t.tolist() for t in x.split(tensor(2))] == [[0, 1], [2, 3]]
     with pytest.raises(TypeError, match="must be int or tuple of ints, not float"):
         x.roll(tensor(1.5))
+
+
+@pytest.mark.parametrize(
+    ("array", "kind", "text"),
+    [
+        (np.arange(3)[::-1], ValueError, "stride in the given numpy array is negative"),
+        (np.ones(2, ">f4"), ValueError, "byte order"),
+        (np.array(["a"]), TypeError, "invalid type"),
+    ],
+)
+def test_arrays_that_are_no_tensors(array, kind, text):
+    with pytest.raises(kind, match=text):
+        flambeau.from_numpy(array)
+
+
+def test_a_batch_is_neither_true_nor_false():
+    with pytest.raises(RuntimeError, match="data-dependent control flow"):
+        flambeau.vmap(lambda x: x if x > 0 else -x)(flambeau.ones(2))

@@ -325,3 +325,18 @@ def test_data_is_shuffled_and_split_alike() -> None:
     expected, got = both(epoch)
     for a, b in zip(expected, got, strict=True):
         np.testing.assert_array_equal(b, a)
+
+
+@pytest.mark.parametrize("kind", ["float32", "float64", "bfloat16"])
+def test_slopes_of_rrelu(kind):
+    """Drawn for elements that are not positive, in their order, and used before they are rounded."""
+
+    def made(lib):
+        lib.manual_seed(3)
+        x = lib.linspace(-1, 1, 9).to(getattr(lib, kind)).requires_grad_()
+        y = lib.nn.functional.rrelu(x, training=True)
+        y.sum().backward()
+        z = lib.nn.functional.rrelu(lib.linspace(-1, 1, 12).reshape(3, 4).t(), 0.1, 0.9, True)
+        return [t.detach().double().tolist() for t in (y, x.grad, z, lib.rand(1))]
+
+    assert made(flambeau) == made(torch)

@@ -231,9 +231,11 @@ def mean(
     """
     kind = dtype or input.dtype
     if not (kind.is_floating_point or kind.is_complex):
+        from .matrices import SCALARS
+
         raise RuntimeError(
             "mean(): could not infer output dtype. Input dtype must be either a floating point or complex dtype. "
-            f"Got: {kind.name}"
+            f"Got: {SCALARS.get(kind.name, kind.name)}"
         )
     if kind in _SHORT:  # divided before it is rounded
         return mean(input, dim, keepdim, dtype=dtypes.float32).to(kind)

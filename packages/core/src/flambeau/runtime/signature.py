@@ -26,7 +26,7 @@ BLAMED = (
 _INTERNAL = re.compile(
     r"object has no attribute|must be real number|argument of type|malformed|values to unpack|'s length|not supported between instances|unsupported operand|bad operand|object is not"
     r"|cannot be interpreted|has no len|cannot unpack|ufunc|could not convert|invalid literal|unhashable|convertible to"
-    r"|can only concatenate|np\.|numpy|can't multiply|argument must be|arg must be"
+    r"|can only concatenate|np\.|numpy(?! array)|can't multiply|argument must be|arg must be"
 )
 
 

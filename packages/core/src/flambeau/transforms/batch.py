@@ -35,6 +35,12 @@ class BatchedTensor(Wrapper):
             made = op.tags["named"](*made)
         return each(made, lambda m: batched(m, size, level))
 
+    def __bool__(self) -> bool:
+        raise RuntimeError(
+            "vmap: It looks like you're attempting to use a Tensor in some data-dependent control flow. We don't support "
+            "that yet: write it with functions that choose element by element, such as where()."
+        )
+
     def detached(self) -> Tensor:
         made = batched(self.value.detach(), self.size_of_batch, self._level)
         made._box = alias(self)._box

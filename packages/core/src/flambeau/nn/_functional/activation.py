@@ -6,12 +6,15 @@ import warnings
 from typing import Any
 
 from flambeau._base.checks import check
+from flambeau._base.dtypes import float32, float64
 from flambeau.ops import activation as _activation
 from flambeau.ops import softmax as _softmax
 from flambeau.ops.comparison import where
-from flambeau.ops.creation import zeros_like
+from flambeau.ops.creation import ones_like, tensor, zeros_like
+from flambeau.ops.random import rand
 from flambeau.ops.random import rand_like as _rand_like
 from flambeau.ops.trigonometry import tanh as _tanh
+from flambeau.runtime.state import local
 from flambeau.runtime.tensor import Tensor
 
 from .placing import kept, placed
@@ -138,11 +141,26 @@ def rrelu(
     """
     check(lower <= upper, lambda: "Lower bound should be less than or equal to the upper bound")
     if training:
-        slopes = _rand_like(input) * (upper - lower) + lower
+        slopes = _slopes(input, lower, upper)
         x = kept(input, inplace)
         # Not `leaky_slopes`, which is prelu's and a product to autocast.
-        return placed(where(x > 0, x, x * slopes), input, inplace)
+        return placed(where(x > 0, x, (x * slopes).to(x.dtype)), input, inplace)
     return leaky_relu(input, (lower + upper) / 2, inplace)
+
+
+def _slopes(input: Tensor, lower: float, upper: float) -> Tensor:
+    """A slope for each element: PyTorch's numbers, which are drawn for those alone that are not positive.
+
+    How many are drawn depends on what the input holds, which a batch, a program being traced and `meta` cannot say: there one is
+    drawn for every element.
+    """
+    if input._level or local.modes or input.device.type != "cpu":
+        return _rand_like(input) * (upper - lower) + lower
+    below = input.detach() <= 0
+    kind = float64 if input.dtype is float64 else float32
+    low, high = tensor([lower, upper], dtype=kind).tolist()
+    drawn = rand(int(below.sum()), dtype=float64) * (high - low) + low
+    return ones_like(input.detach(), dtype=kind).masked_scatter(below, drawn.to(kind))
 
 
 def rrelu_(
