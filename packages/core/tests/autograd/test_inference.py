@@ -203,3 +203,23 @@ def test_vmap_and_forward_mode_take_them(made):
     assert flambeau.vmap(lambda v: v * 2)(made).tolist() == [4.0, 4.0, 4.0]
     out, tangent = flambeau.func.jvp(lambda v: v * made, (ones(3),), (ones(3),))
     assert out.tolist() == tangent.tolist() == [2.0, 2.0, 2.0]
+
+
+def test_compiled_code_keeps_what_lasts_of_inference_tensors_and_refuses_writes():
+    with inference_mode():
+        model = flambeau.nn.Sequential(flambeau.nn.Linear(4, 8), flambeau.nn.ReLU()).eval()
+        total = flambeau.zeros(3)
+    compiled, x = flambeau.compile(model), flambeau.randn(3, 4)
+    add = flambeau.compile(lambda a, b: a.add_(b) * 2)
+    for _ in range(4):
+        with flambeau.no_grad():
+            assert flambeau.allclose(compiled(x), model(x))
+        with inference_mode():
+            compiled(x), add(total, ones(3))
+    with inference_mode():
+        model[0].bias += 1
+    with flambeau.no_grad():
+        assert flambeau.allclose(compiled(x), model(x))
+    with pytest.raises(RuntimeError, match=WRITTEN):
+        add(total, ones(3))
+    assert total.tolist() == [4.0] * 3

@@ -85,7 +85,7 @@ class Seen:
 
     def __init__(self, source: Callable[[], Tensor], reader: Any) -> None:
         self.source, self.reader, self.tensor = source, reader, source()
-        self.array, self.version = self.tensor._array, self.tensor._version
+        self.array, self.version = self.tensor._array, writes(self.tensor)
         self.foreign = self.array.base is not None or self._others()
         if self.tensor._box is not None:
             self.tensor._box.exposed = False
