@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 import warnings
 
@@ -124,3 +125,18 @@ def test_memory_is_shared_as_it_was(tmp_path):
         for reader in (torch, flambeau):
             a, b = reader.load(tmp_path / "a.pt")
             assert b.int_repr().tolist() == a.int_repr().tolist()[1:]
+
+
+def test_coalesced_sparse_tensors_in_the_legacy_format():
+    """What a file says of their places is looked at when these have come, behind the pickle."""
+    sparse = torch.tensor([[0.0, 2.0, 0.0], [3.0, 0.0, 4.0]]).to_sparse()
+    file = io.BytesIO()
+    torch.save({"s": sparse, "w": torch.ones(2)}, file, _use_new_zipfile_serialization=False)
+    made = flambeau.load(io.BytesIO(file.getvalue()))
+    assert made["s"].is_coalesced() and made["s"].to_dense().tolist() == sparse.to_dense().tolist()
+    places = sparse.indices().numpy().tobytes()
+    data = file.getvalue()
+    assert data.count(places) == 1
+    backwards = sparse.indices().numpy()[:, ::-1].tobytes()
+    with pytest.raises(RuntimeError, match="uncoalesced"):
+        flambeau.load(io.BytesIO(data.replace(places, backwards)))

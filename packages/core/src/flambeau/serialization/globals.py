@@ -7,6 +7,7 @@ memory or run a codec of the file's choice (`bytearray(10**12)`, `encode(x, "bz2
 
 from __future__ import annotations
 
+import threading
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -259,13 +260,25 @@ def _layout(name: Any) -> formats.layout:
     return found[0]
 
 
+class _Values(threading.local):
+    """Whether tensors have their values while a pickle is read: in the legacy format these follow it."""
+
+    are_there = True
+
+
+values_known = _Values()
+
+
 def _rebuild_sparse(layout: Any, data: Any) -> Any:
     """A sparse tensor of its parts; what the file says of them is checked, as of all that comes from outside."""
     from ..sparse import create
 
     if layout is formats.sparse_coo:
         indices, values, size, *rest = data
-        options = {"is_coalesced": bool(rest and rest[0]), "check_invariants": True}
+        options = {
+            "is_coalesced": bool(rest and rest[0]),
+            "check_invariants": values_known.are_there,
+        }
         return create.sparse_coo_tensor(indices, values, size, **options)
     comp, plain, values, size = data
     return create.sparse_compressed_tensor(comp, plain, values, size, layout=layout)

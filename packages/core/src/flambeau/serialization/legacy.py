@@ -17,7 +17,7 @@ import numpy as np
 from .._base.checks import check
 from .archive import read_exactly
 from .composed import LOOKED_INTO
-from .globals import LoadedStorage
+from .globals import LoadedStorage, values_known
 from .storage import UntypedStorage
 from .unpickling import damaged
 
@@ -76,7 +76,11 @@ class _LegacyReader:
         check(protocol == _PROTOCOL, lambda: f"load: Invalid protocol number: {protocol}")
         system = self._pickle()
         start = self._stream.tell()
-        result = self._pickle()
+        values_known.are_there = False
+        try:
+            result = self._pickle()
+        finally:
+            values_known.are_there = True
         length = self._stream.tell() - start
         keys = self._pickle()
         little = not isinstance(system, dict) or bool(system.get("little_endian", True))
