@@ -108,7 +108,7 @@ _MOVING = frozenset(
         "expand",
         "flatten",
         "flip",
-        "getitem",
+        "__getitem__",
         "index_select",
         "masked_select",
         "movedim",
