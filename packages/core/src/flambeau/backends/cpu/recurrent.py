@@ -82,13 +82,13 @@ class Layer:
         size, functions = weight_hh.shape[1], getattr(kernels, x.dtype.name)
         order, laid = (self.kind, len(steps), steps[0], size), (address(counts), address(starts))
         kept = np.empty((functions.forward_rows(*order, wants, *laid), weight_hh.shape[0]), x.dtype)
-        x, (fed, inner_bias) = np.ascontiguousarray(x), self._bias(bias_ih, bias_hh, size)
+        x = np.ascontiguousarray(x)
         out = np.empty((*x.shape[:-1], size), x.dtype)
         cells = np.empty((all_, size), x.dtype) if self.kind == LSTM else None
         inner = np.empty((all_, size), x.dtype) if self.kind == GRU and wants else None
         functions.forward(
-            *order, x.shape[-1], reverse, wants, *laid, address(x), address(weight_ih), _at(fed), address(weight_hh),
-            _at(inner_bias), address(first[0]), _at(first[1] if self.kind == LSTM else None), address(kept), address(out),
+            *order, x.shape[-1], reverse, wants, *laid, address(x), address(weight_ih), address(weight_hh), _at(bias_ih),
+            _at(bias_hh), address(first[0]), _at(first[1] if self.kind == LSTM else None), address(kept), address(out),
             _at(cells), _at(inner),
         )  # fmt: skip
         made = [out]
@@ -98,16 +98,6 @@ class Layer:
             made.append(last)
         more = () if not wants else (kept, cells) if self.kind == LSTM else (kept, inner) if self.kind == GRU else ()  # fmt: skip
         return tuple(made), more
-
-    def _bias(self, bias_ih: Any, bias_hh: Any, size: int) -> tuple:
-        """What is added to the product with the input, and what a GRU adds inside its reset."""
-        if bias_hh is None:
-            return bias_ih, None
-        if self.kind != GRU:
-            return (bias_hh if bias_ih is None else bias_ih + bias_hh), None
-        fed = np.zeros_like(bias_hh) if bias_ih is None else bias_ih.copy()
-        fed[: 2 * size] += bias_hh[: 2 * size]
-        return fed, bias_hh[2 * size :]
 
     def backward(self, g: Any, result: Any, kept: Any, needs: tuple, x: Any, *arrays: Any, sizes: Any, reverse: bool, **_: Any) -> list:  # fmt: skip
         arrays = tuple([None if a is None else np.ascontiguousarray(a) for a in arrays])

@@ -311,9 +311,19 @@ EXPORT int64_t forward_rows(int64_t kind, int64_t steps, int64_t rows, int64_t s
   return passing(&x, keep) ? MIN(all_rows(&x), MAX(CHUNK, rows)) : all_rows(&x);
 }
 
-/* kind: 0 LSTM, 1 GRU, 2 tanh, 3 relu. `fed_bias` has all biases but the GRU's inner one; `gates` is written. */
-EXPORT void forward(int64_t kind, int64_t steps, int64_t rows, int64_t size, int64_t features, int64_t reverse, int64_t keep, const int64_t *sizes, const int64_t *starts, const T *input, const T *weight_in, const T *fed_bias, const T *weight, const T *bias, const T *first, const T *first_cell, T *gates, T *out, T *cells, T *inner) {
-  struct layer x = {.kind = kind, .steps = steps, .rows = rows, .size = size, .features = features, .reverse = reverse, .keep = keep, .sizes = sizes, .starts = starts, .input = input, .weight_in = weight_in, .fed_bias = fed_bias, .weight = weight, .bias = bias, .first = first, .first_cell = first_cell, .gates = gates, .out = out, .cells = cells, .inner = inner};
+/* What is added to the product with the input: both biases, but not the one inside the GRU's reset. NULL for none. */
+static const T *joined_bias(int64_t kind, int64_t size, const T *bias_in, const T *bias) {
+  if (!bias || (kind != 1 && !bias_in)) return bias ? bias : bias_in;
+  const int64_t wide = gates_of[kind] * size, shared = kind == 1 ? 2 * size : wide;
+  T *const made = SCRATCH(2, (size_t)wide * sizeof(T));
+  for (int64_t i = 0; i < wide; ++i) made[i] = (bias_in ? bias_in[i] : 0) + (i < shared ? bias[i] : 0);
+  return made;
+}
+
+/* kind: 0 LSTM, 1 GRU, 2 tanh, 3 relu. Biases may be NULL; `gates` is written. */
+EXPORT void forward(int64_t kind, int64_t steps, int64_t rows, int64_t size, int64_t features, int64_t reverse, int64_t keep, const int64_t *sizes, const int64_t *starts, const T *input, const T *weight_in, const T *weight, const T *bias_in, const T *bias, const T *first, const T *first_cell, T *gates, T *out, T *cells, T *inner) {
+  const T *const fed_bias = joined_bias(kind, size, bias_in, bias);
+  struct layer x = {.kind = kind, .steps = steps, .rows = rows, .size = size, .features = features, .reverse = reverse, .keep = keep, .sizes = sizes, .starts = starts, .input = input, .weight_in = weight_in, .fed_bias = fed_bias, .weight = weight, .bias = kind == 1 && bias ? bias + 2 * size : 0, .first = first, .first_cell = first_cell, .gates = gates, .out = out, .cells = cells, .inner = inner};
   x.whole = !passing(&x, keep);
   if (kind > 1 || !between(&x, WIDTH)) { /* one gate alone is no tile */
     whole_product(all_rows(&x), gates_of[kind] * size, features, input, features, 1, weight_in, 1, features, fed_bias, gates);
