@@ -107,12 +107,9 @@ class Layer:
         rows, wide = steps[0], weight_hh.shape[0]
         size, functions = weight_hh.shape[1], getattr(kernels, x.dtype.name)
         out = np.ascontiguousarray(result[0])
-        g_out, *g_last = [
-            np.zeros(o.shape, x.dtype) if p is None else np.ascontiguousarray(p)
-            for p, o in zip(g, result, strict=True)
-        ]
+        come = [None if p is None else np.ascontiguousarray(p) for p in g]  # of output, state, cell
         gates, other = (kept[0], kept[1]) if kept else (None, None)
-        carried = g_last[-1].copy()
+        carried = np.empty((rows, size), x.dtype)
         count, features = len(first), x.shape[-1]
         wanted: list[Any] = [
             np.empty(shape, x.dtype) if need else None
@@ -128,8 +125,8 @@ class Layer:
         x = np.ascontiguousarray(x)
         functions.backward(
             self.kind, *order, reverse, *laid, address(x), address(weight_ih), address(weight_hh), address(first[0]),
-            _at(first[1] if self.kind == LSTM else None), _at(gates), address(out), _at(other), _at(other), address(g_out),
-            address(g_last[0]), address(room), address(carried), *map(_at, wanted),
+            _at(first[1] if self.kind == LSTM else None), _at(gates), address(out), _at(other), _at(other), _at(come[0]),
+            _at(come[1]), _at(come[2] if self.kind == LSTM else None), address(room), address(carried), *map(_at, wanted),
         )  # fmt: skip
         cell = [carried if needs[2] else None] if count == 2 else []
         return [*wanted[:2], *cell, *wanted[2:]]

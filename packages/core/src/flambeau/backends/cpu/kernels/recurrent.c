@@ -157,6 +157,9 @@ static void forward_member(void *context, struct team *team, int rank) {
 
 /* -- backward ------------------------------------------------------------------------------------------------------- */
 
+/* The output's gradient, if it has one. */
+#define FROM_OUT (x->g_out ? AT_UNIT(x->g_out + start * size, size) : (vec){0})
+
 /* Where the gates' gradients of row 0 of all steps would lie. */
 struct place { T *gates, *inner; };
 
@@ -168,8 +171,8 @@ INLINE void lstm_back(const int R, int64_t row, const struct layer *x, const str
   for (int r = 0; r < R; ++r) {
     const vec i = AT_UNIT(act, 4 * size), f = AT_UNIT(act + size, 4 * size), g = AT_UNIT(act + 2 * size, 4 * size), o = AT_UNIT(act + 3 * size, 4 * size);
     const vec tangent = hyperbolic_tangent(AT_UNIT(x->cells + start * size, size)), one = splat(1);
-    vec dh = sums[r] + AT_UNIT(x->g_out + start * size, size);
-    if (last) dh += AT_UNIT(x->g_last, size);
+    vec dh = sums[r] + FROM_OUT;
+    if (last && x->g_last) dh += AT_UNIT(x->g_last, size);
     const vec dc = AT_UNIT(x->carried, size) + dh * o * (one - tangent * tangent);
     TO_UNIT(made, 4 * size, dc * g * (i * (one - i)));
     TO_UNIT(made + size, 4 * size, dc * AT_UNIT(c, size) * (f * (one - f)));
@@ -186,7 +189,7 @@ INLINE void gru_back(const int R, int64_t row, const struct layer *x, const stru
   (void)last;
   for (int r = 0; r < R; ++r) {
     const vec reset = AT_UNIT(act, 3 * size), update = AT_UNIT(act + size, 3 * size), fresh = AT_UNIT(act + 2 * size, 3 * size), one = splat(1);
-    const vec dh = sums[r] + AT_UNIT(x->g_out + start * size, size) + AT_UNIT(x->carried, size);
+    const vec dh = sums[r] + FROM_OUT + AT_UNIT(x->carried, size);
     const vec d_fresh = dh * (one - update) * (one - fresh * fresh), d_update = dh * (AT_UNIT(h, size) - fresh) * (update * (one - update));
     const vec d_reset = d_fresh * AT_UNIT(x->inner + start * size, size) * (reset * (one - reset));
     TO_UNIT(made, 3 * size, d_reset), TO_UNIT(made + size, 3 * size, d_update), TO_UNIT(made + 2 * size, 3 * size, d_fresh);
@@ -200,8 +203,8 @@ INLINE void plain_back(const int R, int64_t row, const struct layer *x, const st
   (void)c;
   for (int r = 0; r < R; ++r) {
     const vec h = AT_UNIT(x->out + start * size, size);
-    vec dh = sums[r] + AT_UNIT(x->g_out + start * size, size);
-    if (last) dh += AT_UNIT(x->g_last, size);
+    vec dh = sums[r] + FROM_OUT;
+    if (last && x->g_last) dh += AT_UNIT(x->g_last, size);
     const vec slope = x->kind == 2 ? splat(1) - h * h : (vec)((ivec)(h > splat(0)) & (ivec)splat(1));
     TO_UNIT(p->gates + start * size, size, dh * slope);
   }
@@ -218,7 +221,7 @@ INLINE void back_tile(const int R, int64_t row, const struct layer *x, const str
       call_in(R, 1, x->cells + at * size + u, size, 0);
       call_in(R, 1, state + row * size + u, size, 0);
     }
-    call_in(R, 1, x->g_out + at * size + u, size, 0);
+    if (x->g_out) call_in(R, 1, x->g_out + at * size + u, size, 0);
   }
   if (from) multiply(R, 2, 1, k, from + row * k, k, w, sums);
   for (int v = 0; v < 2; ++v) {
@@ -346,14 +349,17 @@ static void first_states(const struct layer *x, int64_t wide, const T *d, T *to)
 static void gather_before(const struct layer *x, T *to);
 static void column_sums(int64_t rows, int64_t columns, const T *a, T *to);
 
-/* All gradients that are wanted: NULL for others. `carried` comes as the last cell's gradient (GRU: the last state's) and leaves as
- * the first one's direct part, and d_first the same of the first state with what goes through the weights. */
-EXPORT void backward(int64_t kind, int64_t steps, int64_t rows, int64_t size, int64_t features, int64_t reverse, const int64_t *sizes, const int64_t *starts, const T *input, const T *weight_in, const T *weight, const T *first, const T *first_cell, const T *gates, const T *out, const T *cells, const T *inner, const T *g_out, const T *g_last, T *room, T *carried, T *d_input, T *d_first, T *d_weight_in, T *d_weight, T *d_bias_in, T *d_bias) {
+/* All gradients that are wanted: NULL for others, as for those of results that have none. `carried` becomes the gradient of the
+ * first cell (GRU: what goes to the first state past the weights). */
+EXPORT void backward(int64_t kind, int64_t steps, int64_t rows, int64_t size, int64_t features, int64_t reverse, const int64_t *sizes, const int64_t *starts, const T *input, const T *weight_in, const T *weight, const T *first, const T *first_cell, const T *gates, const T *out, const T *cells, const T *inner, const T *g_out, const T *g_last, const T *g_last_cell, T *room, T *carried, T *d_input, T *d_first, T *d_weight_in, T *d_weight, T *d_bias_in, T *d_bias) {
   struct layer x = {.kind = kind, .steps = steps, .rows = rows, .size = size, .features = features, .reverse = reverse, .sizes = sizes, .starts = starts, .input = input, .weight_in = weight_in, .weight = weight, .first = first, .first_cell = first_cell, .gates = (T *)gates, .out = (T *)out, .cells = (T *)cells, .inner = (T *)inner, .g_out = g_out, .g_last = g_last, .carried = carried, .d_input = d_input, .d_weight_in = d_weight_in, .d_weight = d_weight, .d_bias_in = d_bias_in, .d_bias = d_bias};
   const int64_t all = all_rows(&x), k = gates_of[kind] * size;
   const int between_steps = between(&x, 2 * WIDTH);
   x.whole = d_first || !between_steps, x.most = MAX(CHUNK, rows);
   const int64_t kept = (x.whole ? all : 2 * x.most) * k;
+  const T *const come = kind ? g_last : g_last_cell;
+  if (come) memcpy(carried, come, (size_t)(rows * size) * sizeof(T));
+  else memset(carried, 0, (size_t)(rows * size) * sizeof(T));
   x.d_gates = room, room += kept;
   if (kind == 1) x.d_inner = room, room += kept;
   if (between_steps) {
