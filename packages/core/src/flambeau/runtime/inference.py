@@ -3,7 +3,7 @@
 What says so is the box that all views of a memory share, so that views of an inference tensor are inference tensors and views
 of others, made in the mode, are not. Such a box refuses to be read by who saves for backward and to be counted up by who
 writes, unless this thread is in inference mode: the places that do either ask no question of their own, and calls outside the
-mode pay nothing. Inside, each new tensor costs 0.15 us more: while any thread is in the mode, `new` in the modules that make
+mode pay nothing. Inside, each new tensor costs 0.2 us more: while any thread is in the mode, `new` in the modules that make
 tensors is another function.
 """
 
