@@ -1,4 +1,4 @@
-/* types: uint8 */
+/* types: uint8_t */
 /* A number for the content of memory: the same bytes give the same number, and a change of one element another. */
 #include "fb.h"
 

@@ -9,6 +9,8 @@
 #include "fb_vec.h"
 
 #define UNROLL _Pragma("GCC unroll 16")
+#define DENSE TOGETHER /* of a narrow depthwise convolution: sums, the weights of a row and one vector of the input at a time */
+#define MOST_DENSE 5
 #define TOGETHER 4 /* positions, times two vectors of channels: sums and weights fit into 16 registers */
 
 struct sizes { /* as in conv_last.c */
@@ -72,6 +74,35 @@ INLINE void some(const struct windows *c, const int what, const int count, const
     }
 }
 
+/* The same of a depthwise convolution whose window is `width` wide and moves by `step`: what two windows share is loaded once. */
+INLINE void dense_some(const struct windows *c, const int width, const int step, int64_t lanes, const T *x, struct range h, int64_t channel, T *y) {
+  const struct sizes *s = &c->s;
+  const int64_t row = s->dilation[0] * s->width * s->channels;
+  const vec start = c->bias ? load_head(c->bias + channel, lanes, 0) : (vec){0};
+  vec sum[DENSE];
+  UNROLL for (int i = 0; i < DENSE; ++i) sum[i] = start;
+  for (int64_t kh = h.begin; kh < h.end; ++kh) {
+    const T *from = x + kh * row, *w = c->w + kh * width * s->channels + channel;
+    vec u[MOST_DENSE];
+    UNROLL for (int k = 0; k < width; ++k) u[k] = load_head(w + k * s->channels, lanes, 0);
+    UNROLL for (int j = 0; j < (DENSE - 1) * step + width; ++j) {
+      const vec a = load_head(from + j * s->channels, lanes, 0);
+      UNROLL for (int k = 0; k < width; ++k)
+        if (j >= k && (j - k) % step == 0 && (j - k) / step < DENSE) sum[(j - k) / step] += a * u[k];
+    }
+  }
+  UNROLL for (int i = 0; i < DENSE; ++i) store_head(y + i * s->channels, sum[i], lanes);
+}
+static void dense_3_1(const struct windows *c, int64_t lanes, const T *x, struct range h, int64_t channel, T *y) { dense_some(c, 3, 1, lanes, x, h, channel, y); }
+static void dense_3_2(const struct windows *c, int64_t lanes, const T *x, struct range h, int64_t channel, T *y) { dense_some(c, 3, 2, lanes, x, h, channel, y); }
+static void dense_5_1(const struct windows *c, int64_t lanes, const T *x, struct range h, int64_t channel, T *y) { dense_some(c, 5, 1, lanes, x, h, channel, y); }
+static void dense_5_2(const struct windows *c, int64_t lanes, const T *x, struct range h, int64_t channel, T *y) { dense_some(c, 5, 2, lanes, x, h, channel, y); }
+typedef void dense_kernel(const struct windows *c, int64_t lanes, const T *x, struct range h, int64_t channel, T *y);
+static dense_kernel *dense_of(const struct sizes *s) {
+  if (s->dilation[1] != 1 || s->stride[1] > 2) return 0;
+  return s->kernel[1] == 3 ? (s->stride[1] == 1 ? dense_3_1 : dense_3_2) : s->kernel[1] == 5 ? (s->stride[1] == 1 ? dense_5_1 : dense_5_2) : 0;
+}
+
 INLINE void rows(const struct windows *c, const int what, int64_t begin, int64_t end) {
   const struct sizes *s = &c->s;
   /* Positions whose windows lie within the width: [inner.begin, inner.end). */
@@ -79,28 +110,32 @@ INLINE void rows(const struct windows *c, const int what, int64_t begin, int64_t
   const int64_t left = MIN(s->out_width, (s->before[1] + s->stride[1] - 1) / s->stride[1]), fits = s->width + s->before[1] - reach - 1;
   const int64_t right = fits < 0 ? left : MAX(left, MIN(s->out_width, fits / s->stride[1] + 1));
   const struct range all = {0, s->kernel[1]};
+  dense_kernel *const dense = what == MULTIPLY ? dense_of(s) : 0;
   for (int64_t at = begin; at < end; ++at) {
     const int64_t image = at / s->out_height, top = at % s->out_height * s->stride[0] - s->before[0];
     const struct range h = inside(top, s->kernel[0], s->dilation[0], s->height);
     T *y = c->y + at * s->out_width * s->channels;
-    for (int64_t channel = 0; channel < s->channels; channel += 2 * WIDTH) {
-      const int64_t n = MIN(2 * WIDTH, s->channels - channel), lanes = n > WIDTH ? n - WIDTH : n;
-      const T *x = c->x + ((image * s->height + top) * s->width - s->before[1]) * s->channels + channel;
-      for (int64_t ox = 0; ox < s->out_width;) {
-        const T *from = x + ox * s->stride[1] * s->channels;
-        T *to = y + ox * s->channels + channel;
-        if (ox >= left && ox + TOGETHER <= right) {
-          if (n == 2 * WIDTH) some(c, what, TOGETHER, 2, WIDTH, from, h, all, channel, to);
-          else if (n > WIDTH) some(c, what, TOGETHER, 2, lanes, from, h, all, channel, to);
-          else some(c, what, TOGETHER, 1, lanes, from, h, all, channel, to);
-          ox += TOGETHER;
-          continue;
+    const T *x = c->x + ((image * s->height + top) * s->width - s->before[1]) * s->channels;
+    for (int64_t ox = 0; ox < s->out_width;) {
+      const int inner = ox >= left && ox + TOGETHER <= right;
+      const T *from = x + ox * s->stride[1] * s->channels;
+      T *to = y + ox * s->channels;
+      const struct range v = inside(ox * s->stride[1] - s->before[1], s->kernel[1], s->dilation[1], s->width);
+      for (int64_t channel = 0; channel < s->channels; channel += 2 * WIDTH) {
+        const int64_t n = MIN(2 * WIDTH, s->channels - channel), lanes = n > WIDTH ? n - WIDTH : n;
+        if (inner && dense) {
+          dense(c, MIN(n, WIDTH), from + channel, h, channel, to + channel);
+          if (n > WIDTH) dense(c, lanes, from + channel + WIDTH, h, channel + WIDTH, to + channel + WIDTH);
+        } else if (inner) {
+          if (n == 2 * WIDTH) some(c, what, TOGETHER, 2, WIDTH, from + channel, h, all, channel, to + channel);
+          else if (n > WIDTH) some(c, what, TOGETHER, 2, lanes, from + channel, h, all, channel, to + channel);
+          else some(c, what, TOGETHER, 1, lanes, from + channel, h, all, channel, to + channel);
+        } else {
+          if (n > WIDTH) some(c, what, 1, 2, lanes, from + channel, h, v, channel, to + channel);
+          else some(c, what, 1, 1, lanes, from + channel, h, v, channel, to + channel);
         }
-        const struct range v = inside(ox * s->stride[1] - s->before[1], s->kernel[1], s->dilation[1], s->width);
-        if (n > WIDTH) some(c, what, 1, 2, lanes, from, h, v, channel, to);
-        else some(c, what, 1, 1, lanes, from, h, v, channel, to);
-        ++ox;
       }
+      ox += inner ? TOGETHER : 1;
     }
     const int64_t size = s->out_width * s->channels;
     if (what == MULTIPLY && finishes(&c->finish)) finish_rows(&c->finish, y, size, c->y, at * size, size, 1, size);
