@@ -23,6 +23,7 @@ POSITIONS_END, ROWS_END = 15, 18
 UNALIGNED = 1.1  # columns that are read from planes for several taps
 ONE_VECTOR = 1.15  # rows in one vector: more elements are broadcast for a product
 NARROW = 5  # windows in a row; fewer leave tiles along rows too small, and columns are packed
+NARROW_COSTS = 1.25  # what that makes of the time; measured
 WINOGRAD = (
     1.4  # a product there costs as much more than one here, with the additions around it; measured
 )
@@ -94,8 +95,10 @@ def _form(
     packed = -(-positions // VECTOR) * (1 + PACKING / rows)
     along_positions = min(in_place, packed) * rows * (depth + POSITIONS_END)
     vectors = -(-rows // VECTOR) * (ONE_VECTOR if rows <= VECTOR else 1)
-    if positions * vectors * (depth + ROWS_END) < along_positions:
-        return "broadcast", grid[2] < NARROW and prod(grid) * images > grid[2]
+    narrow = grid[2] < NARROW and positions > grid[2]
+    along_rows = positions * vectors * (depth + ROWS_END) * (NARROW_COSTS if narrow else 1)
+    if along_rows < along_positions:
+        return "broadcast", narrow
     return "convolution", packed < in_place
 
 

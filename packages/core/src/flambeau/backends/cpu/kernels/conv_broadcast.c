@@ -37,21 +37,21 @@ struct broadcast {
 
 /* -- the tile ------------------------------------------------------------------------------------------------------- */
 
-/* sums[i][v] (+)= sum over k of x[offset[k] + i] * w[k][v]; begins with `start`, if that is not NULL. */
-INLINE void tile(const int nv, const int count, int64_t depth, const T *RESTRICT w, const T *x, const int64_t *RESTRICT offset, T *sums, const T *start) {
+/* sums[i][v] (+)= sum over k of x[offset[k] + i] * w[k][v]; begins with `start`, if that is not NULL. Fetches `depth` vectors
+ * from `ahead` on. */
+INLINE void tile(const int nv, const int count, int64_t depth, const T *RESTRICT w, const T *x, const int64_t *RESTRICT offset, T *sums, const T *start, const T *ahead) {
   vec sum[MOST][NV];
   UNROLL for (int v = 0; v < nv; ++v) {
     const vec s = start ? load(start + v * WIDTH) : (vec){0};
     UNROLL for (int i = 0; i < count; ++i) sum[i][v] = s;
   }
-  const int64_t next = depth * nv * WIDTH;
   for (int64_t k = 0; k < depth; ++k, w += nv * WIDTH) {
     const T *from = x + offset[k];
     vec a[NV];
     UNROLL for (int v = 0; v < nv; ++v) a[v] = load(w + v * WIDTH);
-    if (nv > 1) { /* the panel after this one; the processor's own fetching stops at pages. One vector leaves no loads free. */
-      UNROLL for (int v = 0; v < nv; ++v) __builtin_prefetch(w + next + v * WIDTH, 0, 2);
-      __builtin_prefetch(from + MOST + count); /* and what the next tile reads */
+    if (nv > 1) { /* one vector leaves no loads free */
+      __builtin_prefetch(ahead + k * WIDTH, 0, 2);
+      __builtin_prefetch(from + MOST + count); /* what the next tile reads */
     }
     UNROLL for (int i = 0; i < count; ++i) {
       const vec b = splat(from[i]);
@@ -64,9 +64,9 @@ INLINE void tile(const int nv, const int count, int64_t depth, const T *RESTRICT
   UNROLL for (int i = 0; i < count; ++i) UNROLL for (int v = 0; v < nv; ++v) store(sums + i * BLOCK + v * WIDTH, sum[i][v]);
 }
 
-typedef void tile_kernel(int64_t depth, const T *w, const T *x, const int64_t *offset, T *sums, const T *start);
+typedef void tile_kernel(int64_t depth, const T *w, const T *x, const int64_t *offset, T *sums, const T *start, const T *ahead);
 #define ONE_TILE(n, nv) \
-  static void tile_##n##x##nv(int64_t depth, const T *w, const T *x, const int64_t *offset, T *sums, const T *start) { tile(nv, n, depth, w, x, offset, sums, start); }
+  static void tile_##n##x##nv(int64_t depth, const T *w, const T *x, const int64_t *offset, T *sums, const T *start, const T *ahead) { tile(nv, n, depth, w, x, offset, sums, start, ahead); }
 #define NAME_TILE(n, nv) tile_##n##x##nv,
 #if MOST == 14
 #define EACH_COUNT(X, v) X(1, v) X(2, v) X(3, v) X(4, v) X(5, v) X(6, v) X(7, v) X(8, v) X(9, v) X(10, v) X(11, v) X(12, v) X(13, v) X(14, v)
@@ -269,9 +269,10 @@ static void convolve(void *context, int64_t begin, int64_t end) {
         if (c0 == 0)
           for (int64_t i = 0; i < BLOCK; ++i) start[i] = c->bias && i < rows ? c->bias[row + i] : 0;
         for (int64_t i = 0; i < tiles; ++i) {
+          /* Tiles take turns in fetching the panel after this one: the processor's own fetching stops at pages. */
           T *to = sums + (whole ? 0 : (r - r0) * tiles + i) * PITCH * BLOCK;
           const T *from = plan->packed ? columns + i * most * PITCH : planes + c0 * plane + q[i].s[0].from;
-          tile_kernels[nv - 1][q[i].count - 1](depth, w, from, offset, to, c0 == 0 ? start : 0);
+          tile_kernels[nv - 1][q[i].count - 1](depth, w, from, offset, to, c0 == 0 ? start : 0, w + (nv + i % NV) * depth * WIDTH);
           if (last) write_tile(c, p, q + i, to, row, rows);
         }
       }
@@ -322,7 +323,7 @@ static void convolve_packed(struct broadcast *given) {
   for (c.first_image = 0; c.first_image < plan->images; c.first_image += batch) {
     c.now = MIN(batch, plan->images - c.first_image);
     if (c.planes) PARALLEL(place_planes, &c, c.now * plan->groups * plan->channels, grain_for(c.now * plan->groups * plan->channels, plan->frame.plane));
-    c.length = !plan->packed ? grid[2] : positions >= MOST ? positions : c.now * positions;
+    c.length = !plan->packed ? grid[2] : positions >= 3 * MOST ? positions : c.now * positions;
     c.lines = c.now * positions / c.length;
     c.tiles_each = (c.length + MOST - 1) / MOST, c.tiles = c.lines * c.tiles_each;
     const int64_t each = plan->groups, work = each * c.now * positions * plan->part_count * weights / WIDTH / 2;
