@@ -15,7 +15,7 @@
 #define ALONE 16384             /* products of a vector with a number below which waking a thread costs more than it saves */
 #define BATCH_BYTES (6 << 20)   /* of prepared planes and gradients at a time */
 #define MOST_PARTS 16           /* shares of the images that sum up by themselves */
-#define PART_BYTES (192 << 10)  /* of sums of a share, that they stay in the second cache */
+#define PART_BYTES (256 << 10)  /* of sums of a share, that they stay in the second cache */
 #define ALONG_BYTES (64 << 10)  /* the same where vectors run along the positions, and each sum is a vector */
 #define LAID_BYTES (512 << 10)  /* of planes laid out there beside them */
 #define TURNED_BYTES (256 << 10) /* and of gradients */
