@@ -49,11 +49,16 @@ class Program:
         self.steps = fuse(graph)
         self.replay: Any = None  # how later runs go; False: as the first
         self.kernels: list[tuple[Group, Any]] = []
+        self.texts: list[str] = []  # the C of the groups
         self._slots: dict[int, int] = {}
         ready = self.prepared.values if self.prepared else []
         for v in (*graph.inputs, *graph.captured, *graph.constants, *ready):
             self._slot(v)
         self._runs = [self._compiled(s) for s in self.steps]
+        if len(self.texts) > 1:
+            from ..backends.cpu import library
+
+            library.soon((text, ()) for text in self.texts[1:])
         self.outputs = [self._slot(v) for v in graph.outputs]
         self.writes = [(self._slot(t), self._slot(v)) for t, v in graph.writes]
         self._forget = self._last_reads()
@@ -177,12 +182,16 @@ class Program:
 
         if not self._runs or not cpu.available() or any(s < 0 for a in given for s in a.strides):
             return False
+        from ..backends.cpu import memory
         from .replay import CompileError, Replay
 
+        memory.release()  # what the eager call before has left: the program has memory of its own
         try:
             return Replay(self, given)
         except (CompileError, MemoryError):
             return False
+        finally:
+            memory.release()
 
     @property
     def size(self) -> int:
@@ -278,7 +287,7 @@ class Program:
         shapes = [tuple(v.meta.shape) for v, _ in inputs.values()]
         if group.shape not in shapes or not cpu.available():
             return None
-        from ..backends.cpu.kernel import Kernel, Output
+        from ..backends.cpu.kernel import Kernel, Output, source_of
 
         kinds = {name: v.meta.dtype.name for v, name in inputs.values()}
         outputs = [
@@ -287,7 +296,8 @@ class Program:
         ]
         kernel = Kernel(outputs, kinds, (), group.reduced or (), group.keepdim)
         try:
-            kernel.nest([np.empty(s, d) for s, d in zip(shapes, kinds.values())])
+            nest = kernel.nest([np.empty(s, d) for s, d in zip(shapes, kinds.values())])
+            self.texts.append(source_of(nest))
         except NoText:  # a function that C has no spelling for
             return None
         return kernel

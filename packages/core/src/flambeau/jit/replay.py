@@ -17,13 +17,16 @@ from typing import Any
 import numpy as np
 
 from ..backends.cpu import library, native, threads
+from ..backends.cpu import memory as kept
 from ..backends.cpu.arena import Arena
 from ..backends.cpu.compiler import CompileError
 from ..backends.cpu.native import address
 from ..runtime import hot, state
+from .lasting import digest
 from .program import Changed
 
 POISON = 0xA7
+MOST_SPENT = 32 << 20
 
 
 class Unknown(Exception):
@@ -74,6 +77,7 @@ class Recorder:
     def __init__(self, memory: Memory) -> None:
         self.memory = memory
         self._thread = threading.get_ident()
+        self.paused = False
         self.begin(0)
 
     def begin(self, block: int) -> None:
@@ -84,7 +88,7 @@ class Recorder:
         self.reason: str | None = None
 
     def __call__(self, result: Any, function: Any, arguments: tuple) -> Any:
-        if threading.get_ident() == self._thread:
+        if threading.get_ident() == self._thread and not self.paused:
             self.calls.append((function, arguments, result))
             try:
                 self.sites.append(call_site(self.memory, self.fresh, function, arguments, result))
@@ -345,6 +349,7 @@ class Replay:
         self._outputs, self._size = program.outputs, program.size
         self.strides = [a.strides for a in given[program.inputs :]]  # of what is captured
         self._busy = threading.Lock()
+        self._spent = 0  # bytes of results that were made only to be forgotten
         self.first, written = self._record(program, given)
         self.writes = self._written_in_python(program.writes)
         self.first_writes = written
@@ -369,31 +374,59 @@ class Replay:
             with self.arena, Recorder(memory) as recorder:
                 for run, done, needs, makes, pure in program.described():
                     step = Step(run, needs, makes)
-                    held = [env[i].tobytes() for i in needs] if pure else []
                     if pure:  # tables that kernels keep are made outside of the arena
-                        self._outside(run, env, makes)
-                        pure = _restored(env, needs, held)
+                        pure = self._outside(run, env, needs, makes)
+                    held = self._digests(recorder, env, needs) if pure else None
                     recorder.begin(self.arena.count)
                     run(env)
-                    pure = pure and held == [env[i].tobytes() for i in needs]
+                    pure = pure and held == self._digests(recorder, env, needs)
                     self._note(step, env, memory, recorder, pure)
                     self.steps.append(step)
                     for slot in done:
                         env[slot] = None
         finally:
             state.error_state.reset(token)
-        first = [np.array(env[i], copy=True) for i in program.outputs]
-        return first, {s: np.array(env[s], copy=True) for _, s in program.writes}
+        return self._left(program, env)
 
-    def _outside(self, run: Any, env: list, makes: Sequence[int]) -> None:
-        """Runs a step with NumPy's own memory, and forgets the results."""
+    def _left(self, program: Any, env: list) -> tuple[list, dict[int, Any]]:
+        """Results and written values of the first run, out of the arena: a block is given back when all of it is copied."""
+        left = [*program.outputs, *(s for _, s in program.writes)]
+        waiting = [self._block(i) for i in left]
+        made: dict[int, np.ndarray] = {}
+        for i, block in zip(left, waiting.copy()):
+            if i not in made:
+                made[i] = np.array(env[i], copy=True)
+            env[i] = None
+            waiting.remove(block)
+            if block is not None and block[0] == "arena" and block not in waiting:
+                self.arena.drop(block[1])
+        return [made[i] for i in program.outputs], {s: made[s] for _, s in program.writes}
+
+    def _outside(self, run: Any, env: list, needs: Sequence[int], makes: Sequence[int]) -> bool:
+        """Runs a step with NumPy's own memory and forgets the results; whether it left what it reads as it was."""
+        held = [env[i].tobytes() for i in needs]
         self.arena.__exit__()
         try:
             run(env)
+            self._spent += sum(env[slot].nbytes for slot in makes)
         finally:
             for slot in makes:
                 env[slot] = None
+            if self._spent > MOST_SPENT:  # kept for arrays of the same size, which do not come
+                self._spent = 0
+                kept.release()
             self.arena.__enter__()
+        return _restored(env, needs, held)
+
+    def _digests(self, recorder: Recorder, env: list, slots: Sequence[int]) -> list[int]:
+        """A number for the content of each array."""
+        recorder.paused = True
+        self.arena.__exit__()
+        try:
+            return [digest(env[i]) for i in slots]
+        finally:
+            self.arena.__enter__()
+            recorder.paused = False
 
     def _note(self, step: Step, env: list, memory: Memory, recorder: Recorder, pure: bool) -> None:
         """Finds out what the step was, and where its results are."""
@@ -475,14 +508,14 @@ class Replay:
                 needed.update(step.needs)
         made_in_python = {self._block(i) for s in python for i in s.makes}
         outward = {self._block(i) for i in self._outputs} - made_in_python
-        moving = [b for b in (*made_in_python, *outward) if b is not None and b[0] == "arena"]
+        moving = sorted(
+            {b for b in (*made_in_python, *outward) if b is not None and b[0] == "arena"}
+        )
         self._index: dict[Any, int] = {("given", i): 1 + i for i in range(self._count)}
         for block in (*moving, *[("lasting", at) for at in self.lasting]):
             self._index[block] = 1 + len(self._index)
         self._static: list[Any] = [None] * self._size
-        self._fresh: dict[Any, list[int]] = {
-            b: [] for b in outward if b is not None and b[0] == "arena"
-        }
+        self._fresh: dict[Any, list[int]] = {b: [] for b in moving if b in outward}
         text = Text()
         waiting: list[Any] = []
         self._plan: list[Any] = []

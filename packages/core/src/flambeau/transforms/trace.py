@@ -7,6 +7,7 @@ views of it are read anew.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -31,7 +32,8 @@ class Tracer:
             int, tuple[Value, int]
         ] = {}  # by id of the raw array: value, version of its root
         self._versions: dict[int, int] = {}  # by id of a root array: writes seen
-        self._alive: list[Any] = []  # arrays whose ids are in use
+        # By id of the arrays whose ids are in use: they are not kept alive, or a trace would hold all that it computed.
+        self._alive: dict[int, Any] = {}
 
     def __enter__(self) -> Tracer:
         state.push_mode(self)
@@ -90,8 +92,21 @@ class Tracer:
 
     def _bind(self, tensor: Tensor, value: Value) -> None:
         array = tensor._array
-        self._alive.append(array)
+        self._watch(array)
         self._values[id(array)] = (value, self._version(tensor))
+
+    def _watch(self, array: Any) -> None:
+        """An array's id may be another's once it is gone: what was noted under it goes with it."""
+        key = id(array)
+        if key in self._alive:
+            return
+        alive, values, versions = self._alive, self._values, self._versions
+
+        def gone(_: Any) -> None:
+            for noted in (alive, values, versions):
+                noted.pop(key, None)
+
+        self._alive[key] = weakref.ref(array, gone)
 
     def _root(self, tensor: Tensor) -> Tensor:
         return tensor if tensor._base is None else tensor._base
@@ -137,11 +152,11 @@ class Tracer:
             new = self.graph.add("write_view", (old, source), attrs, (old.meta,))[0]
         key = id(root._array)
         self._versions[key] = self._versions.get(key, 0) + 1
-        self._alive.append(root._array)
+        self._watch(root._array)
         self._values[key] = (new, self._versions[key])
         if target is not root:
             self._values[id(target._array)] = (source, self._versions[key])
-            self._alive.append(target._array)
+            self._watch(target._array)
         self._note_write(root, old, new)
 
     def _note_write(self, root: Tensor, old: Value, new: Value) -> None:

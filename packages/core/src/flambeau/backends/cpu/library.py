@@ -7,8 +7,10 @@ text's kernels only, with a warning.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
+from collections.abc import Iterable
 from functools import cache as cache_result
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,6 +36,8 @@ class _State:
         self.works = False  # asked at every large call: not found out anew each time
         self.folder: Path | None = None
         self.refused: list[str] = []
+        # What is being built, by this thread or by one of `soon`: who needs it waits.
+        self.coming: dict[Path, threading.Event] = {}
         self.cpu: str | None = None
 
 
@@ -48,6 +52,7 @@ def reset() -> None:
 
 def _unlock_child() -> None:
     _state.lock = threading.RLock()
+    _state.coming = {}  # the threads that build are the parent's
 
 
 if hasattr(os, "register_at_fork"):
@@ -122,8 +127,7 @@ def _compiled(state: _State, source: str, flags: tuple[str, ...]) -> ctypes.CDLL
         raise CompileError(state.failed[source, flags])
     try:
         place = _place(state, source, flags)
-        if not cache.is_whole(place):
-            build(source, place, flags)
+        _build_once(state, source, place, flags)
         return _open_or_rebuild(source, place, flags)
     except CompileError as error:
         if (
@@ -137,6 +141,51 @@ def _compiled(state: _State, source: str, flags: tuple[str, ...]) -> ctypes.CDLL
     except OSError as error:
         state.failure = f"the cache of compiled kernels cannot be used: {error}"
         raise CompileError(state.failure) from error
+
+
+def _build_once(state: _State, source: str, place: Path, flags: tuple[str, ...]) -> None:
+    """Builds what the cache lacks, or waits for the thread that is at it."""
+    mine = threading.Event()
+    other = state.coming.setdefault(place, mine)
+    if other is not mine:
+        other.wait()
+        if cache.is_whole(place):
+            return
+    try:
+        if not cache.is_whole(place):
+            build(source, place, flags)
+    finally:
+        if other is mine:
+            del state.coming[place]
+            mine.set()
+
+
+def soon(texts: Iterable[tuple[str, tuple[str, ...]]]) -> None:
+    """Begins to compile texts that will be asked for, those that the cache lacks, on a core that is idle meanwhile.
+
+    The last first: the caller needs the first one at once. What fails is said when it is loaded. The thread ends with the
+    program, after the text that it is at.
+    """
+    state = _state
+    if (os.cpu_count() or 1) < 2 or not available():
+        return
+    missing = [
+        (source, place, flags)
+        for source, flags in texts
+        if (source, flags) not in state.loaded
+        and not cache.is_whole(place := _place(state, source, flags))
+    ]
+
+    def run() -> None:
+        for source, place, flags in reversed(missing):
+            if not threading.main_thread().is_alive():
+                return
+            if place not in state.coming:
+                with contextlib.suppress(CompileError, OSError):
+                    _build_once(state, source, place, flags)
+
+    if missing:
+        threading.Thread(target=run, name="flambeau-kernels").start()
 
 
 def _warn(error: CompileError) -> None:

@@ -107,9 +107,29 @@ class Functions:
     """What a compiled file exports, as attributes; `library.CompileError` where it cannot be compiled."""
 
 
+# What is asked for soon behind a file: its gradient's, and what every training step has. In order of need.
+STEP = ("gemm.c", "crossentropy.c", "reduce.c", "copy.c", "lists.c")
+NEXT = {
+    "conv.c": ("conv_winograd.c", "channelnorm.c", *STEP, "conv_weight.c"),
+    "gemm.c": STEP,
+}
+
+
+def expect(file: str, dtype: str) -> None:
+    """Has what usually follows a file compiled beside it, where the cache has none of it."""
+    texts = []
+    for other in NEXT[file]:
+        kinds = _text(other).partition("*/")[0].split()
+        kind = dtype if TYPES[dtype] in kinds else next(d for d, c in TYPES.items() if c in kinds)
+        texts.append((source(other, kind), FLAGS))
+    library.soon(texts)
+
+
 def load(file: str, dtype: str) -> Functions:
     """The functions of `kernels/<file>` for one element type."""
     text = source(file, dtype)
+    if file in NEXT:
+        expect(file, dtype)
     lib = library.load(text, FLAGS)
     bind = lib.fb_bind
     bind.argtypes = [ctypes.c_void_p]
