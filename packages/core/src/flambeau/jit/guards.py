@@ -11,6 +11,7 @@ from __future__ import annotations
 import types
 from collections.abc import Callable, Iterator
 from itertools import chain
+from operator import is_
 from typing import Any
 
 from ..runtime import state
@@ -185,6 +186,7 @@ class _Tree:
         self.get = get
         self.tokens: dict[Any, int] = {}
         self.seen: Any = None
+        self.found: list[Any] = []
         self.module: Any = None
         self.changes = self.token = -1
 
@@ -192,9 +194,8 @@ class _Tree:
         module = self.get()
         if not is_module(module):
             return described(module)
-        if self.seen is not None and module is self.module and state.changes == self.changes:
-            if self.looked() == self.seen:
-                return self.token
+        if module is self.module and state.changes == self.changes and self.same():
+            return self.token
         self.module, self.changes = module, state.changes
         parts = list(module.modules())
         self.members = [d for m in parts for d in (m._parameters, m._buffers, m._modules)]
@@ -203,16 +204,25 @@ class _Tree:
             v for m in parts for k, v in m.__dict__.items()
             if k[0] != "_" and type(v) not in PLAIN and not isinstance(v, (tuple, Tensor))
         ]  # fmt: skip
+        self.found = list(chain.from_iterable(map(dict.values, self.members)))
         self.seen = self.looked()
-        full = (described(module), self.seen)
+        full = (described(module), tuple(map(id, self.found)), self.seen)
         self.token = self.tokens.setdefault(full, len(self.tokens))
         return self.token
 
+    def same(self) -> bool:
+        """Whether what may change without a word is as it was: members first, which are many."""
+        now, count = chain.from_iterable(map(dict.values, self.members)), len(self.found)
+        if sum(map(len, self.members)) != count or not all(map(is_, now, self.found)):
+            return False
+        if not self.loose and not self.seen[0] and not any(self.hooks):
+            return True
+        return self.looked() == self.seen
+
     def looked(self) -> tuple:
-        """What may change without a word."""
-        ids = tuple(map(id, chain.from_iterable([d.values() for d in self.members])))
+        """Hooks, and settings that can change without being set."""
         loose = tuple([described(v, DEEPEST - 1) for v in self.loose])
-        return ids, tuple(chain.from_iterable(self.hooks)), loose
+        return tuple(chain.from_iterable(self.hooks)), loose
 
 
 def tree_state(m: Any, seen: set[int]) -> list:
