@@ -400,3 +400,33 @@ def decorated(x):
 def test_as_a_decorator():
     assert decorated(flambeau.ones(2)).tolist() == [2.0, 2.0]
     assert decorated.__name__ == "decorated"
+
+
+@flambeau.no_grad()
+def test_modules_and_functions_among_the_arguments_are_guarded():
+    model = nn.Sequential(nn.Linear(4, 4), nn.Dropout(0.5))
+    compiled = flambeau.compile(lambda module, x, after: after(module(x)))
+    x, scale = flambeau.ones(8, 4), [2.0]
+
+    def after(y):
+        return y * scale[0]
+
+    def same():
+        return flambeau.allclose(compiled(model, x, after), after(model(x)))
+
+    model.eval()
+    assert same()
+    assert same()
+    model.train()
+    assert (compiled(model, x, after) == 0).any()
+    model.eval()
+    scale[0] = 3.0
+    assert same()
+    model[0].weight.mul_(2)
+    assert same()
+    model[0] = nn.Linear(4, 4)
+    assert same()
+    bound = flambeau.compile(lambda call, x: call(x))
+    assert flambeau.allclose(bound(model.forward, x), model(x))
+    model.train()
+    assert (bound(model.forward, x) == 0).any()

@@ -11,8 +11,10 @@ from __future__ import annotations
 import functools
 import os
 import threading
+import types
 import warnings
 from collections.abc import Callable
+from itertools import chain
 from typing import Any
 
 from .._base import dtypes, pytree
@@ -23,7 +25,7 @@ from ..runtime.claims import End
 from ..runtime.operator import find, registry
 from ..runtime.tensor import Leaf, Tensor, history
 from .capture import Capture
-from .guards import frozen, surroundings, tensors_of
+from .guards import PLAIN, described, frozen, is_module, is_ours, surroundings, tensors_of
 from .plan import Back, Plan
 from .stances import eagerly, get_default_backend, now
 from .tuning import Making
@@ -57,6 +59,7 @@ class Compiled:
         self._lock = threading.Lock()
         self._called = False  # under a stance that makes no program of a first call
         self._surroundings = surroundings(function)
+        self._given: dict[int, list[Any]] = {}  # by id of a module or function among the arguments
         _every.append(self)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -108,7 +111,11 @@ class Compiled:
                 self._say(reason)
                 args, kwargs = pytree.unflatten(leaves, spec)
                 return self._function(*args, **kwargs)
-            making = Making(backend, tensors_of(self._surroundings), tune=self._tune)
+            making = Making(
+                backend,
+                tensors_of([*self._surroundings, *chain.from_iterable(self._given.values())]),
+                tune=self._tune,
+            )
             result, plan = captured(self._function, leaves, spec, making)
             if plan is None:
                 return result  # of this call only: others may come with memory of their own
@@ -140,11 +147,24 @@ class Compiled:
                     (a.shape, a.dtype.num, a.dtype.itemsize, type(a), x.requires_grad, a.strides)
                 )
             else:
-                parts.append(frozen(x))
+                parts.append(self._described(x))
         if not now.plain:
             return self._key_in_stance(parts)
         parts.extend(read() for read in self._surroundings)
         return tuple(parts)
+
+    def _described(self, x: Any) -> Any:
+        """An argument that is no tensor, as part of the key: a module or function with what it depends on, an object with
+        its attributes."""
+        if type(x) in PLAIN:
+            return (type(x), x)
+        if isinstance(x, types.MethodType):
+            return (frozen(x.__func__), self._described(x.__self__))
+        if not is_module(x) and not isinstance(x, types.FunctionType):
+            return frozen(x) if is_ours(type(x)) else described(x)
+        if id(x) not in self._given:
+            self._given[id(x)] = surroundings(x)
+        return (id(x), *[read() for read in self._given[id(x)]])
 
     def _key_in_stance(self, parts: list) -> Any:
         """The key where a stance names the backend, or trusts that the surroundings are those that all programs were made in."""

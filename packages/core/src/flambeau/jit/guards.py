@@ -62,7 +62,7 @@ class _Search:
     def follow(self, function: Any) -> None:
         """What a Python function names. flambeau's own functions depend on their arguments only."""
         code = getattr(function, "__code__", None)
-        if code is None or id(function) in self.seen or _is_ours(function):
+        if code is None or id(function) in self.seen or is_ours(function):
             return
         self.seen.add(id(function))
         for cell in function.__closure__ or ():
@@ -80,7 +80,7 @@ class _Search:
 
     def attributes(self, package: types.ModuleType, names: list[str]) -> None:
         """Of a Python module: the numbers and tensors in it that the function's names may mean."""
-        if _is_ours(package):
+        if is_ours(package):
             return
         for name in names:
             if isinstance(getattr(package, name, package), (*PLAIN, Tensor)):
@@ -101,11 +101,12 @@ class _Search:
             self.found.append(lambda: id(get()))
         elif hasattr(thing, "__wrapped__"):  # a compiled helper
             self.follow(thing.__wrapped__)
-        elif not isinstance(thing, (type, types.BuiltinFunctionType)) and not _is_ours(type(thing)):
+        elif not isinstance(thing, (type, types.BuiltinFunctionType)) and not is_ours(type(thing)):
             self.found.append(lambda: described(get()))
 
 
-def _is_ours(thing: Any) -> bool:
+def is_ours(thing: Any) -> bool:
+    """Whether a class, function or module is flambeau's own."""
     name = str(getattr(thing, "__module__", None) or getattr(thing, "__name__", ""))
     return name == "flambeau" or name.startswith("flambeau.")
 
