@@ -198,12 +198,15 @@ class Program:
         """Places in the table of arrays."""
         return len(self._slots)
 
-    def described(self) -> Iterator[tuple[Run, list[int], list[int], list[int], bool]]:
-        """Each step: its run, the slots not read after it, those it reads and makes, and whether it only computes."""
+    def described(self) -> Iterator[tuple[Run, list[int], list[int], list[int], bool, bool]]:
+        """Each step: its run, the slots not read after it, those it reads and makes, whether it only computes, and whether it
+        is flambeau's own."""
         for step, run, done in zip(self.steps, self._runs, self._forget):
             needs = [self._slot(v) for v in dict.fromkeys(reads(step))]
-            pure = isinstance(step, Group) or not (step.op in EFFECTS or find(step.op).random)
-            yield run, done, needs, [self._slot(v) for v in writes(step)], pure
+            makes = [self._slot(v) for v in writes(step)]
+            group = isinstance(step, Group)
+            pure = group or not (step.op in EFFECTS or find(step.op).random)
+            yield run, done, needs, makes, pure, group or "::" not in step.op
 
     def _last_reads(self) -> list[list[int]]:
         """After each step, the slots that nobody reads any more."""
