@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 
@@ -192,3 +194,26 @@ def test_a_weight_that_the_program_reads_too_is_not_taken_for_foreign():
     agree(compiled(tokens), head(embed(tokens)))
     embed.weight.add_(1)
     agree(compiled(tokens), head(embed(tokens)))
+
+
+def test_threads_may_meet_while_a_program_is_captured_and_recorded(net):
+    inputs = [flambeau.randn(1, 3, 20, 20) for _ in range(4)]
+    with flambeau.no_grad():
+        expected = [net(x) for x in inputs]
+    wrong = []
+
+    def work(compiled, first):
+        for i in range(first, first + 8):
+            with flambeau.inference_mode() if first % 2 else flambeau.no_grad():
+                made = compiled(inputs[i % 4])
+            if not flambeau.allclose(made, expected[i % 4], rtol=1e-4, atol=1e-4):
+                wrong.append(i)
+
+    for mode in (None, None, None, "max-autotune"):
+        compiled = flambeau.compile(net, mode=mode)
+        threads = [threading.Thread(target=work, args=(compiled, k)) for k in range(4)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+    assert not wrong

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from copy import copy
 from functools import partial
@@ -20,6 +21,9 @@ from ..runtime.tensor import Tensor, wrap
 from .fusion import Group, Step, fuse, reads, writes
 
 Run = Callable[[list], Any]
+
+
+_recording = threading.Lock()  # a recorder sees the calls of all kernels
 
 
 class Changed(Exception):
@@ -133,8 +137,13 @@ class Program:
         if self.backend is not None:
             return self._by_backend([wrap(a) for a in given]), list(self.writes)
         replay = self.replay
-        if replay is None:
-            replay = self.replay = self._recorded(given)
+        if replay is None and _recording.acquire(
+            blocking=False
+        ):  # else another thread is at it: step by step for once
+            try:
+                replay = self.replay = self._recorded(given)
+            finally:
+                _recording.release()
             if replay:
                 table = dict(zip(self.outputs, replay.first))
                 self.replay = replay if replay.usable else False

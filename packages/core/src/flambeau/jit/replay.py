@@ -71,8 +71,24 @@ _C = {
 }  # fmt: skip
 
 
+class _Ear:
+    """The `errcheck` of all kernels while one program is recorded: told of each call when it is done, its arguments alive.
+
+    There is one for ever: ctypes holds no reference to it during a call, and other threads are in calls when recording ends.
+    """
+
+    recorder: Recorder | None = None
+
+    def __call__(self, result: Any, function: Any, arguments: tuple) -> Any:
+        recorder = self.recorder
+        return result if recorder is None else recorder(result, function, arguments)
+
+
+_ear = _Ear()
+
+
 class Recorder:
-    """Notes the C calls of this thread; as an `errcheck` it is called after each of them, while its arguments are alive."""
+    """Notes the C calls of this thread. One at a time may be in force (`program._recording`)."""
 
     def __init__(self, memory: Memory) -> None:
         self.memory = memory
@@ -98,15 +114,17 @@ class Recorder:
 
     def __enter__(self) -> Recorder:
         threads.pool()
-        native.recorders.append(self)
+        _ear.recorder = self
+        native.recorders.append(_ear)
         for f in native.every:
-            f.errcheck = self
+            f.errcheck = _ear
         return self
 
     def __exit__(self, *_: Any) -> None:
-        native.recorders.remove(self)
+        native.recorders.remove(_ear)
         for f in native.every:
             del f.errcheck
+        _ear.recorder = None
 
 
 class Memory:
