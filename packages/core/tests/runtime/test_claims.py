@@ -8,7 +8,7 @@ import pytest
 import flambeau
 from flambeau import func
 from flambeau.autograd import gradcheck, gradgradcheck
-from flambeau.runtime.claims import Declined, claim
+from flambeau.runtime.claims import Declined, claim, lasting
 from flambeau.runtime.families import composite
 from flambeau.runtime.operator import internal, registry
 from flambeau.runtime.tensor import Tensor
@@ -153,3 +153,31 @@ def test_gradients_of_primitives_by_a_backend_leave_wrappers_alone():
     each = func.vmap(func.grad(loss), in_dims=(None, 0))(w, x)
     for g, row in zip(each, x):
         flambeau.testing.assert_close(g, 2 * (row @ w.T).T @ row, rtol=1e-3, atol=1e-2)
+
+
+def test_a_yes_is_asked_for_once_as_long_as_it_holds():
+    op, asked, answer = registry["_scaled_square"], [], [True]
+
+    def accepts(metas, attrs):
+        asked.append([m if m is None else m.shape for m in metas])
+        return metas[0].dtype is flambeau.float64
+
+    claim(op, "cpu", lasting(accepts, lambda: answer[0]), forward, backward)
+    x, w = pair()
+    for _ in range(3):
+        _scaled_square(x, w)
+    assert asked == [[(3, 4), (3, 4)]] and calls == ["forward True"] * 3
+    _scaled_square(x)  # other arrays, attributes, kinds of number and dtypes are asked about
+    _scaled_square(x, w, 3.0)
+    _scaled_square(x, w, 3)
+    assert len(asked) == 4
+    for _ in range(2):
+        _scaled_square(x.float())  # and a no is asked for again
+    assert len(asked) == 6
+    answer[0] = False
+    _scaled_square(x, w)
+    assert len(asked) == 7
+    answer[0] = True
+    claim(op, "cpu", lambda metas, attrs: False, forward, backward)  # in front: asked first
+    _scaled_square(x, w)
+    assert len(asked) == 8

@@ -15,6 +15,7 @@ from ..runtime.dispatch import assign
 from ..runtime.families import composite, primitive
 from ..runtime.meta import Meta
 from ..runtime.tensor import Tensor
+from ..runtime.unwatched import blend
 from .arithmetic import addcmul
 from .casting import to_dtype
 from .joining import pad_constant
@@ -160,22 +161,10 @@ def batch_norm(
     tensor([[-1.],
             [ 1.]])
     """
-    if not input.numel():
-        return _of_nothing(input, weight, bias)
-    check(
-        input.ndim >= 2,
-        lambda: f"batch_norm: expected input of at least 2 dimensions, got {list(input.shape)}",
-        ValueError,
-    )
-    _check_kinds("batch_norm", input, weight, bias)
-    channels = input.shape[1]
-    for name, given in (
-        ("running_mean", running_mean),
-        ("running_var", running_var),
-        ("weight", weight),
-        ("bias", bias),
-    ):
-        _check_count(name, given, channels)
+    if not _as_usual(input, running_mean, running_var, weight, bias):
+        if not input.numel():
+            return _of_nothing(input, weight, bias)
+        _check_batch_norm(input, running_mean, running_var, weight, bias)
     if not training:
         check(
             running_mean is not None and running_var is not None,
@@ -184,7 +173,7 @@ def batch_norm(
             ),
         )
         return in_float32(rescale_channels, input, running_mean, running_var, weight, bias, eps)
-    count = input.numel() // max(channels, 1)
+    count = input.numel() // input.shape[1]
     check(
         count != 1,
         lambda: (
@@ -203,6 +192,39 @@ def batch_norm(
         return out
 
     return in_float32(by_batch, input, weight, bias)
+
+
+def _as_usual(input: Tensor, *by_channel: Tensor | None) -> bool:
+    """Whether a batch of real floats comes with values of its dtype, one for each channel; else the checks are asked."""
+    x = input.__dict__.get("_array")  # wrappers have none
+    if x is None or x.dtype.kind != "f" or x.ndim < 2 or not x.size:
+        return False
+    shape = (x.shape[1],)
+    for p in by_channel:
+        if p is not None:
+            a = p.__dict__.get("_array")
+            if a is None or a.shape != shape or a.dtype is not x.dtype:
+                return False
+    return True
+
+
+def _check_batch_norm(
+    input: Tensor, running_mean: Any, running_var: Any, weight: Any, bias: Any
+) -> None:
+    check(
+        input.ndim >= 2,
+        lambda: f"batch_norm: expected input of at least 2 dimensions, got {list(input.shape)}",
+        ValueError,
+    )
+    _check_kinds("batch_norm", input, weight, bias)
+    channels = input.shape[1]
+    for name, given in (
+        ("running_mean", running_mean),
+        ("running_var", running_var),
+        ("weight", weight),
+        ("bias", bias),
+    ):
+        _check_count(name, given, channels)
 
 
 @composite(method=False, outputs=("output", "mean", "var"))
@@ -254,11 +276,14 @@ def _of_nothing(input: Tensor, weight: Tensor | None, bias: Tensor | None) -> Te
 
 def _move(running: Tensor, new: Tensor, momentum: float, factor: float = 1.0) -> None:
     """`running` a part of the way towards `new` times `factor`."""
+    keep, share = 1 - momentum, momentum * factor
+    if blend(running, new, keep, share):
+        return
     # Statistics have no history and no tangents, whatever the input has.
     new = new.detach()
     if new.dtype is not running.dtype:
         new = to_dtype(new, running.dtype)
-    assign(running, running * (1 - momentum) + new * (momentum * factor))
+    assign(running, running * keep + new * share)
 
 
 @composite(method=False)

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from . import state, tape
+from . import layouts, state, tape
 from .operator import Checker, Operator, internal
 from .tensor import Tensor, alias, wrap
 
@@ -46,6 +46,7 @@ def claim(
     `keeps_result`: whether backward reads the result; without it `result` is None there. `fills`: whether it is given zeros
     as the gradients of results that nobody used, or else None.
     """
+    forward, backward = layouts.claimed(op.name, np, forward, backward)
     made = _Claim(op, backend, forward, backward, keeps_result)
     if not fills:
         made.noted.tags = {**op.tags, "fills": False}
@@ -61,6 +62,16 @@ def hidden(op: Operator, name: str, kernel: Callable[..., Any]) -> Operator:
     made.vjp_rule, made.refusals = None, {"vjp": "a claim records itself"}
     internal[name] = made
     return made
+
+
+def lasting(checker: Checker, holds: Callable[[], bool]) -> Checker:
+    """`checker`, whose yes depends on dtypes, shapes and attributes, as long as `holds()`: it is not asked again about the same."""
+
+    def accepts(metas: list, attrs: dict) -> bool:
+        return checker(metas, attrs)
+
+    accepts.holds = holds  # type: ignore[attr-defined]
+    return accepts
 
 
 class _Claim:

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from ...runtime.claims import claim
+from ...runtime.claims import claim, lasting
 from ...runtime.operator import registry
+from . import library
 from .native import Kernels, address
 from .offers import FLOATS, of_kinds
 from .softmax import dense
@@ -150,15 +151,11 @@ def _given_backward(
 
 def register() -> None:
     """Enters the claims; called when one of the composites is first called."""
-    claim(
-        registry["normalize_channels"], "cpu", of_kinds(FLOATS, _by_channel), _batch_forward, _batch_backward,
-        keeps_result=False, fills=False,
-    )  # fmt: skip
-    claim(
-        registry["rescale_channels"], "cpu", of_kinds(FLOATS, _by_channel), _given_forward, _given_backward,
-        keeps_result=False,
-    )  # fmt: skip
-    claim(
-        registry["group_norm"], "cpu", of_kinds(FLOATS, _groups_fit), _group_forward, _group_backward,
-        keeps_result=False,
-    )  # fmt: skip
+
+    def enter(name: str, accepts: Any, forward: Any, backward: Any, **options: Any) -> None:
+        checker = lasting(of_kinds(FLOATS, accepts), library.available)
+        claim(registry[name], "cpu", checker, forward, backward, keeps_result=False, **options)
+
+    enter("normalize_channels", _by_channel, _batch_forward, _batch_backward, fills=False)
+    enter("rescale_channels", _by_channel, _given_forward, _given_backward)
+    enter("group_norm", _groups_fit, _group_forward, _group_backward)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ...runtime.claims import claim
+from ...runtime.claims import claim, lasting
 from ...runtime.operator import registry
 from . import library
 from .native import Kernels, address, table
@@ -79,7 +79,7 @@ class Layer:
         *first, weight_ih, weight_hh, bias_ih, bias_hh = arrays
         steps = self._steps(x, sizes)
         counts, starts, all_ = _plan(steps)
-        size, functions = weight_hh.shape[1], getattr(kernels, x.dtype.name)
+        size, functions = weight_hh.shape[1], _of(x)
         order, laid = (self.kind, len(steps), steps[0], size), (address(counts), address(starts))
         kept = np.empty((functions.forward_rows(*order, wants, *laid), weight_hh.shape[0]), x.dtype)
         x = np.ascontiguousarray(x)
@@ -105,7 +105,7 @@ class Layer:
         steps = self._steps(x, sizes)
         counts, starts = _plan(steps)[:2]
         rows, wide = steps[0], weight_hh.shape[0]
-        size, functions = weight_hh.shape[1], getattr(kernels, x.dtype.name)
+        size, functions = weight_hh.shape[1], _of(x)
         out = np.ascontiguousarray(result[0])
         come = [None if p is None else np.ascontiguousarray(p) for p in g]  # of output, state, cell
         gates, other = (kept[0], kept[1]) if kept else (None, None)
@@ -132,6 +132,10 @@ class Layer:
         return [*wanted[:2], *cell, *wanted[2:]]
 
 
+def _of(x: np.ndarray) -> Any:
+    return kernels.float32 if x.itemsize == 4 else kernels.float64
+
+
 def _at(array: np.ndarray | None) -> int | None:
     return None if array is None else address(array)
 
@@ -143,4 +147,5 @@ def register() -> None:
     """Enters the claims; called when one of the layers is first met."""
     for name, kind in LAYERS.items():
         layer = Layer(kind)
-        claim(registry[name], "cpu", layer.takes, layer.forward, layer.backward)
+        takes = lasting(layer.takes, library.available)
+        claim(registry[name], "cpu", takes, layer.forward, layer.backward)

@@ -17,7 +17,7 @@ from flambeau.ops.trigonometry import tanh as _tanh
 from flambeau.runtime.state import local
 from flambeau.runtime.tensor import Tensor
 
-from .placing import kept, placed
+from .placing import kept, overwritten, placed
 
 
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
@@ -39,6 +39,8 @@ def relu_(input: Tensor) -> Tensor:
 
 def relu6(input: Tensor, inplace: bool = False) -> Tensor:
     """x limited to [0, 6]."""
+    if inplace and overwritten(_activation.relu6, input):
+        return input
     return placed(_activation.relu6(input), input, inplace)
 
 
@@ -98,6 +100,13 @@ def hardtanh(
 ) -> Tensor:
     """x limited to [min_val, max_val]."""
     check(min_val <= max_val, lambda: "min_val cannot be greater than max_val", ValueError)
+    limits = {"min_val": min_val, "max_val": max_val}
+    if (
+        inplace
+        and type(min_val) is type(max_val) is float
+        and overwritten(_activation.hardtanh, input, **limits)
+    ):
+        return input
     return placed(_activation.hardtanh(input, min_val, max_val), input, inplace)
 
 

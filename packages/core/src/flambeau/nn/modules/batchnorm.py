@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from flambeau._base.dtypes import int64
 from flambeau.ops.creation import empty, ones, zeros
 from flambeau.runtime.tensor import Tensor
+from flambeau.runtime.unwatched import count_up
 
 from .. import functional as F
 from .. import init
@@ -100,7 +101,8 @@ class _BatchNorm(_NormBase):
         """One more batch seen; the share of it in the running statistics."""
         momentum = 0.0 if self.momentum is None else self.momentum
         if self.training and self.track_running_stats and self.num_batches_tracked is not None:
-            self.num_batches_tracked.add_(1)
+            if not count_up(self.num_batches_tracked):
+                self.num_batches_tracked.add_(1)
             if self.momentum is None:  # cumulative average
                 momentum = 1.0 / float(self.num_batches_tracked)
         return momentum
@@ -108,10 +110,10 @@ class _BatchNorm(_NormBase):
     def forward(self, input: Tensor) -> Tensor:
         self._check_input_dim(input)
         momentum = self._count_batch()
-        use_running = not self.training or self.track_running_stats
-        mean = self.running_mean if use_running else None
-        var = self.running_var if use_running else None
-        by_batch = self.training or (self.running_mean is None and self.running_var is None)
+        mean, var = self.running_mean, self.running_var
+        by_batch = self.training or (mean is None and var is None)
+        if self.training and not self.track_running_stats:
+            mean = var = None
         return F.batch_norm(input, mean, var, self.weight, self.bias, by_batch, momentum, self.eps)
 
 
