@@ -93,6 +93,40 @@ def test_convolution_is_its_definition(packed, seed):
     agree(first(made), np.clip(wanted, 0, 2) if seed % 2 else wanted, dtype)
 
 
+@pytest.mark.parametrize("k", [3, 5])
+@pytest.mark.parametrize("step", [1, 2])
+def test_depthwise_blocks_of_every_width_are_their_definition(packed, k, step):
+    rng = np.random.default_rng(10 * k + step)
+    kinds = [packed.Activation.NONE, packed.Activation.CLAMP, packed.Activation.HARDSWISH]
+    for case in range(16):
+        dtype = ["float32", "float64"][case % 2]
+        before, behind = (int(v) for v in rng.integers(0, k + 1, 2))
+        high, wide = (int(v) for v in rng.integers(max(1, k - before - behind), 24, 2))
+        channels = 400 if case == 7 else int(rng.integers(1, 70))
+        x = rng.standard_normal((1 + case % 2, channels, high, wide)).astype(dtype)
+        x[0, 0, -1, 0] = np.nan
+        w = rng.standard_normal((channels, 1, k, k)).astype(dtype)
+        bias = rng.standard_normal(channels).astype(dtype) if case % 3 else None
+        attrs = {
+            "stride": (step, step), "padding": ((behind, before), (before, behind)), "dilation": (1, 1),
+            "groups": channels,
+        }  # fmt: skip
+        wanted = by_definition("convolution", x, w, bias, **attrs)
+        residual = rng.standard_normal(wanted.shape).astype(dtype) if case % 5 == 0 else None
+        kept = run("pack_convolution", w, input=last(x).shape, last=True, **attrs)
+        kind = kinds[case % 3]
+        made = run(
+            "packed_convolution", last(x), kept, bias, None if residual is None else last(residual),
+            weight=w.shape, last=True, activation=kind, low=0.0, high=2.0, **attrs,
+        )  # fmt: skip
+        wanted = wanted if residual is None else wanted + residual
+        if kind == packed.Activation.CLAMP:
+            wanted = np.clip(wanted, 0, 2)
+        elif kind == packed.Activation.HARDSWISH:
+            wanted = wanted * np.clip(wanted + 3, 0, 6) / 6
+        agree(first(made), wanted, dtype)
+
+
 def test_deep_windows_are_summed_in_parts(packed):
     rng = np.random.default_rng(0)
     x = rng.standard_normal((1, 5, 5, 700)).astype("f4")

@@ -8,9 +8,15 @@
 #include "fb_finish.h"
 #include "fb_vec.h"
 
-#define UNROLL _Pragma("GCC unroll 16")
-#define DENSE TOGETHER /* of a narrow depthwise convolution: sums, the weights of a row and one vector of the input at a time */
-#define MOST_DENSE 5
+#define UNROLL _Pragma("GCC unroll 32")
+#define MOST_TAPS 5 /* of the rows of a window of `dense` */
+#define PART 192    /* channels that a task of `dense` passes over: what it reads stays in the first cache */
+#if REGISTERS == 32
+#define WIDE 7 /* positions of a block of `dense`: widths are often multiples of 7 */
+#else
+#define WIDE NARROW
+#endif
+#define NARROW 4
 #define TOGETHER 4 /* positions, times two vectors of channels: sums and weights fit into 16 registers */
 
 struct sizes { /* as in conv_last.c */
@@ -21,6 +27,7 @@ struct windows {
   struct sizes s;
   const T *x, *w, *bias;
   T *y;
+  T low, high; /* a clamp that `dense` applies itself */
   struct finish finish;
   int64_t counted; /* of an average: 0 for the taps within the input, else the divisor */
 };
@@ -74,34 +81,104 @@ INLINE void some(const struct windows *c, const int what, const int count, const
     }
 }
 
-/* The same of a depthwise convolution whose window is `width` wide and moves by `step`: what two windows share is loaded once. */
-INLINE void dense_some(const struct windows *c, const int width, const int step, int64_t lanes, const T *x, struct range h, int64_t channel, T *y) {
+/* -- depthwise convolution by blocks ------------------------------------------------------------------------------- */
+
+/* A block of positions: one or two rows of results by some columns. Each vector of the input is loaded once for all of its windows. */
+struct block {
+  const T *x; /* where the first window begins */
+  T *y;
+  int64_t channel, end;  /* channels [channel, end) */
+  int64_t above, below;  /* rows of its windows that lie within the input, counted from the first */
+  uint32_t within;       /* bit j: column j of its windows lies within the input */
+  int count;             /* columns of results; the others are not stored */
+};
+
+INLINE void dense_some(const struct windows *c, const int size, const int step, const int rows, const int columns, const int edge, const struct block *b) {
   const struct sizes *s = &c->s;
-  const int64_t row = s->dilation[0] * s->width * s->channels;
-  const vec start = c->bias ? load_head(c->bias + channel, lanes, 0) : (vec){0};
-  vec sum[DENSE];
-  UNROLL for (int i = 0; i < DENSE; ++i) sum[i] = start;
-  for (int64_t kh = h.begin; kh < h.end; ++kh) {
-    const T *from = x + kh * row, *w = c->w + kh * width * s->channels + channel;
-    vec u[MOST_DENSE];
-    UNROLL for (int k = 0; k < width; ++k) u[k] = load_head(w + k * s->channels, lanes, 0);
-    UNROLL for (int j = 0; j < (DENSE - 1) * step + width; ++j) {
-      const vec a = load_head(from + j * s->channels, lanes, 0);
-      UNROLL for (int k = 0; k < width; ++k)
-        if (j >= k && (j - k) % step == 0 && (j - k) / step < DENSE) sum[(j - k) / step] += a * u[k];
+  const int64_t pitch = s->channels, down = s->width * pitch, high = s->out_width * pitch;
+  const vec low = splat(c->low), top = splat(c->high);
+  for (int64_t channel = b->channel; channel < b->end; channel += WIDTH) {
+    const int64_t lanes = MIN(WIDTH, b->end - channel);
+    const T *x = b->x + channel, *w = c->w + channel;
+    const vec start = c->bias ? load_head(c->bias + channel, lanes, 0) : (vec){0};
+    vec sum[2][WIDE], u[MOST_TAPS * MOST_TAPS];
+    UNROLL for (int o = 0; o < rows; ++o) UNROLL for (int i = 0; i < columns; ++i) sum[o][i] = start;
+    UNROLL for (int k = 0; k < size * size; ++k) u[k] = load_head(w + k * pitch, lanes, 0);
+    UNROLL for (int r = 0; r < (rows - 1) * step + size; ++r) {
+      if (r < b->above || r >= b->below) continue;
+      UNROLL for (int j = 0; j < (columns - 1) * step + size; ++j) {
+        if (edge && !(b->within >> j & 1)) continue;
+        const T *at = x + r * down + j * pitch;
+        const vec a = load_head(at, lanes, 0);
+        UNROLL for (int o = 0; o < rows; ++o)
+          UNROLL for (int k = 0; k < size; ++k)
+            if (r >= o * step && r - o * step < size && j >= k && (j - k) % step == 0 && (j - k) / step < columns)
+              sum[o][(j - k) / step] += a * u[(r - o * step) * size + k];
+      }
+    }
+    UNROLL for (int o = 0; o < rows; ++o)
+      UNROLL for (int i = 0; i < columns; ++i)
+        if (!edge || i < b->count) store_head(b->y + o * high + i * pitch + channel, clamped(sum[o][i], low, top), lanes);
+  }
+}
+typedef void dense_kernel(const struct windows *c, const struct block *b);
+#define FB_DENSE(size, step, rows, columns)                                                                                                  \
+  static void dense_##size##_##step##_##rows##_##columns(const struct windows *c, const struct block *b) {                                   \
+    dense_some(c, size, step, rows, columns, 0, b);                                                                                          \
+  }                                                                                                                                          \
+  static void edge_##size##_##step##_##rows##_##columns(const struct windows *c, const struct block *b) {                                    \
+    dense_some(c, size, step, rows, columns, 1, b);                                                                                          \
+  }
+FB_DENSE(3, 1, 1, 4) FB_DENSE(3, 1, 2, 4) FB_DENSE(3, 2, 1, 4) FB_DENSE(3, 2, 2, 4)
+FB_DENSE(5, 1, 1, 4) FB_DENSE(5, 1, 2, 4) FB_DENSE(5, 2, 1, 4) FB_DENSE(5, 2, 2, 4)
+#define FB_NAMES(size, step, columns) {{dense_##size##_##step##_1_##columns, edge_##size##_##step##_1_##columns}, {dense_##size##_##step##_2_##columns, edge_##size##_##step##_2_##columns}}
+/* By size (3, 5) and step, then by rows, then whether at an edge. */
+static dense_kernel *const narrow_kernels[2][2][2][2] = {{FB_NAMES(3, 1, 4), FB_NAMES(3, 2, 4)}, {FB_NAMES(5, 1, 4), FB_NAMES(5, 2, 4)}};
+#if REGISTERS == 32
+FB_DENSE(3, 1, 1, 7) FB_DENSE(3, 1, 2, 7) FB_DENSE(3, 2, 1, 7) FB_DENSE(3, 2, 2, 7)
+static dense_kernel *const wide_kernels[2][2][2] = {FB_NAMES(3, 1, 7), FB_NAMES(3, 2, 7)};
+#endif
+
+/* Windows of 3x3 or 5x5 without dilation, which move by 1 or 2. */
+static int is_dense(const struct sizes *s) {
+  const int64_t size = s->kernel[0], step = s->stride[0];
+  return s->dilation[0] == 1 && s->dilation[1] == 1 && s->kernel[1] == size && s->stride[1] == step && (size == 3 || size == 5) && step <= 2;
+}
+static int64_t parts_of(const struct sizes *s) { return (s->channels + PART - 1) / PART; }
+
+/* Items of work: two rows of results of a part of the channels; a part's rows lie side by side. */
+static void dense_rows(void *context, int64_t begin, int64_t end) {
+  const struct windows *c = context;
+  const struct sizes *s = &c->s;
+  const int64_t pairs = (s->out_height + 1) / 2, parts = parts_of(s), vectors = (s->channels + WIDTH - 1) / WIDTH, step = s->stride[0], size = s->kernel[0];
+  int64_t columns = NARROW;
+  dense_kernel *const(*kernels)[2] = narrow_kernels[size == 5][step - 1];
+#if REGISTERS == 32
+  if (size == 3 && (s->out_width + WIDE - 1) / WIDE * WIDE * 15 <= (s->out_width + NARROW - 1) / NARROW * NARROW * 16)
+    columns = WIDE, kernels = wide_kernels[step - 1];
+#endif
+  const int64_t span = (columns - 1) * step + size;
+  for (int64_t at = begin; at < end; ++at) {
+    const int64_t part = at / (s->images * pairs), image = at / pairs % s->images, oy = at % pairs * 2, rows = MIN(2, s->out_height - oy);
+    const int64_t top = oy * step - s->before[0];
+    struct block b = {.channel = part * vectors / parts * WIDTH, .end = MIN(s->channels, (part + 1) * vectors / parts * WIDTH)};
+    b.above = MAX(0, -top), b.below = s->height - top;
+    for (int64_t ox = 0; ox < s->out_width; ox += columns) {
+      const int64_t left = ox * step - s->before[1], first = MAX(0, -left), last = MIN(span, s->width - left);
+      b.within = last <= first ? 0 : ((uint32_t)1 << last) - ((uint32_t)1 << first);
+      b.count = (int)MIN(columns, s->out_width - ox);
+      b.x = c->x + ((image * s->height + top) * s->width + left) * s->channels;
+      b.y = c->y + ((image * s->out_height + oy) * s->out_width + ox) * s->channels;
+      kernels[rows - 1][first || last < span || b.count < columns](c, &b);
+    }
+    if (finishes(&c->finish)) {
+      const int64_t place = (image * s->out_height + oy) * s->out_width * s->channels + b.channel;
+      finish_rows(&c->finish, c->y + place, s->channels, c->y, place, s->channels, rows * s->out_width, b.end - b.channel);
     }
   }
-  UNROLL for (int i = 0; i < DENSE; ++i) store_head(y + i * s->channels, sum[i], lanes);
 }
-static void dense_3_1(const struct windows *c, int64_t lanes, const T *x, struct range h, int64_t channel, T *y) { dense_some(c, 3, 1, lanes, x, h, channel, y); }
-static void dense_3_2(const struct windows *c, int64_t lanes, const T *x, struct range h, int64_t channel, T *y) { dense_some(c, 3, 2, lanes, x, h, channel, y); }
-static void dense_5_1(const struct windows *c, int64_t lanes, const T *x, struct range h, int64_t channel, T *y) { dense_some(c, 5, 1, lanes, x, h, channel, y); }
-static void dense_5_2(const struct windows *c, int64_t lanes, const T *x, struct range h, int64_t channel, T *y) { dense_some(c, 5, 2, lanes, x, h, channel, y); }
-typedef void dense_kernel(const struct windows *c, int64_t lanes, const T *x, struct range h, int64_t channel, T *y);
-static dense_kernel *dense_of(const struct sizes *s) {
-  if (s->dilation[1] != 1 || s->stride[1] > 2) return 0;
-  return s->kernel[1] == 3 ? (s->stride[1] == 1 ? dense_3_1 : dense_3_2) : s->kernel[1] == 5 ? (s->stride[1] == 1 ? dense_5_1 : dense_5_2) : 0;
-}
+
+/* -- any window ------------------------------------------------------------------------------------------------------ */
 
 INLINE void rows(const struct windows *c, const int what, int64_t begin, int64_t end) {
   const struct sizes *s = &c->s;
@@ -110,7 +187,6 @@ INLINE void rows(const struct windows *c, const int what, int64_t begin, int64_t
   const int64_t left = MIN(s->out_width, (s->before[1] + s->stride[1] - 1) / s->stride[1]), fits = s->width + s->before[1] - reach - 1;
   const int64_t right = fits < 0 ? left : MAX(left, MIN(s->out_width, fits / s->stride[1] + 1));
   const struct range all = {0, s->kernel[1]};
-  dense_kernel *const dense = what == MULTIPLY ? dense_of(s) : 0;
   for (int64_t at = begin; at < end; ++at) {
     const int64_t image = at / s->out_height, top = at % s->out_height * s->stride[0] - s->before[0];
     const struct range h = inside(top, s->kernel[0], s->dilation[0], s->height);
@@ -123,10 +199,7 @@ INLINE void rows(const struct windows *c, const int what, int64_t begin, int64_t
       const struct range v = inside(ox * s->stride[1] - s->before[1], s->kernel[1], s->dilation[1], s->width);
       for (int64_t channel = 0; channel < s->channels; channel += 2 * WIDTH) {
         const int64_t n = MIN(2 * WIDTH, s->channels - channel), lanes = n > WIDTH ? n - WIDTH : n;
-        if (inner && dense) {
-          dense(c, MIN(n, WIDTH), from + channel, h, channel, to + channel);
-          if (n > WIDTH) dense(c, lanes, from + channel + WIDTH, h, channel + WIDTH, to + channel + WIDTH);
-        } else if (inner) {
+        if (inner) {
           if (n == 2 * WIDTH) some(c, what, TOGETHER, 2, WIDTH, from + channel, h, all, channel, to + channel);
           else if (n > WIDTH) some(c, what, TOGETHER, 2, lanes, from + channel, h, all, channel, to + channel);
           else some(c, what, TOGETHER, 1, lanes, from + channel, h, all, channel, to + channel);
@@ -153,9 +226,16 @@ static void run(fb_task task, struct windows *c) {
 
 /* w: (taps, channels); y = activation(sum + bias + residual). */
 EXPORT void depthwise_packed(const T *x, const T *w, const T *bias, const T *residual, T *y, int64_t activation, double low, double high, const int64_t *n) {
-  struct windows c = {.x = x, .w = w, .bias = bias, .y = y, .finish = {activation, (T)low, (T)high, residual}};
+  struct windows c = {.x = x, .w = w, .bias = bias, .y = y, .low = (T)-INFINITY, .high = (T)INFINITY, .finish = {activation, (T)low, (T)high, residual}};
   memcpy(&c.s, n, sizeof(c.s));
-  run(multiply_rows, &c);
+  const struct sizes *s = &c.s;
+  if (!is_dense(s)) {
+    run(multiply_rows, &c);
+    return;
+  }
+  if (activation == CLAMP && !residual) c.low = (T)low, c.high = (T)high, c.finish.activation = PLAIN;
+  const int64_t parts = parts_of(s), count = parts * s->images * ((s->out_height + 1) / 2);
+  PARALLEL(dense_rows, &c, count, grain_for(count, s->out_width * s->channels / parts * s->kernel[0] * s->kernel[1] / 2));
 }
 EXPORT void largest(const T *x, T *y, const int64_t *n) {
   struct windows c = {.x = x, .y = y};
