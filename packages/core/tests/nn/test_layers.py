@@ -207,3 +207,34 @@ def test_a_network_learns_to_tell_points_apart() -> None:
 def test_wrong_input_is_one_clear_error(call, error, text) -> None:
     with pytest.raises(error, match=text):
         call()
+
+
+@pytest.mark.parametrize("dtype", [flambeau.int64, flambeau.int32])
+@pytest.mark.parametrize("shape", [(5,), (2, 3, 4), (0,), (2, 0), (64, 50)])
+def test_an_embedding_picks_rows_by_indices_of_any_shape(shape, dtype):
+    flambeau.manual_seed(0)
+    weight = flambeau.randn(10, 16, requires_grad=True)
+    indices = flambeau.randint(-10, 10, shape).to(dtype)
+    out = F.embedding(indices, weight)
+    picked = weight.detach().numpy()[indices.numpy()]
+    assert out.shape == (*shape, 16) and np.array_equal(out.detach().numpy(), picked)
+    g = flambeau.randn(*out.shape)
+    out.backward(g)
+    expected = np.zeros((10, 16))
+    np.add.at(expected, indices.numpy(), g.numpy())
+    np.testing.assert_allclose(weight.grad.numpy(), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("count", [3, 4000])  # for NumPy, and for the kernel
+@pytest.mark.parametrize("bad", [10, -11])
+def test_an_embedding_names_an_index_out_of_range(count, bad):
+    indices = flambeau.zeros(count, 2, dtype=flambeau.int64)
+    indices[1, 0] = bad
+    for weight in (flambeau.ones(10, 16), flambeau.ones(10, 16, requires_grad=True)):
+        with pytest.raises(IndexError, match=f"index {bad} is out of bounds for dimension 0"):
+            F.embedding(indices, weight)
+    with pytest.raises(IndexError, match="out of bounds"):
+        F.embedding(indices, flambeau.ones(10, 0))
+    row = F.embedding(flambeau.tensor(3), weight := flambeau.ones(10, 4))
+    row.zero_()  # a copy, of one index too
+    assert weight.sum() == 40

@@ -6,14 +6,16 @@ from importlib import import_module
 from typing import Any
 
 from .._base.checks import check
-from .._base.dtypes import int64
+from .._base.dtypes import int32, int64
 from ..runtime.dispatch import assign
 from ..runtime.families import composite
 from ..runtime.tensor import Tensor
 from .comparison import where
 from .creation import ones_like, tensor, zeros, zeros_like
 from .gathering import index_select
+from .indexing import pick
 from .joining import cat
+from .keys import check_bounds
 
 
 @composite(method=False)
@@ -45,6 +47,9 @@ def embedding(
     )
     check(weight.ndim == 2, lambda: f"'weight' must be 2-D, but got {list(weight.shape)}")
     padding_idx = _row_number(padding_idx, weight.shape[0])
+    plain = padding_idx is None and max_norm is None and not (scale_grad_by_freq or sparse)
+    if plain and input.ndim and input.dtype in (int64, int32) and weight.numel():
+        return _picked(weight, input)
     flat = input.reshape(-1)
     if max_norm is not None:
         _renormalise(weight, flat, max_norm, norm_type)
@@ -57,6 +62,15 @@ def embedding(
     if scale_grad_by_freq:
         rows = _scaled_gradient(rows, flat, weight.shape[0])
     return rows.reshape(*input.shape, weight.shape[1])
+
+
+def _picked(weight: Tensor, input: Tensor) -> Tensor:
+    """The rows themselves. What picks them finds an index that is out of range, and is asked no question before."""
+    try:
+        return pick([weight, input], (0,))
+    except IndexError:
+        check_bounds(input, weight.shape[0], 0)  # says which
+        raise
 
 
 def _sparse_rows(weight: Tensor, flat: Tensor, padding_idx: int | None, scaled: bool) -> Tensor:
