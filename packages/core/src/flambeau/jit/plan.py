@@ -108,8 +108,18 @@ class Plan:
         if back is not None:
             back.place(slots)
         self.size = len(slots)
+        self._dropped: list[Tensor] = []
         self._writing = [p for p in self.forward.programs if p.writes]
         self._alone = result[0] == [None] and result[1] == pytree.LEAF  # the result is one tensor
+
+    def drop(self, dropped: dict[int, Tensor], olds: dict[int, Tensor]) -> None:
+        """Says whose gradients the call drops: their memory is free before new ones are made, unless a program reads them.
+
+        `olds` has, by id of a captured value that is a gradient, whose.
+        """
+        programs = (*self.forward.programs, *self.backward.programs)
+        read = {id(olds[id(v)]) for p in programs for v in p.graph.captured if id(v) in olds}
+        self._dropped = [t for i, t in dropped.items() if i not in read]
 
     def fits(self) -> bool:
         """Whether the programs can run on what they captured, as it is now."""
@@ -124,6 +134,8 @@ class Plan:
 
     def __call__(self, tensors: Sequence[Tensor], args: tuple, kwargs: dict[str, Any]) -> Any:
         """The result for arguments whose tensors are `tensors`."""
+        for t in self._dropped:
+            t._grad = None
         table: list[Any] = [None] * self.size
         for i, t in enumerate(tensors):
             table[i] = t._array
