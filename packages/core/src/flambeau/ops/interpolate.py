@@ -11,6 +11,7 @@ import math
 from .._base.checks import check, check_room
 from ..runtime.families import composite
 from ..runtime.tensor import Tensor
+from .casting import lying_as
 from .creation import tensor
 from .gathering import index_select
 from .joining import cat, pad_constant
@@ -284,11 +285,12 @@ def pad(input: Tensor, pad: tuple[int, ...], mode: str = "constant", value: floa
         ),
         NotImplementedError,
     )
+    made = input
     for k in range(len(pad) // 2):
         before, after = pad[2 * k], pad[2 * k + 1]
         if before or after:
-            input = _continued(input, input.ndim - 1 - k, before, after, mode)
-    return input
+            made = _continued(made, input.ndim - 1 - k, before, after, mode)
+    return made if mode == "circular" else lying_as(made, input)
 
 
 def _continued(input: Tensor, dim: int, before: int, after: int, mode: str) -> Tensor:
@@ -391,7 +393,7 @@ def pixel_shuffle(input: Tensor, upscale_factor: int):
     k = len(outer)
     x = input.reshape(*outer, channels // (r * r), r, r, height, width)
     x = x.permute(*range(k), k, k + 3, k + 1, k + 4, k + 2)
-    return x.reshape(*outer, channels // (r * r), height * r, width * r)
+    return lying_as(x.reshape(*outer, channels // (r * r), height * r, width * r), input)
 
 
 @composite(method=False)
@@ -421,7 +423,7 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int):
     k = len(outer)
     x = input.reshape(*outer, channels, height // r, r, width // r, r)
     x = x.permute(*range(k), k, k + 2, k + 4, k + 1, k + 3)
-    return x.reshape(*outer, channels * r * r, height // r, width // r)
+    return lying_as(x.reshape(*outer, channels * r * r, height // r, width // r), input)
 
 
 @composite(method=False)
@@ -448,7 +450,7 @@ def channel_shuffle(input: Tensor, groups: int):
         ),
     )
     x = input.reshape(n, groups, channels // groups, *space).transpose(1, 2)
-    return x.reshape(input.shape)
+    return lying_as(x.reshape(input.shape), input)
 
 
 @composite(method=False)

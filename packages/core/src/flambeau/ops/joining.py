@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .._base.checks import broadcast_shapes, check, wrap_dim
+from ..runtime import layouts
 from ..runtime.families import composite, primitive
 from ..runtime.meta import Meta
 from ..runtime.operator import Operator
@@ -288,7 +289,12 @@ def pad_constant(input: Meta, pads: tuple[tuple[int, int], ...], value: float = 
 @pad_constant.kernel
 def _(xp, x, *, pads, value):
     cut = tuple(slice(max(0, -a), n - max(0, -b)) for n, (a, b) in zip(x.shape, pads))
-    out = xp.full([n + a + b for n, (a, b) in zip(x.shape, pads)], value, dtype=x.dtype)
+    size = [n + a + b for n, (a, b) in zip(x.shape, pads)]
+    if layouts.is_last(x):
+        order = layouts.ORDERS[x.ndim]
+        out = xp.full([size[d] for d in order], value, x.dtype).transpose(layouts.BACK[x.ndim])
+    else:
+        out = xp.full(size, value, dtype=x.dtype)
     inner = x[cut]
     out[tuple(slice(max(0, a), max(0, a) + n) for n, (a, _) in zip(inner.shape, pads))] = inner
     return out

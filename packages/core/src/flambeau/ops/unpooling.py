@@ -9,6 +9,7 @@ from .._base.dtypes import int64
 from ..runtime import state
 from ..runtime.families import composite
 from ..runtime.tensor import Tensor
+from .casting import lying_as
 from .creation import zeros
 
 
@@ -52,4 +53,4 @@ def max_unpool(input: Tensor, indices: Tensor, size: tuple[int, ...]):
             ),
         )
     empty = zeros(*outer, prod(size), dtype=input.dtype, device=input.device)
-    return empty.scatter(-1, index, flat).reshape(*outer, *size)
+    return lying_as(empty.scatter(-1, index, flat).reshape(*outer, *size), input)

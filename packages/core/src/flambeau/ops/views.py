@@ -859,7 +859,7 @@ def flip(input: Meta, dims: int | tuple[int, ...]):
 @flip.kernel
 def _(xp, x, *, dims):
     if x.ndim:
-        return xp.flip(x, dims if isinstance(dims, int) else tuple(dims)).copy()
+        return xp.flip(x, dims if isinstance(dims, int) else tuple(dims)).copy("K")
     wrap_dims(dims, 0)
     return x.copy()
 

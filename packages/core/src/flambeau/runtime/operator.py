@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+from . import layouts
+
 # `numbers=ONE`: any input may be a Python number, but not all of them.
 ONE = "one"
 NUMBERS = (int, float, complex, type(None))
@@ -128,7 +130,7 @@ class Operator:
 
     def kernel(self, rule: Callable[..., Any]) -> Callable[..., Any]:
         """The reference: `rule(xp, *arrays, **attrs)` on raw arrays, for NumPy and CuPy alike."""
-        self.kernels[None] = rule
+        self.kernels[None] = layouts.followed(self.name, rule)
         return rule
 
     def provide(

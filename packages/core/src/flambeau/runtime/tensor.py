@@ -17,7 +17,7 @@ import numpy as np
 from .._base import dtypes
 from .._base.devices import CPU, device
 from . import backend as backends
-from . import state
+from . import layouts, state
 from .meta import Meta
 
 if TYPE_CHECKING:
@@ -384,12 +384,29 @@ def accumulate(tensor: Tensor, g: Tensor, owned: bool) -> None:
             else:
                 add_into(before, g)
         else:
-            tensor._grad = g if owned or state.local.grad or state.active or g._level else own(g)
+            kept = state.local.grad or state.active or g._level
+            tensor._grad = g if kept or (owned and _lies_right(g, tensor)) else own(g, tensor)
 
 
-def own(g: Tensor) -> Tensor:
-    """`g` in memory of its own, laid out densely."""
-    return wrap(g._array.copy())
+def own(g: Tensor, like: Tensor) -> Tensor:
+    """`g` in memory of its own, laid out densely: as the leaf `like` where that has its channels last."""
+    a, x = g._array, like.__dict__.get("_array")
+    if x is None or not layouts.is_last(x) or a.shape != x.shape:
+        return wrap(a.copy())
+    if type(a) is np.ndarray:
+        made = np.empty([x.shape[d] for d in layouts.ORDERS[x.ndim]], a.dtype)
+        layouts.compiled[0](made, a.transpose(layouts.ORDERS[x.ndim]))
+    else:
+        made = a.transpose(layouts.ORDERS[x.ndim]).copy()
+    return wrap(made.transpose(layouts.BACK[x.ndim]))
+
+
+def _lies_right(g: Tensor, leaf: Tensor) -> bool:
+    """Whether a gradient lies as its leaf's is to lie; programs leave it to lie as they made it."""
+    x = leaf.__dict__.get("_array")
+    return (
+        x is None or not layouts.is_last(x) or state.local.any_layout or layouts.is_last(g._array)
+    )
 
 
 def add_into(into: Tensor, g: Tensor) -> None:

@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 
 from ...ops.convolution import _check_shapes, output_size
+from ...runtime.layouts import BACK, ORDERS, is_last
 from .native import Kernels, address
 from .offers import offer
+from .softmax import dense
 from .windows import (
     DIMENSIONS,
     FEW_ROWS,
@@ -43,7 +45,7 @@ AS_THEY_ARE = ("depthwise", "planes")  # functions that pack no weights
 
 def _whole(x: np.ndarray) -> np.ndarray:
     """`x` in one piece and aligned, as C reads it."""
-    return x if x.flags.carray else np.require(x, None, ["C", "A"])
+    return x if x.flags.carray else dense(x)
 
 
 def convolution(
@@ -59,6 +61,10 @@ def convolution(
     """The operator of that name."""
     kernel = w.shape[2:]
     _check_shapes(x, w, b, padding, dilation, groups)
+    if is_last(x):
+        made = _with_channels_last(x, w, b, stride, padding, dilation, groups)
+        if made is not None:
+            return made
     out = output_size(x.shape[2:], kernel, stride, padding, dilation)
     y = np.empty((len(x), len(w), *out), x.dtype)
     if not (x.size and w.size and y.size):
@@ -67,6 +73,32 @@ def convolution(
     plan = convolution_plan(x.shape, w.shape, out, *options)
     _run(plan, _whole(x), _whole(w), b, y)
     return y
+
+
+def _with_channels_last(
+    x: np.ndarray,
+    w: np.ndarray,
+    b: np.ndarray | None,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    groups: int,
+) -> np.ndarray | None:
+    """The convolution by the kernels for channels last, with weights packed anew; None where they are not better."""
+    from . import packed
+
+    out = output_size(x.shape[2:], w.shape[2:], stride, padding, dilation)
+    results = len(x) * len(w) * prod(out)
+    if not packed.last_is_better(w.shape, groups) or not (x.size and w.size and results):
+        return None
+    if w.size > x.size + results:  # what is won in images is lost in packing
+        return None
+    seen = x.transpose(ORDERS[x.ndim])
+    geometry = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    way = packed._way(seen.shape, w.shape, True, geometry)
+    b, w = packed._whole(b), packed._whole(w)
+    made = way.convolve(packed._whole(seen), way.pack(w), b, None, Activation.NONE, -inf, inf)
+    return made.transpose(BACK[x.ndim])
 
 
 def _consistent(

@@ -16,6 +16,7 @@ import numpy as np
 from ..._base import dtypes
 from ..._base.checks import wrap_dim, wrap_dims
 from ..._base.formats import dense_order, order_of, preserve_format
+from ...runtime import layouts
 from ...runtime.operator import registry
 from . import native, offers
 from .native import address
@@ -268,12 +269,17 @@ class _Join:
 def _flip(x: np.ndarray, *, dims: Any) -> Any:
     if x.itemsize not in SIZES:
         return NotImplemented
-    return dense(np.flip(x, wrap_dims(dims, x.ndim))) if dims != () else dense(x)
+    made = np.flip(x, wrap_dims(dims, x.ndim)) if dims != () else x
+    return dense(made) if x.flags.c_contiguous else in_order(made, dense_order(x.shape, x.strides))
 
 
 def _pad(x: np.ndarray, *, pads: Any, value: Any) -> Any:
     if x.itemsize not in SIZES:
         return NotImplemented
+    if layouts.is_last(x):
+        order = layouts.ORDERS[x.ndim]
+        made = _pad(x.transpose(order), pads=[pads[d] for d in order], value=value)
+        return made.transpose(layouts.BACK[x.ndim])
     cut = tuple([slice(max(0, -a), n - max(0, -b)) for n, (a, b) in zip(x.shape, pads)])
     inner = x[cut]
     made = np.empty([n + a + b for n, (a, b) in zip(x.shape, pads)], x.dtype)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..._base import dtypes
-from ...runtime import tape
+from ...runtime import layouts, tape
 from ...runtime.operator import registry
 from ...runtime.tensor import wrap
 from . import library, providers
@@ -29,6 +29,9 @@ def _accepts(metas: list, attrs: dict[str, Any]) -> bool:
 
 
 def _forward(xp: Any, x: np.ndarray, *, approximate: str) -> np.ndarray:
+    if layouts.is_last(x):
+        order, back = layouts.ORDERS[x.ndim], layouts.BACK[x.ndim]
+        return _forward(xp, x.transpose(order), approximate=approximate).transpose(back)
     x = dense(x)
     out = np.empty(x.shape, x.dtype)
     try:
@@ -46,13 +49,16 @@ def _gradient(other: Any) -> Any:
         plain = type(x) is np.ndarray and x.dtype.char == ga.dtype.char == "f" and needs == (True,)
         if not plain or node.attrs["approximate"] != "none" or not library.available():
             return other(node, g, needs)
+        order = layouts.ORDERS[x.ndim] if layouts.is_last(x) else None
+        if order is not None:
+            x, ga = x.transpose(order), ga.transpose(order)
         x, ga = dense(x), dense(ga)
         out = np.empty(x.shape, x.dtype)
         try:
             kernels.float32.gelu_back(address(ga), address(x), address(out), x.size)
         except CompileError:
             return other(node, g, needs)
-        return (wrap(out),)
+        return (wrap(out if order is None else out.transpose(layouts.BACK[x.ndim])),)
 
     return large
 

@@ -8,13 +8,26 @@ from typing import Any
 import numpy as np
 
 from ..._base import dtypes
-from ...runtime import state
+from ...runtime import layouts, state
 from ...runtime.operator import Checker, registry
 from ...runtime.tensor import wrap
 from . import library
 from .compiler import CompileError
 
 FLOATS = (dtypes.float32, dtypes.float64)
+
+
+def write(target: np.ndarray, source: np.ndarray) -> None:
+    """`source` into `target`, of the same shape and dtype: in C, which a compiled program can do again."""
+    from . import copies
+
+    if library.available() and target.itemsize in copies.SIZES:
+        copies.write(target, source)
+    else:
+        target[...] = source
+
+
+layouts.compiled[0] = write
 
 
 def of_kinds(kinds: tuple, accepts: Checker | None = None) -> Checker:
@@ -41,13 +54,19 @@ def offer(
     The kernel may return NotImplemented: then, and where nothing can be compiled, the reference runs.
     """
     op = registry[name]
+    following = layouts.FOLLOWING.get(name, 0)
 
     def call(xp: Any, *raw: Any, **attrs: Any) -> Any:
         try:
             made = kernel(*raw, **attrs)
         except CompileError:  # remembered: `library.available` is False from now on
             made = NotImplemented
-        return op.kernels[None](xp, *raw, **attrs) if made is NotImplemented else made
+        if made is NotImplemented:
+            return op.kernels[None](xp, *raw, **attrs)
+        for x in raw[:following]:
+            if layouts.is_last(x):
+                return layouts.with_last(np, made, write)
+        return made
 
     op.provide("cpu", of_kinds(kinds, accepts), least)(call)
 

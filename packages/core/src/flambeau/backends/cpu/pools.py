@@ -15,10 +15,12 @@ import numpy as np
 from ..._base import dtypes
 from ...ops.pooling import _covered, _options
 from ...runtime.claims import claim
+from ...runtime.layouts import BACK, ORDERS, is_last
 from ...runtime.operator import registry
 from . import library
 from .native import Kernels, address, table
 from .offers import FLOATS, offer
+from .softmax import dense
 
 pool = Kernels("pool.c")
 halves = Kernels("pool_halves.c")
@@ -78,6 +80,12 @@ def max_pool(
 ) -> Any:
     """The largest value of each window."""
     count = len(kernel)
+    if x.ndim == count + 2 == 4 and x.size and is_last(x):
+        from . import packed  # which imports this family's operators
+
+        seen = x.transpose(ORDERS[4])
+        options = {"kernel": kernel, "stride": stride, "padding": padding, "dilation": dilation}
+        return packed._largest(np, seen, out=out, **options).transpose(BACK[4])
     y = np.empty((*x.shape[:-count], *out), x.dtype)
     if y.size and x.size:
         x = _whole(x)
@@ -177,7 +185,7 @@ def _spread(g: np.ndarray, counts: int, size: Shape, kernel: Any, stride: Any, p
 
 def _whole(x: np.ndarray) -> np.ndarray:
     """`x` in one piece and aligned, as C reads it."""
-    return np.require(x, None, ["C", "A"]) if not x.flags.carray else x
+    return x if x.flags.carray else dense(x)
 
 
 # -- means -------------------------------------------------------------------------------------------
@@ -209,8 +217,12 @@ class _Mean:
         return _mean_options(self.name, self.count, tuple(shape), dtype, *given)
 
     def forward(self, x: np.ndarray, wants: bool, **attrs: Any) -> tuple:
-        *options, counts = self.told(x.shape, real(x), attrs)
-        return _sums(x, address(counts), *options), ()
+        kernel, stride, padding, out, counts = self.told(x.shape, real(x), attrs)
+        if self.count == 2 and is_last(x):
+            made = _mean_last(x, kernel, stride, padding, out, attrs)
+            if made is not None:
+                return made, ()
+        return _sums(x, address(counts), kernel, stride, padding, out), ()
 
     def backward(
         self, g: np.ndarray, result: Any, kept: tuple, needs: tuple, x: np.ndarray, **attrs: Any
@@ -218,6 +230,20 @@ class _Mean:
         kernel, stride, padding, _, counts = self.told(x.shape, real(x), attrs)
         size = x.shape[-self.count :]
         return [_spread(g, address(counts), size, kernel, stride, padding)]
+
+
+def _mean_last(
+    x: np.ndarray, kernel: Shape, stride: Shape, padding: Shape, out: Shape, attrs: dict[str, Any]
+) -> np.ndarray | None:
+    """The means of an array with channels last; None where windows reach beyond the padding, which have rules of their own."""
+    from . import packed
+
+    for o, s, k, n, p in zip(out, stride, kernel, x.shape[2:], padding):
+        if (o - 1) * s + k > n + 2 * p:
+            return None
+    counted = attrs["divisor_override"] or (prod(kernel) if attrs["count_include_pad"] else 0)
+    options = {"kernel": kernel, "stride": stride, "padding": padding, "out": out}
+    return packed._average(np, x.transpose(ORDERS[4]), counted=counted, **options).transpose(BACK[4])  # fmt: skip
 
 
 class Look:
