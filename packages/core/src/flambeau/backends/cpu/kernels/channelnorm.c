@@ -262,8 +262,8 @@ EXPORT void normalize_back(const T *g, const T *gmean, const T *gvar, const T *x
 
 static void planes_rescale(void *context, int64_t begin, int64_t end) {
   const struct call *c = context;
-  for (int64_t p = begin; p < end; ++p) {
-    const vec scale = splat(c->w[p % c->channels]), shift = splat(c->b ? c->b[p % c->channels] : 0);
+  for (int64_t p = begin, ch = begin % c->channels; p < end; ++p, ch = ch + 1 < c->channels ? ch + 1 : 0) {
+    const vec scale = splat(c->w[ch]), shift = splat(c->b ? c->b[ch] : 0);
     const T *RESTRICT x = c->x + p * c->size;
     T *RESTRICT y = c->y + p * c->size;
     ROW_WRITE(y, c->size, c->past, AT(x) * scale + shift);
@@ -277,7 +277,8 @@ INLINE void run_rescale(struct call *c, int64_t samples, int64_t size) {
 }
 /* (x - mean) / sqrt(var + eps) w + b by channel; w and b may be null. factors: of each channel rstd, scale, shift, one row each. */
 EXPORT void rescale(const T *x, const T *mean, const T *var, const T *w, const T *b, T *factors, T *y, int64_t samples, int64_t channels, int64_t size, double eps) {
-  T *rstd = factors, *scale = rstd + channels, *shift = scale + channels;
+  T *RESTRICT rstd = factors, *RESTRICT scale = rstd + channels, *RESTRICT shift = scale + channels;
+#pragma omp simd
   for (int64_t ch = 0; ch < channels; ++ch) {
     const double r = 1 / sqrt((double)var[ch] + eps), k = w ? r * (double)w[ch] : r;
     rstd[ch] = (T)r, scale[ch] = (T)k, shift[ch] = (T)((b ? (double)b[ch] : 0) - (double)mean[ch] * k);
