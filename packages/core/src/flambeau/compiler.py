@@ -66,8 +66,8 @@ def disable(fn: Any = None, recursive: bool = True, *, reason: str | None = None
         lambda: f"disable() expects a function or module, but got {type(fn).__name__}",
         TypeError,
     )
-    if isinstance(fn, Compiled):
-        return fn._function
+    if isinstance(getattr(fn, "_compiled", fn), Compiled):
+        return getattr(fn, "_compiled", fn)._function
     if callable(getattr(fn, "forward", None)) and not isinstance(fn, type):
         made = copy.copy(fn)  # with the same parameters
         made.forward = disable(fn.forward, reason=reason)

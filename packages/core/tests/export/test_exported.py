@@ -154,3 +154,34 @@ def test_a_program_of_operators_that_are_not_here(tmp_path):
     save(program, tmp_path / "p.pt2")
     with pytest.raises(RuntimeError, match="calls no_such, which is no operator here"):
         load(tmp_path / "p.pt2")
+
+
+class Members(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(2, 2)
+        self.register_buffer("kept", flambeau.ones(2))
+        self.register_buffer("fleeting", flambeau.ones(2), persistent=False)
+        self.lists = [flambeau.ones(2)]
+
+    def forward(self, x, y):
+        return {"a": self.layer(x) + self.kept + self.fleeting + self.lists[0], "b": y * 2}
+
+
+def test_the_signature_says_what_each_argument_is(tmp_path):
+    program = export(Members(), (flambeau.ones(1, 2), flambeau.ones(2)))
+    save(program, tmp_path / "members.pt2")
+    for p in (program, load(tmp_path / "members.pt2")):
+        s = p.graph_signature
+        assert s.user_inputs == ("x", "y") and len(s.user_outputs) == 2
+        assert s.parameters == ("layer.weight", "layer.bias")
+        assert s.inputs_to_parameters["layer_weight"] == "layer.weight"
+        assert s.buffers == ("kept", "fleeting") and s.non_persistent_buffers == ("fleeting",)
+        assert len(s.lifted_tensor_constants) == 1
+        assert [i.kind.name for i in s.input_specs] == [
+            "USER_INPUT", "USER_INPUT", "PARAMETER", "PARAMETER", "BUFFER", "BUFFER", "CONSTANT_TENSOR",
+        ]  # fmt: skip
+        names = str(p).partition("(")[2].partition(")")[0].split(", ")
+        assert [i.arg.name for i in s.input_specs] == names
+        assert "fleeting: BUFFER target='fleeting' persistent=False" in str(s)
+        assert (s.buffers_to_mutate, s.user_inputs_to_mutate) == ({}, {})

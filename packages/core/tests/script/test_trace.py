@@ -196,3 +196,51 @@ def test_bad_calls():
     )
     assert made(b=flambeau.ones(2), a=flambeau.zeros(2)).tolist() == [-1, -1]
     assert "ops.sub" in made.code and "ops.sub" in str(made.graph)
+
+
+class Coder(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(2, 2)
+        self.register_buffer("seen", flambeau.zeros(()))
+
+    def encode(self, x):
+        self.seen.add_(1)
+        return self.layer(x)
+
+    def forward(self, x, scale):
+        return self.layer(x) * scale
+
+
+def test_methods_of_a_module_are_traced_together():
+    model, x = Coder(), flambeau.randn(5, 2)
+    inputs = {"encode": flambeau.ones(3, 2), "forward": (flambeau.ones(1, 2), flambeau.ones(2))}
+    made = jit.trace_module(model, inputs, check_inputs=[{"encode": x}])
+    for m in (made, again(made)):
+        before = float(m.seen)
+        assert_close(m.encode(x), model.layer(x))
+        assert float(m.seen) == before + 1
+        assert_close(m(x, scale=flambeau.ones(2) * 3), model.layer(x) * 3)
+    assert made.layer.weight is model.layer.weight
+
+
+def test_a_method_that_differs_is_found():
+    model = Coder()
+    model.calls = []
+    model.encode = lambda x: x * len(model.calls.append(0) or model.calls)
+    with pytest.raises(jit.TracingCheckError, match="result 0"):
+        jit.trace_module(model, {"encode": flambeau.ones(1, 2)})
+    jit.trace_module(model, {"encode": flambeau.ones(1, 2)}, check_trace=False)
+
+
+@pytest.mark.parametrize(
+    ("model", "inputs", "why"),
+    [
+        (Coder(), [1], "expected a dict of examples"),
+        (Coder(), {"decode": flambeau.ones(1)}, "Coder has no method 'decode'"),
+        (lambda x: x, {}, "expected a module, got function"),
+    ],
+)
+def test_bad_calls_of_trace_module(model, inputs, why):
+    with pytest.raises(AttributeError, match=why):
+        jit.trace_module(model, inputs)

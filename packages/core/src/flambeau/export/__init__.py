@@ -6,14 +6,28 @@ from .archives import load, save
 from .c99 import Folder, c99
 from .exported import Dim, ExportedProgram, export
 from .library import Library, library, load_library
+from .signature import (
+    ExportGraphSignature,
+    InputKind,
+    InputSpec,
+    OutputKind,
+    OutputSpec,
+    TensorArgument,
+)
 from .web import Site, web
 
 __all__ = [
     "Dim",
+    "ExportGraphSignature",
     "ExportedProgram",
     "Folder",
+    "InputKind",
+    "InputSpec",
     "Library",
+    "OutputKind",
+    "OutputSpec",
     "Site",
+    "TensorArgument",
     "c99",
     "export",
     "library",

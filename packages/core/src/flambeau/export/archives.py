@@ -42,6 +42,8 @@ def save(program: ExportedProgram, f: Any) -> None:
         ],
         "outputs": [at[id(v)] for v in graph.outputs],
         "dims": [[d.name, d.min, d.max] for d in program.dims],
+        "outside": program.constants,
+        "fleeting": program.fleeting,
         "structures": [_spec(program._inputs), _spec(program._results)],
     }  # fmt: skip
     save_checkpoint({"program": json.dumps(described), "tensors": tensors}, f)
@@ -96,7 +98,8 @@ def _program_of(described: dict[str, Any], tensors: dict[str, Tensor]) -> Export
         )
     dims = [Dim(n, min=low, max=high) for n, low, high in described["dims"]]
     inputs, results = (_spec_of(s) for s in described["structures"])
-    return ExportedProgram(graph, inputs, results, dims)
+    told = [described.get(k, ()) for k in ("outside", "fleeting")]  # older files lack them
+    return ExportedProgram(graph, inputs, results, dims, *told)
 
 
 def _values(graph: Graph) -> list[Value]:

@@ -10,11 +10,13 @@ from typing import Any
 from .._base import pytree
 from ..autograd.modes import no_grad
 from ..graph import Graph, Value
+from ..jit.scripts.optimized import original
 from ..nn import Module, Parameter
 from ..onnx.sizes import OpenSize, corners, open_up
 from ..ops.creation import zeros
 from ..runtime.tensor import Size, Tensor
 from .capture import record, run_call
+from .signature import ExportGraphSignature, signature_of
 
 
 class Dim:
@@ -64,6 +66,7 @@ def export(
     if not isinstance(args, tuple):
         raise TypeError(f"export.export: args must be a tuple, but got {type(args).__name__}")
     kwargs = dict(kwargs or {})
+    model = original(model)
     given = (args, kwargs)
     leaves = [x for x in pytree.flatten(given)[0] if isinstance(x, Tensor)]
     names = _names(model, args, kwargs)
@@ -103,8 +106,11 @@ def export(
                 graph = open_up(traces, at(longer)[0], sizes, longer)
             except RuntimeError as error:
                 raise RuntimeError(str(error).replace("onnx.export", "export.export")) from None
-    _name_weights(graph, model)
-    return ExportedProgram(graph, pytree.flatten(given)[1], results, list(open_dims.values()))
+    constants = _name_weights(graph, model)
+    fleeting = _fleeting(model) if isinstance(model, Module) else []
+    return ExportedProgram(
+        graph, pytree.flatten(given)[1], results, list(open_dims.values()), constants, fleeting
+    )
 
 
 def _names(model: Callable[..., Any], args: tuple, kwargs: dict[str, Any]) -> list[tuple[str, Any]]:
@@ -176,30 +182,49 @@ def _places(
     return made
 
 
-def _name_weights(graph: Graph, model: Any) -> None:
-    """Captured tensors get their names in the state dict, with _ for dots; others become constants."""
-    named = {}
+def _fleeting(model: Module) -> list[str]:
+    """Names of the buffers that the state dict leaves out."""
+    parts = model.named_modules(remove_duplicate=False)
+    return [f"{p}.{n}" if p else n for p, m in parts for n in m._non_persistent_buffers_set]
+
+
+def _name_weights(graph: Graph, model: Any) -> list[str]:
+    """Captured tensors get their names in the state dict, with _ for dots; others are constants, whose names are returned."""
+    named, constants = {}, []
     if isinstance(model, Module):
         named = {id(t._array): n for n, t in [*model.named_parameters(), *model.named_buffers()]}
     taken = {v.name for v in graph.inputs}
     for v in graph.captured:
         path = named.get(id(v.tensor._array))
         label = path.replace(".", "_") if path else v.name
+        lacks = path is None
         label = f"_{label}" if label[0].isdigit() else label
         while label in taken:
             label += "_"
         taken.add(label)
         v.name, v.source = label, (lambda path=path or label: path)
+        if lacks:
+            constants.append(label)
     made = [v for c in graph.calls for v in c.outputs]
     for v, free in zip(made, (n for i in count() if (n := f"v{i}") not in taken)):
         v.name = free
+    return constants
 
 
 class ExportedProgram:
     """A model as operator calls. `graph` prints as Python; `module()` runs it; `state_dict` has its parameters and buffers."""
 
-    def __init__(self, graph: Graph, inputs: Any, results: Any, dims: Sequence[Dim]) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        inputs: Any,
+        results: Any,
+        dims: Sequence[Dim],
+        constants: Sequence[str] = (),
+        fleeting: Sequence[str] = (),
+    ) -> None:
         self.graph, self.dims = graph, list(dims)
+        self.constants, self.fleeting = list(constants), list(fleeting)  # for the signature
         self._inputs, self._results = inputs, results
 
     def __str__(self) -> str:
@@ -219,6 +244,11 @@ class ExportedProgram:
     def state_dict(self) -> dict[str, Tensor]:
         """Captured tensors by their names in the model's state dict."""
         return {v.source(): v.tensor for v in self.graph.captured if v.source is not None}
+
+    @property
+    def graph_signature(self) -> ExportGraphSignature:
+        """What each argument and result of the program is, in the program's order."""
+        return signature_of(self.graph, self.constants, self.fleeting)
 
     @property
     def range_constraints(self) -> dict[str, tuple[int, int | None]]:

@@ -16,10 +16,10 @@ from .compile import Broken, Compiled, compile, explain, reset
 
 # Names of `scripts`, imported when first touched: they need `nn` and `serialization`.
 _SCRIPT = {
-    "script": "frontend", "trace": "tracing", "TracerWarning": "tracing", "TracingCheckError": "tracing", "freeze": "freezing", "optimize_for_inference": "freezing",
+    "script": "frontend", "trace": "tracing", "trace_module": "tracing", "TracerWarning": "tracing", "TracingCheckError": "tracing", "freeze": "freezing", "optimize_for_inference": "freezing",
     "save": "archive", "load": "archive", "ScriptModule": "module", "ScriptFunction": "module",
     "Final": "marks", "annotate": "marks", "export": "marks", "ignore": "marks", "unused": "marks", "isinstance": "marks",
-    "is_scripting": "marks", "is_tracing": "marks", "NotSupportedError": "common",
+    "fork": "marks", "wait": "marks", "is_scripting": "marks", "is_tracing": "marks", "NotSupportedError": "common",
 }  # fmt: skip
 
 __all__ = [

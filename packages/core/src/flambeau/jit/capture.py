@@ -57,11 +57,14 @@ class Capture(Tracer):
         self.cleared_first: set[int] = (
             set()
         )  # by id: those whose gradient was dropped before it was used
+        self.dropped: dict[int, Tensor] = {}  # the same, by id
+        self.olds: dict[int, Tensor] = {}  # by id of a value that is a gradient from before: whose
         self.relies: list[
             tuple[Tensor, bool]
         ] = []  # tensors that must have a gradient at first, or none
         self.used: set[int] = set()  # by id: those that a gradient was added to
         self.walked = False  # whether a backward ran inside
+        self.arguments: set[int] = set()  # ids of the tensors that are other ones at the next call
 
     # -- what the tape tells --------------------------------------------------------------------------------------------
 
@@ -69,6 +72,8 @@ class Capture(Tracer):
         """A value leaves the program; a gradient that is kept in `.grad` does not."""
         if how.startswith("backward"):
             self.walked = True
+            if id(tensor) in self.arguments:
+                self.breaks.append("backward() into an argument's .grad")
             if id(tensor) not in self.cleared_first and id(tensor) not in self.used:
                 self.relies.append((tensor, tensor.grad is not None))
             self.used.add(id(tensor))
@@ -83,13 +88,14 @@ class Capture(Tracer):
             self.began[id(tensor)] = (tensor, tensor.grad)
             old = tensor.grad
             if old is not None and id(old._array) not in self._values:
-                self._capture(old, lambda: tensor.grad)
+                self.olds[id(self._capture(old, lambda: tensor.grad))] = tensor
 
     def cleared(self, tensors: list[Tensor]) -> None:
         """Their gradients have been dropped, whatever they were."""
         for t in tensors:
             if id(t) not in self.used:
                 self.cleared_first.add(id(t))
+                self.dropped[id(t)] = t
             self.began.setdefault(id(t), (t, KEPT))
             self.touched[id(t)] = t
 
@@ -110,15 +116,21 @@ class Capture(Tracer):
         self._bind(tensor, value)
         return value
 
+    def reads_state(self, what: str) -> None:
+        """Something was read or set that later calls would not read or set again."""
+        self.breaks.append(what)
+
     # -- between stretches ----------------------------------------------------------------------------------------------
 
-    def effect(self, call: Callable[[], Any], owner: Any, tensors: list[Tensor]) -> Any:
+    def effect(
+        self, call: Callable[[], Any], owner: Any, tensors: list[Tensor], how: str = "step"
+    ) -> Any:
         """Runs Python that keeps state of its own, untraced, on what has been computed so far."""
         for t in tensors:
             self.grad_of(t)
             self.touched[id(t)] = t
         self.flush()
-        self.parts.append(Effect(call, f"{type(owner).__name__}.step"))
+        self.parts.append(Effect(call, f"{type(owner).__name__}.{how}"))
         state.pop_mode(self)
         try:
             made = call()

@@ -10,10 +10,13 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 import threading
 import types
 import warnings
+import weakref
 from collections.abc import Callable
+from importlib import import_module
 from itertools import chain
 from typing import Any
 
@@ -26,12 +29,13 @@ from ..runtime.operator import find, registry
 from ..runtime.tensor import Leaf, Tensor, history
 from .capture import Capture
 from .guards import PLAIN, described, frozen, is_module, is_ours, surroundings, tensors_of
+from .methods import bound
 from .plan import Back, Plan
 from .stances import eagerly, get_default_backend, now
 from .tuning import Making
 
 LIMIT = 16  # programs of one function; beyond that new shapes run eagerly
-_every: list[Compiled] = []
+_every: weakref.WeakSet[Compiled] = weakref.WeakSet()
 _TENSORS = frozenset([Tensor])
 
 
@@ -60,7 +64,7 @@ class Compiled:
         self._called = False  # under a stance that makes no program of a first call
         self._surroundings = surroundings(function)
         self._given: dict[int, list[Any]] = {}  # by id of a module or function among the arguments
-        _every.append(self)
+        _every.add(self)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if (state.active and _watched()) or state.local.batch:
@@ -86,7 +90,30 @@ class Compiled:
         return self._first(key, leaves, spec)
 
     def __getattr__(self, name: str) -> Any:
+        if "_function" not in self.__dict__:
+            raise AttributeError(name)
         return getattr(self.__dict__["_function"], name)
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        if instance is None or type(self._function) is not types.FunctionType:
+            return self
+        return bound(self, instance)
+
+    def over(self, function: Callable[..., Any]) -> Compiled:
+        """Another function compiled with the same settings."""
+        return _again(function, self._settings())
+
+    def _settings(self) -> dict[str, Any]:
+        kept = ("_fullgraph", "_backend", "_tune", "_limit")
+        return {"name": self._shown, **{k[1:]: self.__dict__[k] for k in kept}}
+
+    def __reduce__(self) -> Any:
+        """A copy has no programs. What a module defines under this name is that name, as any function is."""
+        name = str(getattr(self._function, "__qualname__", ""))
+        found: Any = sys.modules.get(str(getattr(self._function, "__module__", "")))
+        for part in name.split("."):
+            found = getattr(found, part, None)
+        return name if found is self else (_again, (self._function, self._settings()))
 
     def __repr__(self) -> str:
         return f"<compiled {self._shown}, {sum(map(len, self._plans.values()))} programs>"
@@ -106,9 +133,7 @@ class Compiled:
         with self._lock:
             if sum(map(len, self._plans.values())) >= self._limit:
                 reason = f"more than {self._limit} programs (shapes or values keep changing)"
-                if self._fullgraph:
-                    raise Broken(f"flambeau.compile({self._shown}, fullgraph=True): {reason}")
-                self._say(reason)
+                self._refuse(reason)
                 args, kwargs = pytree.unflatten(leaves, spec)
                 return self._function(*args, **kwargs)
             making = Making(
@@ -124,15 +149,19 @@ class Compiled:
             if isinstance(plan, Plan):
                 _show(self._shown, plan)
             else:
-                if self._fullgraph:
-                    raise Broken(f"flambeau.compile({self._shown}, fullgraph=True): {plan}")
-                self._say(plan)
+                self._refuse(plan)
             return result
 
-    def _say(self, reason: str) -> None:
+    def _refuse(self, reason: str) -> None:
+        """Says once why calls run eagerly; with fullgraph it is an error."""
+        if self._fullgraph:
+            raise Broken(f"flambeau.compile({self._shown}, fullgraph=True): {reason}")
         if reason not in self._said:
             self._said.add(reason)
-            warnings.warn(f"flambeau.compile: {self._shown} runs eagerly: {reason}", stacklevel=4)
+            warnings.warn(
+                f"flambeau.compile: {self._shown} runs eagerly: {reason}",
+                stacklevel=4 + is_module(self._function),
+            )
 
     # -- guards ---------------------------------------------------------------------------------------------------------
 
@@ -146,6 +175,8 @@ class Compiled:
                 parts.append(
                     (a.shape, a.dtype.num, a.dtype.itemsize, type(a), x.requires_grad, a.strides)
                 )
+                if type(x._node) is Leaf:  # eager mode lets nobody write into it
+                    parts.append(Leaf)
             else:
                 parts.append(self._described(x))
         if not now.plain:
@@ -191,6 +222,14 @@ def _watched() -> bool:
     )
 
 
+def _again(function: Callable[..., Any], settings: dict[str, Any]) -> Compiled:
+    """A compiled function of these settings."""
+    limit = settings["limit"]
+    made = Compiled(function, **{k: v for k, v in settings.items() if k != "limit"})
+    made._limit = limit
+    return made
+
+
 @functools.cache
 def _tensors_only(count: int) -> pytree.Spec:
     """The structure of a call with so many tensors."""
@@ -209,9 +248,10 @@ def captured(
     """The result of a call, run eagerly under a tracer, and its plan or why there is none; None: not for this call."""
     capture = Capture()
     tensors = [x for x in leaves if isinstance(x, Tensor)]
-    ends = {i: End(t) for i, t in enumerate(tensors) if t.requires_grad and state.local.grad}
+    ends = {i: _end(t) for i, t in enumerate(tensors) if t.requires_grad and state.local.grad}
     seen = [ends[i].tensor if i in ends else t for i, t in enumerate(tensors)]
     given = [capture.input(t) for t in seen]
+    capture.arguments = {id(t) for t in seen}
     mine = {id(e.tensor): tensors[i] for i, e in ends.items()}
     left = iter(seen)
     args, kwargs = pytree.unflatten(
@@ -231,8 +271,9 @@ def captured(
             )
     finally:
         for i, end in ends.items():
-            edge = history(tensors[i])
-            end.node.edges = () if edge is None else (edge,)
+            if isinstance(end, End):
+                edge = history(tensors[i])
+                end.node.edges = () if edge is None else (edge,)
     reason = _obstacle(capture, parts, given, outputs)
     outs = [mine.get(id(x), x) for x in outs]
     result = pytree.unflatten(outs, shape)
@@ -245,11 +286,28 @@ def captured(
         else next((i for i, p in enumerate(parts) if p is cut), len(parts))
     )
     plan = Plan(function, parts, at, given, outputs, template, back, spent, capture.relies, making)
+    plan.drop(capture.dropped, capture.olds)
     return result, None if plan.shared(tensors) else plan
 
 
+class _Itself:
+    """A leaf as its own end of the captured graph: in it, as outside, writing into it is refused."""
+
+    def __init__(self, tensor: Tensor) -> None:
+        self.tensor, self.node = tensor, tensor._node
+
+
+def _end(t: Tensor) -> End | _Itself:
+    """Where the captured backward ends for an argument. Hooks of a leaf are not for the capture to call."""
+    node: Any = t._node
+    plain = type(node) is Leaf and not (
+        node.hooks or node.prehooks or node.posthooks or node.post_hooks
+    )
+    return _Itself(t) if plain else End(t)
+
+
 def _backward_of(
-    capture: Capture, made: list[Tensor], tensors: list[Tensor], ends: dict[int, End]
+    capture: Capture, made: list[Tensor], tensors: list[Tensor], ends: dict[int, End | _Itself]
 ) -> tuple[Any, Back | None, list[bool]]:
     """Captures the backward of results that have gradients: the graph it begins with, and what it gives."""
     shown = [i for i, t in enumerate(made) if t.requires_grad and state.local.grad]
@@ -373,9 +431,12 @@ def compile(
         raise ValueError(
             f"compile(): unknown backend {backend!r}; expected 'flambeau', 'eager' or a function"
         )
+    model = model._orig_mod if isinstance(getattr(model, "_compiled", None), Compiled) else model
     made = Compiled(model, fullgraph, name, own, tune=(mode or "").startswith("max-autotune"))
     made._limit = recompile_limit or (1 << 30 if dynamic else LIMIT)
-    return made
+    if not is_module(model):
+        return made
+    return import_module(f"{__package__}.scripts.optimized").OptimizedModule(made)
 
 
 def explain(compiled: Compiled) -> str:

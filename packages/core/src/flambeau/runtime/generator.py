@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .._base.devices import device as Device
+from . import state as threads
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -91,11 +92,13 @@ class Generator:
             raise RuntimeError(
                 f"manual_seed expected a long, but got {type(seed).__name__}"
             ) from None
-        self._restart(checked_seed(seed))
+        seed = checked_seed(seed)
+        threads.effect(lambda: self._restart(seed), self, [], "manual_seed")
         return self
 
     def seed(self) -> int:
         """Starts a stream from a seed taken from the operating system, and returns that seed (53 bits)."""
+        threads.reads_state("a new random seed")
         seed = int.from_bytes(os.urandom(7), "little") & (2**53 - 1)
         self._restart(seed)
         return seed
@@ -172,6 +175,7 @@ class Generator:
         return words
 
     def _get_bytes(self) -> np.ndarray:
+        threads.reads_state("reading the state of a random generator")
         state = np.zeros((), _STATE)
         with self._lock:
             inner = self._words().bit_generator.state["state"]
@@ -192,6 +196,7 @@ class Generator:
                 f"Expected a CPUGeneratorImplState of size {_STATE.itemsize} "
                 f"but found the input RNG state size to be {raw.size}"
             )
+        threads.reads_state("setting the state of a random generator")
         state = np.frombuffer(raw.tobytes(), _STATE)[0]
         left, position = int(state["left"]), int(state["next"])
         fresh = (left, position) == (1, 0)

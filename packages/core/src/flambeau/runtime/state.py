@@ -75,12 +75,19 @@ def pop_mode(mode: Any) -> None:
     _count(-1)
 
 
-def effect(call: Any, owner: Any, tensors: Any) -> Any:
+def effect(call: Any, owner: Any, tensors: Any, how: str = "step") -> Any:
     """`call()`, which keeps state in Python (an optimizer's step on `tensors`): a capture that is in force notes it."""
     for mode in reversed(local.modes):
         if hasattr(mode, "effect"):
-            return mode.effect(call, owner, tensors)
+            return mode.effect(call, owner, tensors, how)
     return call()
+
+
+def reads_state(what: str) -> None:
+    """Says that Python is about to do what a program cannot: a capture that is in force gives up."""
+    for mode in local.modes:
+        if hasattr(mode, "reads_state"):
+            mode.reads_state(what)
 
 
 def cleared(tensors: Any) -> None:

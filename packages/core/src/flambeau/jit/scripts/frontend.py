@@ -16,6 +16,7 @@ from .common import NotSupportedError
 from .functions import Functions, Outside, Renaming, compiled, source
 from .module import BASE, ScriptFunction, ScriptModule
 from .names import Library, spelling
+from .optimized import original
 
 
 def script(obj: Any, *args: Any, **kwargs: Any) -> Any:
@@ -34,6 +35,7 @@ def script(obj: Any, *args: Any, **kwargs: Any) -> Any:
         raise TypeError("script: one function or module is all it takes")
     if isinstance(obj, (ScriptModule, ScriptFunction)):
         return obj
+    obj = original(obj)
     if isinstance(obj, Module):
         library = Library()
         made = _Modules(library).module(obj)

@@ -7,7 +7,6 @@ import builtins
 import inspect
 import math
 import textwrap
-import types as python
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -176,9 +175,9 @@ class Renaming(ast.NodeTransformer):
         else:
             return None
         for part in rest:
-            if not isinstance(value, (python.ModuleType, type)) and not hasattr(value, part):
+            if not hasattr(value, part):
                 return None
-            value = getattr(value, part, None)
+            value = getattr(value, part)
         return (value,)
 
     def visit(self, node: ast.AST) -> Any:
@@ -224,6 +223,8 @@ class Renaming(ast.NodeTransformer):
 
     def visit_Call(self, node: ast.Call) -> Any:
         value = self.lookup(dotted(node.func))
+        if value is not None and value[0] in (marks.fork, marks.wait):
+            return self.at_once(node, value[0] is marks.fork)
         form = _FORMS.get(value[0]) if value is not None and callable(value[0]) else None
         if form is not None:
             node.func = ast.copy_location(ast.Name(form, ast.Load()), node.func)
@@ -237,6 +238,18 @@ class Renaming(ast.NodeTransformer):
             node.args = [self.visit(a) for a in node.args]
             return node
         return self.generic_visit(node)
+
+    def at_once(self, node: ast.Call, forks: bool) -> Any:
+        """`fork(f, x)` as `f(x)`, and `wait(value)` as the value: scripts run one thing at a time."""
+        if not node.args or isinstance(node.args[0], ast.Starred):
+            self.refuse(
+                node,
+                "fork takes a function and its arguments" if forks else "wait takes what fork gave",
+            )
+        first, *rest = node.args
+        if not forks:
+            return self.visit(first)
+        return self.visit(ast.copy_location(ast.Call(first, rest, node.keywords), node))
 
     def visit_Name(self, node: ast.Name) -> Any:
         return node if node.id in self.locals else self.outer(node, node.id)

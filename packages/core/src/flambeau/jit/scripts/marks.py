@@ -5,17 +5,20 @@ from __future__ import annotations
 import builtins
 import typing
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any, Final
 
 __all__ = [
     "Final",
     "annotate",
     "export",
+    "fork",
     "ignore",
     "is_scripting",
     "is_tracing",
     "isinstance",
     "unused",
+    "wait",
 ]
 
 
@@ -78,6 +81,25 @@ def _is(value: Any, kind: Any) -> bool:
     if origin is tuple:
         return len(value) == len(parts) and all(map(_is, value, parts))
     raise TypeError(f"isinstance: {kind} is not a type of scripts")
+
+
+def fork(func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """A Future of `func(*args, **kwargs)`, which is computed at once; so it is in scripts.
+
+    >>> import flambeau
+    >>> future = flambeau.jit.fork(flambeau.add, flambeau.ones(2), 1)
+    >>> flambeau.jit.wait(future)
+    tensor([2., 2.])
+    """
+    futures: Any = import_module("flambeau.futures")
+    future = futures.Future()
+    future.set_result(func(*args, **kwargs))
+    return future
+
+
+def wait(future: Any) -> Any:
+    """What a Future of `fork` holds."""
+    return future.wait()
 
 
 def is_scripting() -> bool:

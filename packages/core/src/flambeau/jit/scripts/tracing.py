@@ -26,6 +26,7 @@ from ...runtime.dispatch import Step
 from ...runtime.tensor import Tensor
 from ...transforms.trace import Tracer
 from .module import BASE, ScriptFunction, ScriptModule
+from .optimized import original
 from .traced import Place, Traced, member, perform
 
 _here = threading.local()
@@ -68,6 +69,7 @@ def trace(
     """
     if isinstance(func, (ScriptModule, ScriptFunction)):
         return func
+    func = original(func)
     if not callable(func):
         raise TypeError(f"trace: expected a function or a module, got {type(func).__name__}")
     if example_inputs is None and example_kwarg_inputs is None:
@@ -89,6 +91,74 @@ def trace(
     return made
 
 
+class _Method:
+    """A method of a module, traced as one of its programs."""
+
+    def __init__(self, owner: Module, name: str) -> None:
+        self.owner, self.name = owner, name
+        self.call = owner if name == "forward" else getattr(owner, name)
+
+    def __call__(self, *args: Any) -> Any:
+        return self.call(*args)
+
+
+def trace_module(
+    mod: Module,
+    inputs: dict[str, Any],
+    optimize: Any = None,
+    check_trace: bool = True,
+    check_inputs: Sequence[dict[str, Any]] | None = None,
+    check_tolerance: float = 1e-5,
+    strict: bool = True,
+) -> ScriptModule:
+    """A module with several methods as programs: `inputs` has the example arguments of each, by name.
+
+    Everything else is as for `trace`. `check_inputs` are further dicts like `inputs`.
+
+    >>> import flambeau
+    >>> class Coder(flambeau.nn.Module):
+    ...     def encode(self, x):
+    ...         return x * 2
+    ...     def decode(self, x):
+    ...         return x / 2
+    >>> x = flambeau.ones(3)
+    >>> coder = flambeau.jit.trace_module(Coder(), {"encode": x, "decode": x})
+    >>> coder.decode(coder.encode(x))
+    tensor([1., 1., 1.])
+    """
+    if not isinstance(mod, Module):
+        raise AttributeError(f"trace_module: expected a module, got {type(mod).__name__}")
+    if not isinstance(inputs, dict):
+        raise AttributeError(
+            f"trace_module: expected a dict of examples by method name, got {type(inputs).__name__}"
+        )
+    mod = original(mod)
+    for name in inputs:
+        if not callable(getattr(mod, name, None)):
+            raise AttributeError(f"trace_module: {type(mod).__name__} has no method {name!r}")
+    made = _members(mod)
+    methods = {name: _Method(mod, name) for name in inputs}
+    for name, method in methods.items():
+        args = _as_args(inputs[name])
+        made._programs[name] = _program(method, args, _parameters(method), strict)
+    for case in [inputs, *(check_inputs or ())] if check_trace else ():
+        for name, given in case.items():
+            _compare(
+                methods[name],
+                made if name == "forward" else getattr(made, name),
+                _as_args(given),
+                check_tolerance,
+            )
+    return made
+
+
+def _owner(func: Any) -> Module | None:
+    """The module whose parameters and buffers the program of `func` is given."""
+    if isinstance(func, _Method):
+        return func.owner
+    return func if isinstance(func, Module) else None
+
+
 def _as_args(given: Any) -> tuple:
     if given is None:
         return ()
@@ -97,6 +167,8 @@ def _as_args(given: Any) -> tuple:
 
 def _parameters(func: Any) -> list[str]:
     try:
+        if isinstance(func, _Method):
+            func = getattr(func.owner, func.name)
         signature = inspect.signature(func.forward if isinstance(func, Module) else func)
     except (TypeError, ValueError):
         return []
@@ -119,10 +191,11 @@ def _by_name(params: list[str], args: tuple, named: dict[str, Any]) -> tuple:
 
 
 def _program(func: Any, args: tuple, params: list[str], strict: bool) -> Traced:
-    before = dict(func.named_buffers()) if isinstance(func, Module) else {}
+    owner = _owner(func)
+    before = dict(owner.named_buffers()) if owner is not None else {}
     graph, made, breaks = _run(func, args)
-    if isinstance(func, Module) and any(
-        dict(func.named_buffers()).get(n) is not b for n, b in before.items()
+    if owner is not None and any(
+        dict(owner.named_buffers()).get(n) is not b for n, b in before.items()
     ):
         raise RuntimeError(
             "trace: the module puts another tensor in a buffer's place, which a program cannot; write into it (copy_), or "
@@ -140,9 +213,8 @@ def _program(func: Any, args: tuple, params: list[str], strict: bool) -> Traced:
     counter = itertools.count()
     wanted = pytree.map_(lambda x: Place(next(counter)) if isinstance(x, Tensor) else x, args)
     name = "forward" if isinstance(func, Module) else getattr(func, "__name__", "function")
-    program = Traced(
-        name, graph, paths, list(wanted), params, shape, sizes, isinstance(func, Module)
-    )
+    name = func.name if isinstance(func, _Method) else name
+    program = Traced(name, graph, paths, list(wanted), params, shape, sizes, owner is not None)
     return program
 
 
@@ -212,9 +284,10 @@ def _structure(made: Any, strict: bool) -> Any:
 
 def _paths(func: Any, graph: Graph) -> list[str | None]:
     """Names of the parameters and buffers among the captured tensors."""
-    if not isinstance(func, Module):
+    owner = _owner(func)
+    if owner is None:
         return [None] * len(graph.captured)
-    named = [*func.named_parameters(), *func.named_buffers()]
+    named = [*owner.named_parameters(), *owner.named_buffers()]
     names = {id(t): n for n, t in reversed(named)}
     for v in graph.captured:
         if id(v.tensor) in names:
@@ -225,7 +298,8 @@ def _paths(func: Any, graph: Graph) -> list[str | None]:
 @contextmanager
 def _unchanged(func: Any) -> Iterator[None]:
     """Buffers and random numbers afterwards are as before."""
-    kept = [(b, b.detach().clone()) for b in func.buffers()] if isinstance(func, Module) else []
+    owner = _owner(func)
+    kept = [] if owner is None else [(b, b.detach().clone()) for b in owner.buffers()]
     seed = get_rng_state()
     try:
         yield
@@ -384,4 +458,5 @@ __all__ = [
     "member",
     "perform",
     "trace",
+    "trace_module",
 ]

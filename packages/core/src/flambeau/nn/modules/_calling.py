@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+from ...runtime import state
 from . import _global_hooks as everywhere
 from ._backward_hooks import BackwardHooks, register_plain_backward_hooks
 from ._handles import RemovableHandle, add_hook
@@ -115,6 +116,8 @@ class _Call:
 
     def run(self) -> Any:
         module = self.module
+        if state.active:
+            self._tell()
         full, plain = module._get_backward_hooks()
         pre = module._get_backward_pre_hooks()
         self._run_pre_hooks()
@@ -129,6 +132,16 @@ class _Call:
         if plain:
             register_plain_backward_hooks(module, self.args, self.result, plain)
         return self.result
+
+    def _tell(self) -> None:
+        """Says to a capture that is in force which hooks it would run only once. Those of `nn.utils` only compute."""
+        module = self.module
+        pre = (*everywhere.forward_pre_hooks.values(), *module._forward_pre_hooks.values())
+        for hook in (*pre, *(h for _, h in self._forward_hooks())):
+            code = hook if hasattr(hook, "__code__") else type(hook)
+            if not str(code.__module__).startswith("flambeau.nn.utils."):
+                name = getattr(hook, "__qualname__", type(hook).__name__)
+                state.reads_state(f"the forward hook {name} of {type(module).__name__}")
 
     def _run_pre_hooks(self) -> None:
         module = self.module
