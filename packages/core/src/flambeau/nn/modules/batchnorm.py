@@ -86,7 +86,7 @@ class _NormBase(Module):
 
 
 def _check_dims(input: Tensor, *allowed: int) -> None:
-    if input.dim() not in allowed:
+    if input.ndim not in allowed:
         expected = " or ".join(f"{count}D" for count in allowed)
         raise ValueError(f"expected {expected} input (got {input.dim()}D input)")
 
@@ -99,7 +99,7 @@ class _BatchNorm(_NormBase):
 
     def _count_batch(self) -> float:
         """One more batch seen; the share of it in the running statistics."""
-        momentum = 0.0 if self.momentum is None else self.momentum
+        momentum = self.momentum or 0.0
         if self.training and self.track_running_stats and self.num_batches_tracked is not None:
             if not count_up(self.num_batches_tracked):
                 self.num_batches_tracked.add_(1)
@@ -109,10 +109,11 @@ class _BatchNorm(_NormBase):
 
     def forward(self, input: Tensor) -> Tensor:
         self._check_input_dim(input)
-        momentum = self._count_batch()
+        training = self.training
+        momentum = self._count_batch() if training else self.momentum or 0.0
         mean, var = self.running_mean, self.running_var
-        by_batch = self.training or (mean is None and var is None)
-        if self.training and not self.track_running_stats:
+        by_batch = training or (mean is None and var is None)
+        if training and not self.track_running_stats:
             mean = var = None
         return F.batch_norm(input, mean, var, self.weight, self.bias, by_batch, momentum, self.eps)
 
