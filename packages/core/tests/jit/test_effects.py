@@ -27,13 +27,60 @@ def test_writing_into_a_leaf_is_refused_as_eagerly(write):
         return x.sum() * 2
 
     compiled, free = flambeau.compile(f), flambeau.zeros(2, requires_grad=True)
-    compiled(flambeau.ones(2, requires_grad=True) * 1)  # no leaf: a program that writes
+    with pytest.warns(UserWarning, match="an argument that"):
+        compiled(flambeau.ones(2, requires_grad=True) * 1)  # no leaf
     for g in (f, compiled, compiled):
         with pytest.raises(RuntimeError, match="leaf Variable that requires grad"):
             g(free)
     assert free.tolist() == [0, 0]
     with flambeau.no_grad():
-        compiled(free)
+        compiled(free)  # a program that writes
+
+
+def test_a_write_into_a_computed_argument_is_in_its_history():
+    def f(y):
+        y.mul_(3)
+        return y.sum() * 2
+
+    def grads(g, part):
+        w = flambeau.ones(3, requires_grad=True)
+        whole = w * 2
+        y = whole[1:] if part else whole
+        (g(y) + (whole * y.sum()).sum()).backward()
+        return w.grad
+
+    for part in (False, True):
+        compiled, wanted = flambeau.compile(f), grads(f, part)
+        with pytest.warns(UserWarning, match="a write into an argument that was computed"):
+            assert_close(grads(compiled, part), wanted)
+        assert_close(grads(compiled, part), wanted)
+
+
+@pytest.mark.parametrize("grad", [False, True])
+def test_an_argument_that_is_reshaped_is_so_at_every_call(grad):
+    compiled = flambeau.compile(lambda y: (y.t_(), y.sum())[1])
+    for turn in range(3):
+        y = flambeau.ones(2, 3, requires_grad=grad) * 1
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            compiled(y)
+        assert tuple(y.shape) == (3, 2) and len(said) == (turn == 0)
+
+
+@pytest.mark.parametrize("view", [lambda w: w[1:], lambda w: (w * 2).unbind(0)[0]])
+def test_writing_into_views_is_refused_as_eagerly(view):
+    def f(y):
+        return y.add_(1).sum()
+
+    for g in (f, flambeau.compile(f)):
+        w = flambeau.ones(3, 2, requires_grad=True)
+        with pytest.raises(RuntimeError, match="is a view|view of a leaf"):
+            g(view(w))
+        assert w.sum() == 6
+    hooked = flambeau.ones(3, requires_grad=True)
+    hooked.register_hook(lambda g: g)
+    with pytest.raises(RuntimeError, match="leaf Variable that requires grad"):
+        flambeau.compile(f)(hooked)
 
 
 def test_a_leaf_argument_is_a_leaf_and_is_given_gradients():

@@ -14,7 +14,8 @@ from collections.abc import Callable
 from typing import Any
 
 from ..graph import Graph, Value
-from ..runtime import state
+from ..runtime import state, tape
+from ..runtime.operator import Operator
 from ..runtime.tensor import Leaf, Tensor, history
 from ..transforms.trace import Tracer
 
@@ -65,6 +66,20 @@ class Capture(Tracer):
         self.used: set[int] = set()  # by id: those that a gradient was added to
         self.walked = False  # whether a backward ran inside
         self.arguments: set[int] = set()  # ids of the tensors that are other ones at the next call
+        self.computed: dict[
+            int, Tensor
+        ] = {}  # by id of what stands for it: an argument with history
+
+    def run(
+        self, op: Operator, arrays: tuple, attrs: dict[str, Any], proceed: Callable[[], Any]
+    ) -> Any:
+        """A call. One that writes into an argument with history changes that history, which a program does not."""
+        if self.computed and op.name == "copy_into" and state.local.grad:
+            own = self.computed.get(id(self._root(arrays[0])))
+            if own is not None:
+                tape.check_writable(own)
+                self.breaks.append("a write into an argument that was computed with gradients")
+        return super().run(op, arrays, attrs, proceed)
 
     # -- what the tape tells --------------------------------------------------------------------------------------------
 

@@ -251,7 +251,9 @@ def captured(
     ends = {i: _end(t) for i, t in enumerate(tensors) if t.requires_grad and state.local.grad}
     seen = [ends[i].tensor if i in ends else t for i, t in enumerate(tensors)]
     given = [capture.input(t) for t in seen]
+    arrays = [t._array for t in seen]
     capture.arguments = {id(t) for t in seen}
+    capture.computed = {id(e.tensor): tensors[i] for i, e in ends.items() if isinstance(e, End)}
     mine = {id(e.tensor): tensors[i] for i, e in ends.items()}
     left = iter(seen)
     args, kwargs = pytree.unflatten(
@@ -260,6 +262,8 @@ def captured(
     try:
         with capture:
             result = function(*args, **kwargs)
+            if any(t._array is not a for t, a in zip(seen, arrays)):
+                capture.breaks.append("an argument that becomes another shape in place")
             outs, shape = pytree.flatten(result)
             made = [x for x in outs if isinstance(x, Tensor)]
             outputs = [capture.read(x) for x in made]
@@ -274,6 +278,9 @@ def captured(
             if isinstance(end, End):
                 edge = history(tensors[i])
                 end.node.edges = () if edge is None else (edge,)
+                if end.tensor._node is not end.node:  # written: its history is the argument's
+                    tensors[i]._array = end.tensor._array
+                    tape.rewrite(tensors[i], end.tensor._node)
     reason = _obstacle(capture, parts, given, outputs)
     outs = [mine.get(id(x), x) for x in outs]
     result = pytree.unflatten(outs, shape)
