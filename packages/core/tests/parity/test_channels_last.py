@@ -187,3 +187,25 @@ def test_is_last(shape):
     if len(shape) > 3 and rows.size > 4 and 0 not in shape:
         order = layouts.ORDERS[len(shape)]
         assert layouts.is_last(np.empty([shape[d] for d in order]).transpose(layouts.BACK[len(shape)]))  # fmt: skip
+
+
+def test_modules_are_converted_and_trained():
+    rng = np.random.default_rng(9)
+    x, w = rng.standard_normal(SHAPE), rng.standard_normal(W)
+    found = []
+    for m in (flambeau, torch):
+        net = m.nn.Sequential(m.nn.Conv2d(8, 16, 3, padding=1), m.nn.BatchNorm2d(16), m.nn.ReLU())
+        net = net.double().to(memory_format=m.channels_last)
+        with m.no_grad():
+            net[0].weight.copy_(m.tensor(w))
+            net[0].bias.zero_()
+        made = net(m.tensor(x))
+        made.square().sum().backward()
+        step = m.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
+        step.step()
+        weight = net[0].weight
+        found.append((made, weight, weight.grad))
+    for got, wanted in zip(*found):
+        assert tuple(got.stride()) == tuple(wanted.stride())
+        np.testing.assert_allclose(got.detach().numpy(), wanted.detach().numpy(), atol=1e-8)
+    assert found[0][1].is_contiguous(memory_format=flambeau.channels_last)

@@ -46,8 +46,8 @@ def claim(
     `keeps_result`: whether backward reads the result; without it `result` is None there. `fills`: whether it is given zeros
     as the gradients of results that nobody used, or else None.
     """
-    forward, backward = layouts.claimed(op.name, np, forward, backward)
-    made = _Claim(op, backend, forward, backward, keeps_result)
+    made = _Claim(op, backend, *layouts.claimed(op.name, np, forward, backward), keeps_result)
+    made.raw = forward
     if not fills:
         made.noted.tags = {**op.tags, "fills": False}
     op.provide(backend, accepts, least)(made)
@@ -84,7 +84,7 @@ class _Claim:
             made, kept = forward(*raw, **attrs)
             return (made if isinstance(made, tuple) else (made,)) + kept
 
-        self.raw = forward
+        self.raw, self.follows = forward, op.name in layouts.FOLLOWING
         self.forward = hidden(op, f"{op.name}_on_{backend}", run)
         self.rule = _Rule(op, backend, backward, keeps_result)
         self.noted = copy.copy(op)  # what a node shows: the composite's name and signature
@@ -121,6 +121,8 @@ class _Claim:
         token = _set(state.quiet)
         try:
             made, kept = self.raw(*raw, wants=wants, **attrs)
+            if self.follows and layouts.is_last(raw[0]):
+                made = layouts.first_with_last(np, made, layouts.compiled[0])
         finally:
             _reset(token)
         if self.named:

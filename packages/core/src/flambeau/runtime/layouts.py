@@ -32,7 +32,9 @@ def is_last(x: Any) -> bool:
     """
     strides = x.strides
     count = len(strides)
-    if (count != 4 and count != 5) or strides[1] != x.itemsize:
+    if count < 4 or strides[1] > strides[-1]:  # most arrays: this is asked at every call
+        return False
+    if count > 5 or strides[1] != x.itemsize:
         return False
     shape = x.shape
     least = strides[1] * shape[1]
@@ -61,6 +63,13 @@ def with_last(xp: Any, y: Any, write: Write) -> Any:
     return made.transpose(BACK[y.ndim])
 
 
+def first_with_last(xp: Any, made: Any, write: Write) -> Any:
+    """The same of a result, or of the first of several."""
+    if isinstance(made, tuple):
+        return (with_last(xp, made[0], write), *made[1:])
+    return with_last(xp, made, write)
+
+
 def followed(name: str, kernel: Callable[..., Any]) -> Callable[..., Any]:
     """The reference kernel of an operator with its result laid out as `FOLLOWING` says."""
     count = FOLLOWING.get(name)
@@ -86,12 +95,7 @@ def claimed(
 
     def there(x: Any, *others: Any, **attrs: Any) -> Any:
         made, kept = forward(x, *others, **attrs)
-        if is_last(x):
-            if isinstance(made, tuple):
-                made = (with_last(xp, made[0], compiled[0]), *made[1:])
-            else:
-                made = with_last(xp, made, compiled[0])
-        return made, kept
+        return (first_with_last(xp, made, compiled[0]) if is_last(x) else made), kept
 
     def back(g: Any, out: Any, kept: Any, needs: tuple, x: Any, *others: Any, **attrs: Any) -> Any:
         made = backward(g, out, kept, needs, x, *others, **attrs)

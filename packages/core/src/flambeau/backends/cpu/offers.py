@@ -9,6 +9,7 @@ import numpy as np
 
 from ..._base import dtypes
 from ...runtime import layouts, state
+from ...runtime.layouts import is_last
 from ...runtime.operator import Checker, registry
 from ...runtime.tensor import wrap
 from . import library
@@ -63,9 +64,8 @@ def offer(
             made = NotImplemented
         if made is NotImplemented:
             return op.kernels[None](xp, *raw, **attrs)
-        for x in raw[:following]:
-            if layouts.is_last(x):
-                return layouts.with_last(np, made, write)
+        if following and (is_last(raw[0]) or (following == 2 and is_last(raw[1]))):
+            return layouts.with_last(np, made, write)
         return made
 
     op.provide("cpu", of_kinds(kinds, accepts), least)(call)

@@ -41,12 +41,14 @@ class Convertible(Members):
     def to(self, *args: Any, **kwargs: Any) -> Any:
         """Move to a device and/or convert floating-point tensors to a dtype; in place.
 
-        Called as ``to(device, dtype, non_blocking)``, ``to(dtype)`` or ``to(tensor)``.
+        Called as ``to(device, dtype, non_blocking)``, ``to(dtype)`` or ``to(tensor)``. ``memory_format`` lays out the tensors of
+        four and five dimensions.
 
         >>> import flambeau
         >>> flambeau.nn.Linear(2, 2).to(flambeau.float64).weight.dtype
         flambeau.float64
         """
+        memory_format = kwargs.get("memory_format")
         device, dtype, non_blocking = _parse_to(*args, **kwargs)
         if dtype is not None and not (dtype.is_floating_point or dtype.is_complex):
             raise TypeError(
@@ -56,7 +58,10 @@ class Convertible(Members):
 
         def convert(tensor: Any) -> Any:
             numeric = tensor.is_floating_point() or tensor.is_complex()
-            return tensor.to(device, dtype if numeric else None, non_blocking=non_blocking)
+            wanted = dtype if numeric else None
+            if memory_format is None or tensor.ndim not in (4, 5):
+                return tensor.to(device, wanted, non_blocking=non_blocking)
+            return tensor.to(device, wanted, non_blocking=non_blocking, memory_format=memory_format)
 
         return self._apply(convert)
 
