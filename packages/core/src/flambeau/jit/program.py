@@ -213,9 +213,11 @@ class Program:
         for step, run, done in zip(self.steps, self._runs, self._forget):
             needs = [self._slot(v) for v in dict.fromkeys(reads(step))]
             makes = [self._slot(v) for v in writes(step)]
-            group = isinstance(step, Group)
-            pure = group or not (step.op in EFFECTS or find(step.op).random)
-            yield run, done, needs, makes, pure, group or "::" not in step.op
+            if isinstance(step, Group):
+                yield run, done, needs, makes, True, True
+            else:
+                pure = not (step.op in EFFECTS or find(step.op).random)
+                yield run, done, needs, makes, pure, "::" not in step.op
 
     def _last_reads(self) -> list[list[int]]:
         """After each step, the slots that nobody reads any more."""
