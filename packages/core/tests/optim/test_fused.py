@@ -254,7 +254,8 @@ ADAFACTOR = [
 def test_a_native_step_of_adafactor(options, dtype, monkeypatch):
     from flambeau.optim import adafactor_native
 
-    monkeypatch.setattr(state, "active", 0)  # tensors of other tests take over calls while they live
+    # Tensors of other tests take over calls while they live.
+    monkeypatch.setattr(state, "active", 0)
     shapes, taken = [(4, 3), (170, 211), (5,), (3, 2, 4), ()], []
     kept = adafactor_native.step
     monkeypatch.setattr(adafactor_native, "step", lambda *a: taken.append(kept(*a)) or taken[-1])
