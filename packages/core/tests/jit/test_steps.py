@@ -305,3 +305,24 @@ def test_a_mode_sees_what_a_compiled_function_calls():
     with saved_tensors_hooks(lambda t: packed.append(t) or t, lambda t: t):
         compiled(x).sum().backward()
     assert packed
+
+
+def test_an_optimizer_that_steps_first_finds_the_gradients_of_the_call_before():
+    def losses(compiled):
+        flambeau.manual_seed(0)
+        model = nn.Linear(3, 2)
+        optimizer = flambeau.optim.SGD(model.parameters(), lr=0.01)
+
+        def step(x):
+            optimizer.step()
+            optimizer.zero_grad()
+            loss = model(x).square().sum()
+            loss.backward()
+            return loss
+
+        run = flambeau.compile(step) if compiled else step
+        return [run(flambeau.ones(4, 3)).item() for _ in range(6)]
+
+    expected = losses(False)
+    assert len(set(expected)) > 2
+    assert losses(True) == pytest.approx(expected, rel=1e-5)

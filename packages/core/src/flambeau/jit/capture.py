@@ -59,6 +59,7 @@ class Capture(Tracer):
             set()
         )  # by id: those whose gradient was dropped before it was used
         self.dropped: dict[int, Tensor] = {}  # the same, by id
+        self.seen_by_effects: set[int] = set()  # ids of tensors whose gradients an effect reads
         self.olds: dict[int, Tensor] = {}  # by id of a value that is a gradient from before: whose
         self.relies: list[
             tuple[Tensor, bool]
@@ -110,7 +111,8 @@ class Capture(Tracer):
         for t in tensors:
             if id(t) not in self.used:
                 self.cleared_first.add(id(t))
-                self.dropped[id(t)] = t
+                if id(t) not in self.seen_by_effects:
+                    self.dropped[id(t)] = t
             self.began.setdefault(id(t), (t, KEPT))
             self.touched[id(t)] = t
 
@@ -144,6 +146,7 @@ class Capture(Tracer):
         for t in tensors:
             self.grad_of(t)
             self.touched[id(t)] = t
+            self.seen_by_effects.add(id(t))
         self.flush()
         self.parts.append(Effect(call, f"{type(owner).__name__}.{how}"))
         state.pop_mode(self)
