@@ -217,3 +217,14 @@ def test_threads_may_meet_while_a_program_is_captured_and_recorded(net):
         for t in threads:
             t.join()
     assert not wrong
+
+
+@pytest.mark.parametrize("size", [2, (2,), [2, 2], (3, 2)], ids=str)
+@flambeau.no_grad()
+def test_pooling_with_channels_last_takes_sizes_as_pooling_does(size):
+    conv = nn.Conv2d(3, 16, 3)
+    compiled = flambeau.compile(lambda x: nn.functional.avg_pool2d(conv(x), size))
+    x = flambeau.randn(1, 3, 9, 9)
+    for _ in range(3):
+        agree(compiled(x), nn.functional.avg_pool2d(conv(x), size))
+    assert "last_avg_pool" in flambeau.jit.explain(compiled)

@@ -167,7 +167,10 @@ class Prepared:
         """The arrays; `fits` has been asked."""
         arrays = self._arrays
         if arrays is None:
-            arrays = self._arrays = self.program([], [])
             self.program.forget()
-            self._seen = [Seen(source, self.reader) for _, source, _, _ in self.program._captured]
+            # Looked at first: what another thread writes meanwhile is noticed at the next call.
+            seen = [Seen(source, self.reader) for _, source, _, _ in self.program._captured]
+            arrays = self.program([], [])
+            self.program.forget()
+            self._seen, self._arrays = seen, arrays
         return arrays

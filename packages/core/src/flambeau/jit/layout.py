@@ -121,11 +121,17 @@ def _max_pool(w: _Layout, call: Call) -> bool:
     return w.do(call, "last_max_pool", (w.in_last(x),), call.attrs)
 
 
+def _pair(v: Any) -> tuple[int, int]:
+    """Two numbers, of which one may stand for both."""
+    given = tuple(v) if isinstance(v, (tuple, list)) else (v,)
+    return (int(given[0]), int(given[-1]))
+
+
 def _avg_pool(w: _Layout, call: Call) -> bool:
     x, a = call.inputs[0], call.attrs
     if not w.there(x) or x.meta.ndim != 4:
         return False
-    two = {k: (v, v) if isinstance(v, int) else tuple(v) for k, v in a.items() if k in ("kernel_size", "stride", "padding") and v is not None}  # fmt: skip
+    two = {k: _pair(a[k]) for k in ("kernel_size", "stride", "padding") if a[k] is not None}
     kernel = two["kernel_size"]
     stride, padding = two.get("stride") or kernel, two["padding"]
     out = tuple(call.outputs[0].meta.shape[2:])
