@@ -59,6 +59,7 @@ class Capture(Tracer):
             set()
         )  # by id: those whose gradient was dropped before it was used
         self.dropped: dict[int, Tensor] = {}  # the same, by id
+        self.before: frozenset[int] = frozenset()  # ids of gradients there were before the call
         self.seen_by_effects: set[int] = set()  # ids of tensors whose gradients an effect reads
         self.olds: dict[int, Tensor] = {}  # by id of a value that is a gradient from before: whose
         self.relies: list[
@@ -120,6 +121,8 @@ class Capture(Tracer):
         known = id(tensor._array) in self._values
         value = super().read(tensor)
         if not known and value.kind == "captured":
+            if id(tensor) in self.before:  # another tensor at the next call
+                self.breaks.append("a gradient from before the call")
             if type(tensor._node) is Leaf:
                 self.grad_of(tensor)
             elif history(tensor) is not None and tensor._base is None:

@@ -136,10 +136,12 @@ class Compiled:
                 self._refuse(reason)
                 args, kwargs = pytree.unflatten(leaves, spec)
                 return self._function(*args, **kwargs)
+            tensors = tensors_of([*self._surroundings, *chain.from_iterable(self._given.values())])
             making = Making(
                 backend,
-                tensors_of([*self._surroundings, *chain.from_iterable(self._given.values())]),
+                frozenset(map(id, tensors)),
                 tune=self._tune,
+                gradients=frozenset(id(t._grad) for t in tensors if t._grad is not None),
             )
             result, plan = captured(self._function, leaves, spec, making)
             if plan is None:
@@ -247,6 +249,7 @@ def captured(
 ) -> tuple[Any, Plan | str | None]:
     """The result of a call, run eagerly under a tracer, and its plan or why there is none; None: not for this call."""
     capture = Capture()
+    capture.before = making.gradients if making is not None else frozenset()
     tensors = [x for x in leaves if isinstance(x, Tensor)]
     ends = {i: _end(t) for i, t in enumerate(tensors) if t.requires_grad and state.local.grad}
     seen = [ends[i].tensor if i in ends else t for i, t in enumerate(tensors)]

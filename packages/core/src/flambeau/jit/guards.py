@@ -35,11 +35,12 @@ def surroundings(function: Any) -> list[Reader]:
     return _Search().of(function)
 
 
-def tensors_of(readers: list[Reader]) -> frozenset[int]:
-    """The ids of the parameters and buffers of the modules that these readers look at."""
+def tensors_of(readers: list[Reader]) -> list[Tensor]:
+    """The parameters and buffers of the modules that these readers look at."""
     modules = [r.get() for r in readers if isinstance(r, _Tree)]
     parts = [m for tree in modules if is_module(tree) for m in tree.modules()]
-    return frozenset(id(t) for m in parts for d in (m._parameters, m._buffers) for t in d.values())
+    tensors = [t for m in parts for d in (m._parameters, m._buffers) for t in d.values()]
+    return [t for t in tensors if isinstance(t, Tensor)]
 
 
 class _Search:
