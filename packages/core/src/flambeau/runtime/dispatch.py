@@ -203,7 +203,7 @@ def choose(op: Operator, backend: Any, arrays: tuple, attrs: dict[str, Any]) -> 
 def offers(op: Operator, backend: Any) -> list[tuple[Callable[..., bool], Callable[..., Any]]]:
     """A backend's kernels for an operator; the module that has them is imported when they are first asked for."""
     found = op.providers.get(backend.name, [])
-    return backend.offers(op) if type(found) is str else found
+    return found if type(found) is list else backend.offers(op)
 
 
 def _large(arrays: tuple, least: int) -> bool:

@@ -12,6 +12,7 @@ there is no compiler, the reference serves, and `flambeau.show_config()` says wh
 from __future__ import annotations
 
 import importlib
+import threading
 from typing import Any
 
 import numpy as np
@@ -128,14 +129,26 @@ BY_HAND: dict[str, dict[str, int]] = {
 }
 
 
+class _Loading(list):
+    """Providers that are still being entered: other threads wait until they are a list."""
+
+
+_lock = threading.RLock()
+
+
 def load(op: Operator) -> list[Any]:
     """The providers of an operator of `BY_HAND`, by importing its module."""
-    module = op.providers["cpu"]
-    for name in BY_HAND[module]:
-        if name in registry:  # not those of files that nobody has asked for yet: `_offer_late`
-            registry[name].providers["cpu"] = []
-    importlib.import_module(f"{__package__}.{module}").register()
-    return op.providers["cpu"]
+    with _lock:
+        module = op.providers["cpu"]
+        if type(module) is not str:  # another thread has loaded it, or this one is at it
+            return module
+        names = [n for n in BY_HAND[module] if n in registry]  # others: `_offer_late`
+        for name in names:
+            registry[name].providers["cpu"] = _Loading()
+        importlib.import_module(f"{__package__}.{module}").register()
+        for name in names:
+            registry[name].providers["cpu"] = list(registry[name].providers["cpu"])
+        return op.providers["cpu"]
 
 
 def register() -> None:
