@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from .._base import pytree
 from ..graph import Graph, Value
 from ..runtime import state, tape
 from ..runtime.operator import Operator
@@ -33,10 +34,14 @@ class Grads:
 
 
 class Effect:
-    """Python to run between two stretches."""
+    """Python to run between two stretches, on arguments among which values stand for tensors."""
 
-    def __init__(self, call: Callable[[], Any], name: str) -> None:
-        self.call, self.name = call, name
+    def __init__(self, call: Callable[..., Any], name: str, given: list[Any], spec: Any) -> None:
+        self.call, self.name, self.given, self.spec = call, name, given, spec
+
+    def values(self) -> list[Value]:
+        """The values that it reads."""
+        return [v for v in self.given if isinstance(v, Value)]
 
     def __str__(self) -> str:
         return f"{self.name}()"
@@ -118,6 +123,9 @@ class Capture(Tracer):
             self.touched[id(t)] = t
 
     def read(self, tensor: Tensor) -> Value:
+        if not hasattr(tensor, "_array"):
+            self.breaks.append(f"a {type(tensor).__name__}")
+            return Value("none", tensor._meta, "constant", tensor)
         known = id(tensor._array) in self._values
         value = super().read(tensor)
         if not known and value.kind == "captured":
@@ -143,20 +151,33 @@ class Capture(Tracer):
     # -- between stretches ----------------------------------------------------------------------------------------------
 
     def effect(
-        self, call: Callable[[], Any], owner: Any, tensors: list[Tensor], how: str = "step"
+        self,
+        call: Callable[..., Any],
+        owner: Any,
+        tensors: list[Tensor],
+        how: str,
+        args: tuple,
+        kwargs: dict[str, Any],
     ) -> Any:
         """Runs Python that keeps state of its own, untraced, on what has been computed so far."""
+        name = f"{type(owner).__name__}.{how}"
+        leaves, spec = pytree.flatten((args, kwargs))
+        if any(map(callable, leaves)):
+            self.breaks.append(f"a function given to {name}")
+        given = [self.read(x) if isinstance(x, Tensor) else x for x in leaves]
         for t in tensors:
             self.grad_of(t)
             self.touched[id(t)] = t
             self.seen_by_effects.add(id(t))
         self.flush()
-        self.parts.append(Effect(call, f"{type(owner).__name__}.{how}"))
+        self.parts.append(Effect(call, name, given, spec))
         state.pop_mode(self)
         try:
-            made = call()
+            made = call(*args, **kwargs)
         finally:
             state.push_mode(self)
+        if any(isinstance(x, Tensor) for x in pytree.flatten(made)[0]):
+            self.breaks.append(f"a tensor given back by {name}")
         self.next_stretch()
         return made
 
@@ -199,6 +220,8 @@ class Capture(Tracer):
         for part in reversed(self.parts):
             if isinstance(part, Grads):
                 wanted.update((id(v), v) for _, v in part.changes if v is not None)
+            elif isinstance(part, Effect):
+                wanted.update((id(v), v) for v in part.values())
             elif isinstance(part, Graph):
                 made = {id(v) for c in part.calls for v in c.outputs}
                 own = {id(v) for v in (*part.captured, *part.constants)}

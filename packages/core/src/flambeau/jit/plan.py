@@ -43,7 +43,8 @@ class Stage:
                 changes = [(t, None if v is None else slots[id(v)]) for t, v in part.changes]
                 self.steps.append(changes)
             else:
-                self.steps.append(part)
+                given = [(slots[id(v)], None) if isinstance(v, Value) else (None, v) for v in part.given]  # fmt: skip
+                self.steps.append(_Again(part.call, given, part.spec))
         self.programs: list[Program | Tuned] = [s[0] for s in self.steps if type(s) is tuple]
 
     def fits(self) -> bool:
@@ -63,7 +64,22 @@ class Stage:
                 for tensor, i in step:
                     tensor.grad = None if i is None else wrap(table[i])
             else:
-                step.call()
+                step(table)
+
+
+class _Again:
+    """An effect made again, on this call's tensors."""
+
+    def __init__(self, call: Any, given: list[tuple[int | None, Any]], spec: Any) -> None:
+        self.call, self.given, self.spec = call, given, spec
+
+    def __call__(self, table: list[Any]) -> None:
+        if not self.given:
+            self.call()
+            return
+        leaves = [x if i is None else wrap(table[i]) for i, x in self.given]
+        args, kwargs = pytree.unflatten(leaves, self.spec)
+        self.call(*args, **kwargs)
 
 
 def _made(call: Call) -> Tensor:

@@ -10,7 +10,7 @@ import warnings
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
-from functools import wraps
+from functools import partial, wraps
 from types import MappingProxyType
 from typing import Any
 
@@ -322,7 +322,8 @@ def _with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
         if not state.active:
             return hooked(*args, **kwargs)
         params = [p for group in args[0].param_groups for p in group["params"]]
-        return state.effect(lambda: hooked(*args, **kwargs), args[0], params)
+        call = partial(hooked, args[0])
+        return state.effect(call, args[0], params, "step", args[1:], kwargs)
 
     def hooked(*args: Any, **kwargs: Any) -> Any:
         # The hooks see, and may change, all arguments of the function: the optimizer is the first of them.

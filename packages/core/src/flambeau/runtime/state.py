@@ -75,12 +75,14 @@ def pop_mode(mode: Any) -> None:
     _count(-1)
 
 
-def effect(call: Any, owner: Any, tensors: Any, how: str = "step") -> Any:
-    """`call()`, which keeps state in Python (an optimizer's step on `tensors`): a capture that is in force notes it."""
+def effect(
+    call: Any, owner: Any, tensors: Any, how: str = "step", args: tuple = (), kwargs: Any = None
+) -> Any:
+    """`call(*args, **kwargs)`, which keeps state in Python (an optimizer's step on `tensors`): a capture in force notes it."""
     for mode in reversed(local.modes):
         if hasattr(mode, "effect"):
-            return mode.effect(call, owner, tensors, how)
-    return call()
+            return mode.effect(call, owner, tensors, how, args, kwargs or {})
+    return call(*args, **kwargs or {})
 
 
 def reads_state(what: str) -> None:

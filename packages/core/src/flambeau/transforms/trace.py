@@ -32,6 +32,7 @@ class Tracer:
             int, tuple[Value, int]
         ] = {}  # by id of the raw array: value, version of its root
         self._versions: dict[int, int] = {}  # by id of a root array: writes seen
+        self._views: dict[int, tuple[Tensor, Sequence[Any]]] = {}  # of detached views: root, steps
         # By id of the arrays whose ids are in use: they are not kept alive, or a trace would hold all that it computed.
         self._alive: dict[int, Any] = {}
 
@@ -61,6 +62,8 @@ class Tracer:
             made = proceed()
             self.write(arrays[0], source)
             return made
+        if op.name == "stop_gradient" and not arrays[0]._level:
+            return self._detached(arrays[0], proceed())
         inputs = tuple(self.read(a) if isinstance(a, Tensor) else a for a in arrays)
         made = proceed()
         several = isinstance(made, tuple)
@@ -100,16 +103,39 @@ class Tracer:
         key = id(array)
         if key in self._alive:
             return
-        alive, values, versions = self._alive, self._values, self._versions
+        tables = (self._alive, self._values, self._versions, self._views)
 
         def gone(_: Any) -> None:
-            for noted in (alive, values, versions):
+            for noted in tables:
                 noted.pop(key, None)
 
         self._alive[key] = weakref.ref(array, gone)
 
+    def _detached(self, tensor: Tensor, made: Tensor) -> Tensor:
+        """Another tensor on the same memory: the same value, now and when either is written."""
+        value = self.read(tensor)
+        if made._array is not tensor._array:
+            self._bind(made, self.graph.add("stop_gradient", (value,), {}, (made._meta,))[0])
+            return made
+        root, steps = self._origin(tensor)
+        if steps:
+            self._views[id(made._array)] = (root, steps)
+        return made
+
+    def _origin(self, tensor: Tensor) -> tuple[Tensor, Sequence[Any]]:
+        """Whose memory a tensor looks at, and by which views."""
+        steps: tuple[Any, ...] = ()
+        while True:
+            if tensor._base is not None:
+                tensor, further = tensor._base, tensor._replay
+            elif id(tensor._array) in self._views:
+                tensor, further = self._views[id(tensor._array)]
+            else:
+                return tensor, steps
+            steps = (*further, *steps)
+
     def _root(self, tensor: Tensor) -> Tensor:
-        return tensor if tensor._base is None else tensor._base
+        return self._origin(tensor)[0]
 
     def _version(self, tensor: Tensor) -> int:
         return self._versions.get(id(self._root(tensor)._array), 0)
@@ -117,19 +143,15 @@ class Tracer:
     def read(self, tensor: Tensor) -> Value:
         """The value in a tensor's memory now."""
         found = self._values.get(id(tensor._array))
-        if found is not None and (tensor._base is None or found[1] == self._version(tensor)):
+        root, steps = self._origin(tensor)
+        if found is not None and (not steps or found[1] == self._version(root)):
             return found[0]
-        if tensor._base is not None and id(tensor._base._array) in self._values:
-            return self._read_view(tensor)
+        if steps and id(root._array) in self._values:
+            value = self._steps(self.read(root), steps)
+            self._bind(tensor, value)
+            return value
         value = Value(self.graph.name("p"), tensor._meta, "captured", tensor)
         self.graph.captured.append(value)
-        self._bind(tensor, value)
-        return value
-
-    def _read_view(self, tensor: Tensor) -> Value:
-        """A view of memory that is known: the steps from its root, once more."""
-        value = self.read(tensor._base)  # type: ignore[arg-type]
-        value = self._steps(value, tensor._replay)
         self._bind(tensor, value)
         return value
 
@@ -142,19 +164,18 @@ class Tracer:
 
     def write(self, target: Tensor, source: Value) -> None:
         """`target`'s memory now holds `source`."""
-        root = self._root(target)
-        if target._base is None:
-            old = self.read(target)
+        root, steps = self._origin(target)
+        old = self.read(root)
+        if not steps:
             new = source
         else:
-            old = self.read(root)
-            attrs = {"steps": target._replay}
+            attrs = {"steps": steps}
             new = self.graph.add("write_view", (old, source), attrs, (old.meta,))[0]
         key = id(root._array)
         self._versions[key] = self._versions.get(key, 0) + 1
         self._watch(root._array)
         self._values[key] = (new, self._versions[key])
-        if target is not root:
+        if steps:
             self._values[id(target._array)] = (source, self._versions[key])
             self._watch(target._array)
         self._note_write(root, old, new)

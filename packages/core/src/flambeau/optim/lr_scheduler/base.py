@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 
 from flambeau.optim.optimizer import Optimizer
@@ -28,7 +28,7 @@ def _as_effect(step: Callable[..., None]) -> Callable[..., None]:
     def public(self: Any, *args: Any, **kwargs: Any) -> None:
         if not state.active:
             return step(self, *args, **kwargs)
-        return state.effect(lambda: step(self, *args, **kwargs), self, [])
+        return state.effect(partial(step, self), self, [], "step", args, kwargs)
 
     return public
 
