@@ -33,6 +33,7 @@ KERNELS = {
     "convolution": Kernels("conv.c"),
     "broadcast": Kernels("conv_broadcast.c"),
     "winograd": Kernels("conv_winograd.c"),
+    "quarters": Kernels("conv_quarters.c"),
     "depthwise": Kernels("conv_depthwise.c"),
     "planes": Kernels("conv_planes.c"),
 }

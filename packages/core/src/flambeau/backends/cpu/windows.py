@@ -30,6 +30,8 @@ WINOGRAD = (
 LEAST_CHANNELS = 24  # fewer do not pay for the additions
 LEAST_PATCHES = 12  # 2 x 2 results; fewer do not pay for weights that are 16 / 9 as large
 LEAST_TILES = 36  # fewer do not pay for the weights' transform, either
+QUARTERS = 1.3  # as WINOGRAD, of `conv_quarters.c`
+LEAST_QUARTERS = 16  # channels; fewer do not pay there
 LEAST_ROWS = 4  # of results in a plane; fewer are too few sums at a time
 FEW_ROWS = 4  # rows of weights of a group; fewer fill no tile of vectors along the rows
 ALIAS = 4096  # planes that lie a multiple of this many bytes apart meet in the same sets of the first cache
@@ -245,6 +247,27 @@ def winograd_plan(
     return Plan("winograd", [images, *x[2:], channels, *out, rows, *before, *strides, transposed])
 
 
+@lru_cache(maxsize=1024)
+def quarters_plan(x: Shape, w: Shape, out: Shape, padding: Any, transposed: bool) -> Plan | None:
+    """The convolution of x with the 4 x 4 weights w and a stride of 2, or the transposed one, in fewer products; None where they are not worth it."""
+    images, channels = x[:2]
+    rows, step = (w[1], 4) if transposed else (w[0], 2)
+    patches = images * prod(-(-n // step) for n in out)
+    direct = images * prod(out) * (4 if transposed else 16)
+    if patches * 36 * QUARTERS > direct or patches < LEAST_TILES:
+        return None
+    if min(channels, rows) < LEAST_QUARTERS:
+        return None
+    before = [lo for lo, _ in padding]
+    strides = [16, rows * 16] if transposed else [channels * 16, 16]
+    return Plan("quarters", [images, *x[2:], channels, *out, rows, *before, *strides, transposed])
+
+
+def may_be_quarters(kernel: Shape, stride: Any, dilation: Any, groups: int) -> bool:
+    """Whether `quarters_plan` is for such a convolution at all."""
+    return groups == 1 and kernel == (4, 4) and tuple(stride) == (2, 2) and max(dilation) == 1
+
+
 def may_be_winograd(kernel: Shape, stride: Any, dilation: Any, groups: int) -> bool:
     """Whether `winograd_plan` is for such a convolution at all."""
     return groups == 1 and kernel == (3, 3) and max(stride) == 1 and max(dilation) == 1
@@ -269,6 +292,8 @@ def convolution_plan(
     least = LEAST_PATCHES if packed else LEAST_TILES
     if may_be_winograd(w[2:], stride, dilation, groups):
         plan = winograd_plan(x, w, out, padding, False, least)
+    elif not packed and may_be_quarters(w[2:], stride, dilation, groups):
+        plan = quarters_plan(x, w, out, padding, False)
     if plan is None:
         plan = planes_plan(x, w, out, stride, padding, dilation, groups, False)
     return plan or forward_plan(x, w, out, stride, padding, dilation, groups)
@@ -284,6 +309,8 @@ def transposed_plan(
     sides = tuple((b - lo, n - m + lo) for b, (lo, _), n, m in zip(back, padding, size, y[2:]))
     if may_be_winograd(w[2:], stride, dilation, groups):
         plan = winograd_plan(y, w, size, sides, True, LEAST_TILES)
+    elif may_be_quarters(w[2:], stride, dilation, groups):
+        plan = quarters_plan(y, w, size, padding, True)
     elif w[0] == groups and max(stride) == 1:
         plan = planes_plan(y, w, size, stride, sides, dilation, groups, True)
     return plan or input_plan(y, w, size, stride, padding, dilation, groups)

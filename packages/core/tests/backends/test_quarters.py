@@ -1,0 +1,127 @@
+"""4 x 4 convolutions with a stride of 2 in fewer products: equal to the reference, at any size and padding, and really taken."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from flambeau.backends.cpu import available, threads
+from flambeau.ops import load_all
+from flambeau.ops.convolution import output_size
+from flambeau.runtime.dispatch import backends
+from flambeau.runtime.operator import registry
+
+pytestmark = pytest.mark.skipif(not available(), reason="no C compiler on this machine")
+
+TOLERANCE = {"float32": 2e-6, "float64": 1e-13}
+SHAPES = [  # images, channels and rows of the convolution, size, padding
+    (9, 64, 128, (8, 8), ((1, 1), (1, 1))),
+    (2, 20, 150, (33, 16), ((0, 0), (0, 0))),
+    (3, 33, 16, (14, 23), ((2, 1), (3, 2))),
+    (1, 16, 70, (12, 250), ((1, 2), (0, 1))),  # rows of patches are cut
+    (5, 130, 24, (9, 10), ((3, 3), (2, 3))),
+    (64, 16, 16, (4, 4), ((1, 1), (1, 1))),  # one patch for each image
+]
+
+
+@pytest.fixture(scope="module")
+def kernels():
+    load_all()
+    backends.of_device("cpu")
+    from flambeau.backends.cpu import convolutions
+
+    return convolutions
+
+
+@pytest.fixture(params=[1, 3], ids=["one thread", "three threads"])
+def some_threads(request):
+    before = threads.count()
+    threads.set_count(request.param)
+    yield
+    threads.set_count(before)
+
+
+def reference(name, *raw, **attrs):
+    wide = [None if a is None else a.astype("f8") for a in raw]
+    with np.errstate(invalid="ignore"):
+        return registry[name].kernels[None](np, *wide, **attrs)
+
+
+def three(kernels, x, w, g, b, c, options):
+    """By name what the kernels give, and what the reference gives in float64."""
+    size, kernel = x.shape[2:], w.shape[2:]
+    return {
+        "convolution": (
+            kernels.convolution(x, w, b, **options),
+            reference("convolution", x, w, b, **options),
+        ),
+        "convolution_input": (
+            kernels.convolution_input(g, w, c, size=size, **options),
+            reference("convolution_input", g, w, c, size=size, **options),
+        ),
+        "convolution_weight": (
+            kernels.convolution_weight(x, g, kernel=kernel, **options),
+            reference("convolution_weight", x, g, kernel=kernel, **options),
+        ),
+    }
+
+
+def operands(rng, shape, dtype="float32"):
+    images, channels, rows, size, padding = shape
+    options = {"stride": (2, 2), "padding": padding, "dilation": (1, 1), "groups": 1}
+    out = output_size(size, (4, 4), (2, 2), padding, (1, 1))
+    shapes = ((images, channels, *size), (rows, channels, 4, 4), (images, rows, *out))
+    x, w, g = (rng.normal(size=n).astype(dtype) for n in shapes)
+    b, c = (rng.normal(size=n).astype(dtype) for n in (rows, channels))
+    return x, w, g, b, c, options
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_they_are_the_reference(kernels, some_threads, shape, dtype):
+    given = operands(np.random.default_rng(shape[2]), shape, dtype)
+    for biases in (given[3:5], (None, None)):
+        for made, wanted in three(kernels, *given[:3], *biases, given[5]).values():
+            assert made.dtype == dtype and made.shape == wanted.shape
+            scale = np.abs(wanted).max()
+            np.testing.assert_allclose(made / scale, wanted / scale, atol=TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+def test_what_is_not_finite_reaches_its_own_windows_only(kernels, value):
+    shape = (4, 17, 20, (14, 18), ((1, 1), (1, 1)))
+    x, w, g, b, c, options = operands(np.random.default_rng(3), shape)
+    x[1, 3, 5, 6] = g[2, 4, 3, 3] = value
+    for name, (made, wanted) in three(kernels, x, w, g, b, c, options).items():
+        finite = np.isfinite(wanted)
+        assert not finite.all() and finite.any(), name
+        np.testing.assert_array_equal(np.isfinite(made), finite)
+        np.testing.assert_allclose(made[finite], wanted[finite], atol=1e-3)
+
+
+def test_results_do_not_depend_on_the_number_of_threads(kernels):
+    given = operands(np.random.default_rng(5), SHAPES[0])
+    before, found = threads.count(), []
+    try:
+        for count in (1, 2, 5):
+            threads.set_count(count)
+            found.append(three(kernels, *given))
+    finally:
+        threads.set_count(before)
+    for other in found[1:]:
+        for name, (made, _) in other.items():
+            np.testing.assert_array_equal(made, found[0][name][0], err_msg=name)
+
+
+def test_they_are_taken_where_they_pay():
+    from flambeau.backends.cpu.windows import convolution_plan, transposed_plan
+
+    options = ((2, 2), ((1, 1), (1, 1)), (1, 1), 1)
+    many, few, w = (8, 32, 16, 16), (1, 32, 8, 8), (64, 32, 4, 4)
+    assert convolution_plan(many, w, (8, 8), *options).form == "quarters"
+    assert convolution_plan(few, w, (4, 4), *options).form != "quarters"
+    assert transposed_plan((8, 64, 8, 8), w, (16, 16), *options).form == "quarters"
+    assert transposed_plan((1, 64, 4, 4), w, (8, 8), *options).form != "quarters"
+    thin = (64, 3, 4, 4)
+    assert convolution_plan((8, 3, 64, 64), thin, (32, 32), *options).form != "quarters"
+    assert transposed_plan((8, 64, 32, 32), thin, (64, 64), *options).form != "quarters"
