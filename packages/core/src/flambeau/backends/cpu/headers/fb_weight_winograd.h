@@ -32,13 +32,18 @@
 #define WW_CHUNK 128        /* tiles whose channels stay in the first cache while the rows pass */
 #define WW_GROUP 8          /* rows of tiles that a task transforms, at most */
 
+struct ww;
+/* A stage's task: some rows of tiles [i0, i1) of an image, for a panel of channels or rows, transformed to `to`. */
+typedef void ww_part(const struct ww *c, int64_t panel, int64_t image, int64_t i0, int64_t i1, T *to);
 struct ww {
   const T *x, *g;
   T *dw, *u, *v, *sums;          /* transformed input and gradient: places x panels x tiles x WIDTH; sums: places x rows x channels */
   int64_t images, channels, rows, size[2], lo[2], out[2];
   int64_t tiles[2], each;        /* of an image: rows and columns of tiles, and all of them */
   int64_t group, groups;         /* rows of tiles that are transformed together, and how many such groups an image has */
-  int64_t cp, rp, room;          /* panels of channels and of rows; tiles of a batch at most */
+  int64_t places, cp, rp, room;  /* of a tile; panels of channels and of rows; tiles of a batch at most */
+  int64_t given;                 /* panels of channels of the input; where its stride cuts it, each is several of cp */
+  ww_part *input, *gradient;
   int64_t u_place, v_place;      /* elements from place to place */
   int64_t start, first_group, first_tile, batch; /* the first group of all, and of the present batch */
   int64_t parts, sums_each;      /* shares, and the sums of one */
@@ -119,10 +124,10 @@ static void ww_gradient(const struct ww *c, int64_t panel, int64_t image, int64_
 static void ww_transform(void *context, int64_t begin, int64_t end) {
   const struct ww *c = context;
   for (int64_t at = begin; at < end; ++at) {
-    const int64_t panel = at % (c->cp + c->rp), group = c->first_group + at / (c->cp + c->rp), image = group / c->groups;
+    const int64_t panel = at % (c->given + c->rp), group = c->first_group + at / (c->given + c->rp), image = group / c->groups;
     const int64_t i0 = group % c->groups * c->group, i1 = MIN(c->tiles[0], i0 + c->group), tile = ww_tile_of(c, group) - c->first_tile;
-    if (panel < c->cp) ww_input(c, panel, image, i0, i1, c->u + (panel * c->room + tile) * WIDTH);
-    else ww_gradient(c, panel - c->cp, image, i0, i1, c->v + ((panel - c->cp) * c->room + tile) * WIDTH);
+    if (panel < c->given) c->input(c, panel, image, i0, i1, c->u + (panel * c->room + tile) * WIDTH);
+    else c->gradient(c, panel - c->given, image, i0, i1, c->v + ((panel - c->given) * c->room + tile) * WIDTH);
   }
 }
 
@@ -175,12 +180,12 @@ static void ww_share(void *context, int64_t begin, int64_t end) {
     struct ww c = *(const struct ww *)context;
     const int64_t all = c.images * c.groups, last = (part + 1) * all / c.parts;
     c.start = c.first_group = part * all / c.parts;
-    c.u = SCRATCH(4, (size_t)(16 * (c.u_place + c.v_place)) * sizeof(T)), c.v = c.u + 16 * c.u_place;
+    c.u = SCRATCH(4, (size_t)(c.places * (c.u_place + c.v_place)) * sizeof(T)), c.v = c.u + c.places * c.u_place;
     c.sums += part * c.sums_each;
     for (int64_t groups; c.first_group < last; c.first_group += groups) {
       groups = ww_next(&c, last);
-      ww_transform(&c, 0, groups * (c.cp + c.rp));
-      ww_multiply(&c, 0, 16 * c.rp * (WIDTH / WW_ROWS));
+      ww_transform(&c, 0, groups * (c.given + c.rp));
+      ww_multiply(&c, 0, c.places * c.rp * (WIDTH / WW_ROWS));
     }
   }
 }
@@ -229,16 +234,16 @@ static int ww_fits(const struct plan *p) {
   return 1;
 }
 
-static int weight_winograd(const struct plan *p, const T *x, const T *g, T *dw) {
-  if (!ww_fits(p)) return 0;
+/* The products of transformed input and gradient, summed up, and `result` of rows made of the sums; 0 where that costs more than
+ * `direct` products of vectors, or a result is not finite. */
+static int ww_run(struct ww c, int64_t direct, fb_task result) {
   int broken = 0;
-  struct ww c = {.x = x, .g = g, .dw = dw, .images = p->images, .channels = p->channels, .rows = p->rows, .broken = &broken};
-  for (int i = 0; i < 2; ++i) c.size[i] = p->frame.size[i + 1], c.lo[i] = p->frame.lo[i + 1], c.out[i] = p->parts[0].grid[i + 1], c.tiles[i] = (c.out[i] + 1) / 2;
-  c.cp = (c.channels + WIDTH - 1) / WIDTH, c.rp = (c.rows + WIDTH - 1) / WIDTH;
-  c.sums_each = 16 * c.rp * c.cp * WIDTH * WIDTH;
-  const int64_t sums = c.sums_each * (int64_t)sizeof(T), tile = 16 * VECTOR_BYTES * (c.cp + c.rp);
-  const int64_t products = 16 * c.rp * WIDTH * c.cp, tiles = c.images * c.tiles[0] * c.tiles[1];
-  if (sums > WW_SUMS || tiles * products + tiles * (c.cp + c.rp) * WW_TURNED + products * WW_SUMMED > c.images * c.out[0] * c.out[1] * 9 * c.channels * c.rp) return 0;
+  c.broken = &broken;
+  c.rp = (c.rows + WIDTH - 1) / WIDTH;
+  c.sums_each = c.places * c.rp * c.cp * WIDTH * WIDTH;
+  const int64_t sums = c.sums_each * (int64_t)sizeof(T), tile = c.places * VECTOR_BYTES * (c.cp + c.rp);
+  const int64_t products = c.places * c.rp * WIDTH * c.cp, tiles = c.images * c.tiles[0] * c.tiles[1];
+  if (sums > WW_SUMS || tiles * products + tiles * (c.cp + c.rp) * WW_TURNED + products * WW_SUMMED > direct) return 0;
   const int64_t wanted = sums <= WW_FEW ? MAX(WW_OWN, 2 * sums) : WW_BATCH;
   c.each = c.tiles[0] * c.tiles[1];
   c.group = MAX(1, MIN(MIN(WW_GROUP, c.tiles[0]), wanted / (tile * c.tiles[1])));
@@ -250,14 +255,22 @@ static int weight_winograd(const struct plan *p, const T *x, const T *g, T *dw) 
   c.sums = SCRATCH(3, (size_t)(c.parts * sums));
   if (c.parts > 1) PARALLEL(ww_share, &c, c.parts, 1);
   else {
-    c.u = SCRATCH(4, (size_t)(16 * (c.u_place + c.v_place)) * sizeof(T)), c.v = c.u + 16 * c.u_place;
+    c.u = SCRATCH(4, (size_t)(c.places * (c.u_place + c.v_place)) * sizeof(T)), c.v = c.u + c.places * c.u_place;
     for (int64_t groups; c.first_group < all; c.first_group += groups) {
       groups = ww_next(&c, all);
-      PARALLEL(ww_transform, &c, groups * (c.cp + c.rp), 1);
-      PARALLEL(ww_multiply, &c, 16 * c.rp * (WIDTH / WW_ROWS), MAX(1, c.rp * (WIDTH / WW_ROWS) / 4));
+      PARALLEL(ww_transform, &c, groups * (c.given + c.rp), 1);
+      PARALLEL(ww_multiply, &c, c.places * c.rp * (WIDTH / WW_ROWS), MAX(1, c.rp * (WIDTH / WW_ROWS) / 4));
     }
   }
-  PARALLEL(ww_result, &c, c.rows, grain_for(c.rows, 16 * c.channels));
+  PARALLEL(result, &c, c.rows, grain_for(c.rows, c.places * c.channels));
   return !broken; /* transforms spread what is not finite to results it does not belong to */
+}
+
+static int weight_winograd(const struct plan *p, const T *x, const T *g, T *dw) {
+  if (!ww_fits(p)) return 0;
+  struct ww c = {.x = x, .g = g, .dw = dw, .images = p->images, .channels = p->channels, .rows = p->rows, .places = 16, .input = ww_input, .gradient = ww_gradient};
+  for (int i = 0; i < 2; ++i) c.size[i] = p->frame.size[i + 1], c.lo[i] = p->frame.lo[i + 1], c.out[i] = p->parts[0].grid[i + 1], c.tiles[i] = (c.out[i] + 1) / 2;
+  c.cp = c.given = (c.channels + WIDTH - 1) / WIDTH;
+  return ww_run(c, c.images * c.out[0] * c.out[1] * 9 * c.channels * ((c.rows + WIDTH - 1) / WIDTH), ww_result);
 }
 #endif

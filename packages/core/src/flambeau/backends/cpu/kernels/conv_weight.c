@@ -7,7 +7,7 @@
  * which adds the images in order.
  */
 #include "fb_gemm.h"
-#include "fb_weight_winograd.h"
+#include "fb_weight_quarters.h"
 #include "fb_windows.h"
 
 #define UNROLL _Pragma("GCC unroll 16")
@@ -373,7 +373,7 @@ EXPORT void convolution_weight(const T *x, const T *g, T *dw, const int64_t *n) 
   struct weights c = {.x = x, .g = g, .dw = dw, .plan = read_plan(n, 0)};
   const struct plan *p = &c.plan;
   const struct part *part = p->parts;
-  if (weight_winograd(p, x, g, dw)) return;
+  if (weight_winograd(p, x, g, dw) || weight_quarters(p, x, g, dw)) return;
   c.positions = part->grid[0] * part->grid[1] * part->grid[2], c.depth = p->channels * part->taps;
   c.vectors = (p->rows + WIDTH - 1) / WIDTH, c.blocks = (c.vectors + MOST_VECTORS - 1) / MOST_VECTORS;
   c.image = p->groups * p->channels * p->frame.plane, c.each = p->groups * c.vectors * WIDTH * (c.depth + 16);
