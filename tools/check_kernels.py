@@ -27,6 +27,7 @@ TESTS = "packages/core/tests/backends"
 ELSEWHERE = ["--ignore", f"{TESTS}/test_cache_and_compiler.py", "-k", "not vectorises"]
 # Three times two inputs of each operator are enough of generated loops to record.
 RECORDED = ["--ignore", f"{TESTS}/test_math_header.py", "-k", "not every_layout and not special_values and not vectorises"]  # fmt: skip
+OWN_MEMORY = ["--ignore", f"{TESTS}/test_memory.py"]  # about the allocator that is left out here
 SANITIZED = (
     "-O1", "-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefined", "-fno-sanitize=float-divide-by-zero",
     "-fno-sanitize-recover=undefined",
@@ -68,7 +69,7 @@ def addresses(name: str, given: list[str]) -> int:
     shutil.rmtree(logs, ignore_errors=True)
     logs.mkdir(parents=True)
     failed = pytest(
-        name, given, ["-n", "2", "-p", "no:cacheprovider", "--capture=sys", *ELSEWHERE],
+        name, given, ["-n", "2", "-p", "no:cacheprovider", "--capture=sys", *ELSEWHERE, *OWN_MEMORY],
         CC=compiler(*SANITIZED), LD_PRELOAD=" ".join(found), FLAMBEAU_MEMORY="numpy",
         ASAN_OPTIONS=f"detect_leaks=0:exitcode=99:allocator_may_return_null=1:log_path={logs}/address",
         UBSAN_OPTIONS=f"print_stacktrace=1:exitcode=99:log_path={logs}/undefined",

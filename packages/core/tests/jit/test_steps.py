@@ -326,23 +326,3 @@ def test_an_optimizer_that_steps_first_finds_the_gradients_of_the_call_before():
     expected = losses(False)
     assert len(set(expected)) > 2
     assert losses(True) == pytest.approx(expected, rel=1e-5)
-
-
-def test_reading_a_gradient_of_the_call_before_runs_eagerly():
-    def norms(compiled):
-        flambeau.manual_seed(0)
-        model = nn.Linear(3, 2)
-        model(flambeau.ones(4, 3)).sum().backward()
-
-        def step(x):
-            norm = model.weight.grad.norm()
-            model.zero_grad()
-            model(x).square().sum().backward()
-            return norm
-
-        run = flambeau.compile(step) if compiled else step
-        return [run(flambeau.ones(4, 3) * i).item() for i in range(1, 6)]
-
-    expected = norms(False)
-    with pytest.warns(UserWarning, match="a gradient from before the call"):
-        assert norms(True) == expected

@@ -14,6 +14,7 @@ from .._base import dtypes
 from ..autograd.modes import no_grad
 from ..ops.creation import full
 from ..runtime.operator import registry
+from ..runtime.state import as_effect
 from ..runtime.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -84,16 +85,21 @@ class GradScaler:
             return outputs
         if isinstance(outputs, Tensor):
             if self._scale is None:
-                self._scale = full(
-                    (), self._init_scale, dtype=dtypes.float32, device=outputs.device
-                )
-                self._growth_tracker = self._init_growth_tracker
-            return outputs * self._scale.to(outputs.device)
+                self._start(outputs.device)
+            scale: Any = self._scale
+            return outputs * scale.to(outputs.device)
         if isinstance(outputs, Iterable):
             scaled = map(self.scale, outputs)
             return type(outputs)(scaled) if isinstance(outputs, (list, tuple)) else scaled
         raise ValueError("outputs must be a Tensor or an iterable of Tensors")
 
+    @as_effect
+    def _start(self, device: Any) -> None:
+        if self._scale is None:
+            self._scale = full((), self._init_scale, dtype=dtypes.float32, device=device)
+            self._growth_tracker = self._init_growth_tracker
+
+    @as_effect
     def unscale_(self, optimizer: Optimizer) -> None:
         """Divides the optimizer's gradients by the scale: for clipping, between `backward()` and `step()`."""
         if not self._enabled:
@@ -109,6 +115,7 @@ class GradScaler:
         stage.overflowed = _unscale(optimizer, 1.0 / scale.item())
         stage.stage = UNSCALED
 
+    @as_effect
     def step(self, optimizer: Optimizer, *args: Any, **kwargs: Any) -> Any:
         """`optimizer.step(*args, **kwargs)` on unscaled gradients, unless one of these is infinite or NaN."""
         if not self._enabled:
@@ -127,6 +134,7 @@ class GradScaler:
         stage.stage = STEPPED
         return made
 
+    @as_effect
     def update(self, new_scale: float | Tensor | None = None) -> None:
         """Ends an iteration: adapts the scale to what the steps met, or sets it to `new_scale`."""
         if not self._enabled:

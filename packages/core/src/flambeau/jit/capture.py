@@ -15,10 +15,12 @@ from typing import Any
 
 from .._base import pytree
 from ..graph import Graph, Value
+from ..graph.passes import EFFECTS
 from ..runtime import state, tape
-from ..runtime.operator import Operator
+from ..runtime.operator import Operator, find
 from ..runtime.tensor import Leaf, Tensor, history
 from ..transforms.trace import Tracer
+from .guards import is_module
 
 KEPT: Any = type("Kept", (), {"__repr__": lambda self: "as it is"})()
 
@@ -64,12 +66,11 @@ class Capture(Tracer):
             set()
         )  # by id: those whose gradient was dropped before it was used
         self.dropped: dict[int, Tensor] = {}  # the same, by id
-        self.before: frozenset[int] = frozenset()  # ids of gradients there were before the call
         self.seen_by_effects: set[int] = set()  # ids of tensors whose gradients an effect reads
         self.olds: dict[int, Tensor] = {}  # by id of a value that is a gradient from before: whose
-        self.relies: list[
-            tuple[Tensor, bool]
-        ] = []  # tensors that must have a gradient at first, or none
+        self.relies: dict[
+            int, tuple[Tensor, bool]
+        ] = {}  # tensors that must have a gradient at first, or none
         self.used: set[int] = set()  # by id: those that a gradient was added to
         self.walked = False  # whether a backward ran inside
         self.arguments: set[int] = set()  # ids of the tensors that are other ones at the next call
@@ -96,21 +97,64 @@ class Capture(Tracer):
             self.walked = True
             if id(tensor) in self.arguments:
                 self.breaks.append("backward() into an argument's .grad")
-            if id(tensor) not in self.cleared_first and id(tensor) not in self.used:
-                self.relies.append((tensor, tensor.grad is not None))
+            self._rely(tensor)
             self.used.add(id(tensor))
             self.grad_of(tensor)
             self.touched[id(tensor)] = tensor
-        else:
+        elif how != "item()" or not self._fixed(tensor):
             super().leaves(tensor, how)
+
+    def _fixed(self, tensor: Tensor) -> bool:
+        """Whether a value depends on nothing but the function's text: a mask made from sizes."""
+        if id(tensor._array) not in self._values:
+            return False
+        makers = {id(v): c for p in self.parts if isinstance(p, Graph) for c in p.calls for v in c.outputs}  # fmt: skip
+        open_, seen = [self._values[id(tensor._array)][0]], set()
+        while open_:
+            v = open_.pop()
+            if id(v) in seen or v.kind == "constant":
+                continue
+            seen.add(id(v))
+            call = makers.get(id(v))
+            if call is None or call.op in EFFECTS or find(call.op).random:
+                return False
+            open_ += [x for x in call.inputs if isinstance(x, Value)]
+        return True
+
+    def _rely(self, tensor: Tensor) -> None:
+        """The program is for calls that begin with a gradient, or without one, as this did."""
+        if id(tensor) not in self.cleared_first and id(tensor) not in self.used:
+            self.relies.setdefault(id(tensor), (tensor, tensor._grad is not None))
 
     def grad_of(self, tensor: Tensor) -> None:
         """Notes the gradient that a tensor had when the call began, before it changes."""
         if id(tensor) not in self.began:
-            self.began[id(tensor)] = (tensor, tensor.grad)
-            old = tensor.grad
-            if old is not None and id(old._array) not in self._values:
-                self.olds[id(self._capture(old, lambda: tensor.grad))] = tensor
+            self.began[id(tensor)] = (tensor, tensor._grad)
+            self._old(tensor)
+
+    def _old(self, tensor: Tensor) -> None:
+        """Another tensor may be the gradient at the next call."""
+        old = tensor._grad
+        if old is not None and hasattr(old, "_array") and id(old._array) not in self._values:
+            self.olds[id(self._capture(old, lambda: tensor._grad))] = tensor
+
+    def grad_read(self, tensor: Tensor) -> None:
+        """Somebody looks at `tensor.grad`."""
+        if not tensor._level:
+            self._rely(tensor)
+            self.grad_of(tensor)
+            self._old(tensor)
+
+    def grad_set(self, tensor: Tensor, g: Any) -> None:
+        """Somebody is about to set `tensor.grad`."""
+        if tensor._level:
+            return
+        if g is None:
+            self.cleared([tensor])
+            return
+        self.grad_of(tensor)
+        self.used.add(id(tensor))
+        self.touched[id(tensor)] = tensor
 
     def cleared(self, tensors: list[Tensor]) -> None:
         """Their gradients have been dropped, whatever they were."""
@@ -129,8 +173,6 @@ class Capture(Tracer):
         known = id(tensor._array) in self._values
         value = super().read(tensor)
         if not known and value.kind == "captured":
-            if id(tensor) in self.before:  # another tensor at the next call
-                self.breaks.append("a gradient from before the call")
             if type(tensor._node) is Leaf:
                 self.grad_of(tensor)
             elif history(tensor) is not None and tensor._base is None:
@@ -162,7 +204,7 @@ class Capture(Tracer):
         """Runs Python that keeps state of its own, untraced, on what has been computed so far."""
         name = f"{type(owner).__name__}.{how}"
         leaves, spec = pytree.flatten((args, kwargs))
-        if any(map(callable, leaves)):
+        if any(callable(x) and not is_module(x) for x in leaves):
             self.breaks.append(f"a function given to {name}")
         given = [self.read(x) if isinstance(x, Tensor) else x for x in leaves]
         for t in tensors:
@@ -186,15 +228,15 @@ class Capture(Tracer):
         changes: list[tuple[Tensor, Value | None]] = []
         for t in self.touched.values():
             before = self.began[id(t)][1]
-            if t.grad is None:
+            if t._grad is None:
                 if before is not None:
                     changes.append((t, None))
-            elif t.grad is not before:
-                changes.append((t, self.read(t.grad)))
-            self.began[id(t)] = (t, t.grad)
+            elif t._grad is not before:
+                changes.append((t, self.read(t._grad)))
+            self.began[id(t)] = (t, t._grad)
         self.touched.clear()
         for t, before in list(self.began.values()):  # cleared by hand, without a word to anybody
-            if t.grad is None and before is not None:
+            if t._grad is None and before is not None:
                 changes.append((t, None))
                 self.began[id(t)] = (t, None)
         if changes:
@@ -207,9 +249,13 @@ class Capture(Tracer):
         self.parts.append(self.graph)
         outside = {id(v) for v in (*before.captured, *(t for t, _ in before.writes))}
         outside |= {id(new) for t, new in before.writes if t.kind == "captured"}
-        for key, (value, _) in list(self._values.items()):
-            if value.kind == "captured" or id(value) in outside:
+        written = {id(new): t for t, new in before.writes if id(t) in self._earlier}
+        for key, (value, version) in list(self._values.items()):
+            if id(value) in written:  # an effect may write there too
+                self._values[key] = (written[id(value)], version)
+            elif value.kind == "captured" or id(value) in outside:
                 del self._values[key]
+        self._earlier.update(id(v) for c in before.calls for v in c.outputs)
 
     # -- the end --------------------------------------------------------------------------------------------------------
 

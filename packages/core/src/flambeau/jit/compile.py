@@ -137,12 +137,7 @@ class Compiled:
                 args, kwargs = pytree.unflatten(leaves, spec)
                 return self._function(*args, **kwargs)
             tensors = tensors_of([*self._surroundings, *chain.from_iterable(self._given.values())])
-            making = Making(
-                backend,
-                frozenset(map(id, tensors)),
-                tune=self._tune,
-                gradients=frozenset(id(t._grad) for t in tensors if t._grad is not None),
-            )
+            making = Making(backend, frozenset(map(id, tensors)), tune=self._tune)
             result, plan = captured(self._function, leaves, spec, making)
             if plan is None:
                 return result  # of this call only: others may come with memory of their own
@@ -249,7 +244,6 @@ def captured(
 ) -> tuple[Any, Plan | str | None]:
     """The result of a call, run eagerly under a tracer, and its plan or why there is none; None: not for this call."""
     capture = Capture()
-    capture.before = making.gradients if making is not None else frozenset()
     tensors = [x for x in leaves if isinstance(x, Tensor)]
     ends = {i: _end(t) for i, t in enumerate(tensors) if t.requires_grad and state.local.grad}
     seen = [ends[i].tensor if i in ends else t for i, t in enumerate(tensors)]
@@ -264,7 +258,10 @@ def captured(
     )
     try:
         with capture:
+            dice = _dice()
             result = function(*args, **kwargs)
+            if _dice() != dice:
+                capture.breaks.append("drawing numbers by Python's or NumPy's own random")
             if any(t._array is not a for t, a in zip(seen, arrays)):
                 capture.breaks.append("an argument that becomes another shape in place")
             outs, shape = pytree.flatten(result)
@@ -295,7 +292,8 @@ def captured(
         if cut is None
         else next((i for i, p in enumerate(parts) if p is cut), len(parts))
     )
-    plan = Plan(function, parts, at, given, outputs, template, back, spent, capture.relies, making)
+    relies = [*capture.relies.values()]
+    plan = Plan(function, parts, at, given, outputs, template, back, spent, relies, making)
     plan.drop(capture.dropped, capture.olds)
     return result, None if plan.shared(tensors) else plan
 
@@ -321,8 +319,12 @@ def _backward_of(
 ) -> tuple[Any, Back | None, list[bool]]:
     """Captures the backward of results that have gradients: the graph it begins with, and what it gives."""
     shown = [i for i, t in enumerate(made) if t.requires_grad and state.local.grad]
-    if not shown or capture.walked:
-        return None, None, [i in shown for i in range(len(made))]
+    spent = [
+        i in shown and (capture.walked or tape.is_spent(history(t))) for i, t in enumerate(made)
+    ]
+    shown = [i for i in shown if not spent[i]]
+    if not shown:
+        return None, None, spent
     captured = [v.tensor for p in capture.parts if isinstance(p, Graph) for v in p.captured]
     leaves = list({id(t): t for t in captured if type(t._node) is Leaf}.values())
     capture.flush()
@@ -340,7 +342,14 @@ def _backward_of(
     finally:
         state.set_promotion(casts)
     grads = [None if g is None else capture.read(g) for g in found]
-    return graph, Back(shown, seeds, list(ends), leaves, grads), [False] * len(made)
+    return graph, Back(shown, seeds, list(ends), leaves, grads), spent
+
+
+def _dice() -> tuple:
+    """The states of the random generators that are not ours and that a function may draw from without naming one."""
+    python, numpy = sys.modules.get("random"), sys.modules.get("numpy.random")
+    words = numpy.get_state() if numpy else (None, None)
+    return python and python.getstate(), words[2:], words[1] is not None and words[1].tobytes()
 
 
 def _obstacle(capture: Capture, parts: list, given: list, outputs: list) -> str | None:

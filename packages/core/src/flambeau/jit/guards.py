@@ -102,7 +102,9 @@ class _Search:
             self.found.append(lambda: id(get()))
         elif hasattr(thing, "__wrapped__"):  # a compiled helper
             self.follow(thing.__wrapped__)
-        elif not isinstance(thing, (type, types.BuiltinFunctionType)) and not is_ours(type(thing)):
+        elif is_ours(type(thing)):
+            self.found.append(lambda: id(get()))
+        elif not isinstance(thing, (type, types.BuiltinFunctionType)):
             self.found.append(lambda: described(get()))
 
 

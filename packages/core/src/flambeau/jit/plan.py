@@ -56,7 +56,7 @@ class Stage:
         for step in self.steps:
             if type(step) is tuple:
                 program, places, outs = step
-                owners = [given[i] if i < len(given) else None for i in places] if program.writes else ()  # fmt: skip
+                owners = [given[i] if i < len(given) else wrap(table[i]) for i in places] if program.writes else ()  # fmt: skip
                 made = program([table[i] for i in places], owners)
                 for i, array in zip(outs, made):
                     table[i] = array
@@ -140,7 +140,7 @@ class Plan:
     def fits(self) -> bool:
         """Whether the programs can run on what they captured, as it is now."""
         for t, had in self.relies:
-            if (t.grad is not None) is not had:
+            if (t._grad is not None) is not had:
                 return False
         return self.forward.fits()
 

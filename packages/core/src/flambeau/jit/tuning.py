@@ -29,9 +29,6 @@ class Making:
     packed: bool = True  # weights that last are packed, and take in what follows
     last: bool = True  # convolutions may have their channels last
     tune: bool = False
-    gradients: frozenset[int] = (
-        frozenset()
-    )  # ids of the gradients that modules' tensors have before the call
 
     def __call__(self, graph: Graph) -> Program | Tuned:
         ways = self._ways(graph) if self.tune and self.backend is None else {}

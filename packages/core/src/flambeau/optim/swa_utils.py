@@ -12,6 +12,7 @@ import flambeau
 from flambeau.nn import Module
 from flambeau.optim.lr_scheduler.base import LRScheduler, per_group
 from flambeau.optim.optimizer import Optimizer
+from flambeau.runtime.state import as_effect
 from flambeau.runtime.tensor import Tensor
 
 __all__ = [
@@ -128,6 +129,7 @@ class AveragedModel(Module):
         """What the averaged model answers."""
         return self.module(*args, **kwargs)
 
+    @as_effect
     def update_parameters(self, model: Module) -> None:
         """Takes the present parameters of `model` into the average."""
         averaged = [p.detach() for p in self._averaged_tensors(self.module)]

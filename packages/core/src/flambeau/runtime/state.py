@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextvars
 import threading
+from functools import partial, wraps
 from typing import Any
 
 import numpy as np
@@ -85,11 +86,45 @@ def effect(
     return call(*args, **kwargs or {})
 
 
+def tracing() -> bool:
+    """Whether a tracer sees the calls of this thread: to read a number from a tensor is then to be avoided."""
+    return bool(active) and any(hasattr(mode, "leaves") for mode in local.modes)
+
+
+def as_effect(method: Any) -> Any:
+    """A method that keeps state in Python: a captured program calls it as it is."""
+
+    @wraps(method)
+    def public(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if not active:
+            return method(self, *args, **kwargs)
+        groups = [g for a in args for g in getattr(a, "param_groups", ())]
+        params = [p for g in groups for p in g["params"]]
+        return effect(partial(method, self), self, params, method.__name__, args, kwargs)
+
+    return public
+
+
 def reads_state(what: str) -> None:
     """Says that Python is about to do what a program cannot: a capture that is in force gives up."""
     for mode in local.modes:
         if hasattr(mode, "reads_state"):
             mode.reads_state(what)
+
+
+def grad_read(tensor: Any) -> Any:
+    """`tensor.grad`: a capture that is in force notes that it is looked at."""
+    for mode in local.modes:
+        if hasattr(mode, "grad_read"):
+            mode.grad_read(tensor)
+    return tensor._grad
+
+
+def grad_set(tensor: Any, g: Any) -> None:
+    """Says that `tensor.grad` is about to become `g`."""
+    for mode in local.modes:
+        if hasattr(mode, "grad_set"):
+            mode.grad_set(tensor, g)
 
 
 def cleared(tensors: Any) -> None:

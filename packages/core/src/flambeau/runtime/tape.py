@@ -875,6 +875,11 @@ def release(node: Node, saved: tuple) -> None:
     node.out = None
 
 
+def is_spent(root: Any) -> bool:
+    """Whether a walk from this node would meet one whose saved values are freed."""
+    return any(getattr(node, "saved", None) is FREED for node in count_users([root]))
+
+
 def count_users(roots: Sequence[Any]) -> dict[Any, int]:
     """How many edges lead to each node from the roots on down."""
     users: dict[Any, int] = dict.fromkeys(roots, 0)
@@ -1032,7 +1037,7 @@ def fill(leaf: Leaf, g: Tensor) -> None:
     if tensor is None:
         return
     owned = (
-        tensor.grad is None
+        tensor._grad is None
         and not g._level
         and g._base is None
         and getattr(g._array, "base", g) is None

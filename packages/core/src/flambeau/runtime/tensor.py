@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Callable
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -98,7 +97,9 @@ class Tensor(Attached):
     _level = 0  # of wrapper tensors: the interpreter they belong to
     _grad: Tensor | None = None
     grad: Any = property(
-        attrgetter("_grad"), lambda t, g: assign_grad(t, g), lambda t: drop_grad(t)
+        lambda t: state.grad_read(t) if state.active else t._grad,
+        lambda t, g: assign_grad(t, g),
+        lambda t: assign_grad(t, None),
     )
     __array_priority__ = 1000  # NumPy's binary operators give way to ours
 
@@ -314,12 +315,9 @@ def assign_grad(tensor: Tensor, g: Any) -> None:
         alike = type(a) is type(b) is np.ndarray and a.shape == b.shape and a.dtype is b.dtype
         if not alike:
             _check_grad(tensor, g)
+    if state.active:
+        state.grad_set(tensor, g)
     tensor._grad = g
-
-
-def drop_grad(tensor: Tensor) -> None:
-    """`del tensor.grad`."""
-    tensor._grad = None
 
 
 def _check_grad(tensor: Tensor, g: Tensor) -> None:
@@ -377,7 +375,7 @@ def accumulate(tensor: Tensor, g: Tensor, owned: bool) -> None:
     for mode in state.local.modes:
         mode.leaves(tensor, "backward(): gradients are kept in .grad")
     with _lock:
-        before = tensor.grad
+        before = tensor._grad
         if before is not None:
             if state.local.grad or before._level or g._level or state.active:
                 tensor._grad = g + before if before._level and not g._level else before + g

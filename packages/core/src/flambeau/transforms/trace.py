@@ -32,6 +32,7 @@ class Tracer:
             int, tuple[Value, int]
         ] = {}  # by id of the raw array: value, version of its root
         self._versions: dict[int, int] = {}  # by id of a root array: writes seen
+        self._earlier: set[int] = set()  # ids of values that earlier programs made
         self._views: dict[int, tuple[Tensor, Sequence[Any]]] = {}  # of detached views: root, steps
         # By id of the arrays whose ids are in use: they are not kept alive, or a trace would hold all that it computed.
         self._alive: dict[int, Any] = {}
@@ -185,7 +186,7 @@ class Tracer:
             if before is old or target is old:
                 self.graph.writes[i] = (target, new)
                 return
-        if old.kind in ("captured", "input"):
+        if old.kind in ("captured", "input") or id(old) in self._earlier:
             self.graph.writes.append((old, new))
 
 

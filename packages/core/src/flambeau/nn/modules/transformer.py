@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from flambeau.ops.creation import full, triu
+from flambeau.runtime import state
 from flambeau.runtime.tensor import Tensor
 
 from .. import functional as F
@@ -439,8 +440,9 @@ def _float_masks(
 
 
 def _is_causal(mask: Tensor | None, is_causal: bool | None) -> bool:
-    """Whether a mask is the causal one: as the caller says, or by comparing if they do not."""
-    if is_causal is not None or mask is None:
+    """Whether a mask is the causal one: as the caller says, or by comparing if they do not. A traced program does not
+    compare, and takes the mask as it is."""
+    if is_causal is not None or mask is None or state.tracing():
         return bool(is_causal)
     size = mask.size(-1)
     if mask.dim() != 2 or mask.size(0) != size:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
-from functools import partial, wraps
 from typing import Any
 
 from flambeau.optim.optimizer import Optimizer
@@ -19,18 +17,6 @@ EPOCH_WARNING = (
     "Please use `scheduler.step()` to step the scheduler. During the deprecation, if epoch is different from "
     "None, the closed form is used instead of the new chainable form, where available."
 )
-
-
-def _as_effect(step: Callable[..., None]) -> Callable[..., None]:
-    """A scheduler's `step`, which counts in Python: a captured program calls it as it is."""
-
-    @wraps(step)
-    def public(self: Any, *args: Any, **kwargs: Any) -> None:
-        if not state.active:
-            return step(self, *args, **kwargs)
-        return state.effect(partial(step, self), self, [], "step", args, kwargs)
-
-    return public
 
 
 def check_optimizer(optimizer: Any) -> None:
@@ -90,7 +76,7 @@ class LRScheduler:
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "step" in cls.__dict__:
-            cls.step = _as_effect(cls.step)  # type: ignore[method-assign]
+            cls.step = state.as_effect(cls.step)  # type: ignore[method-assign]
 
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
         check_optimizer(optimizer)
@@ -135,7 +121,7 @@ class LRScheduler:
         """The groups' learning rates at `last_epoch`, computed from the present ones; for `step` only."""
         raise NotImplementedError
 
-    @_as_effect
+    @state.as_effect
     def step(self, epoch: int | None = None) -> None:
         """Goes on to the next epoch, or to the one named (deprecated), and sets the learning rates."""
         if self._step_count == 1 and not getattr(self.optimizer, "_opt_called", True):
