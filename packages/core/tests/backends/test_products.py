@@ -85,6 +85,25 @@ def test_random_sizes(dtype):
         close(products.product(a, b), exact(a, b), k)
 
 
+@pytest.mark.usefixtures("any_size")
+@pytest.mark.parametrize("dtype", KINDS)
+@pytest.mark.parametrize(
+    "size", [(57, 33, 99), (15, 300, 31), (200, 170, 600), (35, 64, 1100)], ids=str
+)
+def test_packed_or_read_where_they_lie_gives_the_same_bits(size, dtype):
+    m, n, k = size
+    rng = np.random.default_rng(n)
+    page = 4096 // np.dtype(dtype).itemsize  # rows so far apart share places in the cache: packed
+    far = rng.standard_normal((max(m, n, k), 3 * page)).astype(dtype)
+    bias = rng.standard_normal(n).astype(dtype)
+    a, b = far[:m, :k], far[:k, -n:]
+    packed = products.product(a, b, bias)
+    close(packed, exact(a, b) + bias, k)
+    assert np.array_equal(packed, products.product(a.copy(), b.copy(), bias))
+    b = far[:n, -k:].T
+    assert np.array_equal(products.product(a, b), products.product(a.copy(), b.copy(order="F")))
+
+
 BATCHES = [
     ((6,), (6,)), ((3, 4), (3, 4)), ((3, 1), (4,)), ((1,), (5,)), ((5,), (1,)), ((2, 3, 2), (2, 1, 2)), ((2, 1, 3), (1, 5, 1)),
 ]  # fmt: skip

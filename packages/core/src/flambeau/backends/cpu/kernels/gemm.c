@@ -2,9 +2,10 @@
 /* Products of matrices for the operators of ops/matrix.py (products.py).
  *
  * The choice: few rows or columns are streamed past (fb_thin.h); a small result of a long sum is summed in pieces of K,
- * which threads share; all else is packed and tiled (fb_gemm.h).
+ * which threads share; some hundred rows are multiplied where they lie (fb_direct.h); all else is packed and tiled (fb_gemm.h).
  */
 #include "fb_thin.h"
+#include "fb_direct.h"
 
 #define SMALL (1 << 14) /* elements of a result that is small */
 
@@ -19,6 +20,7 @@ static void run(const struct gemm *g)
   const int few = g->m <= THIN || g->n <= THIN;
   const int threads = work < (few ? 65536 : GEMM_ALONE) ? 1 : fb->threads();
   if (few && thin_run(g, threads)) return;
+  if (direct_run(g, threads)) return;
   if (threads == 1) gemm_serial(g);
   else gemm_parallel(g);
 }
