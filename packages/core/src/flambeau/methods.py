@@ -370,9 +370,11 @@ def _operand(x: Any) -> Any:
 
 
 def _dunder(name: str, public: Callable[..., Any]) -> None:
+    gave_way = getattr(public, "gave_way", public)  # the hot path need not be asked twice
+
     def general(self: Any, other: Any) -> Any:
         if other.__class__ in ORDINARY and isinstance(self, Tensor):
-            return public(self, other)
+            return gave_way(self, other)
         if not isinstance(self, Tensor):
             self = _operand(self)
         other = _operand(other)

@@ -179,3 +179,55 @@ def test_every_operator_that_it_serves_has_a_text_of_it():
     for op in registry.values():
         if op.family != "composite" and straight.serves(op):
             compile(straight.source(op), op.name, "exec")
+
+
+MIDDLING = flambeau.arange(70_000.0).reshape(350, 200) / 7
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x: x + x,
+        lambda x: flambeau.add(x, x[0]),
+        lambda x: x + 1.5,
+        lambda x: 2 - x,
+        lambda x: flambeau.mul(x, 3),
+        lambda x: x / x[:, :1],
+    ],
+)
+def test_what_is_too_large_for_the_hot_path_goes_straight(call, monkeypatch):
+    want = call(MIDDLING.double())
+    often(lambda: call(MIDDLING))
+    with monkeypatch.context() as patch:
+        patch.setattr(dispatch, "apply", None)  # the general way
+        got = call(MIDDLING)
+    assert got.dtype is flambeau.float32
+    assert flambeau.allclose(got.double(), want, rtol=1e-6, equal_nan=True)
+
+
+def test_errors_and_other_dtypes_of_large_calls_are_the_general_ways():
+    with pytest.raises(RuntimeError, match="size of tensor a"):
+        often(lambda: MIDDLING + flambeau.ones(7))
+    assert often(lambda: MIDDLING + MIDDLING.double()).dtype is flambeau.float64
+    with pytest.raises(TypeError, match="must be Tensor, not int"):
+        often(lambda: flambeau.maximum(MIDDLING, 3))
+    with pytest.raises(TypeError):
+        MIDDLING + "a"
+
+
+def test_an_offer_that_is_remembered_is_asked_for_again_when_there_are_others():
+    op = registry["mul"]
+    want = often(lambda: MIDDLING * MIDDLING)
+    before = list(op.providers["cpu"])
+    seen = []
+
+    def kernel(xp, a, b):
+        seen.append(1)
+        return a * b
+
+    op.providers["cpu"].insert(0, (lambda metas, attrs: True, kernel))
+    try:
+        assert flambeau.equal(MIDDLING * MIDDLING, want) and seen
+    finally:
+        op.providers["cpu"][:] = before
+    assert flambeau.equal(MIDDLING * MIDDLING, want) and len(seen) == 1

@@ -31,6 +31,7 @@ from .tensor import Box, Tensor, history, new
 
 ndarray = np.ndarray
 F32, F64 = np.dtype("float32"), np.dtype("float64")
+LARGE = 1 << 12  # elements from which a call is worth the straight way where a hot path gave way
 NEVER = 1 << 62  # elements from which providers are asked, where there are none
 USUAL = {
     "dtype": None,
@@ -69,6 +70,47 @@ def make(op: Operator) -> Callable[..., Any]:
     return public
 
 
+def large(op: Operator) -> Callable[..., Any]:
+    """What a hot path gives way to: the straight way where its first array is too large for it, else the general one."""
+    straight, call = make(op), dispatch.call
+
+    def general(*args: Any, **kwargs: Any) -> Any:
+        for x in args:  # a number may stand first
+            a = getattr(x, "_array", None)
+            if a is not None:
+                if type(a) is ndarray and a.size >= LARGE:
+                    return straight(*args, **kwargs)
+                break
+        return call(op, args, kwargs)
+
+    return general
+
+
+def picker(op: Operator) -> Callable[..., Any]:
+    """`dispatch.choose` for large NumPy arrays of some dtypes: not asked again where dtypes alone decide.
+
+    Such an offer's checker says so by `by_kind`, a function: whether what it said still holds.
+    """
+    known: dict[Any, tuple] = {}
+    choose, cpu = dispatch.choose, backends.of_device("cpu")
+
+    def pick(kinds: Any, arrays: tuple, attrs: dict[str, Any]) -> Callable[..., Any]:
+        found = known.get(kinds)
+        if found is not None:
+            among, count, kernel, holds = found
+            if among is op.providers["cpu"] and len(among) == count and holds():
+                return kernel
+        kernel = choose(op, cpu, arrays, attrs)
+        among = op.providers.get("cpu")
+        if type(among) is list and among and among[0][1] is kernel:
+            holds = getattr(among[0][0], "by_kind", None)
+            if holds is not None:
+                known[kinds] = among, len(among), kernel, holds
+        return kernel
+
+    return pick
+
+
 def compile_straight(op: Operator) -> Callable[..., Any]:
     """The function of `source`, with what it reads bound."""
     names = scope_of(op)
@@ -85,7 +127,7 @@ def scope_of(op: Operator) -> dict[str, Any]:
         "NEVER": NEVER, "NO_ATTRS": {}, "Node": tape.Node, "Step": dispatch.Step, "Tensor": Tensor, "asarray": np.asarray,
         "choose": dispatch.choose, "cpu": cpu, "finish": dispatch.finish, "history": history, "kernels": op.kernels,
         "keep_result": tape.keep_result, "learn": learner(op), "least": op.least, "local": state.local, "meta": meta,
-        "ndarray": ndarray, "new": new, "numbers": (float, int), "op": op, "promote": op.promote, "quiet": state.quiet,
+        "ndarray": ndarray, "new": new, "pick": picker(op), "numbers": (float, int), "op": op, "promote": op.promote, "quiet": state.quiet,
         "record": tape.record, "reset": state.error_state.reset, "same": {}, "set_quiet": state.error_state.set,
         "shares": dispatch.shares, "state": state, "tape": tape, "xp": cpu.xp,
         **{f"d{i}": d for i, d in enumerate(op.defaults)},
@@ -115,12 +157,13 @@ def with_numbers(op: Operator) -> Callable[..., Any]:
     """The call of an elementwise operator that has Python numbers among its tensors; None where it is not so simple."""
     strict = tuple(op.arrays.index(i) for i in op.strict)
     refused, by_value = "vjp" in op.refusals, getattr(op.promote, "by_value", False)
+    pick = picker(op)
     known: dict[tuple, bool] = {}  # whether tensors stay and numbers become floats
     xp = backends.of_device("cpu").xp
     quiet, unquiet, reset = state.quiet, state.error_state.set, state.error_state.reset
 
     def call(arrays: tuple, attrs: dict[str, Any]) -> Any:
-        recorded, most = False, op.least.get("cpu", NEVER)
+        recorded, large, most = False, False, op.least.get("cpu", NEVER)
         kinds: list[
             Any
         ] = []  # dtypes; None for a number, if it is one that every float dtype holds
@@ -133,8 +176,9 @@ def with_numbers(op: Operator) -> Callable[..., Any]:
                 kinds.append(None)
                 continue
             a = getattr(x, "_array", None)
-            if type(a) is not ndarray or a.size >= most:
+            if type(a) is not ndarray:
                 return None
+            large = large or a.size >= most
             kinds.append(a.dtype)
             recorded = recorded or history(x) is not None
         if kinds.count(None) == len(kinds):  # numbers alone
@@ -153,7 +197,8 @@ def with_numbers(op: Operator) -> Callable[..., Any]:
             raw = [getattr(m, "_array", m) for m in made]
             token = unquiet(quiet)
             try:
-                result = op.kernels[None](xp, *raw, **attrs)
+                kernel = pick(key, made, attrs) if large else op.kernels[None]
+                result = kernel(xp, *raw, **attrs)
             finally:
                 reset(token)
         except signature.BLAMED:
@@ -423,13 +468,17 @@ class Call:
             f"{pad}_n{k} = {p}._node if {p}._base is None else _history({p})",
         ]
 
-    def promotion(self) -> list[str]:
-        """Nothing where the dtypes are known to stay; else the promotion is asked, and must leave the tensors as they are."""
+    def kinds(self) -> str:
+        """The dtypes of the arrays, as a key."""
         keys = [
             f"(_a{k} is None or _a{k}.dtype)" if free else f"_a{k}.dtype"
             for k, free in enumerate(self.free)
         ]
-        key = keys[0] if len(keys) == 1 else f"({', '.join(keys)})"
+        return keys[0] if len(keys) == 1 else f"({', '.join(keys)})"
+
+    def promotion(self) -> list[str]:
+        """Nothing where the dtypes are known to stay; else the promotion is asked, and must leave the tensors as they are."""
+        key = self.kinds()
         # Numbers that every float dtype holds need not be asked about, if floats meet them.
         small = [
             f"({p} is None or type({p}) in _numbers and -6e4 < {p} < 6e4)"
@@ -461,6 +510,7 @@ class Call:
         words = "".join(f", {p}={p}" for _, p in self.op.attrs)
         sizes = " or ".join(f"_a{k}.size >= _most" for k in range(self.count) if not self.free[k])
         general = f"_kernels[None](_xp, {self.raw}{words})"
+        kinds = self.kinds()
         small = self.expression() if type(self.op.vjp_rule) is ElementwiseRule else None
         run = [f"        else: _made = {general}"]
         if small is not None:
@@ -474,7 +524,7 @@ class Call:
             *([f"    _d = _a{self.count - 1}.dtype"] if small is not None else []),
             "    _token = _set_quiet(_quiet)",
             "    try:",
-            f"        if {sizes}: _made = _choose(_op, _cpu, {self.given}, {self.attrs})(_xp, {self.raw}{words})",
+            f"        if {sizes}: _made = _pick({kinds}, {self.given}, {self.attrs})(_xp, {self.raw}{words})",
             *run,
             "    except _BLAMED: return None",
             "    finally: _reset(_token)",

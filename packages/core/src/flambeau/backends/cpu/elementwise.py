@@ -22,6 +22,7 @@ REMEMBERED = 1024  # layouts per operator; forgotten all at once beyond that
 STRAIGHTEN = 1 << 12  # elements from which an operand that lies crosswise in memory is copied first
 POWERS = (2, 3, 0.5, -1, -0.5)  # exponents that need no pow, of floats
 _F32, _BOOL = np.dtype(np.float32), np.dtype(bool)
+ndarray, empty = np.ndarray, np.empty
 
 
 class Compiled:
@@ -36,10 +37,29 @@ class Compiled:
         self.power = op.name == "pow"
 
     def __call__(self, xp: Any, *given: Any, **attrs: Any) -> Any:
-        call = self.call(given, attrs)
+        key: list[Any] = []  # as in `call`: a function less for arrays of middling size
+        for x in given:
+            if type(x) is ndarray:
+                key += (x.dtype, x.shape, x.strides)
+            else:
+                key.append(x if self.power and x in POWERS else None)
+        if attrs:
+            usual = attrs == self.fixed
+            key.append(usual or tuple([type(v) if _counts(v) else v for v in attrs.values()]))
+        call = self.calls.get(tuple(key)) or self.call(given, attrs)
         if call is None:
             return self.op.kernels[None](xp, *given, **attrs)
-        return call.run(given, attrs)
+        quick = call.quick
+        if quick is None:
+            return call.run(given, attrs)
+        made, address = empty(call.shape, call.made), call.address
+        if call.params:
+            quick(*map(address, given), address(made), *[attrs[p] for p in call.params])
+        elif len(given) == 2:
+            quick(address(given[0]), address(given[1]), address(made))
+        else:
+            quick(*map(address, given), address(made))
+        return made
 
     def into(self, target: np.ndarray, *given: Any, **attrs: Any) -> bool:
         """Writes the result into `target` if it would have its dtype and layout; whether it did.
@@ -151,6 +171,13 @@ class _Call:
         self.narrows = self.half and self.plan.only.dtype is _F32
         self.as_given = not (self.numbers or self.half or self.crosswise or count != len(given))
         self.plain = self.as_given and not self.params
+        from .native import address  # here: import flambeau must not pay for ctypes
+
+        # The call itself, where the result is shown as it lies.
+        self.address = address
+        maker = self.plan.only
+        self.shape, self.made = maker.laid, maker.dtype
+        self.quick = self.plan.quick if self.as_given and maker.back is None else None
 
     def operands(self, given: tuple) -> list[np.ndarray]:
         """The arrays that the loops run over."""

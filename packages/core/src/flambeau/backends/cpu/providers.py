@@ -195,6 +195,7 @@ def _offer_series(op: Operator) -> None:
 def _accepts(metas: list, attrs: dict) -> bool:
     from . import library  # here: import flambeau must not pay for hashlib and ctypes
 
+    _accepts.by_kind = library.available  # type: ignore[attr-defined]  # see `straight.picker`
     return library.available()
 
 
