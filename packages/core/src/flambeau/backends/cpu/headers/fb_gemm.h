@@ -366,11 +366,13 @@ static void gemm_tile_task(void *context, int64_t begin, int64_t end) {
   }
 }
 
-/* Parts of rows and columns: some four tasks for each thread, none below 2^19 multiply-adds, columns cut before rows. */
+/* Parts of rows and columns: some four tasks for each thread, eight where these need nothing of each other, sixteen where all of
+ * A stays in the second cache besides; none below 2^19 multiply-adds, columns cut before rows. */
 static void gemm_cut(struct gemm_step *s, int threads) {
   const double work = (double)s->m * (double)s->n * (double)s->k;
   const int64_t least = GEMM_PANELS(s->column_panels, 8) * GEMM_PANELS(s->row_panels * GEMM_MR, 4 * GEMM_MC);
-  const int64_t most = MAX(1, (int64_t)(work / (1 << 19))), wanted = MIN(most, MAX(least, GEMM_PANELS(4 * threads, s->items)));
+  const int64_t most = MAX(1, (int64_t)(work / (1 << 19))), each = s->pb || s->g->pack_b ? 4 : s->m > 2 * GEMM_MC ? 8 : 16;
+  const int64_t wanted = MIN(most, MAX(least, GEMM_PANELS(each * threads, s->items)));
   if (!s->pa) {
     s->column_parts = 1, s->row_parts = MAX(1, MIN(s->row_panels, wanted));
     return;
@@ -412,9 +414,9 @@ static void gemm_run(const struct gemm *g, int threads) {
   }
   struct gemm_step s = {.g = g};
   s.depth = GEMM_DEPTH(g->k);
-  /* What few rows or columns share, or what is made on the way, is packed by who needs it: it stays in the second cache. */
+  /* Where there are columns enough for all threads, each packs its own: they stay in its second cache. So do few columns' rows. */
   const int64_t all_columns = GEMM_PANELS(g->n, GEMM_NR), all_rows = GEMM_PANELS(g->m, GEMM_MR);
-  const int own = !g->packed && g->items * all_columns >= 4 * threads && (g->pack_b || (all_rows <= 4 && all_columns >= all_rows));
+  const int own = !g->packed && g->items * all_columns >= 4 * threads;
   const int own_a = !own && all_columns <= 4 && all_rows >= 4 * threads;
   s.items = own && (!g->a_item || threads == 1) ? (g->a_item ? 1 : g->items) : 1;
   const int64_t most_n = own || g->packed ? g->n : 4096, most_m = own_a ? g->m : 4096;
