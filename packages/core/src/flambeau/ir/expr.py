@@ -180,12 +180,17 @@ def apply(name: str, *args: Any) -> Expr:
 
 def evaluate(expr: Expr, values: Mapping[str, Any], call: Callable[[str, list], Any]) -> Any:
     """The value of `expr`, variables and parameters looked up in `values`, functions done by `call(name, args)`."""
+    nodes = list(expr.walk())
+    last = {id(a): i for i, node in enumerate(nodes) for a in node.args}
     done: dict[int, Any] = {}
-    for node in expr.walk():
+    for i, node in enumerate(nodes):
         if node.op == "const":
             done[id(node)] = node.value
         elif node.op in ("var", "param"):
             done[id(node)] = values[node.value]
         else:
             done[id(node)] = call(node.op, [done[id(a)] for a in node.args])
+            for a in node.args:  # arrays that nobody reads any more are given back at once
+                if last[id(a)] == i:
+                    done.pop(id(a), None)
     return done[id(expr)]

@@ -54,6 +54,7 @@ class Program:
         self.replay: Any = None  # how later runs go; False: as the first
         self.kernels: list[tuple[Group, Any]] = []
         self.texts: list[str] = []  # the C of the groups
+        self.trusts = True  # whether a recording believes what earlier processes have proved
         self._slots: dict[int, int] = {}
         ready = self.prepared.values if self.prepared else []
         for v in (*graph.inputs, *graph.captured, *graph.constants, *ready):
@@ -146,7 +147,8 @@ class Program:
                 _recording.release()
             if replay:
                 table = dict(zip(self.outputs, replay.first))
-                self.replay = replay if replay.usable else False
+                self.replay = replay if replay.usable else None if replay.again else False
+                self.trusts = not replay.again
                 replay.first = None
                 return table | replay.first_writes, list(self.writes)
         if replay:
@@ -271,6 +273,8 @@ class Program:
 
         return run
 
+        numbers = [x for x in call.inputs if type(x) in (int, float)]
+        run.text, run.numbers = _spelled(call, kernel), numbers  # type: ignore[attr-defined]
     def _fused(self, group: Group) -> Run:
         """One kernel for a group; without a compiler its calls one by one."""
         kernel = self._kernel(group)
@@ -293,6 +297,7 @@ class Program:
 
         return run
 
+        run.text = f"{self.texts[-1]}\n{[shape for _, shape in outs]}"  # type: ignore[attr-defined]
     def _kernel(self, group: Group) -> Any:
         """The group's kernel; None where there is no compiler, or no input of the whole shape to run over."""
         from ..backends import cpu
@@ -378,7 +383,18 @@ class _Reshape:
             return copies.dense(x).reshape(shape)
         made = self.kernel(xp, x, shape=shape)
         self.copies = not np.may_share_memory(made, x) and x.itemsize in (1, 2, 4, 8, 16)
-        return made
+        return self(xp, x, shape=shape) if self.copies else made  # the first run as all others
+
+
+def _spelled(call: Call, kernel: Any) -> str | None:
+    """What a call is, whatever process makes it; None where that cannot be said."""
+    from .proofs import owner, spelled
+
+    given = ["array" if isinstance(v, Value) else v for v in call.inputs]
+    try:
+        return f"{call.op} {owner(kernel)} {spelled(given)} {spelled(call.attrs)} {[v.meta for v in call.outputs]}"
+    except (ValueError, TypeError):
+        return None
 
 
 def _itself(tensor: Tensor) -> Tensor:

@@ -22,6 +22,7 @@ from ..backends.cpu.arena import Arena
 from ..backends.cpu.compiler import CompileError
 from ..backends.cpu.native import address
 from ..runtime import hot, state
+from . import proofs
 from .lasting import digest
 from .program import Changed
 
@@ -346,12 +347,13 @@ def _number(x: Any) -> str:
 class Step:
     """What becomes of one step of a program: its C calls, or a run in Python."""
 
-    __slots__ = ("calls", "makes", "needs", "run", "view", "why")
+    __slots__ = ("calls", "key", "makes", "needs", "run", "view", "why")
 
     def __init__(self, run: Any, needs: Sequence[int], makes: Sequence[int]) -> None:
         self.run, self.needs, self.makes = run, needs, makes
         self.why = "it computes in Python"  # and not by C calls alone
         self.calls: Sequence[CallSite] | None = None
+        self.key: str | None = None  # what proofs of it are kept under
         self.view = False  # only looks at memory that is there
 
 
@@ -368,14 +370,17 @@ class Replay:
         self.strides = [a.strides for a in given[program.inputs :]]  # of what is captured
         self._busy = threading.Lock()
         self._spent = 0  # bytes of results that were made only to be forgotten
+        self.again = False  # whether the next call must be recorded in the place of this one
         self.first, written = self._record(program, given)
         self.writes = self._written_in_python(program.writes)
         self.first_writes = written
-        self.usable = True
+        self.usable = not self.again
         try:
-            self._settle(program)
-        except CompileError:  # this run is done all the same
+            if self.usable:
+                self._settle(program)
+        except CompileError:
             self.usable = False
+        if not self.usable:  # this run is done all the same
             self.arena.seal()
 
     # -- the first run --------------------------------------------------------------------------------------------------
@@ -387,11 +392,20 @@ class Replay:
         self.lasting = memory.lasting
         for i, a in enumerate(given):
             self.shown[i] = memory.shown(a)
+        steps = list(program.described())
+        self._trusts = program.trusts
+        self._proofs = proofs.Proofs([getattr(run, "text", None) for run, *_ in steps])
         token = state.error_state.set(state.quiet)
         try:
             with self.arena, Recorder(memory) as recorder:
-                for run, done, needs, makes, pure, ours in program.described():
+                for run, done, needs, makes, pure, ours in steps:
                     step = Step(run, needs, makes)
+                    step.key = self._key(step, env) if pure and ours else None
+                    if self._believed(step, env, memory, recorder):
+                        self.steps.append(step)
+                        for slot in done:
+                            env[slot] = None
+                        continue
                     held = self._digests(recorder, env, needs) if pure and ours else None
                     if pure:  # tables that kernels keep are made outside of the arena
                         pure = self._outside(run, env, needs, makes, ours)
@@ -405,7 +419,54 @@ class Replay:
                         env[slot] = None
         finally:
             state.error_state.reset(token)
+        self._proofs.save()
         return self._left(program, env)
+
+    def _key(self, step: Step, env: list) -> str | None:
+        """Under which name the next process finds what is proved here about a step."""
+        text = getattr(step.run, "text", None)
+        return None if text is None else proofs.key(text, [env[i] for i in step.needs])
+
+    def _believed(self, step: Step, env: list, memory: Memory, recorder: Recorder) -> bool:
+        """Runs a step of which an earlier process proved what it does; False, and nothing done, where that is not known or not the same."""
+        verdict = self._proofs[step.key] if self._trusts and step.key else None
+        if verdict is None:
+            return False
+        self._prepare(step, env)
+        recorder.begin(self.arena.count)
+        step.run(env)
+        self._note(step, env, memory, recorder, True, verdict)
+        results = [self._block(slot) for slot in step.makes]
+        if self._kept(range(recorder.fresh.first, self.arena.count), results):
+            # A table that the kernel has only just made: the program's other steps would write over it.
+            self.again = True
+            return True
+        if step.calls is not None or step.view or verdict.startswith("p"):
+            return True
+        for slot in step.makes:
+            env[slot] = None
+            self.shown.pop(slot, None)
+        return False
+
+    def _prepare(self, step: Step, env: list) -> None:
+        """Makes, outside of the arena, the arrays that kernels keep of a call's numbers."""
+        numbers = getattr(step.run, "numbers", ())
+        if numbers:
+            self.arena.__exit__()
+            for d in {env[i].dtype for i in step.needs}:
+                for x in numbers:
+                    if d.kind == "f" or (d.kind == "i" and type(x) is int and abs(x) < 128):
+                        hot.number_array(x, d)
+            self.arena.__enter__()
+
+    def _calls(self, step: Step, recorder: Recorder) -> str | None:
+        """A digest of the calls that a step has made."""
+        blocks: dict[Any, tuple[int, int]] = {}
+        for which, slot in enumerate(step.needs):
+            shown = self.shown.get(slot)
+            if shown is not None:
+                blocks.setdefault(shown.place.block, (which, shown.place.offset))
+        return proofs.calls(recorder.sites, blocks, recorder.fresh.first)
 
     def _left(self, program: Any, env: list) -> tuple[list, dict[int, Any]]:
         """Results and written values of the first run, out of the arena: a block is given back when all of it is copied."""
@@ -452,8 +513,16 @@ class Replay:
             self.arena.__enter__()
             recorder.paused = False
 
-    def _note(self, step: Step, env: list, memory: Memory, recorder: Recorder, pure: bool) -> None:
-        """Finds out what the step was, and where its results are."""
+    def _note(
+        self,
+        step: Step,
+        env: list,
+        memory: Memory,
+        recorder: Recorder,
+        pure: bool,
+        verdict: str = "",
+    ) -> None:
+        """Finds out what the step was, and where its results are. `verdict`: what is known of it."""
         calls, fresh = recorder.calls, range(recorder.fresh.first, self.arena.count)
         try:
             shown = {slot: memory.shown(env[slot]) for slot in step.makes}
@@ -461,26 +530,39 @@ class Replay:
             step.why = str(reason)
             return
         self.shown.update(shown)
-        if not pure:
+        made = self._calls(step, recorder) if step.key and recorder.reason is None else None
+        if verdict.startswith("p "):
+            step.why = verdict[2:]
+        elif not pure:
             step.why = "it does more than compute"
         elif not calls:
             blocks = [s.place.block for s in shown.values()]
             step.view = not any(kind == "arena" and number in fresh for kind, number in blocks)
+            step.view = step.view and verdict in ("", f"c {made}")
         elif recorder.reason is not None:
             step.why = recorder.reason
         elif self._kept(fresh, [s.place.block for s in shown.values()]):
             step.why = "a kernel keeps memory of its run"
+            return  # the next process may find it made
         else:
             try:
                 recorder.fresh.check([s.place for s in shown.values()])
             except Unknown as reason:
                 step.why = str(reason)
-                return
-            sites = tuple(recorder.sites)
-            if self._repeats(step, env, calls, fresh, recorder):
-                step.calls = sites
             else:
-                step.why = "Python computes beside the C calls"
+                sites = tuple(recorder.sites)
+                if verdict == f"c {made}" or (
+                    not verdict and self._repeats(step, env, calls, fresh, recorder)
+                ):
+                    step.calls = sites
+                else:
+                    step.why = "Python computes beside the C calls"
+        if step.key and not verdict:
+            native_or_view = step.calls is not None or step.view
+            if not native_or_view:
+                self._proofs[step.key] = f"p {step.why}"
+            elif made is not None:
+                self._proofs[step.key] = f"c {made}"
 
     def _kept(self, fresh: range, results: list) -> bool:
         """Whether somebody holds memory that the step made and that is none of its results: a table for later calls."""

@@ -60,9 +60,10 @@ class Launch:
         # Columns are shared in whole cache blocks of accumulators.
         self.grain = max(step, loops.BLOCK) if nest.kind == "columns" else step
         addresses = function.value, ctypes.addressof(self.sizes), ctypes.addressof(self.strides)
-        self.plan = np.array(
-            [*addresses, self.count, self.grain], np.int64
-        )  # as `launch.c` reads it
+        # As `launch.c` reads it; no memory of NumPy's, which may be that of a program that is being recorded.
+        kind: Any = ctypes.c_int64 * 5
+        numbers = kind(*addresses, self.count, self.grain)
+        self.plan = np.frombuffer(numbers, np.int64)
         native.lasting[address(self.plan)] = self
         self.runs = _LAUNCHERS.float32
 

@@ -206,6 +206,21 @@ def _place(state: _State, source: str, flags: tuple[str, ...]) -> Path:
     return state.folder / (cache.key(source, state.cpu, state.compiler.identity, *flags) + ".so")
 
 
+def folder() -> Path | None:
+    """The cache's folder, for what is kept beside the libraries; None where none can be had."""
+    state = _state
+    with contextlib.suppress(OSError):
+        if state.folder is None:
+            state.folder, state.refused = cache.folder()
+    return state.folder
+
+
+def identity() -> str:
+    """Which compiler the libraries come from."""
+    made_by = _state.compiler
+    return "built ahead" if made_by is None else made_by.identity
+
+
 def build(source: str, place: Path, flags: tuple[str, ...] = ()) -> None:
     """Compiles `source` to the file `place`, whole or not at all."""
     import tempfile

@@ -12,6 +12,7 @@
 
 #define EXPORT __attribute__((visibility("default")))
 #define UNIT ((size_t)64)
+#define SMALL ((size_t)4 << 20) /* bytes from the start that lie on small pages: most programs need no more */
 
 /* NumPy's PyDataMem_Handler. */
 typedef struct {
@@ -120,6 +121,9 @@ EXPORT arena *fb_arena_new(int64_t reserved) {
     free(a);
     return 0;
   }
+#ifdef MADV_HUGEPAGE
+  if ((size_t)reserved > SMALL) madvise((char *)p + SMALL, (size_t)reserved - SMALL, MADV_HUGEPAGE);
+#endif
   a->base = p, a->reserved = (size_t)reserved;
   strcpy(a->calls.name, "flambeau arena");
   a->calls.version = 1;
