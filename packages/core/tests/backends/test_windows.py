@@ -99,6 +99,48 @@ def test_convolutions_are_the_reference(kernels, some_threads, channels, dtype):
 
 
 @pytest.mark.parametrize(
+    "images, groups, channels, rows, size, kernel, dilation, padding",
+    [
+        (2, 1, 33, 24, (7, 13, 16), (3, 3, 3), (1, 1, 1), ((1, 1), (1, 1), (1, 1))),
+        (1, 1, 16, 40, (5, 9, 22), (2, 3, 3), (2, 2, 3), ((0, 1), (3, 0), (2, 2))),
+        (3, 1, 40, 70, (23, 18), (3, 3), (2, 3), ((2, 2), (3, 0))),
+        (2, 3, 17, 33, (19, 16), (3, 3), (1, 1), ((1, 1), (0, 2))),
+        (2, 2, 24, 20, (4, 12, 10), (1, 3, 3), (1, 1, 2), ((0, 0), (1, 1), (2, 2))),
+    ],
+)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_fewer_products_with_depth_dilation_and_groups(
+    kernels, some_threads, images, groups, channels, rows, size, kernel, dilation, padding, dtype
+):
+    from flambeau.backends.cpu.windows import convolution_plan, transposed_plan
+
+    convolutions, _ = kernels
+    rng = np.random.default_rng(rows)
+    stride = (1,) * len(size)
+    options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    out = output_size(size, kernel, stride, padding, dilation)
+    x, g = (
+        rng.normal(size=(images, n * groups, *grid)) for n, grid in ((channels, size), (rows, out))
+    )
+    w, b = rng.normal(size=(rows * groups, channels, *kernel)), rng.normal(size=rows * groups)
+    wanted = reference("convolution", x, w, b, **options)
+    back = reference("convolution_input", g, w, None, size=size, **options)
+    x, w, b, g = (a.astype(dtype) for a in (x, w, b, g))
+    assert convolution_plan(x.shape, w.shape, out, *options.values()).form == "winograd"
+    assert transposed_plan(g.shape, w.shape, size, *options.values()).form == "winograd"
+    agree(convolutions.convolution(x, w, b, **options), wanted.astype(dtype))
+    agree(convolutions.convolution_input(g, w, None, size=size, **options), back.astype(dtype))
+    x[0, 1, ..., 4, 5] = g[-1, -1, ..., 3, 4] = np.inf  # reaches its own windows only
+    with np.errstate(invalid="ignore"):
+        for made, right in (
+            (convolutions.convolution(x, w, b, **options), reference("convolution", x, w, b, **options)),
+            (convolutions.convolution_input(g, w, None, size=size, **options),
+             reference("convolution_input", g, w, None, size=size, **options)),
+        ):  # fmt: skip
+            np.testing.assert_array_equal(np.isfinite(made), np.isfinite(right))
+
+
+@pytest.mark.parametrize(
     "shape, weight, stride, pad",
     [
         ((3, 64, 7, 7), (40, 64, 3, 3), 1, 1),  # columns of several images packed into one tile

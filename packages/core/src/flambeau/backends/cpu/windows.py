@@ -27,7 +27,8 @@ NARROW_COSTS = 1.25  # what that makes of the time; measured
 WINOGRAD = (
     1.4  # a product there costs as much more than one here, with the additions around it; measured
 )
-LEAST_CHANNELS = 24  # fewer do not pay for the additions
+LEAST_CHANNELS = 16  # of input and output; fewer do not pay for the additions
+MORE_CHANNELS = 24  # of one of them; of both with packed weights, whose direct products are faster
 LEAST_PATCHES = 12  # 2 x 2 results; fewer do not pay for weights that are 16 / 9 as large
 LEAST_TILES = 36  # fewer do not pay for the weights' transform, either
 QUARTERS = 1.3  # as WINOGRAD, of `conv_quarters.c`
@@ -229,22 +230,35 @@ def planes_plan(
 
 @lru_cache(maxsize=1024)
 def winograd_plan(
-    x: Shape, w: Shape, out: Shape, padding: Any, transposed: bool, least: int
+    x: Shape,
+    w: Shape,
+    out: Shape,
+    padding: Any,
+    transposed: bool,
+    packed: bool,
+    dilation: Shape = (1, 1),
+    groups: int = 1,
 ) -> Plan | None:
-    """The convolution of x (N, C, H, W) with the 3 x 3 weights w in fewer products; None where they are not worth it.
+    """The convolution of x (N, C, H, W) with the 3 x 3 weights w in fewer products, or of x (N, C, D, H, W); None where they are not worth it.
 
-    `transposed`: w is (channels of x, rows, 3, 3), and turned round. `least`: of 2 x 2 results.
+    `transposed`: w is (channels of x, rows, ..., 3, 3), and turned round. `packed`: weights are transformed beforehand.
     """
-    images, channels = x[:2]
-    rows = w[1] if transposed else w[0]
-    patches = -(-out[0] // 2) * -(-out[1] // 2)
+    images, channels = x[0], x[1] // groups
+    rows = w[1] if transposed else w[0] // groups
+    size, grid, gap = _three(x[2:], 1), _three(out, 1), _three(dilation, 1)
+    slices = _three(w[2:], 1)[0]
+    patches = grid[0] * prod(-(-n // (2 * d)) * d for n, d in zip(grid[1:], gap[1:]))
+    least = LEAST_PATCHES if packed else LEAST_TILES
     if patches * 16 * WINOGRAD > prod(out) * 9 or images * patches < least:
         return None
-    if min(channels, rows) < LEAST_CHANNELS:
+    fewer, more = sorted((channels, rows))
+    if fewer < (MORE_CHANNELS if packed else LEAST_CHANNELS) or more * slices < MORE_CHANNELS:
         return None
-    before = [lo for lo, _ in padding]
-    strides = [9, rows * 9] if transposed else [channels * 9, 9]
-    return Plan("winograd", [images, *x[2:], channels, *out, rows, *before, *strides, transposed])
+    before, _ = _sides(padding)
+    taps = slices * 9
+    strides = [taps, rows * taps] if transposed else [channels * taps, taps]
+    numbers = [images, *size, channels, *grid, rows, groups, slices, *gap, *before]
+    return Plan("winograd", [*numbers, *strides, transposed])
 
 
 @lru_cache(maxsize=1024)
@@ -268,9 +282,9 @@ def may_be_quarters(kernel: Shape, stride: Any, dilation: Any, groups: int) -> b
     return groups == 1 and kernel == (4, 4) and tuple(stride) == (2, 2) and max(dilation) == 1
 
 
-def may_be_winograd(kernel: Shape, stride: Any, dilation: Any, groups: int) -> bool:
+def may_be_winograd(kernel: Shape, stride: Any) -> bool:
     """Whether `winograd_plan` is for such a convolution at all."""
-    return groups == 1 and kernel == (3, 3) and max(stride) == 1 and max(dilation) == 1
+    return kernel[-2:] == (3, 3) and len(kernel) > 1 and max(stride) == 1
 
 
 @lru_cache(maxsize=1024)
@@ -289,9 +303,8 @@ def convolution_plan(
     `packed`: weights are packed beforehand.
     """
     plan = None
-    least = LEAST_PATCHES if packed else LEAST_TILES
-    if may_be_winograd(w[2:], stride, dilation, groups):
-        plan = winograd_plan(x, w, out, padding, False, least)
+    if may_be_winograd(w[2:], stride):
+        plan = winograd_plan(x, w, out, padding, False, packed, dilation, groups)
     elif not packed and may_be_quarters(w[2:], stride, dilation, groups):
         plan = quarters_plan(x, w, out, padding, False)
     if plan is None:
@@ -307,10 +320,10 @@ def transposed_plan(
     plan = None
     back = [(k - 1) * d for k, d in zip(w[2:], dilation)]
     sides = tuple((b - lo, n - m + lo) for b, (lo, _), n, m in zip(back, padding, size, y[2:]))
-    if may_be_winograd(w[2:], stride, dilation, groups):
-        plan = winograd_plan(y, w, size, sides, True, LEAST_TILES)
+    if may_be_winograd(w[2:], stride):
+        plan = winograd_plan(y, w, size, sides, True, False, dilation, groups)
     elif may_be_quarters(w[2:], stride, dilation, groups):
         plan = quarters_plan(y, w, size, padding, True)
-    elif w[0] == groups and max(stride) == 1:
+    if plan is None and w[0] == groups and max(stride) == 1:
         plan = planes_plan(y, w, size, stride, sides, dilation, groups, True)
     return plan or input_plan(y, w, size, stride, padding, dilation, groups)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .native import Kernels, address
-from .windows import LEAST_PATCHES, Shape, may_be_winograd, winograd_plan
+from .windows import Shape, may_be_winograd, winograd_plan
 
 kernels = Kernels("conv_winograd.c")
 
@@ -54,8 +54,8 @@ def winograd_last(
     x: Shape, w: Shape, out: Shape, stride: Shape, padding: Any, dilation: Shape, groups: int
 ) -> WinogradLast | None:
     """How x (N, H, W, C) is convolved with w (O, C, 3, 3); None where direct products are better."""
-    if not may_be_winograd(w[2:], stride, dilation, groups):
+    if not may_be_winograd(w[2:], stride):
         return None
     first = (x[0], x[-1], *x[1:-1])
-    plan = winograd_plan(first, w, out, padding, False, LEAST_PATCHES)
+    plan = winograd_plan(first, w, out, padding, False, True, tuple(dilation), groups)
     return None if plan is None else WinogradLast(plan, (x[0], *out, w[0]))
