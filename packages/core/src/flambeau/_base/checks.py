@@ -49,9 +49,9 @@ def wrap_dims(dim: int | Sequence[int] | None, ndim: int) -> Shape:
 
 def broadcast_shapes(*shapes: Shape) -> Shape:
     """The shape that all `shapes` broadcast to; RuntimeError naming the first dimension that does not."""
-    if all(s == shapes[0] for s in shapes[1:]):
+    ndim = max(map(len, shapes), default=0)
+    if all(len(s) == ndim and s == shapes[0] for s in shapes):
         return shapes[0] if shapes else ()
-    ndim = max(map(len, shapes))
     out = [1] * ndim
     for shape in shapes:
         for i, n in zip(range(ndim - 1, -1, -1), reversed(shape)):
@@ -101,6 +101,18 @@ def as_size(values: Iterable[Any], what: str = "size") -> Shape:
     return tuple(out)
 
 
+def slice_length(key: slice, size: int) -> int:
+    """How many of `size` elements a slice with a positive step takes; of a size that stays open, too."""
+    if all(type(n) in (int, type(None)) for n in (size, key.start, key.stop)):
+        return len(range(*key.indices(size)))
+    ends = []
+    for bound, usual in ((key.start, 0), (key.stop, size)):
+        at = usual if bound is None else bound + size if bound < 0 else bound
+        ends.append(0 if at < 0 else size if at > size else at)
+    step = 1 if key.step is None else key.step
+    return -(-(ends[1] - ends[0]) // step) if ends[1] > ends[0] else 0
+
+
 def contiguous_strides(shape: Sequence[int]) -> Shape:
     """Strides in elements of a row-major array."""
     strides, step = [], 1
@@ -121,14 +133,17 @@ def infer_size(shape: Sequence[int], numel: int) -> Shape:
     for n in shape:
         if n != -1:
             known *= n
-    text = f"shape '{list(shape)}' is invalid for input of size {numel}"
+
+    def text() -> str:
+        return f"shape '{list(shape)}' is invalid for input of size {numel}"
+
     if not unknown:
-        check(known == numel, lambda: text)
+        check(known == numel, text)
         return tuple(shape)
     if known == 0:
-        check(numel == 0, lambda: text)
+        check(numel == 0, text)
         fail(
             f"cannot reshape tensor of 0 elements into shape {list(shape)} because the unspecified dimension size -1 can be any value and is ambiguous"
         )
-    check(numel % known == 0, lambda: text)
+    check(numel % known == 0, text)
     return tuple(numel // known if n == -1 else n for n in shape)

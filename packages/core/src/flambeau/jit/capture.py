@@ -20,6 +20,7 @@ from ..runtime import state, tape
 from ..runtime.operator import Operator, find
 from ..runtime.tensor import Leaf, Tensor, history
 from ..transforms.trace import Tracer
+from .derivatives import gradient
 from .guards import is_module
 
 KEPT: Any = type("Kept", (), {"__repr__": lambda self: "as it is"})()
@@ -88,6 +89,14 @@ class Capture(Tracer):
                 tape.check_writable(own)
                 self.breaks.append("a write into an argument that was computed with gradients")
         return super().run(op, arrays, attrs, proceed)
+
+    def seed(self, tensor: Tensor, like: Tensor) -> Value:
+        """Declares a gradient that arrives at a result, `like` which it is."""
+        return self.input(tensor)
+
+    def gradient(self, rule: Any, node: Any, g: Tensor, needs: tuple) -> Any:
+        """Gradients of an elementwise call in one pass, noted as the calls they consist of; None: call by call."""
+        return gradient(self, rule, node, g, needs)
 
     # -- what the tape tells --------------------------------------------------------------------------------------------
 

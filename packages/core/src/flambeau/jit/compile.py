@@ -20,6 +20,8 @@ from importlib import import_module
 from itertools import chain
 from typing import Any
 
+from numpy import ndarray
+
 from .._base import dtypes, pytree
 from .._base.devices import default
 from ..graph import Graph
@@ -28,10 +30,14 @@ from ..runtime.claims import End
 from ..runtime.operator import find, registry
 from ..runtime.tensor import Leaf, Tensor, history
 from .capture import Capture
+from .dynamic import Family, Kept
 from .guards import PLAIN, described, frozen, is_module, is_ours, surroundings, tensors_of
 from .methods import bound
+from .opening import OpenCapture, closed
 from .plan import Back, Plan
+from .recipe import Recipe
 from .stances import eagerly, get_default_backend, now
+from .symbols import value_of
 from .tuning import Making
 
 LIMIT = 16  # programs of one function; beyond that new shapes run eagerly
@@ -53,12 +59,15 @@ class Compiled:
         name: str | None = None,
         backend: Any = None,
         tune: bool = False,
+        dynamic: bool | None = None,
     ) -> None:
         functools.update_wrapper(self, function, updated=())
-        self._limit, self._backend, self._tune = LIMIT, backend, tune
+        self._limit, self._backend, self._tune, self._dynamic = LIMIT, backend, tune, dynamic
         self._function, self._fullgraph = function, fullgraph
         self._shown = name or str(getattr(function, "__qualname__", type(function).__name__))
         self._plans: dict[Any, list[Plan | str]] = {}
+        self._families: dict[Any, Family] = {}  # of calls that differ in sizes only
+        self._sized = Kept(self._plans)
         self._said: set[str] = set()
         self._lock = threading.Lock()
         self._called = False  # under a stance that makes no program of a first call
@@ -104,7 +113,7 @@ class Compiled:
         return _again(function, self._settings())
 
     def _settings(self) -> dict[str, Any]:
-        kept = ("_fullgraph", "_backend", "_tune", "_limit")
+        kept = ("_fullgraph", "_backend", "_tune", "_limit", "_dynamic")
         return {"name": self._shown, **{k[1:]: self.__dict__[k] for k in kept}}
 
     def __reduce__(self) -> Any:
@@ -130,24 +139,58 @@ class Compiled:
                 return self._function(*args, **kwargs)
             forced = now.stance.backend
             backend = backend if forced is None else forced if callable(forced) else None
+        tensors = [x for x in leaves if isinstance(x, Tensor)]
         with self._lock:
-            if sum(map(len, self._plans.values())) >= self._limit:
-                reason = f"more than {self._limit} programs (shapes or values keep changing)"
-                self._refuse(reason)
-                args, kwargs = pytree.unflatten(leaves, spec)
-                return self._function(*args, **kwargs)
-            tensors = tensors_of([*self._surroundings, *chain.from_iterable(self._given.values())])
-            making = Making(backend, frozenset(map(id, tensors)), tune=self._tune)
-            result, plan = captured(self._function, leaves, spec, making)
-            if plan is None:
+            family = self._family(key, leaves) if backend is None else None
+            shapes = tuple([t._array.shape for t in tensors])
+            plan = None if family is None else family.plan(shapes)
+            if plan is None or not plan.fits() or plan.shared(tensors):
+                return self._traced(key, leaves, spec, backend, family, shapes)
+            self._sized.add(key, plan)
+        return plan(tensors, *pytree.unflatten(leaves, spec))
+
+    def _traced(
+        self, key: Any, leaves: list, spec: Any, backend: Any, family: Family | None, shapes: Any
+    ) -> Any:
+        """The result of a call that no program is for, from which one is made. `family`: of the calls of other sizes."""
+        if sum(map(len, self._plans.values())) - len(self._sized) >= self._limit:
+            reason = f"more than {self._limit} programs (shapes or values keep changing)"
+            self._refuse(reason)
+            args, kwargs = pytree.unflatten(leaves, spec)
+            return self._function(*args, **kwargs)
+        members = tensors_of([*self._surroundings, *chain.from_iterable(self._given.values())])
+        making = Making(backend, frozenset(map(id, members)), tune=self._tune)
+        result, recipe, opened = self._opened(leaves, spec, making, family, shapes)
+        plan: Plan | str
+        if isinstance(recipe, str):
+            plan = recipe
+        else:
+            if family is not None:
+                family.learn(shapes, recipe if opened else recipe.copied(), opened)
+            plan = (recipe.copied(value_of) if opened else recipe).plan()
+            if plan.shared([x for x in leaves if isinstance(x, Tensor)]):
                 return result  # of this call only: others may come with memory of their own
-            kept = [p for p in self._plans.get(key, ()) if type(p) is Plan and p.forward.fits()]
-            self._plans[key] = [*kept, plan]
-            if isinstance(plan, Plan):
-                _show(self._shown, plan)
-            else:
-                self._refuse(plan)
-            return result
+        kept = [p for p in self._plans.get(key, ()) if type(p) is Plan and p.forward.fits()]
+        self._plans[key] = [*kept, plan]
+        if isinstance(plan, Plan):
+            _show(self._shown, plan)
+        else:
+            self._refuse(plan)
+        return result
+
+    def _opened(
+        self, leaves: list, spec: Any, making: Making, family: Family | None, shapes: Any
+    ) -> tuple[Any, Recipe | str, Any]:
+        """`captured`, with the sizes open that change; third, what it was opened by: None where all are fixed."""
+        opened = None if family is None else family.opened(shapes)
+        if family is not None and opened is not None:
+            try:
+                return *captured(self._function, leaves, spec, making, opened[0]), opened
+            except Exception as error:  # of the call itself, or of following its sizes
+                if opened[0].told:
+                    raise
+                family.fail(f"{type(error).__name__}: {error}")
+        return *captured(self._function, leaves, spec, making), None
 
     def _refuse(self, reason: str) -> None:
         """Says once why calls run eagerly; with fullgraph it is an error."""
@@ -157,10 +200,30 @@ class Compiled:
             self._said.add(reason)
             warnings.warn(
                 f"flambeau.compile: {self._shown} runs eagerly: {reason}",
-                stacklevel=4 + is_module(self._function),
+                stacklevel=5 + is_module(self._function),
             )
 
     # -- guards ---------------------------------------------------------------------------------------------------------
+
+    def _family(self, key: Any, leaves: list) -> Family | None:
+        """The calls whose key differs from this one's in sizes only; None where each shape is to be a program of its own."""
+        if self._dynamic is False or self._tune or not now.plain:
+            return None
+        if any(isinstance(x, Tensor) and type(x._array) is not ndarray for x in leaves):
+            return None
+        parts, i = list(key), 4 + (state.local.promotion is not None)
+        for x in leaves:
+            if isinstance(x, Tensor):
+                a = x._array
+                parts[i] = (a.ndim, *parts[i][1:5], a.flags.c_contiguous or a.strides)
+                i += type(x._node) is Leaf
+            i += 1
+        family = self._families.get(tuple(parts))
+        if family is None:
+            while len(self._families) >= LIMIT:
+                del self._families[next(iter(self._families))]
+            family = self._families[tuple(parts)] = Family()
+        return family
 
     def _key(self, leaves: list, spec: Any) -> Any:
         parts: list[Any] = [spec, state.local.grad, dtypes.get_default_dtype(), default.device]
@@ -169,8 +232,9 @@ class Compiled:
         for x in leaves:
             if isinstance(x, Tensor):
                 a = x._array
+                where = ndarray if type(a) is ndarray else x.device
                 parts.append(
-                    (a.shape, a.dtype.num, a.dtype.itemsize, type(a), x.requires_grad, a.strides)
+                    (a.shape, a.dtype.num, a.dtype.itemsize, where, x.requires_grad, a.strides)
                 )
                 if type(x._node) is Leaf:  # eager mode lets nobody write into it
                     parts.append(Leaf)
@@ -241,9 +305,10 @@ def captured(
     leaves: list,
     spec: Any,
     making: Making | None = None,
-) -> tuple[Any, Plan | str | None]:
-    """The result of a call, run eagerly under a tracer, and its plan or why there is none; None: not for this call."""
-    capture = Capture()
+    capture: Capture | None = None,
+) -> tuple[Any, Recipe | str]:
+    """The result of a call, run eagerly under a tracer, and what a plan is made of, or why there is none."""
+    capture = Capture() if capture is None else capture
     tensors = [x for x in leaves if isinstance(x, Tensor)]
     ends = {i: _end(t) for i, t in enumerate(tensors) if t.requires_grad and state.local.grad}
     seen = [ends[i].tensor if i in ends else t for i, t in enumerate(tensors)]
@@ -283,7 +348,7 @@ def captured(
                     tape.rewrite(tensors[i], end.tensor._node)
     reason = _obstacle(capture, parts, given, outputs)
     outs = [mine.get(id(x), x) for x in outs]
-    result = pytree.unflatten(outs, shape)
+    result = pytree.unflatten(closed(outs) if type(capture) is OpenCapture else outs, shape)
     if reason is not None:
         return result, reason
     template = ([None if isinstance(x, Tensor) else (x,) for x in outs], shape)
@@ -292,10 +357,10 @@ def captured(
         if cut is None
         else next((i for i, p in enumerate(parts) if p is cut), len(parts))
     )
-    relies = [*capture.relies.values()]
-    plan = Plan(function, parts, at, given, outputs, template, back, spent, relies, making)
-    plan.drop(capture.dropped, capture.olds)
-    return result, None if plan.shared(tensors) else plan
+    recipe = Recipe(
+        function, parts, at, given, outputs, template, back, spent, [*capture.relies.values()], making, capture.dropped, capture.olds
+    )  # fmt: skip
+    return result, recipe
 
 
 class _Itself:
@@ -334,7 +399,7 @@ def _backward_of(
     casts = state.set_promotion(None)  # a backward runs outside of autocast
     arrived = [registry["ones_like"].public(made[i].detach()) for i in shown]
     state.push_mode(capture)
-    seeds = [capture.input(t) for t in arrived]
+    seeds = [capture.seed(t, made[i]) for t, i in zip(arrived, shown)]
     nodes = [history(made[i]) for i in shown]
     wanted = [*[e.node for e in ends.values()], *[t._node for t in leaves]]
     try:
@@ -358,9 +423,10 @@ def _obstacle(capture: Capture, parts: list, given: list, outputs: list) -> str 
         return f"it leaves the program by {', '.join(dict.fromkeys(capture.breaks))}"
     graphs = [p for p in parts if isinstance(p, Graph)]
     owned = [v for g in graphs for v in (*g.captured, *g.constants)]
-    for v in (*given, *owned):
-        if v.meta.device.type != "cpu":
-            return f"it uses {v.meta.device}"
+    every = (*given, *owned, *(v for g in graphs for c in g.calls for v in c.outputs))
+    devices = sorted({str(v.meta.device) for v in every})
+    if len(devices) > 1 or not all(d.startswith(("cpu", "cuda")) for d in devices):
+        return f"it uses {' and '.join(devices)}"
     owners = {id(v) for v in (*given, *owned)}
     makers = {id(v): c for g in graphs for c in g.calls for v in c.outputs}
     seen: set[int] = set()
@@ -451,7 +517,7 @@ def compile(
             f"compile(): unknown backend {backend!r}; expected 'flambeau', 'eager' or a function"
         )
     model = model._orig_mod if isinstance(getattr(model, "_compiled", None), Compiled) else model
-    made = Compiled(model, fullgraph, name, own, tune=(mode or "").startswith("max-autotune"))
+    made = Compiled(model, fullgraph, name, own, (mode or "").startswith("max-autotune"), dynamic)
     made._limit = recompile_limit or (1 << 30 if dynamic else LIMIT)
     if not is_module(model):
         return made
@@ -483,3 +549,5 @@ def reset() -> None:
     """Forgets all compiled programs."""
     for c in _every:
         c._plans.clear()
+        c._families.clear()
+        c._sized.clear()

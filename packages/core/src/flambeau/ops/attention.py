@@ -301,7 +301,7 @@ def _is_single(query, key, value, key_padding_mask, attn_mask, num_heads) -> boo
     )
     length, source = query.shape[0], key.shape[0]
     heads = num_heads * (query.shape[1] if dims == 3 else 1)
-    allowed = {(length, source), (heads, length, source)}
+    allowed = ((length, source), (heads, length, source))
     check(
         attn_mask is None or attn_mask.ndim in (2, 3),
         lambda: f"attn_mask's dimension {attn_mask.ndim} is not supported",
@@ -310,7 +310,7 @@ def _is_single(query, key, value, key_padding_mask, attn_mask, num_heads) -> boo
         attn_mask is None or tuple(attn_mask.shape) in allowed,
         lambda: (
             f"The shape of the {attn_mask.ndim}D attn_mask is {tuple(attn_mask.shape)}, but should be "
-            f"{sorted(allowed, key=len)[attn_mask.ndim - 2]}."
+            f"{allowed[attn_mask.ndim - 2]}."
         ),
     )
     return dims == 2

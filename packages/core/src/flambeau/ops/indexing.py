@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .._base import dtypes
-from .._base.checks import broadcast_shapes, check
+from .._base.checks import broadcast_shapes, check, slice_length
 from ..runtime import hot, overrides
 from ..runtime.dispatch import assign
 from ..runtime.families import composite, primitive
@@ -48,7 +48,7 @@ def _indexed_shape(shape: tuple[int, ...], key: tuple) -> tuple[int, ...]:
         else:
             n = shape[d]
             if isinstance(k, slice):
-                out.append(len(range(*k.indices(n))))
+                out.append(slice_length(k, n))
             elif not -n <= k < n:
                 raise IndexError(f"index {k} is out of bounds for dimension {d} with size {n}")
             d += 1

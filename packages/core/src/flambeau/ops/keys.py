@@ -7,7 +7,7 @@ from collections.abc import Container, Sequence
 from typing import Any
 
 from .._base import dtypes
-from .._base.checks import check
+from .._base.checks import check, slice_length
 from ..runtime import state
 from ..runtime.tensor import Tensor
 from .creation import tensor as make_tensor
@@ -67,7 +67,7 @@ def split_key(input: Tensor, key: Any) -> tuple[tuple, list[Tensor], tuple[int, 
             sizes.append(1)
         elif isinstance(k, slice):
             basic.append(k)
-            sizes.append(len(range(*k.indices(input.shape[d]))))
+            sizes.append(slice_length(k, input.shape[d]))
         elif not isinstance(k, Tensor):
             if not -input.shape[d] <= k < input.shape[d]:
                 raise IndexError(

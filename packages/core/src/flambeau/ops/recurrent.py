@@ -390,7 +390,12 @@ def _layer(mode, input, state, weights, sizes, reverse) -> Any:
     return LAYERS[mode].op.tags["named"](out, *end)
 
 
-@composite(method=False, outputs=("output", "h", "c"))
+def _shapes(input: Meta, h: Meta, *rest: Any) -> tuple:
+    """Of a layer's outputs and last state, for who does not want to go through all steps."""
+    return (*input.shape[:-1], h.shape[-1]), h.shape, h.shape
+
+
+@composite(method=False, outputs=("output", "h", "c"), shapes=_shapes)
 def lstm_layer(
     input: Tensor,
     h: Tensor,
@@ -414,7 +419,7 @@ def lstm_layer(
     return _layer("LSTM", input, (h, c), (weight_ih, weight_hh, bias_ih, bias_hh), sizes, reverse)
 
 
-@composite(method=False, outputs=("output", "h"))
+@composite(method=False, outputs=("output", "h"), shapes=_shapes)
 def gru_layer(
     input: Tensor,
     h: Tensor,
@@ -435,7 +440,7 @@ def gru_layer(
     return _layer("GRU", input, (h,), (weight_ih, weight_hh, bias_ih, bias_hh), sizes, reverse)
 
 
-@composite(method=False, outputs=("output", "h"))
+@composite(method=False, outputs=("output", "h"), shapes=_shapes)
 def tanh_layer(
     input: Tensor,
     h: Tensor,
@@ -457,7 +462,7 @@ def tanh_layer(
     return _layer("RNN_TANH", input, (h,), weights, sizes, reverse)
 
 
-@composite(method=False, outputs=("output", "h"))
+@composite(method=False, outputs=("output", "h"), shapes=_shapes)
 def relu_layer(
     input: Tensor,
     h: Tensor,

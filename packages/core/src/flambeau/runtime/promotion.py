@@ -127,7 +127,7 @@ def INT_DIVISOR(op: Operator, arrays: tuple, attrs: dict) -> tuple:
         raw = divisor.__dict__.get("_array")
         if type(raw) is np.ndarray and divisor.dtype.category < FLOAT and not raw.all():
             raise RuntimeError("ZeroDivisionError")
-    elif type(divisor) is int and divisor == 0:
+    elif isinstance(divisor, int) and divisor == 0:
         raise RuntimeError("ZeroDivisionError")
     return made
 

@@ -1,0 +1,263 @@
+"""One program for many shapes: calls that differ in the sizes of dimensions only.
+
+    first shape     captured as ever, as a program of its own
+    second shape    captured with the sizes that changed left open (`opening`, `symbols`)
+    third shape     no Python of the user runs: where the guards hold, sizes are filled in
+
+An open capture is believed when it, at the sizes of an earlier capture, is that capture: the same calls on the same numbers.
+Its guards are what any decision in it, of the user's Python or of a shape rule, has assumed about sizes.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any
+
+from ..graph import Graph, Value
+from ..runtime import dispatch
+from ..runtime.backend import of_device
+from ..runtime.operator import find, registry
+from .opening import OpenCapture
+from .plan import Plan
+from .polynomials import LEAST, Reading, holding
+from .program import Program
+from .recipe import Different, Recipe, compare
+from .symbols import Open, Sizes
+
+KEPT = 64  # plans for sizes of one function that were used last; of these
+RECORDED = 8  # have memory planned, as programs of one shape have
+TRACES = 4  # captures that an open one is compared with
+TRIES = 4  # open captures that may come to nothing before shapes are left apart
+_MOVES = tuple(lambda n, a=a, b=b: a * n // 4 + b for a in (2, 4, 8, 12, 16) for b in (-4, -1, 0, 1, 2, 8) if (a, b) != (4, 0))  # fmt: skip
+Shapes = tuple[tuple[int, ...], ...]
+
+
+class General:
+    """A captured call whose sizes are open. `dims` has, for each argument, ints and names of sizes."""
+
+    def __init__(self, recipe: Recipe, dims: Sequence[tuple], sizes: Sizes) -> None:
+        self.recipe, self.dims = recipe, dims
+        self.first = dict(sizes.values)
+        self.names = tuple(sizes.values)
+        self.guards = list(sizes.guards)
+        self.holds = holding(self.guards, self.names)
+        self.reading = Reading(self.names)
+        self.proved = False
+
+    def sizes(self, shapes: Shapes) -> dict[str, int] | None:
+        """What the open sizes are for arguments of these shapes; None where it is not for them."""
+        found: dict[str, int] = {}
+        for shape, dims in zip(shapes, self.dims):
+            for n, d in zip(shape, dims):
+                if type(d) is int:
+                    if n != d:
+                        return None
+                elif n < LEAST or found.setdefault(d, n) != n:
+                    return None
+        return found if self.holds(*[found[n] for n in self.names]) else None
+
+    def at(self, sizes: dict[str, int]) -> Recipe:
+        """The call at sizes."""
+        return self.recipe.copied(self.reading.at(sizes))
+
+    def prove(self, shapes: Shapes, recipe: Recipe) -> str | None:
+        """Compares it with a capture at fixed shapes; why it is not the same, None where it is or is not for these shapes."""
+        sizes = self.sizes(shapes)
+        if sizes is None:
+            return None
+        try:
+            compare(recipe, self.at(sizes))
+        except Different as error:
+            return str(error)
+        self.proved = True
+        return None
+
+    def alone(self) -> bool:
+        """Whether no other sizes than its own seem to pass the guards."""
+        now = self.first
+        moved = [{**now, k: f(now[k])} for k in now for f in _MOVES]
+        moved += [{k: f(n) for k, n in now.items()} for f in _MOVES]
+        return not any(
+            m != now and min(m.values()) >= LEAST and self.holds(*[m[n] for n in self.names])
+            for m in moved
+        )
+
+    def text(self) -> str:
+        """For which sizes it is."""
+        least = f"{', '.join(self.names)} >= {LEAST}"
+        return "; ".join([least, *self.guards])
+
+
+class Family:
+    """Calls that differ in sizes only."""
+
+    def __init__(self) -> None:
+        self.shapes: list[Shapes] = []
+        self.traces: OrderedDict[Shapes, Recipe] = OrderedDict()
+        self.general: list[General] = []
+        self.failed = 0
+        self.reason: str | None = None  # why shapes are apart
+
+    def opened(self, shapes: Shapes) -> tuple[OpenCapture, list[tuple]] | None:
+        """A capture with the sizes open that have changed, and its dimensions; None where there is none to make."""
+        if not self.shapes or self.failed + sum(not g.proved for g in self.general) >= TRIES:
+            return None
+        names: dict[tuple, str] = {}
+        values: dict[str, int] = {}
+        dims = []
+        for i, shape in enumerate(shapes):
+            row: list[Any] = []
+            for d, n in enumerate(shape):
+                seen = (*[s[i][d] for s in self.shapes], n)
+                if n < LEAST or len({x for x in seen if x >= LEAST}) < 2:
+                    row.append(n)
+                else:
+                    name = names.setdefault(seen, f"s{len(names)}")
+                    values[name] = n
+                    row.append(name)
+            dims.append(tuple(row))
+        if not values:
+            return None
+        sizes = Sizes(values)
+        symbols = {name: sizes.symbol(name) for name in values}
+        given = [tuple(symbols.get(d, d) for d in row) for row in dims]
+        return OpenCapture(sizes, given), dims
+
+    def learn(self, shapes: Shapes, recipe: Recipe, opened: tuple | None) -> None:
+        """Takes in a capture of a call: with open sizes, or at fixed shapes."""
+        self.shapes.append(shapes)
+        made = None
+        if opened is not None:
+            capture, dims = opened
+            if capture.failed is not None:
+                self.fail(capture.failed)
+            else:
+                made = self._generalised(General(recipe, dims, capture.sizes))
+            recipe = recipe.copied(_value)
+        for g in self.general:
+            if not g.proved:
+                g.prove(shapes, recipe)
+        if made is not None:
+            self.general.append(made)
+        self.traces[shapes] = recipe
+        while len(self.traces) > TRACES:
+            self.traces.popitem(last=False)
+
+    def _generalised(self, made: General) -> General | None:
+        """An open capture that is of use, compared with those before."""
+        if made.alone():
+            self.fail(f"it is for {made.text()} only: something needs the number itself")
+            return None
+        for shapes, recipe in self.traces.items():
+            reason = made.prove(shapes, recipe)
+            if reason is not None:
+                self.fail(f"at {shown(shapes)} {reason}")
+                return None
+        return made
+
+    def fail(self, reason: str) -> None:
+        self.failed, self.reason = self.failed + 1, reason
+
+    def plan(self, shapes: Shapes) -> Plan | None:
+        """The plan for shapes that an open capture covers."""
+        for g in self.general:
+            if not g.proved:
+                continue
+            sizes = g.sizes(shapes)
+            if sizes is None:
+                continue
+            recipe = g.at(sizes)
+            if not claimed(recipe):
+                continue
+            plan = recipe.plan()
+            for p in (*plan.forward.programs, *plan.backward.programs):
+                p.replay = False  # type: ignore[union-attr]
+            return plan
+        return None
+
+
+def _value(x: Open) -> Any:
+    return x.value
+
+
+def shown(shapes: Shapes) -> str:
+    """The shapes of a call's arguments, for messages."""
+    return ", ".join(str(list(s)) for s in shapes)
+
+
+def claimed(recipe: Recipe) -> bool:
+    """Whether each composite that is done whole may be, at these sizes."""
+    for part in recipe.parts:
+        if not isinstance(part, Graph):
+            continue
+        for call in part.calls:
+            if find(call.op).family == "claim" and "needs" not in call.attrs and not _accepted(call):  # fmt: skip
+                return False
+    return True
+
+
+def _accepted(call: Any) -> bool:
+    op = find(call.op)
+    whole = registry.get(call.op.removesuffix("_on_cpu"))
+    if whole is None:
+        return False
+    metas = [v.meta if isinstance(v, Value) else dispatch.meta_of(v) for v in call.inputs]
+    attrs = {k: v for k, v in call.attrs.items() if k in op.index}
+    for checker, kernel in dispatch.offers(whole, of_device("cpu")):
+        if checker(metas, attrs):
+            return getattr(getattr(kernel, "forward", None), "name", None) == call.op
+    return False
+
+
+class Kept:
+    """The plans of a function that were made by filling sizes in: those used last stay, few of them with memory of their own."""
+
+    def __init__(self, plans: dict[Any, list]) -> None:
+        self.plans = plans  # of the function, all of them
+        self.keys: OrderedDict[Any, Plan] = OrderedDict()
+        self.recorded: OrderedDict[int, tuple[Plan, int]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def add(self, key: Any, plan: Plan) -> None:
+        self.keys[key] = plan
+        self.plans[key] = [plan]
+        self._wait(plan, 2)
+        while len(self.keys) > KEPT:
+            old, dropped = self.keys.popitem(last=False)
+            self.plans.pop(old, None)
+            self.recorded.pop(id(dropped), None)
+
+    def clear(self) -> None:
+        self.keys.clear()
+        self.recorded.clear()
+
+    def _wait(self, plan: Plan, uses: int) -> None:
+        """The plan runs step by step until it was used so often; then its programs are recorded as any others."""
+        left = uses
+
+        def fits() -> bool:
+            nonlocal left
+            left -= 1
+            if left <= 0:
+                plan.__dict__.pop("fits", None)
+                self._record(plan, uses)
+            return Plan.fits(plan)
+
+        plan.fits = fits  # type: ignore[method-assign]
+
+    def _record(self, plan: Plan, uses: int) -> None:
+        for p in _programs(plan):
+            p.replay = None
+        self.recorded[id(plan)] = plan, uses
+        while len(self.recorded) > RECORDED:
+            _, (old, before) = self.recorded.popitem(last=False)
+            for p in _programs(old):
+                p.replay = False
+            self._wait(old, 4 * before)
+
+
+def _programs(plan: Plan) -> list[Program]:
+    return [p for p in (*plan.forward.programs, *plan.backward.programs) if type(p) is Program]

@@ -1,0 +1,214 @@
+"""A captured call before a plan is made of it: it can be copied, with other numbers for its open sizes, and compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import copy
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ..graph import Call, Graph, Value
+from ..runtime import dispatch
+from ..runtime.meta import Meta
+from ..runtime.operator import find
+from ..runtime.tensor import Size, Tensor
+from .capture import Effect, Grads, Part
+from .opening import changed
+from .plan import Back, Plan
+from .tuning import Making
+
+
+@dataclass
+class Recipe:
+    """What `Plan` is made of. Its graphs are rewritten by that, so that who wants to keep them makes a copy first."""
+
+    body: Any
+    parts: list[Part]
+    cut: int
+    given: list[Value]
+    outputs: list[Value]
+    result: tuple
+    back: Back | None
+    spent: list[bool]
+    relies: Any
+    making: Making | None
+    dropped: dict[int, Tensor]
+    olds: dict[int, Tensor]
+
+    def plan(self) -> Plan:
+        made = Plan(
+            self.body, self.parts, self.cut, self.given, self.outputs, self.result, self.back, self.spent, self.relies, self.making
+        )  # fmt: skip
+        made.drop(self.dropped, self.olds)
+        return made
+
+    def copied(self, number: Callable[[Any], Any] | None = None) -> Recipe:
+        """The same with values of its own, open numbers replaced by what `number` says."""
+        return _Copy(number or (lambda x: x)).of(self)
+
+
+class _Copy:
+    def __init__(self, number: Callable[[Any], Any]) -> None:
+        self.number = number
+        self.values: dict[int, Value] = {}
+
+    def of(self, r: Recipe) -> Recipe:
+        given = [self.value(v) for v in r.given]
+        parts = [self.part(p) for p in r.parts]
+        back = None
+        if r.back is not None:
+            b = r.back
+            grads = [None if v is None else self.value(v) for v in b.grads]
+            back = Back(b.shown, [self.value(v) for v in b.seeds], b.inputs, b.leaves, grads)
+        olds = {id(self.values[i]): t for i, t in r.olds.items() if i in self.values}
+        template, spec = r.result
+        return replace(
+            r, given=given, parts=parts, back=back, olds=olds, outputs=[self.value(v) for v in r.outputs],
+            result=([self.changed(x) for x in template], spec),
+        )  # fmt: skip
+
+    def changed(self, x: Any) -> Any:
+        return changed(x, self.number)
+
+    def value(self, v: Value) -> Value:
+        made = self.values.get(id(v))
+        if made is None:
+            made = self.values[id(v)] = copy(v)
+            made.meta = self.changed(v.meta)
+        return made
+
+    def given(self, x: Any) -> Any:
+        return self.value(x) if isinstance(x, Value) else self.changed(x)
+
+    def part(self, p: Part) -> Part:
+        if isinstance(p, Grads):
+            return Grads([(t, None if v is None else self.value(v)) for t, v in p.changes])
+        if isinstance(p, Effect):
+            return Effect(p.call, p.name, [self.given(x) for x in p.given], p.spec)
+        made = Graph()
+        made.inputs = [self.value(v) for v in p.inputs]
+        made.captured = [self.value(v) for v in p.captured]
+        made.constants = [self.value(v) for v in p.constants]
+        for c in p.calls:
+            inputs = tuple([self.given(x) for x in c.inputs])
+            outs = tuple([self.value(v) for v in c.outputs])
+            made.calls.append(Call(c.op, inputs, self.changed(c.attrs), outs, c.several))
+        made.outputs = [self.value(v) for v in p.outputs]
+        made.writes = [(self.value(a), self.value(b)) for a, b in p.writes]
+        made._names = p._names
+        return made
+
+
+class Different(Exception):
+    """Why two captured calls are not the same."""
+
+
+def compare(a: Recipe, b: Recipe) -> None:
+    """Raises Different unless both are the same calls of the same operators, in order, on the same numbers."""
+    _Comparison().of(a, b)
+
+
+class _Comparison:
+    def __init__(self) -> None:
+        self.twins: dict[int, Value] = {}
+
+    def of(self, a: Recipe, b: Recipe) -> None:
+        self.values(a.given, b.given)
+        if [type(p) for p in a.parts] != [type(p) for p in b.parts] or a.cut != b.cut:
+            raise Different("it has other stretches")
+        for p, q in zip(a.parts, b.parts):
+            if isinstance(p, Grads):
+                if [id(t) for t, _ in p.changes] != [id(t) for t, _ in q.changes]:  # type: ignore[union-attr]
+                    raise Different("it sets other gradients")
+                self.values([v for _, v in p.changes], [v for _, v in q.changes])  # type: ignore[union-attr]
+            elif isinstance(p, Effect):
+                if p.name != q.name or len(p.given) != len(q.given):  # type: ignore[union-attr]
+                    raise Different(f"it calls {q}")
+                for x, y in zip(p.given, q.given):  # type: ignore[union-attr]
+                    self.argument(x, y, p.name)
+            else:
+                self.graph(p, q)  # type: ignore[arg-type]
+        self.values(a.outputs, b.outputs)
+        if not alike(a.result, b.result) or a.spent != b.spent:
+            raise Different("it returns something else")
+        if (a.back is None) is not (b.back is None):
+            raise Different("its results have other gradients")
+        if a.back is not None and b.back is not None:
+            one, two = a.back, b.back
+            if one.shown != two.shown or one.inputs != two.inputs or list(map(id, one.leaves)) != list(map(id, two.leaves)):  # fmt: skip
+                raise Different("its results have other gradients")
+            self.values(one.grads, two.grads)
+
+    def values(self, xs: Any, ys: Any) -> None:
+        if len(xs) != len(ys):
+            raise Different("it has more or fewer values")
+        for x, y in zip(xs, ys):
+            if (x is None) is not (y is None):
+                raise Different("one of its values is none")
+            if x is not None:
+                self.value(x, y)
+
+    def value(self, x: Value, y: Value) -> None:
+        twin = self.twins.setdefault(id(x), y)
+        if twin is not y:
+            raise Different(f"{y} stands where {twin} should")
+        if twin.kind != x.kind:
+            raise Different(f"{y} is {y.kind}, not {x.kind}")
+        if x.kind == "captured" and x.source is None and x.tensor is not y.tensor:
+            raise Different("it reads another tensor")
+        if x.kind == "constant" and not alike(x.tensor, y.tensor):
+            raise Different("a tensor that it makes from plain numbers depends on them")
+
+    def argument(self, x: Any, y: Any, name: str) -> None:
+        if isinstance(x, Value) and isinstance(y, Value):
+            self.value(x, y)
+        elif not alike(x, y):
+            raise Different(f"{name} is given {y!r}, which does not follow from the sizes")
+
+    def graph(self, p: Graph, q: Graph) -> None:
+        for c, d in zip(p.calls, q.calls):
+            if c.op != d.op or len(c.inputs) != len(d.inputs) or len(c.outputs) != len(d.outputs):
+                raise Different(f"it calls {d.op} where it called {c.op}")
+            for x, y in zip(c.inputs, d.inputs):
+                self.argument(x, y, c.op)
+            for k, x in c.attrs.items():
+                if not alike(x, d.attrs.get(k)):
+                    raise Different(f"{k} of {c.op} does not follow from the sizes")
+            self.values(c.outputs, d.outputs)
+            if find(c.op).family != "claim" and not alike([v.meta for v in c.outputs], [v.meta for v in d.outputs]):  # fmt: skip
+                raise Different(f"the shape that {c.op} gives does not follow from the sizes")
+        if len(p.calls) != len(q.calls):
+            raise Different("it makes more or fewer calls")
+        self.values([v for pair in p.writes for v in pair], [v for pair in q.writes for v in pair])
+
+
+def alike(x: Any, y: Any) -> bool:
+    """Whether two arguments of a call are the same: numbers of the same kind and value, tensors that hold the same."""
+    if x is y:
+        return True
+    kind = type(x)
+    if kind is not type(y):
+        return kind in (tuple, Size) and type(y) in (tuple, Size) and alike(tuple(x), tuple(y))
+    if kind in (tuple, list):
+        return len(x) == len(y) and all(map(alike, x, y))
+    if kind is dict:
+        return list(x) == list(y) and all(alike(v, y[k]) for k, v in x.items())
+    if kind is slice:
+        return alike((x.start, x.stop, x.step), (y.start, y.stop, y.step))
+    if kind is float:
+        return x.hex() == y.hex()
+    if kind is Meta:
+        return bool(x == y)
+    if isinstance(x, Tensor):
+        a, b = getattr(x, "_array", None), getattr(y, "_array", None)
+        if type(a) is not np.ndarray or type(b) is not np.ndarray:
+            return False
+        return a.shape == b.shape and a.dtype == b.dtype and a.tobytes() == b.tobytes()
+    if isinstance(x, dispatch.Step):
+        return x.op is y.op and x.index == y.index and alike((x.rest, x.attrs), (y.rest, y.attrs))
+    try:
+        return bool(x == y)
+    except Exception:
+        return False
