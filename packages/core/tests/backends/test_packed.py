@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(not cpu.available(), reason="no C compiler")
 KINDS = [np.float32, np.float64]
 # (m, n, k): few rows, one tile, edges of panels and of blocks of K, more than a run of panels, several blocks.
 SIZES = [
-    (1, 1, 1), (1, 33, 7), (1, 700, 1100), (2, 95, 513), (3, 64, 40), (4, 31, 300),
+    (1, 1, 1), (1, 33, 7), (1, 160, 513), (1, 700, 1100), (2, 95, 513), (3, 64, 40), (4, 31, 300),
     (6, 65, 30), (7, 33, 520), (8, 32, 9), (9, 31, 64), (14, 32, 64), (15, 100, 600), (128, 96, 70),
     (200, 45, 1025), (700, 20, 17), (5, 1, 900), (60, 300, 2),
 ]  # fmt: skip
@@ -66,11 +66,12 @@ def test_every_size_and_number_of_threads(size, dtype):
     for given, transposed in ((w, False), (np.ascontiguousarray(w.T), True)):
         kept = pack(given, transposed)
         made = []
-        for count in (1, 2):
+        for count in (1, 2, 3):
             threads.set_count(count)
             made.append(multiply_packed(x, kept, n, bias, residual))
         close(made[0], exact + bias + residual, dtype)
         assert np.array_equal(made[0], made[1])  # to the last bit
+        assert np.array_equal(made[0], made[2])
         close(multiply_packed(x, kept, n), exact, dtype)
 
 

@@ -10,6 +10,7 @@ import pytest
 import flambeau
 from flambeau import nn
 from flambeau.backends import cpu
+from flambeau.jit.lasting import LINE, together
 
 pytestmark = pytest.mark.skipif(not cpu.available(), reason="no C compiler on this machine")
 
@@ -228,3 +229,46 @@ def test_pooling_with_channels_last_takes_sizes_as_pooling_does(size):
     for _ in range(3):
         agree(compiled(x), nn.functional.avg_pool2d(conv(x), size))
     assert "last_avg_pool" in flambeau.jit.explain(compiled)
+
+
+@flambeau.no_grad()
+def test_a_layer_that_is_called_again_is_packed_once():
+    layer, conv = nn.Linear(24, 24), nn.Conv2d(4, 4, 3, 1, 1)
+
+    @flambeau.compile
+    def decode(x, picture):
+        for _ in range(4):  # one row, as a decoder has it
+            x, picture = layer(x).tanh(), conv(picture).relu()
+        return x, picture
+
+    for _ in range(3):
+        x, picture = flambeau.randn(1, 24), flambeau.randn(1, 4, 5, 5)
+        wanted, shown = x, picture
+        for _ in range(4):
+            wanted, shown = layer(wanted).tanh(), conv(shown).relu()
+        found, seen = decode(x, picture)
+        agree(found, wanted)
+        agree(seen, shown)
+    text = flambeau.jit.explain(decode)
+    assert text.count(" pack_linear(") == text.count(" pack_convolution(") == 1
+    assert text.count(" packed_linear(") == 4
+    layer.weight.mul_(0.5)
+    agree(decode(x, picture)[0], _again(layer, x, 4))
+
+
+def _again(layer, x, times):
+    for _ in range(times):
+        x = layer(x).tanh()
+    return x
+
+
+@flambeau.no_grad()
+def test_prepared_arrays_lie_together_in_order():
+    arrays = [np.arange(n, dtype=kind) for n, kind in ((3, "f8"), (0, "f4"), (70, "f4"))]
+    apart = np.arange(12.0).reshape(3, 4).T  # not dense: stays where it is
+    made = together([arrays[0], apart, *arrays[1:]])
+    places = [a.ctypes.data for a in (made[0], made[2], made[3])]
+    assert all(at % LINE == 0 for at in places) and places == sorted(places)
+    assert places[-1] - places[0] == LINE and made[1] is apart
+    for before, after in zip(arrays, (made[0], *made[2:])):
+        assert np.array_equal(before, after) and before.dtype == after.dtype

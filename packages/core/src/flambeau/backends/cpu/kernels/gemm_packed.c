@@ -107,6 +107,27 @@ INLINE void few_rows(const int R, const int chains, int64_t k, const T *RESTRICT
   }
 }
 
+/* The same for one row and two panels side by side, which are read at once: a core that reads one stream has fewer lines on their way. */
+INLINE void one_row(int64_t k, const T *RESTRICT x, const T *RESTRICT w, int64_t far, vec *sums) {
+  enum { CHAINS = 2 };
+  vec more[CHAINS][2 * GEMM_NV];
+  GEMM_UNROLL for (int v = 0; v < 2 * GEMM_NV; ++v) more[0][v] = sums[v], more[1][v] = (vec){0};
+  for (; k >= CHAINS; k -= CHAINS, x += CHAINS, w += CHAINS * GEMM_NR)
+    GEMM_UNROLL for (int c = 0; c < CHAINS; ++c) {
+      const vec a = splat(x[c]);
+      GEMM_UNROLL for (int v = 0; v < GEMM_NV; ++v) {
+        more[c][v] += a * load(w + c * GEMM_NR + v * WIDTH);
+        more[c][GEMM_NV + v] += a * load(w + far + c * GEMM_NR + v * WIDTH);
+      }
+    }
+  if (k)
+    GEMM_UNROLL for (int v = 0; v < GEMM_NV; ++v) {
+      more[0][v] += splat(*x) * load(w + v * WIDTH);
+      more[0][GEMM_NV + v] += splat(*x) * load(w + far + v * WIDTH);
+    }
+  GEMM_UNROLL for (int v = 0; v < 2 * GEMM_NV; ++v) sums[v] = more[0][v] + more[1][v];
+}
+
 struct few {
   int64_t m, n, k, stride, yrs;
   const T *x, *packed;
@@ -116,11 +137,22 @@ struct few {
 
 #define FEW_CASE(rows, chains) case rows: few_rows(rows, chains, k, x, s->stride, w, sums); break;
 
-/* Panels [begin, end) of W. */
+/* Panels [begin, end) of W; `begin` is even where there is one row. */
 static void few_task(void *context, int64_t begin, int64_t end) {
   const struct few *s = context;
   const int64_t panels = GEMM_PANELS(s->n, GEMM_NR), depth = GEMM_DEPTH(s->k);
-  for (int64_t q = begin; q < end; ++q) {
+  int64_t q = begin;
+  if (s->m == 1)
+    for (; q + 2 <= end; q += 2) {
+      vec sums[2 * GEMM_NV] = {{0}};
+      T row[2 * GEMM_NR] __attribute__((aligned(64)));
+      for (int64_t k0 = 0; k0 < s->k; k0 += depth)
+        one_row(MIN(depth, s->k - k0), s->x + k0, s->packed + (k0 / depth * panels + q) * GEMM_B_PITCH(depth), GEMM_B_PITCH(depth), sums);
+      GEMM_UNROLL for (int v = 0; v < 2 * GEMM_NV; ++v) store(row + v * WIDTH, sums[v]);
+      for (int64_t p = q; p < q + 2; ++p)
+        end_tile(s->ending, row + (p - q) * GEMM_NR, GEMM_NR, s->y + p * GEMM_NR, s->yrs, 0, 1, p * GEMM_NR, MIN(s->n - p * GEMM_NR, GEMM_NR));
+    }
+  for (; q < end; ++q) {
     vec sums[FEW][GEMM_NV] = {{{0}}};
     T tile[FEW * GEMM_NR] __attribute__((aligned(64)));
     for (int64_t k0 = 0; k0 < s->k; k0 += depth) {
@@ -148,7 +180,11 @@ static void run_few(struct few *s, int64_t acs) {
   const int64_t panels = GEMM_PANELS(s->n, GEMM_NR);
   const int threads = fb->threads();
   if (threads == 1 || (double)s->m * (double)s->n * (double)s->k < FEW_WORK) few_task(s, 0, panels);
-  else PARALLEL(few_task, s, panels, MAX(1, MAX(panels / (4 * threads), 32768 / (GEMM_NR * s->k))));
+  else {
+    /* One block for each thread: it reads the same part of W at every call, which its own caches may still hold. */
+    const int64_t pairs = (panels + 1) / 2;
+    PARALLEL(few_task, s, panels, 2 * MAX((pairs + threads - 1) / threads, (32768 / (GEMM_NR * s->k) + 1) / 2));
+  }
 }
 
 /* -- calls ---------------------------------------------------------------------------------------------------------- */
