@@ -153,7 +153,7 @@ class _Linear(Chain):
 
     @staticmethod
     def fits(call: Call) -> bool:
-        x, w, bias = call.inputs
+        _, w, bias = call.inputs
         if w.meta.ndim != 2 or (bias is not None and bias.meta.shape != w.meta.shape[:1]):
             return False
         return Chain.fits(call)
