@@ -42,6 +42,13 @@ PATTERNS = {
     "exp": "fbw_exp({0})",
     "expm1": "fbw_expm1({0})",
     "sigmoid": "fbw_sigmoid({0})",
+    "fmod": "fbw_fmod({0}, {1})",
+    "remainder": "fbw_remainder({0}, {1})",
+    "floor_divide": "fbw_floor_divide({0}, {1})",
+    "hypot": "fbw_hypot({0}, {1})",
+    "fmax": "fbw_fmax({0}, {1})",
+    "fmin": "fbw_fmin({0}, {1})",
+    "copysign": "fbw_sign_of({0}, {1})",
     "tanh": "fbw_tanh({0})",
 }
 EXTREMES = ("maximum", "minimum")

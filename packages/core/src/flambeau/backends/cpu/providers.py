@@ -36,16 +36,20 @@ PASS_OPERATORS = (
     "add", "sub", "mul", "neg", "abs", "square", "pow", "maximum", "minimum",
     "clamp_low", "clamp_high", "eq", "ne", "lt", "le", "gt", "ge", "isnan", "logical_and", "logical_or", "logical_xor",
     "logical_not", "bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not", "floor", "ceil", "trunc", "round",
-    "addcmul", "addcdiv",
+    "addcmul", "addcdiv", "deg2rad", "rad2deg", "signbit", "bitwise_left_shift", "bitwise_right_shift",
 )  # fmt: skip
 CHAIN_OPERATORS = (
     "sigmoid", "silu", "softplus", "elu", "logsigmoid", "sign", "clamp_number", "clamp_between", "lerp",
     "leaky_relu", "hardtanh", "relu6", "celu", "selu", "mish", "hardsigmoid", "hardswish", "hardshrink",
     "softshrink", "tanhshrink", "threshold", "leaky_slopes", "isinf", "isfinite", "where", "rsqrt", "logit",
+    "finite_numbers", "frac", "copysign", "xlogy", "special_entr", "special_xlog1py", "angle_of_real", "logaddexp", "logaddexp2",
+    "quotient_to_zero", "integer_quotient",
 )  # fmt: skip
 SERIES_OPERATORS = ("erf", "erfc", "gelu")
 UFUNC_OPERATORS = ("exp", "log", "exp2", "expm1", "true_divide", "reciprocal", "sqrt", "relu")
 QUICK_OPERATORS = ("tanh",)  # those that NumPy computes in half the time
+# Those that C computes one by one, and `ir/wide.py` sixteen at a time.
+WIDE_OPERATORS = ("remainder", "fmod", "floor_divide", "quotient_down", "hypot", "fmax", "fmin")
 SCALAR_OPERATORS = ("sinh", "cosh", "log1p", "log2", "log10")
 
 
@@ -60,7 +64,7 @@ def table() -> dict[str, int]:
     found = dict.fromkeys(CHAIN_OPERATORS, CHAINS) | dict.fromkeys(SERIES_OPERATORS, SERIES)
     found |= dict.fromkeys(UFUNC_OPERATORS, UFUNCS) | dict.fromkeys(PASS_OPERATORS, PASSES)
     if numpy_has_avx512():
-        return found | dict.fromkeys(QUICK_OPERATORS, QUICK)
+        return found | dict.fromkeys(QUICK_OPERATORS, QUICK) | dict.fromkeys(WIDE_OPERATORS, CHAINS)
     return found | dict.fromkeys((*QUICK_OPERATORS, *SCALAR_OPERATORS), SCALAR)
 
 
@@ -175,6 +179,8 @@ def _offer_late(op: Operator) -> None:
     for module, operators in BY_HAND.items():
         if op.name in operators:
             _await(op, module, operators[op.name])
+    if op.name in OPERATORS and "cpu" not in op.providers:
+        _offer_compiled(op, OPERATORS[op.name])
     _offer_series(op)
 
 
