@@ -1,16 +1,14 @@
 """The CUDA text of every elementwise operator: it compiles for sm_90 without a driver, and computes the right thing.
 
 Two checks, neither of which needs a GPU. NVRTC, NVIDIA's own compiler, from the wheel nvidia-cuda-nvrtc (dependency group
-`gpu-text`, session `nox -s cuda-text`), turns the text into a cubin. And a C++ compiler, given a header in which a kernel
-is a function and the grid one thread, turns the same text into code for this machine, whose results equal NumPy's.
+`gpu-text`, session `nox -s cuda-text`), turns the text into a cubin. And a C++ compiler turns the same text into code for
+this machine (`emulation`), whose results equal NumPy's.
 """
 
 from __future__ import annotations
 
-import ctypes
-import importlib.util
-import shutil
-import subprocess
+import sys
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +21,10 @@ from flambeau.ir import cuda
 from flambeau.ir.loops import Array, Result
 from flambeau.runtime.backend import of_device
 from flambeau.runtime.operator import MISSING, registry
+
+sys.path.insert(0, str(Path(__file__).parent))
+import emulation
+from nvrtc import compile_cubin  # noqa: F401  (a fixture)
 
 ON_INTEGERS = {name for name, op in registry.items() if not op.takes("float")}
 ON_BOOLS = {"logical_and", "logical_or", "logical_xor", "logical_not"}
@@ -95,6 +97,7 @@ def chains():
     )
 
 
+@cache
 def everything(dtype):
     """One program with a kernel for each operator and chain."""
     texts = [kernel(name, dtype)[0] for name in ELEMENTWISE]
@@ -105,104 +108,34 @@ def everything(dtype):
 # -- NVRTC ------------------------------------------------------------------------------------------------------------
 
 
-def nvrtc():
-    """The library of the wheel, or of an installed toolkit; None without either."""
-    wheels = importlib.util.find_spec("nvidia")  # a namespace that NVIDIA's wheels share
-    folders = [Path(p) for p in wheels.submodule_search_locations] if wheels else []
-    folders.append(Path("/usr/local/cuda/lib64"))
-    found = [
-        f
-        for folder in folders
-        for f in sorted(folder.rglob("libnvrtc.so.*"))
-        if "alt" not in f.name
-    ]
-    return ctypes.CDLL(str(found[-1])) if found else None
-
-
-@pytest.fixture(scope="module")
-def compile_cubin():
-    library = nvrtc()
-    if library is None:
-        pytest.skip("NVRTC is not installed: pip install nvidia-cuda-nvrtc, or nox -s cuda-text")
-
-    def compiled(text, *options):
-        program, size = ctypes.c_void_p(), ctypes.c_size_t()
-        assert (
-            library.nvrtcCreateProgram(ctypes.byref(program), text.encode(), b"k.cu", 0, None, None)
-            == 0
-        )
-        flags = [b"--gpu-architecture=sm_90", b"-std=c++17", *options]
-        failed = library.nvrtcCompileProgram(
-            program, len(flags), (ctypes.c_char_p * len(flags))(*flags)
-        )
-        library.nvrtcGetProgramLogSize(program, ctypes.byref(size))
-        log = ctypes.create_string_buffer(size.value)
-        library.nvrtcGetProgramLog(program, log)
-        assert not failed, log.value.decode()
-        assert library.nvrtcGetCUBINSize(program, ctypes.byref(size)) == 0
-        cubin = ctypes.create_string_buffer(size.value)
-        assert library.nvrtcGetCUBIN(program, cubin) == 0
-        library.nvrtcDestroyProgram(ctypes.byref(program))
-        return cubin.raw
-
-    return compiled
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_every_operator_compiles_for_sm_90(compile_cubin, dtype):
+def test_every_operator_compiles_for_sm_90(compile_cubin, dtype):  # noqa: F811
     cubin = compile_cubin(everything(dtype))
     assert cubin[:4] == b"\x7fELF"
     for name in [*ELEMENTWISE, *(n for n, *_ in chains())]:
         assert f".text.k_{name}\0".encode() in cubin, name
 
 
-def test_nvrtc_refuses_what_is_wrong(compile_cubin):
+def test_nvrtc_refuses_what_is_wrong(compile_cubin):  # noqa: F811
     with pytest.raises(AssertionError, match='identifier "nonsense" is undefined'):
         compile_cubin('extern "C" __global__ void k(float *a) { a[0] = nonsense; }')
 
 
 # -- the same text on this machine ------------------------------------------------------------------------------------
 
-SHIM = """\
-#include <cstdint>
-#include <cmath>
-#include <math.h>
-#define __global__
-#define __device__
-#define __forceinline__ inline
-#define __restrict__
-struct Three { int64_t x; };
-static const Three blockIdx = {0}, threadIdx = {0}, blockDim = {1}, gridDim = {1};
-static inline float rsqrtf(float x) { return 1.0f / sqrtf(x); }
-static inline double rsqrt(double x) { return 1.0 / sqrt(x); }
-"""
-
 
 @pytest.fixture(scope="module")
-def on_this_machine(tmp_path_factory):
-    compiler = shutil.which("c++") or shutil.which("g++")
-    if compiler is None:
+def on_this_machine():
+    if emulation.COMPILER is None:
         pytest.skip("no C++ compiler on this machine")
-    folder = tmp_path_factory.mktemp("cuda-text")
-    made = {}
-
-    def library(dtype):
-        if dtype not in made:
-            source, target = folder / f"{dtype}.cpp", folder / f"{dtype}.so"
-            source.write_text(SHIM + everything(dtype), "utf-8")
-            flags = ["-std=c++17", "-O1", "-ffp-contract=off", "-w", "-shared", "-fPIC"]
-            subprocess.run([compiler, *flags, str(source), "-o", str(target)], check=True)
-            made[dtype] = ctypes.CDLL(str(target))
-        return made[dtype]
-
-    return library
+    return everything
 
 
-def run(library, name, arrays, outs, params=()):
-    pointers = [ctypes.c_void_p(a.ctypes.data) for a in [*arrays, *outs]]
-    numbers = [ctypes.c_double(p) for p in params]
-    getattr(library, f"k_{name}")(*pointers, *numbers, ctypes.c_int64(outs[0].size))
+def run(text, name, arrays, outs, params=()):
+    """Runs a kernel with fewer threads than there are elements."""
+    numbers = [*map(np.float64, params), np.int64(outs[0].size)]
+    emulation.Compiled(text, f"k_{name}")((3,), (64,), (*arrays, *outs, *numbers))
 
 
 SPECIAL = [np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, -1.0, 2.0, -3.0, 0.5, -0.5, 100.0, -100.0]

@@ -81,6 +81,12 @@ class Graph:
         self.calls.append(Call(op, inputs, attrs, outputs, several))
         return outputs
 
+    def on(self, device: str) -> bool:
+        """Whether any of its values is on a device of this type."""
+        made = (v for c in self.calls for v in c.outputs)
+        given = (*self.inputs, *self.captured, *self.constants)
+        return any(v.meta.device.type == device for values in (given, made) for v in values)
+
     def users(self) -> dict[int, int]:
         """How often each value (by id) is read, outputs and writes included."""
         count: dict[int, int] = {}

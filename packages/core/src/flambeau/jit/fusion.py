@@ -93,7 +93,7 @@ def fusible(call: Call) -> bool:
     if (
         len(kinds) != 1
         or not kinds <= set(DTYPES)
-        or any(v.meta.device.type != "cpu" for v in values)
+        or any(v.meta.device.type not in ("cpu", "cuda") for v in values)
     ):
         return False
     if op.family == "elementwise":

@@ -119,6 +119,7 @@ class Plan:
         prediction = back is None and len(parts) == 1  # its weights stay
         self.forward = Stage(parts[:cut], slots, making if prediction else step)
         self.backward = Stage(parts[cut:], slots, step)
+        self.kind = next((p.kind for p in self.forward.programs), np.ndarray)  # of arrays
         self.outputs = [slots[id(v)] for v in outputs]
         self.result, self.spent, self.back = result, spent, back
         if back is not None:
@@ -255,7 +256,7 @@ class _Operator:
         return self
 
     def fast(self, node: Any, g: Any, needs: tuple) -> Sequence[Any]:
-        if any(x._level or type(x._array) is not np.ndarray for x in g):
+        if any(x._level or type(x._array) is not self.plan.kind for x in g):
             return self._eagerly(node, g, needs)
         (kept, *_) = tape.unpack(node)
         plan, back = self.plan, self.plan.back

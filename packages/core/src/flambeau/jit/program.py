@@ -37,6 +37,8 @@ class Program:
     `last`: whether convolutions may have their channels last.
     """
 
+    kind: Any = np.ndarray  # the class of its arrays
+
     def __init__(
         self,
         graph: Graph,

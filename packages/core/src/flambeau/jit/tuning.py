@@ -31,6 +31,10 @@ class Making:
     tune: bool = False
 
     def __call__(self, graph: Graph) -> Program | Tuned:
+        if graph.on("cuda"):
+            from . import cudaprogram
+
+            return cudaprogram.Program(graph, self.backend)
         ways = self._ways(graph) if self.tune and self.backend is None else {}
         if len(ways) > 1:
             return Tuned({name: way._program(graph) for name, way in ways.items()})
