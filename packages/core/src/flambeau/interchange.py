@@ -11,6 +11,7 @@ from ._base import dtypes
 from ._base.checks import check
 from ._base.devices import CPU
 from .ops import casting, creation
+from .runtime import state
 from .runtime.backend import of_device
 from .runtime.tensor import Tensor, alias, set_requires_grad, wrap
 from .storage import is_storage, mapped
@@ -261,6 +262,8 @@ def dlpack_of(self: Tensor, stream: Any, max_version: Any, dl_device: Any, copy:
         lambda: f"__dlpack__: a tensor on {self.device} has no memory to share",
         BufferError,
     )
+    if state.active:
+        state.leaves(self, "__dlpack__()")
     array = self._array
     kind = self.dtype
     if kind.name == "bfloat16" or kind.name.startswith("float8"):

@@ -599,6 +599,8 @@ def data_ptr(self: Tensor) -> int:
         raise NotImplementedError(
             "data_ptr: a tensor inside vmap or forward mode has no memory of its own"
         )
+    if state.active:
+        state.leaves(self, "data_ptr()")
     array = self._array
     return memory.address(array) if array.size and self.device.type != "meta" else 0
 
@@ -967,8 +969,7 @@ def item(self: Tensor) -> Any:
     if array.size != 1:
         raise RuntimeError(f"a Tensor with {array.size} elements cannot be converted to Scalar")
     if state.active:
-        for mode in state.local.modes:
-            mode.leaves(self, "item()")
+        state.leaves(self, "item()")
     value = array.item()
     if array.dtype.names:  # complex32
         return complex(*value)
@@ -978,6 +979,8 @@ def item(self: Tensor) -> Any:
 @method
 def tolist(self: Tensor) -> Any:
     """Nested lists of Python numbers."""
+    if state.active:
+        state.leaves(self, "tolist()")
     array = self.cpu().detach()._array
     if self.dtype is dtypes.complex32:
         return self.detach().to(dtypes.complex64).tolist()
@@ -1001,8 +1004,7 @@ def numpy(self: Tensor, *, force: bool = False) -> np.ndarray:
             "Use Tensor.cpu() to copy the tensor to host memory first."
         )
     if state.active:
-        for mode in state.local.modes:
-            mode.leaves(self, "numpy()")
+        state.leaves(self, "numpy()")
     if self.dtype.name in ("bfloat16", "complex32"):
         name = "BFloat16" if self.dtype.name == "bfloat16" else "ComplexHalf"
         raise TypeError(f"Got unsupported ScalarType {name}")
@@ -1406,8 +1408,7 @@ def _set_data(self: Tensor, value: Tensor) -> None:
     if value._box is not None and not value._box.tracked:
         self._box = value._box
     if state.active:
-        for mode in state.local.modes:
-            mode.leaves(self, ".data = ")
+        state.leaves(self, ".data = ")
 
 
 attribute(data, _set_data)

@@ -7,6 +7,7 @@ from typing import Any
 
 from ._base import dtypes
 from ._base.devices import CPU
+from .runtime import state
 from .runtime.overrides import overrides
 from .runtime.tensor import Leaf, Tensor, history
 
@@ -145,6 +146,8 @@ def tensor_repr(tensor: Tensor, prefix: str | None = None, contents: str | None 
     else:
         from .runtime.backend import of_array
 
+        if state.active:
+            state.leaves(tensor, "being printed")
         array = of_array(tensor._array).to_numpy(tensor._array)
         if kind is dtypes.complex32:
             array = array["real"].astype("float32") + 1j * array["imag"]

@@ -25,8 +25,7 @@ def _plain(self: Tensor, name: str) -> Any:
         ),
     )
     if state.active:
-        for mode in state.local.modes:
-            mode.leaves(self, f"{name}()")
+        state.leaves(self, f"{name}()")
     return self._array
 
 
@@ -207,6 +206,8 @@ def deep_copy(self: Tensor, memo: dict[Any, Any]) -> Tensor:
         )
     import copy
 
+    if state.active:
+        state.leaves(self, "deepcopy()")
     made = new(self.__class__)
     memo[id(self)] = made
     for key, value in self.__dict__.items():

@@ -20,7 +20,7 @@ from ._base.checks import check
 from ._base.devices import CPU
 from ._base.devices import device as Device
 from .ops import casting, creation
-from .runtime import memory
+from .runtime import memory, state
 from .runtime.backend import of_array
 from .runtime.inference import check_written
 from .runtime.signature import explained
@@ -594,6 +594,8 @@ def _has_memory(self: Tensor, what: str) -> None:
 def untyped_storage(self: Tensor) -> UntypedStorage:
     """The bytes of the memory that this tensor and all views of it look at."""
     _has_memory(self, "untyped_storage")
+    if state.active:
+        state.leaves(self, "its storage")
     array = self._array
     where = self.device
     found = memory.object_of(array, lambda owner: UntypedStorage._of(owner, where))

@@ -23,6 +23,7 @@ from ..transforms.trace import Tracer
 from .derivatives import gradient
 from .guards import is_module
 
+TWICE = "an argument that the function also reaches without being given it"
 KEPT: Any = type("Kept", (), {"__repr__": lambda self: "as it is"})()
 
 
@@ -75,6 +76,8 @@ class Capture(Tracer):
         self.used: set[int] = set()  # by id: those that a gradient was added to
         self.walked = False  # whether a backward ran inside
         self.arguments: set[int] = set()  # ids of the tensors that are other ones at the next call
+        self.given: set[int] = set()  # ids of their arrays
+        self.renamed: dict[int, Tensor] = {}  # by id: tensors made on these arrays
         self.computed: dict[
             int, Tensor
         ] = {}  # by id of what stands for it: an argument with history
@@ -83,12 +86,20 @@ class Capture(Tracer):
         self, op: Operator, arrays: tuple, attrs: dict[str, Any], proceed: Callable[[], Any]
     ) -> Any:
         """A call. One that writes into an argument with history changes that history, which a program does not."""
+        if "compile" in op.refusals:
+            self.breaks.append(f"{op.name}: {op.refusals['compile']}")
         if self.computed and op.name == "copy_into" and state.local.grad:
             own = self.computed.get(id(self._root(arrays[0])))
             if own is not None:
                 tape.check_writable(own)
                 self.breaks.append("a write into an argument that was computed with gradients")
-        return super().run(op, arrays, attrs, proceed)
+        made = super().run(op, arrays, attrs, proceed)
+        for t in made if isinstance(made, tuple) else (made,):
+            if (
+                isinstance(t, Tensor) and id(t._array) in self.given
+            ):  # the argument under another name
+                self.renamed[id(t)] = t
+        return made
 
     def seed(self, tensor: Tensor, like: Tensor) -> Value:
         """Declares a gradient that arrives at a result, `like` which it is."""
@@ -110,8 +121,8 @@ class Capture(Tracer):
             self.used.add(id(tensor))
             self.grad_of(tensor)
             self.touched[id(tensor)] = tensor
-        elif how != "item()" or not self._fixed(tensor):
-            super().leaves(tensor, how)
+        elif how not in ("item()", "tolist()") or not self._fixed(tensor):
+            self.breaks.append(how)
 
     def _fixed(self, tensor: Tensor) -> bool:
         """Whether a value depends on nothing but the function's text: a mask made from sizes."""
@@ -180,6 +191,9 @@ class Capture(Tracer):
             self.breaks.append(f"a {type(tensor).__name__}")
             return Value("none", tensor._meta, "constant", tensor)
         known = id(tensor._array) in self._values
+        others = id(tensor) not in self.arguments and id(tensor) not in self.renamed
+        if others and id(tensor._array) in self.given:
+            self.breaks.append(TWICE)
         value = super().read(tensor)
         if not known and value.kind == "captured":
             if type(tensor._node) is Leaf:

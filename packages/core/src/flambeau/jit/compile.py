@@ -29,9 +29,9 @@ from ..runtime import state, tape
 from ..runtime.claims import End
 from ..runtime.operator import find, registry
 from ..runtime.tensor import Leaf, Tensor, history
-from .capture import Capture
+from .capture import TWICE, Capture
 from .dynamic import Family, Kept
-from .guards import PLAIN, described, frozen, is_module, is_ours, surroundings, tensors_of
+from .guards import PLAIN, described, frozen, is_module, is_ours, reach, surroundings, tensors_of
 from .methods import bound
 from .opening import OpenCapture, closed
 from .plan import Back, Plan
@@ -158,9 +158,14 @@ class Compiled:
             self._refuse(reason)
             args, kwargs = pytree.unflatten(leaves, spec)
             return self._function(*args, **kwargs)
-        members = tensors_of([*self._surroundings, *chain.from_iterable(self._given.values())])
-        making = Making(backend, frozenset(map(id, members)), tune=self._tune)
-        result, recipe, opened = self._opened(leaves, spec, making, family, shapes)
+        readers = [*self._surroundings, *chain.from_iterable(self._given.values())]
+        making = Making(backend, frozenset(map(id, tensors_of(readers))), tune=self._tune)
+        if reach(readers, [x for x in leaves if isinstance(x, Tensor)]):
+            capture = Capture()
+            capture.breaks.append(TWICE)
+            result, recipe, opened = *captured(self._function, leaves, spec, making, capture), None
+        else:
+            result, recipe, opened = self._opened(leaves, spec, making, family, shapes)
         plan: Plan | str
         if isinstance(recipe, str):
             plan = recipe
@@ -229,9 +234,11 @@ class Compiled:
         parts: list[Any] = [spec, state.local.grad, dtypes.get_default_dtype(), default.device]
         if state.local.promotion is not None:
             parts.append(state.local.promotion.key())
+        given: list[int] = []
         for x in leaves:
             if isinstance(x, Tensor):
                 a = x._array
+                given.append(id(a))
                 where = ndarray if type(a) is ndarray else x.device
                 parts.append(
                     (a.shape, a.dtype.num, a.dtype.itemsize, where, x.requires_grad, a.strides)
@@ -240,6 +247,8 @@ class Compiled:
                     parts.append(Leaf)
             else:
                 parts.append(self._described(x))
+        if len(given) > 1 and len(set(given)) < len(given):  # one tensor given twice
+            parts.append(tuple(map(given.index, given)))
         if not now.plain:
             return self._key_in_stance(parts)
         parts.extend(read() for read in self._surroundings)
@@ -314,7 +323,7 @@ def captured(
     seen = [ends[i].tensor if i in ends else t for i, t in enumerate(tensors)]
     given = [capture.input(t) for t in seen]
     arrays = [t._array for t in seen]
-    capture.arguments = {id(t) for t in seen}
+    capture.arguments, capture.given = set(map(id, seen)), set(map(id, arrays))
     capture.computed = {id(e.tensor): tensors[i] for i, e in ends.items() if isinstance(e, End)}
     mine = {id(e.tensor): tensors[i] for i, e in ends.items()}
     left = iter(seen)

@@ -43,6 +43,21 @@ def tensors_of(readers: list[Reader]) -> list[Tensor]:
     return [t for t in tensors if isinstance(t, Tensor)]
 
 
+def reach(readers: list[Reader], tensors: list[Tensor]) -> bool:
+    """Whether one of these tensors is among what the readers look at."""
+    wanted = set(map(id, tensors))
+    if not wanted.isdisjoint(map(id, tensors_of(readers))):
+        return True
+    looked = [r() for r in readers if not isinstance(r, _Tree)]
+    while looked:
+        x = looked.pop()
+        if isinstance(x, tuple):
+            looked.extend(x)
+        elif type(x) is int and x in wanted:
+            return True
+    return False
+
+
 class _Search:
     """One walk over functions and what they name."""
 

@@ -43,7 +43,9 @@ class Stage:
                 changes = [(t, None if v is None else slots[id(v)]) for t, v in part.changes]
                 self.steps.append(changes)
             else:
-                given = [(slots[id(v)], None) if isinstance(v, Value) else (None, v) for v in part.given]  # fmt: skip
+                given: list[tuple[int | None, Any]] = [
+                    (slots[id(v)], None) if isinstance(v, Value) else (None, v) for v in part.given
+                ]
                 self.steps.append(_Again(part.call, given, part.spec))
         self.programs: list[Program | Tuned] = [s[0] for s in self.steps if type(s) is tuple]
 

@@ -277,6 +277,7 @@ class Program:
 
         numbers = [x for x in call.inputs if type(x) in (int, float)]
         run.text, run.numbers = _spelled(call, kernel), numbers  # type: ignore[attr-defined]
+
     def _fused(self, group: Group) -> Run:
         """One kernel for a group; without a compiler its calls one by one."""
         kernel = self._kernel(group)
@@ -300,6 +301,7 @@ class Program:
         return run
 
         run.text = f"{self.texts[-1]}\n{[shape for _, shape in outs]}"  # type: ignore[attr-defined]
+
     def _kernel(self, group: Group) -> Any:
         """The group's kernel; None where there is no compiler, or no input of the whole shape to run over."""
         from ..backends import cpu

@@ -40,6 +40,7 @@ def _(xp, x):
 
 run_parts.no_vjp("integer output")
 run_parts.refuse("vmap", "the result's shape depends on values")
+run_parts.refuse("compile", "the result's shape depends on values")
 run_parts.refuse("onnx", "the result's shape depends on values")
 
 

@@ -404,6 +404,7 @@ def _(xp, x):
 
 nonzero_table.no_vjp("integer output")
 nonzero_table.refuse("vmap", "the result's shape depends on values")
+nonzero_table.refuse("compile", "the result's shape depends on values")
 
 
 @nonzero_table.onnx

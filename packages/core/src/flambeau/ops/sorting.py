@@ -248,6 +248,7 @@ def _(xp, x, *, rows):
 
 unique_parts.no_vjp("the result's shape depends on values; PyTorch defines no gradient")
 unique_parts.refuse("vmap", "the result's shape depends on values")
+unique_parts.refuse("compile", "the result's shape depends on values")
 unique_parts.refuse("onnx", "the result's shape depends on values")
 
 

@@ -167,7 +167,7 @@ class Operator:
         return rule
 
     def refuse(self, transform: str, reason: str) -> None:
-        """Says why there is no rule for `transform` ("vjp", "jvp", "vmap", "onnx")."""
+        """Says why there is no rule for `transform` ("vjp", "jvp", "vmap", "onnx", "compile")."""
         self.refusals[transform] = reason
 
     # -- reading a call -----------------------------------------------------------------------------------------------

@@ -105,6 +105,12 @@ def as_effect(method: Any) -> Any:
     return public
 
 
+def leaves(tensor: Any, how: str) -> None:
+    """Says that the elements of `tensor` are about to be read by Python: a trace would freeze them."""
+    for mode in local.modes:
+        mode.leaves(tensor, how)
+
+
 def reads_state(what: str) -> None:
     """Says that Python is about to do what a program cannot: a capture that is in force gives up."""
     for mode in local.modes:

@@ -17,6 +17,7 @@ from .._base import dtypes
 from .._base.checks import check, contiguous_strides
 from .._base.devices import device as Device
 from .._base.formats import layout, memory_format
+from ..runtime import state
 from ..runtime.backend import of_array
 from ..runtime.tensor import Size, Tensor, alias
 from ..storage import TypedStorage, UntypedStorage
@@ -142,6 +143,8 @@ class _Writer:
         self, tensor: Tensor, as_dtype: dtypes.dtype | None = None
     ) -> tuple[TorchName, tuple]:
         array: Any = getattr(tensor, "_array", None)
+        if state.active:
+            state.leaves(tensor, "being saved")
         check(
             array is not None or isinstance(tensor._level, int),
             lambda: f"save: a {type(tensor).__name__} has no form in checkpoints; save its parts",

@@ -246,8 +246,11 @@ def _laid_out(
 
 
 def _on_cpu(tensor: Tensor) -> np.ndarray:
+    from ..runtime import state
     from ..runtime.backend import of_array
 
+    if state.active:
+        state.leaves(tensor, "being saved")
     return of_array(tensor._array).to_numpy(tensor._array)
 
 

@@ -128,12 +128,13 @@ class Tracer:
         steps: tuple[Any, ...] = ()
         while True:
             if tensor._base is not None:
-                tensor, further = tensor._base, tensor._replay
+                steps = (*tensor._replay, *steps)
+                tensor = tensor._base
             elif id(tensor._array) in self._views:
                 tensor, further = self._views[id(tensor._array)]
+                steps = (*further, *steps)
             else:
                 return tensor, steps
-            steps = (*further, *steps)
 
     def _root(self, tensor: Tensor) -> Tensor:
         return self._origin(tensor)[0]
