@@ -326,3 +326,36 @@ def test_an_optimizer_that_steps_first_finds_the_gradients_of_the_call_before():
     expected = losses(False)
     assert len(set(expected)) > 2
     assert losses(True) == pytest.approx(expected, rel=1e-5)
+
+
+def test_gradients_of_elementwise_calls_are_computed_in_one_pass_while_they_are_captured(
+    monkeypatch,
+):
+    """And noted as the calls they consist of."""
+    from importlib import import_module
+
+    derivatives, noted = import_module("flambeau.jit.capture"), []
+    taken = derivatives.gradient
+
+    def seen(*given):
+        made = taken(*given)
+        noted.append(made is not None)
+        return made
+
+    monkeypatch.setattr(derivatives, "gradient", seen)
+    scale = flambeau.nn.Parameter(flambeau.ones(400))
+    x = flambeau.randn(300, 400)
+
+    def gradients(w):
+        w.grad = None
+        y = flambeau.nn.functional.gelu(x * w) * (x.sigmoid() + w).tanh()
+        flambeau.where(y > 0, y * w.exp(), y / 3).sum().backward()
+        return w.grad * 1
+
+    f = flambeau.compile(lambda: gradients(scale), fullgraph=True)
+    expected = gradients(scale)
+    for _ in range(4):
+        assert_close(f(), expected, rtol=1e-4, atol=1e-3)
+        with flambeau.no_grad():
+            x.mul_(1.0)
+    assert noted.count(True) >= 3
