@@ -54,9 +54,9 @@ class Program:
         self.inputs = len(graph.inputs)
         self.steps = fuse(graph)
         self.replay: Any = None  # how later runs go; False: as the first
+        self.trusts = True  # whether a recording believes what earlier processes have proved
         self.kernels: list[tuple[Group, Any]] = []
         self.texts: list[str] = []  # the C of the groups
-        self.trusts = True  # whether a recording believes what earlier processes have proved
         self._slots: dict[int, int] = {}
         ready = self.prepared.values if self.prepared else []
         for v in (*graph.inputs, *graph.captured, *graph.constants, *ready):
@@ -273,10 +273,9 @@ class Program:
             else:
                 env[outs[0]] = made if isinstance(made, np.ndarray) else np.asarray(made)
 
-        return run
-
         numbers = [x for x in call.inputs if type(x) in (int, float)]
         run.text, run.numbers = _spelled(call, kernel), numbers  # type: ignore[attr-defined]
+        return run
 
     def _fused(self, group: Group) -> Run:
         """One kernel for a group; without a compiler its calls one by one."""
@@ -298,9 +297,8 @@ class Program:
             for (slot, shape), m in zip(outs, made):
                 env[slot] = m if m.shape == shape else m.reshape(shape)
 
-        return run
-
         run.text = f"{self.texts[-1]}\n{[shape for _, shape in outs]}"  # type: ignore[attr-defined]
+        return run
 
     def _kernel(self, group: Group) -> Any:
         """The group's kernel; None where there is no compiler, or no input of the whole shape to run over."""
