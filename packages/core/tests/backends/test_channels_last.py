@@ -189,3 +189,25 @@ def test_pooling_is_its_definition(seed):
         made = run("last_avg_pool", last(x), counted=counted, **two)
         agree(first(made), sums(wide) / (counted or sums(ones)), dtype)
     agree(run("last_mean", last(x))[:, 0, 0], x.astype("f8").mean((2, 3)), dtype)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_input_gradients_with_channels_last_stay_so(seed):
+    """With a stride of 1, as convolutions with the weights turned round."""
+    from flambeau.backends.cpu import convolutions
+    from flambeau.ops.convolution import output_size
+    from flambeau.runtime.layouts import is_last
+
+    rng = np.random.default_rng(seed)
+    groups, channels, rows = [(1, 20, 33), (2, 16, 9), (16, 1, 1), (1, 16, 40)][seed % 4]
+    size, kernel, dilation = (13, 9), (3, 2 + seed % 2), (1 + seed // 4, 1)
+    padding = ((1, 2), (0, 1)) if seed % 3 else ((5, 5), (1, 1))  # more than a window reaches
+    options = {"stride": (1, 1), "padding": padding, "dilation": dilation, "groups": groups}
+    out = output_size(size, kernel, *list(options.values())[:3])
+    g = rng.normal(size=(2, *out, rows * groups)).transpose(0, 3, 1, 2)
+    w = rng.normal(size=(rows * groups, channels, *kernel))
+    bias = rng.normal(size=channels * groups) if seed % 2 else None
+    made = convolutions.convolution_input(g, w, bias, size=size, **options)
+    agree(made, by_definition("convolution_input", g, w, bias, size=size, **options), np.float64)
+    if padding[0][0] < 5:
+        assert is_last(made)

@@ -125,3 +125,20 @@ def test_they_are_taken_where_they_pay():
     thin = (64, 3, 4, 4)
     assert convolution_plan((8, 3, 64, 64), thin, (32, 32), *options).form != "quarters"
     assert transposed_plan((8, 64, 32, 32), thin, (64, 64), *options).form != "quarters"
+
+
+def test_one_window_is_a_product(kernels, some_threads):
+    rng = np.random.default_rng(1)
+    for size in ((4, 4), (7,), (2, 3, 5)):
+        x, w, g = (
+            rng.normal(size=n)
+            for n in ((40, 20, *size), (30, 20, *size), (40, 30, *(1,) * len(size)))
+        )
+        options = {
+            "stride": (2,) * len(size),
+            "padding": ((0, 0),) * len(size),
+            "dilation": (1,) * len(size),
+            "groups": 1,
+        }
+        for made, wanted in three(kernels, x, w, g, rng.normal(size=30), None, options).values():
+            np.testing.assert_allclose(made, wanted, atol=1e-11)

@@ -17,6 +17,7 @@ from ...ops.convolution import _check_shapes, output_size
 from ...runtime.layouts import BACK, ORDERS, is_last
 from .native import Kernels, address
 from .offers import offer
+from .products import product
 from .softmax import dense
 from .windows import (
     DIMENSIONS,
@@ -62,11 +63,16 @@ def convolution(
     """The operator of that name."""
     kernel = w.shape[2:]
     _check_shapes(x, w, b, padding, dilation, groups)
+    out = output_size(x.shape[2:], kernel, stride, padding, dilation)
+    if _is_one_window(x.shape[2:], kernel, padding, dilation, groups):
+        columns, rows = _whole(x).reshape(len(x), -1), _whole(w).reshape(len(w), -1)
+        made = product(columns, rows.T, None if b is None else _whole(b))
+        if made is not NotImplemented:
+            return made.reshape(len(x), len(w), *out)
     if is_last(x):
         made = _with_channels_last(x, w, b, stride, padding, dilation, groups)
         if made is not None:
             return made
-    out = output_size(x.shape[2:], kernel, stride, padding, dilation)
     y = np.empty((len(x), len(w), *out), x.dtype)
     if not (x.size and w.size and y.size):
         return NotImplemented
@@ -74,6 +80,12 @@ def convolution(
     plan = convolution_plan(x.shape, w.shape, out, *options)
     _run(plan, _whole(x), _whole(w), b, y)
     return y
+
+
+def _is_one_window(size: Any, kernel: Any, padding: Any, dilation: Any, groups: int) -> bool:
+    """Whether the whole image is the only window: a product of matrices, of which no tap is beside the window."""
+    one = groups == 1 and tuple(size) == tuple(kernel) and not any(map(any, padding))
+    return one and max(dilation) == 1
 
 
 def _with_channels_last(
@@ -100,6 +112,27 @@ def _with_channels_last(
     b, w = packed._whole(b), packed._whole(w)
     made = way.convolve(packed._whole(seen), way.pack(w), b, None, Activation.NONE, -inf, inf)
     return made.transpose(BACK[x.ndim])
+
+
+def _input_with_channels_last(
+    y: np.ndarray,
+    w: np.ndarray,
+    b: np.ndarray | None,
+    size: Any,
+    padding: Any,
+    dilation: Any,
+    groups: int,
+) -> np.ndarray | None:
+    """The transposed convolution with a stride of 1 in the same way: a convolution with the weights turned round."""
+    kernel = w.shape[2:]
+    back = [(k - 1) * d for k, d in zip(kernel, dilation)]
+    sides = [(t - lo, n - m + lo) for t, (lo, _), n, m in zip(back, padding, size, y.shape[2:])]
+    if any(min(side) < 0 for side in sides):  # more padding than a window reaches: results are cut
+        return None
+    turned = w.reshape(groups, -1, *w.shape[1:]).swapaxes(1, 2)
+    turned = turned[(..., *(slice(None, None, -1),) * len(kernel))]
+    turned = turned.reshape(-1, turned.shape[2], *kernel)
+    return _with_channels_last(y, turned, b, (1,) * len(kernel), sides, dilation, groups)
 
 
 def _consistent(
@@ -137,12 +170,14 @@ def convolution_input(
         return NotImplemented
     if b is not None and b.shape != (w.shape[1] * groups,):
         return NotImplemented
+    if is_last(y) and max(stride) == 1:
+        made = _input_with_channels_last(y, w, b, size, padding, dilation, groups)
+        if made is not None:
+            return made
     x = np.empty((len(y), w.shape[1] * groups, *size), y.dtype)
     if not (x.size and w.size and y.size) or prod(stride) > MOST_PHASES:
         return NotImplemented
-    alone = prod(y.shape[2:]) == 1 and tuple(size) == w.shape[2:] and not any(map(any, padding))
-    if alone and groups == 1 and b is None and max(dilation) == 1:
-        # One window for each image: a product of matrices, of which no tap is beside the window.
+    if b is None and _is_one_window(size, w.shape[2:], padding, dilation, groups):
         columns = _whole(w).reshape(1, len(w), -1)
         made = convolution(
             columns,
@@ -185,6 +220,11 @@ def convolution_weight(
         return NotImplemented
     if len(x) != len(y) or x.shape[1] % groups:
         return NotImplemented
+    if _is_one_window(size, kernel, padding, dilation, groups):
+        rows, columns = _whole(y).reshape(len(y), -1), _whole(x).reshape(len(x), -1)
+        made = product(rows.T, columns)
+        if made is not NotImplemented:
+            return made.reshape(y.shape[1], x.shape[1], *kernel)
     w = np.empty((y.shape[1], x.shape[1] // groups, *kernel), x.dtype)
     if not (x.size and w.size and y.size):
         return NotImplemented
