@@ -71,6 +71,10 @@ class OpenCapture(Capture):
         self._given = iter([self.shape_of(like)])
         return self.input(tensor)
 
+    def gradient(self, rule: Any, node: Any, g: Tensor, needs: tuple) -> Any:
+        """Call by call: the one pass looks at arrays only."""
+        return None
+
     # -- calls ----------------------------------------------------------------------------------------------------------
 
     def run(
@@ -79,7 +83,11 @@ class OpenCapture(Capture):
         if op.name in ("copy_into", "stop_gradient"):
             return super().run(op, arrays, attrs, proceed)
         inputs = tuple(self.read(a) if isinstance(a, Tensor) else a for a in arrays)
-        made = self._done(op, arrays, attrs, proceed)
+        try:
+            made = self._done(op, arrays, attrs, proceed)
+        except Exception:  # the user's Python may catch it, and other sizes may not be refused
+            self.fail(f"{op.name} refuses what it is given")
+            raise
         several = isinstance(made, tuple)
         outs = made if several else (made,)
         metas = self._metas(op, inputs, attrs, outs)
