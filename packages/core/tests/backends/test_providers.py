@@ -70,6 +70,8 @@ def test_large_arrays_are_compiled_and_equal_the_reference(name, dtype):
     ):  # by hand: tests/backends/test_rows_and_channels.py
         assert choose(op, cpu, operands, attrs) is not op.kernels[None]
         return
+    if name == "pow" and dtype is flambeau.float64:  # NumPy's loop: test_ufuncs.py
+        return
     assert isinstance(choose(op, cpu, operands, attrs), elementwise.Compiled)
     if providers.OPERATORS[name] > 8:
         few = [o[:8] for o in operands]

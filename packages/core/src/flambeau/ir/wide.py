@@ -42,6 +42,7 @@ PATTERNS = {
     "exp": "fbw_exp({0})",
     "expm1": "fbw_expm1({0})",
     "sigmoid": "fbw_sigmoid({0})",
+    "pow": "fbw_pow({0}, {1})",
     "fmod": "fbw_fmod({0}, {1})",
     "remainder": "fbw_remainder({0}, {1})",
     "floor_divide": "fbw_floor_divide({0}, {1})",

@@ -35,6 +35,7 @@ class Compiled:
         self.calls: dict[tuple, Any] = {}
         self.made: dict[tuple, Any] = {}
         self.power = op.name == "pow"
+        self.otherwise: Any = op.kernels[None]
 
     def __call__(self, xp: Any, *given: Any, **attrs: Any) -> Any:
         key: list[Any] = []  # as in `call`: a function less for arrays of middling size
@@ -48,7 +49,7 @@ class Compiled:
             key.append(usual or tuple([type(v) if _counts(v) else v for v in attrs.values()]))
         call = self.calls.get(tuple(key)) or self.call(given, attrs)
         if call is None:
-            return self.op.kernels[None](xp, *given, **attrs)
+            return self.otherwise(xp, *given, **attrs)
         quick = call.quick
         if quick is None:
             return call.run(given, attrs)
@@ -94,6 +95,10 @@ class Compiled:
         try:
             return _Call(self, given, attrs)
         except (NoText, CompileError, _Reference):
+            if self.power and self.otherwise is self.op.kernels[None]:
+                from .ufuncs import Shared
+
+                self.otherwise = Shared(self.op, np.power, self.otherwise)
             return None
 
     def kernel(
@@ -150,12 +155,12 @@ class _Call:
         if any(isinstance(v, complex) for v in (*attrs.values(), *given)):
             raise _Reference
         self.exponent = None
-        if of.power and type(given[1]) is not np.ndarray:
-            if self.dtype.kind != "f" and not brain:
-                raise _Reference
-            self.exponent = given[1] if given[1] in POWERS else None
-            if self.exponent is None:
-                raise _Reference
+        if of.power:
+            plain = type(given[0]) is np.ndarray and type(given[1]) is not np.ndarray
+            if plain and given[1] in POWERS and (self.dtype.kind == "f" or brain):
+                self.exponent = given[1]
+            elif self.dtype != _F32 and not brain:
+                raise _Reference  # whole numbers; and doubles, of which NumPy computes several at a time
         count = 1 if self.exponent is not None else len(given)
         self.numbers = tuple([i for i in range(count) if type(given[i]) is not np.ndarray])
         self.count = count

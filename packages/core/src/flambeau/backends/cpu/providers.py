@@ -69,6 +69,11 @@ def table() -> dict[str, int]:
 
 
 OPERATORS = table()
+# Functions that NumPy vectorises, whose loops run on all cores: where there are no vectors for them, C is quicker.
+SHARED = [
+    *("sin", "cos", "tan", "asin", "acos", "atan", "atan2", "asinh", "acosh", "atanh"),
+    *(() if SCALAR_OPERATORS[0] in OPERATORS else SCALAR_OPERATORS),
+]
 
 # Operators with kernels written by hand: the module that offers them, and the elements from which it is asked.
 # The module is imported by the first call that is large enough.
@@ -101,6 +106,7 @@ BY_HAND: dict[str, dict[str, int]] = {
     "channelnorm": {"normalize_channels": 0, "rescale_channels": 0, "group_norm": 0},
     "crossentropy": {"cross_entropy": 0},
     "gelu": {"gelu": SERIES},
+    "ufuncs": dict.fromkeys(SHARED, UFUNCS),
     "draws": {"draw": 0},
     "logsumexp": {"logsumexp": 0},
     "losses": dict.fromkeys(

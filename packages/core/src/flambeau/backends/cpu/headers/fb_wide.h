@@ -152,6 +152,50 @@ FBW fbw fbw_tanh(fbw x) {
   const __m512i sign = _mm512_and_si512(_mm512_castps_si512(x), _mm512_set1_epi32((int)0x80000000u));
   return _mm512_castsi512_ps(_mm512_or_si512(_mm512_castps_si512(e / (e + fbw_all(2.0f))), sign));
 }
+
+/* 2^(y log2 |x|) in double: x = 2^e m with m in [3/4, 3/2), log2(m) by atanh's series in (m - 1) / (m + 1), which is 1/5 at most. */
+FBW __m512d fbw_power(__m512d x, __m512d y) {
+  const __m512d one = _mm512_set1_pd(1.0);
+  const __m512d e = _mm512_getexp_pd(x), m = _mm512_getmant_pd(x, _MM_MANT_NORM_p75_1p5, _MM_MANT_SIGN_zero);
+  /* the mantissa is halved from 3/2 on, and the exponent is then one more */
+  const __m512d above = _mm512_mask_add_pd(e, _mm512_cmp_pd_mask(m, one, _CMP_LT_OQ), e, one);
+  const __m512d s = (m - one) / (m + one), z = s * s;
+  __m512d p = _mm512_set1_pd(2.8853900817779268 / 17);
+  p = _mm512_fmadd_pd(p, z, _mm512_set1_pd(2.8853900817779268 / 15));
+  p = _mm512_fmadd_pd(p, z, _mm512_set1_pd(2.8853900817779268 / 13));
+  p = _mm512_fmadd_pd(p, z, _mm512_set1_pd(2.8853900817779268 / 11));
+  p = _mm512_fmadd_pd(p, z, _mm512_set1_pd(2.8853900817779268 / 9));
+  p = _mm512_fmadd_pd(p, z, _mm512_set1_pd(2.8853900817779268 / 7));
+  p = _mm512_fmadd_pd(p, z, _mm512_set1_pd(2.8853900817779268 / 5));
+  p = _mm512_fmadd_pd(p, z, _mm512_set1_pd(2.8853900817779268 / 3));
+  p = _mm512_fmadd_pd(p, z, _mm512_set1_pd(2.8853900817779268));
+  const __m512d t = y * _mm512_fmadd_pd(p, s, above); /* NaN is the second operand of the bounds, and comes out */
+  const __m512d bounded = _mm512_max_pd(_mm512_set1_pd(-200.0), _mm512_min_pd(_mm512_set1_pd(200.0), t));
+  const __m512d n = _mm512_roundscale_pd(bounded, 8), r = (bounded - n) * _mm512_set1_pd(0.6931471805599453);
+  __m512d q = _mm512_set1_pd(1.0 / 40320);
+  q = _mm512_fmadd_pd(q, r, _mm512_set1_pd(1.0 / 5040));
+  q = _mm512_fmadd_pd(q, r, _mm512_set1_pd(1.0 / 720));
+  q = _mm512_fmadd_pd(q, r, _mm512_set1_pd(1.0 / 120));
+  q = _mm512_fmadd_pd(q, r, _mm512_set1_pd(1.0 / 24));
+  q = _mm512_fmadd_pd(q, r, _mm512_set1_pd(1.0 / 6));
+  q = _mm512_fmadd_pd(q, r, _mm512_set1_pd(0.5));
+  q = _mm512_fmadd_pd(q, r, one);
+  q = _mm512_fmadd_pd(q, r, one);
+  return _mm512_scalef_pd(q, n);
+}
+/* C's powf: 1 for an exponent of 0 and a base of 1 whatever the other is, -1 to an infinite power 1, NaN for a power that is not whole of
+ * what is below zero. */
+FBW fbw fbw_pow(fbw x, fbw y) {
+  const fbw one = fbw_all(1.0f), zero = _mm512_setzero_ps(), inf = fbw_all(INFINITY), half = y * fbw_all(0.5f);
+  const fbw made = fbw_join(fbw_power(fbw_low(x), fbw_low(y)), fbw_power(fbw_high(x), fbw_high(y)));
+  const fbw_mask whole = _mm512_cmp_ps_mask(_mm512_roundscale_ps(y, 8), y, _CMP_EQ_OQ);
+  const fbw_mask odd = whole & _mm512_cmp_ps_mask(_mm512_roundscale_ps(half, 8), half, _CMP_NEQ_OQ);
+  const fbw_mask below = _mm512_cmp_ps_mask(x, zero, _CMP_LT_OQ) & _mm512_cmp_ps_mask(x, fbw_all(-INFINITY), _CMP_GT_OQ);
+  fbw r = _mm512_mask_mov_ps(made, below & (fbw_mask)~whole, fbw_all(NAN));
+  r = _mm512_mask_sub_ps(r, odd & (fbw_mask)_mm512_movepi32_mask(_mm512_castps_si512(x)), fbw_all(-0.0f), r);
+  const fbw_mask unit = _mm512_cmp_ps_mask(fbw_abs(x), one, _CMP_EQ_OQ) & _mm512_cmp_ps_mask(fbw_abs(y), inf, _CMP_EQ_OQ);
+  return _mm512_mask_mov_ps(r, unit | _mm512_cmp_ps_mask(x, one, _CMP_EQ_OQ) | _mm512_cmp_ps_mask(y, zero, _CMP_EQ_OQ), one);
+}
 #undef FBW
 #endif
 #endif
