@@ -80,14 +80,14 @@ def addresses(name: str, given: list[str]) -> int:
     return failed or len(reports)
 
 
-def recorded() -> pathlib.Path:
+def recorded(**environment: str) -> pathlib.Path:
     """The folder of the calls that the tests make, on this machine."""
     folder = KEPT / "record"
     shutil.rmtree(folder, ignore_errors=True)
     path = os.pathsep.join(filter(None, [str(ROOT / "tools"), os.environ.get("PYTHONPATH")]))
     failed = pytest(
         "native", [], ["-p", "kernels.recording", "-p", "no:cacheprovider", *ELSEWHERE[:2], *RECORDED],
-        PYTHONPATH=path, KERNEL_RECORD=str(folder), FLAMBEAU_NUM_THREADS="3",
+        PYTHONPATH=path, KERNEL_RECORD=str(folder), FLAMBEAU_NUM_THREADS="3", **environment,
     )  # fmt: skip
     if failed:
         raise SystemExit("the tests fail on this machine as it is")
@@ -117,7 +117,7 @@ def threads(name: str, given: list[str]) -> int:
 
 def arm64(name: str, given: list[str]) -> int:
     """The recorded calls on arm64: with 16-byte registers, another compiler back end and a weaker memory order."""
-    record = recorded()
+    record = recorded(KERNEL_RECORD_PORTABLE="1")
     prefix = "aarch64-linux-gnu-"
     made = program(record, KEPT / name, [f"{prefix}gcc", "-O3"], ["-static"], prefix)
     return run(["qemu-aarch64", made, record / "calls.bin"])

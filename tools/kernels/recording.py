@@ -14,6 +14,7 @@ import ctypes
 import json
 import os
 import pathlib
+import re
 import struct
 import sys
 import weakref
@@ -28,6 +29,9 @@ OF_NESTS = 160  # texts of generated nests
 LARGEST = 1 << 18  # bytes of one call's memory
 # Addresses in tables, in NumPy's own memory; noted as nests; not on other processors.
 ELSEWHERE = {"lists.c", "twister.c", "launch.c", "bf16.c"}
+# How weights are packed depends on the registers: such calls can be made again on a processor of the same kind only.
+PACKED = re.compile(r"(^|_)(pack|packed|packed_size|room|last)$")
+PORTABLE = "KERNEL_RECORD_PORTABLE" in os.environ
 NULL, NUMBER, REAL, PLACE = range(4)
 
 folder = pathlib.Path(os.environ["KERNEL_RECORD"], os.environ.get("PYTEST_XDIST_WORKER", "one"))
@@ -226,6 +230,8 @@ def load(file: str, dtype: str) -> Any:
     for name, function in list(vars(made).items()):
         if file == "launch.c" and name != "keep":
             setattr(made, name, Nest(function, name))
+        elif PORTABLE and (PACKED.search(name) or file == "gemm_packed.c"):
+            continue
         elif name != "keep" and file not in ELSEWHERE:
             setattr(made, name, Recorded(function, file, dtype, name))
     return made
