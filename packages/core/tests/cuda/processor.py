@@ -13,6 +13,7 @@ import emulation
 import numpy as np
 
 from flambeau._base.devices import device
+from flambeau.backends.cuda import ufuncs
 from flambeau.runtime import backend as protocol
 
 CUDA = device("cuda", 0)
@@ -48,23 +49,33 @@ def on_device(made):
 class Namespace:
     """The array functions of NumPy's backend, for arrays of the device."""
 
+    at_hand = False
+
     def __init__(self, xp):
         self._xp = xp
+        self.add, self.multiply = ufuncs.Add(self), ufuncs.Multiply(self)
+        self.maximum, self.minimum = (ufuncs.Extreme(self, n) for n in ("maximum", "minimum"))
+        self.logaddexp, self.logical_or = (
+            ufuncs.Ufunc(self, n) for n in ("logaddexp", "logical_or")
+        )
 
     def __getattr__(self, name):
         found = getattr(self._xp, name)
         if isinstance(found, type) or not callable(found):
             return found
-        made = found if isinstance(found, np.ufunc) and name in METHODS else _function(found)
+        made = found if isinstance(found, np.ufunc) else _function(found)
         setattr(self, name, made)
         return made
 
 
-METHODS = ("add", "maximum", "minimum", "logaddexp", "multiply", "logical_or", "bitwise_xor")
-
-
 def _function(function):
     return lambda *args, **kwargs: on_device(function(*args, **kwargs))
+
+
+def poison(array):
+    """Fills an array with what nobody wants; whole numbers may be indices, and NumPy takes none that is out of range."""
+    array.view(np.ndarray)[...] = 77 if array.dtype.kind in "fc" else 0
+    return array
 
 
 class Machine:
@@ -89,8 +100,7 @@ class Machine:
 
     def empty(self, shape, dtype):
         made = np.empty(shape, dtype).view(Array)
-        made.view(np.ndarray)[...] = True if made.dtype == bool else 55  # not what is wanted
-        return made
+        return poison(made)
 
     def place_for(self, array):
         return np.empty_like(array)
@@ -149,7 +159,7 @@ class Recording:
         for a in made.values():
             assert type(a) is Array, type(a)
             if self.machine.owner(a) not in known:
-                a.view(np.ndarray)[...] = True if a.dtype == bool else 77
+                poison(a)
         self.steps.append((run, before, made))
 
     def launch(self):

@@ -105,7 +105,7 @@ def test_a_training_step_is_as_on_the_cpu(machine):
         assert_close(a.cpu(), b, rtol=1e-3, atol=1e-5, msg=name)
     text = flambeau.jit.explain(step)
     assert "between them: v" in text and "draw()" in text
-    assert launches(machine).count("record") <= 6
+    assert launches(machine).count("record") == 1
 
 
 def test_forward_and_backward_apart(machine):
@@ -145,16 +145,16 @@ def test_parameters_with_new_memory_are_read_where_they_are(machine):
 
 
 def test_what_waits_for_the_gpu_runs_between_graphs(machine):
-    def body(x, n):
+    def body(x):
         y = (x * 2).sum(1)
-        return y.scatter_reduce(0, n, x[0, :3], "prod") * (y + 1)
+        return flambeau.special.gammainc(y, x[:, 0] + 1) * (y + 1)
 
     f = flambeau.compile(body)
-    for n in ([0, 1, 2], [2, 2, 2], [0, 0, 1], [1, 1, 1]):
-        x, n = flambeau.randn(3, 4), flambeau.tensor(n)
-        assert_close(f(x.to("cuda"), n.to("cuda")).cpu(), body(x, n))
+    for _ in range(4):
+        x = flambeau.rand(3, 4)
+        assert_close(f(x.to("cuda")).cpu(), body(x), rtol=1e-5, atol=1e-6)
     assert "launched as 2 CUDA graphs\n    between them: v" in flambeau.jit.explain(f)
-    assert "scatter_prod" in flambeau.jit.explain(f).rpartition("between")[2]
+    assert "_igamma" in flambeau.jit.explain(f).rpartition("between")[2]
     (program,) = programs(f)
     assert program.refused == ""
 

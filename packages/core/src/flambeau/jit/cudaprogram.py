@@ -10,22 +10,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from functools import partial
 from typing import Any
 
-import numpy as np
-
 from .. import ir
 from ..graph import Call, Graph, Value
-from ..ir import cudafolds
-from ..ir.loops import Array, Result
-from ..ir.text import NoText
 from ..runtime.backend import of_device
 from ..runtime.dispatch import offers
 from ..runtime.operator import find
 from ..runtime.tensor import Tensor, wrap
 from . import program as common
+from .cudakernels import Kernels
 from .fusion import FOLDS, Group, Step, fuse, fusible, reads, writes
 
 Run = Callable[[list], None]
@@ -119,7 +114,9 @@ class Program(common.Program):
         if self.recorded is not None:
             with self._order:
                 return self.recorded(given, owned)
-        env = [*given, *[None] * (self.size - len(given))]
+        # As they will lie in their places, so that no kernel is compiled while work is recorded.
+        brought = [a if a.flags.c_contiguous else self._placed(a) for a in given[: self.inputs]]
+        env = [*brought, *given[self.inputs :], *[None] * (self.size - len(given))]
         for i, (run, done) in enumerate(zip(self._runs, self._forget)):
             before = self.machine.uploads()
             run(env)
@@ -129,6 +126,11 @@ class Program(common.Program):
                 env[slot] = None
         self._write(self.writes, env, owned)
         return [env[i] for i in self.outputs]
+
+    def _placed(self, array: Any) -> Any:
+        place = self.machine.place_for(array)
+        place[...] = array
+        return place
 
     def _write(self, pairs: Sequence[tuple[int, int]], table: Any, owned: list) -> None:
         for target, source in pairs:
@@ -337,77 +339,6 @@ def _itself(tensor: Tensor) -> Tensor:
 
 def _written(target: int, source: int, env: list) -> None:
     env[target][...] = env[source]
-
-
-class Kernels:
-    """A group's kernels: one text per layout of its inputs."""
-
-    def __init__(self, group: Group, machine: Any) -> None:
-        self.group, self.machine = group, machine
-        self.made, found, self.folds = group.expressions()
-        self.inputs = list(found.values())  # (value, name)
-        self.outputs = [(tuple(v.meta.shape), v.meta.dtype.numpy) for v in group.outputs]
-        self.empty = not all(np.prod(shape, dtype=np.int64) for shape, _ in self.outputs)
-        self._ready: dict[Any, Any] = {}
-
-    def __call__(self, arrays: list) -> list | None:
-        """The results; None where the group has no text."""
-        key = tuple([a.strides for a in arrays])
-        ready = self._ready.get(key)
-        if ready is None:
-            ready = self._ready[key] = self._compiled(arrays)
-        if not ready:
-            return None
-        text, kernels = ready
-        results = [self.machine.empty(shape, dtype) for shape, dtype in self.outputs]
-        if self.empty:
-            return results
-        every = [*results, *[self.machine.empty((n,), dtype) for dtype, n in text.work]]
-        for launch, kernel in zip(text.launches, kernels):
-            given = [*(arrays if launch.inputs else ()), *[every[i] for i in launch.results]]
-            if launch.count is not None:
-                given.append(np.int64(launch.count))
-            kernel(launch.grid, (cudafolds.THREADS,), tuple(given))
-        return results
-
-    def _compiled(self, arrays: list) -> Any:
-        try:
-            text = self.text([[s // a.itemsize for s in a.strides] for a in arrays])
-        except NoText:
-            return False
-        return text, [self.machine.kernel(text.text, launch.name) for launch in text.launches]
-
-    def text(self, strides: Sequence[Sequence[int]]) -> cudafolds.Text:
-        """The text for inputs of these strides, in elements; results are dense."""
-        group = self.group
-        inputs = [
-            Array(name, v.meta.dtype.name, tuple(v.meta.shape), tuple(s))
-            for (v, name), s in zip(self.inputs, strides)
-        ]
-        reduced = tuple(group.reduced or ())
-        results = []
-        for n, v in enumerate(group.outputs):
-            fold = self.folds.get(id(v))
-            sizes = [1 if fold and d in reduced else size for d, size in enumerate(group.shape)]
-            results.append(
-                Result(f"y{n}", self.made[id(v)], v.meta.dtype.name, _dense(sizes), fold)
-            )
-        return cudafolds.group("fused", inputs, results, reduced, tuple(group.shape))
-
-    def dense_text(self) -> str:
-        """The kernels for dense inputs, without the prelude; nothing where there is no text."""
-        with suppress(NoText):
-            text = self.text([_dense(v.meta.shape) for v, _ in self.inputs]).text
-            return text[text.index('extern "C"') :]
-        return ""
-
-
-def _dense(shape: Sequence[int]) -> tuple[int, ...]:
-    strides, step = [], 1
-    for n in reversed(shape):
-        strides.append(step)
-        step *= max(n, 1)
-    return tuple(reversed(strides))
 
 
 def alone(step: Step) -> Step:

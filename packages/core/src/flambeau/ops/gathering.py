@@ -90,11 +90,11 @@ def check_index(name: str, index: Meta | Tensor) -> None:
 def flat_places(xp: Any, index: Any, dim: int, shape: tuple[int, ...]) -> Any:
     """Where, counted flat in an array of `shape`, each element of `index` points: along `dim` by its value.
 
-    RuntimeError for an index outside of [0, shape[dim]).
+    RuntimeError for an index outside of [0, shape[dim]), where looking at numbers does not wait for a GPU.
     """
     dim %= len(shape)
     n = shape[dim]
-    if index.size:
+    if index.size and xp.at_hand:
         low, high = int(index.min()), int(index.max())
         if low < 0 or high >= n:
             raise RuntimeError(

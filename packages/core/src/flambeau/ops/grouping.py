@@ -20,7 +20,7 @@ WHY_NO_ONNX = "ONNX has no sparse matrices"
 
 def _by_row(xp: Any, rows: Any, *others: Any) -> tuple:
     """The rows in order, and the others with them."""
-    if rows.size < 2 or bool((rows[1:] >= rows[:-1]).all()):
+    if rows.size < 2 or not hasattr(xp.add, "reduceat") or bool((rows[1:] >= rows[:-1]).all()):
         return (rows, *others)
     order = xp.argsort(rows, kind="stable")
     return (rows[order], *[o[order] for o in others])

@@ -228,6 +228,11 @@ def _add_rows(xp: Any, out: Any, rows: Any, g: Any) -> Any:
     n = rows.size
     if n == 0:
         return out
+    if not hasattr(
+        xp.add, "reduceat"
+    ):  # a GPU adds them all at once, and is not asked where runs begin
+        _add_at(xp, out, (rows,), g)
+        return out
     order = xp.argsort(rows, kind="stable")
     sorted_rows = rows[order]
     starts = xp.concatenate(
@@ -318,7 +323,7 @@ def _(xp, x, value, *indices, positions, accumulate):
         front = xp.moveaxis(out, at, 0)
         rows = rows.reshape(-1)
         n = max(front.shape[0], 1)
-        if rows.size:
+        if rows.size and xp.at_hand:
             low, high = int(rows.min()), int(rows.max())
             check(
                 -n <= low and high < n,

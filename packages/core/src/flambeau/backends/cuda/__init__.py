@@ -7,6 +7,8 @@ memory     the allocator that counts, and says what is wrong when memory runs ou
 pinned     the same for pinned memory of the host
 waiting    what is said where the CPU waits for the GPU
 providers  elementwise chains as one generated kernel each
+machine    what compiled programs ask of a GPU: kernels, memory, work recorded once
+ufuncs     what NumPy's ufuncs do besides being called
 settings   the names of `torch.backends.cuda`, which this module shows
 """
 

@@ -15,7 +15,7 @@ import numpy as np
 from ..._base.devices import device
 from ...runtime import backend as protocol
 from ...runtime.operator import Operator
-from . import memory, pinned, providers, waiting
+from . import machine, memory, pinned, providers, waiting
 from . import xp as _xp
 
 
@@ -25,6 +25,7 @@ class CudaBackend:
     name = "cuda"
     xp: Any = _xp
     providers: list[Any] = []
+    machine = machine  # what compiled programs ask for
 
     def __init__(self) -> None:
         # Not None: dispatch asks `own_kernel` for every call.

@@ -9,7 +9,9 @@ import cupyx
 from cupyx.scipy import special
 
 from .. import factorizing
+from . import ufuncs
 
+at_hand = False  # looking at an array's numbers waits for the GPU
 erf, erfc, sigmoid = special.erf, special.erfc, special.expit
 
 max, min, sum, all, any, abs, round = (
@@ -94,20 +96,7 @@ def matmul(a: Any, b: Any, out: Any = None) -> Any:
     return out
 
 
-class _Maximum:
-    """`cupy.maximum`, with the `accumulate` that CuPy has for sums and products alone."""
-
-    __call__ = staticmethod(cupy.maximum)
-
-    @staticmethod
-    def accumulate(x: Any, axis: int = 0) -> Any:
-        """The running maximum, in log2(n) steps that each reach twice as far back."""
-        rows = cupy.moveaxis(x, axis, 0).copy()
-        reach = 1
-        while reach < rows.shape[0]:
-            rows[reach:] = cupy.maximum(rows[reach:], rows[:-reach].copy())
-            reach *= 2
-        return cupy.moveaxis(rows, 0, axis)
-
-
-maximum = _Maximum()
+add, multiply = ufuncs.Add(cupy), ufuncs.Multiply(cupy)
+maximum, minimum = ufuncs.Extreme(cupy, "maximum"), ufuncs.Extreme(cupy, "minimum")
+logaddexp, logical_or = ufuncs.Ufunc(cupy, "logaddexp"), ufuncs.Ufunc(cupy, "logical_or")
+bitwise_xor = ufuncs.Ufunc(cupy, "bitwise_xor")

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+at_hand = True  # an array's numbers can be looked at without waiting
+
 
 def __getattr__(name: str) -> Any:
     """NumPy's, kept from then on. Not `from numpy import *`: that loads numpy.f2py, numpy.testing and 170 more."""
