@@ -12,6 +12,8 @@ from __future__ import annotations
 import ctypes
 import threading
 from collections.abc import Sequence
+from functools import partial
+from operator import is_
 from typing import Any
 
 import numpy as np
@@ -56,14 +58,18 @@ class CallSite:
 
 
 class Shown:
-    """A value's array: where it lies, and how it is looked at."""
+    """A value's array: where it lies, and how it is looked at; `whole`: it is all of an array's own memory, in order."""
 
-    __slots__ = ("dtype", "place", "shape", "strides")
+    __slots__ = ("dtype", "place", "shape", "strides", "whole")
 
     def __init__(self, place: Place, array: np.ndarray) -> None:
         self.place, self.shape, self.strides, self.dtype = (
             place, array.shape, array.strides, array.dtype,
         )  # fmt: skip
+        root = array
+        while isinstance(root.base, np.ndarray):
+            root = root.base
+        self.whole = root.base is None and root.nbytes == array.nbytes and array.flags.c_contiguous
 
 
 _C = {
@@ -683,14 +689,20 @@ class Replay:
                 if isinstance(item, str):
                     function = getattr(lib, item)
                     function.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
-                    item = function
+                    tables = ctypes.addressof(self._functions), ctypes.addressof(self._table)
+                    item = partial(function, *tables)
                 self._run.append(item)
         else:
             self._run = list(self._plan)
-        self._places = [
-            (block, self._index[block], self.arena.block(block[1])[1], slots)
-            for block, slots in self._fresh.items()
-        ]
+        # New memory of every run: arrays that are their blocks, and arrays somewhere in a block.
+        self._arrays: list[tuple[int, int, tuple[int, ...], np.dtype]] = []
+        self._places: list[tuple[int, int, list[int]]] = []
+        for block, slots in self._fresh.items():
+            index, shown = self._index[block], self.shown[slots[0]] if len(slots) == 1 else None
+            if shown is not None and shown.whole:
+                self._arrays.append((index, slots[0], shown.shape, shown.dtype))
+            else:
+                self._places.append((index, self.arena.block(block[1])[1], slots))
         self.last: list[Any] = [None] * self._count
 
     # -- later runs -----------------------------------------------------------------------------------------------------
@@ -712,11 +724,15 @@ class Replay:
         env = self._static.copy()
         env[: self._count] = given
         table, last = self._table, self.last
-        for i, a in enumerate(given):
-            if a is not last[i]:
-                table[1 + i] = address(a)
-                last[i] = a
-        for _, index, size, slots in self._places:
+        if not all(map(is_, given, last)):
+            for i, a in enumerate(given):
+                if a is not last[i]:
+                    table[1 + i] = address(a)
+                    last[i] = a
+        for index, slot, shape, dtype in self._arrays:
+            env[slot] = made = np.empty(shape, dtype)
+            table[index] = address(made)
+        for index, size, slots in self._places:
             memory = np.empty(size, np.uint8)
             table[index] = address(memory)
             for slot in slots:
@@ -727,7 +743,7 @@ class Replay:
                 item.run(env)
                 if not item.view:
                     self._settle_python(item, env)
-            elif item(self._functions, table):
+            elif item():
                 raise Changed
         return env
 

@@ -25,6 +25,8 @@ from flambeau.optim.options import scalar
 
 # From how many elements on a group is stepped natively at once; smaller ones after some steps, for compiling takes 0.2 s.
 LARGE, STEPS = 1 << 14, 8
+# Elements of all arrays together that one thread is through with (20 us) before another is of use.
+ALONE = 1 << 19
 
 
 class Unfit(Exception):
@@ -180,7 +182,8 @@ static void task(void *context, int64_t begin, int64_t end) {{
 
 EXPORT void step(const int64_t *table, const double *numbers, int64_t row, const int64_t *ends, int64_t count) {{
   struct job job = {{table, numbers, row, ends, count}};
-  PARALLEL(task, &job, ends[count - 1], {grain});
+  if (ends[count - 1] * {columns} < {alone}) task(&job, 0, ends[count - 1]);
+  else PARALLEL(task, &job, ends[count - 1], {grain});
 }}
 """
 
@@ -224,8 +227,8 @@ def kernel_text(rule: Callable[..., None], options: dict, numbers: Any, buffers:
     used = read | {n for n, _ in changed}
     arrays = [f"  T *a{i} = (T *)(intptr_t)a[{i}] + at;" for i, n in enumerate(names) if n in used]
     text = _TEXT.format(
-        real=real, columns=len(names), grain=lists.GRAIN, numbers="\n".join(lines), arrays="\n".join(arrays),
-        body="\n".join(body),
+        real=real, columns=len(names), grain=lists.GRAIN, alone=ALONE, numbers="\n".join(lines),
+        arrays="\n".join(arrays), body="\n".join(body),
     )  # fmt: skip
     return native._with_headers(text, set()), paths
 
@@ -285,6 +288,7 @@ class Plan:
         self.options: dict[str, Any] = {}
         self.names: tuple[str, ...] = ()
         self.kinds: Any = None
+        self.call: tuple[Any, ...] | None = None  # the last one, where all steps are alike
 
     def due(self) -> bool:
         """Whether the group is large, or has been stepped often enough."""
@@ -331,6 +335,7 @@ class Plan:
             return
         keys = [k for k in group if k != "params" and k != "param_names"]
         values = [scalar(v) for v in given]
+        self.call = None
         self.options = dict(zip(keys, values))
         self.kinds = tuple([_kind(v) for v in values])
         self.names = optimizer._buffers(self.options)
@@ -380,9 +385,12 @@ class Plan:
             if now is None:
                 return False
         own = optimizer._own_numbers
-        before = [(s[n], s[n].item()) for n in own for s in states]
+        before = [(s[n], s[n].item()) for n in own for s in states] if own else ()
         try:
-            calls = self._calls(optimizer, listed, now, alike and not own, states)
+            if alike and not own:
+                calls = [self._call(optimizer, listed, now, states)]
+            else:
+                calls = self._calls(optimizer, listed, now, states)
         except (CompileError, Unfit):
             for state in states if counts else ():
                 state["step"] -= 1
@@ -393,11 +401,23 @@ class Plan:
             function(*arguments)
         return True
 
-    def _calls(self, optimizer: Any, listed: lists.Listed, now: Any, alike: bool, states: list) -> list[tuple]:  # fmt: skip
-        """The native calls of a step: one, where all parameters have the same numbers or those of one kind."""
+    def _call(self, optimizer: Any, listed: lists.Listed, now: Any, states: list) -> tuple:
+        """The native call of a step whose numbers are those of all parameters; what stays from step to step is kept."""
+        state, step = states[0] if states else {}, None if now is None else now[0]
+        numbers, call = optimizer._numbers(self.options, state, step, False), self.call
+        if call is None or call[0] is not listed.functions or numbers != call[1]:
+            function, paths = _kernel(
+                optimizer._rule, self.options, self.kinds, numbers, listed.columns - 2, listed.real
+            )
+            values = _doubles(_values(paths, self.options, numbers))
+            call = self.call = listed.functions, numbers, function, values
+        return call[2], listed.at, call[3], 0, listed.ends_at, listed.rows
+
+    def _calls(self, optimizer: Any, listed: lists.Listed, now: Any, states: list) -> list[tuple]:
+        """The native calls of a step whose numbers differ: one, where they are of one kind."""
         options, rule, rows = self.options, optimizer._rule, listed.rows
         made = []
-        for i in range(1 if alike else rows):
+        for i in range(rows):
             state, step = states[i] if states else {}, None if now is None else now[i]
             numbers = optimizer._numbers(options, state, step, False)
             function, paths = _kernel(
@@ -407,8 +427,7 @@ class Plan:
         function, first = made[0]
         if all(f is function for f, _ in made):
             every = [v for _, values in made for v in values]
-            size = 0 if alike else len(first)
-            return [(function, listed.table, _doubles(every), size, listed.ends, rows)]
+            return [(function, listed.table, _doubles(every), len(first), listed.ends, rows)]
         table, before, calls = ctypes.addressof(listed.table), 0, []
         for i, (function, values) in enumerate(made):
             size, before = listed.ends[i] - before, listed.ends[i]

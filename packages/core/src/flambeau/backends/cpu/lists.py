@@ -56,6 +56,7 @@ class Listed:
         self.functions = getattr(kernels, self.real)
         self.columns, self.read_only = columns, read_only
         self.known = (ctypes.c_int64 * 3)(HEAD, id(np.ndarray), id(np.dtype(dtype)))
+        self.known_at = ctypes.addressof(self.known)
         self.numbers = (ctypes.c_int64 * 4)(*self.known[:2], id(np.dtype("float32")), id(np.dtype("float64")))  # fmt: skip
         self.rows = self.room = self.total = 0
         self.alone = False  # whether the memory that is written was found not to overlap
@@ -71,9 +72,11 @@ class Listed:
             self.ids = (ctypes.c_int64 * (rows * self.columns))()
             self.table = (ctypes.c_int64 * (rows * self.columns))()
             self.ends = (ctypes.c_int64 * rows)()
+            self.at, self.ends_at = ctypes.addressof(self.table), ctypes.addressof(self.ends)
+            self.ids_at = ctypes.addressof(self.ids)
         self.ids[: len(ids)] = ids  # type: ignore[assignment]
         found = self.functions.survey(
-            self.ids, rows, self.columns, self.read_only, self.parts, self.known, self.table, self.ends
+            self.ids_at, rows, self.columns, self.read_only, self.parts, self.known_at, self.at, self.ends_at
         )  # fmt: skip
         if found < 0:
             self.rows = -1  # the table is half new: look at all of it next time
