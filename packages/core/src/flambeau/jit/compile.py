@@ -143,7 +143,7 @@ class Compiled:
         with self._lock:
             family = self._family(key, leaves) if backend is None else None
             shapes = tuple([t._array.shape for t in tensors])
-            plan = None if family is None else family.plan(shapes)
+            plan = None if family is None else family.plan(shapes, self._sized.due(key))
             if plan is None or not plan.fits() or plan.shared(tensors):
                 return self._traced(key, leaves, spec, backend, family, shapes)
             self._sized.add(key, plan)
@@ -172,7 +172,7 @@ class Compiled:
         else:
             if family is not None:
                 family.learn(shapes, recipe if opened else recipe.copied(), opened)
-            plan = (recipe.copied(value_of) if opened else recipe).plan()
+            plan = (recipe.copied(value_of, arrays=True) if opened else recipe).plan()
             if plan.shared([x for x in leaves if isinstance(x, Tensor)]):
                 return result  # of this call only: others may come with memory of their own
         kept = [p for p in self._plans.get(key, ()) if type(p) is Plan and p.forward.fits()]

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from ..graph import Graph, Value
@@ -25,8 +26,10 @@ from .program import Program
 from .recipe import Different, Recipe, compare
 from .symbols import Open, Sizes
 
-KEPT = 64  # plans for sizes of one function that were used last; of these
-RECORDED = 8  # have memory planned, as programs of one shape have
+KEPT = 64  # plans for sizes of one function that run step by step
+WHOLE = 8  # those that have memory of their own, as programs of one shape have
+USES = 10  # calls of one size after which it is made so: recording takes as long as some ten runs
+MOST = 1024
 TRACES = 4  # captures that an open one is compared with
 TRIES = 4  # open captures that may come to nothing before shapes are left apart
 _MOVES = tuple(lambda n, a=a, b=b: a * n // 4 + b for a in (2, 4, 8, 12, 16) for b in (-4, -1, 0, 1, 2, 8) if (a, b) != (4, 0))  # fmt: skip
@@ -43,6 +46,7 @@ class General:
         self.guards = list(sizes.guards)
         self.holds = holding(self.guards, self.names)
         self.reading = Reading(self.names)
+        self.plain = recipe.plain_parts()
         self.proved = False
 
     def sizes(self, shapes: Shapes) -> dict[str, int] | None:
@@ -57,9 +61,9 @@ class General:
                     return None
         return found if self.holds(*[found[n] for n in self.names]) else None
 
-    def at(self, sizes: dict[str, int]) -> Recipe:
+    def at(self, sizes: dict[str, int], arrays: bool = False) -> Recipe:
         """The call at sizes."""
-        return self.recipe.copied(self.reading.at(sizes))
+        return self.recipe.copied(self.reading.at(sizes), self.plain, arrays)
 
     def prove(self, shapes: Shapes, recipe: Recipe) -> str | None:
         """Compares it with a capture at fixed shapes; why it is not the same, None where it is or is not for these shapes."""
@@ -159,21 +163,17 @@ class Family:
     def fail(self, reason: str) -> None:
         self.failed, self.reason = self.failed + 1, reason
 
-    def plan(self, shapes: Shapes) -> Plan | None:
-        """The plan for shapes that an open capture covers."""
+    def plan(self, shapes: Shapes, whole: bool) -> Plan | None:
+        """The plan for shapes that an open capture covers: one to be recorded, or to run step by step, packing no weights."""
         for g in self.general:
-            if not g.proved:
-                continue
-            sizes = g.sizes(shapes)
+            sizes = g.sizes(shapes) if g.proved else None
             if sizes is None:
                 continue
-            recipe = g.at(sizes)
-            if not claimed(recipe):
-                continue
-            plan = recipe.plan()
-            for p in (*plan.forward.programs, *plan.backward.programs):
-                p.replay = False  # type: ignore[union-attr]
-            return plan
+            recipe = g.at(sizes, arrays=True)
+            if claimed(recipe):
+                if not whole and recipe.making is not None:
+                    recipe.making = replace(recipe.making, members=frozenset())
+                return recipe.plan()
         return None
 
 
@@ -211,52 +211,66 @@ def _accepted(call: Any) -> bool:
 
 
 class Kept:
-    """The plans of a function that were made by filling sizes in: those used last stay, few of them with memory of their own."""
+    """The plans of a function that were made by filling sizes in. One runs step by step at first; when its sizes have come again, it
+    is made as the plan of a fixed shape is, with memory and weights of its own. Those used last stay.
+    """
 
     def __init__(self, plans: dict[Any, list]) -> None:
         self.plans = plans  # of the function, all of them
-        self.keys: OrderedDict[Any, Plan] = OrderedDict()
-        self.recorded: OrderedDict[int, tuple[Plan, int]] = OrderedDict()
+        self.light: OrderedDict[Any, None] = OrderedDict()
+        self.whole: OrderedDict[Any, None] = OrderedDict()
+        self.uses: dict[Any, int] = {}  # by key: after how many it is to be made whole, if not USES
+        self._due: set[Any] = set()
 
     def __len__(self) -> int:
-        return len(self.keys)
+        return len(self.light) + len(self.whole)
+
+    def due(self, key: Any) -> bool:
+        """Whether the plan for this key has run step by step for long enough."""
+        return key in self._due
 
     def add(self, key: Any, plan: Plan) -> None:
-        self.keys[key] = plan
         self.plans[key] = [plan]
-        self._wait(plan, 2)
-        while len(self.keys) > KEPT:
-            old, dropped = self.keys.popitem(last=False)
-            self.plans.pop(old, None)
-            self.recorded.pop(id(dropped), None)
+        if key not in self._due:
+            for p in _programs(plan):
+                p.replay = False
+            self._count(key, plan)
+            self.light[key] = None
+            self._trim(self.light, KEPT)
+            return
+        self._due.discard(key)
+        self.light.pop(key, None)
+        self.whole[key] = None
+        for old in self._trim(self.whole, WHOLE):  # too many for all to stay: it takes longer
+            if len(self.uses) >= MOST:
+                self.uses.clear()
+            self.uses[old] = 4 * self.uses.get(old, USES)
 
     def clear(self) -> None:
-        self.keys.clear()
-        self.recorded.clear()
+        for table in (self.light, self.whole, self.uses, self._due):
+            table.clear()
 
-    def _wait(self, plan: Plan, uses: int) -> None:
-        """The plan runs step by step until it was used so often; then its programs are recorded as any others."""
-        left = uses
+    def _trim(self, table: OrderedDict, most: int) -> list:
+        gone = []
+        while len(table) > most:
+            old, _ = table.popitem(last=False)
+            self.plans.pop(old, None)
+            gone.append(old)
+        return gone
+
+    def _count(self, key: Any, plan: Plan) -> None:
+        """At its last use, the plan does not fit: another is made in its place."""
+        left = self.uses.get(key, USES) - 1
 
         def fits() -> bool:
             nonlocal left
             left -= 1
-            if left <= 0:
-                plan.__dict__.pop("fits", None)
-                self._record(plan, uses)
+            if left < 0:
+                self._due.add(key)
+                return False
             return Plan.fits(plan)
 
         plan.fits = fits  # type: ignore[method-assign]
-
-    def _record(self, plan: Plan, uses: int) -> None:
-        for p in _programs(plan):
-            p.replay = None
-        self.recorded[id(plan)] = plan, uses
-        while len(self.recorded) > RECORDED:
-            _, (old, before) = self.recorded.popitem(last=False)
-            for p in _programs(old):
-                p.replay = False
-            self._wait(old, 4 * before)
 
 
 def _programs(plan: Plan) -> list[Program]:

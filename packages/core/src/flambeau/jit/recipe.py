@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from .._base.dtypes import float32, float64
 from ..graph import Call, Graph, Value
 from ..runtime import dispatch
 from ..runtime.meta import Meta
 from ..runtime.operator import find
-from ..runtime.tensor import Size, Tensor
+from ..runtime.tensor import Size, Tensor, wrap
 from .capture import Effect, Grads, Part
-from .opening import changed
+from .opening import changed, has_open
 from .plan import Back, Plan
+from .symbols import is_open
 from .tuning import Making
 
 
@@ -44,14 +45,33 @@ class Recipe:
         made.drop(self.dropped, self.olds)
         return made
 
-    def copied(self, number: Callable[[Any], Any] | None = None) -> Recipe:
-        """The same with values of its own, open numbers replaced by what `number` says."""
-        return _Copy(number or (lambda x: x)).of(self)
+    def copied(
+        self,
+        number: Callable[[Any], Any] | None = None,
+        plain: set[int] | None = None,
+        arrays: bool = False,
+    ) -> Recipe:
+        """The same with values of its own, open numbers replaced by what `number` says.
+
+        `plain`: the ids of values and calls without such numbers, from `plain_parts`. `arrays`: those that elementwise calls are
+        given become arrays of no dimensions, so that they do not stand in the C text.
+        """
+        return _Copy(number, plain or set(), arrays).of(self)
+
+    def plain_parts(self) -> set[int]:
+        """The ids of the calls and values in which no number is open."""
+        calls = [c for p in self.parts if isinstance(p, Graph) for c in p.calls]
+        inputs = [
+            v for p in self.parts if isinstance(p, Graph) for v in (*p.captured, *p.constants)
+        ]
+        found = {id(c) for c in calls if not has_open(c.attrs) and not any(map(is_open, c.inputs))}
+        values = [*inputs, *(v for c in calls for v in c.outputs)]
+        return found | {id(v) for v in values if not has_open(v.meta)}
 
 
 class _Copy:
-    def __init__(self, number: Callable[[Any], Any]) -> None:
-        self.number = number
+    def __init__(self, number: Callable[[Any], Any] | None, plain: set[int], arrays: bool) -> None:
+        self.number, self.plain, self.arrays = number, plain, arrays
         self.values: dict[int, Value] = {}
 
     def of(self, r: Recipe) -> Recipe:
@@ -70,17 +90,35 @@ class _Copy:
         )  # fmt: skip
 
     def changed(self, x: Any) -> Any:
-        return changed(x, self.number)
+        return x if self.number is None else changed(x, self.number)
 
     def value(self, v: Value) -> Value:
         made = self.values.get(id(v))
         if made is None:
-            made = self.values[id(v)] = copy(v)
-            made.meta = self.changed(v.meta)
+            made = self.values[id(v)] = Value(v.name, v.meta, v.kind, v.tensor)
+            made.source = v.source
+            if id(v) not in self.plain:
+                made.meta = self.changed(v.meta)
         return made
 
     def given(self, x: Any) -> Any:
         return self.value(x) if isinstance(x, Value) else self.changed(x)
+
+    def loaded(self, call: Call, inputs: tuple, graph: Graph) -> tuple:
+        """The inputs of an elementwise call on floats, with an array for each number that was open."""
+        dtype = call.outputs[0].meta.dtype
+        if find(call.op).family != "elementwise" or dtype not in (float32, float64):
+            return inputs
+        if any(isinstance(v, Value) and v.meta.dtype is not dtype for v in inputs):
+            return inputs
+        made = []
+        for x, v in zip(call.inputs, inputs):
+            if is_open(x):
+                array = wrap(np.array(v, dtype.numpy))
+                v = Value(graph.name("c"), array._meta, "constant", array)
+                graph.constants.append(v)
+            made.append(v)
+        return tuple(made)
 
     def part(self, p: Part) -> Part:
         if isinstance(p, Grads):
@@ -88,16 +126,19 @@ class _Copy:
         if isinstance(p, Effect):
             return Effect(p.call, p.name, [self.given(x) for x in p.given], p.spec)
         made = Graph()
+        made._names = p._names
         made.inputs = [self.value(v) for v in p.inputs]
         made.captured = [self.value(v) for v in p.captured]
         made.constants = [self.value(v) for v in p.constants]
         for c in p.calls:
             inputs = tuple([self.given(x) for x in c.inputs])
+            if self.arrays and id(c) not in self.plain:
+                inputs = self.loaded(c, inputs, made)
             outs = tuple([self.value(v) for v in c.outputs])
-            made.calls.append(Call(c.op, inputs, self.changed(c.attrs), outs, c.several))
+            attrs = c.attrs if id(c) in self.plain else self.changed(c.attrs)
+            made.calls.append(Call(c.op, inputs, attrs, outs, c.several))
         made.outputs = [self.value(v) for v in p.outputs]
         made.writes = [(self.value(a), self.value(b)) for a, b in p.writes]
-        made._names = p._names
         return made
 
 
