@@ -10,6 +10,7 @@ import pytest
 import flambeau
 from flambeau import nn
 from flambeau.backends import cpu
+from flambeau.backends.cpu import threads
 from flambeau.jit.lasting import LINE, together
 
 pytestmark = pytest.mark.skipif(not cpu.available(), reason="no C compiler on this machine")
@@ -272,3 +273,61 @@ def test_prepared_arrays_lie_together_in_order():
     assert places[-1] - places[0] == LINE and made[1] is apart
     for before, after in zip(arrays, (made[0], *made[2:])):
         assert np.array_equal(before, after) and before.dtype == after.dtype
+
+
+@flambeau.no_grad()
+@pytest.mark.parametrize("size", [(1, 20, 17, 23), (1, 300, 15, 9), (3, 24, 4, 31), (2, 400, 3, 3)], ids=str)  # fmt: skip
+@pytest.mark.parametrize("stride", [1, 2])
+def test_bands_of_depthwise_rows_are_the_same_on_all_threads(size, stride):
+    channels = size[1]
+    layers = nn.Sequential(nn.Conv2d(channels, channels, 3, stride, 1, groups=channels), nn.ReLU6())
+    x = flambeau.randn(*size)
+    made = []
+    before = threads.count()
+    try:
+        for count in (1, 2, 3, 5):
+            threads.set_count(count)
+            compiled = flambeau.compile(layers)
+            made.append([compiled(x) for _ in range(3)][-1])
+    finally:
+        threads.set_count(before)
+    agree(made[0], layers(x))
+    assert all(np.array_equal(m.numpy(), made[0].numpy()) for m in made[1:])
+
+
+class Scaled(nn.Module):
+    """A layer whose parts are looked up where modules keep them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner, self.act = nn.Linear(3, 3), nn.ReLU()
+
+    def forward(self, x):
+        x = self.act(self.inner(x))
+        for held in (self._buffers, self.act._buffers):
+            for b in held.values():
+                x = x * b
+        return x
+
+
+@flambeau.no_grad()
+def test_members_that_come_and_go_without_being_set_are_noticed():
+    net, x = Scaled(), flambeau.randn(2, 3)
+    compiled = flambeau.compile(net)
+    two = flambeau.full((3,), 2.0)
+
+    def changed(change):
+        change()
+        for _ in range(3):
+            agree(compiled(x), net(x))
+
+    changed(lambda: None)
+    changed(lambda: net._buffers.update(two=two))  # there was none
+    changed(lambda: net.act._buffers.update(two=net._buffers.pop("two")))  # as many as before
+    changed(lambda: net.act._buffers.update(two=flambeau.full((3,), 3.0)))
+    changed(lambda: net.act._buffers.update(last=two))
+    changed(lambda: net.act._buffers.clear())
+    handle = net.inner.register_forward_hook(lambda m, given, out: out + 1)
+    with pytest.warns(UserWarning, match="eagerly"):
+        changed(lambda: None)
+    changed(handle.remove)

@@ -194,6 +194,9 @@ def is_module(x: Any) -> bool:
     return hasattr(x, "_parameters") and hasattr(x, "modules") and hasattr(x, "training")
 
 
+_END = object()
+
+
 class _Tree:
     """Reads a module and all in it: a number that is another when its state is. Quick while nothing has been set.
 
@@ -226,15 +229,21 @@ class _Tree:
         self.found = list(chain.from_iterable(map(dict.values, self.members)))
         self.seen = self.looked()
         full = (described(module), tuple(map(id, self.found)), self.seen)
+        # Most are empty, and asking that takes a tenth of walking through them.
+        self.empty = [d for d in (*self.members, *self.hooks) if not d]
+        self.members = [d for d in self.members if d]
+        self.found.append(_END)
         self.token = self.tokens.setdefault(full, len(self.tokens))
         return self.token
 
     def same(self) -> bool:
         """Whether what may change without a word is as it was: members first, which are many."""
-        now, count = chain.from_iterable(map(dict.values, self.members)), len(self.found)
-        if sum(map(len, self.members)) != count or not all(map(is_, now, self.found)):
+        if any(self.empty):
             return False
-        if not self.loose and not self.seen[0] and not any(self.hooks):
+        now = chain(chain.from_iterable(map(dict.values, self.members)), (_END,))
+        if not all(map(is_, now, self.found)):  # as many on both sides, or the ends do not meet
+            return False
+        if not self.loose and not self.seen[0]:
             return True
         return self.looked() == self.seen
 

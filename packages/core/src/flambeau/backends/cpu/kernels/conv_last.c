@@ -205,9 +205,13 @@ static void convolve(void *context, int64_t begin, int64_t end) {
     const int64_t channel = group * own + v0 * WIDTH, place = q0 * pitch + channel;
     T *aside = SCRATCH(2, sizeof(vec) * MOST_ROWS * MOST_VECTORS);
     int64_t *places = SCRATCH(1, (size_t)count * sizeof(int64_t));
-    for (int64_t i = 0, ox = q0 % s->out_width, row = q0 / s->out_width; i < count; ++i) {
-      places[i] = ((row / s->out_height * s->room[0] + row % s->out_height * s->stride[0]) * s->room[1] + ox * s->stride[1]) * s->channels;
-      if (++ox == s->out_width) ox = 0, ++row;
+    const int64_t right = s->stride[1] * s->channels, down = s->stride[0] * s->room[1] * s->channels, image = s->room[0] * s->room[1] * s->channels;
+    int64_t ox = q0 % s->out_width, oy = q0 / s->out_width % s->out_height, first_row = q0 / s->out_width / s->out_height * image + oy * down;
+    for (int64_t i = 0; i < count;) { /* a row after the other */
+      const int64_t end = MIN(count, i + s->out_width - ox);
+      for (int64_t at = first_row + ox * right; i < end; ++i, at += right) places[i] = at;
+      ox = 0, first_row += down;
+      if (++oy == s->out_height) oy = 0, first_row += image - s->out_height * down;
     }
     for (int64_t p0 = 0, p1; p0 < c->count; p0 = p1) {
       int64_t depth = 0, parts = 0;

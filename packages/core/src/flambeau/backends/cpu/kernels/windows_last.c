@@ -29,6 +29,7 @@ struct windows {
   T *y;
   T low, high; /* a clamp that `dense` applies itself */
   struct finish finish;
+  int64_t bands;   /* that rows are divided into, for as many threads */
   int64_t counted; /* of an average: 0 for the taps within the input, else the divisor */
 };
 struct range {
@@ -146,7 +147,8 @@ static int is_dense(const struct sizes *s) {
 }
 static int64_t parts_of(const struct sizes *s) { return (s->channels + PART - 1) / PART; }
 
-/* Items of work: two rows of results of a part of the channels; a part's rows lie side by side. */
+/* Items of work: two rows of results of a part of the channels. A band of pairs of rows is passed over part by part: a part's rows lie
+ * side by side in the first cache, and who works on a band finds in the second what it has made of it before, and leaves it there. */
 static void dense_rows(void *context, int64_t begin, int64_t end) {
   const struct windows *c = context;
   const struct sizes *s = &c->s;
@@ -159,7 +161,11 @@ static void dense_rows(void *context, int64_t begin, int64_t end) {
 #endif
   const int64_t span = (columns - 1) * step + size;
   for (int64_t at = begin; at < end; ++at) {
-    const int64_t part = at / (s->images * pairs), image = at / pairs % s->images, oy = at % pairs * 2, rows = MIN(2, s->out_height - oy);
+    const int64_t all = s->images * pairs;
+    int64_t band = at / parts * c->bands / all;
+    while ((band + 1) * all / c->bands * parts <= at) ++band;
+    const int64_t first_pair = band * all / c->bands, tall = (band + 1) * all / c->bands - first_pair, within = at - first_pair * parts;
+    const int64_t part = within / tall, pair = first_pair + within % tall, image = pair / pairs, oy = pair % pairs * 2, rows = MIN(2, s->out_height - oy);
     const int64_t top = oy * step - s->before[0];
     struct block b = {.channel = part * vectors / parts * WIDTH, .end = MIN(s->channels, (part + 1) * vectors / parts * WIDTH)};
     b.above = MAX(0, -top), b.below = s->height - top;
@@ -234,7 +240,8 @@ EXPORT void depthwise_packed(const T *x, const T *w, const T *bias, const T *res
     return;
   }
   if (activation == CLAMP && !residual) c.low = (T)low, c.high = (T)high, c.finish.activation = PLAIN;
-  const int64_t parts = parts_of(s), count = parts * s->images * ((s->out_height + 1) / 2);
+  const int64_t parts = parts_of(s), all = s->images * ((s->out_height + 1) / 2), count = parts * all;
+  c.bands = all < 3 * fb->threads() ? 1 : fb->threads(); /* of small images convolutions share the channels, too */
   PARALLEL(dense_rows, &c, count, grain_for(count, s->out_width * s->channels / parts * s->kernel[0] * s->kernel[1] / 2));
 }
 EXPORT void largest(const T *x, T *y, const int64_t *n) {
