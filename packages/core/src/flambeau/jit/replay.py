@@ -10,6 +10,7 @@ arrays over the same memory. Blocks that leave the program, as results, are new 
 from __future__ import annotations
 
 import ctypes
+import os
 import threading
 from collections.abc import Sequence
 from functools import partial
@@ -479,14 +480,26 @@ class Replay:
         left = [*program.outputs, *(s for _, s in program.writes)]
         waiting = [self._block(i) for i in left]
         made: dict[int, np.ndarray] = {}
+        self.arena.trim()
         for i, block in zip(left, waiting.copy()):
             if i not in made:
-                made[i] = np.array(env[i], copy=True)
+                made[i] = self._moved(i, env[i], waiting.count(block) == 1)
             env[i] = None
             waiting.remove(block)
             if block is not None and block[0] == "arena" and block not in waiting:
                 self.arena.drop(block[1])
         return [made[i] for i in program.outputs], {s: made[s] for _, s in program.writes}
+
+    def _moved(self, slot: int, array: np.ndarray, alone: bool) -> np.ndarray:
+        """A copy of an array; one that is alone in its block of the arena leaves it piece by piece."""
+        shown = self.shown.get(slot)
+        if shown is None or not alone or shown.place.block[0] != "arena":
+            return np.array(array, copy=True)
+        if shown.place.offset or not _dense(shown):
+            return np.array(array, copy=True)
+        made = np.empty(shown.shape, shown.dtype)
+        self.arena.move(shown.place.block[1], made)
+        return made
 
     def _outside(
         self, run: Any, env: list, needs: Sequence[int], makes: Sequence[int], ours: bool
@@ -632,6 +645,7 @@ class Replay:
         self._index: dict[Any, int] = {("given", i): 1 + i for i in range(self._count)}
         for block in (*moving, *[("lasting", at) for at in self.lasting]):
             self._index[block] = 1 + len(self._index)
+        self._lay(needed, moving)
         self._static: list[Any] = [None] * self._size
         self._fresh: dict[Any, list[int]] = {b: [] for b in moving if b in outward}
         text = Text()
@@ -664,8 +678,26 @@ class Replay:
         write()
         self._load(text)
         self.arena.seal()
-        for block in moving:
-            self.arena.drop(block[1])
+
+    def _lay(self, needed: set[int], moving: Sequence[Any]) -> None:
+        """Plans the arena for the blocks that the C uses in it, from how long each lived in the recording."""
+        used = {p.block for to, come, _ in self._copies for p in (to, come)}
+        for step in self.steps:
+            for site in step.calls or ():
+                for value, kind in zip(site.arguments, site.kinds):
+                    if kind == "place" and value is not None:
+                        used.add(value.block)
+                    elif kind == "pointers":
+                        used.update(p.block for p in value if p is not None)
+            used.update(self._block(i) for i in needed.intersection(step.makes))
+        numbers = sorted(b[1] for b in used.difference(moving) if b and b[0] == "arena")
+        self.least = self.arena.lay(numbers)
+        if "memory" in os.environ.get("FLAMBEAU_PRINT", "").split(","):
+            fresh = sum(self.arena.block(b[1])[1] for b in moving)
+            print(  # noqa: T201  (asked for)
+                f"# memory: {self.arena.size} bytes for values, at most {self.least} in use at once; "
+                f"{fresh} bytes are new at every run"
+            )
 
     def _over(self, slot: int) -> np.ndarray:
         """The array of a value that always lies at the same place of the arena."""

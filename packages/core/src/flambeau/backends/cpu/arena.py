@@ -13,6 +13,7 @@ its memory.
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -31,7 +32,7 @@ def _functions() -> Any:
         ("new", place, [number]), ("base", place, [place]), ("top", number, [place]), ("count", number, [place]),
         ("lives", number, [place]),
         ("find", number, [place, place, place]), ("block", None, [place, number, place]), ("seal", None, [place]),
-        ("drop", None, [place, number]), ("delete", None, [place]),
+        ("lay", number, [place, number, place]), ("trim", None, [place]), ("move", None, [place, number, place, number]), ("drop", None, [place, number]), ("delete", None, [place]),
     ):  # fmt: skip
         function = getattr(lib, f"fb_arena_{name}")
         function.restype, function.argtypes = result, arguments
@@ -87,6 +88,25 @@ class Arena:
     def seal(self) -> None:
         """Nothing more is handed out."""
         self._lib.fb_arena_seal(self._self)
+
+    def lay(self, numbers: Sequence[int]) -> int:
+        """Lays blocks out anew, for runs in which only these need memory; what was in it is lost.
+
+        Two of them share memory if one was given back before the other was made. The most bytes that are in use at once.
+        """
+        given = (ctypes.c_int64 * max(1, len(numbers)))(*numbers)
+        least = self._lib.fb_arena_lay(self._self, len(numbers), given)
+        if least < 0:
+            raise MemoryError("no memory for a plan of memory")
+        return least
+
+    def trim(self) -> None:
+        """Gives back the pages that no block in use lies on."""
+        self._lib.fb_arena_trim(self._self)
+
+    def move(self, number: int, to: np.ndarray) -> None:
+        """The bytes of a block into `to`, which is dense; they are given back piece by piece."""
+        self._lib.fb_arena_move(self._self, number, to.ctypes.data, to.nbytes)
 
     def drop(self, number: int) -> None:
         """Gives a block's pages back to the system; what was in it is lost."""

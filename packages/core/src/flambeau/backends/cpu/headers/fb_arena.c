@@ -4,6 +4,7 @@
  * addresses that the first run was given are the plan of all later ones. A sealed arena hands out and takes back nothing.
  */
 #define _GNU_SOURCE
+#include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -28,7 +29,10 @@ typedef struct {
   allocator calls;
 } handler;
 
-typedef struct { size_t start, size; } block;
+typedef struct {
+  size_t start, size;
+  int64_t died; /* how many blocks there were when it was given back: later ones may lie where it lay */
+} block;
 
 typedef struct {
   handler calls; /* first: NumPy is given the address of the arena */
@@ -68,7 +72,7 @@ static void *take(arena *a, size_t size) {
   if (at + size > a->reserved) return 0;
   if (at + size > a->top) a->top = at + size;
   a->live[a->lives++] = a->count;
-  a->blocks[a->count++] = (block){at, size};
+  a->blocks[a->count++] = (block){at, size, INT64_MAX};
   return a->base + at;
 }
 /* The place among `live` of the block that holds an address; -1: none. */
@@ -81,7 +85,10 @@ static int64_t find(const arena *a, const void *p) {
   }
   return -1;
 }
-static void forget(arena *a, int64_t i) { a->live[i] = a->live[--a->lives]; }
+static void forget(arena *a, int64_t i) {
+  a->blocks[a->live[i]].died = a->count;
+  a->live[i] = a->live[--a->lives];
+}
 
 static void *arena_malloc(void *ctx, size_t size) {
   arena *a = ctx;
@@ -145,6 +152,103 @@ EXPORT int64_t fb_arena_find(const arena *a, const void *p, int64_t *start) {
 EXPORT void fb_arena_block(const arena *a, int64_t i, int64_t out[2]) {
   out[0] = (int64_t)a->blocks[i].start, out[1] = (int64_t)a->blocks[i].size;
 }
+/* Gives the pages of [from, to) back that lie in it whole. */
+static void give_back(arena *a, size_t from, size_t to) {
+  const size_t page = (size_t)1 << 12;
+  from = (from + page - 1) / page * page, to = to / page * page;
+  if (to > from) madvise(a->base + from, to - from, MADV_DONTNEED);
+}
+/* Gives back what no block in use lies on. */
+EXPORT void fb_arena_trim(arena *a) {
+  size_t at = 0;
+  while (at < a->top) {
+    size_t next = a->top, end = a->top;
+    for (int64_t i = 0; i < a->lives; ++i) {
+      const block *b = &a->blocks[a->live[i]];
+      if (b->start >= at && b->start < next) next = b->start, end = b->start + b->size;
+    }
+    give_back(a, at, next);
+    at = end;
+  }
+}
+/* Copies block i out of the arena and gives it back on the way: there is never much of it twice. */
+EXPORT void fb_arena_move(arena *a, int64_t i, char *to, int64_t size) {
+  const size_t piece = (size_t)1 << 20, start = a->blocks[i].start;
+  for (size_t done = 0; done < (size_t)size; done += piece) {
+    const size_t now = (size_t)size - done < piece ? (size_t)size - done : piece;
+    memcpy(to + done, a->base + start + done, now);
+    give_back(a, start, start + done + now);
+  }
+}
+
+/* -- the plan -- */
+
+static int together(const arena *a, int64_t i, int64_t j) {
+  return i < j ? a->blocks[i].died > j : a->blocks[j].died > i;
+}
+static const arena *sorted; /* under `lock` */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static int larger_first(const void *x, const void *y) {
+  const int64_t i = *(const int64_t *)x, j = *(const int64_t *)y;
+  const size_t m = sorted->blocks[i].size, n = sorted->blocks[j].size;
+  return m != n ? (m < n ? 1 : -1) : (i > j) - (i < j);
+}
+
+/* Lays n blocks out anew, for runs in which only these need memory: the larger ones first, each at the lowest place that is free
+ * as long as it is in use. Blocks that somebody still holds stay, and nothing comes over them. What was in memory is lost.
+ * The most bytes that are in use at once; -1: no memory for it. */
+EXPORT int64_t fb_arena_lay(arena *a, int64_t n, const int64_t *numbers) {
+  const int64_t held = a->lives;
+  int64_t *order = malloc(((size_t)n + 1) * sizeof *order), *placed = malloc(((size_t)(n + held) + 1) * sizeof *placed);
+  if (!order || !placed) {
+    free(order), free(placed);
+    return -1;
+  }
+  int64_t count = 0, least = 0;
+  size_t top = 0;
+  for (int64_t i = 0; i < held; ++i) { /* `placed` is in order of addresses */
+    int64_t at = count++;
+    for (; at && a->blocks[placed[at - 1]].start > a->blocks[a->live[i]].start; --at) placed[at] = placed[at - 1];
+    placed[at] = a->live[i];
+    const size_t end = a->blocks[a->live[i]].start + a->blocks[a->live[i]].size;
+    if (end > top) top = end;
+  }
+  for (int64_t i = 0; i < n; ++i) {
+    int64_t now = 0;
+    for (int64_t j = 0; j < n; ++j)
+      if (numbers[j] == numbers[i] || (numbers[j] < numbers[i] && together(a, numbers[j], numbers[i]))) now += (int64_t)a->blocks[numbers[j]].size;
+    if (now > least) least = now;
+  }
+  memcpy(order, numbers, (size_t)n * sizeof *order);
+  pthread_mutex_lock(&lock);
+  sorted = a;
+  qsort(order, (size_t)n, sizeof *order, larger_first);
+  pthread_mutex_unlock(&lock);
+  for (int64_t i = 0; i < n; ++i) {
+    block *b = &a->blocks[order[i]];
+    if (b->died == INT64_MAX && held) { /* one of those that stay, perhaps */
+      int64_t j = 0;
+      while (j < held && a->live[j] != order[i]) ++j;
+      if (j < held) continue;
+    }
+    size_t at = 0;
+    for (int64_t j = 0; j < count; ++j) {
+      const block *c = &a->blocks[placed[j]];
+      if (c->died != INT64_MAX && !together(a, order[i], placed[j])) continue;
+      if (at + b->size <= c->start) break;
+      if (c->start + c->size > at) at = c->start + c->size;
+    }
+    b->start = at;
+    if (at + b->size > top) top = at + b->size;
+    int64_t place = count++;
+    for (; place && a->blocks[placed[place - 1]].start > at; --place) placed[place] = placed[place - 1];
+    placed[place] = order[i];
+  }
+  free(order), free(placed);
+  if (!held) madvise(a->base, a->top, MADV_DONTNEED);
+  a->top = top;
+  return least;
+}
 /* Nothing more is handed out; the range shrinks to what was used. */
 EXPORT void fb_arena_seal(arena *a) {
   const size_t page = (size_t)1 << 12, used = (a->top + page - 1) / page * page;
@@ -153,11 +257,7 @@ EXPORT void fb_arena_seal(arena *a) {
   a->reserved = used;
 }
 /* Gives the pages of a block back; what was in it is lost. */
-EXPORT void fb_arena_drop(arena *a, int64_t i) {
-  const size_t page = (size_t)1 << 12;
-  const size_t from = (a->blocks[i].start + page - 1) / page * page, to = (a->blocks[i].start + a->blocks[i].size) / page * page;
-  if (to > from) madvise(a->base + from, to - from, MADV_DONTNEED);
-}
+EXPORT void fb_arena_drop(arena *a, int64_t i) { give_back(a, a->blocks[i].start, a->blocks[i].start + a->blocks[i].size); }
 /* The whole arena; nobody may look at its memory any more. */
 EXPORT void fb_arena_delete(arena *a) {
   if (a->reserved) munmap(a->base, a->reserved);
