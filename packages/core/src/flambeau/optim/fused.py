@@ -25,8 +25,6 @@ from flambeau.optim.options import scalar
 
 # From how many elements on a group is stepped natively at once; smaller ones after some steps, for compiling takes 0.2 s.
 LARGE, STEPS = 1 << 14, 8
-# Elements of all arrays together that one thread is through with (20 us) before another is of use.
-ALONE = 1 << 19
 
 
 class Unfit(Exception):
@@ -182,8 +180,7 @@ static void task(void *context, int64_t begin, int64_t end) {{
 
 EXPORT void step(const int64_t *table, const double *numbers, int64_t row, const int64_t *ends, int64_t count) {{
   struct job job = {{table, numbers, row, ends, count}};
-  if (ends[count - 1] * {columns} < {alone}) task(&job, 0, ends[count - 1]);
-  else PARALLEL(task, &job, ends[count - 1], {grain});
+  PARALLEL(task, &job, ends[count - 1], {grain});
 }}
 """
 
@@ -227,8 +224,8 @@ def kernel_text(rule: Callable[..., None], options: dict, numbers: Any, buffers:
     used = read | {n for n, _ in changed}
     arrays = [f"  T *a{i} = (T *)(intptr_t)a[{i}] + at;" for i, n in enumerate(names) if n in used]
     text = _TEXT.format(
-        real=real, columns=len(names), grain=lists.GRAIN, alone=ALONE, numbers="\n".join(lines),
-        arrays="\n".join(arrays), body="\n".join(body),
+        real=real, columns=len(names), grain=lists.GRAIN, numbers="\n".join(lines), arrays="\n".join(arrays),
+        body="\n".join(body),
     )  # fmt: skip
     return native._with_headers(text, set()), paths
 
