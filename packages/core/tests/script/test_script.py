@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import math
 
@@ -9,6 +10,7 @@ import pytest
 
 import flambeau
 from flambeau import jit, nn
+from flambeau.jit.scripts import names
 from flambeau.nn import functional as F
 from flambeau.testing import assert_close
 
@@ -299,3 +301,41 @@ def test_script_takes_functions_and_modules():
     assert jit.script(made := jit.script(scaled)) is made
     assert jit.isinstance([1, 2], list[int]) and not jit.isinstance(["a"], list[int])
     assert jit.annotate(list[int], [1]) == [1] and not jit.is_scripting() and not jit.is_tracing()
+
+
+Vector = flambeau.Tensor
+Vectors = list[Vector]
+
+
+def chosen(x: Vector, others: Vectors) -> Vectors:
+    kept: Vectors = []
+    for y in others:
+        kept.append(flambeau.where(x > 0, x, y))
+    return kept
+
+
+def test_types_may_have_other_names():
+    program = jit.script(chosen)
+    x, zero = flambeau.tensor([1.0, -2.0]), flambeau.zeros(2)
+    assert [y.tolist() for y in program(x, [zero, -x])] == [[1, 0], [1, 2]]
+
+
+@pytest.mark.parametrize("space", ["flambeau", "flambeau.linalg", "flambeau.nn.functional"])
+def test_scripts_reach_the_librarys_functions_on_tensors(space):
+    module = importlib.import_module(space)
+    left_out = {
+        "compile",
+        "load",
+        "save",
+        "vmap",
+        "seed",
+        "manual_seed",
+        "initial_seed",
+        "thread_safe_generator",
+    }
+    home = ("flambeau.ops.", "flambeau.linalg", "flambeau.nn.functional")
+    for name in module.__all__ if hasattr(module, "__all__") else dir(module):
+        f = getattr(module, name)
+        own = str(getattr(f, "__module__", "")).startswith(home) or name == "where"
+        if callable(f) and not isinstance(f, type) and own and not name.startswith(("_", settings)):  # fmt: skip
+            assert names.spelling(f) is not None, name

@@ -325,7 +325,8 @@ class _Aliases(ast.NodeTransformer):
             value = self.names.lookup(dotted(node))
             if value is not None:
                 try:
-                    shown = ast.parse(repr(value[0]), mode="eval").body
+                    text = value[0].__name__ if isinstance(value[0], type) else repr(value[0])
+                    shown = ast.parse(text, mode="eval").body
                     types.parse(shown)
                     return ast.copy_location(shown, node)
                 except (SyntaxError, ValueError):

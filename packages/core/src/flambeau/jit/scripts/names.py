@@ -26,8 +26,9 @@ _HOMES = (
     "flambeau.nn.functional",
     "flambeau.nn._functional",
     "flambeau.functions",
+    "flambeau.linalg",
 )
-_AT_THE_TOP = frozenset(["allclose", "arange", "as_tensor", "broadcast_tensors", "broadcast_to", "detach", "empty", "equal", "eye", "full", "hstack", "is_complex", "is_floating_point", "is_tensor", "linspace", "meshgrid", "normal", "numel", "ones", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like", "randperm", "stack", "tensor", "vstack", "zeros", "cat", "complex"])  # fmt: skip
+_AT_THE_TOP = frozenset(["allclose", "arange", "as_tensor", "broadcast_tensors", "broadcast_to", "detach", "empty", "equal", "eye", "full", "hstack", "is_complex", "is_floating_point", "is_tensor", "linspace", "meshgrid", "normal", "numel", "ones", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like", "randperm", "stack", "tensor", "vstack", "zeros", "cat", "complex", "where", "promote_types", "result_type", "can_cast", "get_default_dtype", "is_grad_enabled", "is_inference_mode_enabled", "asarray"])  # fmt: skip
 _CLASSES = (
     Device, Size, modes.no_grad, modes.enable_grad, modes.inference_mode, modes.set_grad_enabled,
 )  # fmt: skip
