@@ -25,7 +25,7 @@ def _starts(sample: Tensor, n: int, out: int, kernel: int) -> Tensor:
     return where(places == out - 1, n - kernel, begins)
 
 
-@composite(method=False)
+@composite(method=False, outputs=("values", "indices"))
 def fractional_max_pool(
     input: Tensor, kernel: tuple[int, ...], size: tuple[int, ...], samples: Tensor
 ) -> Any:
@@ -34,7 +34,8 @@ def fractional_max_pool(
     >>> import flambeau
     >>> x = flambeau.tensor([[[1.0, 4.0, 2.0, 3.0, 0.0]]])
     >>> draw = flambeau.tensor([[[0.5]]])
-    >>> flambeau.ops.fractional.fractional_max_pool(x, (2,), (2,), draw)
+    >>> values, indices = flambeau.ops.fractional.fractional_max_pool(x, (2,), (2,), draw)
+    >>> values, indices
     (tensor([[[4., 3.]]]), tensor([[[1, 3]]]))
     """
     count = len(kernel)

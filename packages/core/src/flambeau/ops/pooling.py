@@ -6,6 +6,7 @@ What is computed is in `sliding`; here are the options, their checks, and window
 from __future__ import annotations
 
 from math import prod
+from typing import Any
 
 from .._base.checks import Shape, check, check_room
 from ..runtime.families import composite
@@ -200,16 +201,30 @@ def _adaptive_max(name, count, input, output_size, indices):
         values = _nothing(input, target)
         return (values, values.detach().long()) if indices else values
     size = input.shape[-count:]
-    if all(n % out == 0 for n, out in zip(size, target)):
-        kernel = tuple(n // out for n, out in zip(size, target))
+    kernel = tuple(n // out for n, out in zip(size, target))
+    even = all(n % out == 0 for n, out in zip(size, target))
+    if even and not (indices and prod(kernel) > MANY):
         return _max_pool(name, count, input, kernel, kernel, 0, 1, False, indices)
-    values, places = _adaptive_max_slow(input, size, target)
+    values, places = adaptive_max_windows(input, target)
     return (values, places) if indices else values
 
 
-def _adaptive_max_slow(input: Tensor, size: Shape, target: Shape) -> tuple[Tensor, Tensor]:
-    """Windows of different sizes: all indices of each window, the last one repeated, looked up."""
+MANY = 64  # values of a window, beyond which they are looked through once for value and place
+
+
+@composite(method=False, outputs=("values", "indices"))
+def adaptive_max_windows(input: Tensor, size: tuple[int, ...]) -> Any:
+    """The largest values of `size` windows of the last dimensions, as alike as can be, and their flat indices there.
+
+    >>> import flambeau
+    >>> x = flambeau.tensor([[1.0, 4.0, 2.0, 3.0, 0.0]])
+    >>> values, indices = flambeau.ops.pooling.adaptive_max_windows(x, (2,))
+    >>> values, indices
+    (tensor([[4., 3.]]), tensor([[1, 3]]))
+    """
+    # All indices of each window, the last one repeated, looked up.
     count = len(size)
+    target, size = size, input.shape[-count:]
     cells: list[tuple] = [()]
     for n, out in zip(size, target):
         cells = [(*cell, window) for cell in cells for window in _bins(n, out)]

@@ -132,6 +132,7 @@ BY_HAND: dict[str, dict[str, int]] = {
         ),
         0,
     ),
+    "placedpools": {"adaptive_max_windows": 0, "fractional_max_pool": 0},
     "adaptivepools": dict.fromkeys(
         [f"adaptive_{kind}_pool{n}d" for kind in ("avg", "max") for n in (1, 2, 3)], 0
     ),

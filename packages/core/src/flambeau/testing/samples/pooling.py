@@ -85,6 +85,14 @@ def adaptive_max_pool3d(make: Make) -> Iterator[Sample]:
     yield from _adaptive(make, 3)
 
 
+def adaptive_max_windows(make: Make) -> Iterator[Sample]:
+    """A line, an image and a volume, and windows that are alike."""
+    yield Sample(make.distinct(2, 5), (2,))
+    yield Sample(make.distinct(2, 3, 4, 5), (3, 2))
+    yield Sample(make.distinct(1, 2, 3, 2, 4), (2, 2, 3))
+    yield Sample(make.distinct(2, 4, 4), (2, 2))
+
+
 def unfold_windows(make: Make) -> Iterator[Sample]:
     """Batched and single."""
     yield Sample(make(1, 2, 3, 4), 2, onnx=False)
