@@ -116,7 +116,7 @@ def library(text: str) -> tuple[ctypes.CDLL, dict[str, list[str]]]:
     name = hashlib.sha256(whole.encode()).hexdigest()[:24]
     source, target = _folder() / f"{name}.cpp", _folder() / f"{name}.so"
     source.write_text(whole, "utf-8")
-    flags = ["-std=c++17", "-O1", "-ffp-contract=off", "-w", "-shared", "-fPIC"]
+    flags = ["-std=c++17", "-O1", "-ffp-contract=off", "-w", "-shared", "-fPIC", "-Wl,-Bsymbolic"]
     subprocess.run([str(COMPILER), *flags, str(source), "-o", str(target)], check=True)
     return ctypes.CDLL(str(target)), kernels
 

@@ -113,6 +113,13 @@ class Machine:
             array = array.base
         return array.__array_interface__["data"][0]
 
+    def address(self, array):
+        return array.ctypes.data
+
+    def upload(self, numbers):
+        self.uploaded += 1
+        return np.array(numbers).view(Array)
+
     def uploads(self):
         return self.uploaded
 

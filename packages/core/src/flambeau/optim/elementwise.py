@@ -3,7 +3,7 @@
 Such an optimizer is one rule over a parameter, its gradient and its buffers, written once with operators and
 functions that NumPy arrays and Tensors share. It runs in three ways:
 
-- compiled, for whole groups at once (`fused.py`);
+- compiled, for whole groups at once (`fused.py`; on a GPU `fused_cuda.py`);
 - on the raw arrays of CPU tensors, in place and without dispatch; large ones in pieces that stay in the cache
   (an Adam step reads and writes its five arrays some twelve times: from memory that costs three times as much); this
   is what serves where nothing can be compiled, and the first steps of small groups;
@@ -128,6 +128,10 @@ class Elementwise(Optimizer):
                 p._bump()
         finally:
             settings.error_state.reset(token)
+        if rest:
+            from flambeau.optim import fused_cuda
+
+            rest = fused_cuda.step(self, options, rest)
         if rest:
             self._step_tensors(group, rest)
 

@@ -41,6 +41,16 @@ def owner(array: Any) -> int:
     return id(array.data.mem)
 
 
+def address(array: Any) -> int:
+    """Where an array's first element lies."""
+    return array.data.ptr
+
+
+def upload(numbers: Any) -> Any:
+    """A NumPy array, copied to the current device."""
+    return cupy.asarray(numbers)
+
+
 def uploads() -> int:
     """How often arrays were copied here from the CPU: all such copies go through pinned memory."""
     return pinned.figures[pinned.REQUESTS].added
