@@ -86,6 +86,16 @@ def max_pool(nn: Any) -> Any:
     return nn.MaxPool2d(3, 2, 1)
 
 
+def uneven_max_pool(nn: Any) -> Any:
+    """The largest values of 7 x 7 windows, whose places are found, too."""
+
+    class Largest(nn.Module):
+        def forward(self, x: Any) -> Any:
+            return nn.functional.adaptive_max_pool2d(x, 7, return_indices=True)[0]
+
+    return Largest()
+
+
 SHAPES: dict[str, Callable[..., Case]] = {
     "stem_7x7s2_3_64_224": partial(conv, 3, 64, (224, 224), 7, stride=2, first=True),
     "1x1_64_256_56": partial(conv, 64, 256, (56, 56), 1),
@@ -163,6 +173,27 @@ HELD_OUT = {
         ),
         "conv_1d_128_128_k3_999.b4": lambda b: conv(128, 128, (999,), 3, 4, backward=b),
         "conv_3d_16_32_16.b2": lambda b: conv(16, 32, (16, 16, 16), 3, 2, backward=b),
+        "conv_3d_s2_64_64_28.b2": lambda b: conv(64, 64, (8, 28, 28), 3, 2, stride=2, backward=b),
+        "conv_3x3_grouped32_256_256_14.b4": lambda b: conv(
+            256, 256, (14, 14), 3, 4, groups=32, backward=b
+        ),
+        "conv_5x5_16_32_14.b32": lambda b: conv(16, 32, (14, 14), 5, 32, backward=b),
+        "conv_7x7_16_16_40.b2": lambda b: conv(16, 16, (40, 40), 7, 2, backward=b),
+        "conv_3x3_128_128_7.b4": lambda b: conv(128, 128, (7, 7), 3, 4, backward=b),
+        "conv_4x4s2_64_128_32.b8": lambda b: conv(
+            64, 128, (32, 32), 4, 8, stride=2, padding=1, backward=b
+        ),
+        "conv_4x4_512_1_4.b64": lambda b: conv(512, 1, (4, 4), 4, 64, padding=0, backward=b),
+        "conv_1d_32_64_k31_2000.b4": lambda b: conv(32, 64, (2000,), 31, 4, backward=b),
+        "conv_1d_1_512_k10s5_16000": lambda b: conv(
+            1, 512, (16_000,), 10, 1, stride=5, padding=0, backward=b
+        ),
+        "conv_transpose_4x4s2_32_3_32.b64": lambda b: conv(
+            32, 3, (32, 32), 4, 64, stride=2, padding=1, transposed=True, backward=b
+        ),
+        "conv_transpose_2x2s2_128_64_28.b4": lambda b: conv(
+            128, 64, (28, 28), 2, 4, stride=2, padding=0, transposed=True, backward=b
+        ),
         "conv_transpose_3x3s2_64_32_27.b3": lambda b: conv(
             64, 32, (27, 27), 3, 3, stride=2, padding=1, transposed=True, backward=b
         ),
@@ -177,6 +208,12 @@ HELD_OUT = {
         ),
         "pool_adaptive_512_7.b32": lambda b: layer(
             lambda nn: nn.AdaptiveAvgPool2d(1), (32, 512, 7, 7), 1 / 49, b
+        ),
+        "pool_adaptive_max_places_32_7.b8": lambda b: layer(
+            uneven_max_pool,
+            (8, 32, 32, 32),
+            49 / 1024,
+            b,
         ),
         "pool_max_1d_k4_32_4001.b8": lambda b: layer(
             lambda nn: nn.MaxPool1d(4), (8, 32, 4001), 0.25, b

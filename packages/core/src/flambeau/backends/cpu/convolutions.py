@@ -130,7 +130,7 @@ def _input_with_channels_last(
     if any(min(side) < 0 for side in sides):  # more padding than a window reaches: results are cut
         return None
     turned = w.reshape(groups, -1, *w.shape[1:]).swapaxes(1, 2)
-    turned = turned[(..., *(slice(None, None, -1),) * len(kernel))]
+    turned = np.flip(turned, tuple(range(3, turned.ndim)))
     turned = turned.reshape(-1, turned.shape[2], *kernel)
     return _with_channels_last(y, turned, b, (1,) * len(kernel), sides, dilation, groups)
 
