@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import flambeau
-from flambeau.backends.cpu import available, copies, reductions, threads
+from flambeau.backends.cpu import available, copies, reductions, sorting, threads
 from flambeau.runtime import elementwise as into_module
 from flambeau.runtime.backend import of_device
 from flambeau.runtime.dispatch import choose, offers
@@ -360,8 +360,10 @@ def test_powers_by_numbers():
     for exponent in (2, 3, 0.5, -1, -0.5):
         assert kernel.call((x, exponent), {}) is not None
         np.testing.assert_allclose(kernel(cpu.xp, x, exponent), x.astype("f8") ** exponent, rtol=1e-6)  # fmt: skip
-    assert kernel.call((x, 1.7), {}) is None  # by NumPy's vector pow
-    np.testing.assert_array_equal(kernel(cpu.xp, x, 1.7), x ** np.float32(1.7))
+    np.testing.assert_allclose(kernel(cpu.xp, x, 1.7), x ** np.float32(1.7), rtol=2e-7)
+    wide = x.astype("f8")
+    assert kernel.call((wide, 1.7), {}) is None  # by NumPy's vectors
+    np.testing.assert_array_equal(kernel(cpu.xp, wide, 1.7), wide**1.7)
 
 
 def test_large_integers_keep_their_digits():
@@ -413,3 +415,53 @@ def test_channels_become_planes(channels, dtype):
         back = np.zeros_like(source)
         copies.write(back.swapaxes(-1, -2), np.ascontiguousarray(turned))
         np.testing.assert_array_equal(back, source)
+
+
+@pytest.mark.parametrize("kind", ["float32", "float64", "int64", "int32", "uint8"])
+@pytest.mark.parametrize("right", [False, True])
+def test_places_in_sorted_rows_are_numpys(kind, right):
+    rng = np.random.default_rng(5)
+    op = flambeau.searchsorted and registry["places_in"]  # defined when first touched
+    for n, count in ((1, 40), (2, 33), (7, 700), (50, 3001), (1000, 31)):
+        rows = np.sort(rng.integers(0, 2 * n, (3, n)).astype(kind), axis=1)
+        x = rng.integers(0, 2 * n + 2, (3, count)).astype(kind)
+        if kind.startswith("float"):
+            rows[1, n - n // 3 :] = np.nan
+            rows[0, 0], x[:, ::5], x[:, 1::7] = -np.inf, np.nan, -0.0
+        with_rows = sorting._places_in(rows, x, right=right)
+        assert with_rows is not NotImplemented
+        np.testing.assert_array_equal(with_rows, op.kernels[None](np, rows, x, right=right))
+        flat = sorting._places_in(rows[1], x, right=right)
+        np.testing.assert_array_equal(flat, op.kernels[None](np, rows[1], x, right=right))
+        turned = sorting._places_in(rows[1], x.T, right=right)
+        np.testing.assert_array_equal(turned, flat.T)
+
+
+def test_a_search_takes_the_kernel(monkeypatch):
+    edges, x = flambeau.arange(50.0), flambeau.rand(3000) * 60
+    seen = []
+    want = flambeau.bucketize(x.double(), edges.double())
+    monkeypatch.setattr(sorting, "_search", SeenKernels(sorting._search, seen))
+    assert flambeau.equal(flambeau.bucketize(x, edges), want) and seen == ["float32"]
+    assert flambeau.bucketize(x, flambeau.empty(0)).sum() == 0  # no row to search in
+
+
+class SeenKernels:
+    """Kernels that note which dtypes were asked for."""
+
+    def __init__(self, kernels, seen):
+        self.kernels, self.seen = kernels, seen
+
+    def __getattr__(self, dtype):
+        self.seen.append(dtype)
+        return getattr(self.kernels, dtype)
+
+
+def test_extremes_of_rows_with_and_without_nan():
+    rng = np.random.default_rng(2)
+    for n in (1, 15, 16, 63, 64, 65, 200, 1003):
+        x = rng.standard_normal((9, n)).astype("f4")
+        x[1, 0], x[2, -1], x[3, n // 2] = np.nan, np.nan, -np.nan
+        x[4], x[5] = -np.inf, np.inf
+        for name, want in (("max", x.max(1)), ("min", x.min(1))):
+            np.testing.assert_array_equal(reductions.reduced(name, x, (1,), False, x.dtype), want)

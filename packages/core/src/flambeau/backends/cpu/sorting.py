@@ -22,6 +22,7 @@ LEAST_SORT = 1 << 7  # elements from which a call pays
 SHORT = 128  # rows that are sorted as quickly as searched
 LEAST_SCAN = 1 << 12
 LEAST_NONZERO = 1 << 14
+LEAST_SEARCH = 1 << 10
 FEW = 1 << 20  # the most that `topk` picks out of four times as many; beyond, it sorts
 
 ORDERED = (dtypes.float32, dtypes.float64, dtypes.int64, dtypes.int32, dtypes.uint8, dtypes.bool_)
@@ -32,6 +33,7 @@ _F32 = np.dtype(np.float32)
 _sort = native.Kernels("sort.c")
 _scan = native.Kernels("scan.c")
 _nonzeros = native.Kernels("nonzero.c")
+_search = native.Kernels("search.c")
 NONZERO_BLOCK = 4096  # as in nonzero.c
 
 
@@ -167,6 +169,20 @@ def _nonzero(x: np.ndarray) -> Any:
     return table
 
 
+def _places_in(rows: np.ndarray, x: Any, *, right: bool) -> Any:
+    if type(x) is not np.ndarray or x.dtype != rows.dtype or not x.size or rows.ndim == 0:
+        return NotImplemented
+    n = rows.shape[-1]
+    outer = rows.size // n if n else 0
+    if not 0 < n < 1 << 31 or (rows.ndim > 1 and rows.shape[:-1] != x.shape[:-1]):
+        return NotImplemented
+    rows, x = (a if a.flags.c_contiguous else copies.dense(a) for a in (rows, x))
+    made = np.empty(x.shape, np.int64)
+    call = getattr(_search, "uint8" if x.dtype == bool else x.dtype.name).places
+    call(address(rows), address(x), address(made), outer, n, x.size // outer, int(right))
+    return made
+
+
 def register() -> None:
     """Enters the kernels; called when one of these operators first meets an array that is large enough."""
     every = (*ORDERED, *HALVES)
@@ -176,5 +192,7 @@ def register() -> None:
     offers.offer("nonzero_table", _nonzero, least=LEAST_NONZERO, kinds=ORDERED)
     offers.offer("cumsum", _running("cumsum"), least=LEAST_SCAN, kinds=ADDED)
     offers.offer("cumprod", _running("cumprod"), least=LEAST_SCAN, kinds=ADDED)
+    if "places_in" in registry:
+        offers.offer("places_in", _places_in, least=LEAST_SEARCH, kinds=ORDERED)
     if "extreme_places" in registry:
         offers.offer("extreme_places", _extreme_places, least=LEAST_SCAN, kinds=ADDED)

@@ -227,8 +227,39 @@ FOLD(sum, WIDE, WIDE, 0, WIDENED, ADD, WIDE, SELF)
 #define wide_sum_whole sum_whole
 #endif
 FOLD(product, WIDE, WIDE, 1, WIDENED, TIMES, T, SELF)
+#if defined(T_FLOAT32)
+/* What the processor's instructions make of NaN is put right afterwards: a lane is looked at for it beside, and not between them. Where
+ * there is one, the whole row's answer is NaN. 0.73 -> 0.17 ms for 4 M floats on one thread. */
+INLINE vec smaller(vec a, vec b) { return -larger(-a, -b); }
+INLINE float smallest_of(vec v) { return -largest_of(-v); }
+#define EXTREME_RUN(NAME, BEYOND, OF, INIT)                                                                             \
+  INLINE float NAME##_run(const float *x, int64_t n, double centre) {                                                   \
+    (void)centre;                                                                                                       \
+    vec a = splat(INIT), b = a, c = a, d = a;                                                                           \
+    ivec odd = {0};                                                                                                     \
+    int64_t i = 0;                                                                                                      \
+    for (; i + 4 * WIDTH <= n; i += 4 * WIDTH) {                                                                        \
+      const vec p = load(x + i), q = load(x + i + WIDTH), r = load(x + i + 2 * WIDTH), s = load(x + i + 3 * WIDTH);     \
+      odd |= ((ivec)(p != p) | (ivec)(q != q)) | ((ivec)(r != r) | (ivec)(s != s));                                     \
+      a = BEYOND(p, a), b = BEYOND(q, b), c = BEYOND(r, c), d = BEYOND(s, d);                                           \
+    }                                                                                                                   \
+    for (; i < n; i += WIDTH) {                                                                                         \
+      const vec p = load_head(x + i, MIN(WIDTH, n - i), INIT);                                                          \
+      odd |= (ivec)(p != p);                                                                                            \
+      a = BEYOND(p, a);                                                                                                 \
+    }                                                                                                                   \
+    lane any = 0;                                                                                                       \
+    for (int64_t k = 0; k < WIDTH; ++k) any |= odd[k];                                                                  \
+    return any ? NAN : OF(BEYOND(BEYOND(a, b), BEYOND(c, d)));                                                          \
+  }
+EXTREME_RUN(largest, larger, largest_of, -INFINITY)
+EXTREME_RUN(smallest, smaller, smallest_of, INFINITY)
+FOLD_BY(largest, T, T, LOWEST, SELF, upper, T, SELF)
+FOLD_BY(smallest, T, T, HIGHEST, SELF, lower, T, SELF)
+#else
 FOLD(largest, T, T, LOWEST, SELF, upper, T, SELF)
 FOLD(smallest, T, T, HIGHEST, SELF, lower, T, SELF)
+#endif
 FOLD(either, int32_t, int32_t, 0, TRUTH, EITHER, uint8_t, SELF)
 FOLD(both, int32_t, int32_t, 1, TRUTH, BOTH, uint8_t, SELF)
 FOLD(norm, WIDE, WIDE, 0, SQUARED, ADD, T, root)
