@@ -76,8 +76,6 @@ class Capture(Tracer):
         self.used: set[int] = set()  # by id: those that a gradient was added to
         self.walked = False  # whether a backward ran inside
         self.arguments: set[int] = set()  # ids of the tensors that are other ones at the next call
-        self.given: set[int] = set()  # ids of their arrays
-        self.renamed: dict[int, Tensor] = {}  # by id: tensors made on these arrays
         self.computed: dict[
             int, Tensor
         ] = {}  # by id of what stands for it: an argument with history
@@ -93,13 +91,7 @@ class Capture(Tracer):
             if own is not None:
                 tape.check_writable(own)
                 self.breaks.append("a write into an argument that was computed with gradients")
-        made = super().run(op, arrays, attrs, proceed)
-        for t in made if isinstance(made, tuple) else (made,):
-            if (
-                isinstance(t, Tensor) and id(t._array) in self.given
-            ):  # the argument under another name
-                self.renamed[id(t)] = t
-        return made
+        return super().run(op, arrays, attrs, proceed)
 
     def seed(self, tensor: Tensor, like: Tensor) -> Value:
         """Declares a gradient that arrives at a result, `like` which it is."""
@@ -191,9 +183,6 @@ class Capture(Tracer):
             self.breaks.append(f"a {type(tensor).__name__}")
             return Value("none", tensor._meta, "constant", tensor)
         known = id(tensor._array) in self._values
-        others = id(tensor) not in self.arguments and id(tensor) not in self.renamed
-        if others and id(tensor._array) in self.given:
-            self.breaks.append(TWICE)
         value = super().read(tensor)
         if not known and value.kind == "captured":
             if type(tensor._node) is Leaf:

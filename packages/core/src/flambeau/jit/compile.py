@@ -323,7 +323,7 @@ def captured(
     seen = [ends[i].tensor if i in ends else t for i, t in enumerate(tensors)]
     given = [capture.input(t) for t in seen]
     arrays = [t._array for t in seen]
-    capture.arguments, capture.given = set(map(id, seen)), set(map(id, arrays))
+    capture.arguments = set(map(id, seen))
     capture.computed = {id(e.tensor): tensors[i] for i, e in ends.items() if isinstance(e, End)}
     mine = {id(e.tensor): tensors[i] for i, e in ends.items()}
     left = iter(seen)
