@@ -25,6 +25,7 @@ from numpy import ndarray
 from .._base import dtypes, pytree
 from .._base.devices import default
 from ..graph import Graph
+from ..graph.passes import from_constants
 from ..runtime import state, tape
 from ..runtime.claims import End
 from ..runtime.operator import find, registry
@@ -36,6 +37,7 @@ from .methods import bound
 from .opening import OpenCapture, closed
 from .plan import Back, Plan
 from .recipe import Recipe
+from .remat import memory_limit
 from .stances import eagerly, get_default_backend, now
 from .symbols import value_of
 from .tuning import Making
@@ -60,9 +62,11 @@ class Compiled:
         backend: Any = None,
         tune: bool = False,
         dynamic: bool | None = None,
+        memory: int | None = None,
     ) -> None:
         functools.update_wrapper(self, function, updated=())
         self._limit, self._backend, self._tune, self._dynamic = LIMIT, backend, tune, dynamic
+        self._memory = memory
         self._function, self._fullgraph = function, fullgraph
         self._shown = name or str(getattr(function, "__qualname__", type(function).__name__))
         self._plans: dict[Any, list[Plan | str]] = {}
@@ -113,7 +117,7 @@ class Compiled:
         return _again(function, self._settings())
 
     def _settings(self) -> dict[str, Any]:
-        kept = ("_fullgraph", "_backend", "_tune", "_limit", "_dynamic")
+        kept = ("_fullgraph", "_backend", "_tune", "_limit", "_dynamic", "_memory")
         return {"name": self._shown, **{k[1:]: self.__dict__[k] for k in kept}}
 
     def __reduce__(self) -> Any:
@@ -159,7 +163,8 @@ class Compiled:
             args, kwargs = pytree.unflatten(leaves, spec)
             return self._function(*args, **kwargs)
         readers = [*self._surroundings, *chain.from_iterable(self._given.values())]
-        making = Making(backend, frozenset(map(id, tensors_of(readers))), tune=self._tune)
+        members = frozenset(map(id, tensors_of(readers)))
+        making = Making(backend, members, tune=self._tune, memory=self._memory)
         if reach(readers, [x for x in leaves if isinstance(x, Tensor)]):
             capture = Capture()
             capture.breaks.append(TWICE)
@@ -432,7 +437,11 @@ def _obstacle(capture: Capture, parts: list, given: list, outputs: list) -> str 
         return f"it leaves the program by {', '.join(dict.fromkeys(capture.breaks))}"
     graphs = [p for p in parts if isinstance(p, Graph)]
     owned = [v for g in graphs for v in (*g.captured, *g.constants)]
-    every = (*given, *owned, *(v for g in graphs for c in g.calls for v in c.outputs))
+    every = [*given, *owned, *(v for g in graphs for c in g.calls for v in c.outputs)]
+    if any(v.meta.device.type == "cuda" for v in every):  # tables that are made here and moved there
+        moved = {id(v) for g in graphs for v in (*g.constants, *(v for c in from_constants(g) for v in c.outputs))}
+        moved -= {id(v) for v in (*outputs, *(v for g in graphs for v in (*g.inputs, *g.outputs)))}
+        every = [v for v in every if id(v) not in moved or v.meta.device.type != "cpu"]
     devices = sorted({str(v.meta.device) for v in every})
     if len(devices) > 1 or not all(d.startswith(("cpu", "cuda")) for d in devices):
         return f"it uses {' and '.join(devices)}"
@@ -463,7 +472,6 @@ def _show(name: str, plan: Plan) -> None:
     if "fuse" in wanted:
         print(f"# {name}: fuse\n{plan.text()}")
     if "c" in wanted:
-        programs = (*plan.forward.programs, *plan.backward.programs)
         print(f"/* {name}: c */\n" + "\n".join(p.c_text() for p in programs).rstrip())
 
 
@@ -499,7 +507,9 @@ def compile(
     - `dynamic=True`: shapes are expected to change, so there is no limit to the programs.
     - `name`: what messages call the function.
     - `mode="max-autotune"`: the first calls of a prediction try its program in several ways (weights packed or not, channels last
-      or not) and the fastest stays; `explain` has the times. The other modes of PyTorch, and `options`, change nothing.
+      or not) and the fastest stays; `explain` has the times. The other modes of PyTorch change nothing.
+    - `options={"memory_limit": bytes}`: where the values of a program would take more at once, those that are cheap to compute are computed
+      again in backward instead of being kept; a warning says where that is not enough. Other options change nothing.
     - Each `compile` has programs of its own, so that `isolate_recompiles` is always so, and shapes need no `shapes_spec`.
 
     >>> import flambeau
@@ -526,7 +536,8 @@ def compile(
             f"compile(): unknown backend {backend!r}; expected 'flambeau', 'eager' or a function"
         )
     model = model._orig_mod if isinstance(getattr(model, "_compiled", None), Compiled) else model
-    made = Compiled(model, fullgraph, name, own, (mode or "").startswith("max-autotune"), dynamic)
+    tune = (mode or "").startswith("max-autotune")
+    made = Compiled(model, fullgraph, name, own, tune, dynamic, memory_limit(options))
     made._limit = recompile_limit or (1 << 30 if dynamic else LIMIT)
     if not is_module(model):
         return made

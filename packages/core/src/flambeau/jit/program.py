@@ -54,6 +54,7 @@ class Program:
         self.inputs = len(graph.inputs)
         self.steps = fuse(graph)
         self.replay: Any = None  # how later runs go; False: as the first
+        self.remat = ""  # what is computed again under a memory limit
         self.trusts = True  # whether a recording believes what earlier processes have proved
         self.kernels: list[tuple[Group, Any]] = []
         self.texts: list[str] = []  # the C of the groups

@@ -681,7 +681,7 @@ class Replay:
 
     def _lay(self, needed: set[int], moving: Sequence[Any]) -> None:
         """Plans the arena for the blocks that the C uses in it, from how long each lived in the recording."""
-        used = {p.block for to, come, _ in self._copies for p in (to, come)}
+        used: set[Any] = {p.block for to, come, _ in self._copies for p in (to, come)}
         for step in self.steps:
             for site in step.calls or ():
                 for value, kind in zip(site.arguments, site.kinds):

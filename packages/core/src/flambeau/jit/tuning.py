@@ -29,6 +29,7 @@ class Making:
     packed: bool = True  # weights that last are packed, and take in what follows
     last: bool = True  # convolutions may have their channels last
     tune: bool = False
+    memory: int | None = None  # bytes of values that may be alive at once
 
     def __call__(self, graph: Graph) -> Program | Tuned:
         if graph.on("cuda"):
@@ -41,6 +42,16 @@ class Making:
         return self._program(graph)
 
     def _program(self, graph: Graph) -> Program:
+        if self.memory is None or self.backend is not None:
+            return self._made(graph)
+        from .remat import rematerialised
+
+        graph, text = rematerialised(graph, self.memory)
+        made = self._made(graph)
+        made.remat = text
+        return made
+
+    def _made(self, graph: Graph) -> Program:
         if not self.packed or self.backend is not None:
             return Program(graph, self.backend)
         return Program(graph, None, self.members, self.last)
