@@ -38,15 +38,17 @@ static void positions_of(const struct conv *c, const struct part *p, int64_t til
   struct stretch *s = found->s;
   found->stretches = 0;
   const int64_t image = tile / c->tiles_each, begin = tile % c->tiles_each * TILE, end = MIN(begin + TILE, c->plan.span);
+  const int64_t plane = c->plan.pitch[0], pitch = c->plan.pitch[1];
   found->count = end - begin;
-  for (int64_t q = begin; q < end;) {
-    const int64_t d = q / c->plan.pitch[0], h = q % c->plan.pitch[0] / c->plan.pitch[1], w = q % c->plan.pitch[0] % c->plan.pitch[1];
-    if (h >= n[1]) { q = (d + 1) * c->plan.pitch[0]; continue; }
-    if (w >= n[2]) { q += c->plan.pitch[1] - w; continue; }
+  int64_t d = begin / plane, h = begin % plane / pitch, w = begin % plane % pitch;
+  for (int64_t q = begin; q < end; w = 0) { /* row by row */
+    if (h >= n[1]) { /* between planes */
+      q = ++d * plane, h = 0;
+      continue;
+    }
     const int64_t count = MIN(n[2] - w, end - q);
-    *s++ = (struct stretch){q - begin, count, 0, image, d, h, w};
-    ++found->stretches;
-    q += count;
+    if (count > 0) *s++ = (struct stretch){q - begin, count, 0, image, d, h, w}, ++found->stretches;
+    q += pitch - w, ++h;
   }
 }
 
@@ -74,6 +76,10 @@ static void write_rows(const struct conv *c, const struct part *p, const struct 
     const T *from = tile + s->at + begin;
     if (finishes(&c->finish)) { /* a convolution forward: the step is 1 */
       finish_rows(&c->finish, from, TILE, c->y, at, volume, rows, count);
+      continue;
+    }
+    if (step == 1 && count < WIDTH) { /* a narrow image */
+      for (int64_t r = 0; r < rows; ++r) store_head(to + r * volume, load_head(from + r * TILE, count, 0), count);
       continue;
     }
     for (int64_t r = 0; r < rows; ++r, to += volume, from += TILE) {
@@ -128,7 +134,8 @@ static void convolve(void *context, int64_t begin, int64_t end) {
     const int64_t most = MIN(depth, c->plan.channels) * p->taps;
     int64_t *planar = SCRATCH(1, (size_t)(2 * most) * sizeof(int64_t) + (size_t)c->block * sizeof(struct positions)), *packed = planar + most;
     struct positions *q = (struct positions *)(packed + most);
-    for (int64_t i = 0; i < most; ++i) planar[i] = i / p->taps * c->plan.frame.plane + p->offset[i % p->taps], packed[i] = i * TILE;
+    for (int64_t i = 0, place = 0; i < most; place += c->plan.frame.plane) /* divisions would take as long as a tile */
+      for (int64_t k = 0; k < p->taps; ++k, ++i) planar[i] = place + p->offset[k], packed[i] = i * TILE;
     T *columns = SCRATCH(2, (size_t)(c->block * MIN(depth, c->plan.channels) * p->taps * TILE + WIDTH) * sizeof(T));
     T *sums = SCRATCH(3, (size_t)(c->block * (whole ? ROWS : r1 - r0) * TILE) * sizeof(T));
     const T *planes = (c->planes ? c->planes : c->x + c->first_image * image_stride) + group * c->plan.channels * c->plan.frame.plane;

@@ -251,7 +251,8 @@ static void convolve(void *context, int64_t begin, int64_t end) {
     const int whole = c->depth >= plan->channels;
     const int64_t most = MIN(c->depth, plan->channels) * p->taps;
     int64_t *offset = SCRATCH(6, (size_t)most * sizeof(int64_t));
-    for (int64_t k = 0; k < most; ++k) offset[k] = plan->packed ? k * PITCH : k / p->taps * plane + p->offset[k % p->taps];
+    for (int64_t k = 0, place = 0; k < most; place += plane) /* divisions would take as long as a tile */
+      for (int64_t t = 0; t < p->taps; ++t, ++k) offset[k] = plan->packed ? k * PITCH : place + p->offset[t];
     T *columns = SCRATCH(2, (size_t)((plan->packed ? tiles * most * PITCH : 0) + WIDTH) * sizeof(T));
     T *sums = SCRATCH(3, (size_t)((whole ? 1 : tiles * (r1 - r0)) * PITCH * BLOCK + BLOCK) * sizeof(T)), *start = sums;
     sums += BLOCK;
