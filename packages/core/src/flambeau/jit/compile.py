@@ -464,11 +464,14 @@ def _shares(op: str) -> bool:
 
 
 def _show(name: str, plan: Plan) -> None:
-    """Prints the stages that FLAMBEAU_PRINT names: trace, fuse, c."""
+    """Prints the stages that FLAMBEAU_PRINT names: trace, remat, fuse, c."""
     wanted = os.environ.get("FLAMBEAU_PRINT", "").split(",")
     if "trace" in wanted:
         graphs = [*plan.forward.parts, *plan.backward.parts]
         print(f"# {name}: trace\n" + "\n".join(str(g).rstrip() for g in graphs))
+    programs = (*plan.forward.programs, *plan.backward.programs)
+    if "remat" in wanted:
+        print("\n".join(f"# {name}: remat\n{p.remat}" for p in programs if p.remat))
     if "fuse" in wanted:
         print(f"# {name}: fuse\n{plan.text()}")
     if "c" in wanted:
