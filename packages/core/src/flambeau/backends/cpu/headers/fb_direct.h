@@ -13,8 +13,9 @@
 #define DIRECT_LEAST (1 << 17) /* of a task */
 #define DIRECT_FAR 4096        /* bytes: rows apart by multiples of it meet in the same places of the first cache */
 
-/* c[i, j] = sum_p a[i ars + p acs] b[p ldb + j] (+ c[i, j]) for `rows` rows and `nv` vectors, both constants. */
-INLINE void direct_rows(const int rows, const int nv, int64_t k, const T *RESTRICT a, int64_t ars, int64_t acs, const T *RESTRICT b, int64_t ldb, T *c, int64_t ldc, int more) {
+/* c[i, j] = sum_p a[i ars + p acs] b[p ldb + j] (+ c[i, j]) for `rows` rows and `nv` vectors, both constants. Meanwhile what lies
+ * at `ahead` is called into the second cache, `stride` elements further in each step. */
+INLINE void direct_rows(const int rows, const int nv, int64_t k, const T *RESTRICT a, int64_t ars, int64_t acs, const T *RESTRICT b, int64_t ldb, T *c, int64_t ldc, int more, const T *ahead, int64_t stride) {
   enum { HALF = (GEMM_MR + 1) / 2 };
   const int half = (rows + 1) / 2;
   vec sum[GEMM_MR][GEMM_NV];
@@ -25,8 +26,9 @@ INLINE void direct_rows(const int rows, const int nv, int64_t k, const T *RESTRI
   }
   GEMM_UNROLL for (int i = 0; i < half; ++i) low[i] = a + i * ars;
   const int64_t high = half * ars; /* two rows from one pointer: fourteen do not fit into the registers */
-  for (; k > 0; --k, b += ldb) {
+  for (; k > 0; --k, b += ldb, ahead += stride) {
     vec y[GEMM_NV];
+    __builtin_prefetch(ahead, 0, 2);
     GEMM_UNROLL for (int j = 0; j < nv; ++j) y[j] = load(b + j * WIDTH);
     GEMM_UNROLL for (int i = 0; i < half; ++i) {
       const vec x = GEMM_SPLAT(low[i][0]);
@@ -44,9 +46,9 @@ INLINE void direct_rows(const int rows, const int nv, int64_t k, const T *RESTRI
   }
 }
 
-typedef void direct_kernel(int64_t k, const T *a, int64_t ars, int64_t acs, const T *b, int64_t ldb, T *c, int64_t ldc, int more);
+typedef void direct_kernel(int64_t k, const T *a, int64_t ars, int64_t acs, const T *b, int64_t ldb, T *c, int64_t ldc, int more, const T *ahead, int64_t stride);
 #define DIRECT_ONE(rows, nv) \
-  static void direct_##rows##x##nv(int64_t k, const T *a, int64_t ars, int64_t acs, const T *b, int64_t ldb, T *c, int64_t ldc, int more) { direct_rows(rows, nv, k, a, ars, acs, b, ldb, c, ldc, more); }
+  static void direct_##rows##x##nv(int64_t k, const T *a, int64_t ars, int64_t acs, const T *b, int64_t ldb, T *c, int64_t ldc, int more, const T *ahead, int64_t stride) { direct_rows(rows, nv, k, a, ars, acs, b, ldb, c, ldc, more, ahead, stride); }
 #define DIRECT_NAME(rows, nv) direct_##rows##x##nv,
 GEMM_EACH(DIRECT_ONE, 1)
 GEMM_EACH(DIRECT_ONE, 2)
@@ -72,17 +74,23 @@ static void direct_panel(const struct direct *s, int64_t item, int64_t begin, in
   const int whole = n == nv * WIDTH, packs = g->bcs != 1 || !whole;
   T *const own = packs ? SCRATCH(7, (size_t)GEMM_B_PITCH(s->depth) * sizeof(T)) : 0;
   T beside[GEMM_MR * GEMM_NR] __attribute__((aligned(64)));
+  /* The next panel is called in: one line of each of its rows with each tile, or where it is packed its share of the columns. */
+  const int coming = j + n < g->n && (g->bcs == 1 || (g->brs == 1 && g->bcs == g->k));
+  const int64_t tiles = GEMM_PANELS(g->k, s->depth) * GEMM_PANELS(end - begin, s->height), each = GEMM_NR * g->k / tiles;
+  const T *later = g->b + item * g->b_item + (j + GEMM_NR) * g->bcs;
   for (int64_t k0 = 0; k0 < g->k; k0 += s->depth) {
     const int64_t k = MIN(s->depth, g->k - k0);
     const T *a = g->a + item * g->a_item + k0 * g->acs, *b = g->b + item * g->b_item + k0 * g->brs + j * g->bcs;
     if (packs) gemm_panel_b(own, b, g->brs, g->bcs, k, n), b = own;
-    for (int64_t i = begin; i < end; i += s->height) {
-      const int64_t m = MIN(s->height, end - i);
+    for (int64_t i = begin; i < end; i += s->height, later += g->bcs == 1 ? 0 : each) {
+      const int64_t m = MIN(s->height, end - i), line = (i - begin) / s->height % GEMM_NV * WIDTH;
+      const T *const ahead = !coming ? b : g->bcs == 1 ? later + k0 * g->brs + line : later;
+      const int64_t stride = !coming ? 0 : g->bcs == 1 ? g->brs : GEMM_PANELS(each, k);
       T *const c = g->c + item * g->c_item + i * g->crs + j;
       direct_kernel *const kernel = direct_kernels[nv - 1][m - 1];
-      if (whole) kernel(k, a + i * g->ars, g->ars, g->acs, b, packs ? GEMM_NR : g->brs, c, g->crs, k0 > 0);
+      if (whole) kernel(k, a + i * g->ars, g->ars, g->acs, b, packs ? GEMM_NR : g->brs, c, g->crs, k0 > 0, ahead, stride);
       else {
-        kernel(k, a + i * g->ars, g->ars, g->acs, b, GEMM_NR, beside, GEMM_NR, 0);
+        kernel(k, a + i * g->ars, g->ars, g->acs, b, GEMM_NR, beside, GEMM_NR, 0, ahead, stride);
         for (int64_t p = 0; p < m; ++p)
           for (int64_t q = 0; q < n; ++q) c[p * g->crs + q] = k0 ? beside[p * GEMM_NR + q] + c[p * g->crs + q] : beside[p * GEMM_NR + q];
       }

@@ -341,6 +341,9 @@ static void gemm_tile_task(void *context, int64_t begin, int64_t end) {
     T *const own_a = s->pa ? 0 : SCRATCH(6, (size_t)GEMM_A_PITCH(s->depth) * sizeof(T));
     T *const own_b = s->pb ? 0 : SCRATCH(7, (size_t)((q1 - q0) * GEMM_B_PITCH(s->depth)) * sizeof(T));
     const int64_t run = own_a ? 1 : GEMM_MC / GEMM_MR; /* panels of A that pass while one of B stays */
+    /* What the next task will pack is called in meanwhile, where it lies in one piece: columns along K, as of a weight. */
+    const int64_t tiles = s->blocks * (p1 - p0) * (q1 - q0), piece = (q1 - q0) * GEMM_NR * g->k;
+    const T *later = own_b && !g->pack_b && g->brs == 1 && g->bcs == g->k && q1 < s->column_panels ? g->b + (s->item + item) * g->b_item + (s->j0 + q1 * GEMM_NR) * g->k : 0;
     for (int64_t block = 0; block < s->blocks; ++block) {
       const int64_t k = gemm_depth_of(s, block), k0 = s->k0 + block * s->depth;
       const T beta = k0 == 0 ? g->beta : 1;
@@ -352,14 +355,16 @@ static void gemm_tile_task(void *context, int64_t begin, int64_t end) {
         for (int64_t q = q0; q < q1; ++q) {
           const T *const pb = own_b ? own_b + (q - q0) * GEMM_B_PITCH(s->depth) : gemm_place_b(s, block, q);
           const int64_t j = s->j0 + q * GEMM_NR, n = MIN(s->n - q * GEMM_NR, GEMM_NR), count = MIN(p1 - r, run);
-          const T *const coming = own_b ? 0 : gemm_coming(s, block, q, q0, q1);
-          const int64_t share = (GEMM_NR + count - 1) / count;
+          const T *coming = own_b ? later : gemm_coming(s, block, q, q0, q1);
+          const int64_t each = later ? piece / tiles : k * GEMM_NR / count, share = !coming ? 0 : later ? GEMM_PANELS(each, k) : (GEMM_NR + count - 1) / count;
           for (int64_t p = r; p < r + count; ++p) {
             const int64_t i = s->i0 + p * s->height, m = MIN(s->m - p * s->height, s->height);
             T *const at = c + i * g->crs + j * g->ccs;
-            gemm_tile_ahead(m, n, k, own_a ? own_a : gemm_place_a(s, g->a_item ? item : 0, block, p), pb, at, g->crs, g->ccs, g->alpha, beta, coming ? coming + (p - r) * k * GEMM_NR / count : pb, coming ? share : 0);
+            gemm_tile_ahead(m, n, k, own_a ? own_a : gemm_place_a(s, g->a_item ? item : 0, block, p), pb, at, g->crs, g->ccs, g->alpha, beta, coming ? coming : pb, share);
+            if (coming) coming += each;
             if (last) g->epilogue(g, at, s->item + item, i, m, j, n);
           }
+          if (later) later = coming;
         }
       }
     }
