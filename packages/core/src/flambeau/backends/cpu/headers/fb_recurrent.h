@@ -11,6 +11,7 @@
 #define BUDGET 8
 #endif
 #define MOST_ROWS (BUDGET / 2 > 8 ? 8 : BUDGET / 2)
+#define FEED_ROWS (REGISTERS == 32 ? 14 : BUDGET / 2) /* where there are two vectors of columns and nothing else */
 
 struct layer {
   int64_t steps, size, rows, reverse; /* size: units of the state; rows of the first step, the most */
@@ -103,29 +104,34 @@ INLINE vec hyperbolic_tangent(vec x) {
 
 /* -- tiles ---------------------------------------------------------------------------------------------------------- */
 
-/* sums += a w for R rows of a, `stride` apart, and V vectors of columns; w is packed (k, V * WIDTH). One row of a step has
+/* sums = a w for R rows of a, `stride` apart, and V vectors of columns; w is packed (k, V * WIDTH). One row of a step has
  * several chains of sums, as a chain takes one step in four cycles; where tiles depend on the team, all rows have one. */
-INLINE void multiply(const int R, const int V, const int alone, int64_t k, const T *RESTRICT a, int64_t stride, const T *RESTRICT w, vec sums[MOST_ROWS][4]) {
+INLINE void multiply(const int R, const int V, const int alone, int64_t k, const T *RESTRICT a, int64_t stride, const T *RESTRICT w, vec sums[][4]) {
+  vec s[FEED_ROWS][4];
+  UNROLL for (int r = 0; r < R; ++r) UNROLL for (int v = 0; v < V; ++v) s[r][v] = (vec){0};
 #if REGISTERS == 32
   if (R == 1 && alone) {
     vec more[3][4];
     UNROLL for (int c = 0; c < 3; ++c) UNROLL for (int v = 0; v < V; ++v) more[c][v] = (vec){0};
     for (; k >= 4; k -= 4, a += 4, w += 4 * V * WIDTH) {
-      UNROLL for (int v = 0; v < V; ++v) sums[0][v] += splat(a[0]) * load(w + v * WIDTH);
+      UNROLL for (int v = 0; v < V; ++v) s[0][v] += splat(a[0]) * load(w + v * WIDTH);
       UNROLL for (int c = 0; c < 3; ++c) UNROLL for (int v = 0; v < V; ++v) more[c][v] += splat(a[c + 1]) * load(w + ((c + 1) * V + v) * WIDTH);
     }
-    UNROLL for (int v = 0; v < V; ++v) sums[0][v] += more[0][v] + (more[1][v] + more[2][v]);
+    UNROLL for (int v = 0; v < V; ++v) s[0][v] += more[0][v] + (more[1][v] + more[2][v]);
   }
 #endif
-  for (; k > 0; --k, ++a, w += V * WIDTH) {
+  const T *coming = a + R * stride; /* the next rows of A, where all lie together */
+  for (; k > 0; --k, ++a, w += V * WIDTH, coming += R) {
     vec y[4];
+    if (R > 2) __builtin_prefetch(coming);
     UNROLL for (int v = 0; v < V; ++v) __builtin_prefetch(w + (8 * V + v) * WIDTH);
     UNROLL for (int v = 0; v < V; ++v) y[v] = load(w + v * WIDTH);
     UNROLL for (int r = 0; r < R; ++r) {
       const vec x = splat(a[r * stride]);
-      UNROLL for (int v = 0; v < V; ++v) sums[r][v] += x * y[v];
+      UNROLL for (int v = 0; v < V; ++v) s[r][v] += x * y[v];
     }
   }
+  UNROLL for (int r = 0; r < R; ++r) UNROLL for (int v = 0; v < V; ++v) sums[r][v] = s[r][v];
 }
 
 /* Calls in `count` lines, `apart` elements from one to the next, in each of R rows: while a tile's sums run, what its gates need
@@ -134,21 +140,21 @@ INLINE void call_in(const int R, const int count, const T *p, int64_t stride, in
   UNROLL for (int r = 0; r < R; ++r) UNROLL for (int i = 0; i < count; ++i) __builtin_prefetch(p + r * stride + i * apart, 1);
 }
 
-/* w[k, g, lane] = weight[g size + unit + lane, k] for k < depth, zeros behind the last unit. */
-static void pack_forward(T *w, const T *weight, int64_t size, int64_t depth, int64_t gates, int64_t unit) {
-  const int64_t n = MIN(WIDTH, size - unit), wide = gates * WIDTH;
-  for (int64_t g = 0; g < gates; ++g) {
-    const T *from = weight + (g * size + unit) * depth;
-    int64_t k = 0;
-    for (; k + WIDTH <= depth; k += WIDTH) {
-      vec r[GEMM_LANES];
-      UNROLL for (int i = 0; i < GEMM_LANES; ++i) r[i] = i < n ? load(from + i * depth + k) : (vec){0};
-      gemm_transpose(r);
-      UNROLL for (int i = 0; i < GEMM_LANES; ++i) store(w + (k + i) * wide + g * WIDTH, r[i]);
-    }
-    for (; k < depth; ++k)
-      for (int64_t i = 0; i < WIDTH; ++i) w[k * wide + g * WIDTH + i] = i < n ? from[i * depth + k] : 0;
+/* w[k apart + lane] = weight[lane, k] for k < depth, zeros behind the last of n rows. */
+static void pack_vector(T *w, int64_t apart, const T *weight, int64_t n, int64_t depth) {
+  int64_t k = 0;
+  for (; k + WIDTH <= depth; k += WIDTH) {
+    vec r[GEMM_LANES];
+    UNROLL for (int i = 0; i < GEMM_LANES; ++i) r[i] = i < n ? load(weight + i * depth + k) : (vec){0};
+    gemm_transpose(r);
+    UNROLL for (int i = 0; i < GEMM_LANES; ++i) store(w + (k + i) * apart, r[i]);
   }
+  for (; k < depth; ++k)
+    for (int64_t i = 0; i < WIDTH; ++i) w[k * apart + i] = i < n ? weight[i * depth + k] : 0;
+}
+/* w[k, g, lane] = weight[g size + unit + lane, k]. */
+static void pack_forward(T *w, const T *weight, int64_t size, int64_t depth, int64_t gates, int64_t unit) {
+  for (int64_t g = 0; g < gates; ++g) pack_vector(w + g * WIDTH, gates * WIDTH, weight + (g * size + unit) * depth, MIN(WIDTH, size - unit), depth);
 }
 
 /* Two vectors of columns from `at` on: w[p, v, lane] = weight[p, at + v WIDTH + lane] for p < k, zeros behind the last of n. */
@@ -166,6 +172,8 @@ static void pack_pair(T *w, const T *weight, int64_t k, int64_t n, int64_t at) {
     CASE(1, fn, most, __VA_ARGS__) CASE(2, fn, most, __VA_ARGS__) CASE(3, fn, most, __VA_ARGS__)                    \
     CASE(4, fn, most, __VA_ARGS__) CASE(5, fn, most, __VA_ARGS__) CASE(6, fn, most, __VA_ARGS__)                    \
     CASE(7, fn, most, __VA_ARGS__) CASE(8, fn, most, __VA_ARGS__)                                                   \
+    CASE(9, fn, most, __VA_ARGS__) CASE(10, fn, most, __VA_ARGS__) CASE(11, fn, most, __VA_ARGS__)                   \
+    CASE(12, fn, most, __VA_ARGS__) CASE(13, fn, most, __VA_ARGS__) CASE(14, fn, most, __VA_ARGS__)                  \
   }
 #define TILES(fn, most, begin, end, ...)                                                                            \
   for (int64_t row_ = (begin), left_ = ((end) - (begin) + (most)-1) / (most); left_ > 0; --left_) {                 \
@@ -173,4 +181,38 @@ static void pack_pair(T *w, const T *weight, int64_t k, int64_t n, int64_t at) {
     BY_ROWS(fn, most, take_, row_, __VA_ARGS__)                                                                           \
     row_ += take_;                                                                                                  \
   }
+
+/* -- the product with the input ------------------------------------------------------------------------------------- */
+
+/* Two vectors of gates: where they lie in a row, and how many elements each has. */
+struct feed { int64_t at[2], count[2]; };
+/* The j-th pair of the vectors of gates of units from `unit` to `end`: those of a unit lie together. */
+static struct feed feed_of(const struct layer *x, int64_t j, int64_t unit, int64_t end) {
+  struct feed f;
+  const int64_t gates = gates_of[x->kind];
+  for (int v = 0; v < 2; ++v) {
+    const int64_t u = unit + (2 * j + v) / gates * WIDTH, g = (2 * j + v) % gates;
+    f.at[v] = u < end ? g * x->size + u : 0, f.count[v] = u < end ? MIN(WIDTH, x->size - u) : 0;
+  }
+  return f;
+}
+
+/* What the input and the biases give to a pair of vectors of gates of some rows. */
+INLINE void feed_tile(const int R, int64_t row, const struct layer *x, struct feed f, const T *w) {
+  vec sums[FEED_ROWS][4];
+  const int64_t wide = gates_of[x->kind] * x->size;
+  for (int v = 0; v < 2; ++v) call_in(R, 1, x->gates + row * wide + f.at[v], wide, 0);
+  multiply(R, 2, 0, x->features, x->input + row * x->features, x->features, w, sums);
+  UNROLL for (int v = 0; v < 2; ++v) {
+    const vec bias = x->fed_bias && f.count[v] ? load_head(x->fed_bias + f.at[v], f.count[v], 0) : (vec){0};
+    UNROLL for (int r = 0; r < R; ++r) {
+      T *const to = x->gates + (row + r) * wide + f.at[v];
+      if (f.count[v] == WIDTH) store(to, sums[r][v] + bias);
+      else store_head(to, sums[r][v] + bias, f.count[v]);
+    }
+  }
+}
+static void feed_rows(const struct layer *x, struct feed f, const T *w, int64_t begin, int64_t end) {
+  TILES(feed_tile, FEED_ROWS, begin, end, x, f, w)
+}
 #endif

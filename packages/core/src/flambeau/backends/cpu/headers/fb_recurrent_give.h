@@ -28,7 +28,7 @@ static void feed_panels(const struct layer *x, struct chunk c, int of_state, T *
 }
 
 INLINE void input_tile(const int R, int64_t row, const struct layer *x, const T *d, int64_t k, int64_t at, const T *w) {
-  vec sums[MOST_ROWS][4] = {{{0}}};
+  vec sums[MOST_ROWS][4];
   const int64_t n = x->features;
   multiply(R, 2, 0, k, d + row * k, k, w, sums);
   for (int v = 0; v < 2; ++v) {
@@ -74,31 +74,39 @@ static void weight_rows(struct part s, const T *pa, const T *panels, int64_t n, 
     }
 }
 
-/* sum[c] (+)= the columns [from, to) of d. */
-static void bias_columns(const T *d, int64_t depth, int64_t k, T *sum, int64_t from, int64_t to, int added) {
-  if (!added) memset(sum + from, 0, (size_t)(to - from) * sizeof(T));
+/* sum[c] (+)= the columns [from, to) of d, written to a second array too where there is one. */
+static void bias_columns(const T *d, int64_t depth, int64_t k, T *sum, T *second, int64_t from, int64_t to, int added) {
+  int64_t c = from;
+  for (; c + 8 * WIDTH <= to; c += 8 * WIDTH) {
+    vec s[8];
+    UNROLL for (int v = 0; v < 8; ++v) s[v] = added ? load(sum + c + v * WIDTH) : (vec){0};
+    for (int64_t p = 0; p < depth; ++p) UNROLL for (int v = 0; v < 8; ++v) s[v] += load(d + p * k + c + v * WIDTH);
+    UNROLL for (int v = 0; v < 8; ++v) store(sum + c + v * WIDTH, s[v]);
+  }
+  if (!added) memset(sum + c, 0, (size_t)(to - c) * sizeof(T));
   for (int64_t p = 0; p < depth; ++p)
-    for (int64_t c = from; c < to; ++c) sum[c] += d[p * k + c];
+    for (int64_t i = c; i < to; ++i) sum[i] += d[p * k + i];
+  if (second) memcpy(second + from, sum + from, (size_t)(to - from) * sizeof(T));
 }
 
 /* This rank's part of what a chunk whose steps are done gives; d and inner are where row 0 of all steps would lie. */
 static void give(const struct layer *x, struct chunk c, const struct team *team, int rank, const T *fed, const T *d, const T *inner, int added) {
   const int64_t k = gates_of[x->kind] * x->size, units = GEMM_PANELS(k, WIDTH), tiles = GEMM_PANELS(c.hi - c.lo, MOST_ROWS);
   const int64_t from = MIN(k, team_from(team, units, rank) * WIDTH), to = MIN(k, team_from(team, units, rank + 1) * WIDTH);
-  if (x->d_input) input_rows(x, d, k, MIN(c.hi, c.lo + team_from(team, tiles, rank) * MOST_ROWS), MIN(c.hi, c.lo + team_from(team, tiles, rank + 1) * MOST_ROWS));
-  if (from == to) return;
   T *const pa = SCRATCH(1, (size_t)(GEMM_A_SIZE(to - from, CHUNK) + GEMM_MR) * sizeof(T));
-  for (int64_t lo = c.lo; lo < c.hi; lo += CHUNK) {
+  if (x->d_input) input_rows(x, d, k, MIN(c.hi, c.lo + team_from(team, tiles, rank) * MOST_ROWS), MIN(c.hi, c.lo + team_from(team, tiles, rank + 1) * MOST_ROWS));
+  for (int64_t lo = c.lo; lo < c.hi && from < to; lo += CHUNK) {
     const int64_t depth = MIN(CHUNK, c.hi - lo), wide = GEMM_B_PITCH(1) * GEMM_PANELS(x->features, GEMM_NR), wide_state = GEMM_B_PITCH(1) * GEMM_PANELS(x->size, GEMM_NR);
     const T *const of_input = fed + (lo - c.lo) * wide, *const of_state = fed + x->most * wide + (lo - c.lo) * wide_state;
     const int more = added || lo > c.lo;
     struct part part = {0};
+    const int both = inner == d && x->d_bias_in && x->d_bias; /* which are the same */
+    if (x->d_bias_in) bias_columns(d + lo * k, depth, k, x->d_bias_in, both ? x->d_bias : 0, from, to, more);
+    if (x->d_bias && !both) bias_columns(inner + lo * k, depth, k, x->d_bias, 0, from, to, more);
     if (x->d_weight_in || (x->d_weight && inner == d)) part = pack_columns(pa, d + lo * k, depth, k, from, to);
     if (x->d_weight_in) weight_rows(part, pa, of_input, x->features, x->d_weight_in, more);
     if (x->d_weight && inner != d) part = pack_columns(pa, inner + lo * k, depth, k, from, to);
     if (x->d_weight) weight_rows(part, pa, of_state, x->size, x->d_weight, more);
-    if (x->d_bias_in) bias_columns(d + lo * k, depth, k, x->d_bias_in, from, to, more);
-    if (x->d_bias) bias_columns(inner + lo * k, depth, k, x->d_bias, from, to, more);
   }
 }
 #endif

@@ -47,7 +47,7 @@ INLINE void lstm_gates(const int R, vec sums[MOST_ROWS][4], int64_t row, const s
   }
 }
 INLINE void lstm_tile(const int R, int64_t row, const struct layer *x, int64_t t, int64_t unit, const T *w, const T *h, const T *c) {
-  vec sums[MOST_ROWS][4] = {{{0}}};
+  vec sums[MOST_ROWS][4];
   const int64_t at = x->starts[t] + row, size = x->size;
   call_in(R, 4, x->gates + at * 4 * size + unit, 4 * size, size);
   call_in(R, 1, x->cells + at * size + unit, size, 0);
@@ -72,7 +72,7 @@ INLINE void gru_gates(const int R, vec sums[MOST_ROWS][4], int64_t row, const st
   }
 }
 INLINE void gru_tile(const int R, int64_t row, const struct layer *x, int64_t t, int64_t unit, const T *w, const T *h, const T *c) {
-  vec sums[MOST_ROWS][4] = {{{0}}};
+  vec sums[MOST_ROWS][4];
   multiply(R, 3, 1, x->size, h + row * x->size, x->size, w, sums);
   BY_WIDTH(MIN(WIDTH, x->size - unit), gru_gates, R, sums, row, x, t, unit, h, c);
 }
@@ -87,7 +87,7 @@ INLINE void plain_gates(const int R, vec sums[MOST_ROWS][4], int64_t row, const 
   }
 }
 INLINE void plain_tile(const int R, int64_t row, const struct layer *x, int64_t t, int64_t unit, const T *w, const T *h, const T *c) {
-  vec sums[MOST_ROWS][4] = {{{0}}};
+  vec sums[MOST_ROWS][4];
   multiply(R, 1, 1, x->size, h + row * x->size, x->size, w, sums);
   BY_WIDTH(MIN(WIDTH, x->size - unit), plain_gates, R, sums, row, x, t, unit, h, c);
 }
@@ -105,45 +105,26 @@ static void plain_rows(const struct layer *x, int64_t t, int64_t unit, const T *
 typedef void (*rows_of)(const struct layer *, int64_t, int64_t, const T *, const T *, const T *, int64_t, int64_t);
 static const rows_of step_rows[] = {lstm_rows, gru_rows, plain_rows, plain_rows};
 
-/* What the input and the biases give to the gates of some rows and one vector of units. */
-INLINE void feed_tile(const int R, int64_t row, const int G, const struct layer *x, int64_t unit, const T *w) {
-  vec sums[MOST_ROWS][4];
-  const int64_t size = x->size, n = MIN(WIDTH, size - unit);
-  UNROLL for (int g = 0; g < G; ++g) {
-    const vec bias = x->fed_bias ? load_head(x->fed_bias + g * size + unit, n, 0) : (vec){0};
-    UNROLL for (int r = 0; r < R; ++r) sums[r][g] = bias;
-  }
-  call_in(R, G, x->gates + row * G * size + unit, G * size, size);
-  multiply(R, G, 0, x->features, x->input + row * x->features, x->features, w, sums);
-  UNROLL for (int r = 0; r < R; ++r) UNROLL for (int g = 0; g < G; ++g) {
-    T *const to = x->gates + (row + r) * G * size + g * size + unit;
-    if (n == WIDTH) store(to, sums[r][g]);
-    else store_head(to, sums[r][g], n);
-  }
-}
-static void feed_rows(const struct layer *x, int64_t unit, const T *w, int64_t begin, int64_t end) {
-  if (x->kind == 0) { TILES(feed_tile, BUDGET / 4, begin, end, 4, x, unit, w) }
-  else { TILES(feed_tile, MIN(BUDGET / 3, MOST_ROWS), begin, end, 3, x, unit, w) }
-}
-
 static void forward_member(void *context, struct team *team, int rank) {
   struct layer own_layer = *(const struct layer *)context, *const x = &own_layer;
   T *const room = x->gates;
   const int64_t size = x->size, count = (size + WIDTH - 1) / WIDTH, gates = gates_of[x->kind], panel = size * gates * WIDTH;
   const int64_t from = team_from(team, count, rank), to = team_from(team, count, rank + 1), own = MAX(1, to - from);
-  const int64_t panel_in = x->input ? x->features * gates * WIDTH : 0;
-  T *const w = SCRATCH(0, (size_t)(own * panel) * sizeof(T)), *const w_in = SCRATCH(1, (size_t)(own * panel_in) * sizeof(T));
-  for (int64_t u = from; u < to; ++u) {
-    pack_forward(w + (u - from) * panel, x->weight, size, size, gates, u * WIDTH);
-    if (x->input) pack_forward(w_in + (u - from) * panel_in, x->weight_in, size, x->features, gates, u * WIDTH);
-  }
+  const int64_t pairs = GEMM_PANELS((to - from) * gates, 2), panel_in = x->input ? x->features * 2 * WIDTH : 0;
+  T *const w = SCRATCH(0, (size_t)(own * panel) * sizeof(T)), *const w_in = SCRATCH(1, (size_t)(MAX(1, pairs) * panel_in) * sizeof(T));
+  for (int64_t u = from; u < to; ++u) pack_forward(w + (u - from) * panel, x->weight, size, size, gates, u * WIDTH);
+  if (x->input)
+    for (int64_t j = 0; j < pairs; ++j) {
+      const struct feed f = feed_of(x, j, from * WIDTH, MIN(size, to * WIDTH));
+      for (int v = 0; v < 2; ++v) pack_vector(w_in + j * panel_in + v * WIDTH, 2 * WIDTH, x->weight_in + f.at[v] * x->features, f.count[v], x->features);
+    }
   const rows_of rows = step_rows[x->kind];
   struct chunk chunk = {0};
   for (int64_t i = 0; i < x->steps; ++i) {
     if (x->input && i == chunk.to) {
       chunk = chunk_of(x, i, 0);
       if (!x->whole) x->gates = room - chunk.lo * gates * size;
-      for (int64_t u = from; u < to; ++u) feed_rows(x, u * WIDTH, w_in + (u - from) * panel_in, chunk.lo, chunk.hi);
+      for (int64_t j = 0; j < pairs; ++j) feed_rows(x, feed_of(x, j, from * WIDTH, MIN(size, to * WIDTH)), w_in + j * panel_in, chunk.lo, chunk.hi);
     }
     const int64_t t = step_of(x, i), before = before_of(x, t), shared = shared_rows(x, t, before), start = before < 0 ? 0 : x->starts[before] * size;
     for (int64_t u = from; u < to; ++u) {
@@ -212,7 +193,7 @@ INLINE void plain_back(const int R, int64_t row, const struct layer *x, const st
 
 /* Two vectors of units: dh from the step after, then the gates' gradients. `from` has rows of k gradients, or is NULL. */
 INLINE void back_tile(const int R, int64_t row, const struct layer *x, const struct place *p, int64_t t, int64_t unit, const T *w, const T *from, int64_t k, const T *state) {
-  vec sums[MOST_ROWS][4] = {{{0}}}, half[MOST_ROWS];
+  vec sums[MOST_ROWS][4], half[MOST_ROWS];
   const int64_t at = x->starts[t] + row, size = x->size;
   for (int v = 0; v < 2; ++v) {
     const int64_t u = unit + v * WIDTH;
@@ -224,6 +205,7 @@ INLINE void back_tile(const int R, int64_t row, const struct layer *x, const str
     if (x->g_out) call_in(R, 1, x->g_out + at * size + u, size, 0);
   }
   if (from) multiply(R, 2, 1, k, from + row * k, k, w, sums);
+  else UNROLL for (int r = 0; r < R; ++r) UNROLL for (int v = 0; v < 2; ++v) sums[r][v] = (vec){0};
   for (int v = 0; v < 2; ++v) {
     const int64_t u = unit + v * WIDTH, n = MIN(WIDTH, size - u);
     if (n <= 0) break;
@@ -335,13 +317,20 @@ EXPORT void forward(int64_t kind, int64_t steps, int64_t rows, int64_t size, int
   team_run(forward_member, &x, members(&x, gates_of[kind], WIDTH));
 }
 
+/* A load from a multiple of 4 KB behind an earlier store waits for it: the gates' gradients lie 256 bytes off the gates. */
+#define APART 4096
+static T *apart_from(const T *gates, T *room) {
+  const uintptr_t away = ((uintptr_t)room - (uintptr_t)gates) % APART;
+  return (T *)((uintptr_t)room + (APART + 256 - away) % APART);
+}
+
 /* Elements of room that backward wants; `first` says that gradients of the first states are wanted. */
 EXPORT int64_t backward_room(int64_t kind, int64_t steps, int64_t rows, int64_t size, int64_t features, const int64_t *sizes, const int64_t *starts, int64_t first) {
   const struct layer x = {.kind = kind, .steps = steps, .rows = rows, .size = size, .sizes = sizes, .starts = starts};
   const int64_t all = all_rows(&x), k = gates_of[kind] * size, most = MAX(CHUNK, rows), sources = kind == 1 ? 2 : 1;
-  if (!between(&x, 2 * WIDTH)) return sources * all * k + all * size;
+  if (!between(&x, 2 * WIDTH)) return sources * all * k + all * size + APART / (int64_t)sizeof(T);
   const int64_t wide = GEMM_PANELS(features, GEMM_NR) + GEMM_PANELS(size, GEMM_NR);
-  return sources * (first ? all : 2 * most) * k + GEMM_PANELS(features, 2 * WIDTH) * 2 * WIDTH * k + 2 * most * wide * GEMM_NR + 3 * WIDTH;
+  return sources * (first ? all : 2 * most) * k + GEMM_PANELS(features, 2 * WIDTH) * 2 * WIDTH * k + 2 * most * wide * GEMM_NR + 3 * WIDTH + APART / (int64_t)sizeof(T);
 }
 
 static T *aligned(T *p) { return (T *)(((uintptr_t)p + VECTOR_BYTES - 1) / VECTOR_BYTES * VECTOR_BYTES); }
@@ -360,7 +349,7 @@ EXPORT void backward(int64_t kind, int64_t steps, int64_t rows, int64_t size, in
   const T *const come = kind ? g_last : g_last_cell;
   if (come) memcpy(carried, come, (size_t)(rows * size) * sizeof(T));
   else memset(carried, 0, (size_t)(rows * size) * sizeof(T));
-  x.d_gates = room, room += kept;
+  x.d_gates = apart_from(gates, room), room = x.d_gates + kept;
   if (kind == 1) x.d_inner = room, room += kept;
   if (between_steps) {
     x.packed_in = aligned(room), x.fed = aligned(x.packed_in + GEMM_PANELS(features, 2 * WIDTH) * 2 * WIDTH * k);
