@@ -41,3 +41,16 @@ def test_reductions_that_cannot_share_a_nest(f):
     expected, made = (t if isinstance(t, tuple) else (t,) for t in (expected, made))
     for e, m in zip(expected, made, strict=True):
         flambeau.testing.assert_close(m, e)
+
+
+def test_numbers_are_drawn_in_order():
+    def f(x):
+        noise = flambeau.nn.functional.dropout(x, 0.5) + flambeau.rand_like(x)
+        return noise + flambeau.randn(x.shape[0], 1)
+
+    compiled, x = flambeau.compile(f), flambeau.ones(4, 3)
+    for seed in range(3):
+        flambeau.manual_seed(seed)
+        made = compiled(x)
+        flambeau.manual_seed(seed)
+        flambeau.testing.assert_close(made, f(x))

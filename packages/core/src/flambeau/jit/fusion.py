@@ -7,11 +7,13 @@ joins the group of one of its inputs if nothing between the two depends on the g
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Any
 
 from .. import ir
 from .._base.checks import wrap_dims
 from ..graph import Call, Graph, Value
+from ..graph.passes import EFFECTS
 from ..runtime.operator import Operator, find
 
 DTYPES = ("float32", "float64")
@@ -255,6 +257,9 @@ def _ordered(graph: Graph, steps: list[Step]) -> list[Step] | Group:
         sorted({maker[id(v)] for v in reads(s) if id(v) in maker} - {i})
         for i, s in enumerate(steps)
     ]
+    effects = [i for i, s in enumerate(steps) if isinstance(s, Call) and (s.op in EFFECTS or find(s.op).random)]  # fmt: skip
+    for first, then in pairwise(effects):  # numbers are drawn in the program's order
+        before[then].append(first)
     begun: set[int] = set()
     done: set[int] = set()
     out: list[Step] = []
