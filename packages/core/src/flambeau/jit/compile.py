@@ -31,7 +31,7 @@ from ..runtime.claims import End
 from ..runtime.operator import find, registry
 from ..runtime.tensor import Leaf, Tensor, history
 from .capture import TWICE, Capture
-from .dynamic import Family, Kept
+from .dynamic import Family, General, Kept
 from .guards import PLAIN, described, frozen, is_module, is_ours, reach, surroundings, tensors_of
 from .methods import bound
 from .opening import OpenCapture, closed
@@ -183,7 +183,7 @@ class Compiled:
         kept = [p for p in self._plans.get(key, ()) if type(p) is Plan and p.forward.fits()]
         self._plans[key] = [*kept, plan]
         if isinstance(plan, Plan):
-            _show(self._shown, plan)
+            _show(self._shown, plan, family.latest() if family is not None and opened else None)
         else:
             self._refuse(plan)
         return result
@@ -438,8 +438,14 @@ def _obstacle(capture: Capture, parts: list, given: list, outputs: list) -> str 
     graphs = [p for p in parts if isinstance(p, Graph)]
     owned = [v for g in graphs for v in (*g.captured, *g.constants)]
     every = [*given, *owned, *(v for g in graphs for c in g.calls for v in c.outputs)]
-    if any(v.meta.device.type == "cuda" for v in every):  # tables that are made here and moved there
-        moved = {id(v) for g in graphs for v in (*g.constants, *(v for c in from_constants(g) for v in c.outputs))}
+    if any(
+        v.meta.device.type == "cuda" for v in every
+    ):  # tables that are made here and moved there
+        moved = {
+            id(v)
+            for g in graphs
+            for v in (*g.constants, *(v for c in from_constants(g) for v in c.outputs))
+        }
         moved -= {id(v) for v in (*outputs, *(v for g in graphs for v in (*g.inputs, *g.outputs)))}
         every = [v for v in every if id(v) not in moved or v.meta.device.type != "cpu"]
     devices = sorted({str(v.meta.device) for v in every})
@@ -463,12 +469,14 @@ def _shares(op: str) -> bool:
     return find(op).family == "view" or op == "stop_gradient"
 
 
-def _show(name: str, plan: Plan) -> None:
-    """Prints the stages that FLAMBEAU_PRINT names: trace, remat, fuse, c."""
+def _show(name: str, plan: Plan, opened: General | None = None) -> None:
+    """Prints the stages that FLAMBEAU_PRINT names: trace, remat, fuse, c. `opened`: the same call with open sizes."""
     wanted = os.environ.get("FLAMBEAU_PRINT", "").split(",")
     if "trace" in wanted:
         graphs = [*plan.forward.parts, *plan.backward.parts]
         print(f"# {name}: trace\n" + "\n".join(str(g).rstrip() for g in graphs))
+        if opened is not None:
+            print(f"# {name}: trace, for sizes {opened.text()}\n{opened.program()}")
     programs = (*plan.forward.programs, *plan.backward.programs)
     if "remat" in wanted:
         print("\n".join(f"# {name}: remat\n{p.remat}" for p in programs if p.remat))
@@ -559,13 +567,19 @@ def explain(compiled: Compiled) -> str:
         v2 = add(v1, 1.0)
     """
     parts = []
-    for i, p in enumerate(p for plans in compiled._plans.values() for p in plans):
-        parts.append(
-            f"program {i}:\n{p.text()}"
-            if isinstance(p, Plan)
-            else f"program {i}: eager, because {p}"
-        )
-    return "\n".join(parts)
+    for key, plans in compiled._plans.items():
+        for p in plans if key not in compiled._sized else ():
+            parts.append(f":\n{p.text()}" if isinstance(p, Plan) else f": eager, because {p}")
+    families = list(compiled._families.values())
+    parts += [f", for sizes {g.text()}:\n{g.program()}" for f in families for g in f.proved()]
+    lines = [f"program {i}{p}" for i, p in enumerate(parts)]
+    apart = [f.reason for f in families if f.reason and not f.proved()]
+    return "\n".join(
+        [
+            *lines,
+            *(f"each shape is a program of its own, because {r}" for r in dict.fromkeys(apart)),
+        ]
+    )
 
 
 def reset() -> None:

@@ -16,6 +16,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..graph import Graph, Value
+from ..graph.passes import simplify
 from ..runtime import dispatch
 from ..runtime.backend import of_device
 from ..runtime.operator import find, registry
@@ -27,7 +28,7 @@ from .recipe import Different, Recipe, compare
 from .symbols import Open, Sizes
 
 KEPT = 64  # plans for sizes of one function that run step by step
-WHOLE = 8  # those that have memory of their own, as programs of one shape have
+WHOLE = 4  # those that have memory of their own, as programs of one shape have
 USES = 10  # calls of one size after which it is made so: recording takes as long as some ten runs
 MOST = 1024
 TRACES = 4  # captures that an open one is compared with
@@ -86,6 +87,11 @@ class General:
             m != now and min(m.values()) >= LEAST and self.holds(*[m[n] for n in self.names])
             for m in moved
         )
+
+    def program(self) -> str:
+        """The calls, sizes as expressions."""
+        parts = self.recipe.copied().parts
+        return "\n".join(str(simplify(p) if isinstance(p, Graph) else p).rstrip() for p in parts)
 
     def text(self) -> str:
         """For which sizes it is."""
@@ -151,7 +157,7 @@ class Family:
     def _generalised(self, made: General) -> General | None:
         """An open capture that is of use, compared with those before."""
         if made.alone():
-            self.fail(f"it is for {made.text()} only: something needs the number itself")
+            self.fail(f"it needs the numbers themselves ({shortened(made.guards)})")
             return None
         for shapes, recipe in self.traces.items():
             reason = made.prove(shapes, recipe)
@@ -160,13 +166,21 @@ class Family:
                 return None
         return made
 
+    def latest(self) -> General | None:
+        """The capture with open sizes that was taken in last, if it is of use."""
+        return self.general[-1] if self.general else None
+
+    def proved(self) -> list[General]:
+        """The captures with open sizes that are used."""
+        return [g for g in self.general if g.proved]
+
     def fail(self, reason: str) -> None:
         self.failed, self.reason = self.failed + 1, reason
 
     def plan(self, shapes: Shapes, whole: bool) -> Plan | None:
         """The plan for shapes that an open capture covers: one to be recorded, or to run step by step, packing no weights."""
-        for g in self.general:
-            sizes = g.sizes(shapes) if g.proved else None
+        for g in self.proved():
+            sizes = g.sizes(shapes)
             if sizes is None:
                 continue
             recipe = g.at(sizes, arrays=True)
@@ -179,6 +193,12 @@ class Family:
 
 def _value(x: Open) -> Any:
     return x.value
+
+
+def shortened(guards: Sequence[str]) -> str:
+    """Guards for a message: those that ask for one number first."""
+    ordered = sorted(guards, key=lambda g: " == " not in g)
+    return "; ".join([*ordered[:3], *(["..."] if len(ordered) > 3 else [])])
 
 
 def shown(shapes: Shapes) -> str:
@@ -224,6 +244,9 @@ class Kept:
 
     def __len__(self) -> int:
         return len(self.light) + len(self.whole)
+
+    def __contains__(self, key: Any) -> bool:
+        return key in self.light or key in self.whole
 
     def due(self, key: Any) -> bool:
         """Whether the plan for this key has run step by step for long enough."""

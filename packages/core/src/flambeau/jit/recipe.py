@@ -215,7 +215,10 @@ class _Comparison:
             for x, y in zip(c.inputs, d.inputs):
                 self.argument(x, y, c.op)
             for k, x in c.attrs.items():
-                if not alike(x, d.attrs.get(k)):
+                y = d.attrs.get(k)
+                if k == "key" and c.op in ("basic_index", "basic_index_grad"):
+                    x, y = spelled_out(c, x), spelled_out(d, y)
+                if not alike(x, y):
                     raise Different(f"{k} of {c.op} does not follow from the sizes")
             self.values(c.outputs, d.outputs)
             if find(c.op).family != "claim" and not alike([v.meta for v in c.outputs], [v.meta for v in d.outputs]):  # fmt: skip
@@ -223,6 +226,21 @@ class _Comparison:
         if len(p.calls) != len(q.calls):
             raise Different("it makes more or fewer calls")
         self.values([v for pair in p.writes for v in pair], [v for pair in q.writes for v in pair])
+
+
+def spelled_out(call: Call, key: Any) -> tuple:
+    """A key of basic indexing without `...` and without what is taken whole at its end."""
+    rank = len(call.attrs["shape"]) if "shape" in call.attrs else call.inputs[0].meta.ndim
+    made: list[Any] = []
+    for k in key:
+        if k is Ellipsis:
+            others = sum(1 for x in key if x is not None and x is not Ellipsis)
+            made += [slice(None)] * (rank - others)
+        else:
+            made.append(k)
+    while made and made[-1] == slice(None):
+        made.pop()
+    return tuple(made)
 
 
 def alike(x: Any, y: Any) -> bool:

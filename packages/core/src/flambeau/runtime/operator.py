@@ -189,7 +189,7 @@ class Operator:
                 self.binder = compile_binder(self)
         if star is not None and n > star:
             first = args[star]
-            if type(first) is int or (n > star + 1 and not isinstance(first, (tuple, list))):
+            if first.__class__ is int or (n > star + 1 and not isinstance(first, (tuple, list))):
                 if n > self.positional or self.positional == star + 1:
                     args = (*args[:star], args[star:])
                     n = star + 1
