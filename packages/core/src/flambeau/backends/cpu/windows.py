@@ -20,8 +20,8 @@ VECTOR = 16  # positions of a vector of float32 in AVX-512; elsewhere the choice
 PACKING = 6  # what it costs to pack a column, in rows of weights that could be multiplied instead; measured
 # What a tile costs beside its products, in taps, where vectors run along positions and along rows; measured.
 POSITIONS_END, ROWS_END = 15, 18
-UNALIGNED = 1.1  # columns that are read from planes for several taps
-ONE_VECTOR = 1.15  # rows in one vector: more elements are broadcast for a product
+UNALIGNED = 1.03  # columns that are read from planes for several taps
+ONE_VECTOR = 1.17  # the last of an odd number of vectors of rows: more elements are broadcast for a product
 NARROW = 5  # windows in a row; fewer leave tiles along rows too small, and columns are packed
 NARROW_COSTS = 1.25  # what that makes of the time; measured
 WINOGRAD = (
@@ -97,7 +97,8 @@ def _form(
     in_place = images * -(-frame.span // VECTOR) * (UNALIGNED if taps > 1 else 1)
     packed = -(-positions // VECTOR) * (1 + PACKING / rows)
     along_positions = min(in_place, packed) * rows * (depth + POSITIONS_END)
-    vectors = -(-rows // VECTOR) * (ONE_VECTOR if rows <= VECTOR else 1)
+    vectors = -(-rows // VECTOR)
+    vectors += (ONE_VECTOR - 1) * (vectors % 2)
     narrow = grid[2] < NARROW and positions > grid[2]
     along_rows = positions * vectors * (depth + ROWS_END) * (NARROW_COSTS if narrow else 1)
     if along_rows < along_positions:
