@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import flambeau
+import flambeau.special  # some operators are its own
 from flambeau.backends.cpu import available, elementwise, providers
 from flambeau.runtime.dispatch import apply, backends, choose
 from flambeau.runtime.operator import MISSING, registry
