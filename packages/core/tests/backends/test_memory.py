@@ -59,6 +59,24 @@ def test_release_gives_back_what_is_kept():
     assert memory.release() >= 8 * LARGE and memory.numbers()["kept"] == 0
 
 
+def test_how_much_is_kept_beyond_the_most_in_use_can_be_bounded():
+    memory.release()
+    try:
+        memory.slack(LARGE)
+        a = [np.empty(4 * LARGE, np.uint8) for _ in range(8)]
+        a.clear()
+        most = memory.numbers()
+        b = [
+            np.empty(5 * LARGE, np.uint8) for _ in range(6)
+        ]  # of another size: none of those kept serves
+        now = memory.numbers()
+        assert now["in use"] + now["kept"] <= most["most in use"] + LARGE
+        b.clear()
+    finally:
+        assert memory.slack(-1) == LARGE
+    assert memory.slack(-1) == 64 << 20
+
+
 def test_the_environment_leaves_numpys_allocator_alone():
     code = (
         "import numpy as np, flambeau; flambeau.randn(400, 400) @ flambeau.randn(400, 400);"

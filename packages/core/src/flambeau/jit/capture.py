@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .._base import pytree
+from ..backends.cpu import memory
 from ..graph import Graph, Value
 from ..graph.passes import EFFECTS
 from ..runtime import state, tape
@@ -24,6 +25,7 @@ from .derivatives import gradient
 from .guards import is_module
 
 TWICE = "an argument that the function also reaches without being given it"
+SLACK = 4 << 20  # bytes that a captured call keeps beyond the most that were in use
 KEPT: Any = type("Kept", (), {"__repr__": lambda self: "as it is"})()
 
 
@@ -100,6 +102,17 @@ class Capture(Tracer):
     def gradient(self, rule: Any, node: Any, g: Tensor, needs: tuple) -> Any:
         """Gradients of an elementwise call in one pass, noted as the calls they consist of; None: call by call."""
         return gradient(self, rule, node, g, needs)
+
+    def __enter__(self) -> Capture:
+        """The program will have memory of its own: what lies idle is given back, and little is kept of what the call frees."""
+        memory.release()
+        memory.slack(SLACK)
+        super().__enter__()
+        return self
+
+    def __exit__(self, *raised: Any) -> None:
+        super().__exit__(*raised)
+        memory.slack(-1)
 
     # -- what the tape tells --------------------------------------------------------------------------------------------
 

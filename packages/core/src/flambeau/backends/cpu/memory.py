@@ -69,6 +69,14 @@ def numbers() -> dict[str, int]:
     return dict(zip(("in use", "most in use", "kept", "asked", "served"), found))
 
 
+def slack(size: int) -> int:
+    """How many bytes may be kept beyond the most that was in use, from now on (-1: as at first); how many might before."""
+    if _lib is None:
+        return -1
+    _lib.fb_memory_slack.restype, _lib.fb_memory_slack.argtypes = ctypes.c_int64, [ctypes.c_int64]
+    return _lib.fb_memory_slack(size)
+
+
 def release() -> int:
     """Gives the memory that is kept back to the system; its bytes."""
     if _lib is None:

@@ -6,6 +6,9 @@
  * Small arrays stay with the allocator that NumPy had.
  */
 #define _GNU_SOURCE
+#ifdef __linux__
+#include <malloc.h>
+#endif
 #include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -35,6 +38,7 @@ struct block { struct block *next; };
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct block *kept[CLASSES];
 static size_t in_use = 0, most_in_use = 0, bytes_kept = 0;
+static size_t slack = SLACK;
 static uint64_t asked = 0, served = 0;
 static const allocator *small; /* NumPy's own */
 
@@ -151,7 +155,7 @@ static void *take(size_t size, int *fresh) {
     ++served;
   } else {
     if (in_use > most_in_use) most_in_use = in_use;
-    const size_t room = most_in_use + SLACK - in_use;
+    const size_t room = most_in_use + slack - in_use;
     if (bytes_kept > room) shrink(room);
     found = map(whole);
     if (!found) {
@@ -183,7 +187,7 @@ static int give(void *p) {
   ((struct block *)p)->next = kept[class];
   kept[class] = p;
   bytes_kept += whole;
-  const size_t room = most_in_use + SLACK - in_use;
+  const size_t room = most_in_use + slack - in_use;
   if (bytes_kept > room) shrink(room);
   pthread_mutex_unlock(&lock);
   return 1;
@@ -237,8 +241,22 @@ __attribute__((visibility("default"))) handler *fb_memory(const handler *before)
   return &ours;
 }
 
+/* What may be kept beyond the most that was in use; the bytes before. */
+__attribute__((visibility("default"))) int64_t fb_memory_slack(int64_t bytes) {
+  pthread_mutex_lock(&lock);
+  const size_t before = slack;
+  slack = bytes < 0 ? SLACK : (size_t)bytes;
+  const size_t room = most_in_use + slack - in_use;
+  if (bytes_kept > room) shrink(room);
+  pthread_mutex_unlock(&lock);
+  return (int64_t)before;
+}
+
 /* Gives what is kept back to the system; bytes. */
 __attribute__((visibility("default"))) int64_t fb_memory_release(void) {
+#ifdef __GLIBC__
+  malloc_trim(0); /* small arrays and Python's objects are there */
+#endif
   pthread_mutex_lock(&lock);
   const size_t before = bytes_kept;
   shrink(0);
