@@ -30,7 +30,7 @@ from .lasting import digest
 from .program import Changed
 
 POISON = 0xA7
-MOST_SPENT = 32 << 20
+MOST_SPENT = 4 << 20
 
 
 class Unknown(Exception):
