@@ -1,0 +1,116 @@
+"""Open numbers: they compute as ints and floats do, say so as Python, and note what is decided by them."""
+
+from __future__ import annotations
+
+import copy
+import math
+import operator
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flambeau.jit.polynomials import Reading, holding
+from flambeau.jit.symbols import Open, Sizes, is_open, text_of, value_of
+
+
+def made(**values):
+    sizes = Sizes(values)
+    return sizes, *(sizes.symbol(n) for n in values)
+
+
+OPERATORS = (
+    operator.add, operator.sub, operator.mul, operator.floordiv, operator.mod, operator.truediv, lambda a, b: -a, lambda a, b: abs(a - b),
+    lambda a, b: math.ceil(a / (b or 1)), lambda a, b: math.floor(a * 0.3), lambda a, b: round(b / 3), lambda a, b: max(a, b),
+    lambda a, b: a**2 - b, lambda a, b: divmod(a, b)[1], lambda a, b: a >> 1, lambda a, b: ~a, lambda a, b: int.__add__(1, 2) + b,
+)  # fmt: skip
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(OPERATORS), st.integers(0, 9), st.integers(0, 9)), max_size=6
+    ),
+    st.tuples(st.integers(2, 40), st.integers(2, 40)),
+    st.tuples(st.integers(2, 40), st.integers(2, 40)),
+)
+def test_expressions_are_right_wherever_the_guards_hold(steps, first, second):
+    def run(a, b):
+        values = [a, b, 3, -2]
+        for do, i, k in steps:
+            x, y = values[i % len(values)], values[k % len(values)]
+            try:
+                values.append(do(x, y))
+            except (ArithmeticError, TypeError):  # bits of floats
+                values.append(7)
+        return values
+
+    sizes, a, b = made(s0=first[0], s1=first[1])
+    opened, plain = run(a, b), run(*first)
+    assert [value_of(x) for x in opened] == plain
+    assert [type(value_of(x)) for x in opened] == [type(x) for x in plain]
+    if holding(list(sizes.guards), ("s0", "s1"))(*second):
+        number = Reading(("s0", "s1")).at(dict(zip(("s0", "s1"), second)))
+        found = [number(x) if is_open(x) else x for x in opened]
+        assert found == run(*second)
+
+
+def test_polynomials_have_one_form():
+    _, a, b = made(s0=6, s1=4)
+    assert text_of((a + b) * 2 - b) == text_of(b + a + a) == "(2*s0 + s1)"
+    assert text_of(a * b * 12 // (b * 3)) == "4*s0" and (a * 4) % 4 == 0
+    assert type(a - a) is int and type(0 * a) is int and (a * b) // (a * b) == 1
+    assert text_of((2 * a + 2 * b) // (a + b)) == "2" and text_of(a // 4) == "(s0 // 4)"
+
+
+def test_what_is_known_needs_no_guard():
+    sizes, a, b = made(s0=6, s1=4)
+    assert a != 1 and a > 0 and not a == 0 and a * b >= 4 and a and -a < 0 and a == a  # noqa: PLR0124
+    assert a + 1 > a and (a, b) == (a, b) and a != "x" and a is not None
+    assert not sizes.guards
+    assert a > b and a != 7 and not b >= 5
+    assert list(sizes.guards) == ["s0 > s1", "s0 != 7", "s1 < 5"]
+
+
+USES = {
+    "range": lambda n: list(range(n)),
+    "index": lambda n: [1] * 50 and list(range(50))[n],
+    "slice": lambda n: list(range(50))[:n],
+    "repeat": lambda n: [0] * n,
+    "int": int,
+    "float": float,
+    "hash": lambda n: {n: 1},
+    "text": str,
+    "format": lambda n: f"{n:03d}",
+    "percent": lambda n: "%d" % n,  # noqa: UP031
+    "log2": math.log2,
+    "sqrt": math.sqrt,
+    "gcd": lambda n: math.gcd(n, 4),
+    "numpy": lambda n: np.zeros(n).shape,
+    "ufunc": lambda n: np.arange(3) * n,
+    "bits": lambda n: n.bit_length(),
+    "copy": copy.deepcopy,
+    "or": lambda n: n | 1,
+    "power": lambda n: 2**n,
+}
+
+
+@pytest.mark.parametrize("name", USES)
+def test_what_needs_the_number_itself_is_noted(name):
+    sizes, n = made(s0=6)
+    found, expected = USES[name](n), USES[name](6)
+    assert np.array_equal(found, expected) if isinstance(expected, np.ndarray) else found == expected  # fmt: skip
+    assert list(sizes.guards) == ["s0 == 6"]
+
+
+def test_they_pass_for_numbers():
+    sizes, n = made(s0=6)
+    assert isinstance(n, int) and isinstance(n / 4, float) and not isinstance(n, (str, float))
+    assert [value_of(x) for x in (math.prod((n, 2, n)), sum([n, n]), min(n, 9))] == [72, 12, 6]
+    with pytest.raises(AttributeError):
+        _ = n._array
+    with pytest.raises(TypeError):
+        n + "x"
+    sizes.noting = False
+    assert repr(n) == "s0" and [1, 2, 3, 4, 5, 6, 7][n] == 7 and isinstance(n, Open)
+    assert list(sizes.guards) == ["s0 <= 9"]
