@@ -1,4 +1,4 @@
-"""4 x 4 convolutions with a stride of 2 in fewer products: equal to the reference, at any size and padding, and really taken."""
+"""3 x 3 and 4 x 4 convolutions with a stride of 2 in fewer products: equal to the reference, at any size and padding, and really taken."""
 
 from __future__ import annotations
 
@@ -31,6 +31,21 @@ def kernels():
     from flambeau.backends.cpu import convolutions
 
     return convolutions
+
+
+@pytest.fixture
+def small_ones_too(monkeypatch):
+    """Weights are thought to cost nothing."""
+    from flambeau.backends.cpu import windows
+
+    plans = (windows.quarters_plan, windows.transposed_plan, windows.convolution_plan)
+    with monkeypatch.context() as patched:
+        patched.setattr(windows, "PACKING_NEAR", 0)
+        for plan in plans:
+            plan.cache_clear()
+        yield
+    for plan in plans:
+        plan.cache_clear()
 
 
 @pytest.fixture(params=[1, 3], ids=["one thread", "three threads"])
@@ -66,11 +81,11 @@ def three(kernels, x, w, g, b, c, options):
     }
 
 
-def operands(rng, shape, dtype="float32"):
+def operands(rng, shape, dtype="float32", kernel=4):
     images, channels, rows, size, padding = shape
     options = {"stride": (2, 2), "padding": padding, "dilation": (1, 1), "groups": 1}
-    out = output_size(size, (4, 4), (2, 2), padding, (1, 1))
-    shapes = ((images, channels, *size), (rows, channels, 4, 4), (images, rows, *out))
+    out = output_size(size, (kernel, kernel), (2, 2), padding, (1, 1))
+    shapes = ((images, channels, *size), (rows, channels, kernel, kernel), (images, rows, *out))
     x, w, g = (rng.normal(size=n).astype(dtype) for n in shapes)
     b, c = (rng.normal(size=n).astype(dtype) for n in (rows, channels))
     return x, w, g, b, c, options
@@ -78,8 +93,10 @@ def operands(rng, shape, dtype="float32"):
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_they_are_the_reference(kernels, some_threads, shape, dtype):
-    given = operands(np.random.default_rng(shape[2]), shape, dtype)
+@pytest.mark.parametrize("kernel", [3, 4])
+@pytest.mark.usefixtures("small_ones_too")
+def test_they_are_the_reference(kernels, some_threads, shape, dtype, kernel):
+    given = operands(np.random.default_rng(shape[2]), shape, dtype, kernel)
     for biases in (given[3:5], (None, None)):
         for made, wanted in three(kernels, *given[:3], *biases, given[5]).values():
             assert made.dtype == dtype and made.shape == wanted.shape
@@ -88,9 +105,10 @@ def test_they_are_the_reference(kernels, some_threads, shape, dtype):
 
 
 @pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
-def test_what_is_not_finite_reaches_its_own_windows_only(kernels, value):
-    shape = (4, 17, 20, (14, 18), ((1, 1), (1, 1)))
-    x, w, g, b, c, options = operands(np.random.default_rng(3), shape)
+@pytest.mark.parametrize("kernel", [3, 4])
+def test_what_is_not_finite_reaches_its_own_windows_only(kernels, value, kernel):
+    shape = (8, 17, 20, (16, 18), ((1, 1), (1, 1)))
+    x, w, g, b, c, options = operands(np.random.default_rng(3), shape, kernel=kernel)
     x[1, 3, 5, 6] = g[2, 4, 3, 3] = value
     for name, (made, wanted) in three(kernels, x, w, g, b, c, options).items():
         finite = np.isfinite(wanted)
@@ -99,8 +117,9 @@ def test_what_is_not_finite_reaches_its_own_windows_only(kernels, value):
         np.testing.assert_allclose(made[finite], wanted[finite], atol=1e-3)
 
 
-def test_results_do_not_depend_on_the_number_of_threads(kernels):
-    given = operands(np.random.default_rng(5), SHAPES[0])
+@pytest.mark.parametrize("kernel", [3, 4])
+def test_results_do_not_depend_on_the_number_of_threads(kernels, kernel):
+    given = operands(np.random.default_rng(5), SHAPES[0], kernel=kernel)
     before, found = threads.count(), []
     try:
         for count in (1, 2, 5):
@@ -122,6 +141,9 @@ def test_they_are_taken_where_they_pay():
     assert convolution_plan(few, w, (4, 4), *options).form != "quarters"
     assert transposed_plan((8, 64, 8, 8), w, (16, 16), *options).form == "quarters"
     assert transposed_plan((1, 64, 4, 4), w, (8, 8), *options).form != "quarters"
+    three = (64, 32, 3, 3)
+    assert convolution_plan(many, three, (8, 8), *options).form == "quarters"
+    assert transposed_plan((8, 64, 8, 8), three, (16, 16), *options).form == "quarters"
     thin = (64, 3, 4, 4)
     assert convolution_plan((8, 3, 64, 64), thin, (32, 32), *options).form != "quarters"
     assert transposed_plan((8, 64, 32, 32), thin, (64, 64), *options).form != "quarters"

@@ -21,7 +21,9 @@ PACKING = 6  # what it costs to pack a column, in rows of weights that could be 
 # What a tile costs beside its products, in taps, where vectors run along positions and along rows; measured.
 POSITIONS_END, ROWS_END = 15, 18
 UNALIGNED = 1.03  # columns that are read from planes for several taps
-ONE_VECTOR = 1.17  # the last of an odd number of vectors of rows: more elements are broadcast for a product
+ONE_VECTOR = (
+    1.17  # the last of an odd number of vectors of rows: more elements are broadcast for a product
+)
 NARROW = 5  # windows in a row; fewer leave tiles along rows too small, and columns are packed
 NARROW_COSTS = 1.25  # what that makes of the time; measured
 WINOGRAD = (
@@ -32,6 +34,9 @@ MORE_CHANNELS = 24  # of one of them; of both with packed weights, whose direct 
 LEAST_PATCHES = 12  # 2 x 2 results; fewer do not pay for weights that are 16 / 9 as large
 LEAST_TILES = 36  # fewer do not pay for the weights' transform, either
 QUARTERS = 1.3  # as WINOGRAD, of `conv_quarters.c`
+FAR_WEIGHTS = 4 << 20  # bytes of transformed weights, from which on they are far away
+PACKING_NEAR, PACKING_FAR = 400, 900  # what transforming them costs, as products of each; measured
+QUARTERED = ((3, 3), (4, 4))
 LEAST_QUARTERS = 16  # channels; fewer do not pay there
 LEAST_ROWS = 4  # of results in a plane; fewer are too few sums at a time
 FEW_ROWS = 4  # rows of weights of a group; fewer fill no tile of vectors along the rows
@@ -264,23 +269,29 @@ def winograd_plan(
 
 @lru_cache(maxsize=1024)
 def quarters_plan(x: Shape, w: Shape, out: Shape, padding: Any, transposed: bool) -> Plan | None:
-    """The convolution of x with the 4 x 4 weights w and a stride of 2, or the transposed one, in fewer products; None where they are not worth it."""
+    """The convolution of x with w, 3 x 3 or 4 x 4 with a stride of 2, or the transposed one, in fewer products; None where they are not worth it."""
     images, channels = x[:2]
     rows, step = (w[1], 4) if transposed else (w[0], 2)
     patches = images * prod(-(-n // step) for n in out)
-    direct = images * prod(out) * (4 if transposed else 16)
-    if patches * 36 * QUARTERS > direct or patches < LEAST_TILES:
+    taps = w[2] * w[3]
+    direct = images * prod(out) * taps // (4 if transposed else 1)
+    products = 36 if taps == 16 else 25
+    large = products * channels * rows * 4 > FAR_WEIGHTS
+    packing = PACKING_FAR if large else PACKING_NEAR
+    packing //= 3 if transposed else 1  # where weights are packed slower the other way, too
+    if patches * products * QUARTERS + packing > direct or patches < LEAST_TILES:
         return None
     if min(channels, rows) < LEAST_QUARTERS:
         return None
     before = [lo for lo, _ in padding]
-    strides = [16, rows * 16] if transposed else [channels * 16, 16]
-    return Plan("quarters", [images, *x[2:], channels, *out, rows, *before, *strides, transposed])
+    strides = [taps, rows * taps] if transposed else [channels * taps, taps]
+    numbers = [images, *x[2:], channels, *out, rows, *before, *strides, w[2], transposed]
+    return Plan("quarters", numbers)
 
 
 def may_be_quarters(kernel: Shape, stride: Any, dilation: Any, groups: int) -> bool:
     """Whether `quarters_plan` is for such a convolution at all."""
-    return groups == 1 and kernel == (4, 4) and tuple(stride) == (2, 2) and max(dilation) == 1
+    return groups == 1 and kernel in QUARTERED and tuple(stride) == (2, 2) and max(dilation) == 1
 
 
 def may_be_winograd(kernel: Shape, stride: Any) -> bool:
@@ -306,7 +317,7 @@ def convolution_plan(
     plan = None
     if may_be_winograd(w[2:], stride):
         plan = winograd_plan(x, w, out, padding, False, packed, dilation, groups)
-    elif not packed and may_be_quarters(w[2:], stride, dilation, groups):
+    if plan is None and not packed and may_be_quarters(w[2:], stride, dilation, groups):
         plan = quarters_plan(x, w, out, padding, False)
     if plan is None:
         plan = planes_plan(x, w, out, stride, padding, dilation, groups, False)
@@ -323,7 +334,7 @@ def transposed_plan(
     sides = tuple((b - lo, n - m + lo) for b, (lo, _), n, m in zip(back, padding, size, y[2:]))
     if may_be_winograd(w[2:], stride):
         plan = winograd_plan(y, w, size, sides, True, False, dilation, groups)
-    elif may_be_quarters(w[2:], stride, dilation, groups):
+    if plan is None and may_be_quarters(w[2:], stride, dilation, groups):
         plan = quarters_plan(y, w, size, padding, True)
     if plan is None and w[0] == groups and max(stride) == 1:
         plan = planes_plan(y, w, size, stride, sides, dilation, groups, True)

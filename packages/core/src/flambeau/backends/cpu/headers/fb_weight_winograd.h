@@ -43,6 +43,7 @@ struct ww {
   int64_t group, groups;         /* rows of tiles that are transformed together, and how many such groups an image has */
   int64_t places, cp, rp, room;  /* of a tile; panels of channels and of rows; tiles of a batch at most */
   int64_t given;                 /* panels of channels of the input; where its stride cuts it, each is several of cp */
+  int (*lacks)(int place, int quarter); /* where such a part has no products; NULL: nowhere */
   ww_part *input, *gradient;
   int64_t u_place, v_place;      /* elements from place to place */
   int64_t start, first_group, first_tile, batch; /* the first group of all, and of the present batch */
@@ -158,9 +159,13 @@ static void ww_multiply(void *context, int64_t begin, int64_t end) {
     T *sums = c->sums + (place * c->rp * WIDTH + row) * pitch;
     for (int64_t t = 0; t < c->batch; t += WW_CHUNK) {
       const int64_t count = MIN(WW_CHUNK, c->batch - t);
-      for (int64_t k = 0; k < c->cp; k += 2) {
-        const T *first = u + (k * c->room + t) * WIDTH;
-        (k + 1 < c->cp ? ww_two : ww_one)(count, v + t * WIDTH, first, first + c->room * WIDTH, sums + k * WIDTH, pitch, c->first_group == c->start && t == 0);
+      for (int64_t quarter = 0; quarter * c->given < c->cp; ++quarter) {
+        const int64_t end = (quarter + 1) * c->given;
+        if (c->lacks && c->lacks((int)place, (int)quarter)) continue;
+        for (int64_t k = quarter * c->given; k < end; k += 2) {
+          const T *first = u + (k * c->room + t) * WIDTH;
+          (k + 1 < end ? ww_two : ww_one)(count, v + t * WIDTH, first, first + c->room * WIDTH, sums + k * WIDTH, pitch, c->first_group == c->start && t == 0);
+        }
       }
     }
   }
@@ -235,14 +240,14 @@ static int ww_fits(const struct plan *p) {
 }
 
 /* The products of transformed input and gradient, summed up, and `result` of rows made of the sums; 0 where that costs more than
- * `direct` products of vectors, or a result is not finite. */
-static int ww_run(struct ww c, int64_t direct, fb_task result) {
+ * `direct` products of vectors, or a result is not finite. `each`: panels that a tile is multiplied with, at all places. */
+static int ww_run(struct ww c, int64_t each, int64_t direct, fb_task result) {
   int broken = 0;
   c.broken = &broken;
   c.rp = (c.rows + WIDTH - 1) / WIDTH;
   c.sums_each = c.places * c.rp * c.cp * WIDTH * WIDTH;
   const int64_t sums = c.sums_each * (int64_t)sizeof(T), tile = c.places * VECTOR_BYTES * (c.cp + c.rp);
-  const int64_t products = c.places * c.rp * WIDTH * c.cp, tiles = c.images * c.tiles[0] * c.tiles[1];
+  const int64_t products = each * c.rp * WIDTH, tiles = c.images * c.tiles[0] * c.tiles[1];
   if (sums > WW_SUMS || tiles * products + tiles * (c.cp + c.rp) * WW_TURNED + products * WW_SUMMED > direct) return 0;
   const int64_t wanted = sums <= WW_FEW ? MAX(WW_OWN, 2 * sums) : WW_BATCH;
   c.each = c.tiles[0] * c.tiles[1];
@@ -271,6 +276,6 @@ static int weight_winograd(const struct plan *p, const T *x, const T *g, T *dw) 
   struct ww c = {.x = x, .g = g, .dw = dw, .images = p->images, .channels = p->channels, .rows = p->rows, .places = 16, .input = ww_input, .gradient = ww_gradient};
   for (int i = 0; i < 2; ++i) c.size[i] = p->frame.size[i + 1], c.lo[i] = p->frame.lo[i + 1], c.out[i] = p->parts[0].grid[i + 1], c.tiles[i] = (c.out[i] + 1) / 2;
   c.cp = c.given = (c.channels + WIDTH - 1) / WIDTH;
-  return ww_run(c, c.images * c.out[0] * c.out[1] * 9 * c.channels * ((c.rows + WIDTH - 1) / WIDTH), ww_result);
+  return ww_run(c, 16 * c.cp, c.images * c.out[0] * c.out[1] * 9 * c.channels * ((c.rows + WIDTH - 1) / WIDTH), ww_result);
 }
 #endif

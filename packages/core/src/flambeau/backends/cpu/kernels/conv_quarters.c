@@ -1,5 +1,6 @@
 /* types: float double */
-/* Convolutions of 4 x 4 with a stride of 2, and transposed ones, with 9 products instead of 16 for every 2 x 2 results.
+/* Convolutions of 4 x 4 with a stride of 2, and transposed ones, with 9 products instead of 16 for every 2 x 2 results; those of
+ * 3 x 3 with 25 instead of 36.
  *
  * Cut by its stride the input has four quarters, and the convolution is one of 2 x 2 over four times as many channels; the
  * results of a transposed one have four quarters, each a convolution of 2 x 2. Both are done by Winograd's F(2x2, 2x2):
@@ -7,6 +8,9 @@
  *   input     columns of B' d B with B' = [1 -1 0; 0 1 0; 0 -1 1]
  *   weights   G k G' with G = [1 0; 1 1; 0 1]
  *   results   A' m A with A' = [1 1 0; 0 1 1]
+ *
+ * Of three weights in a row one quarter has two, and the other one, which is multiplied with each input as it is: results
+ * 0 and 1 are then in places 0 and 2, and there is no place 1.
  *
  * Four quarters of results read 4 x 4 inputs, whose 25 differences they share. A task transposes the rows of input that its patches
  * read, and its results on the way out, so that vectors run along the channels and nothing but input and results leaves the second cache.
@@ -22,7 +26,7 @@
 
 struct sizes {
   int64_t images, height, width, channels, out_height, out_width, rows, before[2];
-  int64_t row_stride, channel_stride, transposed; /* of the weights, and whether it is the transposed convolution */
+  int64_t row_stride, channel_stride, kernel, transposed; /* of the weights; 3 or 4; whether it is the transposed convolution */
 };
 struct quarters {
   struct sizes s;
@@ -30,6 +34,7 @@ struct quarters {
   T *y;
   int64_t step;                    /* results of a patch in each dimension */
   int64_t values, parts, depth;    /* values of a transformed patch for each channel; quarters of results; channels of all quarters of input */
+  int64_t all_depth;               /* channels of all places and quarters */
   int64_t pitch, panels, vectors;  /* elements from patch to patch; vectors of channels and of rows */
   int64_t origin[2], grid[2];      /* of the first patch: its first result in the frame of patches; and how many there are of them */
   int64_t columns, chunks, units;  /* patches of a unit, which is a share of a row of patches; such shares of a row; all units */
@@ -40,37 +45,64 @@ struct quarters {
 struct stretch { int64_t image, line, lines, column, columns, first; };
 #define STRETCHES (TOGETHER * MOST)
 
+/* Whether quarter a (0 or 1 in its dimension) has one weight only, and whether there is a place i of it then. */
+INLINE int single(const struct sizes *s, int a) { return s->kernel == 3 && a == !s->transposed; }
+INLINE int is_there(const struct sizes *s, int a, int i) { return i != 1 || !single(s, a); }
+/* Quarters of the input at a place, in a dimension. */
+INLINE int64_t quarters_at(const struct sizes *s, int i) { return s->transposed ? 1 : 1 + is_there(s, 1, i); }
+/* Channels of all quarters at place 3 i + j. */
+INLINE int64_t depth_at(const struct sizes *s, int i, int j) { return quarters_at(s, i) * quarters_at(s, j) * s->channels; }
+
 /* -- weights -------------------------------------------------------------------------------------------------------- */
+
+/* The weights of `count` rows and one channel: k[4 * h + w], a vector along the rows. */
+INLINE void weights_of(const struct sizes *s, const T *w, int64_t count, vec k[16]) {
+  const int64_t n = s->kernel, taps = n * n;
+  vec flat[16];
+  for (int64_t t = 0; t < taps; t += GEMM_LANES) {
+    vec r[GEMM_LANES];
+    UNROLL for (int i = 0; i < GEMM_LANES; ++i) r[i] = i < count ? load_head(w + i * s->row_stride + t, MIN(GEMM_LANES, taps - t), 0) : (vec){0};
+    gemm_transpose(r);
+    UNROLL for (int i = 0; i < GEMM_LANES; ++i) flat[t + i] = r[i];
+  }
+  for (int64_t i = 0; i < 16; ++i) k[i] = i / 4 < n && i % 4 < n ? flat[i / 4 * n + i % 4] : (vec){0};
+}
+
+/* Places 0 to 2 of weights p, q in a dimension of a quarter. */
+INLINE void three_of(const struct sizes *s, int a, vec p, vec q, vec *to) {
+  if (single(s, a)) to[0] = to[2] = s->transposed ? q : p;
+  else to[0] = s->transposed && a ? -p : p, to[1] = p + q, to[2] = q;
+}
 
 static void transform_weights(void *context, int64_t begin, int64_t end) {
   const struct quarters *c = context;
   const struct sizes *s = &c->s;
   for (int64_t at = begin; at < end; ++at) {
     const int64_t row = at * WIDTH, count = MIN(WIDTH, s->rows - row), block = row / BLOCK * BLOCK, width = MIN(BLOCK, c->vectors * WIDTH - block);
-    const int64_t place = c->depth * width; /* elements from place to place */
-    T *all = (T *)c->weights + block * c->parts * PLACES * c->depth + row - block;
+    T *all = (T *)c->weights + block * c->all_depth + row - block;
     for (int64_t channel = 0; channel < s->channels; ++channel) {
-      const T *w = s->row_stride * row + s->channel_stride * channel + c->w;
       vec k[16];
-      for (int t = 0; t < 16; t += GEMM_LANES) {
-        vec r[GEMM_LANES];
-        UNROLL for (int i = 0; i < GEMM_LANES; ++i) r[i] = i < count ? load(w + i * s->row_stride + t) : (vec){0};
-        gemm_transpose(r);
-        UNROLL for (int i = 0; i < GEMM_LANES; ++i) k[t + i] = r[i];
-      }
+      weights_of(s, c->w + s->row_stride * row + s->channel_stride * channel, count, k);
+      T *to = all + channel * width; /* of the quarter of results that a transposed convolution is at */
       for (int a = 0; a < 2; ++a)
         for (int b = 0; b < 2; ++b) {
-          vec half[3][2];
-          T *to = all + (s->transposed ? (2 * a + b) * PLACES * place + channel * width : ((2 * a + b) * s->channels + channel) * width);
+          vec half[3][2], made[3];
           for (int t = 0; t < 2; ++t) {
             const int j = s->transposed ? 3 - b - 2 * t : b + 2 * t;
-            const vec p = k[4 * (s->transposed ? 3 - a : a) + j], q = k[4 * (s->transposed ? 1 - a : a + 2) + j];
-            half[0][t] = s->transposed && a ? -p : p, half[1][t] = p + q, half[2][t] = q;
+            three_of(s, a, k[4 * (s->transposed ? 3 - a : a) + j], k[4 * (s->transposed ? 1 - a : a + 2) + j], made);
+            for (int i = 0; i < 3; ++i) half[i][t] = made[i];
           }
+          T *place = to;
           for (int i = 0; i < 3; ++i) {
-            const vec p = half[i][0], q = half[i][1];
-            store(to + 3 * i * place, s->transposed && b ? -p : p), store(to + (3 * i + 1) * place, p + q), store(to + (3 * i + 2) * place, q);
+            three_of(s, b, half[i][0], half[i][1], made);
+            for (int j = 0; j < 3; ++j) {
+              const int there = is_there(s, a, i) && is_there(s, b, j);
+              const int64_t quarter = s->transposed ? 0 : a * quarters_at(s, j) + b;
+              if (there) store(place + quarter * s->channels * width, made[j]);
+              if (there || !s->transposed) place += depth_at(s, i, j) * width;
+            }
           }
+          if (s->transposed) to = place;
         }
     }
   }
@@ -142,15 +174,20 @@ static void transform(const struct quarters *c, const struct stretch *t, const T
         const T *from = frame + 4 * i * wide + 4 * j * last;
         for (int64_t quarter = 0; quarter < 4; ++quarter) /* what the last vector writes too much, the next quarter writes again */
           for (int64_t v = 0; v < c->s.channels; v += WIDTH) {
+            const int a = (int)quarter / 2, b = (int)quarter % 2, one = single(&c->s, a), alone = single(&c->s, b);
             vec half[3][3];
             UNROLL for (int k = 0; k < 3; ++k) {
-              const T *d = from + quarter / 2 * wide + (2 * k + quarter % 2) * last + v;
-              THREE(load(d), load(d + 2 * wide), load(d + 4 * wide), half[k]);
+              const T *d = from + a * wide + (2 * k + b) * last + v;
+              if (one) half[k][0] = load(d), half[k][1] = half[k][2] = load(d + 2 * wide);
+              else THREE(load(d), load(d + 2 * wide), load(d + 4 * wide), half[k]);
             }
-            UNROLL for (int a = 0; a < 3; ++a) {
+            UNROLL for (int i = 0; i < 3; ++i) {
+              if (one && i == 1) continue;
               vec line[3];
-              THREE(half[0][a], half[1][a], half[2][a], line);
-              UNROLL for (int b = 0; b < 3; ++b) store(to + (3 * a + b) * far + quarter * c->s.channels + v, line[b]);
+              if (alone) line[0] = half[0][i], line[1] = line[2] = half[1][i];
+              else THREE(half[0][i], half[1][i], half[2][i], line);
+              UNROLL for (int j = 0; j < 3; ++j)
+                if (!alone || j != 1) store(to + (3 * i + j) * far + (a * quarters_at(&c->s, j) + b) * c->s.channels + v, line[j]);
             }
           }
       }
@@ -162,9 +199,9 @@ static void transform(const struct quarters *c, const struct stretch *t, const T
 static vec sum_directly(const struct quarters *c, int64_t image, int64_t h, int64_t w, int64_t row, int64_t count, vec start) {
   const struct sizes *s = &c->s;
   if (h < 0 || w < 0 || h >= s->out_height || w >= s->out_width) return start;
-  for (int k = 0; k < 16; ++k) {
-    int64_t y = s->transposed ? h + s->before[0] - k / 4 : 2 * h - s->before[0] + k / 4;
-    int64_t x = s->transposed ? w + s->before[1] - k % 4 : 2 * w - s->before[1] + k % 4;
+  for (int64_t k = 0; k < s->kernel * s->kernel; ++k) {
+    int64_t y = s->transposed ? h + s->before[0] - k / s->kernel : 2 * h - s->before[0] + k / s->kernel;
+    int64_t x = s->transposed ? w + s->before[1] - k % s->kernel : 2 * w - s->before[1] + k % s->kernel;
     if (s->transposed && ((y | x) & 1)) continue;
     if (s->transposed) y /= 2, x /= 2;
     if (y < 0 || y >= s->height || x < 0 || x >= s->width) continue;
@@ -176,8 +213,8 @@ static vec sum_directly(const struct quarters *c, int64_t image, int64_t h, int6
   return start;
 }
 
-/* One quarter of the results of a patch from its products (places MOST * BLOCK apart): to[position][BLOCK], a line of positions `wide` elements. */
-static void write_patch(const struct quarters *c, int64_t image, int64_t h, int64_t w, const T *from, int64_t row, int64_t rows, T *to, int64_t wide) {
+/* One quarter of the results of a patch from its products (places MOST * BLOCK apart; `one`, `alone`: no place 1 in this dimension): to[position][BLOCK], a line of positions `wide` elements. */
+static void write_patch(const struct quarters *c, int64_t image, int64_t h, int64_t w, const T *from, int64_t row, int64_t rows, T *to, int64_t wide, int one, int alone) {
   const int64_t far = MOST * BLOCK, each = c->s.transposed ? 2 : 1;
   for (int64_t v = 0; v < rows; v += WIDTH, from += WIDTH, to += WIDTH) {
     const int64_t n = MIN(WIDTH, rows - v);
@@ -185,10 +222,10 @@ static void write_patch(const struct quarters *c, int64_t image, int64_t h, int6
     vec half[2][3], out[2][2], broken = {0};
     UNROLL for (int j = 0; j < 3; ++j) {
       const vec a = load(from + j * far), b = load(from + (3 + j) * far), d = load(from + (6 + j) * far);
-      half[0][j] = a + b, half[1][j] = b + d;
+      half[0][j] = one ? a : a + b, half[1][j] = one ? d : b + d;
     }
     UNROLL for (int i = 0; i < 2; ++i) {
-      out[i][0] = half[i][0] + half[i][1] + start, out[i][1] = half[i][1] + half[i][2] + start;
+      out[i][0] = (alone ? half[i][0] : half[i][0] + half[i][1]) + start, out[i][1] = (alone ? half[i][2] : half[i][1] + half[i][2]) + start;
       broken += (out[i][0] + out[i][1]) * (vec){0};
     }
     if (total_of(broken) != 0) /* an infinity or NaN, which additions carry to results that it does not belong to */
@@ -248,9 +285,12 @@ static int64_t stretches_of(const struct quarters *c, int64_t begin, int64_t end
   return patches;
 }
 
+/* Which of the differences of four numbers place i of a quarter of results has. */
+INLINE int64_t value_of(int64_t quarter, int i, int one) { return one ? 1 + i : 2 * quarter + i; }
+
 static void convolve(void *context, int64_t begin, int64_t end) {
   const struct quarters *c = context;
-  const int64_t most = (c->units + c->groups - 1) / c->groups * c->columns, slabs = (c->depth + DEPTH - 1) / DEPTH;
+  const int64_t most = (c->units + c->groups - 1) / c->groups * c->columns;
   struct stretch *t = SCRATCH(1, sizeof(struct stretch) * STRETCHES);
   T *values = SCRATCH(2, (size_t)(c->values * most * c->pitch + WIDTH) * sizeof(T));
   const int64_t tiles_most = (most + MOST - 1) / MOST, out_most = most * c->step * c->step * BLOCK;
@@ -267,15 +307,19 @@ static void convolve(void *context, int64_t begin, int64_t end) {
     }
     for (int64_t r = r0; r < r1; ++r) {
       const int64_t row = r * BLOCK, rows = MIN(BLOCK, c->s.rows - row), nv = (rows + WIDTH - 1) / WIDTH;
-      const T *w = c->weights + row * c->parts * PLACES * c->depth;
+      const T *w = c->weights + row * c->all_depth;
       for (int64_t part = 0; part < c->parts; ++part) {
-        for (int64_t place = 0; place < PLACES; ++place) {
-          const T *from = values + (c->s.transposed ? SPREAD * (part / 2 * 2 + place / 3) + part % 2 * 2 + place % 3 : place) * far;
+        const int one = c->s.transposed && single(&c->s, (int)part / 2), alone = c->s.transposed && single(&c->s, (int)part % 2);
+        for (int place = 0; place < PLACES; ++place) {
+          const int i = place / 3, j = place % 3;
+          if ((one && i == 1) || (alone && j == 1)) continue;
+          const T *from = values + (c->s.transposed ? SPREAD * value_of(part / 2, i, one) + value_of(part % 2, j, alone) : place) * far;
+          const int64_t all = depth_at(&c->s, i, j), slabs = (all + DEPTH - 1) / DEPTH;
           for (int64_t slab = 0; slab < slabs; ++slab) {
-            const int64_t k = slab * c->depth / slabs, depth = (slab + 1) * c->depth / slabs - k;
-            for (int64_t i = 0; i < tiles; ++i) {
-              const int64_t q = i * count / tiles, n = (i + 1) * count / tiles - q;
-              tile_kernels[nv - 1][n - 1](depth, from + q * c->pitch + k, c->pitch, w, sums + (i * PLACES + place) * MOST * BLOCK, slab == 0);
+            const int64_t k = slab * all / slabs, depth = (slab + 1) * all / slabs - k;
+            for (int64_t tile = 0; tile < tiles; ++tile) {
+              const int64_t q = tile * count / tiles, n = (tile + 1) * count / tiles - q;
+              tile_kernels[nv - 1][n - 1](depth, from + q * c->pitch + k, c->pitch, w, sums + (tile * PLACES + place) * MOST * BLOCK, slab == 0);
             }
             w += depth * nv * WIDTH;
           }
@@ -293,7 +337,7 @@ static void convolve(void *context, int64_t begin, int64_t end) {
               T *there = to + h * wide + w * BLOCK;
               h += c->origin[0] + c->step * s->line, w += c->origin[1] + c->step * s->column;
               if (c->s.transposed) h -= c->s.before[0] - 1, w -= c->s.before[1] - 1;
-              write_patch(c, s->image, h, w, products, row, rows, there, wide);
+              write_patch(c, s->image, h, w, products, row, rows, there, wide, one, alone);
             }
         }
       }
@@ -310,6 +354,10 @@ static void settle(struct quarters *c) {
   c->step = s->transposed ? 4 : 2, c->values = s->transposed ? SPREAD * SPREAD : PLACES, c->parts = s->transposed ? 4 : 1;
   c->depth = s->transposed ? s->channels : 4 * s->channels;
   c->panels = (s->channels + WIDTH - 1) / WIDTH, c->vectors = (s->rows + WIDTH - 1) / WIDTH, c->blocks = (s->rows + BLOCK - 1) / BLOCK;
+  for (int i = 0; i < 3; ++i)
+    for (int j = 0; j < 3; ++j)
+      for (int part = 0; part < c->parts; ++part)
+        if (!s->transposed || (is_there(s, part / 2, i) && is_there(s, part % 2, j))) c->all_depth += depth_at(s, i, j);
   c->pitch = (c->depth + WIDTH - 1) / WIDTH * WIDTH + WIDTH; /* no multiple of the cache's */
   for (int d = 0; d < 2; ++d) {
     const int64_t lead = s->transposed ? s->before[d] - 1 : 0;
@@ -329,7 +377,7 @@ EXPORT void quarters(const T *x, const T *w, const T *bias, T *y, const int64_t 
   struct quarters c = {.x = x, .w = w, .bias = bias, .y = y};
   memcpy(&c.s, n, sizeof(c.s));
   settle(&c);
-  c.weights = SCRATCH(5, (size_t)(c.vectors * WIDTH * c.parts * PLACES * c.depth) * sizeof(T));
+  c.weights = SCRATCH(5, (size_t)(c.vectors * WIDTH * c.all_depth) * sizeof(T));
   PARALLEL(transform_weights, &c, c.vectors, grain_for(c.vectors, WIDTH * 36 * c.s.channels));
   PARALLEL(convolve, &c, c.groups * c.cuts, c.cuts > 1 ? MAX(1, c.groups * c.cuts / (2 * fb->threads())) : 1);
 }
