@@ -13,6 +13,7 @@ import emulation
 import numpy as np
 
 from flambeau._base.devices import device
+from flambeau.backends import factorizing
 from flambeau.backends.cuda import ufuncs
 from flambeau.runtime import backend as protocol
 
@@ -41,31 +42,46 @@ def on_device(made):
     """What a function of NumPy made, as CuPy would give it: arrays of the device, also for single numbers."""
     if isinstance(made, (np.ndarray, np.generic)):
         return np.asarray(made).view(Array)
-    if type(made) in (tuple, list):
-        return type(made)(map(on_device, made))
+    if isinstance(made, (tuple, list)):
+        return (
+            tuple(map(on_device, made)) if isinstance(made, tuple) else list(map(on_device, made))
+        )
     return made
 
 
-class Namespace:
-    """The array functions of NumPy's backend, for arrays of the device."""
+class Functions:
+    """A module's functions, for arrays of the device."""
+
+    def __init__(self, module):
+        self._module = module
+
+    def __getattr__(self, name):
+        found = getattr(self._module, name)
+        if isinstance(found, types.ModuleType):
+            made = Functions(found)
+        elif found is np.ndarray:
+            made = Array
+        elif isinstance(found, type) or not callable(found) or isinstance(found, np.ufunc):
+            made = found
+        else:
+            made = _function(found)
+        setattr(self, name, made)
+        return made
+
+
+class Namespace(Functions):
+    """What a GPU's namespace is, made of NumPy's backend."""
 
     at_hand = False
 
     def __init__(self, xp):
-        self._xp = xp
+        super().__init__(xp)
         self.add, self.multiply = ufuncs.Add(self), ufuncs.Multiply(self)
         self.maximum, self.minimum = (ufuncs.Extreme(self, n) for n in ("maximum", "minimum"))
         self.logaddexp, self.logical_or = (
             ufuncs.Ufunc(self, n) for n in ("logaddexp", "logical_or")
         )
-
-    def __getattr__(self, name):
-        found = getattr(self._xp, name)
-        if isinstance(found, type) or not callable(found):
-            return found
-        made = found if isinstance(found, np.ufunc) else _function(found)
-        setattr(self, name, made)
-        return made
+        self.lapack = factorizing.On(self)
 
 
 def _function(function):
@@ -103,7 +119,7 @@ class Machine:
         return poison(made)
 
     def place_for(self, array):
-        return np.empty_like(array)
+        return poison(np.empty_like(array))
 
     def copied(self, array):
         return array.copy(order="K")

@@ -75,6 +75,18 @@ def forward_copies(graph: Graph) -> Graph:
     return graph
 
 
+def from_constants(graph: Graph) -> list[Call]:
+    """The calls that read constants alone, and results of such: their results are the same at every run."""
+    known = {id(v) for v in graph.constants}
+    found = []
+    for call in graph.calls:
+        values = [v for v in call.inputs if isinstance(v, Value)]
+        if values and call.op not in EFFECTS and all(id(v) in known for v in values):
+            found.append(call)
+            known.update(id(v) for v in call.outputs)
+    return found
+
+
 CONSTANTS = frozenset({"fill_new"})  # calls whose result is one number everywhere
 RESHAPING = frozenset({"expand", "reshape", "unsqueeze", "squeeze", "permute", "transpose"})
 

@@ -15,8 +15,9 @@ from typing import Any
 
 from .. import ir
 from ..graph import Call, Graph, Value
+from ..graph.passes import dead_code, from_constants
 from ..runtime.backend import of_device
-from ..runtime.dispatch import offers
+from ..runtime.dispatch import apply, offers
 from ..runtime.operator import find
 from ..runtime.tensor import Tensor, wrap
 from . import program as common
@@ -31,6 +32,7 @@ class Program(common.Program):
     """A program whose tensors are on one GPU."""
 
     def __init__(self, graph: Graph, backend: Any = None) -> None:
+        graph = settled(graph)
         self.graph, self.backend, self.own, self.prepared = graph, backend, None, None
         self.machine = of_device("cuda").machine  # type: ignore[attr-defined]
         self.kind = self.machine.kind
@@ -54,7 +56,10 @@ class Program(common.Program):
             (i, v.source or partial(_itself, v.tensor), tuple(v.meta.shape), v.meta.dtype.numpy)
             for i, v in enumerate(graph.captured, self.inputs)
         ]
-        self._constants = [v.tensor._array for v in graph.constants]
+        self._constants = [
+            a if type(a) is self.kind else self.machine.upload(a)
+            for a in (v.tensor._array for v in graph.constants)
+        ]
         self._seen: list[Any] = [None] * len(self._captured)
         # Gradients are other arrays at every call.
         self._moves = [MOVES if v.source is not None else 0 for v in graph.captured]
@@ -339,6 +344,23 @@ def _itself(tensor: Tensor) -> Tensor:
 
 def _written(target: int, source: int, env: list) -> None:
     env[target][...] = env[source]
+
+
+def settled(graph: Graph) -> Graph:
+    """The graph without the calls whose results are the same at every run, which are constants then.
+
+    Such are tables that an operator makes on the CPU and moves to where its input is.
+    """
+    fixed = from_constants(graph)
+    for call in fixed:
+        op = find(call.op)
+        made = apply(op, [v.tensor if isinstance(v, Value) else v for v in call.inputs], call.attrs)
+        for v, tensor in zip(call.outputs, made if call.several else (made,)):
+            v.kind, v.tensor = "constant", tensor
+            graph.constants.append(v)
+    done = {id(c) for c in fixed}
+    graph.calls = [c for c in graph.calls if id(c) not in done]
+    return dead_code(graph)
 
 
 def alone(step: Step) -> Step:

@@ -814,7 +814,8 @@ def one_hot(input: Tensor, num_classes: int = -1):
         num_classes > 0 and state.tracing()
     ):  # a program reads no numbers: scatter refuses classes that are none
         places = input.unsqueeze(-1)
-        return zeros((*input.shape, num_classes), dtype=dtypes.int64).scatter(-1, places, 1)
+        made = zeros((*input.shape, num_classes), dtype=dtypes.int64, device=input.device)
+        return made.scatter(-1, places, 1)
     check(not input.numel() or int(input.min()) >= 0, lambda: "Class values must be non-negative.")
     if num_classes == -1:
         check(input.numel(), lambda: "Can not infer total number of classes from empty tensor.")

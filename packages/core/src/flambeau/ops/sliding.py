@@ -69,7 +69,7 @@ def _largest(xp, x, kernel, stride, padding, dilation, out):
 def _claims(xp, x, best, size, kernel, stride, padding, dilation, out):
     """For every place of the window: which windows have their largest value there, the first wins."""
     broken = best != best  # nan equals nothing, but is the largest where there is one
-    any_broken = bool(broken.any())
+    any_broken = not xp.at_hand or bool(broken.any())
     free = None
     for place, slices in taps(kernel, out, stride, dilation):
         part = x[(..., *slices)]
@@ -172,7 +172,7 @@ def _(xp, g, x, best, *, kernel, stride, padding, dilation, out):
     pairs = _pairs(size, *options)
     x = _padded_low(xp, x, pairs)
     total = xp.zeros(x.shape, g.dtype)
-    finite = bool(xp.isfinite(g).all())
+    finite = xp.at_hand and bool(xp.isfinite(g).all())
     apart = all(s > d * (k - 1) for s, d, k in zip(stride, dilation, kernel))
     for _place, slices, mask in _claims(xp, x, best, size, *options):
         target = total[(..., *slices)]

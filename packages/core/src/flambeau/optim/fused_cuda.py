@@ -118,8 +118,12 @@ def step(optimizer: Any, options: dict[str, Any], params: list[Tensor]) -> list[
     rows: dict[str, list[tuple]] = {}  # by dtype: parameters with their arrays
     left = []
     for p in params:
-        grad: Any = p.grad
-        if not _dense(p, machine) or not _dense(grad, machine) or p.dtype is not grad.dtype:
+        grad = p.grad
+        if (
+            grad is None
+            or not (_dense(p, machine) and _dense(grad, machine))
+            or p.dtype is not grad.dtype
+        ):
             left.append(p)
             continue
         state = optimizer.state[p] if names or counts else {}
