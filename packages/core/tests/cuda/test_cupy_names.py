@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import re
 from pathlib import Path
 
@@ -33,6 +35,43 @@ def test_every_array_function_of_the_kernels_is_there(folder):
     assert names
     asked_for = {"add.reduceat", "logical_or.reduceat"}  # where `add` has one
     assert [name for name in sorted(names - asked_for) if not has(name)] == []
+
+
+def calls_of(name):
+    """Every call of an attribute of `name` in the kernels' files: where, which, and the call."""
+    files = [*(SOURCES / "ops").glob("*.py"), *(SOURCES / "runtime").glob("*.py")]
+    for file in [*files, SOURCES / "backends" / "factorizing.py"]:
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            parts, e = [], getattr(node, "func", None)
+            while isinstance(e, ast.Attribute):
+                parts, e = [e.attr, *parts], e.value
+            if parts and isinstance(e, ast.Name) and e.id == name:
+                yield f"{file.name}:{node.lineno}", ".".join(parts), node
+
+
+def test_array_functions_take_what_the_kernels_give_them():
+    import cupy
+
+    wrong, seen = [], 0
+    for where, name, call in calls_of("xp"):
+        found = xp
+        for part in name.split("."):
+            found = getattr(found, part, None)
+        keywords = {k.arg: 0 for k in call.keywords if k.arg}
+        several = any(isinstance(a, ast.Starred) for a in call.args) or None in [
+            k.arg for k in call.keywords
+        ]
+        if isinstance(found, cupy.ufunc):
+            if set(keywords) - {"out", "dtype", "casting", "where"}:
+                wrong.append((where, name, list(keywords)))
+        elif inspect.isfunction(found) and not several:
+            seen += 1
+            try:
+                inspect.signature(found).bind(*call.args, **keywords)
+            except TypeError as error:
+                wrong.append((where, name, str(error)))
+    assert seen > 300
+    assert wrong == []
 
 
 def test_every_scalar_function_is_there():

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import flambeau.testing  # noqa: F401  (fills the registry)
-from flambeau import ir
+from flambeau import bfloat16, ir
 from flambeau._base.checks import contiguous_strides
 from flambeau.ir import cuda
 from flambeau.ir.loops import Array, Result
@@ -30,6 +30,7 @@ ON_INTEGERS = {name for name, op in registry.items() if not op.takes("float")}
 ON_BOOLS = {"logical_and", "logical_or", "logical_xor", "logical_not"}
 ELEMENTWISE = sorted(n for n, op in registry.items() if op.family == "elementwise")
 DTYPES = ["float32", "float64"]
+HALVES = {"float16": np.float16, "bfloat16": bfloat16.numpy}
 x, y, b = ir.var("x"), ir.var("y"), ir.var("b")
 
 
@@ -181,6 +182,40 @@ def test_the_text_computes_what_numpy_computes(on_this_machine, name, dtype):
         np.testing.assert_allclose(out, want, rtol=64 * eps, atol=8 * eps)
     else:
         np.testing.assert_array_equal(out, want)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", HALVES)
+@pytest.mark.parametrize(
+    "name",
+    ["gelu", "silu", "softplus", "mish", "lerp", "addcmul", "hardswish", "logit", "where", "gt"],
+)
+def test_halves_are_computed_in_float32_and_rounded_once(name, dtype):
+    """As the reference does for operators of several steps; where one step is all, rounding once is rounding each."""
+    op, attrs = registry[name], attrs_of(registry[name])
+    arrays = [a.astype(HALVES[dtype]) if a.dtype != bool else a for a in values(op, "float32")]
+    with np.errstate(all="ignore"):
+        want = np.asarray(op.kernels[None](of_device("cpu").xp, *arrays, **attrs))
+    text, params = kernel(name, dtype)
+    out = np.empty(1000, want.dtype)
+    stored = [a.view("uint16") if a.dtype.itemsize == 2 else a for a in arrays]
+    result = out.view("uint16") if out.dtype.itemsize == 2 else out
+    run(cuda.PRELUDE + text, name, stored, [result], [attrs[p] for p in params])
+    if want.dtype == bool:
+        np.testing.assert_array_equal(out, want)
+    else:  # the last bit is that of float32's functions
+        eps = 2.0**-10 if dtype == "float16" else 2.0**-7
+        np.testing.assert_allclose(
+            out.astype("float64"), want.astype("float64"), rtol=eps, atol=eps / 64
+        )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", HALVES)
+def test_every_operator_on_halves_compiles_for_sm_90(compile_cubin, dtype):  # noqa: F811
+    cubin = compile_cubin(cuda.PRELUDE + "".join(kernel(name, dtype)[0] for name in ELEMENTWISE))
+    for name in ELEMENTWISE:
+        assert f".text.k_{name}\0".encode() in cubin, name
 
 
 def test_chains_compute_what_numpy_computes(on_this_machine):

@@ -354,7 +354,8 @@ def settled(graph: Graph) -> Graph:
     fixed = from_constants(graph)
     for call in fixed:
         op = find(call.op)
-        made = apply(op, [v.tensor if isinstance(v, Value) else v for v in call.inputs], call.attrs)
+        inputs = tuple([v.tensor if isinstance(v, Value) else v for v in call.inputs])
+        made = apply(op, inputs, call.attrs)
         for v, tensor in zip(call.outputs, made if call.several else (made,)):
             v.kind, v.tensor = "constant", tensor
             graph.constants.append(v)

@@ -130,7 +130,9 @@ def step(optimizer: Any, options: dict[str, Any], params: list[Tensor]) -> list[
         if counts and type(getattr(state.get("step"), "_array", None)) is not np.ndarray:
             left.append(p)  # not begun, or counted on the GPU, which is not asked
             continue
-        buffers = [state.get(n) for n in names]  # None before the first step, which is the rule's
+        buffers: list[Any] = [
+            state.get(n) for n in names
+        ]  # None before the first step, which is the rule's
         if not all(_dense(b, machine) and b.dtype is p.dtype for b in buffers):
             left.append(p)
             continue

@@ -22,6 +22,7 @@ from ...runtime.operator import Operator, registry, watchers
 LEAST = 1 << 12  # elements; below, a launch costs more than the work and compiling is not worth it
 THREADS = 256
 OPTIONS = ("-std=c++17",)
+KINDS = (dtypes.float32, dtypes.float64, dtypes.float16, dtypes.bfloat16)
 
 
 def register() -> None:
@@ -48,7 +49,7 @@ def choose(op: Operator, arrays: tuple, attrs: dict[str, Any]) -> Callable[..., 
 def _accepts(metas: list, attrs: dict) -> bool:
     """Arrays of one shape and one floating dtype, large enough."""
     first = metas[0]
-    if first is None or first.numel < LEAST or first.dtype not in (dtypes.float32, dtypes.float64):
+    if first is None or first.numel < LEAST or first.dtype not in KINDS:
         return False
     return all(m is not None and m.shape == first.shape and m.dtype is first.dtype for m in metas)
 
