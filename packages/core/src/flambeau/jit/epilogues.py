@@ -13,6 +13,7 @@ from ..graph import Call, Graph, Value
 from ..graph.passes import common_subexpressions
 from ..runtime.meta import Meta
 from ..runtime.operator import find
+from .growing import growing
 
 FLOATS = ("float32", "float64")
 NORM = "rescale_channels_on_cpu"  # x, mean, variance, weight, bias
@@ -46,7 +47,8 @@ def epilogues(graph: Graph, stays: set[int], last: bool) -> Graph:
         elif id(call) not in gone:
             calls.append(call)
     graph.calls = calls
-    return common_subexpressions(graph)  # a layer that is called again has its weights packed once
+    # A layer that is called again has its weights packed once.
+    return growing(common_subexpressions(graph))
 
 
 def _settled(values: Any, stays: set[int]) -> bool:

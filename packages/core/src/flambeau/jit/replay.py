@@ -31,6 +31,7 @@ from .program import Changed
 
 POISON = 0xA7
 MOST_SPENT = 4 << 20
+GROWING = ("cat_open", "cat_more")
 
 
 class Unknown(Exception):
@@ -381,7 +382,7 @@ class Replay:
         self.first, written = self._record(program, given)
         self.writes = self._written_in_python(program.writes)
         self.first_writes = written
-        self.usable = not self.again
+        self.usable = not self.again and self._grows_in_c(program)
         try:
             if self.usable:
                 self._settle(program)
@@ -389,6 +390,11 @@ class Replay:
             self.usable = False
         if not self.usable:  # this run is done all the same
             self.arena.seal()
+
+    def _grows_in_c(self, program: Any) -> bool:
+        """Whether C writes all of the memory that several steps share (`growing`): in Python it would be another's."""
+        grown = (getattr(call, "op", "") in GROWING for call in program.steps)
+        return all(step.calls is not None for step, grows in zip(self.steps, grown) if grows)
 
     # -- the first run --------------------------------------------------------------------------------------------------
 
