@@ -106,6 +106,15 @@ def test_results_do_not_depend_on_the_threads(at_once):
     same(*runs)
 
 
+def test_groups_that_come_from_memory_are_called_in(at_once, reference, monkeypatch):
+    monkeypatch.setattr(fused, "FAR", 0)
+    monkeypatch.setattr(fused, "_kernels", {})
+    for dtype in ("float32", "float64"):
+        run = Run(optim.Adam, {"lr": 0.1}, dtype).step(3)
+        assert run.native() == len(SHAPES)
+        same(run, reference(optim.Adam, {"lr": 0.1}, dtype, steps=3))
+
+
 def test_small_groups_wait_and_large_ones_do_not():
     small, large = (Run(optim.SGD, {"lr": 0.1}, shapes=[s]) for s in ((3,), (fused.LARGE,)))
     assert (small.step().native(), large.step().native()) == (0, 1)

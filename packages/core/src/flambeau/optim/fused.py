@@ -25,6 +25,8 @@ from flambeau.optim.options import scalar
 
 # From how many elements on a group is stepped natively at once; smaller ones after some steps, for compiling takes 0.2 s.
 LARGE, STEPS = 1 << 14, 8
+# Bytes of a group's arrays that come from memory, not from the third cache, at every step.
+FAR = 24 << 20
 
 
 class Unfit(Exception):
@@ -152,14 +154,22 @@ _TEXT = """\
 #include "fb.h"
 #include "fb_math.h"
 
-struct job {{ const int64_t *table; const double *numbers; int64_t row; const int64_t *ends; int64_t count; }};
+struct job {{ const int64_t *table; const double *numbers; int64_t row; const int64_t *ends; int64_t count; int ahead; }};
 
-static void part(const int64_t *a, const double *p, int64_t at, int64_t n) {{
+/* With `ahead` what comes is called in: the processor itself looks ahead to the end of a page only. */
+static void part(const int64_t *a, const double *p, int64_t at, int64_t n, int ahead) {{
 {numbers}
 {arrays}
+  const int64_t line = 64 / sizeof(T), far = 32 * line, run = ahead ? 4 * line : n;
+  for (int64_t from = 0; from < n; from += run) {{
+    const int64_t to = MIN(n, from + run);
+    for (int64_t i = from; ahead && i < to; i += line) {{
+{ahead}
+    }}
 #pragma omp simd
-  for (int64_t i = 0; i < n; ++i) {{
+    for (int64_t i = from; i < to; ++i) {{
 {body}
+    }}
   }}
 }}
 
@@ -173,13 +183,13 @@ static void task(void *context, int64_t begin, int64_t end) {{
   }}
   for (; begin < end; ++low) {{
     const int64_t first = low ? job->ends[low - 1] : 0, stop = MIN(end, job->ends[low]);
-    if (stop > begin) part(job->table + low * {columns}, job->numbers + low * job->row, begin - first, stop - begin);
+    if (stop > begin) part(job->table + low * {columns}, job->numbers + low * job->row, begin - first, stop - begin, job->ahead);
     begin = MAX(begin, stop);
   }}
 }}
 
 EXPORT void step(const int64_t *table, const double *numbers, int64_t row, const int64_t *ends, int64_t count) {{
-  struct job job = {{table, numbers, row, ends, count}};
+  struct job job = {{table, numbers, row, ends, count, ends[count - 1] * {columns} * (int64_t)sizeof(T) >= {far}}};
   PARALLEL(task, &job, ends[count - 1], {grain});
 }}
 """
@@ -218,14 +228,16 @@ def kernel_text(rule: Callable[..., None], options: dict, numbers: Any, buffers:
     read = set().union(*(e.variables() for _, e in changed))
     known = {n: n for n in names} | {name: name for name, _ in run.met.values()}
     made = c_statements([e for _, e in changed], known, dict.fromkeys(names, dtype), dtype)
-    body = [f"    const T {n} = a{i}[i];" for i, n in enumerate(names) if n in read]
-    body += ["    " + line for line in made.lines]
-    body += [f"    a{n[1:]}[i] = {value};" for (n, _), (value, _) in zip(changed, made.values)]
+    body = [f"      const T {n} = a{i}[i];" for i, n in enumerate(names) if n in read]
+    body += ["      " + line for line in made.lines]
+    body += [f"      a{n[1:]}[i] = {value};" for (n, _), (value, _) in zip(changed, made.values)]
     used = read | {n for n, _ in changed}
     arrays = [f"  T *a{i} = (T *)(intptr_t)a[{i}] + at;" for i, n in enumerate(names) if n in used]
+    written = {n for n, _ in changed}
+    ahead = [f"      __builtin_prefetch(a{i} + i + far, {int(n in written)});" for i, n in enumerate(names) if n in used]  # fmt: skip
     text = _TEXT.format(
-        real=real, columns=len(names), grain=lists.GRAIN, numbers="\n".join(lines), arrays="\n".join(arrays),
-        body="\n".join(body),
+        real=real, columns=len(names), grain=lists.GRAIN, far=FAR, numbers="\n".join(lines), arrays="\n".join(arrays),
+        ahead="\n".join(ahead), body="\n".join(body),
     )  # fmt: skip
     return native._with_headers(text, set()), paths
 
