@@ -465,3 +465,44 @@ def test_extremes_of_rows_with_and_without_nan():
         x[4], x[5] = -np.inf, np.inf
         for name, want in (("max", x.max(1)), ("min", x.min(1))):
             np.testing.assert_array_equal(reductions.reduced(name, x, (1,), False, x.dtype), want)
+
+
+@pytest.mark.parametrize("turned", [(0, 2, 1, 3), (2, 0, 1, 3), (1, 2, 0, 3)])
+@pytest.mark.parametrize("width", [1, 31, 32, 33, 64, 100, 129, 200])
+def test_rows_are_copied_in_any_order(turned, width):
+    x = np.arange(5 * 6 * 7 * width, dtype="f4").reshape(5, 6, 7, width)
+    for source in (
+        x,
+        x[::-1],
+        x[:, ::-1],
+        x[::-1, ::2, ::-1],
+        x[:, :, 1:2],
+        x[..., : max(1, width // 2)],
+    ):
+        view = source.transpose(turned)
+        np.testing.assert_array_equal(copies.dense(view), view)
+        target = np.zeros((7, *view.shape[::-1]), "f4").transpose(4, 3, 2, 1, 0)[..., 3]
+        copies.write(target, view)
+        np.testing.assert_array_equal(target, view)
+    wide = np.broadcast_to(x[:, :, :1], x.shape)
+    np.testing.assert_array_equal(copies.dense(wide), wide)
+
+
+@pytest.mark.parametrize("dim", [0, 1, 2])
+def test_slices_are_joined_without_a_copy_before(dim):
+    x = np.arange(40 * 50 * 60, dtype="f4").reshape(40, 50, 60)
+    pieces = [(slice(None),) * dim + (slice(a, b),) for a, b in ((20, 40), (3, 4), (0, 20), (5, 9))]
+    for some in (pieces[:2], pieces[:3], pieces):
+        parts = [x[p] for p in some]
+        found = copies._cat(*parts, dim=dim)
+        assert found is not NotImplemented
+        np.testing.assert_array_equal(found, np.concatenate(parts, dim))
+        np.testing.assert_array_equal(
+            copies._cat(*[p[::-1] for p in parts], dim=dim),
+            np.concatenate([p[::-1] for p in parts], dim),
+        )
+    joined = copies._Join.of([x[p] for p in pieces], dim).plan is not None
+    assert joined == (dim < 2)  # rows that are worth it
+    assert (
+        copies._row_step(x[:, :, ::2], 1) is None and copies._row_step(x[:, 3:9], 1) == 50 * 60 * 4
+    )

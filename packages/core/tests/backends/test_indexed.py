@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import flambeau
-from flambeau.backends.cpu import available, threads
+from flambeau.backends.cpu import available, indexed, threads
+from flambeau.runtime.backend import of_device
 from flambeau.runtime.operator import registry
 
 pytestmark = pytest.mark.skipif(not available(), reason="no C compiler on this machine")
@@ -26,7 +27,7 @@ def numbers(shape, dtype, seed=0):
 
 
 def reference(name, *arrays, **attrs):
-    return registry[name].kernels[None](np, *arrays, **attrs)
+    return registry[name].kernels[None](of_device("cpu").xp, *arrays, **attrs)
 
 
 def same(made, want):
@@ -142,3 +143,23 @@ def test_rows_past_the_cache_and_strided_ones():
     np.testing.assert_array_equal(x[order].numpy(), x.numpy()[order.numpy()])
     t = x[:40, :50].t()
     np.testing.assert_array_equal(t[order[:20] % 50].numpy(), t.numpy()[order[:20].numpy() % 50])
+
+
+@pytest.mark.parametrize("kind", ["float32", "int64", "int32", "float64"])
+@pytest.mark.parametrize("index_kind", ["int64", "int32"])
+def test_elements_of_many_rows_by_one_list(kind, index_kind):
+    rng = np.random.default_rng(4)
+    for shape, dim, count in (
+        ((7, 50), 1, 120),
+        ((3, 40, 9), 1, 33),
+        ((200, 3), 1, 5),
+        ((6, 5, 1000), 2, 1),
+    ):
+        x = rng.integers(-99, 99, shape).astype(kind)
+        n = shape[dim]
+        index = rng.integers(-n, n, count).astype(index_kind)
+        made = indexed._index(x, index, positions=(dim,))
+        np.testing.assert_array_equal(made, np.take(x, index, dim))
+        for wrong in (n, -n - 1):
+            index[-1] = wrong
+            assert indexed._index(x, index, positions=(dim,)) is NotImplemented

@@ -218,7 +218,14 @@ def repeat(input: Tensor, *sizes: int):
         parts += [1, n]
         grown += [c, n]
     out = input.reshape(parts).expand(grown)
-    return out.reshape([c * n for c, n in zip(counts, shape)]).clone()
+    made = out.reshape([c * n for c, n in zip(counts, shape)])
+    return made if _is_new(made) else made.clone()
+
+
+def _is_new(made: Tensor) -> bool:
+    """Whether the memory of a result of `reshape` is its own: what was expanded has been copied."""
+    array = made.__dict__.get("_array")
+    return array is not None and made._base is None and getattr(array, "base", made) is None
 
 
 @composite

@@ -353,7 +353,7 @@ def sequence_source(op: Operator) -> str:
     lines += [
         "    _token = _set_quiet(_quiet)",
         "    try:",
-        "        _kernel = _choose(_op, _cpu, _given, _attrs) if _large else _kernels[None]",
+        "        _kernel = _pick(tuple([_a.dtype for _a in _raw]), _given, _attrs) if _large else _kernels[None]",
         f"        _made = _kernel(_xp, *_raw{words})",
         "    except _BLAMED: return None",
         "    finally: _reset(_token)",

