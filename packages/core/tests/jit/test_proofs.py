@@ -143,6 +143,9 @@ def test_source_that_changed_under_the_process_is_not_spoken_for(monkeypatch):
     assert before == proofs.surroundings.__wrapped__() != None  # noqa: E711
     monkeypatch.setenv("FLAMBEAU_SWITCH", "1")
     assert proofs.surroundings.__wrapped__() != before
+    for place in ("/nowhere/flambeau.zip/flambeau/jit/proofs.py", proofs.__file__ + "c"):
+        monkeypatch.setattr(proofs, "__file__", place)
+        assert proofs.surroundings.__wrapped__() is None
 
 
 def test_a_folder_that_cannot_be_written_costs_nothing(tmp_path, monkeypatch):

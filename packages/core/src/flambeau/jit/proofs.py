@@ -142,8 +142,10 @@ def owner(kernel: Any) -> str:
 def surroundings() -> str | None:
     """A digest of all that decides which calls a step makes, but the step; None where it cannot be known.
 
-    Source that was changed since this process began may not be what runs.
+    Source that was changed since this process began may not be what runs; an archive, or compiled files alone, have none.
     """
+    if not (__file__.endswith(".py") and os.path.isfile(__file__)):
+        return None
     root, digest, newest = Path(__file__).parents[1], hashlib.sha256(), 0.0
     for part in PARTS:
         for folder, _, files in sorted(os.walk(root / part)):
