@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import elementwise_others
 from harness import Bar, Case, Side, with_backward
 
 TITLE = "Bandwidth operators"
@@ -180,3 +181,4 @@ HELD_OUT = {
         indexed(lambda s, x, y: s.F.cross_entropy(x, y, reduction="none"), 5003, (700,), (700, 5003), backward=True)
     ),
 }  # fmt: skip
+HELD_OUT |= elementwise_others.HELD_OUT
