@@ -190,3 +190,11 @@ def test_an_index_past_the_end_does_not_wrap_around():
         )
     with pytest.raises(IndexError, match="out of bounds|out of range"):
         f(flambeau.zeros(4), flambeau.tensor([0, 0, 4]))
+
+
+def test_results_without_dimensions_of_calls_with_several():
+    f = compiled(lambda x: [y * 1 for y in flambeau.frexp(x)])
+    for value in (3.5, -0.25, 6.0, 0.0):
+        x = flambeau.tensor(value)
+        for found, expected in zip(f(x), flambeau.frexp(x)):
+            assert_close(found, expected)

@@ -269,8 +269,8 @@ class Program:
                 xp, *[value if slot is None else env[slot] for slot, value in places], **attrs
             )
             if several:
-                for o, m in zip(outs, made):
-                    env[o] = m
+                for o, m in zip(outs, made):  # NumPy gives scalars for arrays without dimensions
+                    env[o] = m if isinstance(m, np.ndarray) else np.asarray(m)
             else:
                 env[outs[0]] = made if isinstance(made, np.ndarray) else np.asarray(made)
 
