@@ -65,7 +65,7 @@ def test_polynomials_have_one_form():
 
 def test_what_is_known_needs_no_guard():
     sizes, a, b = made(s0=6, s1=4)
-    assert a != 1 and a > 0 and not a == 0 and a * b >= 4 and a and -a < 0 and a == a  # noqa: PLR0124
+    assert a != 1 and a > 0 and a * b >= 4 and a and -a < 0 and a == a + 0
     assert a + 1 > a and (a, b) == (a, b) and a != "x" and a is not None
     assert not sizes.guards
     assert a > b and a != 7 and not b >= 5

@@ -508,14 +508,16 @@ def compile(
 ) -> Any:
     """A function, module or whole training step that runs as one program after its first call; usable as a decorator.
 
-    Each combination of shapes, dtypes and plain arguments is a program of its own. Python inside the function runs only
-    while tracing, so that it must not count on being run at every call; what optimizers and schedulers do in `step` does run.
+    Each combination of dtypes and plain arguments is a program of its own; sizes that change become open in the second capture, where
+    the function can be followed. Python inside the function runs only while tracing, so that it must not count on being run at
+    every call; what optimizers and schedulers do in `step` does run.
 
     - `fullgraph`: what cannot be captured is an error (`jit.Broken`), not an eager call.
     - `backend`: "flambeau" (also called "inductor"; unless `compiler.set_default_backend` named another), "eager", or a function `backend(graph, example_inputs)` that gives a
       function of tensors to a list of tensors; `graph` is a `flambeau.graph.Graph`.
-    - `recompile_limit`: programs of this function beyond which further shapes run eagerly; 16 unless given.
-    - `dynamic=True`: shapes are expected to change, so there is no limit to the programs.
+    - `recompile_limit`: captures of this function beyond which further shapes run eagerly; 16 unless given.
+    - `dynamic=False`: each shape is a program of its own. `dynamic=True`: shapes are expected to change, so there is no limit to
+      the captures.
     - `name`: what messages call the function.
     - `mode="max-autotune"`: the first calls of a prediction try its program in several ways (weights packed or not, channels last
       or not) and the fastest stays; `explain` has the times. The other modes of PyTorch change nothing.

@@ -28,7 +28,7 @@ from .recipe import Different, Recipe, compare
 from .symbols import Open, Sizes
 
 KEPT = 64  # plans for sizes of one function that run step by step
-WHOLE = 4  # those that have memory of their own, as programs of one shape have
+WHOLE = 14  # those that have memory of their own, as programs of one shape have: with two of these as many as there may be of them
 USES = 10  # calls of one size after which it is made so: recording takes as long as some ten runs
 MOST = 1024
 TRACES = 4  # captures that an open one is compared with
