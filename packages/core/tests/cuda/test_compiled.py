@@ -53,6 +53,30 @@ def test_a_function_is_recorded_at_its_second_run_and_launched_from_then_on(mach
     assert program.c_text().count("__global__") == 2 and len(program.groups) == 2
 
 
+def test_many_results_are_copied_by_one_kernel(machine):
+    def body(x, n):
+        return (
+            x + 1,
+            x.mT * 2,
+            (x > 0),
+            n[1:] + 1,
+            x[:, ::2] * 3,
+            x.sum(),
+            x[:0] * 2,
+            n.to(flambeau.int8) * 3,
+        )
+
+    f = flambeau.compile(body, fullgraph=True)
+    for _ in range(4):
+        x, n = flambeau.randn(50, 90), flambeau.arange(13)
+        machine.log.clear()
+        made = f(x.to("cuda"), n.to("cuda"))
+        for a, b in zip(made, body(x, n), strict=True):
+            assert_close(a.cpu(), b, rtol=1e-5, atol=1e-5)
+    assert machine.log.count(("kernel", "copy")) == 1
+    assert len({machine.owner(t._array) for t in made}) == len(made)
+
+
 def test_results_stay_when_the_program_runs_again(machine):
     f = flambeau.compile(lambda x: x * 2 + 1)
     kept = [f(flambeau.full((3,), float(n), device="cuda")) for n in range(5)]

@@ -12,6 +12,7 @@ from flambeau import ir
 from flambeau._base.checks import contiguous_strides
 from flambeau.ir import cudafolds
 from flambeau.ir.loops import Array, Result
+from flambeau.jit import cudakernels
 
 sys.path.insert(0, str(Path(__file__).parent))
 import emulation
@@ -196,6 +197,7 @@ def test_results_depend_on_shapes_alone():
 
 @pytest.mark.slow
 def test_groups_compile_for_sm_90(compile_cubin):  # noqa: F811
+    assert b".text.copy\0" in compile_cubin(cudakernels.COPY)
     for dtype in ("float32", "float16", "bfloat16"):
         inputs = [Array("x", dtype, (64, 9000), (9000, 1)), Array("y", "float64", (64, 1), (1, 1))]
         results = [

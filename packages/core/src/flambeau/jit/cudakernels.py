@@ -1,4 +1,4 @@
-"""The kernels of a program's fused groups on a GPU: one text per layout of what they read."""
+"""The kernels of a program on a GPU: of its fused groups, one text per layout of what they read, and of copies of many arrays."""
 
 from __future__ import annotations
 
@@ -9,9 +9,66 @@ from typing import Any
 import numpy as np
 
 from ..ir import cudafolds
+from ..ir.cuda import PRELUDE
 from ..ir.loops import Array, Result
 from ..ir.text import NoText
 from .fusion import Group
+
+FEW = 4  # arrays, up to which each is copied by itself
+EACH = 1 << 14  # bytes that a block copies
+
+# A row of the table has two addresses and a number of bytes; then come the blocks up to each row's end.
+COPY = (
+    PRELUDE
+    + f"""\
+extern "C" __global__ void __launch_bounds__(256) copy(const int64_t *__restrict__ table, const int rows) {{
+  const int64_t *ends = table + (int64_t)rows * 3, block = blockIdx.x;
+  int low = 0, high = rows - 1;
+  while (low < high) {{
+    const int middle = (low + high) / 2;
+    if (ends[middle] > block) high = middle;
+    else low = middle + 1;
+  }}
+  const int64_t *row = table + (int64_t)low * 3, begin = (block - (low ? ends[low - 1] : 0)) * {EACH}, left = row[2] - begin;
+  const int64_t bytes = left < {EACH} ? left : {EACH};
+  const char *from = (const char *)row[0] + begin;
+  char *to = (char *)row[1] + begin;
+  int64_t done = 0;
+  if (((row[0] | row[1]) & 7) == 0) {{
+    done = bytes / 8 * 8;
+    for (int64_t i = threadIdx.x * 8; i < done; i += 8 * 256) *(int64_t *)(to + i) = *(const int64_t *)(from + i);
+  }}
+  for (int64_t i = done + threadIdx.x; i < bytes; i += 256) to[i] = from[i];
+}}
+"""
+)
+
+
+class Copies:
+    """Copies of several arrays at once, in one launch: gradients of many parameters are many small arrays."""
+
+    def __init__(self, machine: Any) -> None:
+        self.machine = machine
+        self._kernel: Any = None
+
+    def __call__(self, arrays: Sequence[Any]) -> list:
+        """New arrays with the values of these, laid out as they are where they are dense."""
+        if len(arrays) <= FEW:
+            return [self.machine.copied(a) for a in arrays]
+        made, rows = [], []
+        for a in arrays:
+            if a.flags.c_contiguous or a.flags.f_contiguous:
+                made.append(self.machine.place_for(a))
+                if a.nbytes:
+                    rows.append((self.machine.address(a), self.machine.address(made[-1]), a.nbytes))
+            else:
+                made.append(self.machine.copied(a))
+        if rows:
+            ends = np.cumsum([-(-n // EACH) for *_, n in rows])
+            table = self.machine.upload(np.concatenate([np.ravel(rows), ends]).astype(np.int64))
+            self._kernel = self._kernel or self.machine.kernel(COPY, "copy")
+            self._kernel((int(ends[-1]),), (256,), (table, np.int32(len(rows))))
+        return made
 
 
 class Kernels:

@@ -21,7 +21,7 @@ from ..runtime.dispatch import apply, offers
 from ..runtime.operator import find
 from ..runtime.tensor import Tensor, wrap
 from . import program as common
-from .cudakernels import Kernels
+from .cudakernels import Copies, Kernels
 from .fusion import FOLDS, Group, Step, fuse, fusible, reads, writes
 
 Run = Callable[[list], None]
@@ -41,6 +41,7 @@ class Program(common.Program):
         for v in (*graph.inputs, *graph.captured, *graph.constants):
             self._slot(v)
         self.given = len(self._slots)
+        self.fixed = self.given - len(graph.constants)  # the first of the constants
         self.steps = drawn_first([alone(s) for s in fuse(graph)])
         self.groups = [Kernels(s, self.machine) for s in self.steps if isinstance(s, Group)]
         kernels = iter(self.groups)
@@ -130,7 +131,9 @@ class Program(common.Program):
             for slot in done:
                 env[slot] = None
         self._write(self.writes, env, owned)
-        return [env[i] for i in self.outputs]
+        kept = {self.machine.owner(a) for a in self._constants}  # not for the caller to write into
+        results = [env[i] for i in self.outputs]
+        return [self.machine.copied(a) if self.machine.owner(a) in kept else a for a in results]
 
     def _placed(self, array: Any) -> Any:
         place = self.machine.place_for(array)
@@ -249,7 +252,7 @@ class Recorded:
         self.program, self.machine = program, program.machine
         self.moving = moving
         self.at: int | None = None
-        self.pool = self.machine.pool()
+        self.pool, self.copies = self.machine.pool(), Copies(self.machine)
         self.stages: list[Any] = []  # what is launched, and the numbers of the steps between
         first = program.inputs
         self.copied = [*range(first), *(first + i for i in sorted(moving))]
@@ -282,7 +285,7 @@ class Recorded:
                 self.stages.append(steps)
         own = {
             self.machine.owner(self.table[i])
-            for i in range(self.program.given)
+            for i in range(self.program.fixed)
             if i not in self.copied
         }
         # What looks at a parameter's memory is given out as it is, everything else as a copy.
@@ -327,15 +330,13 @@ class Recorded:
                     self._between(i)
             else:
                 stage.launch()
-        results = [self._given_out(s, given) for s in self.program.outputs]
+        outputs, first = self.program.outputs, self.program.fixed
+        results = [given[s] if s < first else self.table[s] for s in outputs]
+        new = [n for n, s in enumerate(outputs) if s >= first and s not in self.views]
+        for n, array in zip(new, self.copies([results[n] for n in new])):
+            results[n] = array
         self.program._write(self.outer, self.table, owned)
         return results
-
-    def _given_out(self, slot: int, given: list) -> Any:
-        if slot < self.program.given:
-            return given[slot]
-        array = self.table[slot]
-        return array if slot in self.views else self.machine.copied(array)
 
 
 def _itself(tensor: Tensor) -> Tensor:
