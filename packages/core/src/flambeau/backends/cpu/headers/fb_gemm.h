@@ -50,6 +50,7 @@
 #endif
 #define GEMM_BUDGET (16 << 20)      /* bytes of packed operands at a time */
 #define GEMM_ALONE 1000000.0        /* multiply-adds below which waking a thread costs more than it saves */
+#define GEMM_FAR 256                /* elements from row to row of a matrix, not from step to step of what lies in one piece */
 #define GEMM_A_PITCH(k) (GEMM_MR * (k) + WIDTH) /* elements from panel to panel: packing writes a few too many */
 #define GEMM_B_PITCH(k) (GEMM_NR * (k))
 #define GEMM_PANELS(n, size) (((n) + (size)-1) / (size))
@@ -82,18 +83,18 @@ struct gemm {
 #define GEMM_UNROLL _Pragma("GCC unroll 16")
 
 /* c[i, j] = alpha sum_p a[p MR + i] b[p NR + j] + beta c[i, j] for `rows` rows and `nv` vectors, both constants. Meanwhile what
- * lies at `ahead` is called into the second cache, `stride` elements in each step. */
+ * lies at `ahead` is called into the second cache: `stride` elements in each step, or, if these are many, two lines of each row. */
 INLINE void gemm_rows(const int rows, const int nv, int64_t k, const T *RESTRICT a, const T *RESTRICT b, T *c, int64_t ldc, T alpha, T beta, const T *ahead, int64_t stride) {
   vec sum[GEMM_MR][GEMM_NV];
   GEMM_UNROLL for (int i = 0; i < rows; ++i) {
     __builtin_prefetch(c + i * ldc, 1);
     GEMM_UNROLL for (int j = 0; j < nv; ++j) sum[i][j] = (vec){0};
   }
-  const int64_t next = GEMM_A_PITCH(k);
+  const int64_t next = GEMM_A_PITCH(k), second = stride < GEMM_FAR ? stride / 2 : 64 / (int64_t)sizeof(T);
   for (; k > 0; --k, a += GEMM_MR, b += GEMM_NR, ahead += stride) {
     vec y[GEMM_NV];
     __builtin_prefetch(a + next);
-    __builtin_prefetch(ahead, 0, 2), __builtin_prefetch(ahead + stride / 2, 0, 2);
+    __builtin_prefetch(ahead, 0, 2), __builtin_prefetch(ahead + second, 0, 2);
     GEMM_UNROLL for (int j = 0; j < nv; ++j) y[j] = load(b + j * WIDTH);
     GEMM_UNROLL for (int i = 0; i < rows; ++i) {
       const vec x = GEMM_SPLAT(a[i]);
@@ -341,7 +342,7 @@ static void gemm_tile_task(void *context, int64_t begin, int64_t end) {
     T *const own_a = s->pa ? 0 : SCRATCH(6, (size_t)GEMM_A_PITCH(s->depth) * sizeof(T));
     T *const own_b = s->pb ? 0 : SCRATCH(7, (size_t)((q1 - q0) * GEMM_B_PITCH(s->depth)) * sizeof(T));
     const int64_t run = own_a ? 1 : GEMM_MC / GEMM_MR; /* panels of A that pass while one of B stays */
-    /* What the next task will pack is called in meanwhile, where it lies in one piece: columns along K, as of a weight. */
+    /* What the next task will pack is called in meanwhile: in one piece where columns lie along K, as of a weight, else rows. */
     const int64_t tiles = s->blocks * (p1 - p0) * (q1 - q0), piece = (q1 - q0) * GEMM_NR * g->k;
     const T *later = own_b && !g->pack_b && g->brs == 1 && g->bcs == g->k && q1 < s->column_panels ? g->b + (s->item + item) * g->b_item + (s->j0 + q1 * GEMM_NR) * g->k : 0;
     for (int64_t block = 0; block < s->blocks; ++block) {
@@ -356,12 +357,15 @@ static void gemm_tile_task(void *context, int64_t begin, int64_t end) {
           const T *const pb = own_b ? own_b + (q - q0) * GEMM_B_PITCH(s->depth) : gemm_place_b(s, block, q);
           const int64_t j = s->j0 + q * GEMM_NR, n = MIN(s->n - q * GEMM_NR, GEMM_NR), count = MIN(p1 - r, run);
           const T *coming = own_b ? later : gemm_coming(s, block, q, q0, q1);
-          const int64_t each = later ? piece / tiles : k * GEMM_NR / count, share = !coming ? 0 : later ? GEMM_PANELS(each, k) : (GEMM_NR + count - 1) / count;
+          int64_t each = later ? piece / tiles : k * GEMM_NR / count, share = !coming ? 0 : later ? GEMM_PANELS(each, k) : (GEMM_NR + count - 1) / count;
+          const int rows = own_b && !g->pack_b && g->bcs == 1 && g->brs >= GEMM_FAR && r == p0 && q + q1 - q0 < s->column_panels;
+          if (rows) coming = g->b + (s->item + item) * g->b_item + k0 * g->brs + j + (q1 - q0) * GEMM_NR, each = 0, share = g->brs;
           for (int64_t p = r; p < r + count; ++p) {
             const int64_t i = s->i0 + p * s->height, m = MIN(s->m - p * s->height, s->height);
             T *const at = c + i * g->crs + j * g->ccs;
             gemm_tile_ahead(m, n, k, own_a ? own_a : gemm_place_a(s, g->a_item ? item : 0, block, p), pb, at, g->crs, g->ccs, g->alpha, beta, coming ? coming : pb, share);
-            if (coming) coming += each;
+            if (rows) coming = 0, share = 0; /* the first tile has called in all of them */
+            else if (coming) coming += each;
             if (last) g->epilogue(g, at, s->item + item, i, m, j, n);
           }
           if (later) later = coming;
