@@ -211,3 +211,25 @@ def test_input_gradients_with_channels_last_stay_so(seed):
     agree(made, by_definition("convolution_input", g, w, bias, size=size, **options), np.float64)
     if padding[0][0] < 5:
         assert is_last(made)
+
+
+@pytest.mark.parametrize("seed", range(16))
+def test_depthwise_weight_gradients_are_their_definition(seed):
+    from flambeau.backends.cpu import convolutions
+    from flambeau.ops.convolution import output_size
+
+    rng = np.random.default_rng(seed)
+    dtype = ["float32", "float64"][seed % 2]
+    while True:
+        size, kernel, attrs = geometry(rng, 2)
+        if seed % 4 == 3:
+            kernel, size = (2, 9), (size[0] + 2, size[1] + 9)  # wider than sums in registers
+        out = output_size(size, kernel, attrs["stride"], attrs["padding"], attrs["dilation"])
+        if min(out) > 0:
+            break
+    channels, images = int(rng.integers(2, 70)), int(rng.integers(1, 4))
+    x = rng.standard_normal((images, *size, channels)).astype(dtype).transpose(0, 3, 1, 2)
+    g = rng.standard_normal((images, *out, channels)).astype(dtype).transpose(0, 3, 1, 2)
+    attrs["groups"] = channels
+    made = convolutions.convolution_weight(x, g, kernel=kernel, **attrs)
+    agree(made, by_definition("convolution_weight", x, g, kernel=kernel, **attrs), dtype)

@@ -39,6 +39,7 @@ KERNELS = {
     "planes": Kernels("conv_planes.c"),
 }
 of_weight = Kernels("conv_weight.c")
+of_depthwise_last = Kernels("depthwise_last.c")
 AS_THEY_ARE = ("depthwise", "planes")  # functions that pack no weights
 
 
@@ -228,6 +229,15 @@ def convolution_weight(
     w = np.empty((y.shape[1], x.shape[1] // groups, *kernel), x.dtype)
     if not (x.size and w.size and y.size):
         return NotImplemented
+    if groups == x.shape[1] == y.shape[1] and x.ndim == 4 and is_last(x) and is_last(y):
+        from . import packed
+
+        geometry = (tuple(kernel), tuple(stride), tuple(padding), tuple(dilation))
+        seen = _whole(x.transpose(ORDERS[4])), _whole(y.transpose(ORDERS[4]))
+        way = packed.Last(seen[0].shape, groups, *geometry, groups, y.shape[2:])
+        call = getattr(of_depthwise_last, x.dtype.name).depthwise_last_weight
+        call(address(seen[0]), address(seen[1]), address(w), way.address)
+        return w
     plan = forward_plan(
         x.shape, w.shape, y.shape[2:], tuple(stride), tuple(padding), tuple(dilation), groups
     )
