@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from flambeau.backends.cpu import available, threads
+from flambeau.backends.numpy import xp
 from flambeau.ops import load_all
 from flambeau.runtime.operator import internal, registry
 
@@ -31,7 +32,7 @@ def some_threads(request):
 
 
 def run(name, *arrays, **attrs):
-    return internal[name].kernels[None](np, *arrays, **attrs)
+    return internal[name].kernels[None](xp, *arrays, **attrs)
 
 
 def first(x):
@@ -44,7 +45,7 @@ def last(x):
 
 def by_definition(name, *arrays, **attrs):
     wide = [None if a is None else a.astype("f8") for a in arrays]
-    return registry[name].kernels[None](np, *wide, **attrs)
+    return registry[name].kernels[None](xp, *wide, **attrs)
 
 
 def agree(made, wanted, dtype):
@@ -174,7 +175,7 @@ def test_pooling_is_its_definition(seed):
     x[0, 0, 3, 3] = np.nan
     out = tuple((n + 2 * padding - k) // stride + 1 for n in x.shape[2:])
     two = {"kernel": (k, k), "stride": (stride,) * 2, "padding": (padding,) * 2, "out": out}
-    wanted = registry["max_pool"].kernels[None](np, x, dilation=(1, 1), **two)
+    wanted = registry["max_pool"].kernels[None](xp, x, dilation=(1, 1), **two)
     made = run("last_max_pool", last(x), dilation=(1, 1), **two)
     np.testing.assert_array_equal(first(made), wanted)
     x[0, 0, 3, 3] = 0
@@ -233,3 +234,31 @@ def test_depthwise_weight_gradients_are_their_definition(seed):
     attrs["groups"] = channels
     made = convolutions.convolution_weight(x, g, kernel=kernel, **attrs)
     agree(made, by_definition("convolution_weight", x, g, kernel=kernel, **attrs), dtype)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_gradients_of_largest_values_are_their_definition(seed):
+    """Equal values, zeros of both signs, infinities and NaN included."""
+    from flambeau.backends.cpu import pools
+    from flambeau.runtime.layouts import is_last
+
+    rng = np.random.default_rng(seed)
+    dtype = ["float32", "float64"][seed % 2]
+    kernel, stride = (3, 2 + seed % 2), (1 + seed % 3, 2)
+    options = {"kernel": kernel, "stride": stride, "padding": (1, seed % 2), "dilation": (1, 1)}
+    size = (int(rng.integers(3, 12)), int(rng.integers(4, 14)))
+    options["out"] = tuple(
+        (n + 2 * p - k) // s + 1 for n, p, k, s in zip(size, options["padding"], kernel, stride)
+    )
+    x = rng.integers(-3, 4, (3, *size, int(rng.integers(2, 40)))).astype(dtype)
+    for value in (-0.0, np.nan, np.inf, -np.inf):
+        x[rng.random(x.shape) < 0.03] = value
+    x = x.transpose(0, 3, 1, 2)
+    best = registry["max_pool"].kernels[None](xp, x, **options)
+    g = rng.standard_normal(best.shape).astype(dtype)
+    g.flat[:3] = np.inf, -np.inf, np.nan
+    made = pools.max_pool_spread(g, x, best, **options)
+    assert is_last(made)
+    with np.errstate(invalid="ignore"):
+        wanted = registry["max_pool_spread"].kernels[None](xp, g, x, best, **options)
+    np.testing.assert_allclose(made, wanted, rtol=1e-5, atol=1e-5)

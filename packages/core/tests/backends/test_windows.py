@@ -7,6 +7,7 @@ import pytest
 
 import flambeau
 from flambeau.backends.cpu import available, threads
+from flambeau.backends.numpy import xp
 from flambeau.ops import load_all
 from flambeau.ops.convolution import output_size
 from flambeau.ops.sliding import window_count
@@ -38,7 +39,7 @@ def kernels():
 
 
 def reference(name, *raw, **attrs):
-    return registry[name].kernels[None](np, *raw, **attrs)
+    return registry[name].kernels[None](xp, *raw, **attrs)
 
 
 def agree(made, wanted):

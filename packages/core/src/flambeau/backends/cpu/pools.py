@@ -24,6 +24,7 @@ from .softmax import dense
 
 pool = Kernels("pool.c")
 halves = Kernels("pool_halves.c")
+last = Kernels("pool_last.c")
 
 Shape = tuple[int, ...]
 DIMENSIONS = 3
@@ -123,6 +124,16 @@ def max_pool_spread(
     """The gradient of `max_pool`; `best` is found anew, which costs less than to read it."""
     if not (x.size and g.size) or g.shape != best.shape:
         return NotImplemented
+    if x.ndim == len(kernel) + 2 == 4 and is_last(x):
+        from . import packed
+
+        seen, back, top = (_whole(a.transpose(ORDERS[4])) for a in (x, g, best))
+        sides = tuple((p, p) for p in padding)
+        options = (tuple(kernel), tuple(stride), sides, tuple(dilation), tuple(out))
+        way, made = packed._pooling(seen.shape, *options), np.empty(seen.shape, x.dtype)
+        call = getattr(last, real(x)).largest_back
+        call(address(back), address(seen), address(top), address(made), way.address)
+        return made.transpose(BACK[4])
     g, x = _whole(g), _whole(x)
     made = np.empty(x.shape, x.dtype)
     found, plan = _plan(x, x.shape[-len(kernel) :], kernel, stride, padding, out, dilation)

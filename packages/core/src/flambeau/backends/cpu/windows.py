@@ -102,7 +102,7 @@ def _form(
     in_place = images * -(-frame.span // VECTOR) * (UNALIGNED if taps > 1 else 1)
     packed = -(-positions // VECTOR) * (1 + PACKING / rows)
     along_positions = min(in_place, packed) * rows * (depth + POSITIONS_END)
-    vectors = -(-rows // VECTOR)
+    vectors: float = -(-rows // VECTOR)
     vectors += (ONE_VECTOR - 1) * (vectors % 2)
     narrow = grid[2] < NARROW and positions > grid[2]
     along_rows = positions * vectors * (depth + ROWS_END) * (NARROW_COSTS if narrow else 1)
