@@ -7,6 +7,7 @@ import pytest
 
 import flambeau
 from flambeau.backends.cpu import available, threads
+from flambeau.backends.numpy import xp
 from flambeau.ops import load_all
 from flambeau.runtime.dispatch import backends, meta_of
 from flambeau.runtime.operator import registry
@@ -35,7 +36,7 @@ def pools():
 
 
 def reference(name, *raw, **attrs):
-    return registry[name].kernels[None](np, *raw, **attrs)
+    return registry[name].kernels[None](xp, *raw, **attrs)
 
 
 def agree(made, wanted):
