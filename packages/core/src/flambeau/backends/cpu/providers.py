@@ -2,8 +2,8 @@
 
 NumPy's exp is as vectorised as ours; a compiled kernel wins by its threads, and for chains such as GELU by making one
 pass where NumPy makes six. The thresholds were measured (`benchmarks/elementwise.py --thresholds`, on two cores with
-AVX-512): a call of a compiled kernel costs 10 us where a ufunc costs 1, and waking a thread 15. Operators that a single
-memory-bound ufunc serves (add, mul, maximum) are not here, and tanh only where NumPy has no vector loop for it.
+AVX-512): a call of a compiled kernel costs 2 us where a ufunc costs 1, and waking a thread 15. Operators that a single
+memory-bound ufunc serves (add, mul, maximum) are worth it for their threads, tanh only where NumPy has no vector loop for it.
 
 Registering costs microseconds and compiles nothing. A kernel is compiled when an operator first meets a large array; if
 there is no compiler, the reference serves, and `flambeau.show_config()` says why.
@@ -23,7 +23,7 @@ from . import elementwise, gradients
 PASSES = (
     1 << 16
 )  # from here on for one pass of NumPy's over memory: only threads win, and memory that was used before
-CHAINS = 1 << 14  # for what NumPy does in several passes
+CHAINS = 1 << 12  # for what NumPy does in several passes: 2 us where it takes 5 to 10
 SERIES = 1  # for the error function, which NumPy lacks: its reference takes twenty passes, 40 us of an 8 x 8 array (here 2)
 SPECIAL = 1  # for special functions, which take it a hundred: 60 to 160 us even of 100 elements
 UFUNCS = 1 << 15  # for one ufunc that NumPy vectorises as well
@@ -43,10 +43,10 @@ CHAIN_OPERATORS = (
     "leaky_relu", "hardtanh", "relu6", "celu", "selu", "mish", "hardsigmoid", "hardswish", "hardshrink",
     "softshrink", "tanhshrink", "threshold", "leaky_slopes", "isinf", "isfinite", "where", "rsqrt", "logit",
     "finite_numbers", "frac", "copysign", "xlogy", "special_entr", "special_xlog1py", "angle_of_real", "logaddexp", "logaddexp2",
-    "quotient_to_zero", "integer_quotient",
+    "quotient_to_zero", "integer_quotient", "relu",
 )  # fmt: skip
 SERIES_OPERATORS = ("erf", "erfc", "gelu")
-UFUNC_OPERATORS = ("exp", "log", "exp2", "expm1", "true_divide", "reciprocal", "sqrt", "relu")
+UFUNC_OPERATORS = ("exp", "log", "exp2", "expm1", "true_divide", "reciprocal", "sqrt")
 QUICK_OPERATORS = ("tanh",)  # those that NumPy computes in half the time
 # Those that C computes one by one, and `ir/wide.py` sixteen at a time.
 WIDE_OPERATORS = ("remainder", "fmod", "floor_divide", "quotient_down", "hypot", "fmax", "fmin")
