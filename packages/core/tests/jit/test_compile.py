@@ -432,3 +432,23 @@ def test_modules_and_functions_among_the_arguments_are_guarded():
     assert flambeau.allclose(bound(model.forward, x), model(x))
     model.train()
     assert (bound(model.forward, x) == 0).any()
+
+
+loss = flambeau.ones(1)  # a global by the name of an attribute below
+
+
+def test_globals_that_share_a_name_with_an_attribute_are_not_guarded():
+    global loss
+
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.loss = nn.MSELoss()
+
+        def forward(self, x):
+            return self.loss(x, x * 2)
+
+    run = flambeau.compile(Model())
+    for _ in range(3):
+        loss = run(flambeau.ones(2))
+    assert flambeau.jit.explain(run).count("program ") == 1

@@ -8,6 +8,7 @@ what is reached in other ways, such as files, clocks and class attributes.
 
 from __future__ import annotations
 
+import dis
 import types
 from collections.abc import Callable, Iterator
 from itertools import chain
@@ -86,7 +87,7 @@ class _Search:
         if function.__defaults__ or function.__kwdefaults__:
             self.note(lambda: (function.__defaults__, function.__kwdefaults__))
         scope, names = function.__globals__, list(dict.fromkeys(_names(code)))
-        for name in names:
+        for name in dict.fromkeys(_globals(code)):
             if name not in scope:
                 continue
             if isinstance(scope[name], types.ModuleType):
@@ -129,8 +130,18 @@ def is_ours(thing: Any) -> bool:
     return name == "flambeau" or name.startswith("flambeau.")
 
 
+def _globals(code: types.CodeType) -> Iterator[str]:
+    """The global names that a function's code reads, and the functions and comprehensions in it."""
+    for step in dis.get_instructions(code):
+        if step.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
+            yield step.argval
+    for inner in code.co_consts:
+        if isinstance(inner, types.CodeType):
+            yield from _globals(inner)
+
+
 def _names(code: types.CodeType) -> Iterator[str]:
-    """The global names of a function's code and of the functions and comprehensions in it."""
+    """The names of globals and of attributes in a function's code and in what is defined inside."""
     yield from code.co_names
     for inner in code.co_consts:
         if isinstance(inner, types.CodeType):
