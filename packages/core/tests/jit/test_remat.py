@@ -12,7 +12,7 @@ import flambeau
 from flambeau import nn
 from flambeau.backends import cpu
 from flambeau.graph import Graph
-from flambeau.jit.remat import Lifetimes, is_cheap, rematerialised
+from flambeau.jit.remat import Lifetimes, delayed, is_cheap, rematerialised
 from flambeau.nn import functional as F
 from flambeau.runtime.meta import Meta
 from flambeau.runtime.operator import registry
@@ -177,3 +177,42 @@ def test_products_and_drawn_numbers_are_never_made_again():
     ):
         graph.add(op, (), {}, (meta,))
         assert is_cheap(graph.calls[-1]) is cheap  # fmt: skip
+
+
+@needs_compiler
+def test_masks_of_early_loops_are_made_where_they_are_read():
+    """The gradient of a relu reads the relu's result, which waits anyway, and not a mask that was kept beside it."""
+    flambeau.manual_seed(0)
+    parts = [m for _ in range(5) for m in (nn.Linear(64, 64), nn.ReLU())]
+
+    def made():
+        return nn.Sequential(*parts, nn.Linear(64, 4)), flambeau.randn(512, 64)
+
+    _, _, program = trained(made, None)
+    lives = Lifetimes(program.graph)
+    waiting = [v for k, v in lives.values.items() if tuple(v.meta.shape) == (512, 64) and lives.last[k] - lives.born[k] > 8]  # fmt: skip
+    assert {lives.makers[id(v)].op for v in waiting} == {"relu"}
+    assert all(s.calls is not None or s.view for s in program.replay.steps)
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_delayed_programs_keep_their_meaning(seed):
+    graph, draw = chained(seed), np.random.default_rng(seed)
+    values = [c.outputs[0] for c in graph.calls]
+    total, rest = graph.outputs[0], len(graph.calls)
+    masks = []
+    for v in values[: rest // 2]:  # made early, read late
+        if draw.random() < 0.5:
+            positive = graph.add("gt", (v, 0.0), {}, (Meta((8, 8), flambeau.bool),))[0]
+            masks.append(graph.add("where", (positive, v, 0.5), {}, (v.meta,))[0])
+    early, graph.calls = graph.calls[rest:], graph.calls[:rest]
+    graph.calls[rest // 2 : rest // 2] = early
+    for m in masks:
+        total = graph.add("matmul", (total, m), {}, (m.meta,))[0]
+        total = graph.add("tanh", (total,), {}, (m.meta,))[0]
+    graph.outputs = [total]
+    inputs = [flambeau.randn(8, 8) * 0.4, flambeau.randn(8, 8) * 0.4]
+    (expected,), before = run(graph, inputs), Lifetimes(graph).peak
+    made = delayed(graph)
+    assert Lifetimes(made).peak <= before
+    assert_close(run(made, inputs)[0], expected, rtol=0, atol=0)

@@ -19,14 +19,19 @@ from itertools import accumulate
 from typing import Any
 
 from ..graph import Call, Graph, Value
-from ..graph.passes import EFFECTS
+from ..graph.passes import EFFECTS, dead_code
 from ..runtime.operator import find
-from .fusion import fuse, reads, writes
+from .fusion import Group, fuse, reads, writes
 
 # Composites that the backend takes whole and whose time is that of reading and writing.
 CHEAP = frozenset(
     {"layer_norm_on_cpu", "rms_norm_on_cpu", "normalize_channels_on_cpu", "group_norm_on_cpu", "softmax", "log_softmax"}
 )  # fmt: skip
+# Elementwise calls that take next to no time beside reading and writing.
+PLAIN = frozenset(
+    {"le", "lt", "ge", "gt", "eq", "ne", "where", "mul", "add", "sub", "neg", "logical_not"}
+)
+LIGHT = ("elementwise", "reduction")
 SAME = "stop_gradient"  # the same memory under another name
 ROUNDS = 100
 
@@ -43,7 +48,10 @@ class Lifetimes:
         self.last: dict[int, int] = {}
         self.values: dict[int, Value] = {}
         self.readers: dict[int, list[Call]] = {}  # by id of such a value, through views too
+        self.heavy = [0]  # by step: how many before it take long
         for i, step in enumerate(steps):
+            light = isinstance(step, Group) or is_view(step) or step.op == "sum_to_size" or find(step.op).family in LIGHT  # fmt: skip
+            self.heavy.append(self.heavy[-1] + (not light))
             for call in getattr(step, "calls", [step]):
                 self.at[id(call)] = i
             for v in writes(step):
@@ -74,12 +82,15 @@ class Lifetimes:
 
     def alive(self, v: Value, when: int) -> bool:
         """Whether a value is in memory at a step."""
-        if v.kind != "result":
-            return True
-        key = id(self.root(v))
-        if key not in self.born:
-            return self.root(v).kind != "result"
+        root = self.root(v)
+        key = id(root)
+        if key not in self.born:  # inside a loop, or given
+            return self.given(root)
         return self.born[key] <= when <= self.last[key]
+
+    def given(self, v: Value) -> bool:
+        """Whether a value comes from outside of the graph, where earlier graphs may have made it."""
+        return id(v) not in self.makers
 
 
 def memory_limit(options: dict[str, Any] | None) -> int | None:
@@ -124,7 +135,7 @@ class Again:
         self.bases: dict[int, Value] = {}  # what it is made of
         self.gain = 0
         if self.late and self._follow(value, set()):
-            news = {id(r): r for b in self.bases.values() if (r := lives.root(b)).kind == "result" and not lives.alive(b, when)}  # fmt: skip
+            news = {id(r): r for b in self.bases.values() if not lives.alive(b, when) and not lives.given(r := lives.root(b))}  # fmt: skip
             self.gain = size_of(value) - sum(map(size_of, news.values()))
 
     def _follow(self, value: Value, seen: set[int]) -> bool:
@@ -136,7 +147,7 @@ class Again:
         if call is None or not is_cheap(call):
             return False
         for v in call.inputs:
-            if not isinstance(v, Value) or id(v) in seen:
+            if not isinstance(v, Value) or id(v) in seen or self.lives.given(v):
                 continue
             root = self.lives.root(v)
             waits = root is not self.value and self.lives.alive(v, self.lives.when)
@@ -145,6 +156,53 @@ class Again:
                     return False
                 self.bases[id(v)] = v
         return True
+
+
+class Later:
+    """A value that its loop makes long before anybody reads it, and what it is made of: a mask of what is positive."""
+
+    def __init__(self, lives: Lifetimes, value: Value) -> None:
+        self.value, self.lives, self.begun = value, lives, lives.born[id(value)]
+        self.late = {id(c): c for c in lives.readers.get(id(value), ())}
+        self.bases: dict[int, Value] = {}
+        needed = min((lives.at[key] for key in self.late), default=self.begun)
+        self.pays = lives.heavy[needed] > lives.heavy[self.begun + 1] and self._follow(value)
+        if self.pays:
+            longer = {id(r): r for b in self.bases.values() if not lives.given(r := lives.root(b))}
+            cost = sum(max(0, needed - lives.last[key]) * size_of(r) for key, r in longer.items())
+            self.pays = cost < (needed - self.begun) * size_of(value)
+
+    def _follow(self, value: Value) -> bool:
+        call = self.lives.makers[id(value)]
+        if call.op not in PLAIN or self.lives.at[id(call)] != self.begun:
+            return False
+        for v in call.inputs:
+            if not isinstance(v, Value) or self.lives.given(v):
+                continue
+            root = self.lives.root(v)
+            if id(root) in self.lives.born or self.lives.given(root):
+                self.bases[id(v)] = v
+            elif not self._follow(v):
+                return False
+        return True
+
+
+def delayed(graph: Graph) -> Graph:
+    """The graph in which cheap values are made where they are needed: in a late loop, not in the early one that has what they read.
+
+    A loop takes in all that can be computed from what it has at hand, so that the gradient of a relu would wait as an array
+    of zeros and ones, as large as the relu's result, which waits anyway.
+    """
+    lives = Lifetimes(graph)
+    kept = {id(lives.root(v)) for v in (*graph.outputs, *(v for _, v in graph.writes))}
+    found = [Later(lives, v) for key, v in lives.values.items() if key not in kept and lives.makers[key].op in PLAIN]  # fmt: skip
+    chosen = [x for x in found if x.pays]
+    dropped = {id(x.value) for x in chosen}
+    chosen = [x for x in chosen if not any(id(lives.root(b)) in dropped for b in x.bases.values())]
+    if not chosen:
+        return graph
+    made = dead_code(_with(lives, chosen)[0])
+    return made if Lifetimes(made).peak <= lives.peak else graph
 
 
 def rematerialised(graph: Graph, limit: int) -> tuple[Graph, str]:
@@ -204,25 +262,25 @@ def _chosen(lives: Lifetimes, limit: int) -> list[Again]:
     return chosen
 
 
-def _with(lives: Lifetimes, chosen: Sequence[Again]) -> tuple[Graph, list[Call]]:
+def _with(lives: Lifetimes, chosen: Sequence[Again | Later]) -> tuple[Graph, list[Call]]:
     """A graph in which the chosen values are made again, and the calls that were added."""
     old = lives.graph
     graph = Graph()
     graph.inputs, graph.captured, graph.constants = old.inputs, old.captured, old.constants
     graph.outputs, graph.writes, graph._names = old.outputs, old.writes, old._names
-    late: dict[int, list[Again]] = {}
+    late: dict[int, list[Again | Later]] = {}
     for again in chosen:
         for key in again.late:
             late.setdefault(key, []).append(again)
     made: dict[int, dict[int, Value]] = {id(a): {} for a in chosen}
     added: list[Call] = []
 
-    def copied(again: Again, v: Any) -> Any:
+    def copied(again: Again | Later, v: Any) -> Any:
         """A value as it is made again."""
         known = made[id(again)]
         if not isinstance(v, Value):
             return v
-        if v.kind != "result":
+        if lives.given(v):
             return v
         if id(v) in known:
             return known[id(v)]

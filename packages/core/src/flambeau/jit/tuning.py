@@ -42,9 +42,12 @@ class Making:
         return self._program(graph)
 
     def _program(self, graph: Graph) -> Program:
+        from .remat import delayed, rematerialised
+
+        if self.backend is None and not self.members:  # predictions keep nothing for later
+            graph = delayed(graph)
         if self.memory is None or self.backend is not None:
             return self._made(graph)
-        from .remat import rematerialised
 
         graph, text = rematerialised(graph, self.memory)
         made = self._made(graph)
