@@ -33,9 +33,12 @@ def calls(monkeypatch):
     )
 
     seen = set()
-    for module in (channelnorm, crossentropy, gelu, logsumexp, losses, rownorm, softmax):
-        for dtype in TYPES if module is not gelu else ("float32",):
-            functions = getattr(module.kernels, dtype)
+    files = [
+        m.kernels for m in (channelnorm, crossentropy, gelu, logsumexp, losses, rownorm, softmax)
+    ]
+    for file in (*files, channelnorm.column_kernels):
+        for dtype in TYPES if file is not gelu.kernels else ("float32",):
+            functions = getattr(file, dtype)
             for name, f in list(vars(functions).items()):
                 if name != "keep":
 
@@ -220,7 +223,71 @@ def test_batch_norm(dtype, affine, calls):
         "columns_back",
         "rescale",
         "rescale_back",
+        "rescale_columns",
+        "rescale_columns_back",
     } <= calls
+
+
+# Channels last: too few of them, one block and several, parts of a block by rows, more than one vector but not a whole, volumes.
+LAST = [
+    (3, 3, 5, 6),
+    (2, 9, 4, 3),
+    (3, 70, 6, 5),
+    (3, 20, 41, 40),
+    (2, 192, 24, 25),
+    (2, 12, 3, 4, 5),
+]
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("gradient_last", [True, False])
+def test_batch_norm_with_channels_last(dtype, gradient_last, calls):
+    for shape in LAST:
+        form = flambeau.channels_last if len(shape) == 4 else flambeau.channels_last_3d
+        c = shape[1]
+        w, b, mean = (numbers(c, seed=k) for k in (1, 2, 3))
+        var = np.abs(numbers(c, seed=4)) + 0.1
+        x = numbers(*shape, offset=3)
+
+        def last(f):
+            def call(x, *others):
+                made = f(x.contiguous(memory_format=form), *others)
+                assert made.is_contiguous(memory_format=form)
+                return made.contiguous(memory_format=form if gradient_last else flambeau.contiguous_format)  # fmt: skip
+
+            return call
+
+        agree(
+            last(lambda x, w, b: F.batch_norm(x, None, None, w, b, True)),
+            lambda x, w, b: by_body("normalize_channels")(x, w, b, 1e-5)[0], dtype, x, w, b,
+        )  # fmt: skip
+        agree(
+            last(lambda x, w, b, m, v: F.batch_norm(x, m, v, w, b)),
+            lambda x, w, b, m, v: by_body("rescale_channels")(x, m, v, w, b, 1e-5), dtype, x, w, b, mean, var,
+        )  # fmt: skip
+    assert {"columns", "columns_back", "rescale_columns", "rescale_columns_back"} <= calls
+
+
+def test_batch_norm_with_channels_last_does_not_depend_on_threads():
+    x = flambeau.tensor(numbers(3, 20, 41, 40)).contiguous(memory_format=flambeau.channels_last)
+    w = flambeau.ones(20, dtype=x.dtype, requires_grad=True)
+
+    def run():
+        x.requires_grad_().grad = w.grad = None
+        out = F.batch_norm(x, None, None, w, None, True)
+        out.square().sum().backward()
+        return [t.numpy(force=True).copy() for t in (out, x.grad, w.grad)]
+
+    before = flambeau.get_num_threads()
+    try:
+        flambeau.set_num_threads(1)
+        one = run()
+        flambeau.set_num_threads(3)
+        three = run()
+    finally:
+        flambeau.set_num_threads(before)
+    for a, b in zip(one, three, strict=True):
+        assert np.array_equal(a, b)
 
 
 def test_gradients_of_the_statistics_found():

@@ -1,4 +1,7 @@
-"""batch_norm's two halves and group_norm whole, forward and backward: `kernels/channelnorm.c`."""
+"""batch_norm's two halves and group_norm whole, forward and backward: `kernels/channelnorm.c`.
+
+Where the channels are neighbours, in a batch of vectors or of images with their channels last: `kernels/columnnorm.c`.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +10,47 @@ from typing import Any
 import numpy as np
 
 from ...runtime.claims import claim, lasting
+from ...runtime.layouts import BACK, ORDERS, compiled, is_last, with_last
 from ...runtime.operator import registry
 from . import library
 from .native import Kernels, address
 from .offers import FLOATS, of_kinds
 from .softmax import dense
 
-kernels = Kernels("channelnorm.c")
+kernels, column_kernels = Kernels("channelnorm.c"), Kernels("columnnorm.c")
 NARROW = 4  # elements of a plane below which vectors along it do not pay in groups of channels
+FEW = 8  # channels below which images with their channels last are copied instead
 
 
-def _of(x: np.ndarray) -> Any:
-    return kernels.float32 if x.itemsize == 4 else kernels.float64
+def _of(file: Kernels, x: np.ndarray) -> Any:
+    return file.float32 if x.itemsize == 4 else file.float64
+
+
+def _rows(x: np.ndarray) -> np.ndarray | None:
+    """`x` as rows of channels, where they lie so or a sample has one element of each; else None."""
+    n, channels = x.shape[:2]
+    if x.ndim == 2 or x.size == n * channels:
+        return dense(x).reshape(n, channels)
+    if channels < FEW or not is_last(x):
+        return None
+    laid = x.transpose(ORDERS[x.ndim])
+    flags = laid.flags
+    return laid.reshape(-1, channels) if flags.c_contiguous and flags.aligned else None
+
+
+def _rows_as(g: np.ndarray, x: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """A gradient as rows that correspond to those of `x`."""
+    if x.size != len(x) * x.shape[1]:
+        g = with_last(np, g, compiled[0]).transpose(ORDERS[x.ndim])
+    return dense(g).reshape(rows.shape)
+
+
+def _empty_as(x: np.ndarray, rows: np.ndarray | None) -> np.ndarray:
+    """An array of x's shape, laid out as `rows` are."""
+    if rows is None or x.size == len(x) * x.shape[1]:
+        return np.empty(x.shape, x.dtype)
+    shape = x.shape
+    return np.empty((shape[0], *shape[2:], shape[1]), x.dtype).transpose(BACK[x.ndim])
 
 
 def _pointer(a: np.ndarray | None) -> int | None:
@@ -61,39 +93,48 @@ def _groups_fit(metas: list, attrs: dict[str, Any]) -> bool:
 
 def _forward(x: np.ndarray, w: Any, b: Any, eps: float, groups: int, rows: int) -> tuple:
     """The result, and of each group mean, inverse deviation and (rows = 3) variance; groups = 0: of each channel in all samples."""
-    x, w, b = dense(x), _dense(w), _dense(b)
+    w, b = _dense(w), _dense(b)
     n, channels, size = _sizes(x)
-    out = np.empty(x.shape, x.dtype)
     found = np.empty((rows, n * groups if groups else channels), x.dtype)
     at = [address(f) for f in found] + [None] * (3 - rows)
-    if size == 1 and not groups:
-        _of(x).columns(address(x), _pointer(w), _pointer(b), address(out), *at, n, channels, eps)
-    else:
-        parts = np.empty(96)
-        _of(x).normalize(
-            address(x), _pointer(w), _pointer(b), address(out), *at, address(parts), n, channels, size, groups, eps
+    laid = None if groups else _rows(x)
+    if laid is not None:
+        out, c = _empty_as(x, laid), _of(column_kernels, x)
+        parts = np.empty(c.columns_room(*laid.shape), x.dtype)
+        c.columns(
+            address(laid), _pointer(w), _pointer(b), address(out), *at, address(parts), *laid.shape, eps
         )  # fmt: skip
+        return out, found
+    x = dense(x)
+    out, parts = np.empty(x.shape, x.dtype), np.empty(96)
+    _of(kernels, x).normalize(
+        address(x), _pointer(w), _pointer(b), address(out), *at, address(parts), n, channels, size, groups, eps
+    )  # fmt: skip
     return out, found
 
 
 def _backward(gs: tuple, x: Any, w: Any, found: Any, needs: tuple, groups: int) -> list:
     """The gradients of input, weight and bias where `needs` asks for them; `gs`: of the result, of mean and of variance or None."""
-    x, w = dense(x), _dense(w)
+    w = _dense(w)
     g, g_mean, g_var = gs
-    g = np.zeros(x.shape, x.dtype) if g is None else dense(g)
+    g = np.zeros(x.shape, x.dtype) if g is None else g
     g_mean, g_var = _dense(g_mean), _dense(g_var)
     mean, rstd = found[0], found[1]
     n, channels, size = _sizes(x)
-    shapes = (x.shape, (channels,), (channels,))
-    made = [np.empty(s, x.dtype) if need else None for need, s in zip(needs, shapes)]
-    if size == 1 and not groups:
-        _of(x).columns_back(
-            address(g), _pointer(g_mean), _pointer(g_var), address(x), _pointer(w), address(mean), address(rstd),
-            *map(_pointer, made), n, channels,
+    laid = None if groups else _rows(x)
+    made = [_empty_as(x, laid) if needs[0] else None]
+    made += [np.empty(channels, x.dtype) if need else None for need in needs[1:3]]
+    if laid is not None:
+        g, c = _rows_as(g, x, laid), _of(column_kernels, x)
+        parts = np.empty(c.columns_room(*laid.shape), x.dtype)
+        c.columns_back(
+            address(g), _pointer(g_mean), _pointer(g_var), address(laid), _pointer(w), address(mean), address(rstd),
+            *map(_pointer, made), address(parts), *laid.shape,
         )  # fmt: skip
         return made
+    g, x = dense(g), dense(x)
     parts = np.empty(2 * n * channels)
-    _of(x).normalize_back(
+    _of(kernels, x).normalize_back(
         address(g), _pointer(g_mean), _pointer(g_var), address(x), _pointer(w), address(mean), address(rstd),
         *map(_pointer, made), address(parts), n, channels, size, groups,
     )  # fmt: skip
@@ -125,12 +166,15 @@ def _group_backward(
 def _given_forward(
     x: Any, mean: Any, var: Any, w: Any, b: Any, *, eps: float, wants: bool
 ) -> tuple[np.ndarray, tuple]:
-    x, mean, var, w, b = dense(x), dense(mean), dense(var), _dense(w), _dense(b)
-    n, channels, size = _sizes(x)
-    out, factors = np.empty(x.shape, x.dtype), np.empty((3, channels), x.dtype)
-    _of(x).rescale(
-        address(x), address(mean), address(var), _pointer(w), _pointer(b), address(factors), address(out),
-        n, channels, size, eps,
+    mean, var, w, b = dense(mean), dense(var), _dense(w), _dense(b)
+    laid, factors = _rows(x), np.empty((3, x.shape[1]), x.dtype)
+    out = _empty_as(x, laid)
+    if laid is not None:
+        rescale, sizes = _of(column_kernels, x).rescale_columns, laid.shape
+    else:
+        laid, rescale, sizes = dense(x), _of(kernels, x).rescale, _sizes(x)
+    rescale(
+        address(laid), address(mean), address(var), _pointer(w), _pointer(b), address(factors), address(out), *sizes, eps
     )  # fmt: skip
     return out, (factors,)
 
@@ -138,13 +182,23 @@ def _given_forward(
 def _given_backward(
     g: Any, _out: Any, kept: tuple, needs: tuple, x: Any, mean: Any, var: Any, w: Any, _b: Any, **_: Any
 ) -> list:  # fmt: skip
-    g, x, mean = dense(g), dense(x), dense(mean)
+    mean = dense(mean)
     n, channels, size = _sizes(x)
-    shapes = (x.shape, *[(channels,)] * 4)
-    made = [np.empty(s, x.dtype) if need else None for need, s in zip(needs, shapes)]
-    parts = np.empty(2 * n * channels) if any(needs[1:]) else None
-    _of(x).rescale_back(
-        address(g), address(x), address(mean), address(kept[0]), *map(_pointer, made), _pointer(parts), n, channels, size
+    laid = _rows(x)
+    made = [_empty_as(x, laid) if needs[0] else None]
+    made += [np.empty(channels, x.dtype) if need else None for need in needs[1:5]]
+    parts = None
+    if laid is not None:
+        g, sizes, c = _rows_as(g, x, laid), laid.shape, _of(column_kernels, x)
+        back = c.rescale_columns_back
+        if any(needs[1:]):
+            parts = np.empty(c.columns_room(*sizes), x.dtype)
+    else:
+        g, laid, sizes, back = dense(g), dense(x), (n, channels, size), _of(kernels, x).rescale_back
+        if any(needs[1:]):
+            parts = np.empty(2 * n * channels)
+    back(
+        address(g), address(laid), address(mean), address(kept[0]), *map(_pointer, made), _pointer(parts), *sizes
     )  # fmt: skip
     return made
 
