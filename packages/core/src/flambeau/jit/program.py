@@ -197,9 +197,10 @@ class Program:
         if not self._runs or not cpu.available() or any(s < 0 for a in given for s in a.strides):
             return False
         from ..backends.cpu import memory
-        from .replay import CompileError, Replay
 
         memory.release()  # what the eager call before has left: the program has memory of its own
+        from .replay import CompileError, Replay
+
         try:
             return Replay(self, given)
         except (CompileError, MemoryError):

@@ -13,6 +13,7 @@
 
 #define EXPORT __attribute__((visibility("default")))
 #define UNIT ((size_t)64)
+#define LARGE ((size_t)1 << 20)
 #define SMALL ((size_t)4 << 20) /* bytes from the start that lie on small pages: most programs need no more */
 
 /* NumPy's PyDataMem_Handler. */
@@ -44,6 +45,8 @@ typedef struct {
   int sealed;
 } arena;
 
+EXPORT void fb_arena_trim(arena *a);
+
 static int overlaps_live(const arena *a, size_t start, size_t size, size_t *next) {
   for (int64_t i = 0; i < a->lives; ++i) {
     const block *b = &a->blocks[a->live[i]];
@@ -70,7 +73,10 @@ static void *take(arena *a, size_t size) {
   size_t at = 0, next = 0;
   while (overlaps_live(a, at, size, &next)) at = next;
   if (at + size > a->reserved) return 0;
-  if (at + size > a->top) a->top = at + size;
+  if (at + size > a->top) {
+    if (size >= LARGE) fb_arena_trim(a); /* what lies idle is too small for it */
+    a->top = at + size;
+  }
   a->live[a->lives++] = a->count;
   a->blocks[a->count++] = (block){at, size, INT64_MAX};
   return a->base + at;
