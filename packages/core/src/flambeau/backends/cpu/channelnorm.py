@@ -28,8 +28,10 @@ def _of(file: Kernels, x: np.ndarray) -> Any:
 
 def _rows(x: np.ndarray) -> np.ndarray | None:
     """`x` as rows of channels, where they lie so or a sample has one element of each; else None."""
+    if x.ndim == 2:
+        return dense(x)
     n, channels = x.shape[:2]
-    if x.ndim == 2 or x.size == n * channels:
+    if x.size == n * channels:
         return dense(x).reshape(n, channels)
     if channels < FEW or not is_last(x):
         return None
@@ -40,6 +42,8 @@ def _rows(x: np.ndarray) -> np.ndarray | None:
 
 def _rows_as(g: np.ndarray, x: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """A gradient as rows that correspond to those of `x`."""
+    if x.ndim == 2:
+        return dense(g)
     if x.size != len(x) * x.shape[1]:
         g = with_last(np, g, compiled[0]).transpose(ORDERS[x.ndim])
     return dense(g).reshape(rows.shape)
@@ -94,10 +98,9 @@ def _groups_fit(metas: list, attrs: dict[str, Any]) -> bool:
 def _forward(x: np.ndarray, w: Any, b: Any, eps: float, groups: int, rows: int) -> tuple:
     """The result, and of each group mean, inverse deviation and (rows = 3) variance; groups = 0: of each channel in all samples."""
     w, b = _dense(w), _dense(b)
-    n, channels, size = _sizes(x)
-    found = np.empty((rows, n * groups if groups else channels), x.dtype)
-    at = [address(f) for f in found] + [None] * (3 - rows)
     laid = None if groups else _rows(x)
+    found = np.empty((rows, len(x) * groups if groups else x.shape[1]), x.dtype)
+    at = [address(found) + r * found.strides[0] if r < rows else None for r in range(3)]
     if laid is not None:
         out, c = _empty_as(x, laid), _of(column_kernels, x)
         parts = np.empty(c.columns_room(*laid.shape), x.dtype)
@@ -105,6 +108,7 @@ def _forward(x: np.ndarray, w: Any, b: Any, eps: float, groups: int, rows: int) 
             address(laid), _pointer(w), _pointer(b), address(out), *at, address(parts), *laid.shape, eps
         )  # fmt: skip
         return out, found
+    n, channels, size = _sizes(x)
     x = dense(x)
     out, parts = np.empty(x.shape, x.dtype), np.empty(96)
     _of(kernels, x).normalize(
@@ -119,7 +123,8 @@ def _backward(gs: tuple, x: Any, w: Any, found: Any, needs: tuple, groups: int) 
     g, g_mean, g_var = gs
     g = np.zeros(x.shape, x.dtype) if g is None else g
     g_mean, g_var = _dense(g_mean), _dense(g_var)
-    mean, rstd = found[0], found[1]
+    mean = address(found)
+    rstd = mean + found.strides[0]
     n, channels, size = _sizes(x)
     laid = None if groups else _rows(x)
     made = [_empty_as(x, laid) if needs[0] else None]
@@ -128,14 +133,14 @@ def _backward(gs: tuple, x: Any, w: Any, found: Any, needs: tuple, groups: int) 
         g, c = _rows_as(g, x, laid), _of(column_kernels, x)
         parts = np.empty(c.columns_room(*laid.shape), x.dtype)
         c.columns_back(
-            address(g), _pointer(g_mean), _pointer(g_var), address(laid), _pointer(w), address(mean), address(rstd),
+            address(g), _pointer(g_mean), _pointer(g_var), address(laid), _pointer(w), mean, rstd,
             *map(_pointer, made), address(parts), *laid.shape,
         )  # fmt: skip
         return made
     g, x = dense(g), dense(x)
     parts = np.empty(2 * n * channels)
     _of(kernels, x).normalize_back(
-        address(g), _pointer(g_mean), _pointer(g_var), address(x), _pointer(w), address(mean), address(rstd),
+        address(g), _pointer(g_mean), _pointer(g_var), address(x), _pointer(w), mean, rstd,
         *map(_pointer, made), address(parts), n, channels, size, groups,
     )  # fmt: skip
     return made
