@@ -249,6 +249,23 @@ def test_a_size_that_keeps_coming_is_recorded():
     assert compiled._plans[key][0].forward.programs[0].replay
 
 
+def test_a_size_that_the_function_keeps_is_plain_later():
+    class Longest(nn.Module):
+        longest = 0
+
+        def forward(self, x):
+            if x.shape[0] > self.longest:
+                self.longest = x.shape[0]
+            return x.sum(0) + self.longest + flambeau.arange(self.longest).sum()
+
+    model, other = Longest(), Longest()
+    compiled = flambeau.compile(model)
+    for n in (3, 4, 5, 8, 6, 7, 5, 4, 9, 12, 10, 11):
+        x = rand(n, 2)
+        assert_close(compiled(x), other(x))
+        assert model.longest == other.longest
+
+
 def test_patches_are_taken_off_again():
     before = {name: flambeau.Tensor.__dict__.get(name) for name in ("shape", "_meta", "stride")}
     compiled = flambeau.compile(lambda x: x.view(x.shape[0], -1).sum())

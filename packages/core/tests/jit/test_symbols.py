@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flambeau.jit import settled  # noqa: F401 -- what numbers end as
 from flambeau.jit.polynomials import Reading, holding
 from flambeau.jit.symbols import Open, Sizes, is_open, text_of, value_of
 
@@ -114,3 +115,20 @@ def test_they_pass_for_numbers():
     sizes.noting = False
     assert repr(n) == "s0" and [1, 2, 3, 4, 5, 6, 7][n] == 7 and isinstance(n, Open)
     assert list(sizes.guards) == ["s0 <= 9"]
+
+
+def test_a_number_that_outlives_its_trace_is_its_value():
+    sizes, n = made(s0=6)
+    half, kept = n / 4, sizes.kept()
+    twin = kept(n * 2)
+    sizes.over()
+    assert [n + 1, 1 + n, n * n, -n, n // 4, 13 % n, n << 1, divmod(n, 4)] == [7, 7, 36, -6, 1, 1, 12, (1, 2)]  # fmt: skip
+    assert (half, half + n, 3 - half, half > 1, bool(n)) == (1.5, 7.5, 1.5, True, True)
+    assert (
+        {6: 1}[n] == 1 and repr(n) == "6" and list(range(n))[-1] == 5 and math.sqrt(half * n) == 3
+    )
+    assert isinstance(n, int) and isinstance(half, float) and not is_open(n) and type(n + 1) is int
+    later, m = made(s0=10)
+    assert text_of(n + m) == text_of(m + n) == "(s0 + 6)" and n != m
+    assert text_of(half * m) == "(s0 * 1.5)" and list(later.guards) == ["s0 != 6"]
+    assert text_of(twin) == "2*s0" and Reading(("s0",)).at({"s0": 9})(twin) == 18

@@ -194,12 +194,20 @@ class Compiled:
         """`captured`, with the sizes open that change; third, what it was opened by: None where all are fixed."""
         opened = None if family is None else family.opened(shapes)
         if family is not None and opened is not None:
+            sizes = opened[0].sizes
             try:
-                return *captured(self._function, leaves, spec, making, opened[0]), opened
+                result, found = captured(self._function, leaves, spec, making, opened[0])
+                return (
+                    result,
+                    found if isinstance(found, str) else found.copied(sizes.kept()),
+                    opened,
+                )
             except Exception as error:  # of the call itself, or of following its sizes
                 if opened[0].told:
                     raise
                 family.fail(f"{type(error).__name__}: {error}")
+            finally:
+                sizes.over()
         return *captured(self._function, leaves, spec, making), None
 
     def _refuse(self, reason: str) -> None:

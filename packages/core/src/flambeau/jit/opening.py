@@ -23,6 +23,7 @@ from ..runtime.infer import infer
 from ..runtime.meta import Meta
 from ..runtime.operator import Operator, registry
 from ..runtime.tensor import Size, Tensor, wrap
+from . import settled  # noqa: F401 -- open numbers end as it says
 from .capture import Capture
 from .symbols import OPEN, Broken, Sizes, Whole, is_open, value_of
 

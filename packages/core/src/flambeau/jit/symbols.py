@@ -27,9 +27,30 @@ class Sizes:
         self.values = values
         self.guards: dict[str, None] = {}
         self.noting = True  # False where no decision of the trace is taken, and once it is over
+        self.under_way = True
+        self.made: list[Open] = []  # during the trace
 
     def symbol(self, name: str) -> Whole:
         return Whole(self, {(name,): 1}, self.values[name])
+
+    def over(self) -> None:
+        """Ends the trace: whoever kept an open number has a plain one from now on."""
+        self.noting = self.under_way = False
+        for x in self.made:
+            _become(x, SETTLED[type(x)])
+        self.made.clear()
+
+    def kept(self) -> Callable[[Any], Any]:
+        """Makes copies of open numbers, which stay so after the trace."""
+        sizes = Sizes(self.values)
+        sizes.noting = sizes.under_way = False
+
+        def copied(x: Any) -> Any:
+            if type(x) is Whole:
+                return Whole(sizes, x.terms, x.value)
+            return Broken(sizes, x.text, x.value)
+
+        return copied
 
     def note(self, guard: str) -> None:
         """What the trace assumes from now on."""
@@ -147,6 +168,7 @@ NUMBERS = (int, float)
 
 
 def _compared(a: Open, b: Any, sign: str) -> Any:
+    b = _settled(b)
     if not isinstance(b, NUMBERS):
         return NotImplemented
     if type(b) not in OPEN:
@@ -179,6 +201,8 @@ class Whole(Open):
 
     def __init__(self, sizes: Sizes, terms: Terms, value: int) -> None:
         self.sizes, self.terms, self.value = sizes, terms, value
+        if sizes.under_way:
+            sizes.made.append(self)
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:  # what isinstance asks
@@ -218,6 +242,7 @@ class Whole(Open):
         return (-self) + other
 
     def _linear(self, other: Any, factor: int, do: Any) -> Any:
+        other = _settled(other)
         if type(other) in (Whole, int, bool):
             return self.sizes.whole(
                 added(self.terms, _terms(other), factor), do(self.value, value_of(other))
@@ -225,6 +250,7 @@ class Whole(Open):
         return _broken(self, other, "+" if factor > 0 else "-", do)
 
     def __mul__(self, other: Any) -> Any:
+        other = _settled(other)
         if type(other) not in (Whole, int, bool):
             return _broken(self, other, "*", operator.mul)
         made: Terms = {}
@@ -323,6 +349,8 @@ class Broken(Open):
 
     def __init__(self, sizes: Sizes, text: str, value: float) -> None:
         self.sizes, self._text, self.value = sizes, text, value
+        if sizes.under_way:
+            sizes.made.append(self)
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:
@@ -401,6 +429,9 @@ class Broken(Open):
 
 Broken.__hash__ = Open.__hash__  # type: ignore[method-assign]
 OPEN = (Whole, Broken)
+# By kind of open number: what one becomes that outlives its trace. Given by `settled`.
+SETTLED: dict[type, type] = {}
+_become: Any = object.__dict__["__class__"].__set__  # past the property
 
 
 UFUNCS: dict[str, Callable[..., Any]] = {
@@ -424,12 +455,18 @@ def text_of(x: Any) -> str:
     return x.text if type(x) in OPEN else repr(x)
 
 
+def _settled(x: Any) -> Any:
+    """The number that one of an earlier trace is."""
+    return x.value if type(x) in SETTLED.values() else x
+
+
 def _terms(x: Any) -> Terms:
     return x.terms if type(x) is Whole else {(): int(x)} if x else {}
 
 
 def _broken(a: Any, b: Any, sign: str, do: Callable[[Any, Any], Any]) -> Any:
     """A float by an operation of two numbers, one of them open; of other things not ours to compute."""
+    a, b = _settled(a), _settled(b)
     if type(a) in (int, float, bool, *OPEN) and type(b) in (int, float, bool, *OPEN):
         value = do(value_of(a), value_of(b))
         sizes = a.sizes if type(a) in OPEN else b.sizes
@@ -442,6 +479,7 @@ def _broken(a: Any, b: Any, sign: str, do: Callable[[Any, Any], Any]) -> Any:
 
 
 def _divided(a: Any, b: Any) -> Any:
+    a, b = _settled(a), _settled(b)
     if not all(type(x) in (int, bool, Whole) for x in (a, b)):
         return _broken(a, b, "//", operator.floordiv)
     value = value_of(a) // value_of(b)
@@ -452,6 +490,7 @@ def _divided(a: Any, b: Any) -> Any:
 
 
 def _rest(a: Any, b: Any) -> Any:
+    a, b = _settled(a), _settled(b)
     if not all(type(x) in (int, bool, Whole) for x in (a, b)):
         return _broken(a, b, "%", operator.mod)
     value = value_of(a) % value_of(b)
