@@ -164,6 +164,8 @@ APART = {
     "text": lambda x: x * len(f"{x.shape[0]}"),
     "length": lambda x: x.sum() / len(x),
     "strides": lambda x: x.t() * x.t().stride(1) + x.view(1, *x.shape).stride(0) // 100,
+    "bytes": lambda x: x * (x.nbytes // 100),
+    "offset": lambda x: x * x[x.shape[0] // 2 :].storage_offset(),
     "bits": lambda x: x * x.shape[0].bit_length(),
     "tensor": lambda x: x * flambeau.tensor(x.shape[0]),
 }

@@ -336,7 +336,7 @@ def _put_on() -> None:
     _set(dispatch, "_claimed", claimed)
     _set(dispatch, "meta_of", _meta_of)
     shape, meta = Tensor.__dict__["shape"].fget, Tensor.__dict__["_meta"].fget
-    count, length, stride = Tensor.numel, Tensor.__len__, Tensor.stride
+    count, length = Tensor.numel, Tensor.__len__
 
     def open_shape(self: Tensor) -> Size:
         capture = _current()
@@ -355,16 +355,23 @@ def _put_on() -> None:
             return self.shape[0].__index__()
         return length(self)
 
-    def open_stride(self: Tensor, *args: Any, **kwargs: Any) -> Any:
-        capture = _current()
-        caller = str(sys._getframe(1).f_globals.get("__name__"))
-        if capture is not None and not caller.startswith(root) and has_open(self.shape):
-            capture.fail("it asks for the strides of a tensor whose sizes are open")
-        return stride(self, *args, **kwargs)
+    def guarded(name: str, read: Callable[..., Any]) -> Callable[..., Any]:
+        """What gives numbers that follow from sizes in ways that are not followed."""
+
+        def asked(self: Tensor, *args: Any, **kwargs: Any) -> Any:
+            capture = _current()
+            caller = str(sys._getframe(1).f_globals.get("__name__"))
+            if capture is not None and caller.partition(".")[0] != root and has_open(self.shape):
+                capture.fail(f"it asks for {name} of a tensor whose sizes are open")
+            return read(self, *args, **kwargs)
+
+        return asked
 
     _set(Tensor, "shape", property(open_shape))
     _set(Tensor, "_meta", property(open_meta))
     _set(Tensor, "numel", open_count)
     _set(Tensor, "nelement", open_count)
     _set(Tensor, "__len__", open_length)
-    _set(Tensor, "stride", open_stride)
+    for name in ("stride", "storage_offset", "storage", "untyped_storage"):
+        _set(Tensor, name, guarded(name, getattr(Tensor, name)))
+    _set(Tensor, "nbytes", property(guarded("nbytes", Tensor.__dict__["nbytes"].fget)))
