@@ -452,3 +452,11 @@ def test_globals_that_share_a_name_with_an_attribute_are_not_guarded():
     for _ in range(3):
         loss = run(flambeau.ones(2))
     assert flambeau.jit.explain(run).count("program ") == 1
+
+
+def test_gradients_that_cannot_be_taken_are_no_error_of_the_call():
+    run = flambeau.compile(lambda x: flambeau.linalg.qr(x, mode="complete"))
+    x = flambeau.randn(4, 3, requires_grad=True)
+    with pytest.warns(UserWarning, match="gradients that cannot be taken"):
+        q, r = run(x)
+    assert_close(q @ r, x)

@@ -356,7 +356,10 @@ def captured(
             outputs = [capture.read(x) for x in made]
             cut, back, spent = None, None, [False] * len(made)
             if not capture.breaks:
-                cut, back, spent = _backward_of(capture, made, tensors, ends)
+                try:
+                    cut, back, spent = _backward_of(capture, made, tensors, ends)
+                except Exception as error:  # nobody may want these gradients
+                    capture.breaks.append(f"gradients that cannot be taken ({error})")
             parts = capture.close(
                 [*outputs, *(v for v in (back.grads if back else ()) if v is not None)]
             )
