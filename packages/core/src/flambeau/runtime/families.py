@@ -85,11 +85,6 @@ def _elementwise(body: Callable[..., Any], **options: Any) -> Public:
     rule = op.vjp_rule = ElementwiseRule(op)
     op.kernels[None] = rule.kernel
     public: Any = hot.make(op, rule) or straight.make(op)
-    if hasattr(public, "behind"):
-        hot_way, way = public.behind, straight.large(op)
-        if not op.strict:  # what is behind takes numbers for any input
-            public = hot_way(way)
-        public.behind, public.gave_way = hot_way, way
     public = _block(op, public)
     if op.strict:
         op.inner = public.behind(_inner(op)) if hasattr(public, "behind") else _inner(op)

@@ -19,7 +19,7 @@ from .elementwise import ElementwiseRule
 from .inference import makes_tensors
 from .operator import Operator
 from .promotion import INT_DIVISOR, INT_TO_FLOAT, in_64_bits
-from .straight import meta
+from .straight import large, meta
 from .tensor import Box, Tensor, history, new
 
 ndarray, Step = np.ndarray, dispatch.Step
@@ -49,18 +49,11 @@ def make(op: Operator, rule: ElementwiseRule) -> Callable[..., Any] | None:
     if len(op.arrays) == 1:
         return unary(op, rule, ufunc, third)
     first, second = (i not in op.strict for i in op.arrays)
-    public = binary(op, rule, ufunc, third, slow(op), (first, second))
+    general = large(op)
+    public = binary(op, rule, ufunc, third, general, (first, second))
     public.behind = lambda general: binary(op, rule, ufunc, third, general)  # type: ignore[attr-defined]
+    public.gave_way = general  # type: ignore[attr-defined]
     return public
-
-
-def slow(op: Operator) -> Callable[..., Any]:
-    """The general path of an operator, as a function."""
-
-    def call(*args: Any, **kwargs: Any) -> Any:
-        return dispatch.call(op, args, kwargs)
-
-    return call
 
 
 def binary(
@@ -137,6 +130,7 @@ def binary(
             or type(a) is not ndarray
             or type(b) is not ndarray
             or a.size > LARGE
+            or b.size > LARGE
         ):
             return general(input, other, *rest, **kw)
         token = _set(_QUIET)
@@ -350,7 +344,7 @@ class Shape:
 
 def unary(op: Operator, rule: ElementwiseRule, ufunc: np.ufunc, third: Any) -> Callable[..., Any]:
     """`f(input, **kw)` for one unary ufunc."""
-    general = slow(op)
+    general = large(op)
     attach = unary_recorder(op, rule)
 
     def call(input: Any, **kw: Any) -> Any:

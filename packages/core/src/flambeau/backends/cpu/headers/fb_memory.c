@@ -55,7 +55,7 @@ static size_t size_of(int class) {
 
 static void *map(size_t size) {
   const size_t huge = (size_t)1 << 21;
-  if (size < 2 * huge) {
+  if (size < huge) {
     void *p = mmap(0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     return p == MAP_FAILED ? 0 : p;
   }
