@@ -20,7 +20,14 @@ from flambeau.testing.samples import Sample
 
 COUNT = 2  # samples of an operator in one program
 # Operators whose calls leave the program, by how they do.
-EAGER = ("item()", "numpy()", "drawing by its elements", "tolist()", "bool()", "shape depends on values")
+EAGER = (
+    "item()",
+    "numpy()",
+    "drawing by its elements",
+    "tolist()",
+    "bool()",
+    "shape depends on values",
+)
 LEFT_OUT = {
     "draw": "its samples are random",
     "write_view": "made by tracers only",
