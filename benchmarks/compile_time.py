@@ -29,7 +29,7 @@ TITLE = "Compile time"
 TEXT = (
     "Seconds that the first three calls of a compiled training step take above three calls at full speed, in a fresh process: "
     "`.cold` with an empty cache, the kernels that the step is the first to need included; `.cached` with what the process before it "
-    "kept. PyTorch's column is torch.compile of the model."
+    "kept, the middle one of three processes. PyTorch's column is torch.compile of the model."
 )
 UNIT = "s"
 BARS = [Bar(least=1.0)]
@@ -132,7 +132,10 @@ def fresh(library: str, name: str, folder: str) -> dict[str, Any]:
 def seconds(library: str, case: str) -> dict[str, Any]:
     name, _, kind = case.rpartition(".")
     folder, cold = kept(library, name)
-    return cold if kind == "cold" else fresh(library, name, folder.name)
+    if kind == "cold":
+        return cold
+    later = [fresh(library, name, folder.name) for _ in range(3)]
+    return sorted(later, key=lambda found: found["compile"])[1]
 
 
 def measure(case: str) -> dict[str, Any]:
