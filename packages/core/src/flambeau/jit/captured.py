@@ -1,0 +1,178 @@
+"""A call run under the tracer: its result, and what a plan is made of, or why no program can do what it does."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from .._base import pytree
+from ..graph import Graph
+from ..graph.passes import from_constants
+from ..runtime import state, tape
+from ..runtime.claims import End
+from ..runtime.operator import find, registry
+from ..runtime.tensor import Leaf, Tensor, history
+from .capture import Capture
+from .opening import OpenCapture, closed
+from .plan import Back
+from .recipe import Recipe
+from .tuning import Making
+
+
+def captured(
+    function: Callable[..., Any],
+    leaves: list,
+    spec: Any,
+    making: Making | None = None,
+    capture: Capture | None = None,
+) -> tuple[Any, Recipe | str]:
+    """The result of a call, run eagerly under a tracer, and what a plan is made of, or why there is none."""
+    capture = Capture() if capture is None else capture
+    tensors = [x for x in leaves if isinstance(x, Tensor)]
+    ends = {i: _end(t) for i, t in enumerate(tensors) if t.requires_grad and state.local.grad}
+    seen = [ends[i].tensor if i in ends else t for i, t in enumerate(tensors)]
+    given = [capture.input(t) for t in seen]
+    arrays = [t._array for t in seen]
+    capture.arguments = set(map(id, seen))
+    capture.computed = {id(e.tensor): tensors[i] for i, e in ends.items() if isinstance(e, End)}
+    mine = {id(e.tensor): tensors[i] for i, e in ends.items()}
+    left = iter(seen)
+    args, kwargs = pytree.unflatten(
+        [next(left) if isinstance(x, Tensor) else x for x in leaves], spec
+    )
+    try:
+        with capture:
+            dice = _dice()
+            result = function(*args, **kwargs)
+            if _dice() != dice:
+                capture.breaks.append("drawing numbers by Python's or NumPy's own random")
+            if any(t._array is not a for t, a in zip(seen, arrays)):
+                capture.breaks.append("an argument that becomes another shape in place")
+            outs, shape = pytree.flatten(result)
+            made = [x for x in outs if isinstance(x, Tensor)]
+            outputs = [capture.read(x) for x in made]
+            cut, back, spent = None, None, [False] * len(made)
+            if not capture.breaks:
+                try:
+                    cut, back, spent = _backward_of(capture, made, tensors, ends)
+                except Exception as error:  # nobody may want these gradients
+                    capture.breaks.append(f"gradients that cannot be taken ({error})")
+            parts = capture.close(
+                [*outputs, *(v for v in (back.grads if back else ()) if v is not None)]
+            )
+    finally:
+        for i, end in ends.items():
+            if isinstance(end, End):
+                edge = history(tensors[i])
+                end.node.edges = () if edge is None else (edge,)
+                if end.tensor._node is not end.node:  # written: its history is the argument's
+                    tensors[i]._array = end.tensor._array
+                    tape.rewrite(tensors[i], end.tensor._node)
+    reason = _obstacle(capture, parts, given, outputs)
+    outs = [mine.get(id(x), x) for x in outs]
+    result = pytree.unflatten(closed(outs) if type(capture) is OpenCapture else outs, shape)
+    if reason is not None:
+        return result, reason
+    template = ([None if isinstance(x, Tensor) else (x,) for x in outs], shape)
+    at = (
+        len(parts)
+        if cut is None
+        else next((i for i, p in enumerate(parts) if p is cut), len(parts))
+    )
+    recipe = Recipe(
+        function, parts, at, given, outputs, template, back, spent, [*capture.relies.values()], making, capture.dropped, capture.olds
+    )  # fmt: skip
+    return result, recipe
+
+
+class _Itself:
+    """A leaf as its own end of the captured graph: in it, as outside, writing into it is refused."""
+
+    def __init__(self, tensor: Tensor) -> None:
+        self.tensor, self.node = tensor, tensor._node
+
+
+def _end(t: Tensor) -> End | _Itself:
+    """Where the captured backward ends for an argument. Hooks of a leaf are not for the capture to call."""
+    node: Any = t._node
+    plain = type(node) is Leaf and not (
+        node.hooks or node.prehooks or node.posthooks or node.post_hooks
+    )
+    return _Itself(t) if plain else End(t)
+
+
+def _backward_of(
+    capture: Capture, made: list[Tensor], tensors: list[Tensor], ends: dict[int, End | _Itself]
+) -> tuple[Any, Back | None, list[bool]]:
+    """Captures the backward of results that have gradients: the graph it begins with, and what it gives."""
+    shown = [i for i, t in enumerate(made) if t.requires_grad and state.local.grad]
+    spent = [
+        i in shown and (capture.walked or tape.is_spent(history(t))) for i, t in enumerate(made)
+    ]
+    shown = [i for i in shown if not spent[i]]
+    if not shown:
+        return None, None, spent
+    captured = [v.tensor for p in capture.parts if isinstance(p, Graph) for v in p.captured]
+    leaves = list({id(t): t for t in captured if type(t._node) is Leaf}.values())
+    capture.flush()
+    capture.next_stretch()
+    graph = capture.graph
+    state.pop_mode(capture)
+    casts = state.set_promotion(None)  # a backward runs outside of autocast
+    arrived = [registry["ones_like"].public(made[i].detach()) for i in shown]
+    state.push_mode(capture)
+    seeds = [capture.seed(t, made[i]) for t, i in zip(arrived, shown)]
+    nodes = [history(made[i]) for i in shown]
+    wanted = [*[e.node for e in ends.values()], *[t._node for t in leaves]]
+    try:
+        found = tape.backward(nodes, arrived, wanted, True, False, fill_leaves=False)
+    finally:
+        state.set_promotion(casts)
+    grads = [None if g is None else capture.read(g) for g in found]
+    return graph, Back(shown, seeds, list(ends), leaves, grads), spent
+
+
+def _dice() -> tuple:
+    """The states of the random generators that are not ours and that a function may draw from without naming one."""
+    python, numpy = sys.modules.get("random"), sys.modules.get("numpy.random")
+    words = numpy.get_state() if numpy else (None, None)
+    return python and python.getstate(), words[2:], words[1] is not None and words[1].tobytes()
+
+
+def _obstacle(capture: Capture, parts: list, given: list, outputs: list) -> str | None:
+    """Why the captured call is not kept as a plan; None where it is."""
+    if capture.breaks:
+        return f"it leaves the program by {', '.join(dict.fromkeys(capture.breaks))}"
+    graphs = [p for p in parts if isinstance(p, Graph)]
+    owned = [v for g in graphs for v in (*g.captured, *g.constants)]
+    every = [*given, *owned, *(v for g in graphs for c in g.calls for v in c.outputs)]
+    if any(
+        v.meta.device.type == "cuda" for v in every
+    ):  # tables that are made here and moved there
+        moved = {
+            id(v)
+            for g in graphs
+            for v in (*g.constants, *(v for c in from_constants(g) for v in c.outputs))
+        }
+        moved -= {id(v) for v in (*outputs, *(v for g in graphs for v in (*g.inputs, *g.outputs)))}
+        every = [v for v in every if id(v) not in moved or v.meta.device.type != "cpu"]
+    devices = sorted({str(v.meta.device) for v in every})
+    if len(devices) > 1 or not all(d.startswith(("cpu", "cuda")) for d in devices):
+        return f"it uses {' and '.join(devices)}"
+    owners = {id(v) for v in (*given, *owned)}
+    makers = {id(v): c for g in graphs for c in g.calls for v in c.outputs}
+    seen: set[int] = set()
+    for v in outputs:
+        while id(v) in makers and _shares(makers[id(v)].op):
+            v = makers[id(v)].inputs[0]
+        if id(v) in owners:
+            return "a result shares memory with an argument or a captured tensor; return a copy"
+        if id(v) in seen:
+            return "two results share memory; return copies"
+        seen.add(id(v))
+    return None
+
+
+def _shares(op: str) -> bool:
+    return find(op).family == "view" or op == "stop_gradient"
