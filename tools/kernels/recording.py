@@ -27,8 +27,8 @@ from flambeau.backends.cpu import kernel, library, native, threads
 OF_EACH = int(os.environ.get("KERNEL_RECORD_EACH", "16"))  # calls of one function
 OF_NESTS = 160  # texts of generated nests
 LARGEST = 1 << 18  # bytes of one call's memory
-# Addresses in tables, in NumPy's own memory; noted as nests; not on other processors.
-ELSEWHERE = {"lists.c", "twister.c", "launch.c", "bf16.c"}
+# Addresses in tables, in NumPy's own memory, of NumPy's functions; noted as nests; not on other processors.
+ELSEWHERE = {"lists.c", "twister.c", "share.c", "launch.c", "bf16.c"}
 # How weights are packed depends on the registers: such calls can be made again on a processor of the same kind only.
 PACKED = re.compile(r"(^|_)(pack|packed|packed_size|room|last)$")
 PORTABLE = "KERNEL_RECORD_PORTABLE" in os.environ
@@ -141,13 +141,16 @@ def note(key: Any, about: dict[str, Any], arguments: list, call: Any) -> Any:
     after = memory.copy()
     returned = result if isinstance(result, int) else 0
     sizes = {"float32": 4, "float64": 8, "float16": 2}
+    scratch = [a.at for a in arguments if isinstance(a, Address) and a.scratch]
     file = output()
     file.write(struct.pack("<6q", number, threads.count(), len(words), len(before), returned, about["returns"]))  # fmt: skip
     for word in words:
         file.write(struct.pack("<3q", *word))
     for (low, high, dtype), old, new in zip(memory.ranges, before, after):
-        changed = old != new
-        file.write(struct.pack("<4q", high - low, low % 64, sizes.get(dtype, 1), changed))
+        used = any(low <= at < high for at in scratch)  # what is left there need not be the same
+        changed = old != new and not used
+        element = 0 if used else sizes.get(dtype, 1)
+        file.write(struct.pack("<4q", high - low, low % 64, element, changed))
         file.write(old + new if changed else old)
     return result
 
@@ -155,8 +158,8 @@ def note(key: Any, about: dict[str, Any], arguments: list, call: Any) -> Any:
 class Address:
     """An argument that is an address."""
 
-    def __init__(self, at: int | None) -> None:
-        self.at = at
+    def __init__(self, at: int | None, scratch: bool = False) -> None:
+        self.at, self.scratch = at, scratch
 
 
 def _spelled(kind: Any) -> str:
@@ -196,7 +199,7 @@ class Recorded:
             if "*" in declared and not isinstance(a, ctypes.Array):
                 if a is not None and not isinstance(a, int):
                     return self._function(*arguments)
-                made.append(Address(a))
+                made.append(Address(a, declared.endswith("room")))
             elif declared.split()[0] in ("T", "float", "double"):
                 made.append(float(a))
             else:
