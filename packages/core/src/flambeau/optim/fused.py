@@ -195,8 +195,10 @@ EXPORT void step(const int64_t *table, const double *numbers, int64_t row, const
 """
 
 
-def kernel_text(rule: Callable[..., None], options: dict, numbers: Any, buffers: int, real: str) -> tuple[str, list]:  # fmt: skip
-    """The C file of a rule for options and numbers of this kind, and where to find the numbers that it takes.
+def traced(
+    rule: Callable[..., None], options: dict, numbers: Any, buffers: int
+) -> tuple[Run, list[tuple], list[str], list[Element]]:
+    """A rule run on expressions: the run, where to find the numbers that it takes, and its elements by name.
 
     These are paths, ("lr",) or ("betas", 0) into the options, ("", 0) into the rule's own numbers.
     """
@@ -215,6 +217,12 @@ def kernel_text(rule: Callable[..., None], options: dict, numbers: Any, buffers:
     names = [f"x{i}" for i in range(2 + buffers)]
     elements = [Element(run, ir.var(n)) for n in names]
     rule(run, group, given, *elements)
+    return run, paths, names, elements
+
+
+def kernel_text(rule: Callable[..., None], options: dict, numbers: Any, buffers: int, real: str) -> tuple[str, list]:  # fmt: skip
+    """The C file of a rule for options and numbers of this kind, and where to find the numbers that it takes (`traced`)."""
+    run, paths, names, elements = traced(rule, options, numbers, buffers)
     dtype = {"float": "float32", "double": "float64"}[real]
 
     lines = []

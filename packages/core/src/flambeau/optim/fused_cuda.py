@@ -13,11 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from flambeau import ir
 from flambeau.ir.cuda import PRELUDE
 from flambeau.ir.text import NoText, c_statements
 from flambeau.optim.elementwise import _advanced
-from flambeau.optim.fused import Element, Number, Run, Unfit, _kind, _values
+from flambeau.optim.fused import Unfit, _kind, _values, traced
 from flambeau.runtime import backend
 from flambeau.runtime.tensor import Tensor
 
@@ -52,21 +51,8 @@ def kernel_text(
 
     As `fused.kernel_text`. A row of the table has the addresses of parameter, gradient and buffers, and their size.
     """
-    run, paths, real = Run(), [], {"float32": "float", "float64": "double"}[dtype]
-
-    def symbol(value: Any, path: tuple) -> Any:
-        if type(value) is tuple:
-            return tuple([symbol(v, (*path, i)) for i, v in enumerate(value)])
-        if type(value) not in (int, float):
-            return value
-        paths.append(path)
-        return Number(ir.param(f"p{len(paths) - 1}"), value)
-
-    group = {name: symbol(value, (name,)) for name, value in options.items()}
-    given = symbol(numbers, ("",))
-    names = [f"x{i}" for i in range(2 + buffers)]
-    elements = [Element(run, ir.var(n)) for n in names]
-    rule(run, group, given, *elements)
+    real = {"float32": "float", "float64": "double"}[dtype]
+    run, paths, names, elements = traced(rule, options, numbers, buffers)
 
     lines = []
     spelled = {f"p{i}": f"p[{i}]" for i in range(len(paths))}
