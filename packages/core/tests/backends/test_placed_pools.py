@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import flambeau
-from flambeau.backends.cpu import available, threads
+from flambeau.backends.cpu import available
 from flambeau.ops import load_all
 from flambeau.ops.fractional import fractional_max_pool
 from flambeau.ops.pooling import adaptive_max_windows
@@ -15,14 +15,6 @@ from flambeau.runtime.operator import registry
 pytestmark = pytest.mark.skipif(not available(), reason="no C compiler on this machine")
 
 F = flambeau.nn.functional
-
-
-@pytest.fixture(params=[1, 3], ids=["one thread", "three threads"])
-def some_threads(request):
-    before = threads.count()
-    threads.set_count(request.param)
-    yield
-    threads.set_count(before)
 
 
 @pytest.fixture(scope="module")

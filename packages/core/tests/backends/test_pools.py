@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import flambeau
-from flambeau.backends.cpu import available, threads
+from flambeau.backends.cpu import available
 from flambeau.backends.numpy import xp
 from flambeau.ops import load_all
 from flambeau.runtime.dispatch import backends, meta_of
@@ -16,14 +16,6 @@ pytestmark = pytest.mark.skipif(not available(), reason="no C compiler on this m
 
 F = flambeau.nn.functional
 TOLERANCE = {"float32": 2e-5, "float64": 1e-11}
-
-
-@pytest.fixture(params=[1, 3], ids=["one thread", "three threads"])
-def some_threads(request):
-    before = threads.count()
-    threads.set_count(request.param)
-    yield
-    threads.set_count(before)
 
 
 @pytest.fixture(scope="module")

@@ -48,14 +48,6 @@ def small_ones_too(monkeypatch):
         plan.cache_clear()
 
 
-@pytest.fixture(params=[1, 3], ids=["one thread", "three threads"])
-def some_threads(request):
-    before = threads.count()
-    threads.set_count(request.param)
-    yield
-    threads.set_count(before)
-
-
 def reference(name, *raw, **attrs):
     wide = [None if a is None else a.astype("f8") for a in raw]
     with np.errstate(invalid="ignore"):

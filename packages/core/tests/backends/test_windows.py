@@ -20,14 +20,6 @@ F = flambeau.nn.functional
 TOLERANCE = {"float32": 2e-5, "float64": 1e-11}
 
 
-@pytest.fixture(params=[1, 3], ids=["one thread", "three threads"])
-def some_threads(request):
-    before = threads.count()
-    threads.set_count(request.param)
-    yield
-    threads.set_count(before)
-
-
 @pytest.fixture(scope="module", autouse=True)
 def kernels():
     """The two modules of kernels; their operators are registered."""
