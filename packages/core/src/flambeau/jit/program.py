@@ -381,12 +381,16 @@ class _Reshape:
         self.kernel, self.copies = kernel, False
 
     def __call__(self, xp: Any, x: np.ndarray, *, shape: Any) -> np.ndarray:
-        if self.copies:
-            from ..backends.cpu import copies
+        from ..backends.cpu import copies, library
 
+        if self.copies:
             return copies.dense(x).reshape(shape)
         made = self.kernel(xp, x, shape=shape)
-        self.copies = not np.may_share_memory(made, x) and x.itemsize in (1, 2, 4, 8, 16)
+        self.copies = (
+            not np.may_share_memory(made, x)
+            and x.itemsize in (1, 2, 4, 8, 16)
+            and library.available()
+        )
         return self(xp, x, shape=shape) if self.copies else made  # the first run as all others
 
 
