@@ -121,6 +121,7 @@ nox.options.sessions = [
     "lint",
     "types",
     *(f"tests-{name}" for name in PACKAGES),
+    "no-compiler",
     "cuda-text",
     "integration",
     "docs",
@@ -206,6 +207,16 @@ def _define_tests_alone(package: Package) -> None:
 
 for _package in PACKAGES.values():
     _define_tests_alone(_package)
+
+
+@nox.session(name="no-compiler", python=DEVELOPMENT_PYTHON)
+def no_compiler(session: nox.Session) -> None:
+    """Core on a machine without a C compiler, where all runs on NumPy."""
+    install_local(session, [PACKAGES[CORE]])
+    session.install(*PACKAGES[CORE].test_tools)
+    with tempfile.TemporaryDirectory() as cache:
+        environment = {"CC": f"{cache}/no-compiler", "FLAMBEAU_CACHE": cache}
+        run_pytest(session, PACKAGES[CORE].tests, **environment)
 
 
 @nox.session(python=PYTHONS)

@@ -10,6 +10,7 @@ import pytest
 
 import flambeau
 from flambeau import inference_mode, ones
+from flambeau.backends import cpu
 
 SAVED = "Inference tensors cannot be saved for backward"
 WRITTEN = "Inplace update to inference tensor outside InferenceMode is not allowed"
@@ -132,6 +133,8 @@ SAVES = {
 @pytest.mark.parametrize("name", SAVES)
 def test_saving_for_backward_is_refused(name, made):
     x = ones(3, requires_grad=True)
+    if name == "norm" and not cpu.available():
+        pytest.skip("without kernels layer_norm is written out, and saves only what it has computed")
     with pytest.raises(RuntimeError, match=SAVED):
         SAVES[name](x, made)
     SAVES[name](x, made.clone()).sum().backward()

@@ -18,7 +18,15 @@ from flambeau._base import pytree
 from flambeau.export import c99
 
 STRICT = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-O1"]
-CC = os.environ.get("CC") or shutil.which("gcc") or shutil.which("cc")
+CC = shutil.which(os.environ["CC"]) if os.environ.get("CC") else shutil.which("gcc") or shutil.which("cc")
+
+
+@pytest.fixture
+def cc() -> str:
+    """The C compiler; without one the test is skipped."""
+    if CC is None:
+        pytest.skip("no C compiler on PATH")
+    return CC
 
 
 def compile_folder(folder: pathlib.Path, *flags: str, cc: str | None = CC) -> pathlib.Path:

@@ -207,7 +207,7 @@ def test_an_index_out_of_range_is_reported_and_harmless(tmp_path, build):
 
 
 @pytest.fixture
-def make():
+def make(cc):
     program = shutil.which("make")
     if program is None:
         pytest.skip("make is not on PATH")

@@ -9,6 +9,7 @@ import pytest
 
 import flambeau
 from flambeau import nn
+from flambeau.backends import cpu
 from flambeau.nn import functional as F
 from flambeau.testing import assert_close
 
@@ -328,6 +329,7 @@ def test_an_optimizer_that_steps_first_finds_the_gradients_of_the_call_before():
     assert losses(True) == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.skipif(not cpu.available(), reason="one pass is a kernel, and nothing can be compiled")
 def test_gradients_of_elementwise_calls_are_computed_in_one_pass_while_they_are_captured(
     monkeypatch,
 ):

@@ -6,6 +6,7 @@ import pytest
 
 import flambeau
 from flambeau import nn
+from flambeau.backends import cpu
 from flambeau.nn._functional import placing
 
 ACTIVATIONS = [
@@ -39,6 +40,7 @@ def test_same_values_and_gradients(activation: nn.Module) -> None:
     assert flambeau.equal(plain_grad, inplace_grad)
 
 
+@pytest.mark.skipif(not cpu.available(), reason="one pass is a kernel, and nothing can be compiled")
 @pytest.mark.parametrize("dtype", [flambeau.float32, flambeau.float64])
 @pytest.mark.parametrize("activation", [nn.ReLU6(True), nn.Hardtanh(-2.0, 1.0, True)])
 def test_a_large_input_is_written_in_one_pass(
