@@ -18,7 +18,11 @@ from flambeau._base import pytree
 from flambeau.export import c99
 
 STRICT = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-O1"]
-CC = shutil.which(os.environ["CC"]) if os.environ.get("CC") else shutil.which("gcc") or shutil.which("cc")
+CC = (
+    shutil.which(os.environ["CC"])
+    if os.environ.get("CC")
+    else shutil.which("gcc") or shutil.which("cc")
+)
 
 
 @pytest.fixture

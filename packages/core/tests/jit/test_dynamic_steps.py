@@ -142,7 +142,7 @@ def test_a_training_step_at_many_sizes(name):
     for a, b in zip(model.state_dict().values(), other.state_dict().values()):
         assert_close(a.double(), b.double(), rtol=5e-3, atol=5e-3)
     if name == "recurrent" and not cpu.available():
-        traced = 8  # written out, it loops over steps: one for each of seven lengths, one for batches
+        traced = 8  # written out, it loops over steps: seven lengths, and a batch
     assert len(runs) == traced
 
 
