@@ -31,8 +31,12 @@ LARGEST = 1 << 18  # bytes of one call's memory
 ELSEWHERE = {"lists.c", "twister.c", "share.c", "launch.c", "bf16.c"}
 # How weights are packed depends on the registers: such calls can be made again on a processor of the same kind only.
 PACKED = re.compile(r"(^|_)(pack|packed|packed_size|room|last)$")
+# The arrays of bfloat16 in a nest's text: those read, and those written.
+BRAIN = re.compile(r"fb_of_brain\(a(\d+)_|\ba(\d+)_\d+\[.*\] = fb_to_brain")
 PORTABLE = "KERNEL_RECORD_PORTABLE" in os.environ
 NULL, NUMBER, REAL, PLACE = range(4)
+# How `replay.c` reads a buffer: as floats of these bytes, 3 standing for bfloat16; 1: as it is; 0: not at all.
+FLOATS = {"float32": 4, "float64": 8, "float16": 2, "bfloat16": 3}
 
 folder = pathlib.Path(os.environ["KERNEL_RECORD"], os.environ.get("PYTEST_XDIST_WORKER", "one"))
 functions: list[dict[str, Any]] = []
@@ -120,7 +124,8 @@ def note(key: Any, about: dict[str, Any], arguments: list, call: Any) -> Any:
             found = extent(a.at)
             if found is None:
                 return call()
-            memory.add(*found)
+            low, high, held = found
+            memory.add(low, high, "bfloat16" if a.brain else held)
     scalars = tuple(a for a in arguments if not isinstance(a, (ctypes.Array, Address)))
     kind = scalars, tuple(high - low for low, high, _ in memory.ranges), threads.count()
     if memory.bytes() > LARGEST or kind in seen[number] or len(seen[number]) >= about["most"]:
@@ -140,7 +145,6 @@ def note(key: Any, about: dict[str, Any], arguments: list, call: Any) -> Any:
     result = call()
     after = memory.copy()
     returned = result if isinstance(result, int) else 0
-    sizes = {"float32": 4, "float64": 8, "float16": 2}
     scratch = [a.at for a in arguments if isinstance(a, Address) and a.scratch]
     file = output()
     file.write(struct.pack("<6q", number, threads.count(), len(words), len(before), returned, about["returns"]))  # fmt: skip
@@ -149,17 +153,17 @@ def note(key: Any, about: dict[str, Any], arguments: list, call: Any) -> Any:
     for (low, high, dtype), old, new in zip(memory.ranges, before, after):
         used = any(low <= at < high for at in scratch)  # what is left there need not be the same
         changed = old != new and not used
-        element = 0 if used else sizes.get(dtype, 1)
+        element = 0 if used else FLOATS.get(dtype, 1)
         file.write(struct.pack("<4q", high - low, low % 64, element, changed))
         file.write(old + new if changed else old)
     return result
 
 
 class Address:
-    """An argument that is an address."""
+    """An argument that is an address; `brain`: of bfloat16, which NumPy holds as whole numbers."""
 
-    def __init__(self, at: int | None, scratch: bool = False) -> None:
-        self.at, self.scratch = at, scratch
+    def __init__(self, at: int | None, scratch: bool = False, brain: bool = False) -> None:
+        self.at, self.scratch, self.brain = at, scratch, brain
 
 
 def _spelled(kind: Any) -> str:
@@ -223,7 +227,8 @@ class Nest:
         nest, launch = found
         pointers, params = arrays if self._all else (arrays, (ctypes.c_double * 1)())
         made = [int(launch.count), int(launch.grain), params, launch.sizes, launch.strides]
-        made += [Address(p) for p in pointers]
+        brains = {int(k) for pair in BRAIN.findall(nest.text) for k in pair if k}
+        made += [Address(p, brain=k in brains) for k, p in enumerate(pointers)]
         about = {"file": "", "name": nest.name, "text": nest.text, "most": 4, "returns": 0}
         return note(nest.text, about, made, run)
 

@@ -116,14 +116,16 @@ SWEEPS(4) SWEEPS(7) SWEEPS(8)
 static const int heights[] = {4, 7, 8};
 static sweep_kernel *const sweeps[2][3][4] = {{NAMES(4, 1), NAMES(7, 1), NAMES(8, 1)}, {NAMES(4, 2), NAMES(7, 2), NAMES(8, 2)}};
 
-/* The plane with its padding, its rows `pitch` apart, from its element [0][0] on. */
+/* The plane with its padding, its rows `pitch` apart, from its element [0][0] on. Where the padding is less than none (a gradient
+ * of the input), what lies before the first window is left out. */
 static const T *padded(const struct planes *p, const T *x, int64_t *pitch) {
   const int64_t high = (p->out[0] - 1) * p->step[0] + (p->kernel[0] - 1) * p->gap[0] + 1, wide = (p->out[1] - 1) * p->step[1] + (p->kernel[1] - 1) * p->gap[1] + 1;
   *pitch = MAX(wide, p->before[1] + p->size[1]);
   const size_t elements = (size_t)(MAX(high, p->before[0] + p->size[0]) * *pitch + SLACK);
   T *plane = SCRATCH(1, elements * sizeof(T)), *first = plane + p->before[0] * *pitch + p->before[1];
   memset(plane, 0, elements * sizeof(T));
-  for (int64_t h = 0; h < p->size[0]; ++h) copy_row(first + h * *pitch, x + h * p->size[1], p->size[1]);
+  const int64_t top = MAX(0, -p->before[0]), left = MAX(0, -p->before[1]);
+  for (int64_t h = top; h < p->size[0]; ++h) copy_row(first + h * *pitch + left, x + h * p->size[1] + left, p->size[1] - left);
   return first;
 }
 
