@@ -84,6 +84,17 @@ class Launch:
         run = None if self.partials else getattr(self.runs, name, None)
         return None if run is None else partial(run, address(self.plan))
 
+    def again(self, arrays: Sequence[np.ndarray], params: int) -> Callable[..., int] | None:
+        """`f(*ids of arrays and result, *params)` for arrays that are laid out as these, 1 for others; None where there is none."""
+        name = f"alike{len(arrays) + 1}" + (f"n{params}" if params else "")
+        run = None if self.partials else getattr(self.runs, name, None)
+        form = None if run is None else native.form_of(address(self.plan), arrays)
+        if run is None or form is None:
+            return None
+        call: Any = partial(run, address(form))
+        call.keep = self, form, [a.dtype for a in arrays]
+        return call
+
 
 _LAUNCHERS = native.Kernels("launch.c")
 

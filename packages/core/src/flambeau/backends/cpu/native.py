@@ -60,6 +60,42 @@ def _addresses_lie_there() -> bool:
 address = _quick_address if _addresses_lie_there() else _plain_address
 
 
+def _forms_lie_there() -> bool:
+    """The same of its dimensions, sizes, strides and dtype."""
+
+    def words(at: int, count: int) -> list[int]:
+        return list((ctypes.c_int64 * count).from_address(at)) if count else []
+
+    for a in (np.empty(3), np.empty((2, 5), np.float32)[1:, ::2], np.empty((), bool)):
+        at = id(a) + _OFFSET
+        if ctypes.c_int.from_address(at + 8).value != a.ndim:
+            return False
+        _, _, sizes, strides, _, dtype = words(at, 6)
+        if words(sizes, a.ndim) != [*a.shape] or words(strides, a.ndim) != [*a.strides]:
+            return False
+        if dtype != id(a.dtype):
+            return False
+    return ctypes.sizeof(ctypes.c_void_p) == 8
+
+
+_READABLE = address is _quick_address and _forms_lie_there()
+
+
+def form_of(plan: int, arrays: Any) -> np.ndarray | None:
+    """What `launch.c` compares arrays with, and the plan that it runs for those alike; None where it cannot look at them.
+
+    Who records calls by the addresses that they are given (`address` is another then) sees none of these.
+    """
+    if not _READABLE or address is not _quick_address:
+        return None
+    numbers = [plan, _OFFSET]
+    for a in arrays:
+        numbers += [id(a.dtype), a.ndim]
+        for pair in zip(a.shape, a.strides):
+            numbers += pair
+    return table(numbers)
+
+
 class Kernels:
     """The functions of one C file, an attribute for each element type: `Kernels("rows.c").float32.softmax(...)`."""
 
@@ -138,8 +174,12 @@ def load(file: str, dtype: str) -> Functions:
     bind(services())
     made = Functions()
     made.keep = lib  # type: ignore[attr-defined]
+    asks = _asks(text)
     for result, name, arguments in _EXPORT.findall(text):
-        function = getattr(lib, name)
+        if name.startswith("fb_try_"):
+            continue
+        function = getattr(lib, f"fb_try_{name}" if asks else name)
+        function.__name__, function.asks = name, asks
         function.restype = _kind(result, dtype)
         declared = [a.strip() for a in arguments.split(",") if a.strip() != "void"]
         function.argtypes = [_kind(a, dtype) for a in declared]
@@ -160,7 +200,25 @@ def _kind(declared: str, dtype: str) -> Any:
 def source(file: str, dtype: str) -> str:
     """The C text of a file for one element type, the headers it includes with quotes put in."""
     head = f"#define T {TYPES[dtype]}\n#define T_{dtype.upper()} 1\n"
-    return head + _with_headers(_text(file), set())
+    text = head + _with_headers(_text(file), set())
+    if not _asks(text):
+        return text
+    tries = [_try(*found) for found in _EXPORT.findall(text)]
+    return "\n".join([text, *tries, ""])
+
+
+def _asks(text: str) -> bool:
+    """Whether functions of a text may ask for memory to work in, and find none."""
+    return re.search(r"^(?!#define).*\bSCRATCH\(", text, re.MULTILINE) is not None
+
+
+def _try(result: str, name: str, arguments: str) -> str:
+    """`fb_try_<name>`, what is called instead of an exported function: see FB_TRY. It returns an int where that returns nothing."""
+    names = [] if arguments == "void" else re.findall(r"(\w+)(?:\[\w*\])?(?:,|$)", arguments)
+    call = f"{name}({', '.join(names)})"
+    if result == "void":
+        return f"EXPORT int fb_try_{name}({arguments}) {{ FB_TRY({call}); return 0; }}"
+    return f"EXPORT {result} fb_try_{name}({arguments}) {{ FB_TRY(const {result} got = {call}); return got; }}"
 
 
 def _text(file: str) -> str:

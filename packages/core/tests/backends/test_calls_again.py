@@ -1,0 +1,110 @@
+"""Elementwise calls whose layouts are compared in C (`Compiled.again`): equal to NumPy whatever comes in between."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from flambeau.backends.cpu import elementwise, library
+from flambeau.ops import load_all
+from flambeau.runtime.operator import registry
+
+pytestmark = pytest.mark.skipif(not library.available(), reason="needs a C compiler")
+RNG = np.random.default_rng(0)
+
+
+def compiled(name: str) -> elementwise.Compiled:
+    load_all()
+    return elementwise.Compiled(registry[name])
+
+
+def numbers(*shape: int, dtype: str = "float32") -> np.ndarray:
+    return (RNG.standard_normal(shape) * 9).astype(dtype)
+
+
+def counted(op: elementwise.Compiled) -> list[bool]:
+    """Whether each call from now on was made again."""
+    found, plain = [], op.again
+
+    def again(given: tuple, attrs: dict) -> np.ndarray | None:
+        made = plain(given, attrs)
+        found.append(made is not None)
+        return made
+
+    op.again = again  # type: ignore[method-assign]
+    return found
+
+
+def test_same_layouts_are_made_again():
+    op, a, b = compiled("add"), numbers(300, 7), numbers(300, 7)
+    again = counted(op)
+    for _ in range(3):
+        np.testing.assert_array_equal(op(np, a, b, alpha=1), a + b)
+    assert again == [False, True, True]
+
+
+def test_other_layouts_dtypes_and_numbers_are_not():
+    op = compiled("mul")
+    a, wide, whole = numbers(6, 40), numbers(6, 40, dtype="float64"), numbers(6, 40, dtype="int64")
+    turned, slice_, row, one = numbers(40, 6).T, numbers(6, 80)[:, ::2], numbers(40), numbers(1)
+    last = numbers(6, 40)
+    given = [(a, last), (a, row), (a, turned), (a, slice_), (turned, a), (wide, wide), (whole, whole),
+             (a, one), (slice_, slice_), (a, 2.5), (a, 3), (2.5, a), (whole, 3), (row, a), (a, a)]  # fmt: skip
+    order = RNG.integers(0, len(given), 200)
+    again = counted(op)
+    for k in [*range(len(given)), *range(len(given)), *order]:
+        x, y = given[k]
+        made = op(np, x, y)
+        wanted = np.multiply(x, y)
+        assert made.dtype == wanted.dtype, (k, made.dtype)
+        np.testing.assert_array_equal(made, wanted)
+    assert any(again)
+
+
+def test_parameters_of_one_text():
+    op, x = compiled("clamp_number"), numbers(5, 999)
+    again = counted(op)
+    for low, high in [(-1, 1), (-2.5, 0.5), (0, 3), (None, 1.0), (-1, 2)]:
+        made = op(np, x, min=low, max=high)
+        np.testing.assert_array_equal(made, np.clip(x, low, high))
+    whole = numbers(5, 999, dtype="int64")
+    for _ in range(2):
+        np.testing.assert_array_equal(op(np, whole, min=-2, max=3), np.clip(whole, -2, 3))
+    assert again == [False, False, True, False, True, False, False]
+
+
+def test_three_operands_and_one():
+    where, x, y = compiled("where"), numbers(8, 33), numbers(8, 33)
+    relu, again = compiled("relu"), None
+    again = counted(where), counted(relu)
+    for _ in range(2):
+        np.testing.assert_array_equal(where(np, x > 0, x, y), np.where(x > 0, x, y))
+        np.testing.assert_array_equal(relu(np, x), np.maximum(x, 0))
+    assert again == ([False, True], [False, True])
+    empty = numbers(0, 33)
+    for _ in range(2):
+        assert relu(np, empty).shape == (0, 33)
+
+
+def test_recorded_calls_go_by_addresses():
+    from flambeau.backends.cpu import native
+
+    op, x = compiled("neg"), numbers(77)
+    op(np, x)
+    again = counted(op)
+    heard = []
+
+    def ear(result: object, function: object, arguments: tuple) -> object:
+        heard.append(function)
+        return result
+
+    native.recorders.append(ear)
+    for function in native.every:
+        function.errcheck = ear
+    try:
+        np.testing.assert_array_equal(op(np, x), -x)
+    finally:
+        native.recorders.remove(ear)
+        for function in native.every:
+            del function.errcheck
+    assert again == [] and heard
