@@ -14,7 +14,7 @@ from .._base import dtypes
 from ..autograd.modes import no_grad
 from ..ops.creation import full
 from ..runtime.operator import registry
-from ..runtime.state import as_effect
+from ..runtime.state import as_effect, groups_of
 from ..runtime.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -273,7 +273,7 @@ def _unscale(optimizer: Optimizer, factor: float) -> bool | None:
     if whole is not None:
         return whole
     with no_grad():
-        for group in optimizer.param_groups:
+        for group in groups_of(optimizer):
             for parameter in group["params"]:
                 g = parameter.grad
                 if g is None:
@@ -290,7 +290,7 @@ def _unscale_lists(optimizer: Optimizer, factor: float) -> bool | None:
     """`_unscale` in one pass over all gradients, where these are plain arrays of one dtype; else None."""
     from ..backends.cpu import lists
 
-    grads = [p.grad for group in optimizer.param_groups for p in group["params"]]
+    grads = [p.grad for group in groups_of(optimizer) for p in group["params"]]
     grads = [g for g in grads if g is not None]
     found = lists.listed([(g,) for g in grads])
     if found is None:

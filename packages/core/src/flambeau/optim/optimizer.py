@@ -83,6 +83,8 @@ class Optimizer:
     tensor([0.5000, 1.0000])
     """
 
+    param_groups: Any = state.Watched()  # list[dict[str, Any]]
+
     # Of optimizers that wrap another and never call `__init__`: they have no hooks of their own.
     _optimizer_step_pre_hooks: Mapping[int, Callable[..., Any]] = MappingProxyType({})
     _optimizer_step_post_hooks: Mapping[int, Callable[..., Any]] = MappingProxyType({})
@@ -96,7 +98,7 @@ class Optimizer:
         self.defaults = defaults
         self._make_hooks()
         self.state: defaultdict[Tensor, Any] = defaultdict(dict)
-        self.param_groups: list[dict[str, Any]] = []
+        self.param_groups = []
         groups: list[Any] = list(params)
         if not groups:
             raise ValueError("optimizer got an empty parameter list")
@@ -152,8 +154,8 @@ class Optimizer:
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forgets the gradients of all parameters, or fills them with zeros if not `set_to_none`."""
         if state.active and set_to_none:
-            state.cleared([p for group in self.param_groups for p in group["params"]])
-        for group in self.param_groups:
+            state.cleared([p for group in state.groups_of(self) for p in group["params"]])
+        for group in state.groups_of(self):
             for p in group["params"]:
                 if p.grad is None:
                     continue
@@ -321,7 +323,7 @@ def _with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
     def public(*args: Any, **kwargs: Any) -> Any:
         if not state.active:
             return hooked(*args, **kwargs)
-        params = [p for group in args[0].param_groups for p in group["params"]]
+        params = [p for group in state.groups_of(args[0]) for p in group["params"]]
         call = partial(hooked, args[0])
         return state.effect(call, args[0], params, "step", args[1:], kwargs)
 

@@ -98,11 +98,40 @@ def as_effect(method: Any) -> Any:
     def public(self: Any, *args: Any, **kwargs: Any) -> Any:
         if not active:
             return method(self, *args, **kwargs)
-        groups = [g for a in args for g in getattr(a, "param_groups", ())]
-        params = [p for g in groups for p in g["params"]]
+        params = [p for a in args for g in groups_of(a) for p in g["params"]]
         return effect(partial(method, self), self, params, method.__name__, args, kwargs)
 
     return public
+
+
+class Watched:
+    """An attribute, kept in the object's own dictionary, that effects set: who looks at it elsewhere in a capture would see one
+    call's value for ever, so that the capture gives up."""
+
+    def __set_name__(self, owner: Any, name: str) -> None:
+        self.name, self.title = name, f"{owner.__name__}.{name}"
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        if instance is None:
+            return self
+        if active:
+            reads_state(f"reading {self.title}")
+        try:
+            return instance.__dict__[self.name]
+        except KeyError:
+            kind = type(instance).__name__
+            raise AttributeError(f"{kind!r} object has no attribute {self.name!r}") from None
+
+    def __set__(self, instance: Any, value: Any) -> None:
+        if active:
+            reads_state(f"setting {self.title}")
+        instance.__dict__[self.name] = value
+
+
+def groups_of(optimizer: Any) -> Any:
+    """The parameter groups of an optimizer, if it is one, without a word to a capture."""
+    own = getattr(optimizer, "__dict__", {}).get("param_groups")
+    return getattr(optimizer, "param_groups", ()) if own is None else own
 
 
 def leaves(tensor: Any, how: str) -> None:

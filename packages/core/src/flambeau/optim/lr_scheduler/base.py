@@ -71,7 +71,8 @@ class LRScheduler:
 
     _get_lr_called_within_step = False
     _is_initial = False
-    _last_lr: list[Any]
+    _last_lr: Any = state.Watched()  # list[Any]
+    last_epoch: Any = state.Watched()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
