@@ -21,9 +21,10 @@ import numpy as np
 
 from . import layouts, state, tape
 from .operator import Checker, Operator, internal
-from .tensor import Tensor, alias, wrap
+from .tensor import Tensor, alias, new, wrap
 
 local = state.local
+_FLOATS = (np.dtype("float32"), np.dtype("float64"))
 _set, _reset = state.error_state.set, state.error_state.reset
 
 
@@ -114,6 +115,40 @@ class _Claim:
             if node is not None:
                 node = node.parent or node
                 node.saved = (*node.saved, kept)  # behind the inputs, and dropped with them
+        return self.named(*out) if self.named else out
+
+    def plain(
+        self, arrays: tuple, raw: list, attrs: dict[str, Any], edges: tuple, wants: bool
+    ) -> Any:
+        """The call on NumPy arrays while no mode is in force; `edges` are the histories of `arrays`."""
+        try:
+            out, kept = self._called(arrays, raw, attrs, wants)
+        except Declined:
+            return self.noted.call_body(arrays, attrs)
+        if wants:
+            if self.named or tape.anomaly or local.saved_hooks or out._array.dtype not in _FLOATS:
+                tape.record(self.noted, out, arrays, attrs)
+                node: Any = (out[0] if self.named else out)._node
+                if node is not None:
+                    node = node.parent or node
+                    node.saved = (*node.saved, kept)
+            else:  # `tape.record`, unrolled
+                node = new(tape.Node)
+                node.op, node.attrs, node.edges, node.saved = (
+                    self.noted,
+                    attrs,
+                    edges,
+                    (*arrays, kept),
+                )
+                for a in arrays:
+                    if a is not None and a._box is not None:
+                        node.versions = tuple(
+                            [0 if b is None else tape.version_of(b) for b in arrays]
+                        )
+                        break
+                if self.rule.kind:
+                    tape.keep_result(node, out, self.rule.kind)
+                out._node = node
         return self.named(*out) if self.named else out
 
     def _called(self, _arrays: tuple, raw: list, attrs: dict[str, Any], wants: bool) -> tuple:

@@ -490,20 +490,23 @@ def _keep_whole(
 
 def _claimed(op: Operator, arrays: tuple, attrs: dict[str, Any]) -> Callable[..., Any] | None:
     """A provider's kernel for a whole composite. It is given and gives tensors and records its own gradient."""
+    return claimed(op, arrays, attrs)[0]
+
+
+def claimed(
+    op: Operator, arrays: tuple, attrs: dict[str, Any]
+) -> tuple[Any, Callable[[], bool] | None]:
+    """`_claimed`, and what says whether its checker would still accept these dtypes, shapes and attributes.
+
+    None in its place if the checker may read more (`claims.lasting`).
+    """
     if not op.providers:
-        return None
-    key = _kinds(op, arrays, attrs) if op in _lasting and "cpu" in op.providers else None
-    if key is not None:
-        found = _accepted.get(key)
-        if found is not None:
-            kernel, among, count, holds = found
-            if among is op.providers["cpu"] and len(among) == count and holds():
-                return kernel
+        return None, None
     owners = set()
     for a in arrays:
         if isinstance(a, Tensor):
             if a._level:
-                return None
+                return None, None
             array = a._array
             owners.add("cpu" if type(array) is ndarray else backends.of_array(array).name)
     for name, least in op.least.items():
@@ -513,45 +516,13 @@ def _claimed(op: Operator, arrays: tuple, attrs: dict[str, Any]) -> Callable[...
             metas = [meta_of(a) for a in arrays]
             for checker, kernel in list(offers(op, backends.of_device(name))):
                 if checker(metas, attrs):
-                    if name == "cpu" and hasattr(checker, "holds"):
-                        _lasting.add(op)
-                        key = key or _kinds(op, arrays, attrs)
-                        if key is not None:
-                            if len(_accepted) >= REMEMBERED:
-                                _accepted.clear()
-                            among = op.providers[name]
-                            _accepted[key] = kernel, among, len(among), checker.holds
-                    return kernel
-    return None
+                    return kernel, getattr(checker, "holds", None) if name == "cpu" else None
+    return None, None
 
 
-# Calls that a checker accepted that says what its answer depends on besides dtypes, shapes and attributes: `checker.holds`,
-# a function. The kernel, the list of providers that it was found in and how long that was, and the function.
-_accepted: dict[tuple, tuple] = {}
-_lasting: set[Operator] = set()  # the operators of these calls
-REMEMBERED = 1024  # forgotten all at once beyond that
-_PLAIN = frozenset((int, float, bool, str, type(None)))
-
-
-def _kinds(op: Operator, arrays: tuple, attrs: dict[str, Any]) -> tuple | None:
-    """What a checker sees of a call on NumPy arrays with plain attributes; None for any other."""
-    key: list[Any] = [op]
-    for a in arrays:
-        if a is None:
-            key.append(None)
-            continue
-        array = a.__dict__.get("_array") if isinstance(a, Tensor) else None
-        if type(array) is not ndarray or a._level:
-            return None
-        key.append(array.dtype)
-        key.append(array.shape)
-    for v in attrs.values():
-        kind = type(v)
-        if kind not in _PLAIN:
-            return None
-        key.append(kind)
-        key.append(v)
-    return tuple(key)
+REMEMBERED = (
+    1024  # calls of one composite that are known to be claimed; forgotten all at once beyond that
+)
 
 
 makes_tensors(globals())

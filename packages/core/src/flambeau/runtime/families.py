@@ -16,10 +16,9 @@ from collections import namedtuple
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from .._base.dtypes import dtype
 from . import dispatch, hot, hot_primitive, names, overrides, signature, straight
+from .becoming import becoming
 from .elementwise import ElementwiseRule, give_partials, rounded_once
 from .operator import ONE, Operator, add, behind_flags
 from .promotion import accepting, checked, wide
@@ -105,13 +104,7 @@ def _reduction(body: Callable[..., Any], **options: Any) -> Public:
     op = Operator(body, "reduction", **options)
     op.tags["reduce"] = kernel = ReductionKernel(op)
     op.kernels[None] = kernel
-    ufunc = _FOLDS.get(kernel.combine.numpy)
-    general = straight.make(op)
-    return _block(op, general if ufunc is None else hot.reduction(op, ufunc, general))
-
-
-# Reductions that are one ufunc's: NumPy's other forms (np.sum) only add checks.
-_FOLDS = {"sum": np.add, "prod": np.multiply}
+    return _block(op, straight.make(op))
 
 
 def view(body: Any = None, /, **options: Any) -> Any:
@@ -168,16 +161,6 @@ def _plain(family: str) -> Callable[..., Public]:
     return make
 
 
-def ordinary(argument: Any) -> bool:
-    """Whether a first argument is of no class that takes calls over, and holds none."""
-    kind = type(argument)
-    if kind in overrides.plain:
-        return True
-    if kind is not list and kind is not tuple:
-        return False
-    return all([type(a) in overrides.plain for a in argument])  # noqa: C419 -- a list costs less
-
-
 def composite(body: Any = None, /, **options: Any) -> Any:
     """An operator written with other operators: the body is the definition, on tensors.
 
@@ -198,15 +181,15 @@ def _composite(body: Callable[..., Any], **options: Any) -> Public:
         body = op.body = wide(op)
     if (op.numbers is not None and op.strict) or op.numbers is ONE or op.accepts is not None:
         body = op.body = checked(op, body)
-    body = behind_flags(op, body)
+    named, body = body, behind_flags(op, body)
 
-    def public(*args: Any, **kwargs: Any) -> Any:
+    def general(args: tuple, kwargs: dict[str, Any]) -> Any:
         out = None
         try:
             if (
                 state.active
                 or op.providers
-                or (args and type(args[0]) not in plain and not ordinary(args[0]))
+                or (args and type(args[0]) not in plain and not overrides.ordinary(args[0]))
             ):
                 made = whole(op, args, kwargs)
                 if label is not None:
@@ -218,21 +201,30 @@ def _composite(body: Callable[..., Any], **options: Any) -> Public:
             if label is not None:
                 label(made, args, kwargs)
         except signature.BLAMED as error:
-            if isinstance(error, TypeError) and not kwargs.keys() <= op.index.keys():
-                spelled = op.respelled(args, kwargs)
-                if spelled is not None:
-                    if out is not None:
-                        spelled[1]["out"] = out
-                    return public(*spelled[0], **spelled[1])
-            if isinstance(error, (TypeError, AttributeError)):
-                settled = signature.numbers_for_tensors(op, args, kwargs)
-                if settled is not None:  # x.roll(tensor(1))
-                    if out is not None:
-                        settled[1]["out"] = out
-                    return public(*settled[0], **settled[1])
+            return failed(error, args, kwargs, out)
+        return made if out is None else dispatch.write_out(op, out, made)
+
+    def failed(error: Exception, args: tuple, kwargs: dict[str, Any], out: Any = None) -> Any:
+        """The call as it was meant, if it was spelled otherwise; else the error that says what is wrong."""
+        meant = None
+        if isinstance(error, TypeError) and not kwargs.keys() <= op.index.keys():
+            meant = op.respelled(args, kwargs)
+        if meant is None and isinstance(error, (TypeError, AttributeError)):
+            meant = signature.numbers_for_tensors(op, args, kwargs)  # x.roll(tensor(1))
+        if meant is None:
             if isinstance(error, AttributeError):
                 op.check_tensors(args, kwargs)
             signature.raise_clearly(op.name, op.body, args, kwargs, error)
-        return made if out is None else dispatch.write_out(op, out, made)
+        if out is not None:
+            meant[1]["out"] = out
+        return general(*meant)
 
-    return _block(op, public)
+    if not op.params:
+        return _block(op, lambda *args, **kwargs: general(args, kwargs))
+
+    def text(scope: dict[str, Any]) -> Any:
+        from .composite_text import compile_composite
+
+        return compile_composite(op, named, general, failed, scope)
+
+    return _block(op, becoming(general, text))

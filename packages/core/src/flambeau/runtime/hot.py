@@ -257,35 +257,6 @@ def number_recorder(op: Operator, rule: ElementwiseRule) -> Callable[..., None]:
     return attach
 
 
-def reduction(op: Operator, ufunc: np.ufunc, general: Callable[..., Any]) -> Callable[..., Any]:
-    """`f(input)` over all elements of a small plain float tensor; every other call is `general`'s."""
-    attrs = {p: op.defaults[i] for i, p in op.attrs}
-
-    def call(input: Any, *args: Any, **kw: Any) -> Any:
-        a = getattr(input, "_array", None)
-        if args or kw or state.active or type(a) is not ndarray or a.size > LARGE:
-            return general(input, *args, **kw)
-        d = a.dtype
-        if d is not F32 and d is not F64:
-            return general(input)
-        token = _set(_QUIET)
-        try:
-            r = np.asarray(ufunc.reduce(a, None))
-        finally:
-            _reset(token)
-        t = new(Tensor)
-        t._array = r
-        if (
-            (input._node is not None or input._base is not None)
-            and local.grad
-            and history(input) is not None
-        ):
-            return tape.record(op, t, (input,), attrs)
-        return t
-
-    return call
-
-
 def _kept(rule: ElementwiseRule, needs: tuple[bool, ...]) -> tuple[bool, bool, bool]:
     """Whether the first input, the second and the result must be kept for the gradients of some inputs."""
     reads = rule.program({}).reads_where(needs)

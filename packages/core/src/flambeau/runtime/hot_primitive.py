@@ -15,48 +15,38 @@ import numpy as np
 
 from . import backend as backends
 from . import dispatch, state, tape
+from .becoming import again, becoming, compiled
 from .hot import F32, F64, Shape
 from .inference import makes_tensors
-from .operator import Operator
+from .operator import MISSING, Operator
 from .tensor import Tensor, new
 
 NEVER = 1 << 62  # elements from which providers are asked, where there are none
 
 
 def make(op: Operator) -> Callable[..., Any]:
-    """The public function of a primitive without static arguments."""
-    compiled: Any = None
-
-    def call(*args: Any, **kwargs: Any) -> Any:
-        nonlocal compiled
-        if compiled is not None and not kwargs:
-            try:
-                made = compiled(*args)
-            except TypeError:  # too many or too few: said below
-                made = None
-            return dispatch.call(op, args, kwargs) if made is None else made
-        if kwargs or not least <= len(args) <= most:
-            return dispatch.call(op, args, kwargs)
-        if compiled is None:
-            compiled = compile_call(op)
-        made = compiled(*args)
-        return dispatch.call(op, args, kwargs) if made is None else made
-
-    most, least = len(op.params), op.required
-    return call
+    """The public function of a primitive without static arguments: its text from the first call on."""
+    return becoming(
+        lambda args, kwargs: dispatch.call(op, args, kwargs),
+        lambda scope: compile_call(op, scope),
+        0,
+    )
 
 
 def source(op: Operator) -> str:
-    """Python text of the hot path, which gives None where a call is not for it.
+    """Python text of the hot path, which gives way where a call is not for it.
 
     >>> from flambeau.runtime.operator import registry
     >>> print(source(registry["matmul"]).splitlines()[0])
-    def hot(input, other):
+    def hot(input=MISSING, other=MISSING, *rest, **kw):
     """
     names = op.params
     optional = [d is None for d in op.defaults]
-    heads = [f"{n}=None" if free else n for n, free in zip(names, optional)]
-    lines = [f"def hot({', '.join(heads)}):", "    if state.active: return None"]
+    heads = [f"{n}={None if free else 'MISSING'}" for n, free in zip(names, optional)]
+    lines = [
+        f"def hot({', '.join(heads)}, *rest, **kw):",
+        "    if state.active or rest or kw: return None",
+    ]
     for i, (n, free) in enumerate(zip(names, optional)):
         pad = "    "
         if free:
@@ -82,8 +72,9 @@ def source(op: Operator) -> str:
         "    if run is None: return None",
         "    token = set_quiet(quiet)",
         f"    try: made = run(xp, {raw})",
-        "    except (ValueError, IndexError, TypeError): return None  # the shape rule explains",
+        "    except (ValueError, IndexError, TypeError): made = None  # the shape rule explains",
         "    finally: reset(token)",
+        "    if made is None: return None",
         "    out = new(Tensor)",
         "    out._array = made if type(made) is ndarray else asarray(made)",
         f"    if ({' or '.join(f'{n} is not None' for n in nodes)}) and local.grad:",
@@ -96,7 +87,8 @@ def source(op: Operator) -> str:
         "        out._node = node",
         "    return out",
     ]
-    return "\n".join(lines) + "\n"
+    way_out = f"return again(({', '.join(names)},), {{}}, rest, kw)"
+    return "\n".join(lines).replace("return None", way_out) + "\n"
 
 
 def _kept(op: Operator, i: int) -> str:
@@ -125,16 +117,15 @@ def provided_by(op: Operator) -> Callable[[], Callable[..., Any] | None]:
     return provided
 
 
-def compile_call(op: Operator) -> Callable[..., Any]:
-    """The function of `source`, with what it calls bound."""
+def compile_call(op: Operator, scope: dict[str, Any]) -> Callable[..., Any]:
+    """The function of `source`, with what it calls in `scope`."""
     assert not op.vjp_rule.keep_out, f"{op.name}: the hot path keeps no results"
-    scope = {
-        "LEAST": op.least.get("cpu", NEVER), "provided": provided_by(op), "F32": F32, "F64": F64, "Shape": Shape, "NO_ATTRS": {}, "Node": tape.Node,
+    scope |= {
+        "MISSING": MISSING, "again": again(op, lambda args, kwargs: dispatch.call(op, args, kwargs)), "LEAST": op.least.get("cpu", NEVER), "provided": provided_by(op), "F32": F32, "F64": F64, "Shape": Shape, "NO_ATTRS": {}, "Node": tape.Node,
         "Tensor": Tensor, "asarray": np.asarray, "history": tape.history, "kernel": op.kernels[None],
         "local": state.local, "ndarray": np.ndarray, "new": new, "op": op, "quiet": state.quiet,
         "reset": state.error_state.reset, "set_quiet": state.error_state.set, "state": state,
         "tape": tape, "xp": backends.of_device("cpu").xp,
     }  # fmt: skip
     makes_tensors(scope)
-    exec(compile(source(op), f"<hot path of {op.name}>", "exec"), scope)  # noqa: S102 -- our own text
-    return scope["hot"]
+    return compiled(f"hot path of {op.name}", source(op), scope)

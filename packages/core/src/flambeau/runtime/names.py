@@ -272,4 +272,5 @@ def of_composite(name: str) -> Callable[..., None] | None:
             node = node.parent or node
             node.label = with_dim if len(args) > 1 or "dim" in kwargs else alone
 
+    label.alone, label.with_dim = alone, with_dim  # type: ignore[attr-defined]
     return label

@@ -100,6 +100,7 @@ class Operator:
         # By backend: the faster kernels, or the name of the module that will offer them when first asked.
         self.providers: dict[str, Any] = {}
         self.least: dict[str, int] = {}  # by backend: elements from which its providers are asked
+        self.bound: dict[str, Any] | None = None  # what the text for its calls reads (`straight`)
         self.vjp_rule: Any = None
         self.jvp_rule: Callable[..., Any] | None = None
         self.batch_rule: Callable[..., Any] | None = None
@@ -147,6 +148,8 @@ class Operator:
                 self.providers[backend] = []
             self.least[backend] = least if first else min(least, self.least[backend])
             self.providers[backend].insert(0, (checker, kernel))
+            if self.bound is not None and backend == "cpu":
+                self.bound["_most"] = self.least[backend]
             return kernel
 
         return add

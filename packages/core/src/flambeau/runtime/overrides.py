@@ -76,6 +76,16 @@ plain: set[type] = {
 }  # fmt: skip
 
 
+def ordinary(argument: Any) -> bool:
+    """Whether a first argument is of no class that takes calls over, and holds none."""
+    kind = type(argument)
+    if kind in plain:
+        return True
+    if kind is not list and kind is not tuple:
+        return False
+    return all([type(a) in plain for a in argument])  # noqa: C419 -- a list costs less
+
+
 def _search(arguments: Iterable[Any], found: list[Any], deep: bool) -> None:
     for a in arguments:
         cls = type(a)

@@ -49,6 +49,10 @@ changes = (
 _lock = threading.Lock()
 
 
+def when_overridden() -> None:
+    """Called when there is one more that may take over calls; `runtime.becoming` puts its own in this place."""
+
+
 def _count(step: int) -> None:
     global active
     with _lock:
@@ -61,6 +65,8 @@ def override(step: int) -> None:
     with _lock:
         active += step
         overriding += step
+    if step > 0:
+        when_overridden()
 
 
 def push_mode(mode: Any) -> None:
@@ -138,6 +144,16 @@ def leaves(tensor: Any, how: str) -> None:
     """Says that the elements of `tensor` are about to be read by Python: a trace would freeze them."""
     for mode in local.modes:
         mode.leaves(tensor, how)
+
+
+def number(tensor: Any, how: str, value: Any) -> Any:
+    """`value`, which `how` ("item", "tolist", "float", ...) has read off a tensor, for the Python that asked for it: a capture in
+    force may give it something that stands for the number of each call."""
+    modes = local.modes
+    if len(modes) == 1 and hasattr(modes[0], "number"):
+        return modes[0].number(tensor, how, value)
+    leaves(tensor, "tolist()" if how == "tolist" else "item()")
+    return value
 
 
 def reads_state(what: str) -> None:

@@ -21,10 +21,11 @@ from .._base.devices import CPU
 from .._base.dtypes import from_numpy
 from . import backend as backends
 from . import dispatch, signature, state, tape
+from .becoming import again, becoming, compiled
 from .elementwise import ElementwiseRule, Program
 from .inference import makes_tensors
 from .meta import Meta
-from .operator import MISSING, OFTEN, Operator
+from .operator import MISSING, Operator
 from .promotion import AS_GIVEN
 from .tape import Node, Rule
 from .tensor import Box, Tensor, history, new
@@ -49,25 +50,9 @@ def make(op: Operator) -> Callable[..., Any]:
     call = dispatch.call
     if not serves(op):
         return lambda *args, **kwargs: call(op, args, kwargs)
-    straight: Any = None
-    count = 0
-
-    def public(*args: Any, **kwargs: Any) -> Any:
-        nonlocal straight, count
-        if straight is not None:
-            try:
-                made = straight(*args, **kwargs)
-            except TypeError:  # another spelling, or a mistake
-                made = None
-            if made is not None:
-                return made
-        elif count < OFTEN:
-            count += 1
-        else:
-            straight = compile_straight(op)
-        return call(op, args, kwargs)
-
-    return public
+    return becoming(
+        lambda args, kwargs: call(op, args, kwargs), lambda scope: compile_straight(op, scope)
+    )
 
 
 def large(op: Operator) -> Callable[..., Any]:
@@ -111,28 +96,31 @@ def picker(op: Operator) -> Callable[..., Any]:
     return pick
 
 
-def compile_straight(op: Operator) -> Callable[..., Any]:
-    """The function of `source`, with what it reads bound."""
-    names = scope_of(op)
-    makes_tensors(names, "_new")
-    exec(compile(source(op), f"<straight way of {op.name}>", "exec"), names)  # noqa: S102 -- our own text
-    return names["straight"]
+def compile_straight(op: Operator, scope: dict[str, Any]) -> Callable[..., Any]:
+    """The function of `source`, with what it reads in `scope`."""
+    call = dispatch.call
+    scope.update(scope_of(op), _again=again(op, lambda args, kwargs: call(op, args, kwargs)))
+    op.bound = scope
+    makes_tensors(scope, "_new")
+    return compiled(f"straight way of {op.name}", source(op), scope)
 
 
 def scope_of(op: Operator) -> dict[str, Any]:
     """What the text reads."""
     cpu: Any = backends.of_device("cpu")
     given = {
-        "BLAMED": signature.BLAMED, "BOOL": np.dtype(bool), "Box": Box, "F32": np.dtype("float32"), "F64": np.dtype("float64"),
-        "NEVER": NEVER, "NO_ATTRS": {}, "Node": tape.Node, "Step": dispatch.Step, "Tensor": Tensor, "asarray": np.asarray,
+        "BLAMED": signature.BLAMED, "MISSING": MISSING, "BOOL": np.dtype(bool), "Box": Box, "F32": np.dtype("float32"), "F64": np.dtype("float64"),
+        "NO_ATTRS": {}, "Node": tape.Node, "Step": dispatch.Step, "Tensor": Tensor, "asarray": np.asarray,
         "choose": dispatch.choose, "cpu": cpu, "finish": dispatch.finish, "history": history, "kernels": op.kernels,
-        "keep_result": tape.keep_result, "learn": learner(op), "least": op.least, "local": state.local, "meta": meta,
-        "ndarray": ndarray, "new": new, "pick": picker(op), "numbers": (float, int), "op": op, "promote": op.promote, "quiet": state.quiet,
+        "keep_result": tape.keep_result, "learn": learner(op), "local": state.local, "meta": meta,
+        "most": op.least.get("cpu", NEVER), "generic": np.generic, "ndarray": ndarray, "new": new, "pick": picker(op), "numbers": (float, int), "op": op, "promote": op.promote, "quiet": state.quiet,
         "record": tape.record, "reset": state.error_state.reset, "same": {}, "set_quiet": state.error_state.set,
         "shares": dispatch.shares, "state": state, "tape": tape, "xp": cpu.xp,
         **{f"d{i}": d for i, d in enumerate(op.defaults)},
     }  # fmt: skip
     rule = op.vjp_rule
+    if op.family == "reduction":
+        given["fold"] = op.tags["reduce"].ufunc.reduce
     if op.family == "elementwise":
         given["with_numbers"] = with_numbers(op) if op.promote is not None else lambda *_: None
     if type(rule) is ElementwiseRule:
@@ -161,13 +149,14 @@ def with_numbers(op: Operator) -> Callable[..., Any]:
     known: dict[tuple, bool] = {}  # whether tensors stay and numbers become floats
     xp = backends.of_device("cpu").xp
     quiet, unquiet, reset = state.quiet, state.error_state.set, state.error_state.reset
+    at_rest = [{}, {p: USUAL[p] for _, p in op.attrs if p in USUAL}]
 
     def call(arrays: tuple, attrs: dict[str, Any]) -> Any:
         recorded, large, most = False, False, op.least.get("cpu", NEVER)
         kinds: list[
             Any
         ] = []  # dtypes; None for a number, if it is one that every float dtype holds
-        small = not attrs
+        small = attrs in at_rest and type(attrs.get("alpha")) is not bool
         for k, x in enumerate(arrays):
             if type(x) is float or type(x) is int:
                 if k in strict:
@@ -324,14 +313,14 @@ def learner(op: Operator) -> Callable[..., bool]:
 
 def sequence_source(op: Operator) -> str:
     """The same for an operator of a sequence of tensors, such as cat: with a loop, and recorded by `tape.record`."""
-    call = Call(op)
+    call = Text(op)
     tensors = call.names[0]
     words = "".join(f", {p}={p}" for _, p in op.attrs)
     lines = [
         f"def straight({call.head()}):",
-        f"    if _state.active or type({tensors}) is not list and type({tensors}) is not tuple: return None",
+        f"    if type({tensors}) is not list and type({tensors}) is not tuple: return None",
         *call.checks(),
-        "    _raw, _recorded, _most, _large = [], False, _least.get('cpu', _NEVER), False",
+        "    _raw, _recorded, _large = [], False, False",
         f"    for _x in {tensors}:",
         "        try: _a = _x._array",
         "        except AttributeError: return None",
@@ -355,13 +344,14 @@ def sequence_source(op: Operator) -> str:
         "    try:",
         "        _kernel = _pick(tuple([_a.dtype for _a in _raw]), _given, _attrs) if _large else _kernels[None]",
         f"        _made = _kernel(_xp, *_raw{words})",
-        "    except _BLAMED: return None",
+        "    except _BLAMED: _made = None",
         "    finally: _reset(_token)",
+        "    if _made is None: return None",
         "    _out = _finish(_op, _made, _given, _raw, _attrs)",
     ]
     if "vjp" not in op.refusals:
         lines.append("    if _recorded and _local.grad: return _record(_op, _out, _given, _attrs)")
-    return "\n".join([*lines, "    return _out"]) + "\n"
+    return call.joined([*lines, "    return _out"])
 
 
 def source(op: Operator) -> str:
@@ -369,15 +359,16 @@ def source(op: Operator) -> str:
 
     >>> from flambeau.runtime.operator import registry
     >>> print(source(registry["squeeze"]).splitlines()[0])
-    def straight(input, dim=_d1):
+    def straight(input=_MISSING, dim=_d1, *_rest, **_kw):
     """
     if op.variadic:
         return sequence_source(op)
-    return "\n".join(Call(op).lines()) + "\n"
+    call = Text(op)
+    return call.joined(call.lines())
 
 
-class Call:
-    """The text for one operator, part by part."""
+class Text:
+    """The text for one operator, part by part. `return None` in it stands for giving way."""
 
     def __init__(self, op: Operator) -> None:
         self.op = op
@@ -391,13 +382,25 @@ class Call:
         self.raw = ", ".join(f"_a{k}" for k in range(self.count))
         self.plain_record = f"_record(_op, _out, {self.given}, {self.attrs})"
 
+    def joined(self, lines: list[str]) -> str:
+        """The lines as one text."""
+        return "\n".join(lines).replace("return None", f"return {self.way_out()}") + "\n"
+
+    def values(self) -> tuple[str, str]:
+        """The values of the positional parameters, and of the others by name."""
+        params = self.op.params
+        most = self.op.star if self.gathers() else self.op.positional
+        words = ", ".join(f"{p!r}: {p}" for p in params[self.op.positional :])
+        return f"({''.join(f'{p}, ' for p in params[:most])})", f"{{{words}}}"
+
+    def way_out(self) -> str:
+        """The call of what the text gives way to."""
+        values, words = self.values()
+        return f"_again({values}, {words}, _rest, _kw)"
+
     def lines(self) -> list[str]:
         op = self.op
-        lines = [
-            f"def straight({self.head()}):",
-            "    if _state.active: return None",
-            *self.checks(),
-        ]
+        lines = [f"def straight({self.head()}):", *self.checks()]
         for k in range(self.count):
             lines += self.array(k)
         if op.promote is not None and op.promote is not AS_GIVEN:
@@ -407,6 +410,11 @@ class Call:
         refused = "vjp" in op.refusals
         lines += [
             *self.kernel(),
+            *(
+                ["    if isinstance(_made, _generic): _made = _asarray(_made)"]
+                if op.family != "view"
+                else []
+            ),
             "    if type(_made) is not _ndarray:",
             f"        _out = _finish(_op, _made, {self.given}, [{self.raw}], {self.attrs})",
             *([] if refused else [f"        {recorded} return {self.plain_record}"]),
@@ -421,31 +429,41 @@ class Call:
         return [*lines, "    return _out"]
 
     def head(self) -> str:
+        """All parameters with defaults, so that Python has nothing to say of a call that is bound."""
         op, words = self.op, []
         for i, p in enumerate(op.params):
-            if self.gathers() and i == op.star:
-                words.append(f"*{p}")
-                continue
-            if i == op.positional and not self.gathers():
-                words.append("*")
-            words.append(p if op.defaults[i] is MISSING else f"{p}=_d{i}")
-        return ", ".join(words)
+            if i == op.positional:
+                words.append("*_rest")
+            if not (self.gathers() and i == op.star):
+                words.append(f"{p}={'_MISSING' if op.defaults[i] is MISSING else f'_d{i}'}")
+            else:
+                words.append("*_rest")
+        return ", ".join([*words, *([] if "*_rest" in words else ["*_rest"]), "**_kw"])
 
     def gathers(self) -> bool:
         """Whether loose ints after the last tensor are one argument."""
         return self.op.star is not None and self.op.positional == self.op.star + 1
 
     def checks(self) -> list[str]:
-        """Gathers loose ints, and leaves what is no bool or no int to the general way."""
-        op, lines = self.op, []
+        """Leaves other spellings to the general way; gathers loose ints."""
+        op, given = self.op, "not _rest" if self.gathers() else "_rest"
+        lines = [f"    if _state.active or {given} or _kw: return None"]
         if self.gathers():
             p = op.params[op.star]  # type: ignore[index]
             lines += [
-                f"    if not {p}: return None",
+                f"    {p} = _rest",
                 f"    if type({p}[0]) is not int:",
                 f"        if len({p}) > 1: return None",
                 f"        {p}, = {p}",
             ]
+        for i, p in op.attrs:
+            if op.defaults[i] is MISSING and not (self.gathers() and i == op.star):
+                lines.append(f"    if {p} is _MISSING: return None")
+        return [*lines, *self.flags()]
+
+    def flags(self) -> list[str]:
+        """Leaves what is no bool or no int to the general way."""
+        op, lines = self.op, []
         for i in op.flags:
             p = op.params[i]
             none = f"{p} is not None and " if op.defaults[i] is None else ""
@@ -457,13 +475,18 @@ class Call:
     def array(self, k: int) -> list[str]:
         p, pad = self.names[k], "        " if self.free[k] else "    "
         lines = [f"    if {p} is None: _a{k} = _n{k} = None", "    else:"] if self.free[k] else []
-        missing = "return None"
+        missing = [f"{pad}    return None"]
         if self.op.family == "elementwise" and self.count > 1:
-            missing = f"return _with_numbers({self.given}, {self.attrs})"
+            missing = [
+                f"{pad}    _out = _with_numbers({self.given}, {self.attrs})",
+                f"{pad}    if _out is None: return None",
+                f"{pad}    return _out",
+            ]
         return [
             *lines,
             f"{pad}try: _a{k} = {p}._array",
-            f"{pad}except AttributeError: {missing}",
+            f"{pad}except AttributeError:",
+            *missing,
             f"{pad}if type(_a{k}) is not _ndarray: return None",
             f"{pad}_n{k} = {p}._node if {p}._base is None else _history({p})",
         ]
@@ -513,6 +536,12 @@ class Call:
         kinds = self.kinds()
         small = self.expression() if type(self.op.vjp_rule) is ElementwiseRule else None
         run = [f"        else: _made = {general}"]
+        if self.folds():
+            run = [
+                "        elif (dim is None or type(dim) is int) and (_a0.dtype is _F32 or _a0.dtype is _F64) and _a0.size:",
+                "            _made = _fold(_a0, dim, None, None, keepdim)",
+                *run,
+            ]
         if small is not None:
             numbers = "".join(f" and type({p}) in _numbers" for p in self.numbers())
             run = [
@@ -520,14 +549,14 @@ class Call:
                 f"        else: _made = {general}",
             ]
         return [
-            "    _most = _least.get('cpu', _NEVER)",
             *([f"    _d = _a{self.count - 1}.dtype"] if small is not None else []),
             "    _token = _set_quiet(_quiet)",
             "    try:",
             f"        if {sizes}: _made = _pick({kinds}, {self.given}, {self.attrs})(_xp, {self.raw}{words})",
             *run,
-            "    except _BLAMED: return None",
+            "    except _BLAMED: _made = None",
             "    finally: _reset(_token)",
+            "    if _made is None: return None",
             *(
                 [
                     f"    if _made.dtype is not {'_BOOL' if self.op.result == 'bool' else '_d'}: _made = _asarray(_made, {'_BOOL' if self.op.result == 'bool' else '_d'})"
@@ -539,6 +568,11 @@ class Call:
 
     def numbers(self) -> list[str]:
         return numbers_of(self.op)
+
+    def folds(self) -> bool:
+        """Whether a reduction's kernel ends in one call of a ufunc for floats and one dimension or all."""
+        op = self.op
+        return op.family == "reduction" and op.kernels[None] is op.tags["reduce"]
 
     def expression(self) -> str | None:
         """The call of an elementwise operator's expression on floats, past `ElementwiseRule.kernel`."""

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ...ops.pooling import _bins, _target
-from ...runtime.claims import claim
+from ...runtime.claims import claim, lasting
 from ...runtime.layouts import BACK, ORDERS, is_last
 from ...runtime.operator import registry
 from . import library
@@ -101,4 +101,11 @@ def register() -> None:
         for count in (1, 2, 3):
             name = f"adaptive_{kind}_pool{count}d"
             made = _Adaptive(name, count, kind == "max")
-            claim(registry[name], "cpu", made.accepts, made.forward, made.backward, False)
+            claim(
+                registry[name],
+                "cpu",
+                lasting(made.accepts, library.available),
+                made.forward,
+                made.backward,
+                False,
+            )

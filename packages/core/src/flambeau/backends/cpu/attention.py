@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..._base import dtypes
-from ...runtime.claims import claim
+from ...runtime.claims import claim, lasting
 from ...runtime.operator import registry
 from . import library
 from .native import Kernels, address, table
@@ -168,4 +168,10 @@ def _of_mask(mask: Any, seen: Any, q: Any, k: Any, v: Any, g: Any, tops: Any, sc
 
 def register() -> None:
     """Enters the claim; called when attention is first met."""
-    claim(registry["scaled_dot_product_attention"], "cpu", _accepts, _forward, _backward)
+    claim(
+        registry["scaled_dot_product_attention"],
+        "cpu",
+        lasting(_accepts, library.available),
+        _forward,
+        _backward,
+    )

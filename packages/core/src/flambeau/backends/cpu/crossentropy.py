@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..._base import dtypes
-from ...runtime.claims import claim
+from ...runtime.claims import claim, lasting
 from ...runtime.operator import registry
 from . import library
 from .native import Kernels, address
@@ -114,4 +114,11 @@ def _backward(
 
 def register() -> None:
     """Enters the claim; called when cross_entropy is first called."""
-    claim(registry["cross_entropy"], "cpu", _accepts, _forward, _backward, keeps_result=False)
+    claim(
+        registry["cross_entropy"],
+        "cpu",
+        lasting(_accepts, library.available),
+        _forward,
+        _backward,
+        keeps_result=False,
+    )

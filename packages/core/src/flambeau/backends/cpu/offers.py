@@ -40,6 +40,7 @@ def of_kinds(kinds: tuple, accepts: Checker | None = None) -> Checker:
                 return False
         return (accepts is None or accepts(metas, attrs)) and library.available()
 
+    checker.holds = library.available  # type: ignore[attr-defined]  # see `claims.lasting`
     if accepts is None:  # see `straight.picker`
         checker.by_kind = library.available  # type: ignore[attr-defined]
     return checker

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..._base import dtypes
 from ...ops.pooling import _covered, _options
-from ...runtime.claims import claim
+from ...runtime.claims import claim, lasting
 from ...runtime.layouts import BACK, ORDERS, is_last
 from ...runtime.operator import registry
 from . import library
@@ -317,4 +317,12 @@ def register() -> None:
     for count in (1, 2, 3):
         name = f"avg_pool{count}d"
         mean = _Mean(name, count)
-        claim(registry[name], "cpu", mean.accepts, mean.forward, mean.backward, False, least[name])
+        claim(
+            registry[name],
+            "cpu",
+            lasting(mean.accepts, library.available),
+            mean.forward,
+            mean.backward,
+            False,
+            least[name],
+        )
