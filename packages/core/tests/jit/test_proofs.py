@@ -16,7 +16,7 @@ from flambeau.testing import assert_close
 
 pytestmark = pytest.mark.skipif(not cpu.available(), reason="no C compiler on this machine")
 proofs = import_module("flambeau.jit.proofs")
-replay = import_module("flambeau.jit.replay")
+recording = import_module("flambeau.jit.recording")
 
 
 @pytest.fixture
@@ -33,13 +33,13 @@ def place(tmp_path, monkeypatch):
 @pytest.fixture
 def proved(monkeypatch):
     """The steps that are run on poisoned memory."""
-    steps, repeats = [], replay.Replay._repeats
+    steps, repeats = [], recording.Recording._repeats
 
     def counted(self, step, *rest):
         steps.append(step)
         return repeats(self, step, *rest)
 
-    monkeypatch.setattr(replay.Replay, "_repeats", counted)
+    monkeypatch.setattr(recording.Recording, "_repeats", counted)
     return steps
 
 
@@ -97,13 +97,13 @@ def test_a_table_that_a_kernel_makes_while_it_is_believed_has_the_program_record
     place, proved, monkeypatch
 ):
     first = kinds(check())
-    kept, asked = replay.Replay._kept, []
+    kept, asked = recording.Recording._kept, []
 
     def once(self, fresh, results):
         asked.append(1)
         return len(asked) == 1 or kept(self, fresh, results)
 
-    monkeypatch.setattr(replay.Replay, "_kept", once)
+    monkeypatch.setattr(recording.Recording, "_kept", once)
     program = check(calls=2)
     assert program.replay is None and not program.trusts
     assert kinds(check(calls=4)) == first

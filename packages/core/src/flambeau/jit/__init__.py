@@ -6,7 +6,8 @@ capture     a call as stretches of operators, with gradients and optimizer steps
 plan        what runs when the call is made again; its backward
 fusion      calls of a graph -> groups that become one loop nest
 program     one stretch, fused, as steps on raw arrays
-replay      its first run recorded: C calls on planned memory
+recording   its first run, as C calls with places in memory
+replay      later runs: those calls on planned memory
 scripts     `trace`, `script`, `save`, `load`: programs that run without their Python
 """
 

@@ -199,7 +199,8 @@ class Program:
         from ..backends.cpu import memory
 
         memory.release()  # what the eager call before has left: the program has memory of its own
-        from .replay import CompileError, Replay
+        from ..backends.cpu.compiler import CompileError
+        from .replay import Replay
 
         try:
             return Replay(self, given)
@@ -261,7 +262,7 @@ class Program:
         xp = backend.xp
         several = call.several
         if op.name == "reshape":
-            kernel = _Reshape(kernel)
+            kernel = _Reshape(op.kernels[None])
         if any(type(v) in (int, float, bool) for v in call.inputs) and not several:
             kernel = partial(_as, kernel, call.outputs[0].meta.dtype.numpy)
 
