@@ -35,6 +35,10 @@ def install() -> None:
     _before = get()
     set_handler(capsule(lib.fb_memory(_pointer()(_before, CAPSULE))))
     _lib = lib
+    # A kernel that finds no memory to work in asks for what is kept here before it gives up.
+    spare = library.load(library.header("fb_pool.c")).fb_set_spare
+    spare.restype, spare.argtypes = None, [ctypes.c_void_p]
+    spare(ctypes.cast(lib.fb_memory_release, ctypes.c_void_p))
 
 
 def _pointer() -> Any:

@@ -76,5 +76,38 @@ def pool() -> Any:
     if _pool is None:
         made = library.load(library.header("fb_pool.c"))
         made.fb_set_threads(count())
+        _tell_python(made)
         _pool = made
     return _pool
+
+
+class NoMemoryToWorkIn(MemoryError):
+    """A kernel, or one of its threads, asked for memory to work in and there was none; its results are not to be used.
+
+    Operators raise it, as NumPy's, as PyTorch's error (`runtime.signature`), which reads `_total_size`.
+    """
+
+    def __init__(self) -> None:
+        import ctypes
+
+        self._total_size = ctypes.c_int64.in_dll(pool(), "fb_asked").value
+        super().__init__(
+            f"no memory for a kernel to work in: it asked for {self._total_size} bytes"
+        )
+
+
+def _tell_python(made: Any) -> None:
+    """Gives the pool what it raises an exception with, in the thread whose call it gave up.
+
+    It is raised when the interpreter next looks, which is where the foreign call returns to it.
+    """
+    import ctypes
+
+    api = ctypes.pythonapi
+    names = (
+        "PyGILState_Ensure", "PyGILState_Release", "PyThread_get_thread_ident", "PyThreadState_SetAsyncExc",
+    )  # fmt: skip
+    functions = [ctypes.cast(getattr(api, name), ctypes.c_void_p) for name in names]
+    made.fb_set_python.argtypes = [ctypes.c_void_p] * 5
+    made.fb_set_python.restype = None
+    made.fb_set_python(*functions, id(NoMemoryToWorkIn))

@@ -5,6 +5,7 @@
  */
 #include <float.h>
 #include <math.h>
+#include <setjmp.h>
 #include <stdint.h>
 #include <stddef.h>
 #include <string.h>
@@ -58,16 +59,38 @@ struct fb_services {
   void (*parallel)(fb_task task, void *context, int64_t count, int64_t grain);
   void *(*scratch)(int slot, size_t bytes);
   int (*threads)(void);
+  struct fb_frame **(*frame)(void);
+  void (*give_up)(void), (*failed)(void);
 };
 static const struct fb_services *fb;
 __attribute__((visibility("default"))) void fb_bind(const struct fb_services *services) { fb = services; }
 
 /* Runs task over [0, count) in blocks of `grain` on all threads. Results must not depend on who runs which block. */
 #define PARALLEL(task, context, count, grain) fb->parallel(task, context, count, grain)
-/* Memory of this thread's own, undefined content; slots 0 to 7, one per level of nesting. */
+/* Memory of this thread's own, undefined content; slots 0 to 7, one per level of nesting. Where there is none the whole call is
+ * given up, by a jump: kernels own nothing that would be lost. */
 #define SCRATCH(slot, bytes) fb->scratch(slot, bytes)
 /* A grain for `count` items of `each` units of work (elements touched, say): blocks of 16 K units or more, some eight for each thread. */
 INLINE int64_t grain_for(int64_t count, int64_t each) {
   const int64_t least = 16384 / MAX(each, 1), even = count / (8 * (int64_t)fb->threads());
   return MAX(1, MAX(least, even));
 }
+
+/* -- calls that may be given up: `native.py` writes fb_try_NAME for the functions of files that ask for memory --------- */
+
+struct fb_frame {
+  jmp_buf place;
+  struct fb_frame *outer;
+};
+/* Makes the call; where it is given up, Python is told, and the function around it returns -1. */
+#define FB_TRY(call) \
+  struct fb_frame here, **const top = fb->frame(); \
+  here.outer = *top; \
+  if (_setjmp(here.place)) { \
+    *fb->frame() = here.outer; \
+    fb->failed(); \
+    return -1; \
+  } \
+  *top = &here; \
+  call; \
+  *top = here.outer

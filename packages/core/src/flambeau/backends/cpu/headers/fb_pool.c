@@ -10,11 +10,18 @@
  * another and waking a thread costs 15 us; the caller waits for its workers in the same way. One call at a time has the
  * pool: one that finds it taken (from another Python thread, or from inside a task) runs alone. After fork() the child
  * starts with an empty pool.
+ *
+ * A thread that gets no memory to work in gives up the call: it jumps out of the kernel to the frame that its task, or the call
+ * itself (FB_TRY in fb.h), has set. The others end the blocks that they are at, and the calling thread leaves the kernel in the same
+ * way. Python is told by an exception for that thread, raised where the foreign call returns: a call that goes well
+ * looks for nothing.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
+#include <setjmp.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -43,7 +50,27 @@ static atomic_ullong open_job = 0; /* the call that may be joined, or 0 */
 static atomic_int invited = 0;     /* workers that may still join it */
 static atomic_int inside = 0;      /* workers that look at it or work on it */
 static atomic_int asleep = 0, waiting = 0;
+static atomic_int given_up = 0; /* whether a thread of the call found no memory */
 static int64_t patience = 50000; /* ns that a thread looks before it sleeps */
+
+/* Where a thread goes on when it gives up what it is at. */
+struct fb_frame {
+  jmp_buf place;
+  struct fb_frame *outer;
+};
+static _Thread_local struct fb_frame *frame = 0;
+
+static void drop_scratch(void);
+
+static struct fb_frame **fb_frame(void) { return &frame; }
+
+static void fb_give_up(void) {
+  if (!frame) {
+    fputs("flambeau: no memory for a kernel to work in\n", stderr);
+    abort();
+  }
+  _longjmp(frame->place, 1);
+}
 
 struct part {
   atomic_llong next; /* block that is taken next */
@@ -79,10 +106,25 @@ static void take_blocks(int me) {
   }
 }
 
+/* Blocks, until there are none or one is given up: nobody begins another then. */
+static void take_part(int me) {
+  struct fb_frame here;
+  here.outer = frame;
+  if (_setjmp(here.place)) {
+    atomic_store(&given_up, 1);
+    for (int p = 0; p < work.parts; ++p) atomic_store(&work.part[p].next, work.part[p].end);
+  } else {
+    frame = &here;
+    take_blocks(me);
+  }
+  frame = here.outer;
+  if (atomic_load(&given_up) && !frame) drop_scratch();
+}
+
 static void join_in(unsigned long long seen) {
   int place;
   atomic_fetch_add(&inside, 1);
-  if (atomic_load(&open_job) == seen && (place = atomic_fetch_sub(&invited, 1)) > 0) take_blocks(place);
+  if (atomic_load(&open_job) == seen && (place = atomic_fetch_sub(&invited, 1)) > 0) take_part(place);
   if (atomic_fetch_sub(&inside, 1) == 1 && atomic_load(&waiting)) {
     pthread_mutex_lock(&lock);
     pthread_cond_signal(&done);
@@ -166,6 +208,7 @@ void fb_parallel(fb_task f, void *context, int64_t count, int64_t grain) {
     atomic_store(&work.part[p].next, blocks * p / (helpers + 1));
     work.part[p].end = blocks * (p + 1) / (helpers + 1);
   }
+  atomic_store(&given_up, 0);
   atomic_store(&invited, helpers);
   const unsigned long long mine = atomic_load(&job) + 1;
   atomic_store(&open_job, mine);
@@ -175,7 +218,7 @@ void fb_parallel(fb_task f, void *context, int64_t count, int64_t grain) {
     pthread_cond_broadcast(&wake);
     pthread_mutex_unlock(&lock);
   }
-  take_blocks(0);
+  take_part(0);
   atomic_store(&open_job, 0); /* who has not come by now need not come */
   if (atomic_load(&inside)) {
     const int64_t until = now() + patience;
@@ -191,7 +234,9 @@ void fb_parallel(fb_task f, void *context, int64_t count, int64_t grain) {
       }
     }
   }
+  const int failed = atomic_load(&given_up);
   pthread_mutex_unlock(&turn);
+  if (failed) fb_give_up();
 }
 
 struct nest {
@@ -223,35 +268,86 @@ struct scratch {
 static pthread_key_t scratch_key;
 static pthread_once_t scratch_once = PTHREAD_ONCE_INIT;
 
-static void drop_scratch(void *given) {
-  struct scratch *own = given;
+static void drop_blocks(struct scratch *own) {
   for (int i = 0; i < FB_SLOTS; ++i) free(own->block[i]);
+  memset(own, 0, sizeof *own);
+}
+static void drop_all(void *own) {
+  drop_blocks(own);
   free(own);
 }
-static void make_key(void) { pthread_key_create(&scratch_key, drop_scratch); }
+static void make_key(void) { pthread_key_create(&scratch_key, drop_all); }
+
+/* Gives this thread's blocks back: what made others fail. */
+static void drop_scratch(void) {
+  pthread_once(&scratch_once, make_key);
+  struct scratch *own = pthread_getspecific(scratch_key);
+  if (own) drop_blocks(own);
+}
+
+static int64_t (*spare)(void) = 0; /* gives memory back that others keep (fb_memory.c) */
+int64_t fb_asked = 0; /* the bytes that the last thread to give up asked for */
+
+void fb_set_spare(int64_t (*release)(void)) { spare = release; }
+
+static void *no_memory(size_t bytes) {
+  __atomic_store_n(&fb_asked, (int64_t)bytes, __ATOMIC_RELAXED);
+  fb_give_up();
+  return 0;
+}
 
 /* At least `bytes` of memory of this thread's own, aligned to 64 bytes (large blocks to pages); what was in it is
- * undefined. A slot belongs to one level of nesting: a task and what it calls use different ones. NULL: out of memory. */
+ * undefined. A slot belongs to one level of nesting: a task and what it calls use different ones. Does not return where there is
+ * none: the call is given up. */
 void *fb_scratch(int slot, size_t bytes) {
   pthread_once(&scratch_once, make_key);
   struct scratch *own = pthread_getspecific(scratch_key);
   if (!own) {
     own = calloc(1, sizeof *own);
-    if (!own) return 0;
+    if (!own) return no_memory(sizeof *own);
     pthread_setspecific(scratch_key, own);
   }
   if (own->size[slot] < bytes) {
     free(own->block[slot]);
-    own->size[slot] = 0;
+    own->block[slot] = 0, own->size[slot] = 0;
     const size_t unit = bytes >= (1 << 21) ? 1 << 21 : 1 << 12;
     const size_t whole = (bytes + unit - 1) / unit * unit;
-    if (posix_memalign(&own->block[slot], unit, whole) != 0) return own->block[slot] = 0;
+    void *made;
+    int failed = posix_memalign(&made, unit, whole);
+    if (failed && spare) spare(), failed = posix_memalign(&made, unit, whole);
+    if (failed) return no_memory(bytes);
 #ifdef MADV_HUGEPAGE
-    if (unit == 1 << 21) madvise(own->block[slot], whole, MADV_HUGEPAGE);
+    if (unit == 1 << 21) madvise(made, whole, MADV_HUGEPAGE);
 #endif
-    own->size[slot] = whole;
+    own->block[slot] = made, own->size[slot] = whole;
   }
   return own->block[slot];
+}
+
+/* -- calls that are given up --------------------------------------------------------------------------------------- */
+
+/* The interpreter's functions by which an exception is raised in this thread, and the exception's class. */
+static struct {
+  int (*ensure)(void);
+  void (*release)(int);
+  unsigned long (*ident)(void);
+  int (*raise)(unsigned long, void *);
+  void *error;
+} python;
+
+void fb_set_python(void *ensure, void *release, void *ident, void *raise, void *error) {
+  python.ensure = (int (*)(void))ensure, python.release = (void (*)(int))release;
+  python.ident = (unsigned long (*)(void))ident, python.raise = (int (*)(unsigned long, void *))raise;
+  python.error = error;
+}
+
+/* The end of a call from Python that was given up. */
+static void fb_failed(void) {
+  if (!frame) drop_scratch();
+  if (!python.error) return;
+  const int state = python.ensure();
+  python.raise(python.ident(), python.error);
+  python.release(state);
 }
 
 /* What other libraries call, handed to their fb_bind(). */
@@ -259,8 +355,10 @@ struct fb_services {
   void (*parallel)(fb_task, void *, int64_t, int64_t);
   void *(*scratch)(int, size_t);
   int (*threads)(void);
+  struct fb_frame **(*frame)(void);
+  void (*give_up)(void), (*failed)(void);
 };
 const struct fb_services *fb_services(void) {
-  static const struct fb_services services = {fb_parallel, fb_scratch, fb_threads};
+  static const struct fb_services services = {fb_parallel, fb_scratch, fb_threads, fb_frame, fb_give_up, fb_failed};
   return &services;
 }

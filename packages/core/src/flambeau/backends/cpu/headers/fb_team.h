@@ -8,7 +8,8 @@
  * A share of the pool's range is a promise to begin at once, not that others do: so the first to come waits a little for
  * the others and then shuts the door. Who is inside is at work and may be waited for; the team may be one thread. A rank
  * keeps its part through all steps, which stays in its core's cache. Waiting is spinning, which gives way to other
- * programs after a while. Results must not depend on the size of the team.
+ * programs after a while. Results must not depend on the size of the team. A member that gets no memory to work in leaves, and
+ * the others leave where they would meet it.
  */
 #ifndef FB_TEAM_H
 #define FB_TEAM_H
@@ -35,6 +36,7 @@ struct team {
   atomic_int arrived;
   char far_apart[64];
   atomic_uint round;
+  atomic_int left; /* whether a member has given up */
 };
 
 INLINE int64_t team_now(void) {
@@ -58,7 +60,23 @@ INLINE void team_meet(struct team *team) {
     atomic_store_explicit(&team->round, round + 1, memory_order_release);
     return;
   }
-  for (int64_t look = 1; atomic_load_explicit(&team->round, memory_order_acquire) == round; ++look) team_rest(look);
+  for (int64_t look = 1; atomic_load_explicit(&team->round, memory_order_acquire) == round; ++look) {
+    if (atomic_load_explicit(&team->left, memory_order_relaxed)) fb->give_up();
+    team_rest(look);
+  }
+}
+
+static void team_work(struct team *team, int rank) {
+  struct fb_frame here, **const top = fb->frame();
+  here.outer = *top;
+  if (_setjmp(here.place)) {
+    *fb->frame() = here.outer;
+    atomic_store(&team->left, 1);
+    fb->give_up();
+  }
+  *top = &here;
+  team->member(team->context, team, rank);
+  *top = here.outer;
 }
 
 static void team_task(void *context, int64_t begin, int64_t end) {
@@ -68,7 +86,7 @@ static void team_task(void *context, int64_t begin, int64_t end) {
     const int before = atomic_fetch_add(&team->inside, 1);
     if (before & TEAM_SHUT) return;
     for (int64_t look = 1; !atomic_load(&team->open); ++look) team_rest(look);
-    team->member(team->context, team, before + 1);
+    team_work(team, before + 1);
     return;
   }
   const int64_t until = team_now() + TEAM_PATIENCE;
@@ -78,7 +96,7 @@ static void team_task(void *context, int64_t begin, int64_t end) {
   }
   team->size = 1 + atomic_fetch_or(&team->inside, TEAM_SHUT);
   atomic_store(&team->open, 1);
-  team->member(team->context, team, 0);
+  team_work(team, 0);
 }
 
 /* Runs member(context, team, rank) on up to `most` threads at once; returns when all are done. Not from inside a task. */
