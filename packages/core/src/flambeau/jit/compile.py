@@ -29,8 +29,19 @@ from ..runtime.tensor import Leaf, Tensor
 from .capture import TWICE, Capture
 from .captured import captured
 from .dynamic import Family, General, Kept
-from .guards import PLAIN, described, frozen, is_module, is_ours, reach, surroundings, tensors_of
+from .guards import (
+    PLAIN,
+    described,
+    frozen,
+    is_module,
+    is_ours,
+    modules_of,
+    reach,
+    surroundings,
+    tensors_of,
+)
 from .methods import bound
+from .places import Places
 from .plan import Plan
 from .recipe import Recipe
 from .remat import memory_limit
@@ -39,6 +50,9 @@ from .symbols import value_of
 from .tuning import Making
 
 LIMIT = 16  # programs of one function; beyond that new shapes run eagerly
+MISSES = 4  # calls in a row that no program ran, all given alike, after which none is made
+REFUSED = 3  # keys that are refused for the same reason, after which keys are not asked for
+AGAIN = 64  # calls after which a program is looked for once
 _every: weakref.WeakSet[Compiled] = weakref.WeakSet()
 _TENSORS = frozenset([Tensor])
 
@@ -73,6 +87,11 @@ class Compiled:
         self._called = False  # under a stance that makes no program of a first call
         self._surroundings = surroundings(function)
         self._given: dict[int, list[Any]] = {}  # by id of a module or function among the arguments
+        self._pieces: Any = None  # of a function that is no one program (`jit.pieces`)
+        self._misses: dict[Any, int] = {}  # calls in a row that no program ran, by what is given
+        self._aside: dict[Any, int] = {}  # what is given -> calls since no program is looked for
+        self._refused: dict[str, int] = {}  # keys by the reason why there is no program
+        self._straight = False  # whether no program is looked for at all
         _every.add(self)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -88,14 +107,30 @@ class Compiled:
         for t in tensors:
             if t._level:
                 return self._function(*args, **kwargs)
-        key = self._key(leaves, spec)
+        if self._straight and now.plain:
+            return self._apart(args, kwargs)
+        parts = self._given_key(leaves, spec)
+        if self._aside and now.plain and self._is_aside(tuple(parts)):
+            return self._apart(args, kwargs)
+        key = self._whole_key(parts)
         for found in self._plans.get(key, ()):
             if isinstance(found, str):
-                return self._function(*args, **kwargs)
+                if now.plain:
+                    self._miss(tuple(parts), refused=True)
+                return self._apart(args, kwargs)
             if found.fits():
                 if found.shared(tensors):
                     return self._function(*args, **kwargs)
+                if self._misses:
+                    self._misses.clear()
+                if self._aside:
+                    self._aside.pop(tuple(parts), None)
                 return found(tensors, args, kwargs)
+        if now.plain:
+            given = tuple(parts)
+            self._miss(given)
+            if given in self._aside:
+                return self._apart(args, kwargs)
         return self._first(key, leaves, spec)
 
     def __getattr__(self, name: str) -> Any:
@@ -123,6 +158,33 @@ class Compiled:
         for part in name.split("."):
             found = getattr(found, part, None)
         return name if found is self else (_again, (self._function, self._settings()))
+
+    # -- calls that are no one program ------------------------------------------------------------------------------------
+
+    def _apart(self, args: tuple, kwargs: dict[str, Any]) -> Any:
+        """The call as Python; modules that it calls are programs."""
+        if not now.plain:
+            return self._function(*args, **kwargs)
+        if self._pieces is None:
+            self._pieces = import_module(f"{__package__}.pieces").Pieces(self)
+        return self._pieces.run(self._function, args, kwargs)
+
+    def _miss(self, given: Any, refused: bool = False) -> None:
+        """Counts calls in a row that no program runs: keys that change at every call cost more than they bring."""
+        count = self._misses[given] = self._misses.get(given, 0) + 1
+        if count > MISSES and (refused or self._limit <= LIMIT):
+            self._aside[given] = 0
+        for counts in (self._misses, self._aside):
+            if len(counts) > 4 * LIMIT:
+                counts.clear()
+
+    def _is_aside(self, given: Any) -> bool:
+        """Whether to look for no program. Now and then one is looked for: it may be there."""
+        count = self._aside.get(given)
+        if count is None:
+            return False
+        self._aside[given] = count + 1
+        return count % AGAIN != AGAIN - 1
 
     def __repr__(self) -> str:
         return f"<compiled {self._shown}, {sum(map(len, self._plans.values()))} programs>"
@@ -154,19 +216,19 @@ class Compiled:
     ) -> Any:
         """The result of a call that no program is for, from which one is made. `family`: of the calls of other sizes."""
         if sum(map(len, self._plans.values())) - len(self._sized) >= self._limit:
-            reason = f"more than {self._limit} programs (shapes or values keep changing)"
-            self._refuse(reason)
-            args, kwargs = pytree.unflatten(leaves, spec)
-            return self._function(*args, **kwargs)
+            self._refuse(f"more than {self._limit} programs (shapes or values keep changing)")
+            return self._apart(*pytree.unflatten(leaves, spec))
         readers = [*self._surroundings, *chain.from_iterable(self._given.values())]
         members = frozenset(map(id, tensors_of(readers)))
         making = Making(backend, members, tune=self._tune, memory=self._memory)
+        places = Places()
         if reach(readers, [x for x in leaves if isinstance(x, Tensor)]):
             capture = Capture()
+            capture.breaks = places
             capture.breaks.append(TWICE)
             result, recipe, opened = *captured(self._function, leaves, spec, making, capture), None
         else:
-            result, recipe, opened = self._opened(leaves, spec, making, family, shapes)
+            result, recipe, opened = self._opened(leaves, spec, making, family, shapes, places)
         plan: Plan | str
         if isinstance(recipe, str):
             plan = recipe
@@ -181,16 +243,23 @@ class Compiled:
         if isinstance(plan, Plan):
             _show(self._shown, plan, family.latest() if family is not None and opened else None)
         else:
-            self._refuse(plan)
+            self._turned_away(plan, places.first)
         return result
 
     def _opened(
-        self, leaves: list, spec: Any, making: Making, family: Family | None, shapes: Any
+        self,
+        leaves: list,
+        spec: Any,
+        making: Making,
+        family: Family | None,
+        shapes: Any,
+        places: Places,
     ) -> tuple[Any, Recipe | str, Any]:
         """`captured`, with the sizes open that change; third, what it was opened by: None where all are fixed."""
         opened = None if family is None else family.opened(shapes)
         if family is not None and opened is not None:
             sizes = opened[0].sizes
+            opened[0].breaks = places
             try:
                 result, found = captured(self._function, leaves, spec, making, opened[0])
                 return (
@@ -204,18 +273,36 @@ class Compiled:
                 family.fail(f"{type(error).__name__}: {error}")
             finally:
                 sizes.over()
-        return *captured(self._function, leaves, spec, making), None
+        capture = Capture()
+        capture.breaks = places
+        places.clear()
+        return *captured(self._function, leaves, spec, making, capture), None
 
-    def _refuse(self, reason: str) -> None:
-        """Says once why calls run eagerly; with fullgraph it is an error."""
+    def _turned_away(self, reason: str, where: str) -> None:
+        """A call is no program, for this reason; `where` the function left it."""
+        self._refuse(reason, where, 6)
+        count = self._refused[reason] = self._refused.get(reason, 0) + 1
+        if count >= REFUSED and not any(isinstance(p, Plan) for p in chain(*self._plans.values())):
+            self._straight = True
+
+    def _refuse(self, reason: str, where: str = "", level: int = 5) -> None:
+        """Says once why calls run eagerly, or in pieces; with fullgraph it is an error."""
         if self._fullgraph:
             raise Broken(f"flambeau.compile({self._shown}, fullgraph=True): {reason}")
         if reason not in self._said:
             self._said.add(reason)
+            how = "in pieces" if self._has_modules() else "eagerly"
             warnings.warn(
-                f"flambeau.compile: {self._shown} runs eagerly: {reason}",
-                stacklevel=5 + is_module(self._function),
+                f"flambeau.compile: {self._shown} runs {how}: {reason}{where}",
+                stacklevel=level + is_module(self._function),
             )
+
+    def _has_modules(self) -> bool:
+        """Whether modules are known to be called that may be programs."""
+        root = getattr(self._function, "__self__", self._function)
+        trees = modules_of([*self._surroundings, *chain.from_iterable(self._given.values())])
+        parts = [m for tree in trees for m in tree.modules() if m is not root]
+        return any(m._modules or not is_ours(type(m)) for m in parts)
 
     # -- guards ---------------------------------------------------------------------------------------------------------
 
@@ -239,7 +326,8 @@ class Compiled:
             family = self._families[tuple(parts)] = Family()
         return family
 
-    def _key(self, leaves: list, spec: Any) -> Any:
+    def _given_key(self, leaves: list, spec: Any) -> list:
+        """The part of a call's key that is what it is given."""
         parts: list[Any] = [spec, state.local.grad, dtypes.get_default_dtype(), default.device]
         if state.local.promotion is not None:
             parts.append(state.local.promotion.key())
@@ -258,10 +346,13 @@ class Compiled:
                 parts.append(self._described(x))
         if len(given) > 1 and len(set(given)) < len(given):  # one tensor given twice
             parts.append(tuple(map(given.index, given)))
+        return parts
+
+    def _whole_key(self, parts: list) -> Any:
+        """The key of a call that is given this."""
         if not now.plain:
             return self._key_in_stance(parts)
-        parts.extend(read() for read in self._surroundings)
-        return tuple(parts)
+        return (*parts, *[read() for read in self._surroundings])
 
     def _described(self, x: Any) -> Any:
         """An argument that is no tensor, as part of the key: a module or function with what it depends on, an object with
@@ -404,7 +495,7 @@ def compile(
 
 
 def explain(compiled: Compiled) -> str:
-    """What became of each program of a compiled function: its steps after fusion, or why it runs eagerly.
+    """What became of each program of a compiled function: its steps after fusion, or why it runs eagerly, or in which pieces.
 
     >>> import flambeau
     >>> f = flambeau.compile(lambda x: x.exp() + 1)
@@ -415,9 +506,11 @@ def explain(compiled: Compiled) -> str:
         v2 = add(v1, 1.0)
     """
     parts = []
+    pieces = [] if compiled._pieces is None else compiled._pieces.pieces()
+    how = "in pieces" if pieces else "eager"
     for key, plans in compiled._plans.items():
         for p in plans if key not in compiled._sized else ():
-            parts.append(f":\n{p.text()}" if isinstance(p, Plan) else f": eager, because {p}")
+            parts.append(f":\n{p.text()}" if isinstance(p, Plan) else f": {how}, because {p}")
     families = list(compiled._families.values())
     parts += [f", for sizes {g.text()}:\n{g.program()}" for f in families for g in f.proved()]
     lines = [f"program {i}{p}" for i, p in enumerate(parts)]
@@ -426,6 +519,7 @@ def explain(compiled: Compiled) -> str:
         [
             *lines,
             *(f"each shape is a program of its own, because {r}" for r in dict.fromkeys(apart)),
+            *(f"piece {p._shown}:\n{explain(p)}" for p in pieces),
         ]
     )
 
@@ -436,3 +530,6 @@ def reset() -> None:
         c._plans.clear()
         c._families.clear()
         c._sized.clear()
+        c._pieces, c._straight = None, False
+        for counts in (c._misses, c._aside, c._refused):
+            counts.clear()

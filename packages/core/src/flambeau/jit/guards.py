@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dis
 import types
+import weakref
 from collections.abc import Callable, Iterator
 from itertools import chain
 from operator import is_
@@ -36,10 +37,15 @@ def surroundings(function: Any) -> list[Reader]:
     return _Search().of(function)
 
 
+def modules_of(readers: list[Reader]) -> list:
+    """The modules that these readers look at."""
+    modules = [r.get() for r in readers if isinstance(r, _Tree)]
+    return [m for m in modules if is_module(m)]
+
+
 def tensors_of(readers: list[Reader]) -> list[Tensor]:
     """The parameters and buffers of the modules that these readers look at."""
-    modules = [r.get() for r in readers if isinstance(r, _Tree)]
-    parts = [m for tree in modules if is_module(tree) for m in tree.modules()]
+    parts = [m for tree in modules_of(readers) for m in tree.modules()]
     tensors = [t for m in parts for d in (m._parameters, m._buffers) for t in d.values()]
     return [t for t in tensors if isinstance(t, Tensor)]
 
@@ -73,6 +79,7 @@ class _Search:
             bound = getattr(function, "__self__", None)
             if bound is not None and not isinstance(bound, types.ModuleType):
                 self.note(lambda: bound)
+                self.methods(type(bound), getattr(function, "__func__", function))
             self.follow(getattr(function, "__func__", function))
         return self.found
 
@@ -95,6 +102,20 @@ class _Search:
             else:
                 self.note(lambda name=name: scope.get(name))  # type: ignore[misc]
 
+    def methods(self, kind: type, method: Any) -> None:
+        """A method, and those of its class that it calls."""
+        waiting, known = [method], {id(method)}
+        while waiting:
+            method = waiting.pop()
+            self.follow(method)
+            if not isinstance(method, types.FunctionType) or is_ours(method):
+                continue
+            for name in _of_self(method.__code__):
+                found = getattr(kind, name, None)
+                if isinstance(found, types.FunctionType) and id(found) not in known:
+                    known.add(id(found))
+                    waiting.append(found)
+
     def attributes(self, package: types.ModuleType, names: list[str]) -> None:
         """Of a Python module: the numbers and tensors in it that the function's names may mean."""
         if is_ours(package):
@@ -109,7 +130,7 @@ class _Search:
             if id(thing) not in self.seen:
                 self.seen.add(id(thing))
                 for kind in {type(m) for m in thing.modules()}:
-                    self.follow(kind.forward)
+                    self.methods(kind, kind.forward)
             self.found.append(_Tree(get))
         elif isinstance(thing, types.FunctionType):
             self.found.append(lambda: id(get()))
@@ -146,6 +167,17 @@ def _names(code: types.CodeType) -> Iterator[str]:
     for inner in code.co_consts:
         if isinstance(inner, types.CodeType):
             yield from _names(inner)
+
+
+def _of_self(code: types.CodeType) -> Iterator[str]:
+    """The attributes that a method takes of its first argument."""
+    own, before = code.co_varnames[:1], None
+    for step in dis.get_instructions(code):
+        if step.opname in ("LOAD_ATTR", "LOAD_METHOD") and (before,) == own:
+            yield step.argval
+        loads = "LOAD_FAST" in step.opname
+        before = step.argval[-1] if isinstance(step.argval, tuple) else step.argval
+        before = before if loads else None
 
 
 def _content(cell: Any) -> Any:
@@ -220,22 +252,22 @@ class _Tree:
         self.tokens: dict[Any, int] = {}
         self.seen: Any = None
         self.found: list[Any] = []
-        self.module: Any = None
+        self.module: Any = _nothing  # a weak reference
         self.changes = self.token = -1
 
     def __call__(self) -> Any:
         module = self.get()
         if not is_module(module):
             return described(module)
-        if module is self.module and state.changes == self.changes and self.same():
+        if module is self.module() and state.changes == self.changes and self.same():
             return self.token
-        self.module, self.changes = module, state.changes
+        self.module, self.changes = weakref.ref(module), state.changes
         parts = list(module.modules())
         self.members = [d for m in parts for d in (m._parameters, m._buffers, m._modules)]
-        self.hooks = [d for m in parts for d in (m._forward_hooks, m._forward_pre_hooks)]
+        self.hooks = [d for m in parts for d in _hooks(m)]
         self.loose = [
-            v for m in parts for k, v in m.__dict__.items()
-            if k[0] != "_" and type(v) not in PLAIN and not isinstance(v, (tuple, Tensor))
+            v for m in parts for v in _settings(m)
+            if type(v) not in PLAIN and not isinstance(v, tuple)
         ]  # fmt: skip
         self.found = list(chain.from_iterable(map(dict.values, self.members)))
         self.seen = self.looked()
@@ -264,6 +296,32 @@ class _Tree:
         return tuple(chain.from_iterable(self.hooks)), loose
 
 
+_OF_ALL = frozenset((
+    "_parameters", "_buffers", "_modules", "_non_persistent_buffers_set", "_backward_pre_hooks", "_backward_hooks",
+    "_is_full_backward_hook", "_forward_hooks", "_forward_hooks_with_kwargs", "_forward_hooks_always_called",
+    "_forward_pre_hooks", "_forward_pre_hooks_with_kwargs", "_state_dict_hooks", "_state_dict_pre_hooks",
+    "_load_state_dict_pre_hooks", "_load_state_dict_post_hooks", "_compiled_call_impl", "_compiled_methods",
+))  # fmt: skip
+
+
+def _settings(m: Any) -> list:
+    """What was stored on a module besides tensors and modules; under names with an underscore only by classes of the user's."""
+    ours = is_ours(type(m))
+    return [
+        v
+        for k, v in m.__dict__.items()
+        if (k[0] != "_" or not (ours or k in _OF_ALL)) and not isinstance(v, Tensor)
+    ]
+
+
+def _hooks(m: Any) -> tuple:
+    return (m._forward_hooks, m._forward_pre_hooks, m._backward_hooks, m._backward_pre_hooks)
+
+
+def _nothing() -> None:
+    """A weak reference to no module."""
+
+
 def tree_state(m: Any, seen: set[int]) -> list:
     """The states of a module and of all modules in it, whichever these are now."""
     if id(m) in seen:
@@ -279,13 +337,9 @@ def tree_state(m: Any, seen: set[int]) -> list:
 def module_state(m: Any) -> tuple:
     """A module's class, tensors, hooks, and settings: mode, numbers, sizes, and what else was stored on it."""
     parameters = m._parameters.values()
-    settings = [
-        described(v, DEEPEST - 1)
-        for k, v in m.__dict__.items()
-        if k[0] != "_" and not isinstance(v, Tensor)
-    ]
+    settings = [described(v, DEEPEST - 1) for v in _settings(m)]
     tensors = [id(t) for t in (*parameters, *m._buffers.values())]
-    hooks = (*m._forward_hooks, None, *m._forward_pre_hooks)
+    hooks = [k for d in _hooks(m) for k in (*d, None)]
     return (
         type(m),
         id(m),

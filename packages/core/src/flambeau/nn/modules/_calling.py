@@ -89,6 +89,22 @@ class HookedCalls(Members):
     def _get_backward_pre_hooks(self) -> list[Any]:
         return [*everywhere.backward_pre_hooks.values(), *self._backward_pre_hooks.values()]
 
+    def _is_hooked(self) -> bool:
+        """Whether a call runs any hook, of this module or of all."""
+        own = (
+            self._forward_hooks,
+            self._forward_pre_hooks,
+            self._backward_hooks,
+            self._backward_pre_hooks,
+        )
+        of_all = (
+            everywhere.forward_hooks,
+            everywhere.forward_pre_hooks,
+            everywhere.backward_hooks,
+            everywhere.backward_pre_hooks,
+        )
+        return any(own) or any(of_all)
+
     def _call_with_hooks(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         call = _Call(self, args, kwargs)
         try:
@@ -137,6 +153,10 @@ class _Call:
         """Says to a capture that is in force which hooks it would run only once. Those of `nn.utils` only compute."""
         module = self.module
         pre = (*everywhere.forward_pre_hooks.values(), *module._forward_pre_hooks.values())
+        full, plain = module._get_backward_hooks()
+        for hook in (*module._get_backward_pre_hooks(), *full, *plain):
+            name = getattr(hook, "__qualname__", type(hook).__name__)
+            state.reads_state(f"the backward hook {name} of {type(module).__name__}")
         for hook in (*pre, *(h for _, h in self._forward_hooks())):
             code = hook if hasattr(hook, "__code__") else type(hook)
             if not str(code.__module__).startswith("flambeau.nn.utils."):

@@ -16,7 +16,7 @@ from typing import Any
 
 from flambeau.runtime.tensor import Tensor
 
-from ...runtime import state
+from ...runtime import splitting, state
 from ..parameter import Buffer, Parameter
 from . import _global_hooks as everywhere
 from ._calling import HookedCalls
@@ -109,9 +109,13 @@ class Module(HookedCalls, Stateful, Convertible):
             or _backward_hooks
             or _backward_pre_hooks
             or self._compiled_call_impl is not None
+            or splitting.running
         ):
             if self._compiled_call_impl is not None:
                 return self._compiled_call_impl(*args, **kwargs)
+            pieces = splitting.local.pieces
+            if pieces is not None and not self._is_hooked():
+                return pieces(self, args, kwargs)
             return self._call_with_hooks(args, kwargs)
         return self.forward(*args, **kwargs)
 
