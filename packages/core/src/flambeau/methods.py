@@ -963,13 +963,17 @@ def item(self: Tensor) -> Any:
     if array.__class__ is np.ndarray and array.size == 1 and not state.active:
         if array.dtype.kind in "fiub":
             return array.item()
+    value = _element(self)
+    return state.number(self, "item", value) if state.active and not self._level else value
+
+
+def _element(self: Tensor) -> Any:
+    """The one element as a Python number, without a word to tracers."""
     if self._level:
         return self.single()  # type: ignore[attr-defined]
     array = of_array(self._array).to_numpy(self._array)
     if array.size != 1:
         raise RuntimeError(f"a Tensor with {array.size} elements cannot be converted to Scalar")
-    if state.active:
-        state.leaves(self, "item()")
     value = array.item()
     if array.dtype.names:  # complex32
         return complex(*value)
@@ -979,11 +983,14 @@ def item(self: Tensor) -> Any:
 @method
 def tolist(self: Tensor) -> Any:
     """Nested lists of Python numbers."""
-    if state.active:
-        state.leaves(self, "tolist()")
+    value = _elements(self)
+    return state.number(self, "tolist", value) if state.active else value
+
+
+def _elements(self: Tensor) -> Any:
     array = self.cpu().detach()._array
     if self.dtype is dtypes.complex32:
-        return self.detach().to(dtypes.complex64).tolist()
+        return _elements(self.detach().to(dtypes.complex64))
     if array.dtype.kind == "V" or self.dtype.name == "bfloat16":
         array = array.astype("float32")
     return array.tolist()
@@ -1125,7 +1132,9 @@ def _number(name: str, kind: Callable[[Any], Any]) -> None:
                 return kind(array.item())
         if self.numel() != 1:
             raise ValueError("only one element tensors can be converted to Python scalars")
-        return kind(self.item())
+        value = kind(_element(self))
+        told = state.active and not self._level
+        return state.number(self, kind.__name__, value) if told else value
 
     convert.__annotations__["return"] = (
         kind.__name__

@@ -2,6 +2,7 @@
 
     stretch   a graph of operator calls, which becomes a `Program`
     grads     which tensors' `.grad` are set, and to which values
+    numbers   what is read off values for the call's result
     effect    Python that keeps state of its own: an optimizer's step, a scheduler's; run as it is at every call
 
 A stretch ends where an effect begins, because an effect reads gradients and writes parameters. Values of one stretch may
@@ -10,10 +11,12 @@ be read by a later one.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from types import CodeType
 from typing import Any
 
-from .._base import pytree
+from .._base import dtypes, pytree
 from ..backends.cpu import memory
 from ..graph import Graph, Value
 from ..graph.passes import EFFECTS
@@ -23,6 +26,8 @@ from ..runtime.tensor import Leaf, Tensor, history
 from ..transforms.trace import Tracer
 from .derivatives import gradient
 from .guards import is_module
+from .numbers import READERS, Number, Numbers, Reading, stand_in
+from .whither import to_result
 
 TWICE = "an argument that the function also reaches without being given it"
 SLACK = 4 << 20  # bytes that a captured call keeps beyond the most that were in use
@@ -53,7 +58,7 @@ class Effect:
         return f"{self.name}()"
 
 
-Part = Graph | Grads | Effect
+Part = Graph | Grads | Numbers | Effect
 
 
 class Capture(Tracer):
@@ -77,6 +82,11 @@ class Capture(Tracer):
         ] = {}  # tensors that must have a gradient at first, or none
         self.used: set[int] = set()  # by id: those that a gradient was added to
         self.walked = False  # whether a backward ran inside
+        self.root: CodeType | None = None  # of who calls the function and is given its result
+        self.stands: dict[
+            int, tuple[Any, Any, Number]
+        ] = {}  # by id: stands for a number in the result
+        self.readings: list[Reading] = []  # since the last flush
         self.arguments: set[int] = set()  # ids of the tensors that are other ones at the next call
         self.computed: dict[
             int, Tensor
@@ -128,6 +138,45 @@ class Capture(Tracer):
             self.touched[id(tensor)] = tensor
         elif how not in ("item()", "tolist()") or not self._fixed(tensor):
             self.breaks.append(how)
+
+    def number(self, tensor: Tensor, how: str, value: Any) -> Any:
+        """A number is read off a value. Where the program can read it anew, because it goes into the result only, something is
+        given that stands for it; else it leaves the program."""
+        told = "tolist()" if how == "tolist" else "item()"
+        if self._fixed(tensor):
+            return value
+        frame: Any = sys._getframe(2)  # the tensor's method, which `state.number` has told us of
+        reader: Any = how if how in ("float", "int") else frame.f_code
+        exact = how != "int" or tensor.dtype.category <= dtypes.INT  # or it may be refused
+        known = how in READERS and exact and self.root is not None and hasattr(tensor, "_array")
+        if self.breaks or not known or not to_result(frame.f_back, reader, self.root):
+            self.breaks.append(told)
+            return value
+        if how != "tolist" and tensor.numel() != 1:  # noted for open sizes
+            self.breaks.append(told)
+            return value
+        read = self._lasting(self.read(tensor))
+        if read is None:
+            self.breaks.append(told)
+            return value
+        number = Number(len(self.stands))
+        made = stand_in(value, how, number.index)
+        self.stands[id(made)] = (made, value, number)
+        self.readings.append(Reading(read, how))
+        return made
+
+    def _lasting(self, value: Value) -> Value | None:
+        """A value in memory that nobody writes before the end of this stretch; None where that cannot be had."""
+        makers = {id(v): c for c in self.graph.calls for v in c.outputs}
+        maker = makers.get(id(value))
+        if maker is not None and find(maker.op).family != "view" and maker.op != "stop_gradient":
+            return value
+        if maker is None and value.kind == "result":
+            earlier = (c for p in self.parts if isinstance(p, Graph) for c in p.calls)
+            made = next((c for c in earlier if any(v is value for v in c.outputs)), None)
+            if made is None or find(made.op).family == "view" or made.op == "stop_gradient":
+                return None
+        return self.graph.add("clone", (value,), {}, (value.meta,))[0]
 
     def _fixed(self, tensor: Tensor) -> bool:
         """Whether a value depends on nothing but the function's text: a mask made from sizes."""
@@ -249,7 +298,10 @@ class Capture(Tracer):
         return made
 
     def flush(self) -> None:
-        """Lets gradients be seen outside the program, and writes be done."""
+        """Lets numbers be read, gradients be seen outside the program, and writes be done."""
+        if self.readings:
+            self.parts.append(Numbers(len(self.stands) - len(self.readings), self.readings))
+            self.readings = []
         changes: list[tuple[Tensor, Value | None]] = []
         for t in self.touched.values():
             before = self.began[id(t)][1]
@@ -291,7 +343,7 @@ class Capture(Tracer):
         for part in reversed(self.parts):
             if isinstance(part, Grads):
                 wanted.update((id(v), v) for _, v in part.changes if v is not None)
-            elif isinstance(part, Effect):
+            elif isinstance(part, (Effect, Numbers)):
                 wanted.update((id(v), v) for v in part.values())
             elif isinstance(part, Graph):
                 made = {id(v) for c in part.calls for v in c.outputs}

@@ -35,6 +35,7 @@ def captured(
     given = [capture.input(t) for t in seen]
     arrays = [t._array for t in seen]
     capture.arguments = set(map(id, seen))
+    capture.root = captured.__code__
     capture.computed = {id(e.tensor): tensors[i] for i, e in ends.items() if isinstance(e, End)}
     mine = {id(e.tensor): tensors[i] for i, e in ends.items()}
     left = iter(seen)
@@ -70,11 +71,13 @@ def captured(
                     tensors[i]._array = end.tensor._array
                     tape.rewrite(tensors[i], end.tensor._node)
     reason = _obstacle(capture, parts, given, outputs)
-    outs = [mine.get(id(x), x) for x in outs]
+    numbers = [capture.stands.get(id(x), (None, None, None))[2] for x in outs]
+    outs = [capture.stands[id(x)][1] if n else mine.get(id(x), x) for x, n in zip(outs, numbers)]
     result = pytree.unflatten(closed(outs) if type(capture) is OpenCapture else outs, shape)
     if reason is not None:
         return result, reason
-    template = ([None if isinstance(x, Tensor) else (x,) for x in outs], shape)
+    leaf = [None if isinstance(x, Tensor) else n or (x,) for x, n in zip(outs, numbers)]
+    template = (leaf, shape)
     at = (
         len(parts)
         if cut is None

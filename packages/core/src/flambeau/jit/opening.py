@@ -25,6 +25,7 @@ from ..runtime.operator import Operator, registry
 from ..runtime.tensor import Size, Tensor, wrap
 from . import settled  # noqa: F401 -- open numbers end as it says
 from .capture import Capture
+from .numbers import Numbers
 from .symbols import OPEN, Broken, Sizes, Whole, is_open, value_of
 
 
@@ -52,7 +53,8 @@ class OpenCapture(Capture):
     def told(self) -> bool:
         """Whether the call has left traces outside that would be there twice, were it made again."""
         graphs = [p for p in self.parts if isinstance(p, Graph)]
-        return bool(self.touched) or len(graphs) < len(self.parts) or any(g.writes for g in graphs)
+        others = len(graphs) + sum(isinstance(p, Numbers) for p in self.parts)
+        return bool(self.touched) or others < len(self.parts) or any(g.writes for g in graphs)
 
     # -- shapes ---------------------------------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from ..runtime.operator import registry
 from ..runtime.tensor import Box, Tensor, history, new, wrap
 from .capture import Grads, Part
 from .fusion import fusible
+from .numbers import Numbers, Read
 from .program import Program
 from .tuning import Making, Tuned
 
@@ -42,6 +43,8 @@ class Stage:
             elif isinstance(part, Grads):
                 changes = [(t, None if v is None else slots[id(v)]) for t, v in part.changes]
                 self.steps.append(changes)
+            elif isinstance(part, Numbers):
+                self.steps.append(Read(part, slots))
             else:
                 given: list[tuple[int | None, Any]] = [
                     (slots[id(v)], None) if isinstance(v, Value) else (None, v) for v in part.given
@@ -118,7 +121,8 @@ class Plan:
             for v in back.seeds:
                 slots.setdefault(id(v), len(slots))
         step = replace(making, members=frozenset())
-        prediction = back is None and len(parts) == 1  # its weights stay
+        numbers = [p for p in parts if isinstance(p, Numbers)]
+        prediction = back is None and len(parts) - len(numbers) == 1  # its weights stay
         self.forward = Stage(parts[:cut], slots, making if prediction else step)
         self.backward = Stage(parts[cut:], slots, step)
         self.kind = next((p.kind for p in self.forward.programs), np.ndarray)  # of arrays
@@ -126,7 +130,7 @@ class Plan:
         self.result, self.spent, self.back = result, spent, back
         if back is not None:
             back.place(slots)
-        self.size = len(slots)
+        self.size = len(slots) + sum(len(p.readings) for p in numbers)
         self._dropped: list[Tensor] = []
         self._writing = [p for p in self.forward.programs if p.writes]
         self._alone = result[0] == [None] and result[1] == pytree.LEAF  # the result is one tensor
@@ -169,7 +173,11 @@ class Plan:
             return made[0]
         template, spec = self.result
         results = iter(made)
-        return pytree.unflatten([next(results) if x is None else x[0] for x in template], spec)
+        leaves = [
+            next(results) if x is None else x[0] if type(x) is tuple else table[-1 - x.index]
+            for x in template
+        ]
+        return leaves[0] if spec is pytree.LEAF else pytree.unflatten(leaves, spec)
 
     def text(self) -> str:
         """The parts, programs after fusion."""

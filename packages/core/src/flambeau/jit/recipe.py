@@ -15,6 +15,7 @@ from ..runtime.meta import Meta
 from ..runtime.operator import find
 from ..runtime.tensor import Size, Tensor, wrap
 from .capture import Effect, Grads, Part
+from .numbers import Numbers, Reading
 from .opening import changed, has_open
 from .plan import Back, Plan
 from .symbols import is_open
@@ -123,6 +124,8 @@ class _Copy:
     def part(self, p: Part) -> Part:
         if isinstance(p, Grads):
             return Grads([(t, None if v is None else self.value(v)) for t, v in p.changes])
+        if isinstance(p, Numbers):
+            return Numbers(p.first, [Reading(self.value(r.value), r.how) for r in p.readings])
         if isinstance(p, Effect):
             return Effect(p.call, p.name, [self.given(x) for x in p.given], p.spec)
         made = Graph()
@@ -164,6 +167,10 @@ class _Comparison:
                 if [id(t) for t, _ in p.changes] != [id(t) for t, _ in q.changes]:  # type: ignore[union-attr]
                     raise Different("it sets other gradients")
                 self.values([v for _, v in p.changes], [v for _, v in q.changes])  # type: ignore[union-attr]
+            elif isinstance(p, Numbers):
+                self.values(p.values(), q.values())  # type: ignore[union-attr]
+                if [r.how for r in p.readings] != [r.how for r in q.readings]:  # type: ignore[union-attr]
+                    raise Different("it reads other numbers")
             elif isinstance(p, Effect):
                 if p.name != q.name or len(p.given) != len(q.given):  # type: ignore[union-attr]
                     raise Different(f"it calls {q}")
