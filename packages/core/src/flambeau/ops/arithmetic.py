@@ -352,6 +352,19 @@ def clamp(input: Tensor, min: Tensor | float | None = None, max: Tensor | float 
     return clamp_high(input, max) if min is None else clamp_between(input, min, max)
 
 
+@clamp.small
+def _(xp, x, min, max):
+    if x.dtype.char not in "fd":
+        return NotImplemented
+    out = x
+    for bound, ufunc in ((min, xp.maximum), (max, xp.minimum)):
+        if bound is not None:
+            if type(bound) not in (float, int) or not -6e4 < bound < 6e4:
+                return NotImplemented
+            out = ufunc(out, bound)
+    return NotImplemented if out is x else out
+
+
 def _ends(op, arrays, attrs):
     """All three of one dtype."""
     first = arrays[0].dtype

@@ -828,4 +828,13 @@ def one_hot(input: Tensor, num_classes: int = -1):
     return (input.unsqueeze(-1) == arange(num_classes, device=input.device)).to(dtypes.int64)
 
 
+@one_hot.small
+def _(xp, x, *, num_classes):
+    if type(num_classes) is not int or num_classes < 1 or x.dtype.char not in "lq" or not x.size:
+        return NotImplemented
+    if x.min() < 0 or x.max() >= num_classes:
+        return NotImplemented
+    return (x[..., None] == xp.arange(num_classes)).astype(x.dtype)
+
+
 makes_tensors(globals())

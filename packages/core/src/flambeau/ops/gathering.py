@@ -45,6 +45,15 @@ def index_select(input: Tensor, dim: int, index: Tensor):
     return pick([input, index.reshape(-1)], (d,))
 
 
+@index_select.small
+def _(xp, x, index, *, dim):
+    if index.ndim != 1 or index.dtype.char not in "lq" or not index.size or not x.ndim:
+        return NotImplemented
+    if index.min() < 0:  # NumPy counts from the end, and refuses what is too large
+        return NotImplemented
+    return x.take(index, dim)
+
+
 @primitive(exact_out=True, out_apart=True)
 def gather(input: Meta, dim: int, index: Meta, *, sparse_grad: bool = False):
     """out[i][j][k] = input[index[i][j][k]][j][k] for dim 0, and so on.

@@ -133,6 +133,24 @@ def stack(tensors: Sequence[Tensor], dim: int = 0):
     return cat([t.unsqueeze(d) for t in tensors], d)
 
 
+@stack.small
+def _(xp, *xs, dim):
+    first = xs[0]
+    d, shape, kind = wrap_dim(dim, first.ndim + 1), first.shape, first.dtype
+    for x in xs:
+        if x.shape != shape or x.dtype is not kind:
+            return NotImplemented
+    if not d:  # one after the other
+        return xp.concatenate(xs, None).reshape((len(xs), *shape))
+    at = (slice(None),) * d + (None,)
+    return xp.ascontiguousarray(xp.concatenate([x[at] for x in xs], d))
+
+
+@stack.small_vjp
+def _(g, _out, *tensors: Meta, dim):
+    return g.unbind(dim)
+
+
 @composite(method=False)
 def hstack(tensors: Sequence[Tensor]):
     """Joined along the second dimension; 1-d tensors along the first.

@@ -9,6 +9,7 @@ from .._base import dtypes
 from .._base.checks import check
 from ..runtime import state
 from ..runtime.families import composite
+from ..runtime.meta import Meta
 from ..runtime.tensor import Tensor
 from .activation import logsigmoid, relu
 from .arranging import triu_indices
@@ -150,6 +151,41 @@ def nll_loss(
     if reduction == "mean":
         return loss.sum() / counted.sum()
     return reduce(loss, reduction)
+
+
+@nll_loss.small
+def _(xp, x, target, weight, *, ignore_index, reduction):
+    if weight is not None or x.ndim != 2 or x.dtype.char not in "fd" or not x.size:
+        return NotImplemented
+    if target.shape != x.shape[:1] or target.dtype.char not in "lq":
+        return NotImplemented
+    low, high = target.min(), target.max()
+    if (
+        low < 0
+        or high >= x.shape[1]
+        or type(ignore_index) is not int
+        or low <= ignore_index <= high
+    ):
+        return NotImplemented
+    loss = -x[xp.arange(len(target)), target]
+    if reduction == "none":
+        return loss
+    total = xp.add.reduce(loss)
+    return (
+        total / len(target)
+        if reduction == "mean"
+        else total
+        if reduction == "sum"
+        else NotImplemented
+    )
+
+
+@nll_loss.small_vjp
+def _(g, _out, x: Meta, target, weight, *, reduction):
+    rows, _ = x.shape
+    share = -(g / rows) if reduction == "mean" else -g
+    spread = share.expand(rows, 1) if reduction != "none" else share.unsqueeze(1)
+    return g.new_zeros(x.shape).scatter(1, target.unsqueeze(1), spread), None, None
 
 
 def _explain_target(target: Tensor, classes: int, error: Exception) -> None:

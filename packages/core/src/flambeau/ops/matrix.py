@@ -153,6 +153,23 @@ def mm(input: Tensor, mat2: Tensor):
     return matmul(input, mat2)
 
 
+def _product(xp: Any, a: Any, b: Any, *ranks: int) -> Any:
+    """The product of small raw arrays of these ranks and of one usual float dtype; NotImplemented for others."""
+    if (a.ndim, b.ndim) != ranks or a.dtype is not b.dtype or a.dtype.char not in "fd":
+        return NotImplemented
+    return matmul.op.kernels[None](xp, a, b)
+
+
+@mm.small
+def _(xp, a, b):
+    return _product(xp, a, b, 2, 2)
+
+
+@mm.small_vjp
+def _(g, _out, a, b):
+    return lambda: g @ b.mT, lambda: a.mT @ g
+
+
 @composite
 def bmm(input: Tensor, mat2: Tensor):
     """Products of two batches of matrices.
@@ -173,6 +190,16 @@ def bmm(input: Tensor, mat2: Tensor):
     return matmul(input, mat2)
 
 
+@bmm.small
+def _(xp, a, b):
+    return _product(xp, a, b, 3, 3) if a.shape[0] == b.shape[0] else NotImplemented
+
+
+@bmm.small_vjp
+def _(g, _out, a, b):
+    return lambda: g @ b.mT, lambda: a.mT @ g
+
+
 @composite
 def mv(input: Tensor, vec: Tensor):
     """Product of a matrix and a vector.
@@ -186,6 +213,11 @@ def mv(input: Tensor, vec: Tensor):
         lambda: f"vector + matrix @ vector expected, got {vec.ndim}, {input.ndim}, {vec.ndim}",
     )
     return matmul(input, vec)
+
+
+@mv.small
+def _(xp, a, b):
+    return _product(xp, a, b, 2, 1)
 
 
 @composite
@@ -203,6 +235,11 @@ def dot(input: Tensor, tensor: Tensor):
     return matmul(input, tensor)
 
 
+@dot.small
+def _(xp, a, b):
+    return _product(xp, a, b, 1, 1)
+
+
 @composite
 def outer(input: Tensor, vec2: Tensor):
     """All products of elements of two vectors.
@@ -214,6 +251,13 @@ def outer(input: Tensor, vec2: Tensor):
     """
     check(input.ndim == 1 and vec2.ndim == 1, lambda: "outer: Expected 1-D arguments")
     return input.unsqueeze(1) * vec2
+
+
+@outer.small
+def _(xp, a, b):
+    if a.ndim != 1 or b.ndim != 1 or a.dtype is not b.dtype or a.dtype.char not in "fd":
+        return NotImplemented
+    return a[:, None] * b
 
 
 def mixed(name: str, input: Tensor, product: Any, factors: tuple, beta: Any, alpha: Any) -> Tensor:
@@ -260,6 +304,33 @@ def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: 
     return mixed("addmm", input, mm, (mat1, mat2), beta, alpha)
 
 
+def _mixed(xp: Any, x: Any, product: Any, beta: Any, alpha: Any) -> Any:
+    """`mixed` on small raw arrays, the product made; NotImplemented unless both numbers are 1."""
+    if product is NotImplemented or x.dtype is not product.dtype or x.ndim > product.ndim:
+        return NotImplemented
+    if type(beta) is not int or type(alpha) is not int or beta != 1 or alpha != 1:
+        return NotImplemented
+    return xp.add(x, product, product)  # an error where `x` is larger
+
+
+def _mixed_vjp(g: Any, x: Meta, a: Any, b: Any) -> tuple:
+    return (
+        lambda: g if g.shape == x.shape else g.sum_to_size(x.shape),
+        lambda: g @ b.mT,
+        lambda: a.mT @ g,
+    )
+
+
+@addmm.small
+def _(xp, x, a, b, *, beta, alpha):
+    return _mixed(xp, x, _product(xp, a, b, 2, 2), beta, alpha)
+
+
+@addmm.small_vjp
+def _(g, _out, x: Meta, a, b):
+    return _mixed_vjp(g, x, a, b)
+
+
 @composite
 def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1):
     """beta * input + alpha * (batch1 @ batch2).
@@ -269,6 +340,18 @@ def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, a
     flambeau.Size([1, 2, 1])
     """
     return mixed("baddbmm", input, bmm, (batch1, batch2), beta, alpha)
+
+
+@baddbmm.small
+def _(xp, x, a, b, *, beta, alpha):
+    if a.shape[0] != b.shape[0]:
+        return NotImplemented
+    return _mixed(xp, x, _product(xp, a, b, 3, 3), beta, alpha)
+
+
+@baddbmm.small_vjp
+def _(g, _out, x: Meta, a, b):
+    return _mixed_vjp(g, x, a, b)
 
 
 @primitive(promote=SAME_REQUIRED, bilinear=("input", "other"), method=False, hot=True)

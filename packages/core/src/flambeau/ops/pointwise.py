@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from math import inf
 from typing import Any
 
 from .. import ir
@@ -10,6 +11,7 @@ from .._base import dtypes
 from .._base.limits import finfo
 from ..runtime import state
 from ..runtime.families import composite, elementwise
+from ..runtime.meta import Meta
 from ..runtime.operator import ONE
 from ..runtime.promotion import INT_TO_FLOAT, SAME, check_fits, wrapped
 from ..runtime.tensor import Tensor
@@ -54,6 +56,26 @@ def masked_fill(input: Tensor, mask: Tensor, value: Tensor | float):
         )
     check_element(value, dtype)
     return where(mask, value if value.dtype is dtype else value.to(dtype), input)
+
+
+@masked_fill.small
+def _(xp, x, mask, value):
+    kind = type(value)
+    if (
+        mask.dtype.char != "?"
+        or x.dtype.char not in "fd"
+        or (kind is not float and kind is not int)
+    ):
+        return NotImplemented
+    if not -3e38 < value < 3e38 and value not in (inf, -inf):
+        return NotImplemented
+    return xp.where(mask, x.dtype.type(value), x)
+
+
+@masked_fill.small_vjp
+def _(g, _out, x: Meta, mask, _value):
+    g = g.masked_fill(mask, 0)
+    return g if g.shape == x.shape else g.sum_to_size(x.shape), None, None
 
 
 @elementwise(promote=SAME, method=False)

@@ -119,6 +119,13 @@ def prod(
     return prod_dims(input, dim, keepdim, dtype=dtype)
 
 
+@prod.small
+def _(xp, x, *, dim, keepdim, dtype):
+    if dtype is not None or type(dim) is tuple or not _usual(x, dim):
+        return NotImplemented
+    return xp.multiply.reduce(x, dim, None, None, keepdim)
+
+
 def _extreme_vjp(g, out, x, *, dim, keepdim):
     """Equal shares to all elements that reach the extreme."""
     hit = eq(x, spread(out, x._meta, dim, keepdim)).to(g.dtype)
@@ -247,6 +254,25 @@ def mean(
     return total / n if n else total * float("nan")
 
 
+def _usual(x: Any, dim: Any) -> bool:
+    """Whether a raw array is of usual floats and not empty, and `dim` None, an int or some of them."""
+    if x.dtype.char not in "fd" or not x.size:
+        return False
+    return dim is None or type(dim) is int or (type(dim) is tuple and dim != ())
+
+
+@mean.small
+def _(xp, x, *, dim, keepdim, dtype):
+    if dtype is not None or not _usual(x, dim):
+        return NotImplemented
+    return xp.add.reduce(x, dim, None, None, keepdim) / _count(x.shape, dim)
+
+
+@mean.small_vjp
+def _(g, _out, x: Meta, *, dim, keepdim):
+    return spread(g / _count(x.shape, dim), x, dim, keepdim)
+
+
 _SHORT = (dtypes.float16, dtypes.bfloat16)
 
 
@@ -284,13 +310,37 @@ def var(
         parts = input.real, input.imag
         real, imag = (var(p, dim, unbiased, keepdim, correction=correction) for p in parts)
         return real + imag
-    if correction is None:
-        correction = 1 if unbiased is None or unbiased else 0
     n = _count(input.shape, dim)
     centred = input - mean(input, dim, True)
     total = sum(centred * centred, dim, keepdim)
-    left = n - correction
+    left = _left(n, unbiased, correction)
     return total / left if left > 0 else total * float("nan") if n <= 1 else total / 0.0
+
+
+@var.small
+def _(xp, x, *, dim, unbiased, keepdim, correction):
+    if not _usual(x, dim):
+        return NotImplemented
+    n = _count(x.shape, dim)
+    left = _left(n, unbiased, correction)
+    if not left > 0:
+        return NotImplemented
+    add = xp.add.reduce
+    centred = x - add(x, dim, None, None, True) / n
+    return add(centred * centred, dim, None, None, keepdim) / left
+
+
+def _left(n: int, unbiased: bool | None, correction: float | None) -> float:
+    """What a sum of squared distances from the mean of n numbers is divided by."""
+    if correction is None:
+        correction = 1 if unbiased is None or unbiased else 0
+    return n - correction
+
+
+@var.small_vjp
+def _(g, _out, x, *, dim, unbiased, keepdim, correction):
+    left = _left(_count(x.shape, dim), unbiased, correction)
+    return spread(g * (2 / left), x._meta, dim, keepdim) * (x - mean(x, dim, True))
 
 
 @composite
@@ -314,6 +364,19 @@ def std(
     variance = var(input, dim, unbiased, keepdim, correction=correction)
     constant = variance == 0  # there PyTorch's gradient is zero, the root's infinite
     return where(constant, variance, sqrt(where(constant, 1, variance)))
+
+
+@std.small
+def _(xp, x, *, dim, unbiased, keepdim, correction):
+    made = var.op.small(xp, x, dim=dim, unbiased=unbiased, keepdim=keepdim, correction=correction)
+    return made if made is NotImplemented else xp.sqrt(made)
+
+
+@std.small_vjp
+def _(g, out, x, *, dim, unbiased, keepdim, correction):
+    left = _left(_count(x.shape, dim), unbiased, correction)
+    share = g / (where(out == 0, 1, out) * left)  # of what is constant the distances are zero
+    return spread(share, x._meta, dim, keepdim) * (x - mean(x, dim, True))
 
 
 @composite
@@ -413,6 +476,11 @@ def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False):
     return _arg(argmax_dim, input, dim, keepdim)
 
 
+@argmax.small
+def _(xp, x, *, dim, keepdim):
+    return _small_arg(x.argmax, x, dim, keepdim)
+
+
 @composite(accepts="int float")
 def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False):
     """Index of the smallest element of the flattened input, or along `dim`; the first of equals.
@@ -422,6 +490,17 @@ def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False):
     tensor([0, 1])
     """
     return _arg(argmin_dim, input, dim, keepdim)
+
+
+@argmin.small
+def _(xp, x, *, dim, keepdim):
+    return _small_arg(x.argmin, x, dim, keepdim)
+
+
+def _small_arg(arg: Any, x: Any, dim: Any, keepdim: bool) -> Any:
+    if type(dim) is tuple or not _usual(x, dim) or (dim is None and keepdim):
+        return NotImplemented
+    return arg(dim, None, keepdims=keepdim) if keepdim else arg(dim)
 
 
 def _arg(f, input: Tensor, dim: int | None, keepdim: bool) -> Tensor:
@@ -442,6 +521,11 @@ def max(input: Tensor, dim: int | Tensor | None = None, keepdim: bool = False) -
     return _extreme(max, amax, argmax_dim, input, dim, keepdim)
 
 
+@max.small
+def _(xp, x, *, dim, keepdim):
+    return _small_extreme(xp.maximum, x.argmax, x, dim, keepdim)
+
+
 @composite(outputs=("values", "indices"), accepts="bool int float")
 def min(input: Tensor, dim: int | Tensor | None = None, keepdim: bool = False) -> Any:
     """The smallest element; with `dim` (values, indices) along it; with a tensor the smaller of two elements.
@@ -451,6 +535,19 @@ def min(input: Tensor, dim: int | Tensor | None = None, keepdim: bool = False) -
     tensor([1., 2.])
     """
     return _extreme(min, amin, argmin_dim, input, dim, keepdim)
+
+
+@min.small
+def _(xp, x, *, dim, keepdim):
+    return _small_extreme(xp.minimum, x.argmin, x, dim, keepdim)
+
+
+def _small_extreme(ufunc: Any, arg: Any, x: Any, dim: Any, keepdim: bool) -> Any:
+    if not x.ndim or not _usual(x, dim):
+        return NotImplemented
+    if dim is None:
+        return ufunc.reduce(x, None)
+    return ufunc.reduce(x, dim, None, None, keepdim), arg(dim, None, keepdims=keepdim)
 
 
 def _extreme(f, whole, arg, input: Tensor, dim: Any, keepdim: bool):
@@ -497,6 +594,13 @@ def norm(
     from ..runtime.dispatch import write_out
 
     return write_out(norm.op, out, made)
+
+
+@norm.small
+def _(xp, x, *, p, dim, keepdim, out, dtype):
+    if out is not None or dtype is not None or p not in ("fro", 2) or not _usual(x, dim):
+        return NotImplemented
+    return xp.sqrt(xp.add.reduce(x * x, dim, None, None, keepdim))
 
 
 @primitive(method=False)

@@ -12,12 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from . import dispatch, names, overrides, signature, state
+from . import backend as backends
+from . import dispatch, names, overrides, signature, state, tape
 from .becoming import again, compiled, spelled
+from .inference import makes_tensors
 from .operator import MISSING, Operator
 from .straight import Text
 from .tape import Node
-from .tensor import Tensor, history
+from .tensor import Tensor, history, new
+
+ndarray = np.ndarray
 
 
 def source(op: Operator) -> str:
@@ -51,16 +55,77 @@ class CompositeText(Text):
             if d is MISSING
         ]
         lines += self.flags()
-        lines += [*(self.key() if claimed else []), "    try:"]
-        lines += self.claim() if claimed else [f"        _made = {self.body()}"]
+        small = self.small() if op.small is not None else []
+        lines += [*(self.key() if claimed else []), *small]
+        lines += ["    if _made is None:"] * bool(small)
+        body = ["    try:", *(self.claim() if claimed else [f"        _made = {self.body()}"])]
         values, words = self.values()
-        return [
-            *lines,
+        body += [
             "    except _BLAMED as _error:",
             f"        return _failed(_error, *_spelled(_op, {values}, {words}, _rest, _kw))",
-            *self.label(),
-            "    return _made",
         ]
+        lines += ["    " + line if small else line for line in body]
+        return [*lines, *self.label(), "    return _made"]
+
+    def small(self) -> list[str]:
+        """The call of `small`; `_made` is None where that does not take it."""
+        op, noted = self.op, self.op.noted
+        words = "".join(f", {p}={p}" for _, p in op.attrs)
+        if op.variadic:
+            given = self.names[0]
+            lines = [
+                f"    _raw, _nodes, _fits = [], None, type({given}) is list or type({given}) is tuple",
+                f"    for _x in {given} if _fits else ():",
+                "        _a = getattr(_x, '_array', None)",
+                "        if type(_a) is not _ndarray or _a.size > _SMALL:",
+                "            _fits = False",
+                "            break",
+                "        _raw.append(_a)",
+                "        if (_x._node if _x._base is None else _history(_x)) is not None: _nodes = True",
+            ]
+            fits, raw, recorded = "_fits", "*_raw", "_nodes"
+            given = f"tuple({given})"
+        else:
+            lines, fitting = [], []
+            for k, (i, p) in enumerate(zip(op.arrays, self.names)):
+                optional = self.free[k] or i not in op.plain
+                plain = f"type({p}) in _scalars" if optional else "False"
+                lines += (
+                    [
+                        f"    if {plain}: _a{k}, _n{k} = {p}, None",
+                        "    else:",
+                        f"        _a{k} = getattr({p}, '_array', None)",
+                        f"        _n{k} = None if _a{k} is None else {p}._node if {p}._base is None else _history({p})",
+                    ]
+                    if optional
+                    else [
+                        f"    _a{k} = getattr({p}, '_array', None)",
+                        f"    _n{k} = None if _a{k} is None else {p}._node if {p}._base is None else _history({p})",
+                    ]
+                )
+                fit = f"type(_a{k}) is _ndarray and _a{k}.size <= _SMALL"
+                fitting.append(f"({plain} or {fit})" if optional else fit)
+            fits, raw, given = " and ".join(fitting), self.raw, self.given
+            recorded = " or ".join(f"_n{k} is not None" for k in range(self.count))
+        lines.append("    _made = None")
+        if noted is None:
+            fits = f"{fits} and not (({recorded}) and _local.grad)"
+        lines += [
+            f"    if {fits}:",
+            "        _token = _set_quiet(_quiet)",
+            "        try:",
+            f"            _made = _small(_xp, {raw}{words})",
+            "        except _BLAMED: _made = None",
+            "        finally: _reset(_token)",
+            "        if _made is _NotImplemented: _made = None",
+            "        if _made is not None:",
+            "            _made = _wrapped(_made)",
+        ]
+        if noted is not None:
+            lines.append(
+                f"            if ({recorded}) and _local.grad: _record(_noted, _made, {given}, {self.attrs})"
+            )
+        return lines
 
     def body(self) -> str:
         """The call of the composite's definition."""
@@ -131,9 +196,32 @@ def compile_composite(
         "providers": op.providers, "spelled": spelled, "state": state,
         **{f"d{i}": d for i, d in enumerate(op.defaults)},
     }  # fmt: skip
+    if op.small is not None:
+        given |= {
+            "NotImplemented": NotImplemented, "SMALL": SMALL, "noted": op.noted, "quiet": state.quiet, "record": tape.record,
+            "reset": state.error_state.reset, "scalars": frozenset((int, float, bool, type(None))), "set_quiet": state.error_state.set,
+            "small": op.small, "wrapped": wrapper(op), "xp": backends.of_device("cpu").xp,
+        }  # fmt: skip
     given["ask"] = asker(op, given["accepted"])
     scope.update({f"_{name}": value for name, value in given.items()})
     return compiled(f"straight way of {op.name}", source(op), scope)
+
+
+def wrapper(op: Operator) -> Callable[[Any], Any]:
+    """Makes tensors of what `small` computed."""
+    named = op.tags.get("named")
+
+    def one(made: Any) -> Tensor:
+        t = new(Tensor)
+        t._array = made if type(made) is ndarray else np.asarray(made)
+        return t
+
+    if named is None:
+        return one
+    return lambda made: named(*map(one, made)) if type(made) is tuple else one(made)
+
+
+SMALL = 1 << 12  # elements up to which a composite's `small` is asked
 
 
 def asker(op: Operator, accepted: dict[tuple, tuple]) -> Callable[..., tuple | None]:
@@ -152,3 +240,6 @@ def asker(op: Operator, accepted: dict[tuple, tuple]) -> Callable[..., tuple | N
         return found
 
     return ask
+
+
+makes_tensors(globals())

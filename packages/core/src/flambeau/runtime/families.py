@@ -12,6 +12,7 @@ A decorator returns the public function, in PyTorch's spelling, with the block's
 
 from __future__ import annotations
 
+import copy
 from collections import namedtuple
 from collections.abc import Callable
 from typing import Any
@@ -227,4 +228,24 @@ def _composite(body: Callable[..., Any], **options: Any) -> Public:
 
         return compile_composite(op, named, general, failed, scope)
 
-    return _block(op, becoming(general, text))
+    made = _block(op, becoming(general, text))
+    made.small = lambda rule: _small(op, rule)
+    made.small_vjp = lambda rule: _small_vjp(op, rule)
+    return made
+
+
+def _small(op: Operator, rule: Callable[..., Any]) -> Callable[..., Any]:
+    """`rule(xp, *arrays, **attrs)`: what a composite's body computes, on small NumPy arrays, in fewer calls.
+
+    It is asked in eager mode only. Its result shares no memory with its arrays; NotImplemented leaves the call to the
+    body, as any error does. Calls that are to be recorded go to it if there is a `small_vjp`, too.
+    """
+    op.small = rule
+    return rule
+
+
+def _small_vjp(op: Operator, rule: Callable[..., Any]) -> Callable[..., Any]:
+    """The gradient of a call that `small` computed, written as every `vjp` is."""
+    op.noted = copy.copy(op)
+    op.noted.vjp_rule = Rule(op.noted, rule)
+    return rule

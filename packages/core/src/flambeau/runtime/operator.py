@@ -100,6 +100,9 @@ class Operator:
         # By backend: the faster kernels, or the name of the module that will offer them when first asked.
         self.providers: dict[str, Any] = {}
         self.least: dict[str, int] = {}  # by backend: elements from which its providers are asked
+        # Of a composite: what its body computes on small NumPy arrays, in fewer calls; and with its gradient's rule.
+        self.small: Callable[..., Any] | None = None
+        self.noted: Operator | None = None
         self.bound: dict[str, Any] | None = None  # what the text for its calls reads (`straight`)
         self.vjp_rule: Any = None
         self.jvp_rule: Callable[..., Any] | None = None
