@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 
 import numpy as np
@@ -506,3 +507,29 @@ def test_slices_are_joined_without_a_copy_before(dim):
     assert (
         copies._row_step(x[:, :, ::2], 1) is None and copies._row_step(x[:, 3:9], 1) == 50 * 60 * 4
     )
+
+
+def test_reshapes_that_copy_are_made_here():
+    """As NumPy's: a view where strides allow, else one new array; few elements that alternate among them."""
+    rng = np.random.default_rng(5)
+    for _ in range(300):
+        shape = rng.choice([1, 2, 3, 4, 6], rng.integers(1, 5)).tolist()
+        x = np.arange(np.prod(shape)).reshape(shape).transpose(rng.permutation(len(shape)))
+        if rng.random() < 0.3:
+            x = x[::2]
+        if rng.random() < 0.3:
+            x = np.broadcast_to(x, (3, *x.shape))
+        for wanted in ((x.size,), (-1, x.shape[-1]), (x.shape[0], -1), x.shape[::-1]):
+            made, want = copies._reshape(x, shape=wanted), x.reshape(wanted)
+            if np.may_share_memory(want, x):
+                assert made is NotImplemented
+            elif made is not NotImplemented:
+                np.testing.assert_array_equal(made, want)
+                assert made.base is None
+    for dtype in (np.uint8, np.float16, np.float32, np.float64, np.complex128):
+        for n, w in itertools.product((2, 3, 4, 5), (1, 7, 300, 20_000)):
+            x = (rng.random((3, n, w)) * 100).astype(dtype)
+            for y in (x.transpose(0, 2, 1), np.broadcast_to(x[:, 0, :, None], (3, w, n))):
+                made = copies._reshape(y, shape=(3, w * n))
+                if made is not NotImplemented:
+                    np.testing.assert_array_equal(made, y.reshape(3, -1))

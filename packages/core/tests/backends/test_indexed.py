@@ -7,9 +7,11 @@ import pytest
 
 import flambeau
 from flambeau.backends.cpu import available, indexed, threads
+from flambeau.ops import load_all
 from flambeau.runtime.backend import of_device
 from flambeau.runtime.operator import registry
 
+load_all()
 pytestmark = pytest.mark.skipif(not available(), reason="no C compiler on this machine")
 SHAPES = [(1,), (50,), (7, 13), (3, 40), (2, 5, 3), (4, 3, 65), (3, 200, 9), (1, 9, 300)]
 TYPES = ("float32", "float64", "int64", "int32")
@@ -65,10 +67,18 @@ def test_all_kernels_equal_their_reference(dtype, index_type):
                     lambda: own._gather(x, places, dim=d, sparse_grad=False),
                     reference("gather", x, places, dim=d, sparse_grad=False),
                 )
-                same(
-                    lambda: own._scatter_add(x, places, src, **at),
-                    reference("scatter_add", x, places, src, **at),
-                )
+                for how, name in ((own.ADD, "add"), (own.SET, "src"), (own.MULTIPLY, "prod")):
+                    if name == "prod" and dtype.startswith("int"):
+                        continue  # overflows, see below
+                    same(
+                        lambda how=how: own._scatter(how)(x, places, src, **at),
+                        reference(f"scatter_{name}", x, places, src, **at),
+                    )
+                for largest in (True, False):
+                    same(
+                        lambda largest=largest: own._extreme(x, places, src, largest=largest, **at),
+                        reference("scatter_extreme", x, places, src, largest=largest, **at),
+                    )
                 one = {"positions": (d,)}
                 same(lambda: own._index(x, rows, **one), reference("index", x, rows, **one))
                 sums = {"shape": shape, **one}
@@ -89,12 +99,63 @@ def test_what_is_out_of_range_is_left_to_the_reference():
     for bad in (6, -1, -7, 2**40):
         places[3, 2] = bad
         assert own._gather(x, places, dim=0, sparse_grad=False) is NotImplemented
-        assert own._scatter_add(x, places, src, dim=0) is NotImplemented
+        assert own._scatter(own.ADD)(x, places, src, dim=0) is NotImplemented
     for bad in (6, -7, -(2**40)):
         rows[4] = bad
         assert own._index(x, rows, positions=(0,)) is NotImplemented
         assert own._index_grad(src, rows, shape=(6, 4), positions=(0,)) is NotImplemented
         assert own._index_put(x, src, rows, positions=(0,), accumulate=True) is NotImplemented
+
+
+def test_several_indices_are_one():
+    own = module()
+    rng = np.random.default_rng(7)
+    x = numbers((6, 9, 4, 5), "float32")
+    for positions, shapes in [((0, 1), ((7,), (7,))), ((1, 2), ((3, 1), (1, 5))), ((1, 2, 3), ((8,), (1,), (2, 1))), ((2, 3), ((1,), (4, 4)))]:  # fmt: skip
+        indices = [
+            rng.integers(-x.shape[p], x.shape[p], s).astype(rng.choice(["int64", "int32"]))
+            for p, s in zip(positions, shapes)
+        ]
+        at = {"positions": positions}
+        want = reference("index", x, *indices, **at)
+        same(lambda: own._index(x, *indices, **at), want)
+        g = numbers(want.shape, "float32", 3)
+        sums = {"shape": x.shape, **at}
+        same(
+            lambda: own._index_grad(g, *indices, **sums),
+            reference("index_grad", g, *indices, **sums),
+        )
+        for accumulate in (True, False):
+            put = {"accumulate": accumulate, **at}
+            same(
+                lambda: own._index_put(x, g, *indices, **put),
+                reference("index_put_at", x, g, *indices, **put),
+            )
+        indices[-1] = indices[-1] + 100
+        assert own._index(x, *indices, **at) is NotImplemented
+        assert own._index_put(x, g, *indices, accumulate=False, **at) is NotImplemented
+    apart = rng.integers(0, 5, 7)
+    assert own._index(x, apart, apart, positions=(0, 3)) is NotImplemented
+    made = own._index_put(x, np.float32(2), apart, apart, positions=(0, 3), accumulate=False)
+    np.testing.assert_array_equal(
+        made, reference("index_put_at", x, np.float32(2), apart, apart, positions=(0, 3), accumulate=False)
+    )  # fmt: skip
+
+
+def test_extremes_keep_nan_and_a_longer_source_is_cut():
+    own = module()
+    x = np.array([[1.0, np.nan, -np.inf, 3.0]], "float32")
+    src = np.array([[np.nan, 5.0, 2.0, 9.0, 1.0]], "float32")
+    places = np.array([[0, 1, 2, 2]])
+    for largest in (True, False):
+        made = own._extreme(x, places, src, dim=1, largest=largest)
+        with np.errstate(invalid="ignore"):
+            want = reference("scatter_extreme", x, places, src, dim=1, largest=largest)
+        np.testing.assert_array_equal(made, want)
+    whole = np.array([3, 2**62, -5]), np.array([0, 1, 1, 0]), np.array([2**62, 7, 7, 3])
+    np.testing.assert_array_equal(
+        own._scatter(own.MULTIPLY)(*whole, dim=0), reference("scatter_prod", *whole, dim=0)
+    )
 
 
 def test_public_calls_are_served_and_refused():

@@ -164,6 +164,55 @@ def _clone(x: np.ndarray, *, memory_format: Any = None) -> Any:
     return in_order(x, order_of(x.shape, memory_format))
 
 
+def _reshape(x: np.ndarray, *, shape: Any) -> Any:
+    if x.flags.c_contiguous or x.itemsize not in SIZES or not isinstance(shape, (tuple, list)):
+        return NotImplemented
+    if any(type(n) is not int or n < -1 for n in shape):
+        return NotImplemented
+    if prod(shape) != x.size if -1 not in shape else shape.count(-1) != 1:
+        return NotImplemented
+    if -1 in shape:
+        known = -prod(shape)
+        if not known or x.size % known:
+            return NotImplemented
+        shape = tuple([x.size // known if n == -1 else n for n in shape])
+    if _views(x.shape, x.strides, shape):
+        return NotImplemented
+    made = np.empty(shape, x.dtype)
+    write(made.reshape(x.shape), x)
+    return made
+
+
+def _views(shape: tuple[int, ...], strides: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
+    """Whether memory laid out so can be seen in the shape `wanted`, of as many elements, without a copy.
+
+    >>> _views((4, 6), (48, 4), (2, 2, 6)), _views((4, 6), (48, 4), (24,))
+    (True, False)
+    """
+    if 0 in shape:
+        return True
+    runs: list[int] = []  # elements that follow each other at one distance
+    step = None
+    for n, s in zip(reversed(shape), reversed(strides)):
+        if n == 1:
+            continue
+        if s == step:
+            runs[-1] *= n
+        else:
+            runs.append(n)
+        step = s * n
+    left = 1
+    for n in reversed(wanted):
+        if n == 1:
+            continue
+        if left == 1:
+            left = runs.pop(0)
+        if left % n:
+            return False
+        left //= n
+    return True
+
+
 def _to_dtype(x: np.ndarray, *, dtype: Any) -> Any:
     wanted = dtype.numpy
     if _kind(x.dtype) is None or _kind(wanted) is None:
@@ -348,6 +397,7 @@ def register() -> None:
     """Enters the kernels; called when one of these operators first meets a large array."""
     for name, kernel, least in (
         ("clone", _clone, LEAST),
+        ("reshape", _reshape, LEAST),
         ("to_dtype", _to_dtype, LEAST_CAST),
         ("copy_into", _copy_into, LEAST_INTO),
         ("cat", _cat, LEAST),

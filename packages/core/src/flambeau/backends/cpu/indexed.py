@@ -1,7 +1,7 @@
 """Picking by indices and adding where they point: `kernels/take.c`, `kernels/scatter.c`.
 
-index with one index tensor (index_select, embedding, x[rows]), its gradient and index_put with accumulate; gather, its
-gradient, scatter_add. What does not fit here, an index out of range among it, the reference does, or refuses.
+index with index tensors of neighbouring dimensions (index_select, embedding, x[rows], x[rows, columns]), its gradient and
+index_put; gather, its gradient, scatter and its kin. What does not fit here, an index out of range among it, the reference does, or refuses.
 """
 
 from __future__ import annotations
@@ -12,7 +12,10 @@ from typing import Any
 import numpy as np
 
 from ..._base import dtypes
+from ...runtime.operator import registry
 from . import offers
+from .copies import SIZES
+from .copies import dense as copied
 from .native import Kernels, address
 from .softmax import dense, parts
 
@@ -24,6 +27,7 @@ KINDS = (
     dtypes.float16, dtypes.bfloat16, dtypes.complex64, dtypes.complex128,
 )  # fmt: skip
 LEAST = 1 << 10  # elements from which NumPy's own indexing is slower
+ADD, SET, MULTIPLY, LARGEST, SMALLEST = range(5)  # as in `scatter.c`
 _ADDED = {"f": "float32", "d": "float64", "i": "int32", "l": "int64", "q": "int64"}
 
 
@@ -33,6 +37,11 @@ def _adder(x: np.ndarray) -> Any:
     return None if name is None else getattr(scatter, name)
 
 
+def _mover(x: np.ndarray) -> Any:
+    """The functions of scatter.c for elements of the size of x, which are moved only; or None."""
+    return {4: scatter.int32, 8: scatter.int64}.get(x.itemsize)
+
+
 def _wide(index: Any) -> int:
     """Whether the indices have 64 bits; -1 for what is no array of int64 or int32."""
     if type(index) is not np.ndarray or index.dtype.kind != "i" or index.dtype.itemsize < 4:
@@ -40,16 +49,46 @@ def _wide(index: Any) -> int:
     return int(index.dtype.itemsize == 8)
 
 
-def _index(x: Any, *indices: Any, positions: tuple) -> Any:
-    wide = _wide(indices[0])
-    if len(positions) != 1 or wide < 0 or not x.size or not indices[0].size:
-        return NotImplemented
-    if not x.flags.c_contiguous:
-        return NotImplemented
-    x, index = dense(x), dense(indices[0])
-    outer, n, inner = parts(x.shape, positions[0])
+def _one(indices: tuple, positions: tuple, shape: tuple) -> tuple[Any, tuple]:
+    """One index for all of them, over the dimensions of `positions` taken as one; and the shape with these. None: not so."""
     at = positions[0]
-    out = np.empty(x.shape[:at] + index.shape + x.shape[at + 1 :], x.dtype)
+    if len(positions) == 1:
+        return indices[0], shape
+    if positions != tuple(range(at, at + len(positions))) or min(map(_wide, indices)) < 0:
+        return None, shape
+    if prod(shape[at : at + len(positions)]) == 0:
+        return None, shape
+    try:
+        picked = np.broadcast_shapes(*[i.shape for i in indices])
+    except ValueError:
+        return None, shape
+    if not prod(picked):
+        return None, shape
+    rows = np.empty(picked, np.int64)
+    for k, i in enumerate(indices):
+        i = dense(np.broadcast_to(i, picked))
+        if take.float32.name_rows(
+            address(rows), address(i), shape[at + k], rows.size, _wide(i), int(k == 0)
+        ):
+            return None, shape
+    return rows, (
+        *shape[:at],
+        prod(shape[at : at + len(positions)]),
+        *shape[at + len(positions) :],
+    )
+
+
+def _index(x: Any, *indices: Any, positions: tuple) -> Any:
+    if not x.size or not x.flags.c_contiguous:
+        return NotImplemented
+    index, shape = _one(indices, positions, x.shape)
+    wide = _wide(index)
+    if wide < 0 or not index.size:
+        return NotImplemented
+    x, index = dense(x), dense(index)
+    at = positions[0]
+    outer, n, inner = parts(shape, at)
+    out = np.empty(shape[:at] + index.shape + shape[at + 1 :], x.dtype)
     bad = take.float32.rows(
         address(x), address(index), address(out), outer, n, index.size, inner * x.itemsize, wide
     )
@@ -73,19 +112,38 @@ def _added(base: Any, g: Any, index: Any, shape: tuple, at: int) -> Any:
 
 
 def _index_grad(g: Any, *indices: Any, shape: tuple, positions: tuple) -> Any:
-    if len(positions) != 1:
-        return NotImplemented
-    return _added(None, g, indices[0], tuple(shape), positions[0])
+    index, rows = _one(indices, positions, tuple(shape))
+    made = _added(None, g, index, rows, positions[0])
+    return made if made is NotImplemented else made.reshape(shape)
 
 
 def _index_put(x: Any, value: Any, *indices: Any, positions: tuple, accumulate: bool) -> Any:
-    if not accumulate or len(positions) != 1 or _wide(indices[0]) < 0 or not x.size:
+    if not x.size or any(_wide(i) < 0 or not i.size for i in indices):
         return NotImplemented
     at = positions[0]
-    shape = x.shape[:at] + indices[0].shape + x.shape[at + 1 :]
-    if type(value) is not np.ndarray or value.dtype is not x.dtype or value.shape != shape:
+    if not accumulate:  # in order, so that of several for one place the last stays
+        if not x.flags.c_contiguous or x.itemsize not in SIZES:
+            return NotImplemented
+        out = copied(x)
+        try:
+            out[(*[slice(None)] * at, *_placed(indices, positions))] = value
+        except (IndexError, ValueError):
+            return NotImplemented  # which says what is wrong
+        return out
+    index, shape = _one(indices, positions, x.shape)
+    if index is None:
         return NotImplemented
-    return _added(dense(x), value, indices[0], x.shape, at)
+    whole = shape[:at] + index.shape + shape[at + 1 :]
+    if type(value) is not np.ndarray or value.dtype is not x.dtype or value.shape != whole:
+        return NotImplemented
+    made = _added(dense(x), value, index, shape, at)
+    return made if made is NotImplemented else made.reshape(x.shape)
+
+
+def _placed(indices: tuple, positions: tuple) -> list[Any]:
+    """The indices with whole dimensions in between, from the first on."""
+    found = dict(zip(positions, indices))
+    return [found.get(d, slice(None)) for d in range(positions[0], positions[-1] + 1)]
 
 
 def _same_but(a: tuple, b: tuple, at: int) -> bool:
@@ -109,12 +167,16 @@ def _gather(x: Any, index: Any, *, dim: int, sparse_grad: bool) -> Any:
     return NotImplemented if bad else out
 
 
-def _scattered(base: Any, index: Any, src: Any, shape: tuple, dim: Any) -> Any:
-    wide, found = _wide(index), _adder(src)
+def _scattered(base: Any, index: Any, src: Any, shape: tuple, dim: Any, how: int = ADD) -> Any:
+    wide, found = _wide(index), _mover(src) if how == SET else _adder(src)
     if wide < 0 or found is None or not index.size or type(dim) is not int:
         return NotImplemented
-    if not -len(shape) <= dim < len(shape) or src.shape != index.shape:
+    if not -len(shape) <= dim < len(shape) or src.ndim != index.ndim:
         return NotImplemented
+    if src.shape != index.shape:
+        src = src[tuple([slice(n) for n in index.shape])]
+        if src.shape != index.shape:
+            return NotImplemented
     dim %= len(shape)
     if not _same_but(shape, index.shape, dim):
         return NotImplemented
@@ -123,15 +185,22 @@ def _scattered(base: Any, index: Any, src: Any, shape: tuple, dim: Any) -> Any:
     out = np.empty(shape, src.dtype)
     bad = found.add(
         None if base is None else address(base), address(index), address(src), address(out),
-        outer, n, index.shape[dim], inner, wide,
+        outer, n, index.shape[dim], inner, wide, how,
     )  # fmt: skip
     return NotImplemented if bad else out
 
 
-def _scatter_add(x: Any, index: Any, src: Any, *, dim: int) -> Any:
-    if src.dtype is not x.dtype:
-        return NotImplemented
-    return _scattered(dense(x), index, src, x.shape, dim)
+def _scatter(how: int) -> Any:
+    def kernel(x: Any, index: Any, src: Any, *, dim: int) -> Any:
+        if type(src) is not np.ndarray or src.dtype is not x.dtype:
+            return NotImplemented
+        return _scattered(dense(x), index, src, x.shape, dim, how)
+
+    return kernel
+
+
+def _extreme(x: Any, index: Any, src: Any, *, dim: int, largest: bool) -> Any:
+    return _scatter(LARGEST if largest else SMALLEST)(x, index, src, dim=dim)
 
 
 def _gather_back(
@@ -149,5 +218,9 @@ def register() -> None:
     offers.offer("index_grad", _index_grad, least=LEAST, kinds=KINDS)
     offers.offer("index_put_at", _index_put, least=LEAST, kinds=KINDS)
     offers.offer("gather", _gather, least=LEAST, kinds=KINDS)
-    offers.offer("scatter_add", _scatter_add, least=LEAST, kinds=KINDS)
+    offers.offer("scatter_add", _scatter(ADD), least=LEAST, kinds=KINDS)
+    offers.offer("scatter_src", _scatter(SET), least=LEAST, kinds=KINDS)
+    for name, kernel in (("scatter_prod", _scatter(MULTIPLY)), ("scatter_extreme", _extreme)):
+        if name in registry:
+            offers.offer(name, kernel, least=LEAST, kinds=KINDS)
     offers.offer_gradient("gather", _gather_back)

@@ -100,7 +100,9 @@ BY_HAND: dict[str, dict[str, int]] = {
     ),
     "attention": {"scaled_dot_product_attention": 0},
     "recurrent": dict.fromkeys(("lstm_layer", "gru_layer", "tanh_layer", "relu_layer"), 0),
-    "copies": dict.fromkeys(("clone", "cat", "flip", "pad_constant", "tril", "triu"), 1 << 15)
+    "copies": dict.fromkeys(
+        ("clone", "reshape", "cat", "flip", "pad_constant", "tril", "triu"), 1 << 15
+    )
     | {"to_dtype": 1 << 16, "copy_into": 1 << 19},
     "softmax": {"softmax": 0, "log_softmax": 0},
     "rownorm": {"layer_norm": 0, "rms_norm": 0},
@@ -115,9 +117,14 @@ BY_HAND: dict[str, dict[str, int]] = {
         0,
     ),
     "resizing": {"interpolate": 0},
+    "borders": {"pad": 1 << 10},
     "sampling": {"grid_sampler": 0},
     "indexed": dict.fromkeys(
-        ("index", "index_grad", "index_put_at", "gather", "scatter_add"), 1 << 10
+        (
+            *("index", "index_grad", "index_put_at", "gather"),
+            *("scatter_add", "scatter_src", "scatter_prod", "scatter_extreme"),
+        ),
+        1 << 10,
     ),
     "pools": dict.fromkeys(
         (

@@ -234,6 +234,42 @@ static void copy_planes(void *context, int64_t begin, int64_t end) {
   }
 }
 
+/* As many streams, or one taken as often, whose elements alternate in the target: pixel_shuffle, repeat_interleave. */
+#define MINGLE_OF(U)                                                                                                    \
+  INLINE void mingle_of_##U(char *to, const char *from, int64_t fs, int64_t n, const int across) {                      \
+    U *RESTRICT t = (U *)to;                                                                                            \
+    const U *RESTRICT a = (const U *)from, *RESTRICT b = (const U *)(from + fs), *RESTRICT c = (const U *)(from + 2 * fs), \
+            *RESTRICT d = (const U *)(from + 3 * fs);                                                                   \
+    if (across == 2) for (int64_t i = 0; i < n; ++i) t[2 * i] = a[i], t[2 * i + 1] = b[i];                              \
+    else if (across == 3) for (int64_t i = 0; i < n; ++i) t[3 * i] = a[i], t[3 * i + 1] = b[i], t[3 * i + 2] = c[i];    \
+    else for (int64_t i = 0; i < n; ++i) t[4 * i] = a[i], t[4 * i + 1] = b[i], t[4 * i + 2] = c[i], t[4 * i + 3] = d[i]; \
+  }                                                                                                                     \
+  static void mingle_##U(char *to, const char *from, int64_t fs, int64_t n, int64_t across) {                           \
+    if (across == 2) mingle_of_##U(to, from, fs, n, 2);                                                                 \
+    else if (across == 3) mingle_of_##U(to, from, fs, n, 3);                                                            \
+    else mingle_of_##U(to, from, fs, n, 4);                                                                             \
+  }
+MINGLE_OF(uint8_t) MINGLE_OF(uint16_t) MINGLE_OF(uint32_t) MINGLE_OF(uint64_t)
+
+/* The last dimension has few elements; the one before steps through both memories without a gap. */
+static void copy_mingled(void *context, int64_t begin, int64_t end) {
+  const struct copy *c = context;
+  const int64_t last = c->dims - 1, across = c->n[last], fs = c->fs[last];
+  for (int64_t i = begin; i < end; ++i) {
+    char *to = c->to;
+    const char *from = c->from;
+    const int64_t at = i % c->pieces * c->piece, m = MIN(c->piece, c->n[last - 1] - at);
+    seek(c, last - 1, i / c->pieces, &to, &from);
+    to += at * across * c->size, from += at * c->size;
+    switch (c->size) {
+      case 1: mingle_uint8_t(to, from, fs, m, across); break;
+      case 2: mingle_uint16_t(to, from, fs, m, across); break;
+      case 4: mingle_uint32_t(to, from, fs, m, across); break;
+      default: mingle_uint64_t(to, from, fs, m, across);
+    }
+  }
+}
+
 EXPORT void copy(const int64_t *plan, void *to, const void *from) {
   const int64_t kind = plan[0], dims = plan[2], *const n = plan + 3, inner = n[dims - 1];
   struct copy c = {to, from, n, n + dims, n + 2 * dims, plan[1], dims, 0, 0};
@@ -244,6 +280,13 @@ EXPORT void copy(const int64_t *plan, void *to, const void *from) {
     c.piece = MIN(inner, PLANES);
     c.pieces = (inner + c.piece - 1) / c.piece;
     PARALLEL(copy_planes, &c, outer * c.pieces, grain_for(outer * c.pieces, c.piece * n[dims - 2]));
+    return;
+  }
+  if (dims > 1 && inner > 1 && inner <= 4 && c.size <= 8 && c.ts[dims - 1] == c.size && c.ts[dims - 2] == inner * c.size && c.fs[dims - 2] == c.size) {
+    outer /= n[dims - 2];
+    c.piece = MIN(n[dims - 2], PLANES);
+    c.pieces = (n[dims - 2] + c.piece - 1) / c.piece;
+    PARALLEL(copy_mingled, &c, outer * c.pieces, grain_for(outer * c.pieces, c.piece * inner));
     return;
   }
   if (kind == TURN) {

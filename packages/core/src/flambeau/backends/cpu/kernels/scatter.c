@@ -13,8 +13,9 @@ struct call {
   T *y;
   int64_t n, count, inner, outer, columns, blocks, skip;
   int64_t *starts, *order;
-  int wide, bad, negative, past;
+  int wide, bad, negative, past, how;
 };
+enum { ADD, SET, MULTIPLY, LARGEST, SMALLEST }; /* how what is there and what comes become one; NaN is larger and smaller than all */
 
 INLINE int64_t index_at(const void *index, int64_t i, int wide) {
   return wide ? ((const int64_t *)index)[i] : (int64_t)((const int32_t *)index)[i];
@@ -36,17 +37,42 @@ static void look_task(void *context, int64_t begin, int64_t end) {
     __atomic_store_n(&c->bad, 1, __ATOMIC_RELAXED);
 }
 
+INLINE T joined(T a, T b, int how) {
+  switch (how) {
+    case ADD: return a + b;
+    case SET: return b;
+    case MULTIPLY: return a * b;
+    case LARGEST: return a != a ? a : a > b ? a : b;
+    default: return a != a ? a : a < b ? a : b;
+  }
+}
+
 /* Item = (outer, block of columns): all of what is added there. */
-INLINE void add_block(const struct call *c, int64_t o, int64_t first, int64_t m, int wide) {
+INLINE void join_block(const struct call *c, int64_t o, int64_t first, int64_t m, int wide, int how) {
   const int64_t step = c->inner, from = o * c->count * step + first;
   T *RESTRICT y = c->y + o * c->n * step + first;
   const T *RESTRICT src = c->src + from;
   if (step == 1) {
-    for (int64_t j = 0; j < c->count; ++j) y[index_at(c->index, from + j, wide)] += src[j];
+    for (int64_t j = 0; j < c->count; ++j) {
+      T *const at = y + index_at(c->index, from + j, wide);
+      *at = joined(*at, src[j], how);
+    }
     return;
   }
   for (int64_t j = 0; j < c->count; ++j)
-    for (int64_t l = 0; l < m; ++l) y[index_at(c->index, from + j * step + l, wide) * step + l] += src[j * step + l];
+    for (int64_t l = 0; l < m; ++l) {
+      T *const at = y + index_at(c->index, from + j * step + l, wide) * step + l;
+      *at = joined(*at, src[j * step + l], how);
+    }
+}
+INLINE void add_block(const struct call *c, int64_t o, int64_t first, int64_t m, int wide) {
+  switch (c->how) {
+    case ADD: join_block(c, o, first, m, wide, ADD); break;
+    case SET: join_block(c, o, first, m, wide, SET); break;
+    case MULTIPLY: join_block(c, o, first, m, wide, MULTIPLY); break;
+    case LARGEST: join_block(c, o, first, m, wide, LARGEST); break;
+    default: join_block(c, o, first, m, wide, SMALLEST);
+  }
 }
 static void add_task(void *context, int64_t begin, int64_t end) {
   const struct call *c = context;
@@ -64,9 +90,9 @@ static void add_task(void *context, int64_t begin, int64_t end) {
   }
 }
 
-/* y = x (null: zeros), and y[o][index[o][j][l]][l] += src[o][j][l]. 1: an index is out of range, nothing is written. */
-EXPORT int add(const T *x, const void *index, const T *src, T *y, int64_t outer, int64_t n, int64_t count, int64_t inner, int wide) {
-  struct call c = {.x = x, .index = index, .src = src, .y = y, .n = n, .count = count, .inner = inner, .wide = wide};
+/* y = x (null: zeros), and y[o][index[o][j][l]][l] += src[o][j][l], or joined otherwise. 1: an index is out of range, nothing is written. */
+EXPORT int add(const T *x, const void *index, const T *src, T *y, int64_t outer, int64_t n, int64_t count, int64_t inner, int wide, int how) {
+  struct call c = {.x = x, .index = index, .src = src, .y = y, .n = n, .count = count, .inner = inner, .wide = wide, .how = how};
   PARALLEL(look_task, &c, outer * count * inner, 1 << 15);
   if (c.bad) return 1;
   c.columns = MAX(16, MIN(inner, 64));

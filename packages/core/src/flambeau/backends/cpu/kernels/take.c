@@ -167,3 +167,29 @@ EXPORT int gather(const T *x, const void *index, T *y, int64_t outer, int64_t n,
   PARALLEL(gather_task, &c, outer * count, grain_for(outer * count, inner));
   return c.bad;
 }
+
+/* -- several indices at once: the rows that they name together ---------------------------------------------------------- */
+
+struct naming {
+  const void *index;
+  int64_t *rows, n;
+  int wide, first, bad;
+};
+static void name_task(void *context, int64_t begin, int64_t end) {
+  struct naming *c = context;
+  int bad = 0;
+  for (int64_t j = begin; j < end; ++j) {
+    int64_t i = index_at(c->index, j, c->wide);
+    i += i < 0 ? c->n : 0;
+    bad |= (uint64_t)i >= (uint64_t)c->n;
+    c->rows[j] = c->first ? i : c->rows[j] * c->n + i;
+  }
+  if (bad) __atomic_store_n(&c->bad, 1, __ATOMIC_RELAXED);
+}
+
+/* rows = rows * n + index (`first`: index), negative ones counted from the end. 1: one is out of range. */
+EXPORT int name_rows(int64_t *rows, const void *index, int64_t n, int64_t count, int wide, int first) {
+  struct naming c = {index, rows, n, wide, first, 0};
+  PARALLEL(name_task, &c, count, 1 << 15);
+  return c.bad;
+}
