@@ -30,7 +30,7 @@ from .numbers import READERS, Number, Numbers, Reading, stand_in
 from .whither import to_result
 
 TWICE = "an argument that the function also reaches without being given it"
-SLACK = 4 << 20  # bytes that a captured call keeps beyond the most that were in use
+SLACK = 1 << 20  # bytes that a captured call keeps beyond the most that were in use
 KEPT: Any = type("Kept", (), {"__repr__": lambda self: "as it is"})()
 
 
@@ -108,6 +108,10 @@ class Capture(Tracer):
     def seed(self, tensor: Tensor, like: Tensor) -> Value:
         """Declares a gradient that arrives at a result, `like` which it is."""
         return self.input(tensor)
+
+    def plain(self, results: list) -> list:
+        """The results of the call as its caller is given them."""
+        return results
 
     def gradient(self, rule: Any, node: Any, g: Tensor, needs: tuple) -> Any:
         """Gradients of an elementwise call in one pass, noted as the calls they consist of; None: call by call."""

@@ -14,7 +14,6 @@ from ..runtime.claims import End
 from ..runtime.operator import find, registry
 from ..runtime.tensor import Leaf, Tensor, history
 from .capture import Capture
-from .opening import OpenCapture, closed
 from .plan import Back
 from .recipe import Recipe
 from .tuning import Making
@@ -73,7 +72,7 @@ def captured(
     reason = _obstacle(capture, parts, given, outputs)
     numbers = [capture.stands.get(id(x), (None, None, None))[2] for x in outs]
     outs = [capture.stands[id(x)][1] if n else mine.get(id(x), x) for x, n in zip(outs, numbers)]
-    result = pytree.unflatten(closed(outs) if type(capture) is OpenCapture else outs, shape)
+    result = pytree.unflatten(capture.plain(outs), shape)
     if reason is not None:
         return result, reason
     leaf = [None if isinstance(x, Tensor) else n or (x,) for x, n in zip(outs, numbers)]

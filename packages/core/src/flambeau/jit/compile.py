@@ -18,7 +18,7 @@ import weakref
 from collections.abc import Callable
 from importlib import import_module
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numpy import ndarray
 
@@ -28,7 +28,7 @@ from ..runtime import state
 from ..runtime.tensor import Leaf, Tensor
 from .capture import TWICE, Capture
 from .captured import captured
-from .dynamic import Family, General, Kept
+from .dynamic import Family, Kept
 from .guards import (
     PLAIN,
     described,
@@ -46,8 +46,10 @@ from .plan import Plan
 from .recipe import Recipe
 from .remat import memory_limit
 from .stances import eagerly, get_default_backend, now
-from .symbols import value_of
 from .tuning import Making
+
+if TYPE_CHECKING:
+    from .general import General
 
 LIMIT = 16  # programs of one function; beyond that new shapes run eagerly
 MISSES = 4  # calls in a row that no program ran, all given alike, after which none is made
@@ -235,7 +237,7 @@ class Compiled:
         else:
             if family is not None:
                 family.learn(shapes, recipe if opened else recipe.copied(), opened)
-            plan = (recipe.copied(value_of, arrays=True) if opened else recipe).plan()
+            plan = (recipe.fixed(arrays=True) if opened else recipe).plan()
             if plan.shared([x for x in leaves if isinstance(x, Tensor)]):
                 return result  # of this call only: others may come with memory of their own
         kept = [p for p in self._plans.get(key, ()) if type(p) is Plan and p.forward.fits()]

@@ -74,6 +74,9 @@ class OpenCapture(Capture):
         self._given = iter([self.shape_of(like)])
         return self.input(tensor)
 
+    def plain(self, results: list) -> list:
+        return closed(results)
+
     def gradient(self, rule: Any, node: Any, g: Tensor, needs: tuple) -> Any:
         """Call by call: the one pass looks at arrays only."""
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,7 @@ from ..runtime.operator import find
 from ..runtime.tensor import Size, Tensor, wrap
 from .capture import Effect, Grads, Part
 from .numbers import Numbers, Reading
-from .opening import changed, has_open
 from .plan import Back, Plan
-from .symbols import is_open
 from .tuning import Making
 
 
@@ -59,8 +58,15 @@ class Recipe:
         """
         return _Copy(number, plain or set(), arrays).of(self)
 
+    def fixed(self, arrays: bool = False) -> Recipe:
+        """A copy with each open number as it was when the call was captured."""
+        return self.copied(attrgetter("value"), arrays=arrays)
+
     def plain_parts(self) -> set[int]:
         """The ids of the calls and values in which no number is open."""
+        from .opening import has_open
+        from .symbols import is_open
+
         calls = [c for p in self.parts if isinstance(p, Graph) for c in p.calls]
         inputs = [
             v for p in self.parts if isinstance(p, Graph) for v in (*p.captured, *p.constants)
@@ -91,7 +97,11 @@ class _Copy:
         )  # fmt: skip
 
     def changed(self, x: Any) -> Any:
-        return x if self.number is None else changed(x, self.number)
+        if self.number is None:
+            return x
+        from .opening import changed  # here: a call of one size needs none of it
+
+        return changed(x, self.number)
 
     def value(self, v: Value) -> Value:
         made = self.values.get(id(v))
@@ -107,6 +117,8 @@ class _Copy:
 
     def loaded(self, call: Call, inputs: tuple, graph: Graph) -> tuple:
         """The inputs of an elementwise call on floats, with an array for each number that was open."""
+        from .symbols import is_open
+
         dtype = call.outputs[0].meta.dtype
         if find(call.op).family != "elementwise" or dtype not in (float32, float64):
             return inputs
