@@ -177,6 +177,25 @@ def test_strided_and_broadcast_arguments():
             assert_close(f(x, y), (x * y + 1).exp().sum(-1))
 
 
+@pytest.mark.parametrize(
+    "kept", [lambda x: x.sum(), lambda x: x.sum(0), lambda x: x.exp()[:, ::2].repeat(1, 2)[:, :6]]
+)
+def test_what_backward_is_kept_lies_as_it_did_when_recorded(kept):
+    weight = flambeau.linspace(-1, 1, 36).reshape(6, 6).requires_grad_()
+
+    def f(x):
+        return (x @ weight).tanh().square() * kept(x).expand(4, 6)
+
+    compiled = flambeau.compile(f)
+    for n in range(4):
+        x, grads = flambeau.linspace(-1, 1 + n / 9, 24).reshape(4, 6), []
+        for g in (f, compiled):
+            weight.grad = None
+            g(x).sum().backward()
+            grads.append(weight.grad)
+        assert flambeau.allclose(*grads, rtol=1e-4, atol=1e-5)
+
+
 def test_an_index_past_the_end_does_not_wrap_around():
     def added(x, i):
         y = x * 1

@@ -217,9 +217,9 @@ class Recording:
         """A copy of an array; one that is alone in its block of the arena leaves it piece by piece."""
         shown = self.shown.get(slot)
         if shown is None or not alone or shown.place.block[0] != "arena":
-            return np.array(array, copy=True)
+            return _alike(array)
         if shown.place.offset or not shown.dense:
-            return np.array(array, copy=True)
+            return _alike(array)
         made = np.empty(shown.shape, shown.dtype)
         self.arena.move(shown.place.block[1], made)
         return made
@@ -333,6 +333,19 @@ class Recording:
             env[s][...] = again[s]
         recorder.paused = False
         return False
+
+
+def _alike(array: np.ndarray) -> np.ndarray:
+    """A copy that lies as the array does, also where elements share memory: what reads it is recorded for these strides."""
+    made = np.array(array, copy=True)
+    if made.strides == array.strides or not array.size:
+        return made
+    steps = [(n - 1) * s for n, s in zip(array.shape, array.strides)]
+    first = -sum(s for s in steps if s < 0)
+    held = np.empty(first + sum(s for s in steps if s > 0) + array.itemsize, np.uint8)
+    made = np.ndarray(array.shape, array.dtype, held, first, array.strides)
+    made[...] = array
+    return made
 
 
 def _restored(env: list, slots: Sequence[int], held: list[bytes]) -> bool:
