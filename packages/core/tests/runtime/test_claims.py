@@ -10,7 +10,7 @@ from flambeau import func
 from flambeau.autograd import gradcheck, gradgradcheck
 from flambeau.runtime.claims import Declined, claim, lasting
 from flambeau.runtime.families import composite
-from flambeau.runtime.operator import internal, registry
+from flambeau.runtime.operator import OFTEN, internal, registry
 from flambeau.runtime.tensor import Tensor
 
 calls: list[str] = []
@@ -162,8 +162,16 @@ def test_a_yes_is_asked_for_once_as_long_as_it_holds():
         asked.append([m if m is None else m.shape for m in metas])
         return metas[0].dtype is flambeau.float64
 
-    claim(op, "cpu", lasting(accepts, lambda: answer[0]), forward, backward)
+    claim(op, "cpu", lambda metas, attrs: False, forward, backward)
     x, w = pair()
+    for _ in range(OFTEN + 2):  # then its calls go straight
+        _scaled_square(x, w)
+    op.providers["cpu"][:] = []
+    claim(op, "cpu", lasting(accepts, lambda: answer[0]), forward, backward)
+    for _ in range(OFTEN + 2):
+        _scaled_square(x.detach().float(), w.detach().float())
+    asked.clear()
+    calls.clear()
     for _ in range(3):
         _scaled_square(x, w)
     assert asked == [[(3, 4), (3, 4)]] and calls == ["forward True"] * 3

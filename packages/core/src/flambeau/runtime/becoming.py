@@ -62,6 +62,13 @@ class Counted:
             public.__code__ = self.code
             _others.append(self)
 
+    def forget(self) -> None:
+        """Gives the function its general body; the text is made anew."""
+        with _lock:
+            if self.code is not None:
+                self.go_back()
+                self.code = None
+
     def go_back(self) -> None:
         self.public.__code__, self.called = FIRST, 0
 
@@ -75,6 +82,7 @@ def becoming(
     """
     counted = Counted(general, text, often)
     counted.public = FunctionType(FIRST, {"_count": counted}, "public")
+    counted.public.forget = counted.forget
     return counted.public
 
 

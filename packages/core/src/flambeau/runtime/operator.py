@@ -153,6 +153,8 @@ class Operator:
             self.providers[backend].insert(0, (checker, kernel))
             if self.bound is not None and backend == "cpu":
                 self.bound["_most"] = self.least[backend]
+            if hasattr(self.public, "forget"):  # a text for a composite without providers
+                self.public.forget()
             return kernel
 
         return add
