@@ -106,8 +106,8 @@ def reduced(
     dtype: Any,
     *more: np.ndarray,
     places: bool = False,
-) -> np.ndarray | None:
-    """`name` of reduce.c over `dims`, each named once; None where there is no memory. `x` has elements, and dimensions."""
+) -> np.ndarray:
+    """`name` of reduce.c over `dims`, each named once. `x` has elements, and dimensions."""
     plan = _plan(x, dims, places)
     if not plan.dense:
         x = copies.dense(x)
@@ -120,8 +120,7 @@ def reduced(
     if call is None:
         kind = "uint8" if x.dtype == bool else x.dtype.name  # NumPy takes 1 us to name a dtype
         call = _calls[name, x.dtype] = getattr(getattr(_kernels, kind), name)
-    if not call(address(plan.numbers), address(x), *map(address, more), address(out)):
-        return None
+    call(address(plan.numbers), address(x), *map(address, more), address(out))
     if plan.back is not None:
         out = np.ascontiguousarray(out.transpose(plan.back))
     if keepdim:
@@ -131,10 +130,10 @@ def reduced(
 
 def _turned(
     name: str, x: np.ndarray, dims: tuple, rest: list[int], keepdim: bool, dtype: Any
-) -> np.ndarray | None:
+) -> np.ndarray:
     last = copies.dense(x.transpose([*rest, *dims]))
     made = reduced(name, last, tuple(range(len(rest), x.ndim)), False, dtype, places=True)
-    if made is not None and keepdim:
+    if keepdim:
         made = made.reshape([1 if d in dims else n for d, n in enumerate(x.shape)])
     return made
 
@@ -151,14 +150,13 @@ def _fold(name: str, truth: bool = False) -> Callable[..., Any]:
         if found is not None:
             call, numbers, shape, dtype = found
             out = np.empty(shape, dtype)
-            return out if call(address(numbers), address(x), address(out)) else NotImplemented
+            call(address(numbers), address(x), address(out))
+            return out
         if not x.ndim or not x.size:
             return NotImplemented
         dims = tuple(wrap_dims(dim, x.ndim))
         dtype = np.dtype(("uint8" if x.dtype == np.uint8 else "bool") if truth else x.dtype)
         made = reduced(name, x, dims, bool(keepdim), dtype)
-        if made is None:
-            return NotImplemented
         plan = _plan(x, dims, False)
         if plan.dense and plan.back is None and type(dim) is not list:
             if len(known) >= REMEMBERED:
@@ -176,8 +174,7 @@ def _to_size(x: np.ndarray, *, size: tuple[int, ...]) -> Any:
     dims = (*range(extra), *ones)
     if not dims or not x.size:
         return NotImplemented
-    made = reduced("add", x, dims, False, x.dtype)
-    return NotImplemented if made is None else made.reshape(tuple(size))
+    return reduced("add", x, dims, False, x.dtype).reshape(tuple(size))
 
 
 def _place(name: str) -> Callable[..., Any]:
@@ -189,8 +186,7 @@ def _place(name: str) -> Callable[..., Any]:
             return NotImplemented
         if x.shape[dims[0]] == 1 or x.shape[dims[0]] >= 1 << 31:
             return NotImplemented  # nothing to choose; or more than 32 bits count
-        made = reduced(name, x, dims, bool(keepdim), np.int64, places=True)
-        return NotImplemented if made is None else made
+        return reduced(name, x, dims, bool(keepdim), np.int64, places=True)
 
     return kernel
 
@@ -224,11 +220,9 @@ def _var(
     mean = np.empty(plan.shape, np.float64)
     total = np.empty(plan.shape, np.float64)
     call = getattr(_kernels, x.dtype.name)
-    if not call.add_wide(address(plan.numbers), address(x), address(mean)):
-        raise MemoryError("var: no memory for partial results")
+    call.add_wide(address(plan.numbers), address(x), address(mean))
     mean /= n
-    if not call.squares_about(address(plan.numbers), address(x), address(mean), address(total)):
-        raise MemoryError("var: no memory for partial results")
+    call.squares_about(address(plan.numbers), address(x), address(mean), address(total))
     made = total / left if left > 0 else total * math.nan if n <= 1 else total / 0.0
     made, mean = np.asarray(made, x.dtype), np.asarray(mean)
     if plan.back is not None:

@@ -67,14 +67,12 @@ def _in_float32(kernel: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def in_order(x: np.ndarray, descending: bool) -> tuple[np.ndarray, np.ndarray] | None:
-    """The rows of row-major `x` in order, and places; None where there is no memory."""
+def in_order(x: np.ndarray, descending: bool) -> tuple[np.ndarray, np.ndarray]:
+    """The rows of row-major `x` in order, and places."""
     values, places = np.empty(x.shape, x.dtype), np.empty(x.shape, np.int64)
     n = x.shape[-1]
-    done = _functions(x).sort(
-        address(x), address(values), address(places), x.size // n, n, descending
-    )
-    return (values, places) if done else None
+    _functions(x).sort(address(x), address(values), address(places), x.size // n, n, descending)
+    return values, places
 
 
 @_in_float32
@@ -82,8 +80,7 @@ def _sorted(x: np.ndarray, *, dim: int, descending: bool, stable: bool = True) -
     if not x.ndim or not x.size or x.shape[dim] >= 1 << 31:
         return NotImplemented
     rows, dim = _rows(x, dim)
-    made = in_order(rows, bool(descending))
-    return NotImplemented if made is None else tuple([_back(m, dim) for m in made])
+    return tuple([_back(m, dim) for m in in_order(rows, bool(descending))])
 
 
 @_in_float32
@@ -96,8 +93,6 @@ def _topk(x: np.ndarray, *, k: int, dim: int, largest: bool, sorted: bool) -> An
         return NotImplemented
     if 4 * k > n or k > FEW or n < SHORT:
         made = in_order(rows, bool(largest))
-        if made is None:
-            return NotImplemented
         return tuple([_back(copies.dense(m[..., :k]), d) for m in made])
     shape = (*rows.shape[:-1], k)
     values, places = np.empty(shape, x.dtype), np.empty(shape, np.int64)
@@ -111,8 +106,6 @@ def _unique(x: np.ndarray, *, rows: bool) -> Any:
     if rows or not x.size:
         return NotImplemented
     made = in_order(np.ascontiguousarray(x).reshape(1, -1), False)
-    if made is None:
-        return NotImplemented
     values, places = made[0][0], made[1][0]
     new = np.empty(values.shape, bool)
     new[0] = True
@@ -137,7 +130,8 @@ def _running(name: str) -> Callable[..., Any]:
         x = x if x.flags.c_contiguous else copies.dense(x)
         made = np.empty(x.shape, x.dtype)
         run = getattr(getattr(_scan, x.dtype.name), name)
-        return made if run(address(x), address(made), *_around(x, dim)) else NotImplemented
+        run(address(x), address(made), *_around(x, dim))
+        return made
 
     return kernel
 

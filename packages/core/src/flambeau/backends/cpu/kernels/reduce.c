@@ -147,13 +147,13 @@ struct work {
       else memcpy((ACC *)w->parts + piece * w->outer * p->inner + at, r, (size_t)m * sizeof(ACC));                      \
     }                                                                                                                   \
   }                                                                                                                     \
-  static int NAME##_whole(const int64_t *plan, const T *x, const WIDE *centre, void *out) {                             \
+  static void NAME##_whole(const int64_t *plan, const T *x, const WIDE *centre, void *out) {                            \
     struct work w = {read_plan(plan), x, out, 0, centre, 0, 0, 1};                                                      \
     const struct plan *p = &w.p;                                                                                        \
     w.outer = product(p->kn, p->kept);                                                                                  \
     w.units = p->in_rows && !p->reduced ? p->inner : product(p->rn, p->reduced);                                        \
     const int64_t kept = w.outer * (p->in_rows ? 1 : p->inner), pieces = p->pieces;                                     \
-    if (pieces > 1 && !(w.parts = SCRATCH(0, (size_t)(kept * pieces) * sizeof(ACC)))) return 0;                         \
+    if (pieces > 1) w.parts = SCRATCH(0, (size_t)(kept * pieces) * sizeof(ACC));                                        \
     const int64_t each = p->inner * (p->reduced ? w.units : 1);                                                         \
     if (!p->in_rows) w.blocks = (p->inner + BLOCK - 1) / BLOCK;                                                         \
     const int64_t count = w.outer * w.blocks * pieces;                                                                  \
@@ -166,7 +166,6 @@ struct work {
       }                                                                                                                 \
       ((OUT *)out)[k] = (OUT)FINISH(r);                                                                                 \
     }                                                                                                                   \
-    return 1;                                                                                                           \
   }
 
 #define CENTRE(centres, c) 0
@@ -268,17 +267,17 @@ FOLD(norm, WIDE, WIDE, 0, SQUARED, ADD, T, root)
 #define DISTANCE(x) (((WIDE)(x) - centre) * ((WIDE)(x) - centre))
 FOLD(spread, WIDE, WIDE, 0, DISTANCE, ADD, WIDE, SELF)
 /* The sum of squared distances from `centre`, a number for each result; wide_sum: not rounded. */
-EXPORT int squares_about(const int64_t *plan, const T *x, const WIDE *centre, WIDE *out) { return spread_whole(plan, x, centre, out); }
-EXPORT int add_wide(const int64_t *plan, const T *x, WIDE *out) { return wide_sum_whole(plan, x, 0, out); }
-EXPORT int norm2(const int64_t *plan, const T *x, T *out) { return norm_whole(plan, x, 0, out); }
+EXPORT void squares_about(const int64_t *plan, const T *x, const WIDE *centre, WIDE *out) { spread_whole(plan, x, centre, out); }
+EXPORT void add_wide(const int64_t *plan, const T *x, WIDE *out) { wide_sum_whole(plan, x, 0, out); }
+EXPORT void norm2(const int64_t *plan, const T *x, T *out) { norm_whole(plan, x, 0, out); }
 
-/* Each gives 0 where there is no memory for partial results. Integers are added as int64. */
-EXPORT int add(const int64_t *plan, const T *x, void *out) { return sum_whole(plan, x, 0, out); }
-EXPORT int multiply(const int64_t *plan, const T *x, T *out) { return product_whole(plan, x, 0, out); }
-EXPORT int max(const int64_t *plan, const T *x, T *out) { return largest_whole(plan, x, 0, out); }
-EXPORT int min(const int64_t *plan, const T *x, T *out) { return smallest_whole(plan, x, 0, out); }
-EXPORT int any(const int64_t *plan, const T *x, uint8_t *out) { return either_whole(plan, x, 0, out); }
-EXPORT int all(const int64_t *plan, const T *x, uint8_t *out) { return both_whole(plan, x, 0, out); }
+/* Integers are added as int64. */
+EXPORT void add(const int64_t *plan, const T *x, void *out) { sum_whole(plan, x, 0, out); }
+EXPORT void multiply(const int64_t *plan, const T *x, T *out) { product_whole(plan, x, 0, out); }
+EXPORT void max(const int64_t *plan, const T *x, T *out) { largest_whole(plan, x, 0, out); }
+EXPORT void min(const int64_t *plan, const T *x, T *out) { smallest_whole(plan, x, 0, out); }
+EXPORT void any(const int64_t *plan, const T *x, uint8_t *out) { either_whole(plan, x, 0, out); }
+EXPORT void all(const int64_t *plan, const T *x, uint8_t *out) { both_whole(plan, x, 0, out); }
 
 /* -- places of extremes: the first of equals, of NaN the first ------------------------------------------------------- */
 
@@ -338,7 +337,7 @@ INLINE int64_t first_equal(const T *x, int64_t n, T value) {
     }                                                                                                                   \
   }                                                                                                                     \
   /* One reduced loop only; columns in one piece. */                                                                    \
-  static int NAME##_whole(const int64_t *plan, const T *x, int64_t *out) {                                              \
+  static void NAME##_whole(const int64_t *plan, const T *x, int64_t *out) {                                             \
     struct work w = {read_plan(plan), x, out, 0, 0, 0, 0, 1};                                                           \
     const struct plan *p = &w.p;                                                                                        \
     w.outer = product(p->kn, p->kept);                                                                                  \
@@ -346,10 +345,10 @@ INLINE int64_t first_equal(const T *x, int64_t n, T value) {
     if (!p->in_rows) {                                                                                                  \
       w.blocks = (p->inner + BLOCK - 1) / BLOCK;                                                                        \
       PARALLEL(NAME##_columns, &w, w.outer * w.blocks, grain_for(w.outer * w.blocks, w.units * MIN(p->inner, BLOCK)));  \
-      return 1;                                                                                                         \
+      return;                                                                                                           \
     }                                                                                                                   \
     const int64_t pieces = p->pieces, count = w.outer * pieces;                                                         \
-    if (pieces > 1 && !(w.parts = SCRATCH(0, (size_t)count * sizeof(struct place)))) return 0;                          \
+    if (pieces > 1) w.parts = SCRATCH(0, (size_t)count * sizeof(struct place));                                         \
     PARALLEL(NAME##_rows, &w, count, grain_for(count, p->inner / pieces));                                              \
     if (pieces > 1) for (int64_t k = 0; k < w.outer; ++k) {                                                             \
       const struct place *q = (const struct place *)w.parts + k * pieces;                                               \
@@ -358,9 +357,8 @@ INLINE int64_t first_equal(const T *x, int64_t n, T value) {
         if (q[j].value BEYOND best.value || (IS_NAN(q[j].value) && !IS_NAN(best.value))) best = q[j];                   \
       out[k] = best.at;                                                                                                 \
     }                                                                                                                   \
-    return 1;                                                                                                           \
   }
 PLACES(argmax, largest, >, LOWEST)
 PLACES(argmin, smallest, <, HIGHEST)
-EXPORT int argmax(const int64_t *plan, const T *x, int64_t *out) { return argmax_whole(plan, x, out); }
-EXPORT int argmin(const int64_t *plan, const T *x, int64_t *out) { return argmin_whole(plan, x, out); }
+EXPORT void argmax(const int64_t *plan, const T *x, int64_t *out) { argmax_whole(plan, x, out); }
+EXPORT void argmin(const int64_t *plan, const T *x, int64_t *out) { argmin_whole(plan, x, out); }

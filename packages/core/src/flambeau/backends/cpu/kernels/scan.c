@@ -96,16 +96,16 @@ typedef T part8 __attribute__((vector_size(8 * sizeof(T)), aligned(sizeof(T)), m
       }                                                                                                                 \
     }                                                                                                                   \
   }                                                                                                                     \
-  static int NAME(const T *x, T *out, int64_t outer, int64_t n, int64_t inner) {                                        \
+  static void NAME(const T *x, T *out, int64_t outer, int64_t n, int64_t inner) {                                       \
     struct scan s = {x, out, 0, n, inner, 1};                                                                           \
     if (inner > 1) {                                                                                                    \
       s.pieces = (inner + BLOCK - 1) / BLOCK;                                                                           \
       PARALLEL(NAME##_columns, &s, outer * s.pieces, grain_for(outer * s.pieces, n * MIN(inner, BLOCK)));               \
-      return 1;                                                                                                         \
+      return;                                                                                                           \
     }                                                                                                                   \
     if (CUT && outer < 16 && n >= 4 * PIECE) {                                                                            \
       s.pieces = (n + PIECE - 1) / PIECE;                                                                               \
-      if (!(s.totals = SCRATCH(0, (size_t)(outer * s.pieces) * sizeof(WIDE)))) return 0;                                \
+      s.totals = SCRATCH(0, (size_t)(outer * s.pieces) * sizeof(WIDE));                                                 \
       PARALLEL(NAME##_totals, &s, outer * s.pieces, 1);                                                                 \
       for (int64_t o = 0; o < outer; ++o) {                                                                             \
         WIDE so_far = NEUTRAL;                                                                                          \
@@ -117,7 +117,6 @@ typedef T part8 __attribute__((vector_size(8 * sizeof(T)), aligned(sizeof(T)), m
       }                                                                                                                 \
     }                                                                                                                   \
     PARALLEL(NAME##_rows, &s, outer * s.pieces, grain_for(outer * s.pieces, MIN(n, s.totals ? PIECE : n)));             \
-    return 1;                                                                                                           \
   }
 SCAN(sums, 0, ADD, 1, 1)
 #if defined(T_FLOAT32)
@@ -126,9 +125,9 @@ SCAN(products, 1, TIMES, 1, 0)
 SCAN(products, 1, TIMES, 0, 0)
 #endif
 
-/* Of `outer` blocks of n rows of `inner` elements, along n. 0: no memory. */
-EXPORT int cumsum(const T *x, T *out, int64_t outer, int64_t n, int64_t inner) { return sums(x, out, outer, n, inner); }
-EXPORT int cumprod(const T *x, T *out, int64_t outer, int64_t n, int64_t inner) { return products(x, out, outer, n, inner); }
+/* Of `outer` blocks of n rows of `inner` elements, along n. */
+EXPORT void cumsum(const T *x, T *out, int64_t outer, int64_t n, int64_t inner) { sums(x, out, outer, n, inner); }
+EXPORT void cumprod(const T *x, T *out, int64_t outer, int64_t n, int64_t inner) { products(x, out, outer, n, inner); }
 
 /* -- places of running extremes: the last of equals; NaN from where it appears, each NaN at its own place ---------------- */
 

@@ -207,10 +207,9 @@ static void put_items(void *context, int64_t begin, int64_t end) {
   put(p->s, 0, p->from, edge(p->s->n, begin), edge(p->s->n, end));
 }
 
-static int sort_long(const struct sorting *s) {
+static void sort_long(const struct sorting *s) {
   item *const a = SCRATCH(0, (size_t)(2 * s->n) * sizeof(item));
   uint32_t count[BLOCKS][256];
-  if (!a) return 0;
   struct pass p = {s, a, a + s->n, count, 0};
   PARALLEL(make_items, &p, BLOCKS, 1);
   for (; p.byte < BYTES; ++p.byte) {
@@ -232,28 +231,26 @@ static int sort_long(const struct sorting *s) {
     p.from = p.to, p.to = t;
   }
   PARALLEL(put_items, &p, BLOCKS, 1);
-  return 1;
 }
 
-/* `rows` rows of n < 2^32 elements in order, and where each element was. 0: no memory. */
-EXPORT int sort(const T *x, T *values, int64_t *places, int64_t rows, int64_t n, int descending) {
+/* `rows` rows of n < 2^32 elements in order, and where each element was. */
+EXPORT void sort(const T *x, T *values, int64_t *places, int64_t rows, int64_t n, int descending) {
   struct sorting s = {x, values, places, n, n, descending ? ~(KEY)0 : 0, rows};
 #ifdef NETWORK
   if (2 * rows >= SIDE && n > 1 && n <= NETWORK) {
     const int64_t groups = (rows + SIDE - 1) / SIDE;
     PARALLEL(sort_groups, &s, groups, grain_for(groups, n * SIDE * 2));
-    return 1;
+    return;
   }
 #endif
   if (n >= (rows < 4 ? 1 << 16 : 1 << 20)) {
     for (int64_t r = 0; r < rows; ++r) {
       struct sorting one = {x + r * n, values + r * n, places + r * n, n, n, s.turn, 1};
-      if (!sort_long(&one)) return 0;
+      sort_long(&one);
     }
-    return 1;
+    return;
   }
   PARALLEL(sort_rows, &s, rows, grain_for(rows, n * 4));
-  return 1;
 }
 
 /* -- the first k of n ------------------------------------------------------------------------------------------------ */
