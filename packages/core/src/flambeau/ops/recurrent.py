@@ -15,6 +15,7 @@ from ..runtime.families import composite, primitive
 from ..runtime.meta import Meta
 from ..runtime.tensor import Tensor
 from .activation import relu
+from .creation import zeros
 from .dropout import dropout
 from .joining import cat, stack
 from .matrix import linear, matmul
@@ -384,22 +385,26 @@ class _Direction:
 
 
 def _layer(mode, input, state, weights, sizes, reverse) -> Any:
-    """One layer in one direction, without a projection, step by step."""
+    """One layer in one direction, without a projection, step by step. A part of the state that is None is zero."""
     direction = _Direction(mode, weights, True)
+    if any(part is None for part in state):
+        shape = (input.shape[1] if sizes is None else sizes[0], weights[1].shape[1])
+        made = zeros(shape, dtype=input.dtype, device=input.device)
+        state = tuple(made if part is None else part for part in state)
     out, end = direction.run(input, state, None if sizes is None else list(sizes), reverse)
-    return LAYERS[mode].op.tags["named"](out, *end)
+    return LAYERS[mode].op.tags["named"](out, *[part.unsqueeze(0) for part in end])
 
 
 def _shapes(input: Meta, h: Meta, *rest: Any) -> tuple:
-    """Of a layer's outputs and last state, for who does not want to go through all steps."""
-    return (*input.shape[:-1], h.shape[-1]), h.shape, h.shape
+    """Of a layer's outputs and last state, for who does not want to go through all steps; programs give the first state."""
+    return (*input.shape[:-1], h.shape[-1]), (1, *h.shape), (1, *h.shape)
 
 
 @composite(method=False, outputs=("output", "h", "c"), shapes=_shapes)
 def lstm_layer(
     input: Tensor,
-    h: Tensor,
-    c: Tensor,
+    h: Tensor | None,
+    c: Tensor | None,
     weight_ih: Tensor,
     weight_hh: Tensor,
     bias_ih: Tensor | None = None,
@@ -409,7 +414,9 @@ def lstm_layer(
 ) -> Any:
     """All steps of one LSTM layer in one direction: input (L, N, I) and the state, both (N, H), to outputs (L, N, H).
 
+    The last state is (1, N, H), as that of a network with one layer.
     With `sizes` the input is packed: (sum(sizes), I), the rows of each step in turn. `reverse` runs from the last step.
+    A state of None is zero.
 
     >>> import flambeau
     >>> x, h = flambeau.zeros(5, 1, 3), flambeau.zeros(1, 2)
@@ -422,7 +429,7 @@ def lstm_layer(
 @composite(method=False, outputs=("output", "h"), shapes=_shapes)
 def gru_layer(
     input: Tensor,
-    h: Tensor,
+    h: Tensor | None,
     weight_ih: Tensor,
     weight_hh: Tensor,
     bias_ih: Tensor | None = None,
@@ -435,7 +442,7 @@ def gru_layer(
     >>> import flambeau
     >>> x, h = flambeau.zeros(5, 1, 3), flambeau.ones(1, 2)
     >>> flambeau.ops.recurrent.gru_layer(x, h, flambeau.zeros(6, 3), flambeau.zeros(6, 2)).h
-    tensor([[0.0312, 0.0312]])
+    tensor([[[0.0312, 0.0312]]])
     """
     return _layer("GRU", input, (h,), (weight_ih, weight_hh, bias_ih, bias_hh), sizes, reverse)
 
@@ -443,7 +450,7 @@ def gru_layer(
 @composite(method=False, outputs=("output", "h"), shapes=_shapes)
 def tanh_layer(
     input: Tensor,
-    h: Tensor,
+    h: Tensor | None,
     weight_ih: Tensor,
     weight_hh: Tensor,
     bias_ih: Tensor | None = None,
@@ -456,7 +463,7 @@ def tanh_layer(
     >>> import flambeau
     >>> x, h = flambeau.zeros(5, 1, 3), flambeau.zeros(1, 2)
     >>> flambeau.ops.recurrent.tanh_layer(x, h, flambeau.ones(2, 3), flambeau.ones(2, 2)).h
-    tensor([[0., 0.]])
+    tensor([[[0., 0.]]])
     """
     weights = (weight_ih, weight_hh, bias_ih, bias_hh)
     return _layer("RNN_TANH", input, (h,), weights, sizes, reverse)
@@ -465,7 +472,7 @@ def tanh_layer(
 @composite(method=False, outputs=("output", "h"), shapes=_shapes)
 def relu_layer(
     input: Tensor,
-    h: Tensor,
+    h: Tensor | None,
     weight_ih: Tensor,
     weight_hh: Tensor,
     bias_ih: Tensor | None = None,
@@ -478,7 +485,7 @@ def relu_layer(
     >>> import flambeau
     >>> x, h = flambeau.ones(2, 1, 1), flambeau.zeros(1, 1)
     >>> flambeau.ops.recurrent.relu_layer(x, h, flambeau.ones(1, 1), flambeau.ones(1, 1)).h
-    tensor([[2.]])
+    tensor([[[2.]]])
     """
     weights = (weight_ih, weight_hh, bias_ih, bias_hh)
     return _layer("RNN_RELU", input, (h,), weights, sizes, reverse)
@@ -488,9 +495,10 @@ LAYERS = {"LSTM": lstm_layer, "GRU": gru_layer, "RNN_TANH": tanh_layer, "RNN_REL
 
 
 def _run(mode, input, state, weights, has_biases, sizes, reverse) -> tuple[Tensor, State]:
-    """One layer in one direction."""
+    """One layer in one direction: outputs and last state, (1, N, H)."""
     if len(weights) > (4 if has_biases else 2):  # with a projection
-        return _Direction(mode, weights, has_biases).run(input, state, sizes, reverse)
+        out, made = _Direction(mode, weights, has_biases).run(input, state, sizes, reverse)
+        return out, tuple(part.unsqueeze(0) for part in made)
     steps = None if sizes is None else tuple(sizes)
     out, *end = LAYERS[mode](input, *state, *weights, sizes=steps, reverse=reverse)
     return out, tuple(end)
@@ -499,7 +507,7 @@ def _run(mode, input, state, weights, has_biases, sizes, reverse) -> tuple[Tenso
 def layers(
     mode: str,
     input: Tensor,
-    state: State,
+    state: State | None,
     weights: Sequence[Tensor],
     *,
     batch_sizes: Tensor | None = None,
@@ -514,7 +522,7 @@ def layers(
 
     Args:
         mode: "LSTM", "GRU", "RNN_TANH" or "RNN_RELU".
-        state: its parts, each (layers * directions, N, H).
+        state: its parts, each (layers * directions, N, H), or None for zeros.
         weights: those of the first layer forward, the first layer backward, the second, ….
         batch_sizes: of packed data, how many sequences have each step.
 
@@ -529,13 +537,17 @@ def layers(
     sizes = None if batch_sizes is None else batch_sizes.tolist()
     directions = 2 if bidirectional else 1
     count = len(weights) // (num_layers * directions)
+    if state is None and (_watched() or count > (4 if has_biases else 2)):  # a program, projections
+        batch = input.shape[1] if sizes is None else sizes[0]
+        state = _zeros(mode, num_layers * directions, batch, input, weights[1])
+    none: Any = (None,) * state_parts(mode)
     final: list[State] = []
     for layer in range(num_layers):
         outputs = []
         for direction in range(directions):
             k = layer * directions + direction
             own = weights[k * count : (k + 1) * count]
-            begin = tuple(part[k] for part in state)
+            begin = none if state is None else tuple(part[k] for part in state)
             out, end = _run(mode, input, begin, own, has_biases, sizes, direction == 1)
             outputs.append(out)
             final.append(end)
@@ -544,11 +556,18 @@ def layers(
             input = _dropout(input, dropout, True)
     if batch_first and batch_sizes is None:
         input = input.transpose(0, 1)
-    return input, tuple(_stacked(list(parts)) for parts in zip(*final))
+    return input, final[0] if len(final) == 1 else tuple(cat(parts, 0) for parts in zip(*final))
 
 
-def _stacked(parts: list[Tensor]) -> Tensor:
-    return stack(parts, 0) if len(parts) > 1 else parts[0].unsqueeze(0)
+def _watched() -> bool:
+    """Whether somebody sees the calls, who is to find a first state there."""
+    return bool(state.active)
+
+
+def _zeros(mode: str, rows: int, batch: int, like: Tensor, weight_hh: Tensor) -> State:
+    """The first state that is meant where none is given; with a projection h and c have sizes of their own."""
+    sizes = (weight_hh.shape[1], weight_hh.shape[0] // 4)[: state_parts(mode)]
+    return tuple(zeros((rows, batch, n), dtype=like.dtype, device=like.device) for n in sizes)
 
 
 _dropout = dropout  # the parameter of `layers` has its name

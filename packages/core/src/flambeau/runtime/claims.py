@@ -199,20 +199,18 @@ class _Rule:
         tape.keep_result(node, out, self.kind)
 
     def fast(self, node: Any, g: Any, needs: tuple) -> Sequence[Any]:
-        from .dispatch import run
-
         if _levelled(g):
             return self._through_body(node, g, needs)
         *arrays, kept = tape.unpack(node)
         found = tape.unpack_result(node)
-        outs = (
-            () if found is None else tuple(found) if isinstance(found, tape.Results) else (found,)
-        )
+        outs = () if found is None else found[:] if type(found) is tape.Results else (found,)
         gs = tuple(g) if isinstance(g, tuple) else (g,)
         if not local.modes:
             made = self._called(node, gs, outs, kept, arrays, needs)
             if made is not None:
                 return made
+        from .dispatch import run
+
         attrs = {**node.attrs, "needs": needs, "counts": (len(gs), len(outs), len(kept))}
         kept = [wrap(k) if type(k) is np.ndarray else k for k in kept]
         made = iter(run(self.backward, (*gs, *outs, *kept, *arrays), attrs))

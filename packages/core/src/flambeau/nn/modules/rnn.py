@@ -110,7 +110,11 @@ class RNNBase(Module):
 
     @property
     def _flat_weights(self) -> list[Tensor]:
-        return [getattr(self, name) for name in self._flat_weights_names]
+        own: dict[str, Any] = self._parameters
+        try:
+            return [own[name] for names in self._all_weights for name in names]
+        except KeyError:  # some are computed, by a parametrization or a hook
+            return [getattr(self, name) for name in self._flat_weights_names]
 
     @property
     def all_weights(self) -> list[list[Parameter]]:
@@ -128,19 +132,19 @@ class RNNBase(Module):
 
     def check_input(self, input: Tensor, batch_sizes: Tensor | None) -> None:
         """Refuse inputs whose dtype, number of dimensions or last size do not fit."""
-        expected = self._flat_weights[0].dtype
+        expected = getattr(self, self._all_weights[0][0]).dtype
         if input.dtype != expected:
             raise ValueError(
                 f"RNN input dtype ({input.dtype}) does not match weight dtype ({expected}). "
                 f"Convert input: input.to({expected}), or convert model: model.to({input.dtype})"
             )
-        dims = 2 if batch_sizes is not None else 3
-        if input.dim() != dims:
-            raise RuntimeError(f"input must have {dims} dimensions, got {input.dim()}")
-        if self.input_size != input.size(-1):
+        dims, shape = 2 if batch_sizes is not None else 3, input.shape
+        if len(shape) != dims:
+            raise RuntimeError(f"input must have {dims} dimensions, got {len(shape)}")
+        if self.input_size != shape[-1]:
             raise RuntimeError(
                 "input.size(-1) must be equal to input_size. "
-                f"Expected {self.input_size}, got {input.size(-1)}"
+                f"Expected {self.input_size}, got {shape[-1]}"
             )
 
     def check_hidden_size(
@@ -177,17 +181,18 @@ class RNNBase(Module):
         """Output and final state, for packed, batched and single sequences alike."""
         if isinstance(input, PackedSequence):
             return self._run_packed(input, state)
-        if input.dim() not in (2, 3):
+        dims = input.dim()
+        if dims not in (2, 3):
             raise ValueError(
-                f"{type(self).__name__}: Expected input to be 2D or 3D, got {input.dim()}D instead"
+                f"{type(self).__name__}: Expected input to be 2D or 3D, got {dims}D instead"
             )
-        single = input.dim() == 2
+        single = dims == 2
         batch_dim = 0 if self.batch_first else 1
         if single:
             input = input.unsqueeze(batch_dim)
         state = self._lifted(state, single)
         self.check_input(input, None)
-        state = self._checked_state(state, input.size(batch_dim), input)
+        self._check_state(state, input.size(batch_dim))
         output, state = self._layers(input, None, state)
         if single:
             return output.squeeze(batch_dim), tuple(part.squeeze(1) for part in state)
@@ -206,17 +211,14 @@ class RNNBase(Module):
                 )
         return tuple(part.unsqueeze(1) for part in state) if single else state
 
-    def _checked_state(
-        self, state: tuple[Tensor, ...] | None, batch: int, input: Tensor
-    ) -> tuple[Tensor, ...]:
+    def _check_state(self, state: tuple[Tensor, ...] | None, batch: int) -> None:
+        if state is None:
+            return
         rows = self.num_layers * self._directions
         shapes = [(rows, batch, size) for size in self._state_sizes()]
-        if state is None:
-            return tuple(zeros(shape, dtype=input.dtype, device=input.device) for shape in shapes)
         for index, (part, shape) in enumerate(zip(state, shapes, strict=True)):
             name = "hidden size" if len(shapes) == 1 else f"hidden[{index}] size"
             self.check_hidden_size(part, shape, f"Expected {name} {{}}, got {{}}")
-        return state
 
     def _run_packed(
         self, packed: PackedSequence, state: tuple[Tensor, ...] | None
@@ -225,14 +227,14 @@ class RNNBase(Module):
         self.check_input(data, batch_sizes)
         if state is not None and sorted_indices is not None:
             state = tuple(part.index_select(1, sorted_indices) for part in state)
-        state = self._checked_state(state, int(batch_sizes[0]), data)
+        self._check_state(state, int(batch_sizes[0]))
         output, state = self._layers(data, batch_sizes, state)
         if unsorted_indices is not None:
             state = tuple(part.index_select(1, unsorted_indices) for part in state)
         return PackedSequence(output, batch_sizes, sorted_indices, unsorted_indices), state
 
     def _layers(
-        self, input: Tensor, batch_sizes: Tensor | None, state: tuple[Tensor, ...]
+        self, input: Tensor, batch_sizes: Tensor | None, state: tuple[Tensor, ...] | None
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         return recurrent.layers(
             self.mode,

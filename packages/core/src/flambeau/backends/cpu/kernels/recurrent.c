@@ -284,6 +284,15 @@ INLINE void whole_product(int64_t m, int64_t n, int64_t k, const T *a, int64_t a
   const struct gemm g = {.m = m, .n = n, .k = k, .a = a, .ars = ars, .acs = acs, .b = b, .brs = brs, .bcs = bcs, .c = c, .crs = n, .ccs = 1, .alpha = 1, .beta = 0, .items = 1, .bias = bias, .epilogue = bias ? gemm_add_columns : 0};
   gemm_parallel(&g);
 }
+/* Whether a team may take the steps. */
+EXPORT int64_t shared(int64_t kind, int64_t steps, int64_t rows, int64_t size) {
+  const struct layer x = {.kind = kind, .steps = steps, .rows = rows, .size = size};
+  return members(&x, gates_of[kind], WIDTH) > 1;
+}
+/* Wakes the pool's threads for the call that follows: waking takes 15 to 60 us, in which Python prepares that call. */
+static void nothing(void *context, int64_t begin, int64_t end) { (void)context, (void)begin, (void)end; }
+EXPORT void rouse(void) { PARALLEL(nothing, 0, fb->threads(), 1); }
+
 /* Whether products that are not of the state are made chunk by chunk, between the steps. No matter how many threads. */
 #define LEAST_ROWS 64
 INLINE int between(const struct layer *x, int64_t units) { return members(x, gates_of[x->kind], units) > 1 && all_rows(x) >= LEAST_ROWS; }
@@ -305,16 +314,30 @@ static const T *joined_bias(int64_t kind, int64_t size, const T *bias_in, const 
   return made;
 }
 
-/* kind: 0 LSTM, 1 GRU, 2 tanh, 3 relu. Biases may be NULL; `gates` is written. */
-EXPORT void forward(int64_t kind, int64_t steps, int64_t rows, int64_t size, int64_t features, int64_t reverse, int64_t keep, const int64_t *sizes, const int64_t *starts, const T *input, const T *weight_in, const T *weight, const T *bias_in, const T *bias, const T *first, const T *first_cell, T *gates, T *out, T *cells, T *inner) {
+/* The first state where none is given. */
+static const T *or_zeros(const T *first, int64_t count) {
+  return first ? first : memset(SCRATCH(3, (size_t)count * sizeof(T)), 0, (size_t)count * sizeof(T));
+}
+/* The rows of the last step of each sequence. */
+static void last_states(const struct layer *x, const T *out, T *to) {
+  for (int64_t t = 0; t < x->steps; ++t) {
+    const int64_t shared = shared_rows(x, t, after_of(x, t)), size = x->size;
+    memcpy(to + shared * size, out + (x->starts[t] + shared) * size, (size_t)((x->sizes[t] - shared) * size) * sizeof(T));
+  }
+}
+
+/* kind: 0 LSTM, 1 GRU, 2 tanh, 3 relu. Biases may be NULL, and first states, which are zeros then; `gates` is written. */
+EXPORT void forward(int64_t kind, int64_t steps, int64_t rows, int64_t size, int64_t features, int64_t reverse, int64_t keep, const int64_t *sizes, const int64_t *starts, const T *input, const T *weight_in, const T *weight, const T *bias_in, const T *bias, const T *first, const T *first_cell, T *gates, T *out, T *cells, T *inner, T *last, T *last_cell) {
   const T *const fed_bias = joined_bias(kind, size, bias_in, bias);
-  struct layer x = {.kind = kind, .steps = steps, .rows = rows, .size = size, .features = features, .reverse = reverse, .keep = keep, .sizes = sizes, .starts = starts, .input = input, .weight_in = weight_in, .fed_bias = fed_bias, .weight = weight, .bias = kind == 1 && bias ? bias + 2 * size : 0, .first = first, .first_cell = first_cell, .gates = gates, .out = out, .cells = cells, .inner = inner};
+  struct layer x = {.kind = kind, .steps = steps, .rows = rows, .size = size, .features = features, .reverse = reverse, .keep = keep, .sizes = sizes, .starts = starts, .input = input, .weight_in = weight_in, .fed_bias = fed_bias, .weight = weight, .bias = kind == 1 && bias ? bias + 2 * size : 0, .first = or_zeros(first, rows * size), .first_cell = kind ? 0 : or_zeros(first_cell, rows * size), .gates = gates, .out = out, .cells = cells, .inner = inner};
   x.whole = !passing(&x, keep);
   if (kind > 1 || !between(&x, WIDTH)) { /* one gate alone is no tile */
     whole_product(all_rows(&x), gates_of[kind] * size, features, input, features, 1, weight_in, 1, features, fed_bias, gates);
     x.input = 0;
   }
   team_run(forward_member, &x, members(&x, gates_of[kind], WIDTH));
+  last_states(&x, out, last);
+  if (last_cell) last_states(&x, cells, last_cell);
 }
 
 /* A load from a multiple of 4 KB behind an earlier store waits for it: the gates' gradients lie 256 bytes off the gates. */
@@ -338,10 +361,10 @@ static void first_states(const struct layer *x, int64_t wide, const T *d, T *to)
 static void gather_before(const struct layer *x, T *to);
 static void column_sums(int64_t rows, int64_t columns, const T *a, T *to);
 
-/* All gradients that are wanted: NULL for others, as for those of results that have none. `carried` becomes the gradient of the
+/* All gradients that are wanted, with the first states that forward had: NULL for others, as for those of results that have none. `carried` becomes the gradient of the
  * first cell (GRU: what goes to the first state past the weights). */
 EXPORT void backward(int64_t kind, int64_t steps, int64_t rows, int64_t size, int64_t features, int64_t reverse, const int64_t *sizes, const int64_t *starts, const T *input, const T *weight_in, const T *weight, const T *first, const T *first_cell, const T *gates, const T *out, const T *cells, const T *inner, const T *g_out, const T *g_last, const T *g_last_cell, T *room, T *carried, T *d_input, T *d_first, T *d_weight_in, T *d_weight, T *d_bias_in, T *d_bias) {
-  struct layer x = {.kind = kind, .steps = steps, .rows = rows, .size = size, .features = features, .reverse = reverse, .sizes = sizes, .starts = starts, .input = input, .weight_in = weight_in, .weight = weight, .first = first, .first_cell = first_cell, .gates = (T *)gates, .out = (T *)out, .cells = (T *)cells, .inner = (T *)inner, .g_out = g_out, .g_last = g_last, .carried = carried, .d_input = d_input, .d_weight_in = d_weight_in, .d_weight = d_weight, .d_bias_in = d_bias_in, .d_bias = d_bias};
+  struct layer x = {.kind = kind, .steps = steps, .rows = rows, .size = size, .features = features, .reverse = reverse, .sizes = sizes, .starts = starts, .input = input, .weight_in = weight_in, .weight = weight, .first = or_zeros(first, rows * size), .first_cell = kind ? 0 : or_zeros(first_cell, rows * size), .gates = (T *)gates, .out = (T *)out, .cells = (T *)cells, .inner = (T *)inner, .g_out = g_out, .g_last = g_last, .carried = carried, .d_input = d_input, .d_weight_in = d_weight_in, .d_weight = d_weight, .d_bias_in = d_bias_in, .d_bias = d_bias};
   const int64_t all = all_rows(&x), k = gates_of[kind] * size;
   const int between_steps = between(&x, 2 * WIDTH);
   x.whole = d_first || !between_steps, x.most = MAX(CHUNK, rows);
@@ -376,15 +399,6 @@ static void gather_before(const struct layer *x, T *to) {
     const int64_t before = before_of(x, t), shared = shared_rows(x, t, before), size = x->size;
     if (shared) memcpy(to + x->starts[t] * size, x->out + x->starts[before] * size, (size_t)(shared * size) * sizeof(T));
     memcpy(to + (x->starts[t] + shared) * size, x->first + shared * size, (size_t)((x->sizes[t] - shared) * size) * sizeof(T));
-  }
-}
-
-/* The rows of the last step of each sequence. */
-EXPORT void last_states(int64_t steps, int64_t size, int64_t reverse, const int64_t *sizes, const int64_t *starts, const T *out, T *to) {
-  struct layer x = {.steps = steps, .reverse = reverse, .sizes = sizes, .starts = starts};
-  for (int64_t t = 0; t < steps; ++t) {
-    const int64_t shared = shared_rows(&x, t, after_of(&x, t));
-    memcpy(to + shared * size, out + (starts[t] + shared) * size, (size_t)((sizes[t] - shared) * size) * sizeof(T));
   }
 }
 
