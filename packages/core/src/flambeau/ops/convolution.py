@@ -9,9 +9,11 @@ the work to matrix products.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import prod
 
 from .._base.checks import Shape, check
+from ..runtime import state
 from ..runtime.families import composite, primitive
 from ..runtime.meta import Meta
 from ..runtime.promotion import SAME_REQUIRED
@@ -500,13 +502,26 @@ def _with_batch(name: str, count: int, input: Tensor, weight: Tensor) -> tuple[T
 
 def _conv(name, count, input, weight, bias, stride, padding, dilation, groups) -> Tensor:
     x, batched = _with_batch(name, count, input, weight)
+    known = _conv_options
+    if not state.active and not (
+        type(stride) is list or type(padding) is list or type(dilation) is list
+    ):
+        known = _known_options
+    stride, pairs, dilation = known(count, weight.shape[2:], stride, padding, dilation)
+    out = convolution(x, weight, bias, stride, pairs, dilation, groups)
+    return out if batched else out.squeeze(0)
+
+
+def _conv_options(count, kernel, stride, padding, dilation):
+    """Stride, what to add on both sides and dilation, each for every dimension, checked."""
     stride = expanded(stride, count, "stride")
     dilation = expanded(dilation, count, "dilation")
     check(all(s > 0 for s in stride), lambda: "non-positive stride is not supported")
     check(all(d > 0 for d in dilation), lambda: "dilation should be greater than zero")
-    pairs = _pairs(padding, weight.shape[2:], stride, dilation)
-    out = convolution(x, weight, bias, stride, pairs, dilation, groups)
-    return out if batched else out.squeeze(0)
+    return stride, _pairs(padding, kernel, stride, dilation), dilation
+
+
+_known_options = lru_cache(maxsize=512, typed=True)(_conv_options)
 
 
 def _conv_transpose(

@@ -470,9 +470,24 @@ def linspace(start: Any, end: Any, steps: int, *, out: Any = None, dtype: Any = 
     half = steps // 2 if steps > 1 else steps
     where = as_device(device)
     if kind.category == dtypes.FLOAT:  # the ends and the step are numbers of the result's kind
-        ends = [_filled((), v, kind, CPU, False, kind) for v in (start, end, float(steps - 1))]
-        start, end = ends[0].item(), ends[1].item()
-        step = ((ends[1] - ends[0]) / ends[2]).item() if steps > 1 else 0.0
+        usual = kind.itemsize >= 4 and -1e30 < start < 1e30 and -1e30 < end < 1e30
+        if usual:  # NumPy has no word to say of these
+            rounded = kind.numpy.type
+            first, last = rounded(start), rounded(end)
+            start, end = float(first), float(last)
+            step = float((last - first) / rounded(steps - 1)) if steps > 1 else 0.0
+        else:
+            ends = [_filled((), v, kind, CPU, False, kind) for v in (start, end, float(steps - 1))]
+            start, end = ends[0].item(), ends[1].item()
+            step = ((ends[1] - ends[0]) / ends[2]).item() if steps > 1 else 0.0
+        if usual and steps > 1 and where is CPU and not state.active:
+            xp, count = of_device("cpu").xp, range_new.op.kernels[None]
+            low = count(xp, start=start, step=step, count=half, dtype=kind, device=where)
+            high = count(xp, start=end, step=-step, count=steps - half, dtype=kind, device=where)
+            made = wrap(xp.concatenate([low, high[::-1]]))
+            if requires_grad:
+                set_requires_grad(made, True)
+            return _into(out, made)
     if kind.itemsize < 4 and kind.category == dtypes.FLOAT:  # narrow ones are rounded twice a step
 
         def part(begin: float, step: float, count: int) -> Tensor:
@@ -544,7 +559,12 @@ def eye(n: int, m: int | None = None, *, out: Any = None, dtype: Any = None, lay
             [0., 1.]])
     """
     made = zeros(n, n if m is None else m, dtype=dtype, device=device)
-    made.diagonal().fill_(1)
+    array = made.__dict__.get("_array")
+    if type(array) is ndarray and array.size and not state.active:
+        rows, columns = array.shape
+        array.reshape(-1)[: min(rows, columns) * (columns + 1) : columns + 1] = 1
+    else:
+        made.diagonal().fill_(1)
     if requires_grad:
         set_requires_grad(made, True)
     return _into(out, made)

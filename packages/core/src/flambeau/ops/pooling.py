@@ -5,10 +5,12 @@ What is computed is in `sliding`; here are the options, their checks, and window
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import prod
 from typing import Any
 
 from .._base.checks import Shape, check, check_room
+from ..runtime import state
 from ..runtime.families import composite
 from ..runtime.tensor import Tensor
 from .convolution import expanded
@@ -24,8 +26,17 @@ from .sliding import (
 )
 
 
-def _options(name, input, count, kernel_size, stride, padding, dilation, ceil_mode):
+def _options(name, input, count, *given):
     """Kernel, stride, padding, dilation and number of windows, each for every dimension, checked."""
+    if not state.active:
+        try:
+            return _known_options(name, input._meta, count, *given)
+        except (TypeError, AttributeError):  # lists, or what is wrong
+            pass
+    return _checked_options(name, input, count, *given)
+
+
+def _checked_options(name, input, count, kernel_size, stride, padding, dilation, ceil_mode):
     check(
         input.dtype.name != "bool" and not input.dtype.is_complex,
         lambda: f'"{name}" not implemented for {input.dtype.name}',
@@ -76,6 +87,9 @@ def _options(name, input, count, kernel_size, stride, padding, dilation, ceil_mo
         ),
     )
     return kernel, step, pads, dil, out
+
+
+_known_options = lru_cache(maxsize=512, typed=True)(_checked_options)
 
 
 def _max_pool(name, count, input, kernel_size, stride, padding, dilation, ceil_mode, indices):

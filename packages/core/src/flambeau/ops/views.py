@@ -6,7 +6,7 @@ from operator import index as operator_index
 from typing import Any
 
 from .._base import dtypes
-from .._base.checks import check, check_room, infer_size, wrap_dim, wrap_dims
+from .._base.checks import check, check_room, fail, infer_size, wrap_dim, wrap_dims
 from .._base.formats import contiguous_format
 from ..runtime import hot, memory
 from ..runtime.dispatch import parts
@@ -77,6 +77,15 @@ def view(
             "contiguous subspaces). Use .reshape(...) instead."
         )
     return out
+
+
+@view.as_call_of(reshape)
+def _(x, *shape, size, dtype):
+    if size is not None or dtype is not None or not shape or not x.flags.c_contiguous:
+        return None
+    if type(shape[0]) is int:
+        return shape
+    return tuple(shape[0]) if len(shape) == 1 and type(shape[0]) in (tuple, list) else None
 
 
 @view_op(method=False)
@@ -189,6 +198,13 @@ def transpose(input: Tensor, dim0: int, dim1: int):
     return permute(input, order)
 
 
+@transpose.as_call_of(permute)
+def _(x, dim0, dim1):
+    order = [*range(x.ndim)]
+    order[dim0], order[dim1] = order[dim1], order[dim0]
+    return order
+
+
 @composite
 def t(input: Tensor):
     """The transpose of a matrix; tensors of fewer dimensions unchanged.
@@ -202,6 +218,11 @@ def t(input: Tensor):
         lambda: f"t() expects a tensor with <= 2 dimensions, but self is {input.ndim}D",
     )
     return permute(input, (1, 0) if input.ndim == 2 else tuple(range(input.ndim)))
+
+
+@t.as_call_of(permute)
+def _(x):
+    return (1, 0) if x.ndim == 2 else None
 
 
 @composite
@@ -277,6 +298,8 @@ def _squeezed(shape: tuple[int, ...], dim: object) -> tuple[int, ...]:
 
 @squeeze.kernel
 def _(xp, x, *, dim):
+    if type(dim) is int and -x.ndim <= dim < x.ndim and x.shape[dim] == 1:
+        return x.squeeze(dim)
     return (
         x.reshape(_squeezed(x.shape, dim)) if x.flags.c_contiguous else x[_keep_index(x.shape, dim)]
     )
@@ -318,31 +341,25 @@ def expand(input: Meta, shape: tuple[int, ...]):
 
 def _expanded(shape: tuple[int, ...], to: tuple[int, ...]) -> tuple[int, ...]:
     extra = len(to) - len(shape)
-    check(
-        extra >= 0,
-        lambda: (
+    if extra < 0:
+        fail(
             f"expand({list(shape)}, size={list(to)}): the number of sizes provided ({len(to)}) must be greater or "
             f"equal to the number of dimensions in the tensor ({len(shape)})"
-        ),
-    )
+        )
     out = []
     for i, n in enumerate(to):
         old = shape[i - extra] if i >= extra else 1
         if n == -1:
-            check(
-                i >= extra,
-                lambda: (
+            if i < extra:
+                fail(
                     f"expand: The expanded size -1 isn't allowed in a leading, non-existing dimension {i}"
-                ),
-            )
+                )
             n = old
-        check(
-            old == n or old == 1,
-            lambda: (
+        if old != n and old != 1:
+            fail(
                 f"The expanded size of the tensor ({n}) must match the existing size ({old}) at non-singleton "
                 f"dimension {i}.  Target sizes: {list(to)}.  Tensor sizes: {list(shape)}"
-            ),
-        )
+            )
         out.append(n)
     return tuple(out)
 
@@ -351,7 +368,7 @@ def _expanded(shape: tuple[int, ...], to: tuple[int, ...]) -> tuple[int, ...]:
 def _(xp, x, *, shape):
     shape = _expanded(x.shape, tuple(shape))
     extra = len(shape) - x.ndim
-    steps = (0,) * extra + tuple(0 if n == 1 else s for n, s in zip(x.shape, x.strides))
+    steps = (0,) * extra + tuple([0 if n == 1 else s for n, s in zip(x.shape, x.strides)])
     return xp.strided(x, shape, steps)
 
 
@@ -446,6 +463,19 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1):
     for n in shape[start : end + 1]:
         middle *= n
     return reshape(input, (*shape[:start], middle, *shape[end + 1 :]))
+
+
+@flatten.as_call_of(reshape)
+def _(x, start_dim, end_dim):
+    rank, shape = x.ndim, x.shape
+    start = start_dim if start_dim >= 0 else start_dim + rank
+    end = end_dim if end_dim >= 0 else end_dim + rank
+    if not 0 <= start < end < rank:
+        return None
+    middle = 1
+    for n in shape[start : end + 1]:
+        middle *= n
+    return (*shape[:start], middle, *shape[end + 1 :])
 
 
 @composite
@@ -594,17 +624,6 @@ def narrow(input: Tensor, dim: int, start: int | Tensor, length: int):
     return window(input, d, start, start + length, 1)
 
 
-def _taken(input: Tensor, keys: list[tuple]) -> list[Tensor] | None:
-    """`input[key]` for each key, where that is a plain view: a third of what an operator for each costs. Else None."""
-    op, out = registry["basic_index"], []
-    for key in keys:
-        made = hot.select(op, input, key)
-        if made is None:
-            return None
-        out.append(made)
-    return out
-
-
 @composite
 def split(
     tensor: Tensor, split_size_or_sections: int | tuple[int, ...], dim: int = 0
@@ -644,11 +663,12 @@ def split(
     for s in sizes:
         keys.append(((slice(None),) * d) + (slice(at, at + s),))
         at += s
-    out = _taken(tensor, keys)
-    if out is None:
-        out = [window(tensor, d, k[d].start, k[d].stop, 1) for k in keys]
     listed = not isinstance(split_size_or_sections, int)
-    return parts(tuple(out), "SplitWithSizesBackward0" if listed else "SplitBackward0")
+    name = "SplitWithSizesBackward0" if listed else "SplitBackward0"
+    made = hot.pieces(registry["basic_index"], tensor, keys, name)
+    if made is not None:
+        return made
+    return parts(tuple([window(tensor, d, k[d].start, k[d].stop, 1) for k in keys]), name)
 
 
 @composite
@@ -682,10 +702,11 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     d = wrap_dim(dim, input.ndim)
     check(input.ndim, lambda: f"Dimension specified as {dim} but tensor has no dimensions", IndexError)  # fmt: skip
     count, before = input.shape[d], (slice(None),) * d
-    out = _taken(input, [(*before, i) for i in range(count)])
-    if out is None:
-        out = [select(input, d, i) for i in range(count)]
-    return parts(tuple(out), "UnbindBackward0")
+    keys = [(*before, i) for i in range(count)]
+    made = hot.pieces(registry["basic_index"], input, keys, "UnbindBackward0")
+    if made is not None:
+        return made
+    return parts(tuple([select(input, d, i) for i in range(count)]), "UnbindBackward0")
 
 
 @view_op(linear=True)

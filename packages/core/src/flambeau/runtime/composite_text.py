@@ -17,7 +17,7 @@ from . import dispatch, names, overrides, signature, state, tape
 from .becoming import again, compiled, spelled
 from .inference import makes_tensors
 from .operator import MISSING, Operator
-from .straight import Text
+from .straight import Text, scope_of
 from .tape import Node
 from .tensor import Tensor, history, new
 
@@ -56,6 +56,8 @@ class CompositeText(Text):
         ]
         lines += self.flags()
         small = self.small() if op.small is not None else []
+        if op.turned is not None:
+            lines += self.turned(*op.turned)
         lines += [*(self.key() if claimed else []), *small]
         lines += ["    if _made is None:"] * bool(small)
         body = ["    try:", *(self.claim() if claimed else [f"        _made = {self.body()}"])]
@@ -66,6 +68,41 @@ class CompositeText(Text):
         ]
         lines += ["    " + line if small else line for line in body]
         return [*lines, *self.label(), "    return _made"]
+
+    def turned(self, target: Operator, rule: Callable[..., Any]) -> list[str]:
+        """The call of a view operator in the composite's place."""
+        view, (_, attr) = Text(target), target.attrs[0]
+        first = self.op.params[0]
+        given = [*self.op.params[1 : self.op.positional], *(["*_rest"] if self.op.loose else [])]
+        given += [f"{p}={p}" for p in self.op.params[self.op.positional :]]
+        lines = [*view.link(), "    if _n0 is not None and _local.grad:", *view.record()]
+        name = self.named()
+        if name:
+            lines.append(f"        _node.label = {name}")
+        lines = [line.replace("= _op", "= _target").replace("(_op,", "(_target,") for line in lines]
+        return [
+            f"    _a0 = getattr({first}, '_array', None)",
+            "    if type(_a0) is _ndarray and not _tape.anomaly:",
+            f"        _n0 = {first}._node if {first}._base is None else _history({first})",
+            "        try:",
+            f"            _found = _turn({', '.join(['_a0', *given])})",
+            f"            _made = None if _found is None else _kernels[None](_xp, _a0, {attr}=_found)",
+            "        except _BLAMED: _made = None",
+            "        if _made is not None and (_n0 is None or _a0.dtype is _F32 or _a0.dtype is _F64):",
+            f"            {attr} = _found",
+            "            _out = _new(_Tensor)",
+            "            _out._array = _made",
+            *["        " + line for line in lines],
+            "            return _out",
+        ]
+
+    def named(self) -> str:
+        """What gives the name of the whole; empty where the node keeps its own."""
+        if names.of_composite(self.op.name) is None:
+            return ""
+        if self.op.params[1:2] == ("dim",):
+            return "(_label.alone if dim is _d1 else _label.with_dim)"
+        return "_label.alone"
 
     def small(self) -> list[str]:
         """The call of `small`; `_made` is None where that does not take it."""
@@ -165,17 +202,17 @@ class CompositeText(Text):
         if names.of_composite(self.op.name) is None:
             return []
         op, first = self.op, self.op.params[0]
-        args = f"({first},)"
-        name = "_label.alone"
-        if op.params[1:2] == ("dim",):
-            args = f"({first},) if dim is _d1 else ({first}, dim)"
-            name = "(_label.alone if dim is _d1 else _label.with_dim)"
+        args = (
+            f"({first},) if dim is _d1 else ({first}, dim)"
+            if op.params[1:2] == ("dim",)
+            else f"({first},)"
+        )
         return [
             "    if type(_made) is _Tensor:",
             "        _node = _made._node",
             "        if _node is None: return _made",
             f"        if type(_node) is _Node and _node is not getattr({first}, '_node', None):",
-            f"            _node.label = {name}",
+            f"            _node.label = {self.named()}",
             "            return _made",
             f"    _label(_made, {args}, _NO_ATTRS)",
         ]
@@ -202,6 +239,11 @@ def compile_composite(
             "reset": state.error_state.reset, "scalars": frozenset((int, float, bool, type(None))), "set_quiet": state.error_state.set,
             "small": op.small, "wrapped": wrapper(op), "xp": backends.of_device("cpu").xp,
         }  # fmt: skip
+    if op.turned is not None:
+        target, given["turn"] = op.turned
+        given |= {k.removeprefix("_"): v for k, v in scope_of(target).items() if k[1:] not in given}
+        given["target"] = target
+        makes_tensors(scope, "_new")
     given["ask"] = asker(op, given["accepted"])
     scope.update({f"_{name}": value for name, value in given.items()})
     return compiled(f"straight way of {op.name}", source(op), scope)

@@ -229,9 +229,19 @@ def _composite(body: Callable[..., Any], **options: Any) -> Public:
         return compile_composite(op, named, general, failed, scope)
 
     made = _block(op, becoming(general, text))
+    made.as_call_of = lambda target: lambda rule: _as_call_of(op, target.op, rule)
     made.small = lambda rule: _small(op, rule)
     made.small_vjp = lambda rule: _small_vjp(op, rule)
     return made
+
+
+def _as_call_of(op: Operator, target: Operator, rule: Callable[..., Any]) -> Callable[..., Any]:
+    """`rule(x, *args)`: the one static argument with which view operator `target` does what the body does with a NumPy array.
+
+    None leaves the call to the body, as any error does.
+    """
+    op.turned = target, rule
+    return rule
 
 
 def _small(op: Operator, rule: Callable[..., Any]) -> Callable[..., Any]:

@@ -454,6 +454,40 @@ def select(op: Operator, input: Tensor, key: tuple) -> Tensor | None:
     return t
 
 
+def pieces(op: Operator, input: Tensor, keys: list[tuple], name: str) -> tuple | None:
+    """`dispatch.parts` of `select` for each key, with what they share done once; None where that is not so simple."""
+    a = getattr(input, "_array", None)
+    if type(a) is not ndarray or not a.ndim or state.active:
+        return None
+    base, box, before, replay = input._base, input._box, input._node, input._replay
+    if base is not None and input._generation != box.generation:  # type: ignore[union-attr]
+        return None
+    recorded = before is not None and local.grad
+    if recorded and (tape.anomaly or ((d := a.dtype) is not F32 and d is not F64)):
+        return None
+    if box is None:
+        box = input._box = Box()
+    out = []
+    for i, key in enumerate(keys):
+        t = new(Tensor)
+        t._array = a[(*key, ...)]
+        t._box = box
+        if box.generation:
+            t._generation = box.generation
+        t._base = input if base is None else base
+        attrs = {"key": key}
+        step = new(dispatch.Part)
+        step.op, step.rest, step.attrs, step.index = op, (), attrs, i
+        t._replay = (*replay, step)
+        if recorded:
+            node = new(Node)
+            node.op, node.attrs, node.edges, node.saved = op, attrs, (before,), (meta(a),)
+            node.label = name
+            t._node = node
+        out.append(t)
+    return tuple(out)
+
+
 def write(input: Tensor, key: tuple, value: Any) -> bool:
     """`input[key] = value` where nothing has history, for a key from `basic`; whether it was done.
 

@@ -103,6 +103,8 @@ class Operator:
         # Of a composite: what its body computes on small NumPy arrays, in fewer calls; and with its gradient's rule.
         self.small: Callable[..., Any] | None = None
         self.noted: Operator | None = None
+        # Of a composite that is another way to call one view operator: that, and what gives its static arguments.
+        self.turned: tuple[Operator, Callable[..., Any]] | None = None
         self.bound: dict[str, Any] | None = None  # what the text for its calls reads (`straight`)
         self.vjp_rule: Any = None
         self.jvp_rule: Callable[..., Any] | None = None

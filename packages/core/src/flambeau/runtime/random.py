@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 
@@ -599,6 +600,7 @@ def _narrowed(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
     )
 
 
+@cache  # the name of a dtype takes NumPy 3 us to find
 def _bits(dtype: np.dtype, kernel: str) -> int:
     """Random bits of a floating dtype's uniform numbers; NotImplementedError, as PyTorch's, for another dtype."""
     if dtype.name not in _MANTISSA:
@@ -617,12 +619,14 @@ def _refuse_complex(dtype: np.dtype, kernel: str) -> None:
         )
 
 
+@cache
 def _largest(dtype: np.dtype) -> float:
     if dtype.name == "bfloat16":
         return float.fromhex("0x1.fep127")
     return float(np.finfo(dtype).max)
 
 
+@cache
 def _c_name(dtype: np.dtype) -> str:
     return _C_NAMES.get(dtype.name, dtype.name)
 

@@ -56,14 +56,14 @@ def make(op: Operator) -> Callable[..., Any]:
 
 
 def large(op: Operator) -> Callable[..., Any]:
-    """What a hot path gives way to: the straight way where its first array is too large for it, else the general one."""
+    """What a hot path gives way to: the straight way where its first array is too large for it or more is said, else the general one."""
     straight, call = make(op), dispatch.call
 
     def general(*args: Any, **kwargs: Any) -> Any:
         for x in args:  # a number may stand first
             a = getattr(x, "_array", None)
             if a is not None:
-                if type(a) is ndarray and a.size >= LARGE:
+                if type(a) is ndarray and (kwargs or a.size >= LARGE):
                     return straight(*args, **kwargs)
                 break
         return call(op, args, kwargs)
@@ -72,15 +72,25 @@ def large(op: Operator) -> Callable[..., Any]:
 
 
 def picker(op: Operator) -> Callable[..., Any]:
-    """`dispatch.choose` for large NumPy arrays of some dtypes: not asked again where dtypes alone decide.
+    """`dispatch.choose` for NumPy arrays of some dtypes: an offer that took a call is not asked again about the same.
 
-    Such an offer's checker says so by `by_kind`, a function: whether what it said still holds.
+    The same dtypes, where the checker says by `by_kind` that these decide; the same dtypes, shapes and static arguments, where it
+    says so by `holds` (`claims.lasting`). Both are functions: whether what it said is still true.
     """
     known: dict[Any, tuple] = {}
     choose, cpu = dispatch.choose, backends.of_device("cpu")
 
     def pick(kinds: Any, arrays: tuple, attrs: dict[str, Any]) -> Callable[..., Any]:
+        key = kinds
         found = known.get(kinds)
+        if found is None:
+            values = tuple(attrs.values())
+            try:
+                shapes = [a._array.shape if isinstance(a, Tensor) else a for a in arrays]
+                key = (kinds, *shapes, *values, *map(type, values))
+                found = known.get(key)
+            except TypeError:  # a list
+                key = None
         if found is not None:
             among, count, kernel, holds = found
             if among is op.providers["cpu"] and len(among) == count and holds():
@@ -88,9 +98,13 @@ def picker(op: Operator) -> Callable[..., Any]:
         kernel = choose(op, cpu, arrays, attrs)
         among = op.providers.get("cpu")
         if type(among) is list and among and among[0][1] is kernel:
-            holds = getattr(among[0][0], "by_kind", None)
-            if holds is not None:
-                known[kinds] = among, len(among), kernel, holds
+            for key_of, said in ((kinds, "by_kind"), (key, "holds")):
+                holds = getattr(among[0][0], said, None)
+                if holds is not None and key_of is not None:
+                    if len(known) >= dispatch.REMEMBERED:
+                        known.clear()
+                    known[key_of] = among, len(among), kernel, holds
+                    break
         return kernel
 
     return pick

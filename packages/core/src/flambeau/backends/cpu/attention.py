@@ -54,9 +54,13 @@ def _heads_fit(q: tuple, k: tuple, shared: bool) -> bool:
     return shared and len(q) > 2 and q[:-3] == k[:-3] and q[-3] % k[-3] == 0
 
 
+def _of(x: np.ndarray) -> Any:
+    return kernels.float32 if x.itemsize == 4 else kernels.float64
+
+
 def _four(x: np.ndarray) -> np.ndarray:
     """(batch, heads, rows, columns), the columns side by side in memory, computed in float32 at least."""
-    if x.dtype not in (np.float32, np.float64):
+    if x.dtype.char not in "fd":
         x = x.astype(np.float32)
     unit = x.itemsize
     if x.strides[-1] != unit or any(s % unit for s in x.strides):
@@ -117,7 +121,7 @@ def _forward(
     out = _like_query(q, v.shape[3])
     tops = np.empty((2, *q.shape[:3]), q.dtype) if wants else None
     told = _told(q, k, v, out, seen, is_causal, zeros)
-    getattr(kernels, q.dtype.name).forward(
+    _of(q).forward(
         address(told), scale, address(q), address(k), address(v), _at(seen), address(out), _at(tops)
     )
     made = out.reshape(out.shape[4 - query.ndim :]) if query.ndim < 4 else out
@@ -137,7 +141,7 @@ def _backward(
     made = [np.empty(a.shape, q.dtype) for a in (q, k, v)]
     delta = np.empty(q.shape[:3], q.dtype)
     told = _told(q, k, v, out, seen, is_causal, False, g)
-    getattr(kernels, q.dtype.name).backward(
+    _of(q).backward(
         address(told), scale, address(q), address(k), address(v), _at(seen), address(out), address(g), address(tops),
         address(delta), *map(address, made),
     )  # fmt: skip

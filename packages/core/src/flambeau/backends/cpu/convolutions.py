@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ...ops.convolution import _check_shapes, output_size
+from ...runtime.hot import Shape as OfShape
 from ...runtime.layouts import BACK, ORDERS, is_last
 from .native import Kernels, address
 from .offers import offer
@@ -62,10 +63,9 @@ def convolution(
     groups: int,
 ) -> Any:
     """The operator of that name."""
-    kernel = w.shape[2:]
-    _check_shapes(x, w, b, padding, dilation, groups)
-    out = output_size(x.shape[2:], kernel, stride, padding, dilation)
-    if _is_one_window(x.shape[2:], kernel, padding, dilation, groups):
+    bias = None if b is None else b.shape
+    out, whole = _checked(x.shape, w.shape, bias, *map(tuple, (stride, padding, dilation)), groups)
+    if whole:
         columns, rows = _whole(x).reshape(len(x), -1), _whole(w).reshape(len(w), -1)
         made = product(columns, rows.T, None if b is None else _whole(b))
         if made is not NotImplemented:
@@ -81,6 +81,17 @@ def convolution(
     plan = convolution_plan(x.shape, w.shape, out, *options)
     _run(plan, _whole(x), _whole(w), b, y)
     return y
+
+
+@lru_cache(maxsize=1024)
+def _checked(
+    x: Shape, w: Shape, b: Shape | None, stride: Shape, padding: Any, dilation: Shape, groups: int
+) -> tuple[Shape, bool]:
+    """The number of windows, and whether one is all there is; an error where shapes do not fit."""
+    bias = None if b is None else OfShape(b)
+    _check_shapes(OfShape(x), OfShape(w), bias, padding, dilation, groups)
+    out = output_size(x[2:], w[2:], stride, padding, dilation)
+    return out, _is_one_window(x[2:], w[2:], padding, dilation, groups)
 
 
 def _is_one_window(size: Any, kernel: Any, padding: Any, dilation: Any, groups: int) -> bool:
@@ -197,7 +208,8 @@ def convolution_input(
 
 
 def _run(plan: Plan, x: np.ndarray, w: np.ndarray, b: np.ndarray | None, y: np.ndarray) -> None:
-    call = getattr(getattr(KERNELS[plan.form], x.dtype.name), plan.form)
+    kernels = KERNELS[plan.form]
+    call = getattr(kernels.float32 if x.itemsize == 4 else kernels.float64, plan.form)
     if b is None:
         call(address(x), address(w), 0, address(y), plan.address)
     else:
