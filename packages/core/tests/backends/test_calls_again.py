@@ -108,3 +108,40 @@ def test_recorded_calls_go_by_addresses():
         for function in native.every:
             del function.errcheck
     assert again == [] and heard
+
+
+HALVES = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
+
+
+@pytest.mark.parametrize("name", ["add", "mul", "abs", "neg", "relu", "maximum", "exp", "gt"])
+@pytest.mark.parametrize("strided", [False, True])
+def test_every_float16_is_computed_in_float32_and_rounded_once(name, strided):
+    """Also where elements lie apart, which the loop on vectors does not serve."""
+    op = registry[name]
+    given = [HALVES, RNG.permutation(HALVES)][: len(op.arrays)]
+    with np.errstate(all="ignore"):
+        want = op.kernels[None](np, *[a.astype(np.float32) for a in given])
+        want = want if want.dtype == bool else want.astype(np.float16)
+    if strided:
+        given = [np.stack([a, a], -1)[:, 0] for a in given]
+    kernel = compiled(name)
+    with np.errstate(all="ignore"):
+        made = kernel(np, *given)
+        assert kernel.call(tuple(given), {}) is not None  # not the reference
+    assert made.dtype == want.dtype
+    if name == "exp":
+        np.testing.assert_array_max_ulp(made[want == want], want[want == want], 1)
+        made = np.where(np.isnan(made), made, want)
+    np.testing.assert_array_equal(made, want)
+
+
+def test_numbers_beside_float16():
+    x = HALVES[::17].copy()
+    for name, number, exact in [("mul", 1.0009, True), ("maximum", 1.0009, False)]:
+        op = compiled(name)
+        beside = np.float32(number) if exact else np.float32(np.float16(number))
+        with np.errstate(all="ignore"):
+            want = getattr(np, {"mul": "multiply"}.get(name, name))(x.astype(np.float32), beside)
+            want = want.astype(np.float16)
+            for _ in range(2):
+                np.testing.assert_array_equal(op(np, x, number), want)

@@ -36,8 +36,11 @@ BLOCK = 256  # columns reduced together: their accumulators stay in the first-le
 PIECE = 1 << 16  # elements of a piece where everything is reduced
 
 # bfloat16 is the upper half of a float: read so, computed as a float, and rounded to nearest even once, NaN to the quiet one.
-COMPUTED = {"bfloat16": "float32"}
-BRAIN = """\
+# float16 is made of whole numbers, which every compiler vectorises (as in `cast.c`).
+COMPUTED = {"bfloat16": "float32", "float16": "float32"}
+HALVES = {"bfloat16": "brain", "float16": "half"}
+PRELUDES = {
+    "bfloat16": """\
 #ifndef FB_BRAIN
 #define FB_BRAIN
 static inline float fb_of_brain(uint16_t x) { return fb_floatf((uint32_t)x << 16); }
@@ -46,7 +49,29 @@ static inline uint16_t fb_to_brain(float x) {
   return (uint16_t)(x != x ? nan : round);
 }
 #endif
-"""
+""",
+    "float16": """\
+#ifndef FB_HALF
+#define FB_HALF
+static inline float fb_of_half(uint16_t x) {
+  const uint32_t size = (uint32_t)(x & 0x7FFF) << 13, sign = (uint32_t)(x & 0x8000) << 16;
+  const uint32_t usual = size + (112u << 23), small = fb_bitsf(fb_floatf(size + (113u << 23)) - fb_floatf(113u << 23));
+  const uint32_t unbound = size > 0x7C00u << 13 ? (usual + (112u << 23)) | 0x400000 : usual + (112u << 23);
+  const uint32_t finite = size < 0x400u << 13 ? small : usual;
+  return fb_floatf(sign | (size >= 0x7C00u << 13 ? unbound : finite));
+}
+static inline uint16_t fb_to_half(float x) {
+  const uint32_t bits = fb_bitsf(x), size = bits & 0x7FFFFFFF, sign = bits >> 16 & 0x8000;
+  const uint32_t usual = (size - (112u << 23) + 0xFFF + (size >> 13 & 1)) >> 13;
+  const uint32_t small = fb_bitsf(fb_floatf(size) + 0.5f) - (126u << 23);
+  const uint32_t nan = 0x7E00 | (size >> 13 & 0x1FF);
+  const uint32_t finite = size < 113u << 23 ? small : usual;
+  const uint32_t unbound = size > 255u << 23 ? nan : 0x7C00;
+  return (uint16_t)(sign | (size >= 143u << 23 ? unbound : finite));
+}
+#endif
+""",
+}
 
 SIGNATURE = (
     "void {name}(void *const *a, const double *p, const int64_t *n, const int64_t *s, "
@@ -390,8 +415,9 @@ class _Writer:
     def opening(self) -> _Lines:
         """Signature, parameters, and a pointer per array."""
         out = _Lines()
-        if any(a.dtype == "bfloat16" for a in self.arrays):
-            out.add(0, BRAIN.rstrip())
+        for dtype, text in PRELUDES.items():
+            if any(a.dtype == dtype for a in self.arrays):
+                out.add(0, text.rstrip())
         out.add(0, SIGNATURE.format(name=self.name) + " {")
         out.add(1, "(void)p, (void)n, (void)s;")
         for k in range(len(self.params)):
@@ -534,8 +560,8 @@ class _Writer:
             if r.fold is None:
                 text, dtype = self.values[k - len(self.inputs)]
                 value = text if dtype == r.dtype else f"({self.kind(k)}){text}"
-                if r.dtype == "bfloat16":
-                    value = f"fb_to_brain({value})"
+                if r.dtype in HALVES:
+                    value = f"fb_to_{HALVES[r.dtype]}({value})"
                 out.add(depth, f"{self.pointer(k)}[{self.offset(index, k, last)}] = {value};")
 
     def offset(self, index: str, k: int, d: int) -> str:
@@ -554,10 +580,11 @@ class _Writer:
     def element(self, k: int, place: str) -> str:
         """An element of an input as it is computed with."""
         text = f"{self.pointer(k)}[{place}]"
-        return f"fb_of_brain({text})" if self.arrays[k].dtype == "bfloat16" else text
+        half = HALVES.get(self.arrays[k].dtype)
+        return text if half is None else f"fb_of_{half}({text})"
 
     def pointer_type(self, k: int) -> str:
-        if self.arrays[k].dtype == "bfloat16":
+        if self.arrays[k].dtype in HALVES:
             return "uint16_t" if k >= len(self.inputs) else "const uint16_t"
         if k >= len(self.inputs):
             return self.kind(k)

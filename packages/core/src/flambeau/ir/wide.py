@@ -5,7 +5,7 @@ vector: exp takes 30 instructions there and 15 here (3.0 and 1.6 ns for 16 float
 rows are masked vectors: every element is computed in the same way, wherever it lies. Large results are written past the cache.
 
 The text stands beside the plain one, under `#if defined(FB_WIDE)`: the header says whether the processor has these vectors. It
-is for float32 and bfloat16 with bools in between, and for what `PATTERNS` spells; for everything else there is none.
+is for float32, bfloat16 and float16 with bools in between, and for what `PATTERNS` spells; for everything else there is none.
 """
 
 from __future__ import annotations
@@ -68,7 +68,12 @@ POWERS = {
 }  # fmt: skip
 TYPES = {"float32": "fbw", "bool": "fbw_mask"}
 # What is in memory: how it is read and written, and its bytes.
-STORED = {"float32": ("", 4), "bfloat16": ("_brain", 2), "bool": ("_mask", 1)}
+STORED = {
+    "float32": ("", 4),
+    "bfloat16": ("_brain", 2),
+    "float16": ("_half", 2),
+    "bool": ("_mask", 1),
+}
 
 
 class _NoWide(Exception):
@@ -183,7 +188,7 @@ def loop(
         return None  # bytes: 64 to a vector, which compilers see
     names = {name: f"x{k}" for k, (name, _, _, _) in enumerate(inputs)}
     names |= {name: f"u{k}" for k, (name, _) in enumerate(params)}
-    computed = {"bfloat16": "float32"}
+    computed = {"bfloat16": "float32", "float16": "float32"}
     made = statements(
         [e for _, _, e in results], names, {i[0]: computed.get(i[1], i[1]) for i in inputs}
     )

@@ -1,8 +1,7 @@
 """Elementwise operators in eager mode: one compiled loop nest over all inputs, on all cores.
 
 An operator's expression is what it computes in NumPy too; here it is one pass, whatever it is made of. Python numbers among
-the operands are arrays of no dimension, float16 and bfloat16 are computed in float32 and rounded once: bfloat16 in the
-loop itself, float16 is widened before. What there is no C text for (complex numbers, odd strides) is left to the reference.
+the operands are arrays of no dimension, float16 and bfloat16 are computed in float32 and rounded once, in the loop itself. What there is no C text for (complex numbers, odd strides) is left to the reference.
 """
 
 from __future__ import annotations
@@ -158,7 +157,7 @@ class Compiled:
             inputs = dict(zip(names, dtypes))
             if not all(loops.COMPUTED.get(d, d) in C_TYPES for d in inputs.values()):
                 raise _Reference
-            last = np.dtype("bfloat16" if "bfloat16" in dtypes else dtypes[-1])
+            last = np.dtype(next((d for d in loops.HALVES if d in dtypes), dtypes[-1]))
             result = self.op.result
             made = _BOOL if result == "bool" else result(last) if callable(result) else last
             kernel = compile_elementwise({"out": expr}, inputs, program.params, {"out": made.name})
@@ -177,7 +176,7 @@ class _Call:
 
     def __init__(self, of: Compiled, given: tuple, attrs: dict[str, Any]) -> None:
         self.dtype = input_dtype(given)
-        self.half = self.dtype == np.float16  # widened before
+        self.half = self.dtype == np.float16
         brain = not self.half and is_half(self.dtype)
         if (self.half or brain) and not of.op.takes("float"):
             raise _Reference
@@ -212,14 +211,13 @@ class _Call:
             arrays = self.operands(given)
         kernel, self.params = of.kernel(tuple([a.dtype.name for a in arrays]), attrs, self.exponent)
         self.plan = kernel.plan(arrays)
-        self.narrows = self.half and self.plan.only.dtype is _F32
-        self.as_given = not (self.numbers or self.half or self.crosswise or count != len(given))
+        self.as_given = not (self.numbers or self.crosswise or count != len(given))
         self.plain = self.as_given and not self.params
         maker = self.plan.only
         self.shape, self.made = maker.laid, maker.dtype
         self.again: Any = None
         self.recent: Any = None
-        if not (self.half or self.crosswise or maker.back) and self.exponent is None:
+        if not (self.crosswise or maker.back) and self.exponent is None:
             self._look(of, given, attrs, arrays)
 
     def _look(self, of: Compiled, given: tuple, attrs: dict[str, Any], arrays: list) -> None:
@@ -233,7 +231,7 @@ class _Call:
         elif self.params:
             return
         elif self.numbers:
-            if len(given) != 2 or of.power:
+            if len(given) != 2 or of.power or self.rounds:
                 return
             self.recent = self.numbers[0], given[1 - self.numbers[0]].shape
         else:
@@ -246,8 +244,6 @@ class _Call:
     def operands(self, given: tuple) -> list[np.ndarray]:
         """The arrays that the loops run over."""
         arrays = list(given[: self.count])
-        if self.half:
-            arrays = [_widened(a) for a in arrays]
         for i in self.numbers:
             number = number_array(arrays[i], self.dtype if self.rounds else self.number)
             arrays[i] = _widened(number) if self.rounds else number
@@ -261,15 +257,10 @@ class _Call:
         if self.plain:
             return self.plan(given)[0]
         operands = given if self.as_given else self.operands(given)
-        made = self.plan(operands, [attrs[p] for p in self.params])[0]
-        if self.narrows:
-            from . import copies
-
-            return copies.cast(made, self.dtype)
-        return made
+        return self.plan(operands, [attrs[p] for p in self.params])[0]
 
     def into(self, target: np.ndarray, given: tuple, attrs: dict[str, Any]) -> bool:
-        if self.half or self.crosswise or not self.plan.fits(target):
+        if self.crosswise or not self.plan.fits(target):
             return False
         self.plan.into(target, self.operands(given), [attrs[p] for p in self.params])
         return True

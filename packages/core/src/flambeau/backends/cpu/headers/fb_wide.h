@@ -47,6 +47,14 @@ FBW fbw fbw_load_brain_part(const uint16_t *p, fbw_mask part) { return fbw_of_br
 FBW void fbw_store_brain(uint16_t *p, fbw v) { _mm256_storeu_si256((__m256i *)p, fbw_to_brain(v)); }
 FBW void fbw_store_brain_part(uint16_t *p, fbw v, fbw_mask part) { _mm256_mask_storeu_epi16(p, part, fbw_to_brain(v)); }
 
+/* float16 has instructions of its own: to nearest even. */
+FBW __m256i fbw_to_half(fbw x) { return _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+FBW fbw fbw_all_half(uint16_t x) { return _mm512_cvtph_ps(_mm256_set1_epi16((short)x)); }
+FBW fbw fbw_load_half(const uint16_t *p) { return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p)); }
+FBW fbw fbw_load_half_part(const uint16_t *p, fbw_mask part) { return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(part, p)); }
+FBW void fbw_store_half(uint16_t *p, fbw v) { _mm256_storeu_si256((__m256i *)p, fbw_to_half(v)); }
+FBW void fbw_store_half_part(uint16_t *p, fbw v, fbw_mask part) { _mm256_mask_storeu_epi16(p, part, fbw_to_half(v)); }
+
 /* NaN wins. The instructions give their second operand where either is NaN, and where both are zero. */
 FBW fbw fbw_max(fbw a, fbw b) { return _mm512_mask_mov_ps(_mm512_max_ps(a, b), _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q), a); }
 FBW fbw fbw_min(fbw a, fbw b) { return _mm512_mask_mov_ps(_mm512_min_ps(a, b), _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q), a); }
