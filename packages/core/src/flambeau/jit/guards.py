@@ -9,19 +9,32 @@ what is reached in other ways, such as files, clocks and class attributes.
 from __future__ import annotations
 
 import dis
+import sys
 import types
 import weakref
+from collections import deque
 from collections.abc import Callable, Iterator
+from functools import cache, partial
 from itertools import chain
 from operator import is_
 from typing import Any
+
+from numpy import ndarray
 
 from ..runtime import state
 from ..runtime.tensor import Tensor
 
 PLAIN = (int, float, complex, bool, str, bytes, type(None))
-MOST = 1000
-DEEPEST = 4
+MOST = 1000  # items of a container
+ALL = 2000  # objects that one description looks at
+DEEPEST = 12
+MOST_BYTES = 1 << 20  # of a NumPy array whose content is looked at
+BARE = (list, dict, tuple, set, frozenset, deque)  # without attributes
+_NAMESPACES = ("SimpleNamespace", "Namespace", "local")  # of Python's own, with attributes that are the user's
+_OF_CLASSES = (
+    types.FunctionType, types.BuiltinFunctionType, staticmethod, classmethod, property, type, types.MemberDescriptorType,
+    types.GetSetDescriptorType, types.ModuleType,
+)  # fmt: skip
 Reader = Callable[[], Any]
 
 
@@ -66,11 +79,13 @@ def reach(readers: list[Reader], tensors: list[Tensor]) -> bool:
 
 
 class _Search:
-    """One walk over functions and what they name."""
+    """One walk over functions and what they name: other functions, and methods of the classes that were met."""
 
     def __init__(self) -> None:
         self.found: list[Reader] = []
         self.seen: set[int] = set()
+        self.names: set[str] = set()
+        self.kinds: dict[type, None] = {}
 
     def of(self, function: Any) -> list[Reader]:
         if is_module(function):
@@ -79,7 +94,6 @@ class _Search:
             bound = getattr(function, "__self__", None)
             if bound is not None and not isinstance(bound, types.ModuleType):
                 self.note(lambda: bound)
-                self.methods(type(bound), getattr(function, "__func__", function))
             self.follow(getattr(function, "__func__", function))
         return self.found
 
@@ -89,11 +103,15 @@ class _Search:
         if code is None or id(function) in self.seen or is_ours(function):
             return
         self.seen.add(id(function))
+        names = list(dict.fromkeys(_names(code)))
         for cell in function.__closure__ or ():
-            self.note(lambda cell=cell: _content(cell))  # type: ignore[misc]
+            if isinstance(_content(cell), types.ModuleType):
+                self.attributes(_content(cell), names)
+            else:
+                self.note(lambda cell=cell: _content(cell))  # type: ignore[misc]
         if function.__defaults__ or function.__kwdefaults__:
             self.note(lambda: (function.__defaults__, function.__kwdefaults__))
-        scope, names = function.__globals__, list(dict.fromkeys(_names(code)))
+        scope = function.__globals__
         for name in dict.fromkeys(_globals(code)):
             if name not in scope:
                 continue
@@ -101,27 +119,20 @@ class _Search:
                 self.attributes(scope[name], names)
             else:
                 self.note(lambda name=name: scope.get(name))  # type: ignore[misc]
-
-    def methods(self, kind: type, method: Any) -> None:
-        """A method, and those of its class that it calls."""
-        waiting, known = [method], {id(method)}
-        while waiting:
-            method = waiting.pop()
-            self.follow(method)
-            if not isinstance(method, types.FunctionType) or is_ours(method):
-                continue
-            for name in _of_self(method.__code__):
-                found = getattr(kind, name, None)
-                if isinstance(found, types.FunctionType) and id(found) not in known:
-                    known.add(id(found))
-                    waiting.append(found)
+        new = {name for name in names if name not in self.names}
+        self.names |= new
+        for kind in list(self.kinds):
+            self.methods(kind, new)
 
     def attributes(self, package: types.ModuleType, names: list[str]) -> None:
-        """Of a Python module: the numbers and tensors in it that the function's names may mean."""
+        """Of a Python module: the numbers, tensors and functions in it that the function's names may mean."""
         if is_ours(package):
             return
         for name in names:
-            if isinstance(getattr(package, name, package), (*PLAIN, Tensor)):
+            thing = getattr(package, name, package)
+            if isinstance(thing, (*PLAIN, Tensor)):
+                self.note(lambda name=name: getattr(package, name, None))  # type: ignore[misc]
+            elif isinstance(thing, (types.FunctionType, type)) and not is_pythons(thing):
                 self.note(lambda name=name: getattr(package, name, None))  # type: ignore[misc]
 
     def note(self, get: Reader) -> None:
@@ -129,8 +140,11 @@ class _Search:
         if is_module(thing):
             if id(thing) not in self.seen:
                 self.seen.add(id(thing))
-                for kind in {type(m) for m in thing.modules()}:
-                    self.methods(kind, kind.forward)
+                for m in thing.modules():
+                    self.follow(type(m).forward)
+                    self.met(type(m))
+                    for value in _settings(m):
+                        self.within(value)
             self.found.append(_Tree(get))
         elif isinstance(thing, types.FunctionType):
             self.found.append(lambda: id(get()))
@@ -139,10 +153,48 @@ class _Search:
             self.found.append(lambda: id(get()))
         elif hasattr(thing, "__wrapped__"):  # a compiled helper
             self.follow(thing.__wrapped__)
+        elif isinstance(thing, type):
+            if not is_ours(thing) and not is_pythons(thing):
+                self.found.append(lambda: described(get()))
+                self.met(thing)
         elif is_ours(type(thing)):
             self.found.append(lambda: id(get()))
-        elif not isinstance(thing, (type, types.BuiltinFunctionType)):
+        elif not isinstance(thing, types.BuiltinFunctionType):
             self.found.append(lambda: described(get()))
+            self.within(thing)
+
+    def within(self, thing: Any) -> None:
+        """Functions that stand somewhere in a value, and the classes of what stands there."""
+        if type(thing) in PLAIN:
+            return
+        walk = _Description()
+        walk.of(thing, 0)
+        for function in walk.functions:
+            self.follow(function)
+        for kind in walk.kinds:
+            self.met(kind)
+
+    def met(self, kind: type) -> None:
+        """A class of which there is an object, or which is called."""
+        for k in own_classes(kind):
+            if k not in self.kinds:
+                self.kinds[k] = None
+                self.methods(k, self.names | {n for n in k.__dict__ if n.startswith("__")})
+
+    def methods(self, kind: type, names: set[str]) -> None:
+        """Follows those of its methods that may be meant by these names."""
+        for name in names & kind.__dict__.keys():
+            method = kind.__dict__[name]
+            for part in ("fget", "__func__"):
+                method = getattr(method, part, method)
+            if isinstance(method, types.FunctionType):
+                self.follow(method)
+
+
+def is_pythons(thing: Any) -> bool:
+    """Whether a class or function is of Python's own library."""
+    name = str(getattr(thing, "__module__", None) or "builtins")
+    return name.partition(".")[0] in sys.stdlib_module_names and name != "__main__"
 
 
 def is_ours(thing: Any) -> bool:
@@ -169,17 +221,6 @@ def _names(code: types.CodeType) -> Iterator[str]:
             yield from _names(inner)
 
 
-def _of_self(code: types.CodeType) -> Iterator[str]:
-    """The attributes that a method takes of its first argument."""
-    own, before = code.co_varnames[:1], None
-    for step in dis.get_instructions(code):
-        if step.opname in ("LOAD_ATTR", "LOAD_METHOD") and (before,) == own:
-            yield step.argval
-        loads = "LOAD_FAST" in step.opname
-        before = step.argval[-1] if isinstance(step.argval, tuple) else step.argval
-        before = before if loads else None
-
-
 def _content(cell: Any) -> Any:
     try:
         return cell.cell_contents
@@ -196,40 +237,106 @@ def frozen(x: Any) -> Any:
     return (type(x), x)
 
 
-def described(x: Any, depth: int = 0) -> Any:
-    """A value as part of a key, through containers and the attributes of objects."""
+def described(x: Any) -> Any:
+    """A value as part of a key, through containers, the attributes of objects, and what their functions hold on to."""
     kind = type(x)
     if kind in PLAIN:
         return (kind, x)
-    if isinstance(x, Tensor):
-        return id(x)
-    if depth == DEEPEST or isinstance(x, (type, types.ModuleType, types.FunctionType)):
-        return frozen(x)
-    if is_module(x):
-        return (id(x), *tree_state(x, set()))
-    if isinstance(x, dict):
-        return (
-            id(x),
-            len(x),
-            _inside(x.values(), depth) if len(x) <= MOST else None,
-            tuple(map(frozen, x)),
-        )
-    if isinstance(x, (list, tuple)):
-        return (
-            id(x) if kind is list else kind,
-            len(x),
-            _inside(x, depth) if len(x) <= MOST else None,
-        )
-    attributes = getattr(x, "__dict__", None)
-    return (
-        frozen(x)
-        if attributes is None
-        else (id(x), _inside(attributes.values(), depth), tuple(attributes))
-    )
+    return id(x) if isinstance(x, Tensor) else _Description().of(x, 0)
 
 
-def _inside(values: Any, depth: int) -> tuple:
-    return tuple([described(v, depth + 1) for v in values])
+class _Description:
+    """One walk through a value; nothing is walked through twice."""
+
+    def __init__(self) -> None:
+        self.seen: dict[int, int] = {}
+        self.functions: list[types.FunctionType] = []
+        self.kinds: dict[type, None] = {}
+
+    def of(self, x: Any, depth: int) -> Any:
+        kind = type(x)
+        if kind in PLAIN:
+            return (kind, x)
+        if isinstance(x, Tensor):
+            return id(x)
+        number = self.seen.setdefault(id(x), len(self.seen))
+        if number < len(self.seen) - 1:
+            return ("again", number)
+        if depth == DEEPEST or number > ALL or isinstance(x, types.ModuleType):
+            return frozen(x)
+        if isinstance(x, type):
+            return (id(x), self.inside(values_of(x), depth))
+        self.kinds[kind] = None
+        if is_module(x):
+            return (id(x), *tree_state(x, set()))
+        if isinstance(x, types.FunctionType):
+            self.functions.append(x)
+            return (id(x), self.inside(map(_content, x.__closure__ or ()), depth))
+        if isinstance(x, types.MethodType):
+            self.functions.append(x.__func__)
+            return (id(x.__func__), self.of(x.__self__, depth + 1))
+        if isinstance(x, partial):
+            return (id(x), self.inside((x.func, x.args, x.keywords), depth))
+        if isinstance(x, ndarray):
+            return (id(x), x.shape, hash(x.tobytes()) if x.nbytes <= MOST_BYTES else None)
+        parts: Any = None
+        if isinstance(x, dict):
+            parts = (len(x), self.items(x.values(), len(x), depth), tuple(map(frozen, x)))
+        elif isinstance(x, (list, tuple, deque)):
+            parts = (len(x), self.items(x, len(x), depth))
+        elif isinstance(x, (set, frozenset)):
+            parts = (len(x), frozenset(map(frozen, x)) if len(x) <= MOST else None)
+        if kind in BARE:
+            return (kind if kind is tuple else id(x), *parts)
+        if is_ours(kind) or (is_pythons(kind) and kind.__name__ not in _NAMESPACES):
+            return frozen(x) if parts is None else (id(x), parts)
+        own, slots = getattr(x, "__dict__", None), list(_slots(x))
+        if own is None and not slots and parts is None:
+            return frozen(x)
+        names = () if own is None else tuple(own)
+        values = self.inside([*(own or {}).values(), *slots, *values_of(kind)], depth)
+        return (id(x), parts, values, names)
+
+    def items(self, values: Any, count: int, depth: int) -> tuple | None:
+        return self.inside(values, depth) if count <= MOST else None
+
+    def inside(self, values: Any, depth: int) -> tuple:
+        return tuple([self.of(v, depth + 1) for v in values])
+
+
+def _slots(x: Any) -> Iterator[Any]:
+    """What an object has in slots."""
+    for name in _slot_names(type(x)):
+        try:
+            yield getattr(x, name)
+        except AttributeError:
+            yield None
+
+
+@cache
+def _slot_names(kind: type) -> tuple[str, ...]:
+    names: list[str] = []
+    for k in kind.__mro__:
+        slots = k.__dict__.get("__slots__", ())
+        for name in (slots,) if isinstance(slots, str) else slots:
+            private = name.startswith("__") and not name.endswith("__")
+            names.append(f"_{k.__name__.lstrip('_')}{name}" if private else name)
+    return tuple(n for n in names if n not in ("__dict__", "__weakref__"))
+
+
+def values_of(kind: type) -> Iterator[Any]:
+    """The values that stand in a class of the user's and in those that it is made of: no methods."""
+    for k in own_classes(kind):
+        for name, value in k.__dict__.items():
+            if not name.startswith("__") and not isinstance(value, _OF_CLASSES):
+                yield value
+
+
+def own_classes(kind: type) -> Iterator[type]:
+    """A class and its bases, as far as they are the user's."""
+    for k in kind.__mro__:
+        if not is_pythons(k) and not is_ours(k):
+            yield k
 
 
 def is_module(x: Any) -> bool:
@@ -253,6 +360,8 @@ class _Tree:
         self.seen: Any = None
         self.found: list[Any] = []
         self.module: Any = _nothing  # a weak reference
+        self.classes: list[Any] = []  # dictionaries of the user's classes
+        self.of_classes: list[Any] = []
         self.changes = self.token = -1
 
     def __call__(self) -> Any:
@@ -269,9 +378,13 @@ class _Tree:
             v for m in parts for v in _settings(m)
             if type(v) not in PLAIN and not isinstance(v, tuple)
         ]  # fmt: skip
+        kinds = dict.fromkeys(k for m in parts for k in own_classes(type(m)))
+        self.classes = [k.__dict__ for k in kinds]
+        self.loose += [v for k in kinds for v in values_of(k) if type(v) not in PLAIN]
         self.found = list(chain.from_iterable(map(dict.values, self.members)))
+        self.of_classes = [*chain.from_iterable(d.values() for d in self.classes), _END]
         self.seen = self.looked()
-        full = (described(module), tuple(map(id, self.found)), self.seen)
+        full = (described(module), tuple(map(id, (*self.found, *self.of_classes))), self.seen)
         # Most are empty, and asking that takes a tenth of walking through them.
         self.empty = [d for d in (*self.members, *self.hooks) if not d]
         self.members = [d for d in self.members if d]
@@ -286,13 +399,17 @@ class _Tree:
         now = chain(chain.from_iterable(map(dict.values, self.members)), (_END,))
         if not all(map(is_, now, self.found)):  # as many on both sides, or the ends do not meet
             return False
+        if self.classes:
+            now = chain(chain.from_iterable([d.values() for d in self.classes]), (_END,))
+            if not all(map(is_, now, self.of_classes)):
+                return False
         if not self.loose and not self.seen[0]:
             return True
         return self.looked() == self.seen
 
     def looked(self) -> tuple:
         """Hooks, and settings that can change without being set."""
-        loose = tuple([described(v, DEEPEST - 1) for v in self.loose])
+        loose = tuple([described(v) for v in self.loose])
         return tuple(chain.from_iterable(self.hooks)), loose
 
 
@@ -337,12 +454,13 @@ def tree_state(m: Any, seen: set[int]) -> list:
 def module_state(m: Any) -> tuple:
     """A module's class, tensors, hooks, and settings: mode, numbers, sizes, and what else was stored on it."""
     parameters = m._parameters.values()
-    settings = [described(v, DEEPEST - 1) for v in _settings(m)]
+    settings = [described(v) for v in _settings(m)]
     tensors = [id(t) for t in (*parameters, *m._buffers.values())]
     hooks = [k for d in _hooks(m) for k in (*d, None)]
     return (
         type(m),
         id(m),
+        *[described(v) for v in values_of(type(m))],
         *hooks,
         *settings,
         *tensors,
