@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import io
 import os
 import subprocess
@@ -60,15 +61,17 @@ def test_who_records_is_told():
 
 
 class Count:
-    """A number that guards do not look into."""
-
-    __slots__ = ("value",)
+    """A number that guards do not look into, as it stands in an `array`."""
 
     def __init__(self):
-        self.value = 0
+        self.numbers = array.array("q", [0])
 
     def __call__(self):
-        self.value += 1
+        self.numbers[0] += 1
+
+    @property
+    def value(self):
+        return self.numbers[0]
 
 
 def test_a_constant_result_is_not_computed_again():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import copy
 
 import pytest
@@ -150,12 +151,13 @@ def test_a_training_step_at_many_sizes(name):
 def test_gradients_of_a_module_at_many_sizes(make):
     module = make()
 
+    runs = array.array("q", [0])  # guards do not look into it
+
     class Seen(nn.Module):
         def forward(self, x):
-            Seen.count += 1
+            runs[0] += 1
             return module(x)
 
-    Seen.count = 0
     compiled = flambeau.compile(Seen())
     for n in (4, 6, 9, 9, 5, 12):
         x = rand(n, 3, 12, 12, requires_grad=True)
@@ -168,7 +170,7 @@ def test_gradients_of_a_module_at_many_sizes(make):
             module.zero_grad()
         for a, b in zip(*found):
             assert_close(a, b, rtol=1e-3, atol=1e-5)
-    assert Seen.count == 2
+    assert runs[0] == 2
 
 
 def test_a_prediction_with_conv_and_sizes_of_pictures():

@@ -1,9 +1,10 @@
 """What a traced function depends on besides its arguments, read again before each call of its program.
 
-Through its closure, its globals, its defaults and `self`, and through the Python functions that it calls: numbers, strings
-and tensors, also in lists, dicts and the attributes of objects; of modules their mode, their tensors and their settings.
-Not looked into: containers of more than MOST items (only whether it is the same one), anything DEEPEST levels down, and
-what is reached in other ways, such as files, clocks and class attributes.
+Through its closure, its globals, its defaults and `self`, and through the functions and methods that it may call: numbers, strings
+and tensors, also in containers, in the attributes and slots of objects and in the user's classes; the content of NumPy arrays up to
+MOST_BYTES; of modules their mode, their tensors and their settings. Not looked into: containers of more than MOST items (only
+whether it is the same one), objects of Python's own library, what lies deep in those of installed packages, and what is reached in
+other ways, such as files and clocks.
 """
 
 from __future__ import annotations
@@ -28,9 +29,14 @@ PLAIN = (int, float, complex, bool, str, bytes, type(None))
 MOST = 1000  # items of a container
 ALL = 2000  # objects that one description looks at
 DEEPEST = 12
+PACKAGES = 2  # levels down to which objects of installed packages are looked into
 MOST_BYTES = 1 << 20  # of a NumPy array whose content is looked at
 BARE = (list, dict, tuple, set, frozenset, deque)  # without attributes
-_NAMESPACES = ("SimpleNamespace", "Namespace", "local")  # of Python's own, with attributes that are the user's
+_NAMESPACES = (
+    "SimpleNamespace",
+    "Namespace",
+    "local",
+)  # of Python's own, with attributes that are the user's
 _OF_CLASSES = (
     types.FunctionType, types.BuiltinFunctionType, staticmethod, classmethod, property, type, types.MemberDescriptorType,
     types.GetSetDescriptorType, types.ModuleType,
@@ -104,10 +110,10 @@ class _Search:
             return
         self.seen.add(id(function))
         names = list(dict.fromkeys(_names(code)))
-        for cell in function.__closure__ or ():
+        for name, cell in zip(code.co_freevars, function.__closure__ or ()):
             if isinstance(_content(cell), types.ModuleType):
                 self.attributes(_content(cell), names)
-            else:
+            elif name != "__class__":  # for `super`
                 self.note(lambda cell=cell: _content(cell))  # type: ignore[misc]
         if function.__defaults__ or function.__kwdefaults__:
             self.note(lambda: (function.__defaults__, function.__kwdefaults__))
@@ -130,9 +136,8 @@ class _Search:
             return
         for name in names:
             thing = getattr(package, name, package)
-            if isinstance(thing, (*PLAIN, Tensor)):
-                self.note(lambda name=name: getattr(package, name, None))  # type: ignore[misc]
-            elif isinstance(thing, (types.FunctionType, type)) and not is_pythons(thing):
+            code = isinstance(thing, (types.FunctionType, type)) and not is_pythons(thing)
+            if code or isinstance(thing, (*PLAIN, Tensor)):
                 self.note(lambda name=name: getattr(package, name, None))  # type: ignore[misc]
 
     def note(self, get: Reader) -> None:
@@ -250,7 +255,7 @@ class _Description:
 
     def __init__(self) -> None:
         self.seen: dict[int, int] = {}
-        self.functions: list[types.FunctionType] = []
+        self.functions: list[Any] = []
         self.kinds: dict[type, None] = {}
 
     def of(self, x: Any, depth: int) -> Any:
@@ -262,12 +267,27 @@ class _Description:
         number = self.seen.setdefault(id(x), len(self.seen))
         if number < len(self.seen) - 1:
             return ("again", number)
-        if depth == DEEPEST or number > ALL or isinstance(x, types.ModuleType):
+        if depth == DEEPEST or number > ALL:
+            return frozen(x)
+        parts: Any = None
+        if isinstance(x, dict):
+            parts = (len(x), self.items(x.values(), len(x), depth), tuple(map(frozen, x)))
+        elif isinstance(x, (list, tuple, deque)):
+            parts = (len(x), self.items(x, len(x), depth))
+        elif isinstance(x, (set, frozenset)):
+            parts = (len(x), frozenset(map(frozen, x)) if len(x) <= MOST else None)
+        if kind in BARE:
+            return (kind if kind is tuple else id(x), parts)
+        return self.whole(x, kind, parts, depth)
+
+    def whole(self, x: Any, kind: type, parts: Any, depth: int) -> Any:
+        """Of an object that is more than a container: also what it has besides its items."""
+        if isinstance(x, types.ModuleType):
             return frozen(x)
         if isinstance(x, type):
             return (id(x), self.inside(values_of(x), depth))
         self.kinds[kind] = None
-        if is_module(x):
+        if is_module(x) and isinstance(x._parameters, dict):
             return (id(x), *tree_state(x, set()))
         if isinstance(x, types.FunctionType):
             self.functions.append(x)
@@ -279,16 +299,9 @@ class _Description:
             return (id(x), self.inside((x.func, x.args, x.keywords), depth))
         if isinstance(x, ndarray):
             return (id(x), x.shape, hash(x.tobytes()) if x.nbytes <= MOST_BYTES else None)
-        parts: Any = None
-        if isinstance(x, dict):
-            parts = (len(x), self.items(x.values(), len(x), depth), tuple(map(frozen, x)))
-        elif isinstance(x, (list, tuple, deque)):
-            parts = (len(x), self.items(x, len(x), depth))
-        elif isinstance(x, (set, frozenset)):
-            parts = (len(x), frozenset(map(frozen, x)) if len(x) <= MOST else None)
-        if kind in BARE:
-            return (kind if kind is tuple else id(x), *parts)
         if is_ours(kind) or (is_pythons(kind) and kind.__name__ not in _NAMESPACES):
+            return frozen(x) if parts is None else (id(x), parts)
+        if depth > PACKAGES and is_of_package(kind):
             return frozen(x) if parts is None else (id(x), parts)
         own, slots = getattr(x, "__dict__", None), list(_slots(x))
         if own is None and not slots and parts is None:
@@ -304,6 +317,13 @@ class _Description:
         return tuple([self.of(v, depth + 1) for v in values])
 
 
+@cache
+def is_of_package(kind: Any) -> bool:
+    """Whether a class comes from an installed package."""
+    file = getattr(sys.modules.get(kind.__module__), "__file__", None) or ""
+    return "site-packages" in file or "dist-packages" in file
+
+
 def _slots(x: Any) -> Iterator[Any]:
     """What an object has in slots."""
     for name in _slot_names(type(x)):
@@ -314,7 +334,7 @@ def _slots(x: Any) -> Iterator[Any]:
 
 
 @cache
-def _slot_names(kind: type) -> tuple[str, ...]:
+def _slot_names(kind: Any) -> tuple[str, ...]:
     names: list[str] = []
     for k in kind.__mro__:
         slots = k.__dict__.get("__slots__", ())
