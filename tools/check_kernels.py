@@ -109,7 +109,9 @@ def threads(name: str, given: list[str]) -> int:
         ROOT / "tools/kernels/races.c",
         *sources,
     ]
-    failed = run(command) or run([races], TSAN_OPTIONS="die_after_fork=0:exitcode=66")
+    failed = run(command) or run(
+        [races], TSAN_OPTIONS="die_after_fork=0:exitcode=66:allocator_may_return_null=1"
+    )
     record = recorded()
     # As the kernels were compiled that were recorded: at -O1 what is left where terms cancel is another number.
     optimized = ["gcc", "-O3", "-ffp-contract=fast", *sanitizer[2:], "-march=native"]

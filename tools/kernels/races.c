@@ -1,8 +1,10 @@
 /* The pool and the memory under load from several threads, for ThreadSanitizer: calls at once, calls inside of calls, a number of
- * threads that changes meanwhile, threads that end, forked children; blocks that grow, are freed elsewhere and given back.
+ * threads that changes meanwhile, threads that end, forked children; calls that get no memory; blocks that grow, are freed elsewhere
+ * and given back.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
+#include <setjmp.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -15,6 +17,17 @@ typedef void (*fb_task)(void *context, int64_t begin, int64_t end);
 void fb_parallel(fb_task f, void *context, int64_t count, int64_t grain);
 void fb_set_threads(int);
 void *fb_scratch(int slot, size_t bytes);
+struct fb_frame {
+  jmp_buf place;
+  struct fb_frame *outer;
+};
+struct fb_services {
+  void (*parallel)(fb_task, void *, int64_t, int64_t);
+  void *(*scratch)(int, size_t);
+  int (*threads)(void);
+  struct fb_frame **(*frame)(void);
+};
+const struct fb_services *fb_services(void);
 
 typedef struct {
   void *ctx;
@@ -71,6 +84,32 @@ static void check_sum(const int32_t *x, int64_t n) {
   if (total != n * (n - 1) / 2) atomic_fetch_add(&wrong, 1);
 }
 
+/* One block asks for more than there is; some tasks call the pool. */
+static void ask(void *context, int64_t begin, int64_t end) {
+  const int64_t *at = context;
+  fb_scratch(2, begin == *at ? (size_t)1 << 60 : 4096);
+  if (end - begin == 1 && begin % 8 == 0) {
+    int64_t inner = *at == begin + 1000 ? 2 : -1;
+    fb_parallel(ask, &inner, 5, 2);
+  }
+}
+
+/* The call is given up where `at` is one of the blocks, or the task of which a call inside asks too much. */
+static void check_given_up(int64_t at) {
+  struct fb_frame here, **const top = fb_services()->frame();
+  const int expected = at < 64 || (at < 1064 && at % 8 == 0);
+  here.outer = *top;
+  if (_setjmp(here.place)) {
+    *fb_services()->frame() = here.outer;
+    if (!expected) atomic_fetch_add(&wrong, 1);
+    return;
+  }
+  *top = &here;
+  fb_parallel(ask, &at, 64, 1);
+  *top = here.outer;
+  if (expected) atomic_fetch_add(&wrong, 1);
+}
+
 static void *compute(void *given) {
   const int me = (int)(intptr_t)given;
   const int64_t n = 20000 + 1000 * me;
@@ -79,6 +118,7 @@ static void *compute(void *given) {
   for (int round = 0; round < 60; ++round) {
     if (me == 0) fb_set_threads(1 + round % 7);
     check_sum(x, n);
+    check_given_up(round % 3 == 0 ? round : round % 3 == 1 ? 1000 + round : 2000);
     if (me == 1 && round % 20 == 10) usleep(2000); /* long enough for workers to fall asleep */
   }
   free(x);
