@@ -5,8 +5,6 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from .purity import USERS, whose
-
 
 class Places(list):
     """The reasons why a call is no program, as a capture notes them. `first`: the file and line of the first, for messages."""
@@ -27,6 +25,8 @@ class Places(list):
 
 def _here() -> str:
     """The line of the user's code that is being run; nothing outside of the captured function."""
+    from .purity import USERS, whose  # here: most calls are programs
+
     frame: Any = sys._getframe(2)
     while frame is not None and whose(frame.f_code.co_filename) is not USERS:
         if frame.f_code.co_name == "captured":

@@ -259,7 +259,8 @@ def _named(frame: types.FrameType, steps: tuple, i: int) -> str | None:
 def strange(thing: Any) -> str | None:
     """Why something that is looked at may be another one at each look."""
     kind = type(thing)
-    if hasattr(kind, "__next__") or kind.__module__.startswith("numpy.random"):
+    kept = kind.__name__ == "_lru_cache_wrapper"  # runs at some calls only
+    if kept or hasattr(kind, "__next__") or kind.__module__.startswith("numpy.random"):
         return f"a {kind.__name__}"
     if kind.__module__ == "numpy" and kind.__name__ == "ndarray":
         return "a NumPy array"
