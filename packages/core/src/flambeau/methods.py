@@ -57,6 +57,7 @@ def inplace(op: Operator) -> Callable[..., Tensor]:
     plain = _plain_inplace(usual)
     large = _large_inplace(usual) if usual.family == "elementwise" else None
     keeps_input = None
+    small = op.family == "elementwise" or op.name in ("clamp", "masked_fill")
     had_others = op.name in older.NAMES  # orders of arguments
 
     def call(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
@@ -64,6 +65,12 @@ def inplace(op: Operator) -> Callable[..., Tensor]:
         if plain is not None and not kwargs and len(args) == 1:
             if plain(self, args[0]):
                 return self
+        if (
+            small
+            and (not had_others or len(args) < 2)
+            and _small_inplace(public, self, args, kwargs)
+        ):
+            return self
         if had_others and len(args) > 1:
             found = older.rearranged(op.name, (self, *args), kwargs)
             if found is not None:
@@ -104,6 +111,30 @@ def inplace(op: Operator) -> Callable[..., Tensor]:
     call.__name__ = op.name + "_"
     call.__doc__ = f"In-place version of `{op.name}`."
     return call
+
+
+def _small_inplace(
+    public: Callable[..., Any], self: Tensor, args: tuple, kwargs: dict[str, Any]
+) -> bool:
+    """The operator's result copied over a small array without history, whose dtype and shape it has; whether that was so."""
+    array: Any = self.__dict__.get("_array")
+    if type(array) is not np.ndarray or array.size >= INTO or state.active:
+        return False
+    if (
+        self._base is not None
+        or (self._node is not None and state.local.grad)
+        or 0 in array.strides
+    ):
+        return False
+    made = public(self, *args, **kwargs)
+    b: Any = getattr(made, "_array", None)
+    if type(b) is not np.ndarray or b.shape != array.shape or b.dtype is not array.dtype:
+        return False
+    if made._node is not None:
+        return False
+    self._bump()
+    np.copyto(array, b)
+    return True
 
 
 def _some_history(args: tuple) -> bool:
@@ -750,7 +781,12 @@ def mT(self: Tensor) -> Tensor:
 @attribute
 def T(self: Tensor) -> Tensor:
     """The dimensions in reverse order."""
-    return self.permute(tuple(reversed(range(self.ndim))))
+    return self.permute(
+        _REVERSED[self.ndim] if self.ndim < len(_REVERSED) else range(self.ndim)[::-1]
+    )
+
+
+_REVERSED = tuple([tuple(range(n))[::-1] for n in range(9)])
 
 
 @attribute
@@ -1115,7 +1151,8 @@ def __bool__(self: Tensor) -> bool:
     if n != 1:
         what = "more than one value" if n > 1 else "no values"
         raise RuntimeError(f"Boolean value of Tensor with {what} is ambiguous")
-    return bool(self.item())
+    value = bool(_element(self))
+    return state.number(self, "bool", value) if state.active and not self._level else value
 
 
 @method

@@ -183,6 +183,15 @@ def linear(x: np.ndarray, w: np.ndarray, b: np.ndarray | None) -> Any:
     if w.ndim != 2 or not x.ndim:
         return NotImplemented
     fused = b if b is not None and b.shape == w.shape[:1] and b.strides[0] == b.itemsize else None
+    n, k = w.shape
+    if fused is b and x.dtype is F32 and x.flags.carray and w.flags.carray and x.shape[-1] == k:
+        m = x.size // k if k else 0  # what `product` ends in, without views of x and w
+        if m * n * k < least(m > 1 and n > 1):
+            return NotImplemented
+        out = np.empty((*x.shape[:-1], n), F32)
+        _gemm.float32.product(m, n, k, address(x), k, 1, address(w), 1, k, address(out),
+                              None if b is None else address(b))  # fmt: skip
+        return out
     made = product(x if x.ndim == 2 else _rows(x), w.T, fused)
     if made is NotImplemented:
         return made
