@@ -184,7 +184,8 @@ def linear(x: np.ndarray, w: np.ndarray, b: np.ndarray | None) -> Any:
         return NotImplemented
     fused = b if b is not None and b.shape == w.shape[:1] and b.strides[0] == b.itemsize else None
     n, k = w.shape
-    if fused is b and x.dtype is F32 and x.flags.carray and w.flags.carray and x.shape[-1] == k:
+    plain = fused is b and x.ndim != 2 and x.dtype is F32 and x.flags.carray and w.flags.carray
+    if plain and x.shape[-1] == k:
         m = x.size // k if k else 0  # what `product` ends in, without views of x and w
         if m * n * k < least(m > 1 and n > 1):
             return NotImplemented
