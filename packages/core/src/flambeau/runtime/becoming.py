@@ -17,7 +17,7 @@ from types import FunctionType
 from typing import Any
 
 from . import state
-from .operator import MISSING, OFTEN, Operator
+from .operator import OFTEN, Operator
 
 Text = Callable[[dict[str, Any]], Any]
 _lock = threading.Lock()
@@ -131,7 +131,7 @@ def spelled(
         while count and values[count - 1] is op.defaults[count - 1]:
             count -= 1
         for i in range(count):
-            if values[i] is MISSING:  # later ones came by name
+            if values[i] is op.defaults[i]:  # later ones came by name, most likely
                 given |= {
                     op.params[k]: values[k]
                     for k in range(i, count)
