@@ -20,7 +20,7 @@ from ._base.devices import device as Device
 from .ops import casting, creation, indexing
 from .ops import random as random_ops
 from .printing import tensor_repr
-from .runtime import memory, older, state, tape
+from .runtime import layouts, memory, older, state, tape
 from .runtime.backend import of_array
 from .runtime.dispatch import assign
 from .runtime.elementwise import INTO, into
@@ -1326,7 +1326,7 @@ def _fill_plain(self: Tensor, value: Any) -> bool:
         box = self._box = Box()
     box.written += 1
     try:
-        array.fill(value)
+        layouts.filling[0](array, value)
     except ValueError:  # memory that must not be written
         box.written -= 1
         return False

@@ -12,7 +12,7 @@ from .._base.checks import as_size, check
 from .._base.devices import CPU, default
 from .._base.devices import device as Device
 from .._base.formats import contiguous_format, dense_order, order_of, preserve_format, strided
-from ..runtime import state
+from ..runtime import layouts, state
 from ..runtime.backend import of_array, of_device
 from ..runtime.dispatch import ndarray
 from ..runtime.families import composite, primitive
@@ -73,6 +73,10 @@ def _(xp, *, shape, value, dtype, device):
     if dtype is dtypes.complex32 and value:
         out = xp.empty(shape, dtype=dtype.numpy)
         out["real"], out["imag"] = value.real, value.imag
+        return out
+    if math.prod(shape) >= layouts.LARGE and xp.at_hand and dtype.numpy.kind in "fiub":
+        out = xp.empty(shape, dtype=dtype.numpy)
+        layouts.filling[0](out, value)
         return out
     if value or type(value) is float:  # -0.0, too
         return xp.full(shape, value, dtype=dtype.numpy)

@@ -192,7 +192,7 @@ def choose(op: Operator, backend: Any, arrays: tuple, attrs: dict[str, Any]) -> 
     if backend.kernels is not None:
         return backend.own_kernel(op, arrays, attrs)
     least = op.least.get(backend.name)
-    if least is not None and _large(arrays, least):
+    if least is not None and (_large(arrays, least) or _makes_large(op, arrays, least)):
         metas = [meta_of(a) for a in arrays]
         for checker, kernel in offers(op, backend):
             if checker(metas, attrs):
@@ -214,6 +214,19 @@ def _large(arrays: tuple, least: int) -> bool:
         if isinstance(a, Tensor) and a._array.size >= least:
             return True
     return False
+
+
+def _makes_large(op: Operator, arrays: tuple, least: int) -> bool:
+    """Whether two operands broadcast to elements enough, as those of an outer product do."""
+    if op.family != "elementwise" or len(arrays) != 2:
+        return False
+    a, b = (getattr(x, "_array", None) for x in arrays)
+    if type(a) is not ndarray or type(b) is not ndarray or a.size * b.size < least:
+        return False
+    try:
+        return np.broadcast(a, b).size >= least
+    except ValueError:
+        return False
 
 
 def meta_of(value: Any) -> Any:

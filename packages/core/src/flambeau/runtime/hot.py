@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from .. import ir
-from . import dispatch, state, tape
+from . import dispatch, layouts, state, tape
 from .elementwise import ElementwiseRule
 from .inference import makes_tensors
 from .operator import Operator
@@ -129,8 +129,9 @@ def binary(
             or (d is not F32 and d is not F64 and d is not third)
             or type(a) is not ndarray
             or type(b) is not ndarray
-            or a.size > LARGE
+            or (n := a.size) > LARGE
             or b.size > LARGE
+            or (n * b.size > LARGE and (n != b.size or a.ndim != b.ndim) and is_wide(a, b))
         ):
             return general(input, other, *rest, **kw)
         token = _set(_QUIET)
@@ -154,6 +155,14 @@ def binary(
     names = tuple(op.params[i] for i in op.arrays[:2])
     call.__code__ = call.__code__.replace(co_varnames=names + call.__code__.co_varnames[2:])
     return call
+
+
+def is_wide(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether small operands broadcast to a large result, as those of an outer product do."""
+    try:
+        return np.broadcast(a, b).size > LARGE
+    except ValueError:
+        return True  # for the general path to say what is wrong
 
 
 def recorder(op: Operator, rule: ElementwiseRule) -> Callable[..., None]:
@@ -514,10 +523,18 @@ def write(input: Tensor, key: tuple, value: Any) -> bool:
     try:
         part = a[key if Ellipsis in key else (*key, ...)]
         if b is None:
-            part.fill(value)
+            layouts.filling[0](part, value)
             return True
         if b.shape == part.shape or not b.ndim:
-            np.copyto(part, b)
+            if (
+                part.size >= layouts.LARGE
+                and b.ndim
+                and part.flags.writeable
+                and not np.may_share_memory(part, b)
+            ):
+                layouts.compiled[0](part, b)
+            else:
+                np.copyto(part, b)
             return True
     except (IndexError, OverflowError, ValueError):
         pass

@@ -49,7 +49,13 @@ def _write(target: Any, source: Any) -> None:
     target[...] = source
 
 
+def _fill(target: Any, value: Any) -> None:
+    target.fill(value)
+
+
 compiled: list[Write] = [_write]  # what copies large NumPy arrays; the cpu backend puts its own in
+filling: list[Write] = [_fill]  # the same of what writes one number everywhere
+LARGE = 1 << 17  # elements from which these are asked
 
 
 def with_last(xp: Any, y: Any, write: Write) -> Any:

@@ -146,9 +146,14 @@ def cast(a: np.ndarray, dtype: np.dtype) -> np.ndarray:
 def filled(shape: Sequence[int], value: Any, dtype: np.dtype) -> np.ndarray:
     """A new array full of one number."""
     made = np.empty(shape, dtype)
-    number = np.array(value, dtype)
-    _copy.int64.fill(address(made), address(number), made.itemsize, made.size)
+    fill(made, value)
     return made
+
+
+def fill(target: np.ndarray, value: Any) -> None:
+    """One number into a row-major array."""
+    number = np.array(value, target.dtype)
+    _copy.int64.fill(address(target), address(number), target.itemsize, target.size)
 
 
 # -- operators ----------------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from ...runtime.operator import Operator
 REMEMBERED = 1024  # layouts per operator; forgotten all at once beyond that
 STRAIGHTEN = 1 << 12  # elements from which an operand that lies crosswise in memory is copied first
 POWERS = (2, 3, 0.5, -1, -0.5)  # exponents that need no pow, of floats
+COMPLEX = ("add", "sub", "neg", "mul")  # operators with kernels for complex numbers
 NUMBERS = frozenset((int, float))
 _F32, _BOOL = np.dtype(np.float32), np.dtype(bool)
 ndarray, empty = np.ndarray, np.empty
@@ -137,6 +138,11 @@ class Compiled:
                 from .ufuncs import Shared
 
                 self.otherwise = Shared(self.op, np.power, self.otherwise)
+            elif self.op.name in COMPLEX and self.otherwise is self.op.kernels[None]:
+                if input_dtype(given).kind == "c":
+                    from .complexes import Complex
+
+                    self.otherwise = Complex(self.op, self.otherwise)
             return None
 
     def kernel(

@@ -16,6 +16,7 @@ from . import library
 from .compiler import CompileError
 
 FLOATS = (dtypes.float32, dtypes.float64)
+HALVES = (dtypes.float16, dtypes.bfloat16)
 
 
 def write(target: np.ndarray, source: np.ndarray) -> None:
@@ -28,7 +29,25 @@ def write(target: np.ndarray, source: np.ndarray) -> None:
         target[...] = source
 
 
+def fill(target: np.ndarray, value: Any) -> None:
+    """One number everywhere, on all cores where it is large; nothing that a compiled program does again."""
+    from . import copies, native
+
+    if (
+        type(target) is not np.ndarray
+        or target.size < layouts.LARGE
+        or not (target.flags.c_contiguous and target.flags.writeable)
+        or target.dtype.kind not in "fiubc"
+        or native.recorders
+        or not library.available()
+    ):
+        target.fill(value)
+        return
+    copies.fill(target, value)
+
+
 layouts.compiled[0] = write
+layouts.filling[0] = fill
 
 
 def of_kinds(kinds: tuple, accepts: Checker | None = None) -> Checker:
@@ -52,11 +71,15 @@ def offer(
     accepts: Checker | None = None,
     least: int = 0,
     kinds: tuple = FLOATS,
+    halves: bool = False,
 ) -> None:
     """Offers `kernel(*raw arrays, **attrs)` for operator `name`, where all arrays are of `kinds` and `accepts` agrees.
 
-    The kernel may return NotImplemented: then, and where nothing can be compiled, the reference runs.
+    The kernel may return NotImplemented: then, and where nothing can be compiled, the reference runs. `halves`: floats of
+    two bytes are taken too, as float32 in the kernel's eyes; a result of float32 is rounded to them.
     """
+    if halves:
+        kinds, kernel = (*kinds, *HALVES), in_float32(kernel)
     op = registry[name]
     following = layouts.FOLLOWING.get(name, 0)
 
@@ -74,12 +97,45 @@ def offer(
     op.provide("cpu", of_kinds(kinds, accepts), least)(call)
 
 
-def offer_gradient(name: str, gradient: Callable[..., Any]) -> None:
+def in_float32(kernel: Callable[..., Any]) -> Callable[..., Any]:
+    """`kernel` for floats of two bytes too: it gets them as float32, and what it makes in float32 is rounded to them once."""
+
+    def call(first: Any, *more: Any, **attrs: Any) -> Any:
+        half = getattr(first, "dtype", None)
+        if half is None or half.itemsize != 2 or half.kind not in "fV":
+            return kernel(first, *more, **attrs)
+        made = kernel(_wide(first), *map(_wide, more), **attrs)
+        return tuple([_narrow(m, half) for m in made]) if type(made) in (tuple, list) else _narrow(made, half)  # fmt: skip
+
+    return call
+
+
+def _wide(x: Any) -> Any:
+    if type(x) is not np.ndarray or x.itemsize != 2 or x.dtype.kind not in "fV":
+        return x
+    from . import copies
+
+    return copies.cast(x, np.dtype(np.float32))
+
+
+def _narrow(x: Any, half: np.dtype) -> Any:
+    if type(x) is not np.ndarray or x.dtype != np.float32:
+        return x
+    from . import copies
+
+    return copies.cast(x, half)
+
+
+def offer_gradient(name: str, gradient: Callable[..., Any], halves: bool = False) -> None:
     """Offers `gradient(g, out, needs, *raw, **attrs)`, the raw gradients of all inputs, for a primitive with a `vjp`.
 
-    It has what the rule keeps (None for the rest), and may return NotImplemented. Only where no graph is recorded.
+    It has what the rule keeps (None for the rest), and may return NotImplemented. Only where no graph is recorded. `halves`
+    as in `offer`.
     """
     from ...runtime import tape
+
+    if halves:
+        gradient = in_float32(gradient)
 
     rule = registry[name].vjp_rule
 

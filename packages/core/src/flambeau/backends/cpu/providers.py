@@ -95,6 +95,7 @@ BY_HAND: dict[str, dict[str, int]] = {
             "argmax_dim",
             "argmin_dim",
             "var",
+            "count_nonzero",
         ),
         1 << 13,
     ),
@@ -118,6 +119,7 @@ BY_HAND: dict[str, dict[str, int]] = {
     ),
     "resizing": {"interpolate": 0},
     "borders": {"pad": 1 << 10},
+    "complexes": {"complex": 1 << 15},
     "sampling": {"grid_sampler": 0},
     "indexed": dict.fromkeys(
         (

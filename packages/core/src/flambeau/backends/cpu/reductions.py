@@ -191,6 +191,18 @@ def _place(name: str) -> Callable[..., Any]:
     return kernel
 
 
+def _takes_count(metas: list, attrs: dict[str, Any]) -> bool:
+    return attrs["dim"] is None and metas[0].dtype in TRUTHS and metas[0].numel > 0
+
+
+def _count(x: np.ndarray, *, wants: bool, dim: Any) -> tuple[np.ndarray, tuple]:
+    """Truth on all cores, which NumPy counts at the speed of memory."""
+    if x.dtype != bool:
+        kernel = next((k for _, k in registry["ne"].providers["cpu"]), registry["ne"].kernels[None])
+        x = kernel(np, x, 0 if x.dtype.kind in "iu" else 0.0)
+    return np.asarray(np.count_nonzero(x)), ()
+
+
 # -- variance -----------------------------------------------------------------------------------------------------
 
 
@@ -259,14 +271,16 @@ _made: dict[str, Any] = {}
 
 def register() -> None:
     """Enters the kernels; called when one of these operators first meets a large array."""
-    offers.offer("sum", _fold("add"), least=LEAST_SUM, kinds=NUMBERS)
-    offers.offer("sum_to_size", _to_size, least=LEAST)
+    offers.offer("sum", _fold("add"), least=LEAST_SUM, kinds=NUMBERS, halves=True)
+    offers.offer("sum_to_size", _to_size, least=LEAST, halves=True)
     offers.offer("prod_dims", _fold("multiply"), least=LEAST)
-    offers.offer("amax", _fold("max"), least=LEAST, kinds=ORDERED)
-    offers.offer("amin", _fold("min"), least=LEAST, kinds=ORDERED)
+    offers.offer("amax", _fold("max"), least=LEAST, kinds=ORDERED, halves=True)
+    offers.offer("amin", _fold("min"), least=LEAST, kinds=ORDERED, halves=True)
     offers.offer("any", _fold("any", True), least=LEAST, kinds=TRUTHS)
     offers.offer("all", _fold("all", True), least=LEAST, kinds=TRUTHS)
-    offers.offer("norm2", _fold("norm2"), least=LEAST)
-    offers.offer("argmax_dim", _place("argmax"), least=LEAST, kinds=ORDERED)
-    offers.offer("argmin_dim", _place("argmin"), least=LEAST, kinds=ORDERED)
+    offers.offer("norm2", _fold("norm2"), least=LEAST, halves=True)
+    offers.offer("argmax_dim", _place("argmax"), least=LEAST, kinds=ORDERED, halves=True)
+    offers.offer("argmin_dim", _place("argmin"), least=LEAST, kinds=ORDERED, halves=True)
+    if "count_nonzero" in registry:
+        claim(registry["count_nonzero"], "cpu", _takes_count, _count, lambda *_, **__: [None], False, LEAST)  # fmt: skip
     claim(registry["var"], "cpu", _takes_var, _var, _var_gradient, keeps_result=False, least=LEAST)

@@ -69,5 +69,5 @@ def _backward(log: int) -> Callable[..., Any]:
 def register() -> None:
     """Offers the kernels; called when one of the operators first meets an array that is large enough."""
     for log, name in enumerate(("softmax", "log_softmax")):
-        offers.offer(name, _forward(log), _has_dim)
-        offers.offer_gradient(name, _backward(log))
+        offers.offer(name, _forward(log), _has_dim, halves=True)
+        offers.offer_gradient(name, _backward(log), halves=True)
