@@ -232,6 +232,7 @@ class Recording:
         Operators of others may write to what they read, unsaid: it is put back.
         """
         held = [] if ours else [env[i].tobytes() for i in needs]
+        self.arena.trim()  # the results are there twice
         self.arena.__exit__()
         try:
             run(env)
@@ -239,7 +240,7 @@ class Recording:
         finally:
             for slot in makes:
                 env[slot] = None
-            if self._spent > MOST_SPENT:  # kept for arrays of the same size, which do not come
+            if self._spent >= MOST_SPENT:  # kept for arrays of the same size, which do not come
                 self._spent = 0
                 kept.release()
             self.arena.__enter__()
