@@ -370,8 +370,8 @@ _END = object()
 class _Tree:
     """Reads a module and all in it: a number that is another when its state is. Quick while nothing has been set.
 
-    Settings are looked through only when some module's attribute or some tensor's `requires_grad` was set since
-    (`state.changes`); members, and settings that can change without being set, at every call.
+    Settings are looked through only when some attribute of one of its modules or some `requires_grad` was set since
+    (`state.changes` counts those of all modules); members, and settings that can change without being set, at every call.
     """
 
     def __init__(self, get: Reader) -> None:
@@ -383,15 +383,25 @@ class _Tree:
         self.classes: list[Any] = []  # dictionaries of the user's classes
         self.of_classes: list[Any] = []
         self.changes = self.token = -1
+        self.own: list[dict[str, Any]] = []  # the attributes of the modules
+        self.held: list[Any] = []  # what these were
+        self.tensors: list[Tensor] = []
+        self.nodes: list[Any] = []
 
     def __call__(self) -> Any:
         module = self.get()
         if not is_module(module):
             return described(module)
-        if module is self.module() and state.changes == self.changes and self.same():
+        changes = state.changes
+        if module is self.module() and (changes == self.changes or self.unset()) and self.same():
+            self.changes = changes
             return self.token
-        self.module, self.changes = weakref.ref(module), state.changes
+        self.module, self.changes = weakref.ref(module), changes
         parts = list(module.modules())
+        self.own = [m.__dict__ for m in parts]
+        self.held = [*chain.from_iterable(map(dict.values, self.own)), _END]
+        self.tensors = [t for m in parts for t in m._parameters.values() if t is not None]
+        self.nodes = [t._node for t in self.tensors]
         self.members = [d for m in parts for d in (m._parameters, m._buffers, m._modules)]
         self.hooks = [d for m in parts for d in _hooks(m)]
         self.loose = [
@@ -411,6 +421,13 @@ class _Tree:
         self.found.append(_END)
         self.token = self.tokens.setdefault(full, len(self.tokens))
         return self.token
+
+    def unset(self) -> bool:
+        """Whether what was set since was set on others: attributes are the same objects, and parameters have the same nodes."""
+        now = chain(chain.from_iterable(map(dict.values, self.own)), (_END,))
+        if not all(map(is_, now, self.held)):
+            return False
+        return all(map(is_, [t._node for t in self.tensors], self.nodes))
 
     def same(self) -> bool:
         """Whether what may change without a word is as it was: members first, which are many."""

@@ -13,7 +13,6 @@ import types
 import weakref
 from collections.abc import Callable
 from itertools import chain
-from operator import is_
 from typing import Any
 
 from .._base import pytree
@@ -21,7 +20,7 @@ from ..graph import Graph
 from ..runtime import splitting, state
 from ..runtime.tensor import Tensor
 from .compile import Compiled, _watched
-from .guards import PLAIN, _Search, described, is_module, is_ours
+from .guards import PLAIN, _Search, is_module, is_ours
 from .plan import Plan
 from .purity import Watch, executed, strange
 from .stances import now
@@ -96,8 +95,7 @@ class Piece(Compiled):
         self._search, self._grown, self._tracing = _Covering(), 0, 0
         self._watch: Watch | None = None
         self._search.note(self._module)
-        self._kinds: list[type] = []
-        self._look_around()
+        self._surroundings = self._search.found
 
     def __repr__(self) -> str:
         return f"<piece {self._shown}, {len(self._plans)} programs>"
@@ -169,15 +167,7 @@ class Piece(Compiled):
             self._search.follow(types.FunctionType(code, scope, closure=cells))
         self._plans.clear()
         self._families.clear()
-        self._look_around()
         return True
-
-    def _look_around(self) -> None:
-        """All readers: those found by the search, and the classes of the user's."""
-        module: Any = self._module()
-        kinds = {k: None for m in module.modules() for k in type(m).__mro__}
-        own = [k for k in kinds if k is not object and not is_ours(k)]
-        self._surroundings = [*self._search.found, *map(_class_reader, own)]
 
 
 class _Covering(_Search):
@@ -191,20 +181,6 @@ class _Covering(_Search):
         if hasattr(function, "__code__"):
             self.codes.update(executed(function.__code__))
         super().follow(function)
-
-
-def _class_reader(kind: type) -> Callable[[], Any]:
-    """Reads whether a class has what it had: methods and values."""
-    had = list(vars(kind).values())
-    loose = [x for x in had if isinstance(x, (list, dict, set))]
-
-    def read() -> Any:
-        now = vars(kind).values()
-        if len(now) != len(had) or not all(map(is_, now, had)):
-            return object()  # as nothing before
-        return tuple([described(x) for x in loose]) if loose else 0
-
-    return read
 
 
 def _opaque(result: Any) -> str | None:
