@@ -135,13 +135,16 @@ def stack(tensors: Sequence[Tensor], dim: int = 0):
 
 @stack.small
 def _(xp, *xs, dim):
-    first = xs[0]
-    d, shape, kind = wrap_dim(dim, first.ndim + 1), first.shape, first.dtype
+    kind = xs[0].dtype
     for x in xs:
-        if x.shape != shape or x.dtype is not kind:
+        if x.dtype is not kind:
             return NotImplemented
-    if not d:  # one after the other
-        return xp.concatenate(xs, None).reshape((len(xs), *shape))
+    if type(dim) is int and not dim:  # an error where shapes differ
+        return xp.array(xs)
+    d, shape = wrap_dim(dim, xs[0].ndim + 1), xs[0].shape
+    for x in xs:
+        if x.shape != shape:
+            return NotImplemented
     at = (slice(None),) * d + (None,)
     return xp.ascontiguousarray(xp.concatenate([x[at] for x in xs], d))
 

@@ -26,6 +26,8 @@ def dense(x: np.ndarray) -> np.ndarray:
 
 def parts(shape: tuple[int, ...], dim: int) -> tuple[int, int, int]:
     """(outer, size, inner) of a dense array around dimension `dim`."""
+    if dim == 1 and len(shape) == 2:
+        return *shape, 1
     outer = inner = 1
     for n in shape[:dim]:
         outer *= n
