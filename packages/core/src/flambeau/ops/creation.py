@@ -384,6 +384,10 @@ def _(xp, *, start, step, count, dtype, device):
         raise NotImplementedError('"arange" not implemented for complex32')
     if count == 1:  # where the step is not a number, nobody asks for it
         return xp.full((1,), start).astype(dtype.numpy)
+    if count >= layouts.LARGE and xp.at_hand:
+        made = layouts.ranging[0](start, 0.0, step, count, count, dtype.numpy)
+        if made is not None:
+            return made
     index = xp.arange(count, dtype="float64")
     if dtype is dtypes.float64 and isinstance(step, float) and hasattr(xp, "fused"):
         return xp.fused(index, step, float(start))  # rounded once, as PyTorch's compiled loops do
@@ -503,6 +507,8 @@ def linspace(start: Any, end: Any, steps: int, *, out: Any = None, dtype: Any = 
             from .joining import cat
 
             low = cat([low, part(end, -step, steps - half).flip(0)])
+    elif (made := _spaced(start, end, step, half, steps, kind, where)) is not None:
+        low = made
     else:
         low = range_new(start=start, step=step, count=half, dtype=kind, device=where)
         if steps > 1:  # counted from both ends, as PyTorch does, so that the last is exact
@@ -513,6 +519,16 @@ def linspace(start: Any, end: Any, steps: int, *, out: Any = None, dtype: Any = 
     if requires_grad:
         set_requires_grad(low, True)
     return _into(out, low)
+
+
+def _spaced(
+    start: Any, end: Any, step: Any, half: int, steps: int, kind: dtype, where: Device
+) -> Tensor | None:
+    """Many numbers counted from both ends, on all cores; None where nobody makes them or somebody must be told."""
+    if steps < layouts.LARGE or where is not CPU or state.active:
+        return None
+    made = layouts.ranging[0](start, end, step, half, steps, kind.numpy)
+    return None if made is None else wrap(made)
 
 
 def detached(value: Any) -> Any:

@@ -55,6 +55,8 @@ def _fill(target: Any, value: Any) -> None:
 
 compiled: list[Write] = [_write]  # what copies large NumPy arrays; the cpu backend puts its own in
 filling: list[Write] = [_fill]  # the same of what writes one number everywhere
+# Numbers at equal distances: (start, end, step, those counted from the start, all, dtype) -> array; None: NumPy makes them.
+ranging: list[Callable[..., Any]] = [lambda *_: None]
 LARGE = 1 << 17  # elements from which these are asked
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,29 @@ def fill(target: np.ndarray, value: Any) -> None:
     copies.fill(target, value)
 
 
+def spaced(start: float, end: float, step: float, half: int, count: int, dtype: Any) -> Any:
+    """Numbers at equal distances (`kernels/range.c`); None where they cannot be made here."""
+    from . import native
+
+    if dtype.char not in "fd" or native.recorders or not library.available():
+        return None
+    if any(type(v) not in (int, float) or abs(v) > 1e300 for v in (start, end, step)):
+        return None
+    made = np.empty(count, dtype)
+    kernels = _ranges(dtype.char)
+    kernels.range(native.address(made), half, count, float(start), float(end), float(step))
+    return made
+
+
+@cache
+def _ranges(char: str) -> Any:
+    from . import native
+
+    return native.load("range.c", {"f": "float32", "d": "float64"}[char])
+
+
 layouts.compiled[0] = write
+layouts.ranging[0] = spaced
 layouts.filling[0] = fill
 
 

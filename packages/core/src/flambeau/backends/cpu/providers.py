@@ -79,7 +79,9 @@ SHARED = [
 # The module is imported by the first call that is large enough.
 BY_HAND: dict[str, dict[str, int]] = {
     "sorting": dict.fromkeys(("sort", "topk", "unique_parts"), 1 << 7)
-    | dict.fromkeys(("cumsum", "cumprod", "extreme_places", "nonzero_table"), 1 << 12)
+    | dict.fromkeys(
+        ("cumsum", "cumprod", "logcumsumexp", "extreme_places", "nonzero_table"), 1 << 12
+    )
     | {"places_in": 1 << 10},
     "products": dict.fromkeys(("matmul", "matmul_tn", "linear"), 2048),
     "reductions": dict.fromkeys(

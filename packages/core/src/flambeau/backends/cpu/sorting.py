@@ -32,6 +32,7 @@ _F32 = np.dtype(np.float32)
 
 _sort = native.Kernels("sort.c")
 _scan = native.Kernels("scan.c")
+_logs = native.Kernels("logscan.c")
 _nonzeros = native.Kernels("nonzero.c")
 _search = native.Kernels("search.c")
 NONZERO_BLOCK = 4096  # as in nonzero.c
@@ -105,6 +106,10 @@ def _topk(x: np.ndarray, *, k: int, dim: int, largest: bool, sorted: bool) -> An
 def _unique(x: np.ndarray, *, rows: bool) -> Any:
     if rows or not x.size:
         return NotImplemented
+    if x.dtype.kind in "iu":
+        low, high = int(x.min()), int(x.max())
+        if high - low < 2 * x.size:
+            return _unique_counted(x, low, high - low + 1)
     made = in_order(np.ascontiguousarray(x).reshape(1, -1), False)
     values, places = made[0][0], made[1][0]
     new = np.empty(values.shape, bool)
@@ -115,6 +120,16 @@ def _unique(x: np.ndarray, *, rows: bool) -> Any:
     inverse[places] = np.cumsum(new) - 1
     counts = np.diff(starts, append=values.size)
     return values[starts], inverse.reshape(x.shape), counts.astype(np.int64, copy=False)
+
+
+def _unique_counted(x: np.ndarray, low: int, span: int) -> tuple:
+    """Of whole numbers close together: counted, not sorted."""
+    at = x.reshape(-1).astype(np.int64, copy=False) - low
+    counts = np.bincount(at, minlength=span)
+    found = np.flatnonzero(counts)
+    rank = np.empty(span, np.int64)
+    rank[found] = np.arange(found.size)
+    return (found + low).astype(x.dtype), rank[at].reshape(x.shape), counts[found].astype(np.int64, copy=False)  # fmt: skip
 
 
 def _around(x: np.ndarray, dim: int) -> tuple[int, int, int]:
@@ -134,6 +149,18 @@ def _running(name: str) -> Callable[..., Any]:
         return made
 
     return kernel
+
+
+def _running_logs(x: np.ndarray, *, dim: int) -> Any:
+    if not x.ndim or not x.size or type(dim) is not int or not -x.ndim <= dim < x.ndim:
+        return NotImplemented
+    rows = np.moveaxis(x, dim, -1)
+    rows = rows if rows.flags.c_contiguous else copies.dense(rows)
+    made = np.empty(rows.shape, x.dtype)
+    n = rows.shape[-1]
+    getattr(_logs, x.dtype.name).logcumsumexp(address(rows), address(made), rows.size // n, n)
+    made = np.moveaxis(made, -1, dim)
+    return made if made.flags.c_contiguous else copies.dense(made)
 
 
 def _extreme_places(x: np.ndarray, *, dim: int, largest: bool) -> Any:
@@ -186,6 +213,8 @@ def register() -> None:
     offers.offer("nonzero_table", _nonzero, least=LEAST_NONZERO, kinds=ORDERED)
     offers.offer("cumsum", _running("cumsum"), least=LEAST_SCAN, kinds=ADDED)
     offers.offer("cumprod", _running("cumprod"), least=LEAST_SCAN, kinds=ADDED)
+    if "logcumsumexp" in registry:
+        offers.offer("logcumsumexp", _running_logs, least=LEAST_SCAN)
     if "places_in" in registry:
         offers.offer("places_in", _places_in, least=LEAST_SEARCH, kinds=ORDERED)
     if "extreme_places" in registry:
