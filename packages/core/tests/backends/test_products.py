@@ -88,7 +88,9 @@ def test_random_sizes(dtype):
 @pytest.mark.usefixtures("any_size")
 @pytest.mark.parametrize("dtype", KINDS)
 @pytest.mark.parametrize(
-    "size", [(57, 33, 99), (15, 300, 31), (200, 170, 600), (35, 64, 1100)], ids=str
+    "size",
+    [(57, 33, 99), (15, 300, 31), (200, 170, 600), (35, 64, 1100), (42, 430, 700), (29, 430, 70)],
+    ids=str,
 )
 def test_packed_or_read_where_they_lie_gives_the_same_bits(size, dtype):
     m, n, k = size
@@ -102,6 +104,12 @@ def test_packed_or_read_where_they_lie_gives_the_same_bits(size, dtype):
     assert np.array_equal(packed, products.product(a.copy(), b.copy(), bias))
     b = far[:n, -k:].T
     assert np.array_equal(products.product(a, b), products.product(a.copy(), b.copy(order="F")))
+    a, b = far[:k, :m].T, far[-k:, :n]  # as the gradient of a weight
+    for count in (1, 3):
+        threads.set_count(count)
+        packed = products.product(a, b, bias)
+        close(packed, exact(a, b) + bias, k)
+        assert np.array_equal(packed, products.product(a.copy(), b.copy(), bias))
 
 
 BATCHES = [

@@ -83,19 +83,24 @@ struct gemm {
 #define GEMM_UNROLL _Pragma("GCC unroll 16")
 
 /* c[i, j] = alpha sum_p a[p MR + i] b[p NR + j] + beta c[i, j] for `rows` rows and `nv` vectors, both constants. Meanwhile what
- * lies at `ahead` is called into the second cache: `stride` elements in each step, or, if these are many, two lines of each row. */
-INLINE void gemm_rows(const int rows, const int nv, int64_t k, const T *RESTRICT a, const T *RESTRICT b, T *c, int64_t ldc, T alpha, T beta, const T *ahead, int64_t stride) {
+ * lies at `ahead` is called into the second cache: `stride` elements in each step, or, if these are many, two lines of each row.
+ * With `packs`, a constant too, b[p ldb + j] is read instead, and the panel is written to `to` for the tiles that follow. */
+INLINE void gemm_rows(const int rows, const int nv, const int packs, int64_t k, const T *RESTRICT a, const T *RESTRICT b, int64_t ldb, T *RESTRICT to, T *c, int64_t ldc, T alpha, T beta, const T *ahead, int64_t stride) {
   vec sum[GEMM_MR][GEMM_NV];
   GEMM_UNROLL for (int i = 0; i < rows; ++i) {
     __builtin_prefetch(c + i * ldc, 1);
     GEMM_UNROLL for (int j = 0; j < nv; ++j) sum[i][j] = (vec){0};
   }
   const int64_t next = GEMM_A_PITCH(k), second = stride < GEMM_FAR ? stride / 2 : 64 / (int64_t)sizeof(T);
-  for (; k > 0; --k, a += GEMM_MR, b += GEMM_NR, ahead += stride) {
+  for (; k > 0; --k, a += GEMM_MR, b += packs ? ldb : GEMM_NR, ahead += stride) {
     vec y[GEMM_NV];
     __builtin_prefetch(a + next);
     __builtin_prefetch(ahead, 0, 2), __builtin_prefetch(ahead + second, 0, 2);
     GEMM_UNROLL for (int j = 0; j < nv; ++j) y[j] = load(b + j * WIDTH);
+    if (packs) {
+      GEMM_UNROLL for (int j = 0; j < nv; ++j) store(to + j * WIDTH, y[j]);
+      to += GEMM_NR;
+    }
     GEMM_UNROLL for (int i = 0; i < rows; ++i) {
       const vec x = GEMM_SPLAT(a[i]);
       GEMM_UNROLL for (int j = 0; j < nv; ++j) sum[i][j] = GEMM_ADD(sum[i][j], x, y[j]);
@@ -116,7 +121,7 @@ INLINE void gemm_rows(const int rows, const int nv, int64_t k, const T *RESTRICT
 
 typedef void gemm_kernel(int64_t k, const T *a, const T *b, T *c, int64_t ldc, T alpha, T beta, const T *ahead, int64_t stride);
 #define GEMM_ONE(rows, nv) \
-  static void gemm_##rows##x##nv(int64_t k, const T *a, const T *b, T *c, int64_t ldc, T alpha, T beta, const T *ahead, int64_t stride) { gemm_rows(rows, nv, k, a, b, c, ldc, alpha, beta, ahead, stride); }
+  static void gemm_##rows##x##nv(int64_t k, const T *a, const T *b, T *c, int64_t ldc, T alpha, T beta, const T *ahead, int64_t stride) { gemm_rows(rows, nv, 0, k, a, b, GEMM_NR, 0, c, ldc, alpha, beta, ahead, stride); }
 #if GEMM_MR == 14
 #define GEMM_EACH(X, v) X(1, v) X(2, v) X(3, v) X(4, v) X(5, v) X(6, v) X(7, v) X(8, v) X(9, v) X(10, v) X(11, v) X(12, v) X(13, v) X(14, v)
 #elif GEMM_MR == 8
@@ -136,6 +141,12 @@ static gemm_kernel *const gemm_kernels[GEMM_NV][GEMM_MR] = {
   {GEMM_EACH(GEMM_NAME, 3)},
 #endif
 };
+
+/* The tile of MR rows and NR columns from a panel of A and B as it lies, rows ldb apart, which is packed on the way: two stores beside
+ * 28 multiply-adds. */
+static __attribute__((unused)) void gemm_tile_packing(int64_t k, const T *a, const T *b, int64_t ldb, T *to, T *c, int64_t ldc, T alpha, T beta, const T *ahead, int64_t stride) {
+  gemm_rows(GEMM_MR, GEMM_NV, 1, k, a, b, ldb, to, c, ldc, alpha, beta, ahead, stride);
+}
 
 /* The tile of m <= MR rows and n <= NR columns from one panel of each operand; `ahead` as above. */
 static void gemm_tile_ahead(int64_t m, int64_t n, int64_t k, const T *a, const T *b, T *c, int64_t rs, int64_t cs, T alpha, T beta, const T *ahead, int64_t stride) {
@@ -234,6 +245,18 @@ static void gemm_panel_a(T *RESTRICT to, const T *RESTRICT a, int64_t rs, int64_
     for (int64_t i = 0; i < MIN(m, GEMM_MR); ++i) to[p * GEMM_MR + i] = a[i * rs + p * cs];
 }
 
+/* Panels of `height` rows, m in all, `pitch` apart, of an A whose columns lie in one piece (rs 1): all panels' parts of a column are
+ * copied at once. Panel by panel a line of A, of which each takes a part, would have left the first cache in between. */
+static void gemm_columns_a(T *RESTRICT to, int64_t pitch, const T *RESTRICT a, int64_t cs, int64_t m, int64_t height, int64_t k) {
+  const int64_t whole = cs >= GEMM_MR ? k - 1 : 0;
+  for (int64_t p = 0; p < whole; ++p) {
+    T *at = to + p * GEMM_MR;
+    for (int64_t i = 0; i < m; i += height, at += pitch) memcpy(at, a + p * cs + i, GEMM_MR * sizeof(T));
+  }
+  for (int64_t p = whole; p < k; ++p)
+    for (int64_t i = 0; i < m; ++i) to[i / height * pitch + p * GEMM_MR + i % height] = a[p * cs + i];
+}
+
 /* One panel of B, n <= NR columns: to[p NR + j] = b[p rs + j cs], and zeros from column n on. */
 static void gemm_panel_b(T *RESTRICT to, const T *RESTRICT b, int64_t rs, int64_t cs, int64_t k, int64_t n) {
   int64_t p = 0;
@@ -302,21 +325,27 @@ static void gemm_fill_b(const struct gemm_step *s, T *to, int64_t item, int64_t 
   else gemm_panel_b(to, g->b + item * g->b_item + k0 * g->brs + j * g->bcs, g->brs, g->bcs, gemm_depth_of(s, block), n);
 }
 
-static void gemm_fill_a(const struct gemm_step *s, T *to, int64_t item, int64_t block, int64_t panel) {
+/* `count` panels of A, neighbours. */
+static void gemm_fill_a(const struct gemm_step *s, T *to, int64_t item, int64_t block, int64_t panel, int64_t count) {
   const struct gemm *g = s->g;
-  const int64_t i = s->i0 + panel * s->height, k0 = s->k0 + block * s->depth;
-  gemm_panel_a(to, g->a + item * g->a_item + i * g->ars + k0 * g->acs, g->ars, g->acs, MIN(s->m - panel * s->height, s->height), gemm_depth_of(s, block));
+  const int64_t first = panel * s->height, k0 = s->k0 + block * s->depth, k = gemm_depth_of(s, block), m = MIN(s->m - first, count * s->height);
+  const T *a = g->a + item * g->a_item + (s->i0 + first) * g->ars + k0 * g->acs;
+  if (g->ars == 1 && count > 1) gemm_columns_a(to, GEMM_A_PITCH(s->depth), a, g->acs, m, s->height, k);
+  else
+    for (int64_t i = 0; i < m; i += s->height, to += GEMM_A_PITCH(s->depth)) gemm_panel_a(to, a + i * g->ars, g->ars, g->acs, MIN(m - i, s->height), k);
 }
 
 /* Panels [begin, end): first A's of all items kept apart, then B's. */
 static void gemm_pack_task(void *context, int64_t begin, int64_t end) {
   const struct gemm_step *s = context;
   const int64_t a_count = s->pa ? (s->g->a_item ? s->items : 1) * s->blocks * s->row_panels : 0;
-  for (int64_t t = begin; t < end; ++t) {
+  for (int64_t t = begin, count = 1; t < end; t += count) {
     if (t < a_count) {
       const int64_t panel = t % s->row_panels, block = t / s->row_panels % s->blocks, item = t / s->row_panels / s->blocks;
-      gemm_fill_a(s, gemm_place_a(s, item, block, panel), s->item + item, block, panel);
+      count = MIN(MIN(end, a_count) - t, s->row_panels - panel);
+      gemm_fill_a(s, gemm_place_a(s, item, block, panel), s->item + item, block, panel, count);
     } else {
+      count = 1;
       const int64_t panel = (t - a_count) % s->column_panels, block = (t - a_count) / s->column_panels;
       gemm_fill_b(s, gemm_place_b(s, block, panel), s->item, block, panel);
     }
@@ -349,10 +378,13 @@ static void gemm_tile_task(void *context, int64_t begin, int64_t end) {
       const int64_t k = gemm_depth_of(s, block), k0 = s->k0 + block * s->depth;
       const T beta = k0 == 0 ? g->beta : 1;
       const int last = k0 + k == g->k && g->epilogue;
+      /* Rows of whole panels are packed by their first tiles. */
+      const int packs = own_b && !g->pack_b && g->bcs == 1 && g->ccs == 1 && s->height == GEMM_MR && s->m - p0 * GEMM_MR >= GEMM_MR;
+      const int64_t ready = packs ? s->n / GEMM_NR : q0;
       if (own_b)
-        for (int64_t q = q0; q < q1; ++q) gemm_fill_b(s, own_b + (q - q0) * GEMM_B_PITCH(s->depth), s->item + item, block, q);
+        for (int64_t q = MAX(q0, ready); q < q1; ++q) gemm_fill_b(s, own_b + (q - q0) * GEMM_B_PITCH(s->depth), s->item + item, block, q);
       for (int64_t r = p0; r < p1; r += run) {
-        if (own_a) gemm_fill_a(s, own_a, s->item + item, block, r);
+        if (own_a) gemm_fill_a(s, own_a, s->item + item, block, r, 1);
         for (int64_t q = q0; q < q1; ++q) {
           const T *const pb = own_b ? own_b + (q - q0) * GEMM_B_PITCH(s->depth) : gemm_place_b(s, block, q);
           const int64_t j = s->j0 + q * GEMM_NR, n = MIN(s->n - q * GEMM_NR, GEMM_NR), count = MIN(p1 - r, run);
@@ -363,7 +395,9 @@ static void gemm_tile_task(void *context, int64_t begin, int64_t end) {
           for (int64_t p = r; p < r + count; ++p) {
             const int64_t i = s->i0 + p * s->height, m = MIN(s->m - p * s->height, s->height);
             T *const at = c + i * g->crs + j * g->ccs;
-            gemm_tile_ahead(m, n, k, own_a ? own_a : gemm_place_a(s, g->a_item ? item : 0, block, p), pb, at, g->crs, g->ccs, g->alpha, beta, coming ? coming : pb, share);
+            const T *const pa = own_a ? own_a : gemm_place_a(s, g->a_item ? item : 0, block, p), *const ahead = coming ? coming : pb;
+            if (p == p0 && q < ready) gemm_tile_packing(k, pa, g->b + (s->item + item) * g->b_item + k0 * g->brs + j, g->brs, (T *)pb, at, g->crs, g->alpha, beta, ahead, share);
+            else gemm_tile_ahead(m, n, k, pa, pb, at, g->crs, g->ccs, g->alpha, beta, ahead, share);
             if (rows) coming = 0, share = 0; /* the first tile has called in all of them */
             else if (coming) coming += each;
             if (last) g->epilogue(g, at, s->item + item, i, m, j, n);
