@@ -29,7 +29,7 @@ struct layer {
   const T *g_out, *g_last;
   T *d_gates, *d_inner, *carried;   /* (rows, gates * size) each; d_inner: what goes to the state, where that differs */
   T *d_input, *d_weight_in, *d_weight, *d_bias_in, *d_bias; /* NULL: not wanted */
-  T *packed_in, *fed;               /* room: weight_in, and input and states before, as the products read them */
+  T *packed_in;                     /* room: weight_in as its product reads it; NULL where products are made before and after */
   int64_t whole, most;              /* d_gates has the rows of all steps, and not of two chunks; rows of a chunk */
 };
 

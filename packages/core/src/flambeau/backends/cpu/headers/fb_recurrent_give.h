@@ -6,25 +6,17 @@
 #include "fb_recurrent.h"
 #include "fb_team.h"
 
-/* Input or state before, of the rows of a chunk from `lo` on, as panels of B: blocks of CHUNK rows, all panels of each. */
-static void feed_panels(const struct layer *x, struct chunk c, int of_state, T *to, int64_t begin, int64_t end) {
-  const int64_t n = of_state ? x->size : x->features, panels = GEMM_PANELS(n, GEMM_NR);
-  for (int64_t t = MIN(step_of(x, c.from), step_of(x, c.to - 1)), last = MAX(step_of(x, c.from), step_of(x, c.to - 1)); t <= last; ++t) {
-    const int64_t before = before_of(x, t), shared = shared_rows(x, t, before);
-    for (int64_t r = 0; r < x->sizes[t]; ++r) {
-      const T *const from = !of_state ? x->input + (x->starts[t] + r) * n : r < shared ? x->out + (x->starts[before] + r) * n : x->first + r * n;
-      const int64_t row = x->starts[t] + r - c.lo, block = row / CHUNK, depth = MIN(CHUNK, c.hi - c.lo - block * CHUNK);
-      T *at = to + block * CHUNK * panels * GEMM_NR + (begin * depth + row % CHUNK) * GEMM_NR;
-      for (int64_t q = begin; q < end; ++q, at += depth * GEMM_NR) {
-        const int64_t some = MIN(GEMM_NR, n - q * GEMM_NR);
-        if (some == GEMM_NR) GEMM_UNROLL for (int v = 0; v < GEMM_NV; ++v) store(at + v * WIDTH, load(from + q * GEMM_NR + v * WIDTH));
-        else {
-          memcpy(at, from + q * GEMM_NR, (size_t)some * sizeof(T));
-          memset(at + some, 0, (size_t)(GEMM_NR - some) * sizeof(T));
-        }
-      }
-    }
+#define SOURCE_AHEAD 16 /* rows that are called in before they are read */
+
+/* Where the input or the state before lies that belongs to each of `depth` rows from `lo` on. */
+static void sources(const struct layer *x, struct chunk c, int of_state, int64_t lo, int64_t depth, const T **to) {
+  const int64_t n = of_state ? x->size : x->features, some = step_of(x, c.from), other = step_of(x, c.to - 1);
+  for (int64_t t = MIN(some, other); t <= MAX(some, other); ++t) {
+    const int64_t before = before_of(x, t), shared = shared_rows(x, t, before), at = x->starts[t];
+    for (int64_t r = MAX(0, lo - at), end = MIN(x->sizes[t], lo + depth - at); r < end; ++r)
+      to[at + r - lo] = !of_state ? x->input + (at + r) * n : r < shared ? x->out + (x->starts[before] + r) * n : x->first + r * n;
   }
+  for (int64_t p = 0; p < SOURCE_AHEAD; ++p) to[depth + p] = to[depth - 1];
 }
 
 INLINE void input_tile(const int R, int64_t row, const struct layer *x, const T *d, int64_t k, int64_t at, const T *w) {
@@ -61,15 +53,50 @@ static struct part pack_columns(T *pa, const T *d, int64_t depth, int64_t k, int
   }
   return s;
 }
+/* Columns j to j + NR of `depth` rows, as a panel of B. */
+static void pack_sources(const T *const *from, int64_t depth, int64_t j, int64_t some, T *panel) {
+  for (int64_t p = 0; p < depth; ++p, panel += GEMM_NR) {
+    memcpy(panel, from[p] + j, (size_t)some * sizeof(T));
+    memset(panel + some, 0, (size_t)(GEMM_NR - some) * sizeof(T));
+  }
+}
+/* A whole tile, which packs the panel that it reads: c (+)= a b, where b[p, q] = from[p][q]. */
+static void source_tile(int64_t depth, const T *RESTRICT a, const T *const *from, int64_t j, T *RESTRICT panel, T *c, int64_t ldc, int added) {
+  vec sum[GEMM_MR][GEMM_NV];
+  GEMM_UNROLL for (int i = 0; i < GEMM_MR; ++i) {
+    __builtin_prefetch(c + i * ldc, 1);
+    GEMM_UNROLL for (int v = 0; v < GEMM_NV; ++v) sum[i][v] = (vec){0};
+  }
+  for (int64_t p = 0; p < depth; ++p, a += GEMM_MR, panel += GEMM_NR) {
+    vec y[GEMM_NV];
+    GEMM_UNROLL for (int v = 0; v < GEMM_NV; ++v) __builtin_prefetch(from[p + SOURCE_AHEAD] + j + v * WIDTH);
+    GEMM_UNROLL for (int v = 0; v < GEMM_NV; ++v) y[v] = load(from[p] + j + v * WIDTH);
+    GEMM_UNROLL for (int v = 0; v < GEMM_NV; ++v) store(panel + v * WIDTH, y[v]);
+    GEMM_UNROLL for (int i = 0; i < GEMM_MR; ++i) {
+      const vec x = splat(a[i]);
+      GEMM_UNROLL for (int v = 0; v < GEMM_NV; ++v) sum[i][v] += x * y[v];
+    }
+  }
+  GEMM_UNROLL for (int i = 0; i < GEMM_MR; ++i) GEMM_UNROLL for (int v = 0; v < GEMM_NV; ++v) {
+    T *const at = c + i * ldc + v * WIDTH;
+    store(at, added ? sum[i][v] + load(at) : sum[i][v]);
+  }
+}
+#define WEIGHT_PANELS 20 /* of A, which stay in the second cache while those of B pass, each packed by the first tile that reads it */
 /* These rows of d^T (input or state before), added up in `sum`, whose rows have n elements. */
-static void weight_rows(struct part s, const T *pa, const T *panels, int64_t n, T *sum, int added) {
-  for (int64_t p0 = 0; p0 < s.count; p0 += GEMM_MC / GEMM_MR)
+static void weight_rows(struct part s, const T *pa, const T *const *from, int64_t n, T *sum, int added) {
+  T *const panel = SCRATCH(2, CHUNK * GEMM_NR * sizeof(T));
+  const int64_t blocks = GEMM_PANELS(s.count, WEIGHT_PANELS), block = GEMM_PANELS(s.count, MAX(1, blocks));
+  for (int64_t p0 = 0; p0 < s.count; p0 += block)
     for (int64_t j = 0; j < n; j += GEMM_NR) {
-      const int64_t end = MIN(s.count, p0 + GEMM_MC / GEMM_MR), share = (GEMM_NR + end - p0 - 1) / (end - p0);
-      const T *const panel = panels + j * s.depth, *const coming = j + GEMM_NR < n ? panel + GEMM_NR * s.depth : panels;
-      for (int64_t p = p0; p < end; ++p) {
+      const int64_t some = MIN(GEMM_NR, n - j);
+      const int fused = some == GEMM_NR && s.height == GEMM_MR && p0 * s.height + GEMM_MR <= s.m;
+      if (fused) source_tile(s.depth, pa + p0 * s.pitch, from, j, panel, sum + (s.from + p0 * s.height) * n + j, n, added);
+      else pack_sources(from, s.depth, j, some, panel);
+      for (int64_t p = p0 + fused; p < MIN(s.count, p0 + block); ++p) {
         const int64_t i = p * s.height, rows = MIN(s.height, s.m - i);
-        if (rows > 0) gemm_tile_ahead(rows, MIN(GEMM_NR, n - j), s.depth, pa + p * s.pitch, panel, sum + (s.from + i) * n + j, n, 1, 1, added, coming + (p - p0) * s.depth * share, share);
+        const int calls = p == p0 + 1 && j + GEMM_NR < n; /* the next panel's rows */
+        if (rows > 0) gemm_tile_ahead(rows, some, s.depth, pa + p * s.pitch, panel, sum + (s.from + i) * n + j, n, 1, 1, added, calls ? from[0] + j + GEMM_NR : panel, calls ? n : 0);
       }
     }
 }
@@ -90,23 +117,23 @@ static void bias_columns(const T *d, int64_t depth, int64_t k, T *sum, T *second
 }
 
 /* This rank's part of what a chunk whose steps are done gives; d and inner are where row 0 of all steps would lie. */
-static void give(const struct layer *x, struct chunk c, const struct team *team, int rank, const T *fed, const T *d, const T *inner, int added) {
+static void give(const struct layer *x, struct chunk c, const struct team *team, int rank, const T *d, const T *inner, int added) {
   const int64_t k = gates_of[x->kind] * x->size, units = GEMM_PANELS(k, WIDTH), tiles = GEMM_PANELS(c.hi - c.lo, MOST_ROWS);
   const int64_t from = MIN(k, team_from(team, units, rank) * WIDTH), to = MIN(k, team_from(team, units, rank + 1) * WIDTH);
   T *const pa = SCRATCH(1, (size_t)(GEMM_A_SIZE(to - from, CHUNK) + GEMM_MR) * sizeof(T));
   if (x->d_input) input_rows(x, d, k, MIN(c.hi, c.lo + team_from(team, tiles, rank) * MOST_ROWS), MIN(c.hi, c.lo + team_from(team, tiles, rank + 1) * MOST_ROWS));
   for (int64_t lo = c.lo; lo < c.hi && from < to; lo += CHUNK) {
-    const int64_t depth = MIN(CHUNK, c.hi - lo), wide = GEMM_B_PITCH(1) * GEMM_PANELS(x->features, GEMM_NR), wide_state = GEMM_B_PITCH(1) * GEMM_PANELS(x->size, GEMM_NR);
-    const T *const of_input = fed + (lo - c.lo) * wide, *const of_state = fed + x->most * wide + (lo - c.lo) * wide_state;
+    const int64_t depth = MIN(CHUNK, c.hi - lo);
+    const T *given[CHUNK + SOURCE_AHEAD];
     const int more = added || lo > c.lo;
     struct part part = {0};
     const int both = inner == d && x->d_bias_in && x->d_bias; /* which are the same */
     if (x->d_bias_in) bias_columns(d + lo * k, depth, k, x->d_bias_in, both ? x->d_bias : 0, from, to, more);
     if (x->d_bias && !both) bias_columns(inner + lo * k, depth, k, x->d_bias, 0, from, to, more);
     if (x->d_weight_in || (x->d_weight && inner == d)) part = pack_columns(pa, d + lo * k, depth, k, from, to);
-    if (x->d_weight_in) weight_rows(part, pa, of_input, x->features, x->d_weight_in, more);
+    if (x->d_weight_in) sources(x, c, 0, lo, depth, given), weight_rows(part, pa, given, x->features, x->d_weight_in, more);
     if (x->d_weight && inner != d) part = pack_columns(pa, inner + lo * k, depth, k, from, to);
-    if (x->d_weight) weight_rows(part, pa, of_state, x->size, x->d_weight, more);
+    if (x->d_weight) sources(x, c, 1, lo, depth, given), weight_rows(part, pa, given, x->size, x->d_weight, more);
   }
 }
 #endif

@@ -238,21 +238,14 @@ static void backward_member(void *context, struct team *team, int rank) {
     const int64_t pairs = GEMM_PANELS(x->features, two);
     for (int64_t u = team_from(team, pairs, rank); u < team_from(team, pairs, rank + 1); ++u) pack_pair(x->packed_in + u * k * two, x->weight_in, k, x->features, u * two);
   }
-  const int64_t panels = GEMM_PANELS(x->features, GEMM_NR), panels_state = GEMM_PANELS(size, GEMM_NR);
   struct chunk c = {.from = x->steps};
   struct place here = {x->d_gates, x->d_inner}, there = here; /* of this chunk, of the one before */
-  T *fed = 0;
   for (int64_t i = x->steps - 1, number = 0; i >= 0; --number) {
     c = chunk_of(x, i, 1);
     if (!x->whole) { /* chunks take turns */
       const int64_t shift = ((number & 1 ? x->most : 0) - c.lo) * k;
       there = here;
       here.gates = x->d_gates + shift, here.inner = x->d_inner ? x->d_inner + shift : 0;
-    }
-    if (x->fed) {
-      fed = x->fed + (number & 1) * x->most * (panels + panels_state) * GEMM_NR;
-      if (x->d_weight_in) feed_panels(x, c, 0, fed, team_from(team, panels, rank), team_from(team, panels, rank + 1));
-      if (x->d_weight) feed_panels(x, c, 1, fed + x->most * panels * GEMM_NR, team_from(team, panels_state, rank), team_from(team, panels_state, rank + 1));
     }
     for (; i >= c.from; --i) {
       const int64_t t = step_of(x, i), after = after_of(x, t), shared = shared_rows(x, t, after);
@@ -265,7 +258,7 @@ static void backward_member(void *context, struct team *team, int rank) {
       }
       team_meet(team);
     }
-    if (x->fed) give(x, c, team, rank, fed, here.gates, here.inner ? here.inner : here.gates, number != 0);
+    if (x->packed_in) give(x, c, team, rank, here.gates, here.inner ? here.inner : here.gates, number != 0);
   }
 }
 
@@ -352,8 +345,7 @@ EXPORT int64_t backward_room(int64_t kind, int64_t steps, int64_t rows, int64_t 
   const struct layer x = {.kind = kind, .steps = steps, .rows = rows, .size = size, .sizes = sizes, .starts = starts};
   const int64_t all = all_rows(&x), k = gates_of[kind] * size, most = MAX(CHUNK, rows), sources = kind == 1 ? 2 : 1;
   if (!between(&x, 2 * WIDTH)) return sources * all * k + all * size + APART / (int64_t)sizeof(T);
-  const int64_t wide = GEMM_PANELS(features, GEMM_NR) + GEMM_PANELS(size, GEMM_NR);
-  return sources * (first ? all : 2 * most) * k + GEMM_PANELS(features, 2 * WIDTH) * 2 * WIDTH * k + 2 * most * wide * GEMM_NR + 3 * WIDTH + APART / (int64_t)sizeof(T);
+  return sources * (first ? all : 2 * most) * k + GEMM_PANELS(features, 2 * WIDTH) * 2 * WIDTH * k + 2 * WIDTH + APART / (int64_t)sizeof(T);
 }
 
 static T *aligned(T *p) { return (T *)(((uintptr_t)p + VECTOR_BYTES - 1) / VECTOR_BYTES * VECTOR_BYTES); }
@@ -375,7 +367,7 @@ EXPORT void backward(int64_t kind, int64_t steps, int64_t rows, int64_t size, in
   x.d_gates = apart_from(gates, room), room = x.d_gates + kept;
   if (kind == 1) x.d_inner = room, room += kept;
   if (between_steps) {
-    x.packed_in = aligned(room), x.fed = aligned(x.packed_in + GEMM_PANELS(features, 2 * WIDTH) * 2 * WIDTH * k);
+    x.packed_in = aligned(room);
     team_run(backward_member, &x, members(&x, gates_of[kind], 2 * WIDTH));
   } else {
     const T *const source = x.d_inner ? x.d_inner : x.d_gates;
