@@ -89,22 +89,6 @@ class HookedCalls(Members):
     def _get_backward_pre_hooks(self) -> list[Any]:
         return [*everywhere.backward_pre_hooks.values(), *self._backward_pre_hooks.values()]
 
-    def _is_hooked(self) -> bool:
-        """Whether a call runs any hook, of this module or of all."""
-        own = (
-            self._forward_hooks,
-            self._forward_pre_hooks,
-            self._backward_hooks,
-            self._backward_pre_hooks,
-        )
-        of_all = (
-            everywhere.forward_hooks,
-            everywhere.forward_pre_hooks,
-            everywhere.backward_hooks,
-            everywhere.backward_pre_hooks,
-        )
-        return any(own) or any(of_all)
-
     def _call_with_hooks(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         call = _Call(self, args, kwargs)
         try:

@@ -109,14 +109,12 @@ class Module(HookedCalls, Stateful, Convertible):
             or _backward_hooks
             or _backward_pre_hooks
             or self._compiled_call_impl is not None
-            or splitting.running
         ):
             if self._compiled_call_impl is not None:
                 return self._compiled_call_impl(*args, **kwargs)
-            pieces = splitting.local.pieces
-            if pieces is not None and not self._is_hooked():
-                return pieces(self, args, kwargs)
             return self._call_with_hooks(args, kwargs)
+        if splitting.running and (pieces := splitting.local.pieces) is not None:
+            return pieces(self, args, kwargs)
         return self.forward(*args, **kwargs)
 
     def _call_impl(self, *args: Any, **kwargs: Any) -> Any:
