@@ -171,6 +171,48 @@ def test_gradients_of_one_result_alone(kind, part, calls):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("sizes", [None, (9, 9, 5, 2)], ids=["batch", "packed"])
+@pytest.mark.parametrize("reverse", [False, True])
+def test_no_state_is_one_of_zeros(kind, sizes, reverse, calls):
+    parts = 2 if kind == "lstm_layer" else 1
+    x, *rest = arguments(kind, 4, 9, 6, 40, "float64", sizes)
+    weights = rest[parts:]
+    zeros = [flambeau.zeros_like(s).requires_grad_(False) for s in rest[:parts]]
+    layer, body = getattr(definition, kind), registry[kind].body
+
+    def run(call, state):
+        return ran(
+            lambda *t: call(t[0], *state, *t[1:], sizes=sizes, reverse=reverse), [x, *weights]
+        )
+
+    wanted = run(layer, zeros)
+    assert [w.shape for w in wanted[1 : 1 + parts]] == [(1, 9, 40)] * parts
+    for made in (run(layer, [None] * parts), run(body, [None] * parts)):
+        close(made, wanted, "float64")
+    assert calls == ["forward", "backward"] * 2
+
+
+def test_a_state_is_none_for_nobody_who_sees_the_calls(calls):
+    """Programs have a first state of zeros; their results are those of the eager call."""
+    rnn = nn.LSTM(8, 20, num_layers=2, bidirectional=True)
+    x = flambeau.randn(5, 3, 8)
+    wanted = rnn(x)[0].detach()
+    compiled = flambeau.compile(lambda x: rnn(x)[0])
+    np.testing.assert_allclose(compiled(x).detach().numpy(), wanted.numpy(), rtol=1e-5, atol=1e-6)
+
+
+def test_a_weight_that_is_computed():
+    rnn = nn.GRU(6, 10)
+    nn.utils.parametrizations.weight_norm(rnn, "weight_hh_l0")
+    x = flambeau.randn(4, 2, 6)
+    plain = nn.GRU(6, 10)
+    with flambeau.no_grad():
+        for name in ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"):
+            getattr(plain, name).copy_(getattr(rnn, name))
+    np.testing.assert_allclose(rnn(x)[0].detach().numpy(), plain(x)[0].detach().numpy(), rtol=1e-5, atol=1e-6)  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_results_do_not_depend_on_the_threads(kind, calls):
     before, made = threads.count(), []
     try:
