@@ -47,7 +47,7 @@ def program(
         files[name] = (
             text,
             BY_HAND,
-            [*re.findall(r"^EXPORT \w+ (\w+)\(", text, re.MULTILINE), "fb_bind"],
+            [*re.findall(r"^(?:EXPORT|VISIBLE) \w+ (\w+)\(", text, re.MULTILINE), "fb_bind"],
         )
     binder = [f"{file.removesuffix('.c')}_{dtype}_fb_bind" for file, dtype in of_file]
     (folder / "calls.h").write_text(table(functions, binder))

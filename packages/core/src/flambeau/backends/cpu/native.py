@@ -176,8 +176,6 @@ def load(file: str, dtype: str) -> Functions:
     made.keep = lib  # type: ignore[attr-defined]
     asks = _asks(text)
     for result, name, arguments in _EXPORT.findall(text):
-        if name.startswith("fb_try_"):
-            continue
         function = getattr(lib, f"fb_try_{name}" if asks else name)
         function.__name__, function.asks = name, asks
         function.restype = _kind(result, dtype)
@@ -204,7 +202,7 @@ def source(file: str, dtype: str) -> str:
     if not _asks(text):
         return text
     tries = [_try(*found) for found in _EXPORT.findall(text)]
-    return "\n".join([text, *tries, ""])
+    return "\n".join(['#define EXPORT __attribute__((visibility("hidden")))', text, *tries, ""])
 
 
 def _asks(text: str) -> bool:
@@ -217,8 +215,8 @@ def _try(result: str, name: str, arguments: str) -> str:
     names = [] if arguments == "void" else re.findall(r"(\w+)(?:\[\w*\])?(?:,|$)", arguments)
     call = f"{name}({', '.join(names)})"
     if result == "void":
-        return f"EXPORT int fb_try_{name}({arguments}) {{ FB_TRY({call}); return 0; }}"
-    return f"EXPORT {result} fb_try_{name}({arguments}) {{ FB_TRY(const {result} got = {call}); return got; }}"
+        return f"VISIBLE int fb_try_{name}({arguments}) {{ FB_TRY({call}); return 0; }}"
+    return f"VISIBLE {result} fb_try_{name}({arguments}) {{ FB_TRY(const {result} got = {call}); return got; }}"
 
 
 def _text(file: str) -> str:

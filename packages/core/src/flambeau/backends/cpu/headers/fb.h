@@ -10,7 +10,10 @@
 #include <stddef.h>
 #include <string.h>
 
-#define EXPORT __attribute__((visibility("default")))
+#define VISIBLE __attribute__((visibility("default")))
+#ifndef EXPORT /* native.py hides those that it puts fb_try_NAME before: a function of this name in libc would be called */
+#define EXPORT VISIBLE
+#endif
 #define INLINE static inline __attribute__((always_inline))
 #define RESTRICT __restrict__
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
