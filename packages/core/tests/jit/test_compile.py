@@ -286,7 +286,7 @@ def test_written_arguments_are_written():
 @pytest.mark.parametrize(
     ("f", "reason"),
     [
-        (lambda x: x if x.sum() > 0 else -x, "item()"),
+        (lambda x: x if x.sum().item() > 0 else -x, "item()"),
         (lambda x: flambeau.from_numpy(x.numpy() * 2), "numpy()"),
         (lambda x: x.reshape(-1), "shares memory"),
     ],

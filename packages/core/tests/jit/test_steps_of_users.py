@@ -332,7 +332,7 @@ def a_branch_on_a_value():
 
     def step(x, y):
         made = model(x)
-        return made * 2 if made.sum() > 0 else made
+        return made * 2 if made.sum().item() > 0 else made
 
     return model, step
 

@@ -3,6 +3,7 @@
     stretch   a graph of operator calls, which becomes a `Program`
     grads     which tensors' `.grad` are set, and to which values
     numbers   what is read off values for the call's result
+    decision  a value whose truth the call depends on from there
     effect    Python that keeps state of its own: an optimizer's step, a scheduler's; run as it is at every call
 
 A stretch ends where an effect begins, because an effect reads gradients and writes parameters. Values of one stretch may
@@ -24,10 +25,10 @@ from ..runtime import state, tape
 from ..runtime.operator import Operator, find
 from ..runtime.tensor import Leaf, Tensor, history
 from ..transforms.trace import Tracer
+from .decisions import MOST, Decision, can_be_put_back
 from .derivatives import gradient
 from .guards import is_module
 from .numbers import READERS, Number, Numbers, Reading, stand_in
-from .whither import to_result
 
 TWICE = "an argument that the function also reaches without being given it"
 SLACK = 1 << 20  # bytes that a captured call keeps beyond the most that were in use
@@ -58,7 +59,7 @@ class Effect:
         return f"{self.name}()"
 
 
-Part = Graph | Grads | Numbers | Effect
+Part = Graph | Grads | Numbers | Decision | Effect
 
 
 class Capture(Tracer):
@@ -87,6 +88,7 @@ class Capture(Tracer):
             int, tuple[Any, Any, Number]
         ] = {}  # by id: stands for a number in the result
         self.readings: list[Reading] = []  # since the last flush
+        self.homes: dict[int, int] = {}  # by id of an argument's value: the id of its array
         self.arguments: set[int] = set()  # ids of the tensors that are other ones at the next call
         self.computed: dict[
             int, Tensor
@@ -104,6 +106,11 @@ class Capture(Tracer):
                 tape.check_writable(own)
                 self.breaks.append("a write into an argument that was computed with gradients")
         return super().run(op, arrays, attrs, proceed)
+
+    def input(self, tensor: Tensor, name: str | None = None) -> Value:
+        value = super().input(tensor, name)
+        self.homes[id(value)] = id(tensor._array)
+        return value
 
     def seed(self, tensor: Tensor, like: Tensor) -> Value:
         """Declares a gradient that arrives at a result, `like` which it is."""
@@ -150,16 +157,13 @@ class Capture(Tracer):
         if self._fixed(tensor):
             return value
         frame: Any = sys._getframe(2)  # the tensor's method, which `state.number` has told us of
-        reader: Any = how if how in ("float", "int") else frame.f_code
-        exact = how != "int" or tensor.dtype.category <= dtypes.INT  # or it may be refused
-        known = how in READERS and exact and self.root is not None and hasattr(tensor, "_array")
-        if self.breaks or not known or not to_result(frame.f_back, reader, self.root):
-            self.breaks.append(told)
+        single = how == "tolist" or tensor.numel() == 1  # noted for open sizes
+        able = single and not self.breaks and self.root is not None and hasattr(tensor, "_array")
+        returned = able and self._returned(tensor, how, frame)
+        decided = not returned and able and how in ("bool", "item", "int") and self._decided(tensor, value)  # fmt: skip
+        if decided:
             return value
-        if how != "tolist" and tensor.numel() != 1:  # noted for open sizes
-            self.breaks.append(told)
-            return value
-        read = self._lasting(self.read(tensor))
+        read = self._lasting(self.read(tensor)) if returned else None
         if read is None:
             self.breaks.append(told)
             return value
@@ -168,6 +172,31 @@ class Capture(Tracer):
         self.stands[id(made)] = (made, value, number)
         self.readings.append(Reading(read, how))
         return made
+
+    def _returned(self, tensor: Tensor, how: str, frame: Any) -> bool:
+        """Whether a number goes into the call's result, and nowhere else; `frame` is of the method that reads it."""
+        from .whither import to_result  # here: most steps read no number
+
+        exact = how != "int" or tensor.dtype.category <= dtypes.INT  # or it may be refused
+        reader: Any = how if how in ("float", "int") else frame.f_code
+        return how in READERS and exact and to_result(frame.f_back, reader, self.root)
+
+    def _decided(self, tensor: Tensor, value: Any) -> bool:
+        """Makes a truth a guard of the program; whether that can be."""
+        truth = type(value) is bool or tensor.dtype is dtypes.bool_
+        graphs = [p for p in self.parts if isinstance(p, Graph)]
+        before = sum(isinstance(p, Decision) for p in self.parts)
+        if not truth or tensor.device.type != "cpu" or before >= MOST:
+            return False
+        if any(isinstance(p, Effect) for p in self.parts) or not can_be_put_back(graphs):
+            return False
+        read = self._lasting(self.read(tensor))
+        if read is None:
+            return False
+        self.flush()
+        self.parts.append(Decision(read, bool(value)))
+        self.next_stretch()
+        return True
 
     def _lasting(self, value: Value) -> Value | None:
         """A value in memory that nobody writes before the end of this stretch; None where that cannot be had."""
@@ -208,7 +237,7 @@ class Capture(Tracer):
         """Notes the gradient that a tensor had when the call began, before it changes."""
         if id(tensor) not in self.began:
             self.began[id(tensor)] = (tensor, tensor._grad)
-            self._old(tensor)
+        self._old(tensor)
 
     def _old(self, tensor: Tensor) -> None:
         """Another tensor may be the gradient at the next call."""
@@ -331,8 +360,11 @@ class Capture(Tracer):
         outside = {id(v) for v in (*before.captured, *(t for t, _ in before.writes))}
         outside |= {id(new) for t, new in before.writes if t.kind == "captured"}
         written = {id(new): t for t, new in before.writes if id(t) in self._earlier}
+        given = {self.homes[id(t)]: t for t, _ in before.writes if id(t) in self.homes}
         for key, (value, version) in list(self._values.items()):
-            if id(value) in written:  # an effect may write there too
+            if key in given:
+                self._values[key] = (given[key], version)
+            elif id(value) in written:  # an effect may write there too
                 self._values[key] = (written[id(value)], version)
             elif value.kind == "captured" or id(value) in outside:
                 del self._values[key]
@@ -349,6 +381,8 @@ class Capture(Tracer):
                 wanted.update((id(v), v) for _, v in part.changes if v is not None)
             elif isinstance(part, (Effect, Numbers)):
                 wanted.update((id(v), v) for v in part.values())
+            elif isinstance(part, Decision):
+                wanted[id(part.value)] = part.value
             elif isinstance(part, Graph):
                 made = {id(v) for c in part.calls for v in c.outputs}
                 own = {id(v) for v in (*part.captured, *part.constants)}

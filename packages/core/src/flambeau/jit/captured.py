@@ -53,6 +53,7 @@ def captured(
             made = [x for x in outs if isinstance(x, Tensor)]
             outputs = [capture.read(x) for x in made]
             cut, back, spent = None, None, [False] * len(made)
+            capture.root = None
             if not capture.breaks:
                 try:
                     cut, back, spent = _backward_of(capture, made, tensors, ends)

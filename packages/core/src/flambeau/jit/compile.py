@@ -28,6 +28,7 @@ from ..runtime import state
 from ..runtime.tensor import Leaf, Tensor
 from .capture import TWICE, Capture
 from .captured import captured
+from .decisions import CHANGING, DEPARTED, hopeless, joined, preferred, wasteful
 from .dynamic import Family, Kept
 from .guards import (
     PLAIN,
@@ -114,7 +115,7 @@ class Compiled:
         parts = self._given_key(leaves, spec)
         if self._aside and now.plain and self._is_aside(tuple(parts)):
             return self._apart(args, kwargs)
-        key = self._whole_key(parts)
+        key, last = self._whole_key(parts), None
         for found in self._plans.get(key, ()):
             if isinstance(found, str):
                 if now.plain:
@@ -127,7 +128,16 @@ class Compiled:
                     self._misses.clear()
                 if self._aside:
                     self._aside.pop(tuple(parts), None)
-                return found(tensors, args, kwargs)
+                made = found(tensors, args, kwargs)
+                if made is DEPARTED:
+                    last = found
+                    continue
+                if last is not None:
+                    self._other(key, found)
+                return made
+        if last is not None and not self._fullgraph and hopeless(last):
+            self._plans[key] = [CHANGING]
+            return self._apart(args, kwargs)
         if now.plain:
             given = tuple(parts)
             self._miss(given)
@@ -170,6 +180,13 @@ class Compiled:
         if self._pieces is None:
             self._pieces = import_module(f"{__package__}.pieces").Pieces(self)
         return self._pieces.run(self._function, args, kwargs)
+
+    def _other(self, key: Any, plan: Plan) -> None:
+        """A call went as this plan has it, after others had departed."""
+        with self._lock:
+            preferred(self._plans, key, plan)
+            if not self._fullgraph and wasteful(plan):
+                self._plans[key] = [CHANGING]
 
     def _miss(self, given: Any, refused: bool = False) -> None:
         """Counts calls in a row that no program runs: keys that change at every call cost more than they bring."""
@@ -241,6 +258,8 @@ class Compiled:
             if plan.shared([x for x in leaves if isinstance(x, Tensor)]):
                 return result  # of this call only: others may come with memory of their own
         kept = [p for p in self._plans.get(key, ()) if type(p) is Plan and p.forward.fits()]
+        if isinstance(plan, Plan):
+            joined(kept, plan)
         self._plans[key] = [*kept, plan]
         if isinstance(plan, Plan):
             _show(self._shown, plan, family.latest() if family is not None and opened else None)

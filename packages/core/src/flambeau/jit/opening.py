@@ -25,6 +25,7 @@ from ..runtime.operator import Operator, registry
 from ..runtime.tensor import Size, Tensor, wrap
 from . import settled  # noqa: F401 -- open numbers end as it says
 from .capture import Capture
+from .decisions import Decision
 from .numbers import Numbers
 from .symbols import OPEN, Broken, Sizes, Whole, is_open, value_of
 
@@ -53,7 +54,7 @@ class OpenCapture(Capture):
     def told(self) -> bool:
         """Whether the call has left traces outside that would be there twice, were it made again."""
         graphs = [p for p in self.parts if isinstance(p, Graph)]
-        others = len(graphs) + sum(isinstance(p, Numbers) for p in self.parts)
+        others = len(graphs) + sum(isinstance(p, (Numbers, Decision)) for p in self.parts)
         return bool(self.touched) or others < len(self.parts) or any(g.writes for g in graphs)
 
     # -- shapes ---------------------------------------------------------------------------------------------------------
@@ -76,6 +77,11 @@ class OpenCapture(Capture):
 
     def plain(self, results: list) -> list:
         return closed(results)
+
+    def _decided(self, tensor: Tensor, value: Any) -> bool:
+        """A decision may be another at other sizes."""
+        self.fail("it decides by the elements of tensors")
+        return super()._decided(tensor, value)
 
     def gradient(self, rule: Any, node: Any, g: Tensor, needs: tuple) -> Any:
         """Call by call: the one pass looks at arrays only."""

@@ -16,6 +16,7 @@ from ..runtime.claims import End
 from ..runtime.operator import registry
 from ..runtime.tensor import Box, Tensor, history, new, wrap
 from .capture import Grads, Part
+from .decisions import Check, Decision, Departed, Guarded
 from .fusion import fusible
 from .numbers import Numbers, Read
 from .program import Program
@@ -35,8 +36,10 @@ class Stage:
     ) -> None:
         self.parts = list(parts)
         self.steps: list[Any] = []
+        done = 0  # calls
         for part in parts:
             if isinstance(part, Graph):
+                done += len(part.calls)
                 places = [slots.setdefault(id(v), len(slots)) for v in part.inputs]
                 outs = [slots.setdefault(id(v), len(slots)) for v in part.outputs]
                 self.steps.append((making(_lowered(part)), places, outs))
@@ -45,6 +48,8 @@ class Stage:
                 self.steps.append(changes)
             elif isinstance(part, Numbers):
                 self.steps.append(Read(part, slots))
+            elif isinstance(part, Decision):
+                self.steps.append(Check(part, slots, done))
             else:
                 given: list[tuple[int | None, Any]] = [
                     (slots[id(v)], None) if isinstance(v, Value) else (None, v) for v in part.given
@@ -122,7 +127,10 @@ class Plan:
                 slots.setdefault(id(v), len(slots))
         step = replace(making, members=frozenset())
         numbers = [p for p in parts if isinstance(p, Numbers)]
-        prediction = back is None and len(parts) - len(numbers) == 1  # its weights stay
+        graphs = [p for p in parts if isinstance(p, Graph)]
+        others = sum(not isinstance(p, (Graph, Numbers, Decision)) for p in parts)
+        written_to = {id(t.tensor) for g in graphs for t, _ in g.writes if len(graphs) > 1}
+        prediction = back is None and not others and written_to.isdisjoint(making.members)  # its weights stay  # fmt: skip
         self.forward = Stage(parts[:cut], slots, making if prediction else step)
         self.backward = Stage(parts[cut:], slots, step)
         self.kind = next((p.kind for p in self.forward.programs), np.ndarray)  # of arrays
@@ -132,6 +140,7 @@ class Plan:
             back.place(slots)
         self.size = len(slots) + sum(len(p.readings) for p in numbers)
         self._dropped: list[Tensor] = []
+        self.guarded: Guarded | None = None  # where the call decides by what tensors hold
         self._writing = [p for p in self.forward.programs if p.writes]
         self._alone = result[0] == [None] and result[1] == pytree.LEAF  # the result is one tensor
 
@@ -143,6 +152,9 @@ class Plan:
         programs = (*self.forward.programs, *self.backward.programs)
         read = {id(olds[id(v)]) for p in programs for v in p.graph.captured if id(v) in olds}
         self._dropped = [t for i, t in dropped.items() if i not in read]
+        if any(type(s) is Check for s in self.forward.steps):
+            stage = self.forward
+            self.guarded = Guarded(stage.parts, stage.steps, self.count, self._dropped)
 
     def fits(self) -> bool:
         """Whether the programs can run on what they captured, as it is now."""
@@ -157,12 +169,21 @@ class Plan:
 
     def __call__(self, tensors: Sequence[Tensor], args: tuple, kwargs: dict[str, Any]) -> Any:
         """The result for arguments whose tensors are `tensors`."""
+        before = None if self.guarded is None else self.guarded.before(tensors)
         for t in self._dropped:
             t._grad = None
         table: list[Any] = [None] * self.size
         for i, t in enumerate(tensors):
             table[i] = t._array
-        self.forward.run(table, tensors)
+        if before is None:
+            self.forward.run(table, tensors)
+        else:
+            assert self.guarded is not None
+            try:
+                self.forward.run(table, tensors)
+            except Departed as error:
+                return self.guarded.departed(before, error)
+            del before
         made = [wrap(table[i]) for i in self.outputs]
         if self.back is not None and local.grad:
             self.back.attach(self, made, table, tensors, args, kwargs)

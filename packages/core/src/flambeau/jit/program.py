@@ -116,7 +116,8 @@ class Program:
         """Whether what the program writes may be seen through another of its tensors: it does not know of that."""
         if not self.writes:
             return False
-        roots = [_root(t._array) for t in (*inputs, *(s() for _, s, _, _ in self._captured))]
+        tensors = (*inputs, *(s() for _, s, _, _ in self._captured))  # a gradient may be gone
+        roots = [_root(t._array) for t in tensors if t is not None]
         return len(set(roots)) < len(roots)
 
     def __call__(

@@ -16,6 +16,7 @@ from ..runtime.meta import Meta
 from ..runtime.operator import find
 from ..runtime.tensor import Size, Tensor, wrap
 from .capture import Effect, Grads, Part
+from .decisions import Decision
 from .numbers import Numbers, Reading
 from .plan import Back, Plan
 from .tuning import Making
@@ -136,6 +137,8 @@ class _Copy:
     def part(self, p: Part) -> Part:
         if isinstance(p, Grads):
             return Grads([(t, None if v is None else self.value(v)) for t, v in p.changes])
+        if isinstance(p, Decision):
+            return Decision(self.value(p.value), p.outcome)
         if isinstance(p, Numbers):
             return Numbers(p.first, [Reading(self.value(r.value), r.how) for r in p.readings])
         if isinstance(p, Effect):
@@ -179,6 +182,10 @@ class _Comparison:
                 if [id(t) for t, _ in p.changes] != [id(t) for t, _ in q.changes]:  # type: ignore[union-attr]
                     raise Different("it sets other gradients")
                 self.values([v for _, v in p.changes], [v for _, v in q.changes])  # type: ignore[union-attr]
+            elif isinstance(p, Decision):
+                self.value(p.value, q.value)  # type: ignore[union-attr]
+                if p.outcome is not q.outcome:  # type: ignore[union-attr]
+                    raise Different("it decides otherwise")
             elif isinstance(p, Numbers):
                 self.values(p.values(), q.values())  # type: ignore[union-attr]
                 if [r.how for r in p.readings] != [r.how for r in q.readings]:  # type: ignore[union-attr]
