@@ -486,6 +486,7 @@ KERNEL_CHECKS = {
     "clang": {"clang": "clang"},
     "addresses": {"gcc": "gcc"},
     "threads": {"gcc": "gcc"},
+    "narrow": {"gcc": "gcc"},
     "arm64": {
         "aarch64-linux-gnu-gcc": "gcc-aarch64-linux-gnu libc6-dev-arm64-cross",
         "qemu-aarch64": "qemu-user",
