@@ -57,6 +57,7 @@ def inplace(op: Operator) -> Callable[..., Tensor]:
     plain = _plain_inplace(usual)
     large = _large_inplace(usual) if usual.family == "elementwise" else None
     keeps_input = None
+    scaled = plain is not None and op.name in ("add", "sub")  # by alpha
     small = op.family == "elementwise" or op.name in ("clamp", "masked_fill")
     had_others = op.name in older.NAMES  # orders of arguments
 
@@ -65,6 +66,8 @@ def inplace(op: Operator) -> Callable[..., Tensor]:
         if plain is not None and not kwargs and len(args) == 1:
             if plain(self, args[0]):
                 return self
+        if scaled and len(kwargs) == len(args) == 1 and plain(self, _times(args[0], kwargs)):  # type: ignore[misc]
+            return self
         if (
             small
             and (not had_others or len(args) < 2)
@@ -111,6 +114,17 @@ def inplace(op: Operator) -> Callable[..., Tensor]:
     call.__name__ = op.name + "_"
     call.__doc__ = f"In-place version of `{op.name}`."
     return call
+
+
+def _times(other: Any, kwargs: dict[str, Any]) -> Any:
+    """`other` times `alpha`, a number, where `other` is small, of floats and has no history; else None."""
+    alpha: Any = kwargs.get("alpha")
+    b: Any = getattr(other, "_array", None)
+    if type(b) is not np.ndarray or b.size >= INTO or b.dtype.char not in "fd" or state.active:
+        return None
+    if (type(alpha) is not float and type(alpha) is not int) or not -6e4 < alpha < 6e4:
+        return None
+    return wrap(np.asarray(b * alpha)) if free(other) else None
 
 
 def _small_inplace(
@@ -1326,7 +1340,10 @@ def _fill_plain(self: Tensor, value: Any) -> bool:
         box = self._box = Box()
     box.written += 1
     try:
-        layouts.filling[0](array, value)
+        if array.size < layouts.LARGE:
+            array.fill(value)
+        else:
+            layouts.filling[0](array, value)
     except ValueError:  # memory that must not be written
         box.written -= 1
         return False

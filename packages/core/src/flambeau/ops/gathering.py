@@ -119,8 +119,26 @@ def flat_places(xp: Any, index: Any, dim: int, shape: tuple[int, ...]) -> Any:
     return places
 
 
+def _of_matrix(xp, x, index, dim):
+    """What a small index picks in a matrix; None for others, and where something may be wrong."""
+    if not 0 < index.size <= 4096 or x.ndim != 2 or index.ndim != 2 or index.dtype.char not in "lq":
+        return None
+    rows, columns = index.shape
+    try:
+        if dim in (1, -1) and rows <= x.shape[0] and index.min() >= 0:
+            return x[xp.arange(rows)[:, None], index]
+        if dim in (0, -2) and columns <= x.shape[1] and index.min() >= 0:
+            return x[index, xp.arange(columns)]
+    except IndexError:
+        pass
+    return None
+
+
 @gather.kernel
 def _(xp, x, index, *, dim, sparse_grad):
+    made = _of_matrix(xp, x, index, dim)
+    if made is not None:
+        return made
     gather.op.body(meta_of(x), dim, meta_of(index))
     if not index.size:
         return xp.empty(index.shape, dtype=x.dtype)

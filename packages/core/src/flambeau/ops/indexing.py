@@ -402,6 +402,10 @@ def getitem(input: Tensor, key: Any) -> Tensor:
         found = _select(_BASIC, input, plain)
         if found is not None:
             return found
+    if type(key) is Tensor:
+        found = hot.picked(input, key)
+        if found is not None:
+            return found
     if type(key) is int:
         refuse_huge(key)
         if not input.ndim:

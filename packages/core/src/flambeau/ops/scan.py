@@ -33,7 +33,7 @@ def _running(f, x, dim):
     if not x.ndim:
         wrap_dim(dim, 0)
         return x.copy()
-    wide = _WIDER.get(x.dtype.name, x.dtype)
+    wide = "float64" if x.dtype.char == "f" else _WIDER.get(x.dtype.name, x.dtype)
     return f(x, axis=dim, dtype=wide).astype(x.dtype, copy=False)
 
 

@@ -24,7 +24,9 @@ from .tensor import Box, Tensor, history, new
 
 ndarray, Step = np.ndarray, dispatch.Step
 F32, F64, I64 = np.dtype("float32"), np.dtype("float64"), np.dtype("int64")
+TRUTH = np.dtype(bool)
 LARGE = 1 << 15  # elements from which providers are asked
+SMALL = 1 << 10  # elements from which picking some runs in C
 _RESULT_ONLY = ("result",)
 local, Node = state.local, tape.Node
 NOTHING_1, NOTHING_2 = tape.NOTHING_1, tape.NOTHING_2
@@ -43,15 +45,16 @@ def make(op: Operator, rule: ElementwiseRule) -> Callable[..., Any] | None:
     if not isinstance(ufunc, np.ufunc):
         return None
     floats = op.promote is INT_TO_FLOAT
-    third = None if floats or op.promote is INT_DIVISOR or not op.takes("int") else I64
+    divides = op.promote is INT_DIVISOR
+    third = None if floats or divides or not op.takes("int") else I64
     if not op.takes("float"):
         return None
     if len(op.arrays) == 1:
         return unary(op, rule, ufunc, third)
     first, second = (i not in op.strict for i in op.arrays)
     general = large(op)
-    public = binary(op, rule, ufunc, third, general, (first, second))
-    public.behind = lambda general: binary(op, rule, ufunc, third, general)  # type: ignore[attr-defined]
+    public = binary(op, rule, ufunc, third, general, (first, second), divides)
+    public.behind = lambda general: binary(op, rule, ufunc, third, general, divides=divides)  # type: ignore[attr-defined]
     public.gave_way = general  # type: ignore[attr-defined]
     return public
 
@@ -63,10 +66,11 @@ def binary(
     third: Any,
     general: Callable[..., Any],
     numbers: tuple[bool, bool] = (True, True),
+    divides: bool = False,
 ) -> Callable[..., Any]:
     """`f(input, other, **kw)` for one binary ufunc; `third` is a further dtype besides the two floats.
 
-    `numbers` says which of the two may be a Python number. `general` takes every other call. Python's operators have one of their own, which gives NotImplemented for strangers.
+    `numbers` says which of the two may be a Python number; with `divides` whole ones other than 0 may divide int64. `general` takes every other call. Python's operators have one of their own, which gives NotImplemented for strangers.
     """
     attach = recorder(op, rule)
     attach_number = number_recorder(op, rule)
@@ -81,7 +85,12 @@ def binary(
             and (
                 (d := a.dtype) is F32
                 or d is F64
-                or (d is third and type(number) is int and -128 <= number < 128 and first)
+                or (
+                    (d is third or (divides and d is I64 and number))
+                    and type(number) is int
+                    and -128 <= number < 128
+                    and first
+                )
             )
         ):
             b = number_array(number, d)
@@ -460,6 +469,31 @@ def select(op: Operator, input: Tensor, key: tuple) -> Tensor | None:
         node = new(Node)
         node.op, node.attrs, node.edges, node.saved = op, attrs, (before,), (meta(a),)
         t._node = node
+    return t
+
+
+def picked(input: Any, key: Tensor) -> Tensor | None:
+    """`input[key]` on small arrays without history, for whole numbers or a mask; None where that is not so simple."""
+    a, k = getattr(input, "_array", None), getattr(key, "_array", None)
+    if type(a) is not ndarray or type(k) is not ndarray or state.active or not (a.ndim and k.ndim):
+        return None
+    if a.size > SMALL or k.size > SMALL or not k.size or not a.size:
+        return None
+    if (
+        local.grad
+        and (input._node is not None or input._base is not None)
+        and history(input) is not None
+    ):
+        return None
+    kind = k.dtype
+    if kind is not I64 and (kind is not TRUTH or k.shape != a.shape[: k.ndim]):
+        return None
+    try:
+        made = a.take(k, 0) if kind is I64 else a[k]
+    except IndexError:
+        return None
+    t = new(Tensor)
+    t._array = made
     return t
 
 

@@ -361,7 +361,10 @@ def sequence_source(op: Operator) -> str:
         "    except _BLAMED: _made = None",
         "    finally: _reset(_token)",
         "    if _made is None: return None",
-        "    _out = _finish(_op, _made, _given, _raw, _attrs)",
+        "    if type(_made) is _ndarray:",
+        "        _out = _new(_Tensor)",
+        "        _out._array = _made",
+        "    else: _out = _finish(_op, _made, _given, _raw, _attrs)",
     ]
     if "vjp" not in op.refusals:
         lines.append("    if _recorded and _local.grad: return _record(_op, _out, _given, _attrs)")
