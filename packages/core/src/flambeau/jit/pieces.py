@@ -108,11 +108,12 @@ class Piece(Compiled):
         self._tracing, watch = 0, Watch()
         self._watch = watch
         before = [read() for read in self._surroundings]
+        outer = sys.getprofile()
         sys.setprofile(watch)
         try:
             result = splitting.outside(module, args, kwargs)
         finally:
-            sys.setprofile(None)
+            sys.setprofile(outer)
         reason = watch.reason or _opaque(result) or _odd(module)
         if reason is None and before != [read() for read in self._surroundings]:
             reason = "changing what it looks at"

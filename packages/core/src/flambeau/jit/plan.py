@@ -11,10 +11,11 @@ import numpy as np
 from .._base import pytree
 from ..graph import Call, Graph, Value
 from ..graph.passes import constants, dead_code, filled, simplify
-from ..runtime import state, tape
+from ..runtime import random, state, tape
 from ..runtime.claims import End
 from ..runtime.operator import registry
 from ..runtime.tensor import Box, Tensor, history, new, wrap
+from .again import as_then, draws, written
 from .capture import Grads, Part
 from .decisions import Check, Decision, Departed, Guarded
 from .fusion import fusible
@@ -136,6 +137,9 @@ class Plan:
         self.kind = next((p.kind for p in self.forward.programs), np.ndarray)  # of arrays
         self.outputs = [slots[id(v)] for v in outputs]
         self.result, self.spent, self.back = result, spent, back
+        forward = [part for part in parts[:cut] if isinstance(part, Graph)]
+        self.draws = back is not None and draws(forward)
+        self.written = [] if back is None else written(forward)
         if back is not None:
             back.place(slots)
         self.size = len(slots) + sum(len(p.readings) for p in numbers)
@@ -175,6 +179,7 @@ class Plan:
         table: list[Any] = [None] * self.size
         for i, t in enumerate(tensors):
             table[i] = t._array
+        dice = random.get_rng_state() if self.draws and local.grad else None
         if before is None:
             self.forward.run(table, tensors)
         else:
@@ -186,7 +191,7 @@ class Plan:
             del before
         made = [wrap(table[i]) for i in self.outputs]
         if self.back is not None and local.grad:
-            self.back.attach(self, made, table, tensors, args, kwargs)
+            self.back.attach(self, made, table, tensors, args, kwargs, dice)
         for t, s in zip(made, self.spent):
             if s:
                 t._node = _spent()
@@ -240,11 +245,12 @@ class Back:
         tensors: Sequence[Tensor],
         args: tuple,
         kwargs: dict[str, Any],
+        dice: Any,
     ) -> None:
         """Ties results to the arguments and to what was captured, by one node."""
         given = [tensors[i] for i in self.inputs]
         node = new(tape.Node)
-        node.op = _Operator(plan, args, kwargs)
+        node.op = _Operator(plan, args, kwargs, dice)
         node.edges = tuple(
             [history(t) if isinstance(t, Tensor) else None for t in (*given, *self.leaves)]
         )
@@ -279,8 +285,9 @@ class _Operator:
 
     name = "compiled_function"
 
-    def __init__(self, plan: Plan, args: tuple, kwargs: dict[str, Any]) -> None:
+    def __init__(self, plan: Plan, args: tuple, kwargs: dict[str, Any], dice: Any) -> None:
         self.plan, self.args, self.kwargs = plan, args, kwargs
+        self.dice = dice  # the random generator's state when the call began
 
     @property
     def vjp_rule(self) -> _Operator:
@@ -318,7 +325,8 @@ class _Operator:
         before, local.grad = local.grad, True
         try:
             args, kwargs = pytree.unflatten(leaves, spec)
-            outs = pytree.flatten(self.plan.body(*args, **kwargs))[0]
+            with as_then(self.dice, self.plan.written):
+                outs = pytree.flatten(self.plan.body(*args, **kwargs))[0]
         finally:
             local.grad = before
         outs = [x for x in outs if isinstance(x, Tensor)]
