@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import threading
 
 import numpy as np
@@ -267,6 +268,28 @@ def test_a_size_that_the_function_keeps_is_plain_later():
         x = rand(n, 2)
         assert_close(compiled(x), other(x))
         assert model.longest == other.longest
+
+
+def test_a_call_that_is_made_twice_only_computes_or_says_that_it_does_more():
+    seen = []
+
+    def computing(x):
+        return x * int.bit_length(x.shape[0])  # which asks for an int's digits without a word
+
+    x, y = rand(2, 3), rand(5, 3)
+    for counted in (False, True):
+        compiled = flambeau.compile(computing)
+        if counted:  # past what is guarded
+            compiled._function = lambda x: (seen.append(1), computing(x))[1]
+        same(compiled(x), x * 2)
+        if counted:
+            with pytest.warns(UserWarning, match="computing was made twice.*append .*test_dynamic"):
+                same(compiled(y), y * 3)
+        else:
+            same(compiled(y), y * 3)  # a warning would be an error
+        same(compiled(y), y * 3)
+        assert "bit_length" in flambeau.jit.explain(compiled)
+    assert len(seen) == 3 and sys.getprofile() is None
 
 
 def test_patches_are_taken_off_again():

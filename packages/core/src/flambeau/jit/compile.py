@@ -16,6 +16,7 @@ import types
 import warnings
 import weakref
 from collections.abc import Callable
+from contextlib import nullcontext
 from importlib import import_module
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -294,10 +295,14 @@ class Compiled:
                 family.fail(f"{type(error).__name__}: {error}")
             finally:
                 sizes.over()
+            again: Any = import_module(f"{__package__}.opening").repeated(self._shown)
+        else:
+            again = nullcontext()
         capture = Capture()
         capture.breaks = places
         places.clear()
-        return *captured(self._function, leaves, spec, making, capture), None
+        with again:
+            return *captured(self._function, leaves, spec, making, capture), None
 
     def _turned_away(self, reason: str, where: str) -> None:
         """A call is no program, for this reason; `where` the function left it."""
