@@ -83,7 +83,8 @@ class Arena:
     def bytes(self, number: int) -> np.ndarray:
         """The memory of a block, byte by byte."""
         start, size = self.block(number)
-        return np.frombuffer((ctypes.c_uint8 * size).from_address(self.base + start), np.uint8)
+        held: Any = (ctypes.c_uint8 * size).from_address(self.base + start)
+        return np.frombuffer(held, np.uint8)
 
     def seal(self) -> None:
         """Nothing more is handed out."""
