@@ -25,7 +25,7 @@ from numpy import ndarray
 
 from .._base import dtypes, pytree
 from .._base.devices import default
-from ..runtime import state
+from ..runtime import splitting, state
 from ..runtime.tensor import Leaf, Tensor
 from .capture import TWICE, Capture
 from .captured import captured
@@ -37,7 +37,6 @@ from .guards import (
     frozen,
     is_module,
     is_ours,
-    modules_of,
     reach,
     surroundings,
     tensors_of,
@@ -96,6 +95,7 @@ class Compiled:
         self._aside: dict[Any, int] = {}  # what is given -> calls since no program is looked for
         self._refused: dict[str, int] = {}  # keys by the reason why there is no program
         self._straight = False  # whether no program is looked for at all
+        self._calls_modules = False  # of which pieces could be made
         _every.add(self)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -242,13 +242,20 @@ class Compiled:
         members = frozenset(map(id, tensors_of(readers)))
         making = Making(backend, members, tune=self._tune, memory=self._memory)
         places = Places()
-        if reach(readers, [x for x in leaves if isinstance(x, Tensor)]):
-            capture = Capture()
-            capture.breaks = places
-            capture.breaks.append(TWICE)
-            result, recipe, opened = *captured(self._function, leaves, spec, making, capture), None
-        else:
-            result, recipe, opened = self._opened(leaves, spec, making, family, shapes, places)
+        noticed = splitting.Noticed(getattr(self._function, "__self__", self._function))
+        before = splitting.enter(noticed)
+        try:
+            if reach(readers, [x for x in leaves if isinstance(x, Tensor)]):
+                capture = Capture()
+                capture.breaks = places
+                capture.breaks.append(TWICE)
+                result, recipe = captured(self._function, leaves, spec, making, capture)
+                opened = None
+            else:
+                result, recipe, opened = self._opened(leaves, spec, making, family, shapes, places)
+        finally:
+            splitting.leave(before)
+        self._calls_modules = self._calls_modules or noticed.any
         plan: Plan | str
         if isinstance(recipe, str):
             plan = recipe
@@ -317,18 +324,11 @@ class Compiled:
             raise Broken(f"flambeau.compile({self._shown}, fullgraph=True): {reason}")
         if reason not in self._said:
             self._said.add(reason)
-            how = "in pieces" if self._has_modules() else "eagerly"
+            how = "in pieces" if self._calls_modules else "eagerly"
             warnings.warn(
                 f"flambeau.compile: {self._shown} runs {how}: {reason}{where}",
                 stacklevel=level + is_module(self._function),
             )
-
-    def _has_modules(self) -> bool:
-        """Whether modules are known to be called that may be programs."""
-        root = getattr(self._function, "__self__", self._function)
-        trees = modules_of([*self._surroundings, *chain.from_iterable(self._given.values())])
-        parts = [m for tree in trees for m in tree.modules() if m is not root]
-        return any(m._modules or not is_ours(type(m)) for m in parts)
 
     # -- guards ---------------------------------------------------------------------------------------------------------
 
