@@ -377,3 +377,65 @@ def test_predictions_that_end_early_keep_packed_weights():
             assert alike(run(x), f(x))
             model[0].weight.data.mul_(1.01)
     assert "once, until a tensor is written" in flambeau.jit.explain(run)
+
+
+# -- stretches, between which Python runs -----------------------------------------------------------------------------------
+
+
+def stepping_first():
+    model = nn.Linear(2, 1)
+    optimizer = flambeau.optim.SGD(model.parameters(), 0.05)
+
+    def step(x):
+        optimizer.step()
+        loss = model(x.nan_to_num()).square().mean()
+        loss.backward()
+        return loss
+
+    return model, step
+
+
+def written_on_both_sides():
+    model = nn.Linear(2, 1)
+    optimizer = flambeau.optim.SGD(model.parameters(), 0.05)
+
+    def step(x):
+        x.mul_(0.5)
+        optimizer.step()
+        y = x * 2
+        x.add_(y)
+        x.sub_(1)
+        return y, x * 1
+
+    return model, step
+
+
+def written_around_decisions():
+    model = nn.Linear(2, 1)
+
+    def step(x):
+        y = x.nan_to_num()
+        x.copy_(y)
+        if y.sum() > 0:
+            x.mul_(2)
+        if x.max() > 1:
+            x.add_(y)
+        return y, x * 1
+
+    return model, step
+
+
+@pytest.mark.parametrize("make", [stepping_first, written_around_decisions])
+def test_what_one_stretch_writes_is_read_by_the_next(make):
+    trained(make, BATCHES)
+
+
+def test_an_argument_is_written_on_both_sides_of_an_optimizers_step():
+    for compiled in (False, True):
+        model, step = written_on_both_sides()
+        run = flambeau.compile(step, fullgraph=True) if compiled else step
+        for i in range(4):
+            x = flambeau.full((2, 2), float(i))
+            y, last = run(x)
+            assert alike(y, flambeau.full((2, 2), float(i))) and alike(x, last)
+            assert alike(x, flambeau.full((2, 2), 1.5 * i - 1))
