@@ -101,6 +101,12 @@ def test_an_outer_product_of_short_vectors_is_compiled(monkeypatch):
     made = flambeau.outer(a, b)
     np.testing.assert_array_equal(made.numpy(), np.outer(a.numpy(), b.numpy()))
     assert used
+    used.clear()
+    a4, b2 = flambeau.randn(64, 64), flambeau.randn(8, 4)
+    for _ in range(20):  # the straight way too
+        made = flambeau.kron(a4, b2)
+    np.testing.assert_array_equal(made.numpy(), np.kron(a4.numpy(), b2.numpy()))
+    assert len(used) == 20
     with pytest.raises(RuntimeError, match="must match|broadcast"):
         a * b
 

@@ -221,10 +221,13 @@ def _makes_large(op: Operator, arrays: tuple, least: int) -> bool:
     if op.family != "elementwise" or len(arrays) != 2:
         return False
     a, b = (getattr(x, "_array", None) for x in arrays)
-    if type(a) is not ndarray or type(b) is not ndarray or a.size * b.size < least:
-        return False
+    return type(a) is ndarray and type(b) is ndarray and makes_large(a, b, least)
+
+
+def makes_large(a: ndarray, b: ndarray, least: int) -> bool:
+    """The same of two raw arrays."""
     try:
-        return np.broadcast(a, b).size >= least
+        return a.size * b.size >= least and np.broadcast(a, b).size >= least
     except ValueError:
         return False
 

@@ -129,7 +129,7 @@ def scope_of(op: Operator) -> dict[str, Any]:
         "keep_result": tape.keep_result, "learn": learner(op), "local": state.local, "meta": meta,
         "most": op.least.get("cpu", NEVER), "generic": np.generic, "ndarray": ndarray, "new": new, "pick": picker(op), "numbers": (float, int), "op": op, "promote": op.promote, "quiet": state.quiet,
         "record": tape.record, "reset": state.error_state.reset, "same": {}, "set_quiet": state.error_state.set,
-        "shares": dispatch.shares, "state": state, "tape": tape, "xp": cpu.xp,
+        "shares": dispatch.shares, "state": state, "tape": tape, "wide": dispatch.makes_large, "xp": cpu.xp,
         **{f"d{i}": d for i, d in enumerate(op.defaults)},
     }  # fmt: skip
     rule = op.vjp_rule
@@ -549,6 +549,8 @@ class Text:
     def kernel(self) -> list[str]:
         words = "".join(f", {p}={p}" for _, p in self.op.attrs)
         sizes = " or ".join(f"_a{k}.size >= _most" for k in range(self.count) if not self.free[k])
+        if self.op.family == "elementwise" and self.count == 2 and not any(self.free):
+            sizes += " or _a0.size * _a1.size >= _most and (_a0.size != _a1.size or _a0.ndim != _a1.ndim) and _wide(_a0, _a1, _most)"
         general = f"_kernels[None](_xp, {self.raw}{words})"
         kinds = self.kinds()
         small = self.expression() if type(self.op.vjp_rule) is ElementwiseRule else None
