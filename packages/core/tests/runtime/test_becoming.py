@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 import flambeau
@@ -154,3 +157,19 @@ def test_views_are_those_of_the_general_way(number):
     before = facts()
     often(lambda: view(ones(2, 3)))
     assert facts() == before and before[3]
+
+
+def test_a_first_call_before_the_backend_is_loaded():
+    """Loading it brings providers, which functions forget their texts for, that of the call under way included."""
+    code = """
+import numpy
+from flambeau import matmul
+from flambeau.runtime.backend import _by_device
+from flambeau.runtime.tensor import wrap
+a = wrap(numpy.ones((2, 2), "float32"))
+assert not _by_device
+for _ in range(40):
+    made = matmul(a, a)
+assert made.tolist() == [[2, 2], [2, 2]]
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=30)

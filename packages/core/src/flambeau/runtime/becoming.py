@@ -16,7 +16,7 @@ from collections.abc import Callable
 from types import FunctionType
 from typing import Any
 
-from . import state
+from . import backend, state
 from .operator import OFTEN, Operator
 
 Text = Callable[[dict[str, Any]], Any]
@@ -52,6 +52,8 @@ class Counted:
 
     def become(self) -> None:
         """Gives the public function the text's code; who is in a call of it ends that as it began."""
+        # Before the lock: a backend that is loaded brings providers, for which functions forget their texts.
+        backend.of_device("cpu")
         with _lock:
             public = self.public
             if self.code is None:
