@@ -205,7 +205,9 @@ def _plain_inplace(op: Operator) -> Callable[[Tensor, Any], bool] | None:
                 return False
             if other._node is not None and local.grad and self._node is None:
                 return False
-        elif numbers and (type(other) is float or type(other) is int):
+        elif numbers and (
+            type(other) is float or (type(other) is int and -(1 << 63) <= other < 1 << 64)
+        ):
             b = other
         else:
             return False
@@ -260,6 +262,8 @@ def _large_inplace(op: Operator) -> Callable[[Tensor, tuple, dict], bool] | None
                 x = getattr(x, "_array", None)
                 if type(x) is not ndarray or x.dtype is not a.dtype:
                     return False
+            elif type(x) is int and not -(1 << 63) <= x < 1 << 64:
+                return False  # refused by the usual way
             elif type(x) not in (int, float):
                 return False
             raw.append(x)

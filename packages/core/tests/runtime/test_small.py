@@ -117,3 +117,22 @@ def test_gradients_are_those_of_the_body(name, monkeypatch):
 
 def test_every_gradient_is_tried():
     assert sorted(GRADIENTS) == [name for name in SMALL if registry[name].noted is not None]
+
+
+@pytest.mark.parametrize("dtype", [flambeau.float32, flambeau.float64])
+@pytest.mark.parametrize(
+    "name", ["masked_fill", "masked_fill_", "add", "add_", "mul_", "div_", "clamp"]
+)
+def test_numbers_beyond_64_bits_are_refused_however_often_a_call_was_made(name, dtype):
+    for size in (1, 200):  # of which the second is not small
+        y = X.to(dtype).repeat(size, size)
+        y + 2.0**64  # equal to the int, but another number
+        others = (y > 0,) if "masked" in name else ()
+        for _ in range(OFTEN + 2):
+            getattr(y, name)(*others, 1)
+        for number in (2**64, -(2**63) - 1, 2**70):
+            kept = y.clone()
+            with pytest.raises(OverflowError):
+                getattr(y, name)(*others, number)
+            assert flambeau.equal(y, kept)
+        getattr(y, name)(*others, 2**64 - 1)

@@ -67,6 +67,8 @@ def _(xp, x, mask, value):
         or (kind is not float and kind is not int)
     ):
         return NotImplemented
+    if kind is int and not -(1 << 63) <= value < 1 << 64:  # refused
+        return NotImplemented
     if not -3e38 < value < 3e38 and value not in (inf, -inf):
         return NotImplemented
     return xp.where(mask, x.dtype.type(value), x)

@@ -9,6 +9,7 @@ modes, arrays so large that a compiled kernel may win, and errors. Measured on t
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -232,7 +233,8 @@ def number_array(number: float, d: np.dtype) -> np.ndarray:
         if type(number) is int:
             in_64_bits(number)
         found = np.asarray(number, dtype=d)
-        if len(numbers) < 4096:
+        # A float beyond int64 is the key of an equal int too, which is to be refused each time.
+        if len(numbers) < 4096 and (-(1 << 63) <= number < 1 << 63 or number in (inf, -inf)):
             numbers[key] = found
     return found
 
