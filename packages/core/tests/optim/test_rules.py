@@ -119,6 +119,17 @@ def test_complex_parameters_move_as_pairs_of_real_ones(cls, options):
     np.testing.assert_allclose(flambeau.view_as_real(q.detach()).numpy(), real, rtol=1e-12)
 
 
+def test_a_complex_gradient_may_lie_in_any_order():
+    values = np.arange(6.0).reshape(2, 3) * (1 + 2j)
+    moved = []
+    for gradient in (values * 0.1, (values * 0.1).T.copy().T):
+        p = nn.Parameter(flambeau.from_numpy(values.copy()))
+        p.grad = flambeau.from_numpy(gradient)
+        flambeau.optim.Adam([p], lr=0.1).step()
+        moved.append(p.detach().numpy())
+    assert np.array_equal(*moved)
+
+
 @pytest.mark.parametrize("cls, options", SETTINGS, ids=NAMES)
 def test_transposed_and_scalar_parameters(cls, options):
     expected, _ = trained(cls, options, steps=range(3))

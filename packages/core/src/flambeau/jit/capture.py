@@ -89,6 +89,7 @@ class Capture(Tracer):
         ] = {}  # by id: stands for a number in the result
         self.readings: list[Reading] = []  # since the last flush
         self.homes: dict[int, int] = {}  # by id of an argument's value: the id of its array
+        self.given: Any = None  # the arguments as the caller has them, args and kwargs
         self.arguments: set[int] = set()  # ids of the tensors that are other ones at the next call
         self.computed: dict[
             int, Tensor

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from enum import Enum
+from operator import is_
+from types import FunctionType
 from typing import Any
+
+from numpy import generic
 
 from .._base import pytree
 from ..graph import Graph
@@ -14,6 +19,7 @@ from ..runtime.claims import End
 from ..runtime.operator import find, registry
 from ..runtime.tensor import Leaf, Tensor, history
 from .capture import Capture
+from .guards import PLAIN, is_ours
 from .plan import Back
 from .recipe import Recipe
 from .tuning import Making
@@ -41,6 +47,7 @@ def captured(
     args, kwargs = pytree.unflatten(
         [next(left) if isinstance(x, Tensor) else x for x in leaves], spec
     )
+    copies = [] if capture.given is None else list(_copies(capture.given, (args, kwargs)))
     try:
         with capture:
             dice = _dice()
@@ -49,7 +56,12 @@ def captured(
                 capture.breaks.append("drawing numbers by Python's or NumPy's own random")
             if any(t._array is not a for t, a in zip(seen, arrays)):
                 capture.breaks.append("an argument that becomes another shape in place")
+            if _carried_over(copies, mine):
+                capture.breaks.append("changing a list or dict among its arguments")
             outs, shape = pytree.flatten(result)
+            capture.breaks.extend(
+                [f"a result that is a {type(x).__name__}" for x in outs if _opaque(x)]
+            )
             made = [x for x in outs if isinstance(x, Tensor)]
             outputs = [capture.read(x) for x in made]
             cut, back, spent = None, None, [False] * len(made)
@@ -87,6 +99,47 @@ def captured(
         function, parts, at, given, outputs, template, back, spent, [*capture.relies.values()], making, capture.dropped, capture.olds
     )  # fmt: skip
     return result, recipe
+
+
+def _copies(given: Any, copy: Any) -> Iterator[tuple[Any, Any, Any]]:
+    """Each list and dict among the arguments, the copy of it that a captured function gets, and what is in that."""
+    if isinstance(given, (list, tuple)):
+        for a, b in zip(given, copy):
+            yield from _copies(a, b)
+    elif isinstance(given, dict):
+        for key in given:
+            yield from _copies(given[key], copy[key])
+    if isinstance(given, (list, dict)) and given is not copy:
+        yield given, copy, _content(copy)
+
+
+def _content(thing: Any) -> list:
+    return [x for pair in thing.items() for x in pair] if isinstance(thing, dict) else list(thing)
+
+
+def _carried_over(copies: list, mine: dict[int, Tensor]) -> bool:
+    """Whether copies were changed; if so the caller's own lists and dicts are, too. `mine`: tensors by what stood for them."""
+    own = {id(copy): given for given, copy, _ in copies} | mine
+    changed = False
+    for given, copy, before in copies:
+        now = _content(copy)
+        if len(now) == len(before) and all(map(is_, now, before)):
+            continue
+        changed = True
+        kept = [own.get(id(x), x) for x in now]
+        given.clear()
+        if isinstance(given, dict):
+            given.update(zip(kept[::2], kept[1::2]))
+        else:
+            given.extend(kept)
+    return changed
+
+
+def _opaque(x: Any) -> bool:
+    """Whether a part of a result is an object that the caller may change, or that the next call would make anew."""
+    if isinstance(x, (Tensor, *PLAIN, type, Enum, range, slice, FunctionType)) or is_ours(type(x)):
+        return False
+    return not isinstance(x, generic)
 
 
 class _Itself:

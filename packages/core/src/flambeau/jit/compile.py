@@ -31,6 +31,7 @@ from .capture import TWICE, Capture
 from .captured import captured
 from .decisions import CHANGING, DEPARTED, hopeless, joined, preferred, wasteful
 from .dynamic import Family, Kept
+from .effects import Effects
 from .guards import (
     PLAIN,
     described,
@@ -67,6 +68,8 @@ class Broken(RuntimeError):
 class Compiled:
     """A function with its compiled programs. Attributes and methods of a module are reached through it."""
 
+    _watches = True  # for what a program would not do again
+
     def __init__(
         self,
         function: Callable[..., Any],
@@ -94,6 +97,7 @@ class Compiled:
         self._misses: dict[Any, int] = {}  # calls in a row that no program ran, by what is given
         self._aside: dict[Any, int] = {}  # what is given -> calls since no program is looked for
         self._refused: dict[str, int] = {}  # keys by the reason why there is no program
+        self._changed = False  # whether a call has changed objects of Python
         self._straight = False  # whether no program is looked for at all
         self._calls_modules = False  # of which pieces could be made
         _every.add(self)
@@ -144,7 +148,7 @@ class Compiled:
             self._miss(given)
             if given in self._aside:
                 return self._apart(args, kwargs)
-        return self._first(key, leaves, spec)
+        return self._first(key, leaves, spec, (args, kwargs))
 
     def __getattr__(self, name: str) -> Any:
         if "_function" not in self.__dict__:
@@ -211,14 +215,13 @@ class Compiled:
 
     # -- the first call -------------------------------------------------------------------------------------------------
 
-    def _first(self, key: Any, leaves: list, spec: Any) -> Any:
+    def _first(self, key: Any, leaves: list, spec: Any, given: tuple) -> Any:
         """Captures the call, which gives its result too, and keeps the plan or why there is none."""
         backend = self._backend
         if not now.plain:
             if eagerly(self._shown, sum(map(len, self._plans.values())), self._called):
                 self._called = True
-                args, kwargs = pytree.unflatten(leaves, spec)
-                return self._function(*args, **kwargs)
+                return self._function(*given[0], **given[1])
             forced = now.stance.backend
             backend = backend if forced is None else forced if callable(forced) else None
         tensors = [x for x in leaves if isinstance(x, Tensor)]
@@ -227,35 +230,53 @@ class Compiled:
             shapes = tuple([t._array.shape for t in tensors])
             plan = None if family is None else family.plan(shapes, self._sized.due(key))
             if plan is None or not plan.fits() or plan.shared(tensors):
-                return self._traced(key, leaves, spec, backend, family, shapes)
+                return self._traced(key, leaves, spec, given, backend, family, shapes)
             self._sized.add(key, plan)
-        return plan(tensors, *pytree.unflatten(leaves, spec))
+        return plan(tensors, *given)
 
     def _traced(
-        self, key: Any, leaves: list, spec: Any, backend: Any, family: Family | None, shapes: Any
+        self,
+        key: Any,
+        leaves: list,
+        spec: Any,
+        given: tuple,
+        backend: Any,
+        family: Family | None,
+        shapes: Any,
     ) -> Any:
         """The result of a call that no program is for, from which one is made. `family`: of the calls of other sizes."""
         if sum(map(len, self._plans.values())) - len(self._sized) >= self._limit:
             self._refuse(f"more than {self._limit} programs (shapes or values keep changing)")
-            return self._apart(*pytree.unflatten(leaves, spec))
+            return self._apart(*given)
         readers = [*self._surroundings, *chain.from_iterable(self._given.values())]
         members = frozenset(map(id, tensors_of(readers)))
         making = Making(backend, members, tune=self._tune, memory=self._memory)
-        places = Places()
+        places, effects = Places(), Effects(self._function) if self._watches else None
         noticed = splitting.Noticed(getattr(self._function, "__self__", self._function))
         before = splitting.enter(noticed)
         try:
-            if reach(readers, [x for x in leaves if isinstance(x, Tensor)]):
-                capture = Capture()
-                capture.breaks = places
-                capture.breaks.append(TWICE)
-                result, recipe = captured(self._function, leaves, spec, making, capture)
-                opened = None
-            else:
-                result, recipe, opened = self._opened(leaves, spec, making, family, shapes, places)
+            with effects.around() if effects is not None else nullcontext():
+                if reach(readers, [x for x in leaves if isinstance(x, Tensor)]):
+                    capture = Capture()
+                    capture.breaks, capture.given = places, given
+                    capture.breaks.append(TWICE)
+                    result, recipe = captured(self._function, leaves, spec, making, capture)
+                    opened = None
+                else:
+                    result, recipe, opened = self._opened(
+                        leaves, spec, making, family, shapes, places, given
+                    )
         finally:
             splitting.leave(before)
         self._calls_modules = self._calls_modules or noticed.any
+        if effects is not None and not isinstance(recipe, str):
+            reason = effects.reason()
+            if reason is not None and places.twice:
+                self._was_twice(reason)
+            if reason is not None and effects.said is None and not self._changed:
+                self._changed = True
+                return result  # what is made at the first call and kept: the next one will tell
+            recipe = recipe if reason is None else f"it does more than compute: {reason}"
         plan: Plan | str
         if isinstance(recipe, str):
             plan = recipe
@@ -283,12 +304,13 @@ class Compiled:
         family: Family | None,
         shapes: Any,
         places: Places,
+        given: tuple,
     ) -> tuple[Any, Recipe | str, Any]:
         """`captured`, with the sizes open that change; third, what it was opened by: None where all are fixed."""
         opened = None if family is None else family.opened(shapes)
         if family is not None and opened is not None:
             sizes = opened[0].sizes
-            opened[0].breaks = places
+            opened[0].breaks, opened[0].given = places, given
             try:
                 result, found = captured(self._function, leaves, spec, making, opened[0])
                 return (
@@ -302,14 +324,19 @@ class Compiled:
                 family.fail(f"{type(error).__name__}: {error}")
             finally:
                 sizes.over()
-            again: Any = import_module(f"{__package__}.opening").repeated(self._shown)
-        else:
-            again = nullcontext()
+            places.twice = True
         capture = Capture()
-        capture.breaks = places
+        capture.breaks, capture.given = places, given
         places.clear()
-        with again:
-            return *captured(self._function, leaves, spec, making, capture), None
+        return *captured(self._function, leaves, spec, making, capture), None
+
+    def _was_twice(self, reason: str) -> None:
+        """A call was made once more, because its sizes could not be followed, and does more than compute."""
+        warnings.warn(
+            f"flambeau.compile: one call of {self._shown} was made twice, because the sizes of its arguments could not be left open; "
+            f"what it does besides computing was done twice: {reason}. compile(..., dynamic=False) leaves no sizes open",
+            stacklevel=6 + is_module(self._function),
+        )
 
     def _turned_away(self, reason: str, where: str) -> None:
         """A call is no program, for this reason; `where` the function left it."""
@@ -472,8 +499,8 @@ def compile(
     """A function, module or whole training step that runs as one program after its first call; usable as a decorator.
 
     Each combination of dtypes and plain arguments is a program of its own; sizes that change become open in the second capture, where
-    the function can be followed. Python inside the function runs only while tracing, so that it must not count on being run at
-    every call; what optimizers and schedulers do in `step` does run.
+    the function can be followed. Python inside the function runs only while tracing; a function in which it does more than compute
+    (prints, counts, fills lists) runs as Python, with the modules that it calls as programs. What optimizers and schedulers do in `step` is done.
 
     - `fullgraph`: what cannot be captured is an error (`jit.Broken`), not an eager call.
     - `backend`: "flambeau" (also called "inductor"; unless `compiler.set_default_backend` named another), "eager", or a function `backend(graph, example_inputs)` that gives a

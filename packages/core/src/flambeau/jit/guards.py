@@ -31,8 +31,8 @@ ALL = 2000  # objects that one description looks at
 DEEPEST = 12
 PACKAGES = 2  # levels down to which objects of installed packages are looked into
 MOST_BYTES = 1 << 20  # of a NumPy array whose content is looked at
-BARE = (list, dict, tuple, set, frozenset, deque)  # without attributes
-_NAMESPACES = (
+CONTAINERS = (list, dict, tuple, set, frozenset, deque)
+NAMESPACES = (
     "SimpleNamespace",
     "Namespace",
     "local",
@@ -54,6 +54,13 @@ def surroundings(function: Any) -> list[Reader]:
     False
     """
     return _Search().of(function)
+
+
+def roots_of(function: Any) -> list[tuple[str, Any]]:
+    """What the function reaches besides its arguments: names, and what stands there now."""
+    search = _Search()
+    search.of(function)
+    return [(name, get()) for name, get in search.roots]
 
 
 def modules_of(readers: list[Reader]) -> list:
@@ -90,16 +97,18 @@ class _Search:
     def __init__(self) -> None:
         self.found: list[Reader] = []
         self.seen: set[int] = set()
+        self.roots: list[tuple[str, Reader]] = []  # of functions that are no package's
+        self.own = True
         self.names: set[str] = set()
         self.kinds: dict[type, None] = {}
 
     def of(self, function: Any) -> list[Reader]:
         if is_module(function):
-            self.note(lambda: function)
+            self.note("self", lambda: function)
         else:
             bound = getattr(function, "__self__", None)
             if bound is not None and not isinstance(bound, types.ModuleType):
-                self.note(lambda: bound)
+                self.note("self", lambda: bound)
             self.follow(getattr(function, "__func__", function))
         return self.found
 
@@ -109,14 +118,21 @@ class _Search:
         if code is None or id(function) in self.seen or is_ours(function):
             return
         self.seen.add(id(function))
+        before, self.own = self.own, self.own and not is_of_packages(code.co_filename)
+        self.named(function, code)
+        self.own = before
+
+    def named(self, function: Any, code: types.CodeType) -> None:
+        """What this code of a function names."""
         names = list(dict.fromkeys(_names(code)))
         for name, cell in zip(code.co_freevars, function.__closure__ or ()):
             if isinstance(_content(cell), types.ModuleType):
                 self.attributes(_content(cell), names)
             elif name != "__class__":  # for `super`
-                self.note(lambda cell=cell: _content(cell))  # type: ignore[misc]
+                self.note(name, lambda cell=cell: _content(cell))  # type: ignore[misc]
         if function.__defaults__ or function.__kwdefaults__:
-            self.note(lambda: (function.__defaults__, function.__kwdefaults__))
+            defaults = f"the defaults of {function.__name__}"
+            self.note(defaults, lambda: (function.__defaults__, function.__kwdefaults__))
         scope = function.__globals__
         for name in dict.fromkeys(_globals(code)):
             if name not in scope:
@@ -124,7 +140,7 @@ class _Search:
             if isinstance(scope[name], types.ModuleType):
                 self.attributes(scope[name], names)
             else:
-                self.note(lambda name=name: scope.get(name))  # type: ignore[misc]
+                self.note(name, lambda name=name: scope.get(name))  # type: ignore[misc]
         new = {name for name in names if name not in self.names}
         self.names |= new
         for kind in list(self.kinds):
@@ -138,10 +154,13 @@ class _Search:
             thing = getattr(package, name, package)
             code = isinstance(thing, (types.FunctionType, type)) and not is_pythons(thing)
             if code or isinstance(thing, (*PLAIN, Tensor)):
-                self.note(lambda name=name: getattr(package, name, None))  # type: ignore[misc]
+                self.note(name, lambda name=name: getattr(package, name, None))  # type: ignore[misc]
 
-    def note(self, get: Reader) -> None:
+    def note(self, name: str, get: Reader) -> None:
+        """Something that is looked at, under this name."""
         thing = get()
+        if self.own:
+            self.roots.append((name, get))
         if is_module(thing):
             if id(thing) not in self.seen:
                 self.seen.add(id(thing))
@@ -152,7 +171,7 @@ class _Search:
                         self.within(value)
             self.found.append(_Tree(get))
         elif isinstance(thing, types.FunctionType):
-            self.found.append(lambda: id(get()))
+            self.found.append(lambda: which(get()))
             self.follow(thing)
         elif isinstance(thing, Tensor):
             self.found.append(lambda: id(get()))
@@ -211,7 +230,7 @@ def is_ours(thing: Any) -> bool:
 def _globals(code: types.CodeType) -> Iterator[str]:
     """The global names that a function's code reads, and the functions and comprehensions in it."""
     for step in dis.get_instructions(code):
-        if step.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
+        if step.opname in ("LOAD_GLOBAL", "LOAD_NAME", "STORE_GLOBAL"):
             yield step.argval
     for inner in code.co_consts:
         if isinstance(inner, types.CodeType):
@@ -224,6 +243,11 @@ def _names(code: types.CodeType) -> Iterator[str]:
     for inner in code.co_consts:
         if isinstance(inner, types.CodeType):
             yield from _names(inner)
+
+
+def which(x: Any) -> Any:
+    """Which object it is. The number of a function that is gone may become another's: functions are told apart by references."""
+    return weakref.ref(x) if type(x) is types.FunctionType else id(x)
 
 
 def _content(cell: Any) -> Any:
@@ -276,7 +300,7 @@ class _Description:
             parts = (len(x), self.items(x, len(x), depth))
         elif isinstance(x, (set, frozenset)):
             parts = (len(x), frozenset(map(frozen, x)) if len(x) <= MOST else None)
-        if kind in BARE:
+        if kind in CONTAINERS:
             return (kind if kind is tuple else id(x), parts)
         return self.whole(x, kind, parts, depth)
 
@@ -287,19 +311,19 @@ class _Description:
         if isinstance(x, type):
             return (id(x), self.inside(values_of(x), depth))
         self.kinds[kind] = None
-        if is_module(x) and isinstance(x._parameters, dict):
+        if is_module(x):
             return (id(x), *tree_state(x, set()))
         if isinstance(x, types.FunctionType):
             self.functions.append(x)
-            return (id(x), self.inside(map(_content, x.__closure__ or ()), depth))
+            return (which(x), self.inside(map(_content, x.__closure__ or ()), depth))
         if isinstance(x, types.MethodType):
             self.functions.append(x.__func__)
-            return (id(x.__func__), self.of(x.__self__, depth + 1))
+            return (which(x.__func__), self.of(x.__self__, depth + 1))
         if isinstance(x, partial):
             return (id(x), self.inside((x.func, x.args, x.keywords), depth))
         if isinstance(x, ndarray):
             return (id(x), x.shape, hash(x.tobytes()) if x.nbytes <= MOST_BYTES else None)
-        if is_ours(kind) or (is_pythons(kind) and kind.__name__ not in _NAMESPACES):
+        if is_ours(kind) or (is_pythons(kind) and kind.__name__ not in NAMESPACES):
             return frozen(x) if parts is None else (id(x), parts)
         if depth > PACKAGES and is_of_package(kind):
             return frozen(x) if parts is None else (id(x), parts)
@@ -320,13 +344,18 @@ class _Description:
 @cache
 def is_of_package(kind: Any) -> bool:
     """Whether a class comes from an installed package."""
-    file = getattr(sys.modules.get(kind.__module__), "__file__", None) or ""
+    return is_of_packages(getattr(sys.modules.get(kind.__module__), "__file__", None) or "")
+
+
+def is_of_packages(file: str) -> bool:
+    """Whether a file is an installed package's; pytest puts functions of its own into what it tests."""
     return "site-packages" in file or "dist-packages" in file
 
 
 def _slots(x: Any) -> Iterator[Any]:
     """What an object has in slots."""
-    for name in _slot_names(type(x)):
+    kind: Any = type(x)
+    for name in _slot_names(kind):
         try:
             yield getattr(x, name)
         except AttributeError:
@@ -361,7 +390,8 @@ def own_classes(kind: type) -> Iterator[type]:
 
 def is_module(x: Any) -> bool:
     """Whether `x` is an `nn.Module` (which stands in a layer above)."""
-    return hasattr(x, "_parameters") and hasattr(x, "modules") and hasattr(x, "training")
+    own = getattr(x, "_parameters", None)
+    return isinstance(own, dict) and hasattr(x, "modules") and hasattr(x, "training")
 
 
 _END = object()
@@ -414,7 +444,7 @@ class _Tree:
         self.found = list(chain.from_iterable(map(dict.values, self.members)))
         self.of_classes = [*chain.from_iterable(d.values() for d in self.classes), _END]
         self.seen = self.looked()
-        full = (described(module), tuple(map(id, (*self.found, *self.of_classes))), self.seen)
+        full = (described(module), tuple(map(which, (*self.found, *self.of_classes))), self.seen)
         # Most are empty, and asking that takes a tenth of walking through them.
         self.empty = [d for d in (*self.members, *self.hooks) if not d]
         self.members = [d for d in self.members if d]

@@ -10,7 +10,6 @@ import builtins
 import math
 import sys
 import threading
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
@@ -184,28 +183,6 @@ def kept_shape(shape: Sequence[int], metas: Sequence[Any]) -> tuple:
     """A guess at the shape of what a claim keeps for its own backward, which nobody else reads: for printing."""
     known = {value_of(n): n for m in metas if isinstance(m, Meta) for n in m.shape if is_open(n)}
     return tuple(known.get(n, n) for n in shape)
-
-
-@contextmanager
-def repeated(name: str) -> Iterator[None]:
-    """Around a call that is made once more, because its sizes could not be followed: a warning where it does more than compute."""
-    if sys.getprofile() is not None:
-        yield
-        return
-    from .purity import Watch
-
-    watch = Watch()
-    sys.setprofile(watch)
-    try:
-        yield
-    finally:
-        sys.setprofile(None)
-    if watch.reason is not None:
-        warnings.warn(
-            f"flambeau.compile: one call of {name} was made twice, because the sizes of its arguments could not be left open; what it "
-            f"does besides computing was done twice: {watch.reason}. compile(..., dynamic=False) leaves no sizes open",
-            stacklevel=7,
-        )
 
 
 # -- numbers in arguments ----------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from ..runtime.tensor import Tensor
 from .compile import Compiled, _watched
 from .guards import PLAIN, _Search, is_module, is_ours
 from .plan import Plan
-from .purity import Watch, executed, strange
+from .purity import Watch, executed, strange, watched_by
 from .stances import now
 
 LEAST = 3  # operator calls of a module's forward that are worth guards
@@ -87,6 +87,8 @@ class Pieces:
 class Piece(Compiled):
     """A module, compiled as `compile(module)` is, as long as nobody can tell. It does not keep the module alive."""
 
+    _watches = False  # it has a watch of its own, which is stricter
+
     def __init__(self, pieces: Pieces, module: Any) -> None:
         self._module, self._pieces_of = weakref.ref(module), pieces
         settings = {k: v for k, v in pieces.settings.items() if k not in ("name", "limit")}
@@ -94,7 +96,7 @@ class Piece(Compiled):
         self._limit = pieces.settings["limit"]
         self._search, self._grown, self._tracing = _Covering(), 0, 0
         self._watch: Watch | None = None
-        self._search.note(self._module)
+        self._search.note("self", self._module)
         self._surroundings = self._search.found
 
     def __repr__(self) -> str:
@@ -108,12 +110,8 @@ class Piece(Compiled):
         self._tracing, watch = 0, Watch()
         self._watch = watch
         before = [read() for read in self._surroundings]
-        outer = sys.getprofile()
-        sys.setprofile(watch)
-        try:
+        with watched_by(watch):
             result = splitting.outside(module, args, kwargs)
-        finally:
-            sys.setprofile(outer)
         reason = watch.reason or _opaque(result) or _odd(module)
         if reason is None and before != [read() for read in self._surroundings]:
             reason = "changing what it looks at"
@@ -125,10 +123,10 @@ class Piece(Compiled):
         module: Any = self._module()
         return module.forward(*args, **kwargs)
 
-    def _first(self, key: Any, leaves: list, spec: Any) -> Any:
+    def _first(self, key: Any, leaves: list, spec: Any, given: tuple) -> Any:
         if sys.getprofile() is not None:
-            return self._apart(*pytree.unflatten(leaves, spec))
-        return super()._first(key, leaves, spec)
+            return self._apart(*given)
+        return super()._first(key, leaves, spec, given)
 
     def _traced(self, key: Any, leaves: list, spec: Any, *rest: Any) -> Any:
         self._tracing, self._watch = threading.get_ident(), None

@@ -11,7 +11,7 @@ class Places(list):
 
     def __init__(self) -> None:
         super().__init__()
-        self.first = ""
+        self.first, self.twice = "", False  # twice: the call was made once before
 
     def append(self, reason: Any) -> None:
         if not self:

@@ -10,11 +10,14 @@ from __future__ import annotations
 import builtins
 import dis
 import enum
+import gc
 import re
+import sys
 import sysconfig
 import types
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,7 +28,9 @@ from .guards import PLAIN, is_ours
 OURS, PYTHON, USERS = "ours", "Python's", "the user's"
 _HERE = str(Path(__file__).resolve().parent.parent)
 _APART = ("utils", "distributed", "train", "serialization", "hub.py", "onnx", "export")
-_TEXTS = re.compile(r"<(hot path|binder|flags|kernel|straight way|gradient|frozen) ")
+_TEXTS = re.compile(
+    r"<(hot path|binder|flags|kernel|straight way|gradient|size|frozen importlib)\b"
+)
 _LIBRARY = tuple(
     {sysconfig.get_path(name) for name in ("stdlib", "platstdlib")}
     | {str(Path(dis.__file__).resolve().parent)}
@@ -64,7 +69,7 @@ _MISSING = object()
 def whose(file: str) -> str:
     """Whose code a file's is. Text that we made has a title in place of a file."""
     if file.startswith("<"):
-        return OURS if _TEXTS.match(file) else USERS
+        return OURS if _TEXTS.match(file) else PYTHON if file.startswith("<frozen ") else USERS
     path = str(Path(file).resolve())
     if path.startswith(_HERE):
         return OURS
@@ -79,6 +84,20 @@ def _is_apart(file: str) -> bool:
     """Whether a file of ours is among those that do more than compute."""
     parts = Path(file).resolve().relative_to(_HERE).parts if not file.startswith("<") else ("",)
     return parts[0] in _APART and parts[-1] != "checkpoint.py"
+
+
+@contextmanager
+def watched_by(profiler: Any) -> Iterator[None]:
+    """`profiler` sees what this thread calls. No garbage is collected meanwhile: what that calls back is nobody's doing."""
+    outer, collects = sys.getprofile(), gc.isenabled()
+    gc.disable()
+    sys.setprofile(profiler)
+    try:
+        yield
+    finally:
+        sys.setprofile(outer)
+        if collects:
+            gc.enable()
 
 
 class Watch:

@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 import flambeau
 from flambeau.optim.optimizer import Optimizer
@@ -256,5 +257,5 @@ def _in_pieces(
 
 def _as_real(array: np.ndarray) -> np.ndarray:
     """Real and imaginary parts as a last dimension, in the same memory."""
-    real = array.real.dtype
-    return np.ndarray((*array.shape, 2), real, array, strides=(*array.strides, real.itemsize))
+    real = array.real
+    return as_strided(real, (*array.shape, 2), (*array.strides, real.itemsize))
