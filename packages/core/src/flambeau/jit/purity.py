@@ -11,30 +11,26 @@ import builtins
 import dis
 import enum
 import gc
+import os
 import re
 import sys
-import sysconfig
 import types
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from ..runtime.tensor import Tensor
 from .guards import PLAIN, is_ours
 
 OURS, PYTHON, USERS = "ours", "Python's", "the user's"
-_HERE = str(Path(__file__).resolve().parent.parent)
+_HERE = os.path.join(os.path.dirname(os.path.dirname(os.path.realpath(__file__))), "")
 _APART = ("utils", "distributed", "train", "serialization", "hub.py", "onnx", "export")
 _TEXTS = re.compile(
     r"<(hot path|binder|flags|kernel|straight way|gradient|size|frozen importlib)\b"
 )
-_LIBRARY = tuple(
-    {sysconfig.get_path(name) for name in ("stdlib", "platstdlib")}
-    | {str(Path(dis.__file__).resolve().parent)}
-)
+_LIBRARY = (os.path.dirname(os.path.realpath(dis.__file__)), os.path.dirname(dis.__file__))
 _QUIET = (
     "contextlib", "functools", "collections", "collections.abc", "_collections_abc", "abc", "typing", "types", "enum",
     "dataclasses", "operator", "numbers",
@@ -70,7 +66,7 @@ def whose(file: str) -> str:
     """Whose code a file's is. Text that we made has a title in place of a file."""
     if file.startswith("<"):
         return OURS if _TEXTS.match(file) else PYTHON if file.startswith("<frozen ") else USERS
-    path = str(Path(file).resolve())
+    path = os.path.realpath(file)
     if path.startswith(_HERE):
         return OURS
     installed = re.search(r"(?:site|dist)-packages/(\w+)", path)
@@ -82,8 +78,8 @@ def whose(file: str) -> str:
 @cache
 def _is_apart(file: str) -> bool:
     """Whether a file of ours is among those that do more than compute."""
-    parts = Path(file).resolve().relative_to(_HERE).parts if not file.startswith("<") else ("",)
-    return parts[0] in _APART and parts[-1] != "checkpoint.py"
+    parts = os.path.realpath(file).removeprefix(_HERE).split(os.sep)
+    return not file.startswith("<") and parts[0] in _APART and parts[-1] != "checkpoint.py"
 
 
 @contextmanager
