@@ -120,8 +120,10 @@ def flat_places(xp: Any, index: Any, dim: int, shape: tuple[int, ...]) -> Any:
 
 
 def _of_matrix(xp, x, index, dim):
-    """What a small index picks in a matrix; None for others, and where something may be wrong."""
-    if not 0 < index.size <= 4096 or x.ndim != 2 or index.ndim != 2 or index.dtype.char not in "lq":
+    """What a small index picks in a matrix; None for others, and where something may be wrong or numbers are waited for."""
+    if not 0 < index.size <= 4096 or x.ndim != 2 or index.ndim != 2 or not xp.at_hand:
+        return None
+    if index.dtype.char not in "lq":
         return None
     rows, columns = index.shape
     try:
