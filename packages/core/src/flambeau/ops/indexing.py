@@ -18,7 +18,7 @@ from ..runtime.dispatch import assign
 from ..runtime.families import composite, primitive
 from ..runtime.families import view as view_op
 from ..runtime.meta import Meta
-from ..runtime.promotion import only
+from ..runtime.promotion import check_fits, only
 from ..runtime.tensor import Tensor
 from .casting import clone
 from .creation import number_of
@@ -490,6 +490,7 @@ def _number_of(input: Tensor, value: Any) -> Any:
         return bool(value) if input.dtype is dtypes.bool_ else number_of(value, input.dtype)
     if type(value) is int:
         refuse_huge(value)
+        check_fits(value, input.dtype)
     return value
 
 

@@ -153,7 +153,7 @@ def refusing(*kinds: str) -> Promotion:
 
 C_NAMES = {
     "float16": "c10::Half", "bfloat16": "c10::BFloat16", "float32": "float", "float64": "double", "complex64": "c10::complex<float>",
-    "complex128": "c10::complex<double>",
+    "complex128": "c10::complex<double>", "int32": "int",
 }  # fmt: skip
 
 
