@@ -10,13 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from flambeau.backends.cpu import compiler
+from flambeau.backends.cpu import available, compiler
 
 HERE = Path(__file__).parent
-pytestmark = pytest.mark.skipif(
-    not sys.platform.startswith("linux") or "LD_PRELOAD" in os.environ,
-    reason="requests are refused by a library that is loaded before the C library, which others (sanitizers) do not bear",
-)
+pytestmark = [
+    pytest.mark.skipif(
+        not sys.platform.startswith("linux") or "LD_PRELOAD" in os.environ,
+        reason="requests are refused by a library that is loaded before the C library, which others (sanitizers) do not bear",
+    ),
+    pytest.mark.skipif(not available(), reason="no C compiler on this machine"),
+]
 
 
 @pytest.fixture(scope="module")
