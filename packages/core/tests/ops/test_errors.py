@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
+
 import numpy as np
 import pytest
 
@@ -259,3 +262,27 @@ def test_arrays_that_are_no_tensors(array, kind, text):
 def test_a_batch_is_neither_true_nor_false():
     with pytest.raises(RuntimeError, match="data-dependent control flow"):
         flambeau.vmap(lambda x: x if x > 0 else -x)(flambeau.ones(2))
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: ones(2).masked_fill(ones(2), 0),
+        lambda: flambeau.mm(ones(2), ones(2)),
+        lambda: flambeau.rand(ones(2)),
+        lambda: ones(2).roll(1.5),
+        lambda: ones(2).unsqueeze("a"),
+        lambda: flambeau.int_repr(ones(2)),
+    ],
+)
+def test_errors_that_are_over_hold_nothing(call):
+    """An error that a frame of its own traceback holds keeps the arguments until the collector comes."""
+    before = {id(x) for x in gc.get_objects() if isinstance(x, Exception)}
+    gc.disable()
+    try:
+        with contextlib.suppress(TypeError, RuntimeError):
+            call()
+        found = [x for x in gc.get_objects() if isinstance(x, Exception) and id(x) not in before]
+        assert [str(x) for x in found] == []
+    finally:
+        gc.enable()

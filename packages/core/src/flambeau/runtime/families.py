@@ -215,7 +215,10 @@ def _composite(body: Callable[..., Any], **options: Any) -> Public:
         if meant is None:
             if isinstance(error, AttributeError):
                 op.check_tensors(args, kwargs)
-            signature.raise_clearly(op.name, op.body, args, kwargs, error)
+            try:
+                signature.raise_clearly(op.name, op.body, args, kwargs, error)
+            finally:
+                del error  # as there: its traceback has this frame
         if out is not None:
             meant[1]["out"] = out
         return general(*meant)

@@ -48,33 +48,42 @@ def raise_clearly(
 
     `unannotated` is what parameters without an annotation are.
     """
-    inside = isinstance(error, (AttributeError, KeyError))  # what came was taken for a tensor
-    text = misfit(name, function, args, kwargs, unannotated, inside, isinstance(error, TypeError))
-    if isinstance(error, RuntimeError):
-        if text is None or text.endswith(_OTHERWISE):
-            raise error
-        raise TypeError(text) from None
-    if text is not None:
-        raise TypeError(text) from None
-    if isinstance(error, ZeroDivisionError):
-        raise RuntimeError(f"{name}(): ZeroDivisionError: an argument is zero by which is divided") from None  # fmt: skip
-    if isinstance(error, MemoryError):
-        wanted = getattr(error, "_total_size", None)
-        size = "" if wanted is None else f": you tried to allocate {wanted} bytes"
-        raise RuntimeError(f"{name}(): DefaultCPUAllocator: can't allocate memory{size}") from None
-    words = str(error)
-    if isinstance(error, IndexError) and (
-        words.endswith("index out of range") or hasattr(error, "axis")
-    ):
-        raise IndexError(_dimension(name, args, kwargs, error)) from None
-    if isinstance(error, AttributeError) and not _given(error.obj, args, kwargs):
-        raise error  # a slip of ours, which must not read like a wrong call
-    if isinstance(error, (AttributeError, KeyError, SyntaxError)) or _INTERNAL.search(words):
-        if type(error).__module__.startswith("numpy"):  # no loop for these dtypes
-            kinds = dict.fromkeys(t.dtype.name for t in _tensors_of(args, kwargs))
-            raise NotImplementedError(f'"{name}" not implemented for {", ".join(kinds)}') from None
-        raise TypeError(_strangers(name, function, args, kwargs, error)) from error
-    raise error
+    try:
+        inside = isinstance(error, (AttributeError, KeyError))  # what came was taken for a tensor
+        text = misfit(
+            name, function, args, kwargs, unannotated, inside, isinstance(error, TypeError)
+        )
+        if isinstance(error, RuntimeError):
+            if text is None or text.endswith(_OTHERWISE):
+                raise error
+            raise TypeError(text) from None
+        if text is not None:
+            raise TypeError(text) from None
+        if isinstance(error, ZeroDivisionError):
+            raise RuntimeError(f"{name}(): ZeroDivisionError: an argument is zero by which is divided") from None  # fmt: skip
+        if isinstance(error, MemoryError):
+            wanted = getattr(error, "_total_size", None)
+            size = "" if wanted is None else f": you tried to allocate {wanted} bytes"
+            raise RuntimeError(
+                f"{name}(): DefaultCPUAllocator: can't allocate memory{size}"
+            ) from None
+        words = str(error)
+        if isinstance(error, IndexError) and (
+            words.endswith("index out of range") or hasattr(error, "axis")
+        ):
+            raise IndexError(_dimension(name, args, kwargs, error)) from None
+        if isinstance(error, AttributeError) and not _given(error.obj, args, kwargs):
+            raise error  # a slip of ours, which must not read like a wrong call
+        if isinstance(error, (AttributeError, KeyError, SyntaxError)) or _INTERNAL.search(words):
+            if type(error).__module__.startswith("numpy"):  # no loop for these dtypes
+                kinds = dict.fromkeys(t.dtype.name for t in _tensors_of(args, kwargs))
+                raise NotImplementedError(
+                    f'"{name}" not implemented for {", ".join(kinds)}'
+                ) from None
+            raise TypeError(_strangers(name, function, args, kwargs, error)) from error
+        raise error
+    finally:
+        del error  # its traceback has this frame: each would keep the other, and the arguments, until they are collected
 
 
 F = TypeVar("F", bound=Callable[..., Any])
