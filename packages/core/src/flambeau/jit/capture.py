@@ -27,8 +27,8 @@ from ..runtime.tensor import Leaf, Tensor, history
 from ..transforms.trace import Tracer
 from .decisions import MOST, Decision, can_be_put_back
 from .derivatives import gradient
-from .guards import is_module
 from .numbers import READERS, Number, Numbers, Reading, stand_in
+from .owners import is_module
 
 TWICE = "an argument that the function also reaches without being given it"
 SLACK = 1 << 20  # bytes that a captured call keeps beyond the most that were in use

@@ -19,7 +19,8 @@ from ..runtime.claims import End
 from ..runtime.operator import find, registry
 from ..runtime.tensor import Leaf, Tensor, history
 from .capture import Capture
-from .guards import PLAIN, is_ours
+from .descriptions import PLAIN
+from .owners import is_ours
 from .plan import Back
 from .recipe import Recipe
 from .tuning import Making

@@ -30,19 +30,12 @@ from ..runtime.tensor import Leaf, Tensor
 from .capture import TWICE, Capture
 from .captured import captured
 from .decisions import CHANGING, DEPARTED, hopeless, joined, preferred, wasteful
+from .descriptions import PLAIN, described, frozen
 from .dynamic import Family, Kept
 from .effects import Effects
-from .guards import (
-    PLAIN,
-    described,
-    frozen,
-    is_module,
-    is_ours,
-    reach,
-    surroundings,
-    tensors_of,
-)
+from .guards import reach, surroundings, tensors_of
 from .methods import bound
+from .owners import is_module, is_ours
 from .places import Places
 from .plan import Plan
 from .recipe import Recipe

@@ -14,7 +14,8 @@ from typing import Any
 
 from numpy import ndarray
 
-from .guards import MOST_BYTES, roots_of
+from .descriptions import MOST_BYTES
+from .guards import roots_of
 from .purity import OURS, PYTHON, USERS, watched_by, whose
 from .snapshot import Snapshot
 

@@ -10,37 +10,27 @@ other ways, such as files and clocks.
 from __future__ import annotations
 
 import dis
-import sys
 import types
 import weakref
-from collections import deque
 from collections.abc import Callable, Iterator
-from functools import cache, partial
 from itertools import chain
 from operator import is_
 from typing import Any
 
-from numpy import ndarray
-
 from ..runtime import state
 from ..runtime.tensor import Tensor
+from .descriptions import (
+    PLAIN,
+    Description,
+    content,
+    described,
+    hooks_of,
+    settings_of,
+    values_of,
+    which,
+)
+from .owners import is_module, is_of_packages, is_ours, is_pythons, own_classes
 
-PLAIN = (int, float, complex, bool, str, bytes, type(None))
-MOST = 1000  # items of a container
-ALL = 2000  # objects that one description looks at
-DEEPEST = 12
-PACKAGES = 2  # levels down to which objects of installed packages are looked into
-MOST_BYTES = 1 << 20  # of a NumPy array whose content is looked at
-CONTAINERS = (list, dict, tuple, set, frozenset, deque)
-NAMESPACES = (
-    "SimpleNamespace",
-    "Namespace",
-    "local",
-)  # of Python's own, with attributes that are the user's
-_OF_CLASSES = (
-    types.FunctionType, types.BuiltinFunctionType, staticmethod, classmethod, property, type, types.MemberDescriptorType,
-    types.GetSetDescriptorType, types.ModuleType,
-)  # fmt: skip
 Reader = Callable[[], Any]
 
 
@@ -126,10 +116,10 @@ class _Search:
         """What this code of a function names."""
         names = list(dict.fromkeys(_names(code)))
         for name, cell in zip(code.co_freevars, function.__closure__ or ()):
-            if isinstance(_content(cell), types.ModuleType):
-                self.attributes(_content(cell), names)
+            if isinstance(content(cell), types.ModuleType):
+                self.attributes(content(cell), names)
             elif name != "__class__":  # for `super`
-                self.note(name, lambda cell=cell: _content(cell))  # type: ignore[misc]
+                self.note(name, lambda cell=cell: content(cell))  # type: ignore[misc]
         if function.__defaults__ or function.__kwdefaults__:
             defaults = f"the defaults of {function.__name__}"
             self.note(defaults, lambda: (function.__defaults__, function.__kwdefaults__))
@@ -167,7 +157,7 @@ class _Search:
                 for m in thing.modules():
                     self.follow(type(m).forward)
                     self.met(type(m))
-                    for value in _settings(m):
+                    for value in settings_of(m):
                         self.within(value)
             self.found.append(_Tree(get))
         elif isinstance(thing, types.FunctionType):
@@ -191,7 +181,7 @@ class _Search:
         """Functions that stand somewhere in a value, and the classes of what stands there."""
         if type(thing) in PLAIN:
             return
-        walk = _Description()
+        walk = Description()
         walk.of(thing, 0)
         for function in walk.functions:
             self.follow(function)
@@ -215,18 +205,6 @@ class _Search:
                 self.follow(method)
 
 
-def is_pythons(thing: Any) -> bool:
-    """Whether a class or function is of Python's own library."""
-    name = str(getattr(thing, "__module__", None) or "builtins")
-    return name.partition(".")[0] in sys.stdlib_module_names and name != "__main__"
-
-
-def is_ours(thing: Any) -> bool:
-    """Whether a class, function or module is flambeau's own."""
-    name = str(getattr(thing, "__module__", None) or getattr(thing, "__name__", ""))
-    return name == "flambeau" or name.startswith("flambeau.")
-
-
 def _globals(code: types.CodeType) -> Iterator[str]:
     """The global names that a function's code reads, and the functions and comprehensions in it."""
     for step in dis.get_instructions(code):
@@ -243,155 +221,6 @@ def _names(code: types.CodeType) -> Iterator[str]:
     for inner in code.co_consts:
         if isinstance(inner, types.CodeType):
             yield from _names(inner)
-
-
-def which(x: Any) -> Any:
-    """Which object it is. The number of a function that is gone may become another's: functions are told apart by references."""
-    return weakref.ref(x) if type(x) is types.FunctionType else id(x)
-
-
-def _content(cell: Any) -> Any:
-    try:
-        return cell.cell_contents
-    except ValueError:  # not filled yet
-        return None
-
-
-def frozen(x: Any) -> Any:
-    """A plain value as part of a key: with its type where it can be hashed, else which object it is."""
-    try:
-        hash(x)
-    except TypeError:
-        return (type(x), id(x))
-    return (type(x), x)
-
-
-def described(x: Any) -> Any:
-    """A value as part of a key, through containers, the attributes of objects, and what their functions hold on to."""
-    kind = type(x)
-    if kind in PLAIN:
-        return (kind, x)
-    return id(x) if isinstance(x, Tensor) else _Description().of(x, 0)
-
-
-class _Description:
-    """One walk through a value; nothing is walked through twice."""
-
-    def __init__(self) -> None:
-        self.seen: dict[int, int] = {}
-        self.functions: list[Any] = []
-        self.kinds: dict[type, None] = {}
-
-    def of(self, x: Any, depth: int) -> Any:
-        kind = type(x)
-        if kind in PLAIN:
-            return (kind, x)
-        if isinstance(x, Tensor):
-            return id(x)
-        number = self.seen.setdefault(id(x), len(self.seen))
-        if number < len(self.seen) - 1:
-            return ("again", number)
-        if depth == DEEPEST or number > ALL:
-            return frozen(x)
-        parts: Any = None
-        if isinstance(x, dict):
-            parts = (len(x), self.items(x.values(), len(x), depth), tuple(map(frozen, x)))
-        elif isinstance(x, (list, tuple, deque)):
-            parts = (len(x), self.items(x, len(x), depth))
-        elif isinstance(x, (set, frozenset)):
-            parts = (len(x), frozenset(map(frozen, x)) if len(x) <= MOST else None)
-        if kind in CONTAINERS:
-            return (kind if kind is tuple else id(x), parts)
-        return self.whole(x, kind, parts, depth)
-
-    def whole(self, x: Any, kind: type, parts: Any, depth: int) -> Any:
-        """Of an object that is more than a container: also what it has besides its items."""
-        if isinstance(x, types.ModuleType):
-            return frozen(x)
-        if isinstance(x, type):
-            return (id(x), self.inside(values_of(x), depth))
-        self.kinds[kind] = None
-        if is_module(x):
-            return (id(x), *tree_state(x, set()))
-        if isinstance(x, types.FunctionType):
-            self.functions.append(x)
-            return (which(x), self.inside(map(_content, x.__closure__ or ()), depth))
-        if isinstance(x, types.MethodType):
-            self.functions.append(x.__func__)
-            return (which(x.__func__), self.of(x.__self__, depth + 1))
-        if isinstance(x, partial):
-            return (id(x), self.inside((x.func, x.args, x.keywords), depth))
-        if isinstance(x, ndarray):
-            return (id(x), x.shape, hash(x.tobytes()) if x.nbytes <= MOST_BYTES else None)
-        if is_ours(kind) or (is_pythons(kind) and kind.__name__ not in NAMESPACES):
-            return frozen(x) if parts is None else (id(x), parts)
-        if depth > PACKAGES and is_of_package(kind):
-            return frozen(x) if parts is None else (id(x), parts)
-        own, slots = getattr(x, "__dict__", None), list(_slots(x))
-        if own is None and not slots and parts is None:
-            return frozen(x)
-        names = () if own is None else tuple(own)
-        values = self.inside([*(own or {}).values(), *slots, *values_of(kind)], depth)
-        return (id(x), parts, values, names)
-
-    def items(self, values: Any, count: int, depth: int) -> tuple | None:
-        return self.inside(values, depth) if count <= MOST else None
-
-    def inside(self, values: Any, depth: int) -> tuple:
-        return tuple([self.of(v, depth + 1) for v in values])
-
-
-@cache
-def is_of_package(kind: Any) -> bool:
-    """Whether a class comes from an installed package."""
-    return is_of_packages(getattr(sys.modules.get(kind.__module__), "__file__", None) or "")
-
-
-def is_of_packages(file: str) -> bool:
-    """Whether a file is an installed package's; pytest puts functions of its own into what it tests."""
-    return "site-packages" in file or "dist-packages" in file
-
-
-def _slots(x: Any) -> Iterator[Any]:
-    """What an object has in slots."""
-    kind: Any = type(x)
-    for name in _slot_names(kind):
-        try:
-            yield getattr(x, name)
-        except AttributeError:
-            yield None
-
-
-@cache
-def _slot_names(kind: Any) -> tuple[str, ...]:
-    names: list[str] = []
-    for k in kind.__mro__:
-        slots = k.__dict__.get("__slots__", ())
-        for name in (slots,) if isinstance(slots, str) else slots:
-            private = name.startswith("__") and not name.endswith("__")
-            names.append(f"_{k.__name__.lstrip('_')}{name}" if private else name)
-    return tuple(n for n in names if n not in ("__dict__", "__weakref__"))
-
-
-def values_of(kind: type) -> Iterator[Any]:
-    """The values that stand in a class of the user's and in those that it is made of: no methods."""
-    for k in own_classes(kind):
-        for name, value in k.__dict__.items():
-            if not name.startswith("__") and not isinstance(value, _OF_CLASSES):
-                yield value
-
-
-def own_classes(kind: type) -> Iterator[type]:
-    """A class and its bases, as far as they are the user's."""
-    for k in kind.__mro__:
-        if not is_pythons(k) and not is_ours(k):
-            yield k
-
-
-def is_module(x: Any) -> bool:
-    """Whether `x` is an `nn.Module` (which stands in a layer above)."""
-    own = getattr(x, "_parameters", None)
-    return isinstance(own, dict) and hasattr(x, "modules") and hasattr(x, "training")
 
 
 _END = object()
@@ -433,9 +262,9 @@ class _Tree:
         self.tensors = [t for m in parts for t in m._parameters.values() if t is not None]
         self.nodes = [t._node for t in self.tensors]
         self.members = [d for m in parts for d in (m._parameters, m._buffers, m._modules)]
-        self.hooks = [d for m in parts for d in _hooks(m)]
+        self.hooks = [d for m in parts for d in hooks_of(m)]
         self.loose = [
-            v for m in parts for v in _settings(m)
+            v for m in parts for v in settings_of(m)
             if type(v) not in PLAIN and not isinstance(v, tuple)
         ]  # fmt: skip
         kinds = dict.fromkeys(k for m in parts for k in own_classes(type(m)))
@@ -480,56 +309,5 @@ class _Tree:
         return tuple(chain.from_iterable(self.hooks)), loose
 
 
-_OF_ALL = frozenset((
-    "_parameters", "_buffers", "_modules", "_non_persistent_buffers_set", "_backward_pre_hooks", "_backward_hooks",
-    "_is_full_backward_hook", "_forward_hooks", "_forward_hooks_with_kwargs", "_forward_hooks_always_called",
-    "_forward_pre_hooks", "_forward_pre_hooks_with_kwargs", "_state_dict_hooks", "_state_dict_pre_hooks",
-    "_load_state_dict_pre_hooks", "_load_state_dict_post_hooks", "_compiled_call_impl", "_compiled_methods",
-))  # fmt: skip
-
-
-def _settings(m: Any) -> list:
-    """What was stored on a module besides tensors and modules; under names with an underscore only by classes of the user's."""
-    ours = is_ours(type(m))
-    return [
-        v
-        for k, v in m.__dict__.items()
-        if (k[0] != "_" or not (ours or k in _OF_ALL)) and not isinstance(v, Tensor)
-    ]
-
-
-def _hooks(m: Any) -> tuple:
-    return (m._forward_hooks, m._forward_pre_hooks, m._backward_hooks, m._backward_pre_hooks)
-
-
 def _nothing() -> None:
     """A weak reference to no module."""
-
-
-def tree_state(m: Any, seen: set[int]) -> list:
-    """The states of a module and of all modules in it, whichever these are now."""
-    if id(m) in seen:
-        return []
-    seen.add(id(m))
-    states = [module_state(m)]
-    for child in m._modules.values():
-        if child is not None:
-            states += tree_state(child, seen)
-    return states
-
-
-def module_state(m: Any) -> tuple:
-    """A module's class, tensors, hooks, and settings: mode, numbers, sizes, and what else was stored on it."""
-    parameters = m._parameters.values()
-    settings = [described(v) for v in _settings(m)]
-    tensors = [id(t) for t in (*parameters, *m._buffers.values())]
-    hooks = [k for d in _hooks(m) for k in (*d, None)]
-    return (
-        type(m),
-        id(m),
-        *[described(v) for v in values_of(type(m))],
-        *hooks,
-        *settings,
-        *tensors,
-        *[t is not None and t.requires_grad for t in parameters],
-    )

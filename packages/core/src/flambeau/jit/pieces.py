@@ -20,7 +20,9 @@ from ..graph import Graph
 from ..runtime import splitting, state
 from ..runtime.tensor import Tensor
 from .compile import Compiled, _watched
-from .guards import PLAIN, _Search, is_module, is_ours
+from .descriptions import PLAIN
+from .guards import _Search
+from .owners import is_module, is_ours
 from .plan import Plan
 from .purity import Watch, executed, strange, watched_by
 from .stances import now

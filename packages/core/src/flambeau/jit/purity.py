@@ -22,7 +22,8 @@ from functools import cache
 from typing import Any
 
 from ..runtime.tensor import Tensor
-from .guards import PLAIN, is_ours
+from .descriptions import PLAIN
+from .owners import is_ours
 
 OURS, PYTHON, USERS = "ours", "Python's", "the user's"
 _HERE = os.path.join(os.path.dirname(os.path.dirname(os.path.realpath(__file__))), "")

@@ -14,16 +14,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..runtime.tensor import Tensor
-from .guards import (
-    CONTAINERS,
-    NAMESPACES,
-    PACKAGES,
-    PLAIN,
-    is_module,
-    is_of_package,
-    is_ours,
-    is_pythons,
-)
+from .descriptions import CONTAINERS, NAMESPACES, PACKAGES, PLAIN
+from .owners import is_module, is_of_package, is_ours, is_pythons
 
 MOST = 20_000  # objects that are looked at
 _LEAVES = (

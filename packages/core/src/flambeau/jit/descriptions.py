@@ -1,0 +1,214 @@
+"""A value as part of a program's key: equal where, and only where, a function that looks at it would see the same.
+
+Numbers and strings by value, tensors by identity (their contents are read at every call), containers, objects, the user's classes and
+functions by what stands in them.
+"""
+
+from __future__ import annotations
+
+import types
+import weakref
+from collections import deque
+from collections.abc import Iterator
+from functools import cache, partial
+from typing import Any
+
+from numpy import ndarray
+
+from ..runtime.tensor import Tensor
+from .owners import is_module, is_of_package, is_ours, is_pythons, own_classes
+
+PLAIN = (int, float, complex, bool, str, bytes, type(None))
+MOST = 1000  # items of a container
+ALL = 2000  # objects that one description looks at
+DEEPEST = 12
+PACKAGES = 2  # levels down to which objects of installed packages are looked into
+MOST_BYTES = 1 << 20  # of a NumPy array whose content is looked at
+CONTAINERS = (list, dict, tuple, set, frozenset, deque)
+NAMESPACES = (
+    "SimpleNamespace",
+    "Namespace",
+    "local",
+)  # of Python's own, with attributes that are the user's
+_OF_CLASSES = (
+    types.FunctionType, types.BuiltinFunctionType, staticmethod, classmethod, property, type, types.MemberDescriptorType,
+    types.GetSetDescriptorType, types.ModuleType,
+)  # fmt: skip
+
+
+def which(x: Any) -> Any:
+    """Which object it is. The number of a function that is gone may become another's: functions are told apart by references."""
+    return weakref.ref(x) if type(x) is types.FunctionType else id(x)
+
+
+def content(cell: Any) -> Any:
+    """What a closure's cell holds; None where it is not filled yet."""
+    try:
+        return cell.cell_contents
+    except ValueError:
+        return None
+
+
+def frozen(x: Any) -> Any:
+    """A plain value as part of a key: with its type where it can be hashed, else which object it is."""
+    try:
+        hash(x)
+    except TypeError:
+        return (type(x), id(x))
+    return (type(x), x)
+
+
+def described(x: Any) -> Any:
+    """A value as part of a key, through containers, the attributes of objects, and what their functions hold on to."""
+    kind = type(x)
+    if kind in PLAIN:
+        return (kind, x)
+    return id(x) if isinstance(x, Tensor) else Description().of(x, 0)
+
+
+class Description:
+    """One walk through a value; nothing is walked through twice."""
+
+    def __init__(self) -> None:
+        self.seen: dict[int, int] = {}
+        self.functions: list[Any] = []
+        self.kinds: dict[type, None] = {}
+
+    def of(self, x: Any, depth: int) -> Any:
+        kind = type(x)
+        if kind in PLAIN:
+            return (kind, x)
+        if isinstance(x, Tensor):
+            return id(x)
+        number = self.seen.setdefault(id(x), len(self.seen))
+        if number < len(self.seen) - 1:
+            return ("again", number)
+        if depth == DEEPEST or number > ALL:
+            return frozen(x)
+        parts: Any = None
+        if isinstance(x, dict):
+            parts = (len(x), self.items(x.values(), len(x), depth), tuple(map(frozen, x)))
+        elif isinstance(x, (list, tuple, deque)):
+            parts = (len(x), self.items(x, len(x), depth))
+        elif isinstance(x, (set, frozenset)):
+            parts = (len(x), frozenset(map(frozen, x)) if len(x) <= MOST else None)
+        if kind in CONTAINERS:
+            return (kind if kind is tuple else id(x), parts)
+        return self.whole(x, kind, parts, depth)
+
+    def whole(self, x: Any, kind: type, parts: Any, depth: int) -> Any:
+        """Of an object that is more than a container: also what it has besides its items."""
+        if isinstance(x, types.ModuleType):
+            return frozen(x)
+        if isinstance(x, type):
+            return (id(x), self.inside(values_of(x), depth))
+        self.kinds[kind] = None
+        if is_module(x):
+            return (id(x), *tree_state(x, set()))
+        if isinstance(x, types.FunctionType):
+            self.functions.append(x)
+            return (which(x), self.inside(map(content, x.__closure__ or ()), depth))
+        if isinstance(x, types.MethodType):
+            self.functions.append(x.__func__)
+            return (which(x.__func__), self.of(x.__self__, depth + 1))
+        if isinstance(x, partial):
+            return (id(x), self.inside((x.func, x.args, x.keywords), depth))
+        if isinstance(x, ndarray):
+            return (id(x), x.shape, hash(x.tobytes()) if x.nbytes <= MOST_BYTES else None)
+        if is_ours(kind) or (is_pythons(kind) and kind.__name__ not in NAMESPACES):
+            return frozen(x) if parts is None else (id(x), parts)
+        if depth > PACKAGES and is_of_package(kind):
+            return frozen(x) if parts is None else (id(x), parts)
+        own, slots = getattr(x, "__dict__", None), list(_slots(x))
+        if own is None and not slots and parts is None:
+            return frozen(x)
+        names = () if own is None else tuple(own)
+        values = self.inside([*(own or {}).values(), *slots, *values_of(kind)], depth)
+        return (id(x), parts, values, names)
+
+    def items(self, values: Any, count: int, depth: int) -> tuple | None:
+        return self.inside(values, depth) if count <= MOST else None
+
+    def inside(self, values: Any, depth: int) -> tuple:
+        return tuple([self.of(v, depth + 1) for v in values])
+
+
+def _slots(x: Any) -> Iterator[Any]:
+    """What an object has in slots."""
+    kind: Any = type(x)
+    for name in _slot_names(kind):
+        try:
+            yield getattr(x, name)
+        except AttributeError:
+            yield None
+
+
+@cache
+def _slot_names(kind: Any) -> tuple[str, ...]:
+    names: list[str] = []
+    for k in kind.__mro__:
+        slots = k.__dict__.get("__slots__", ())
+        for name in (slots,) if isinstance(slots, str) else slots:
+            private = name.startswith("__") and not name.endswith("__")
+            names.append(f"_{k.__name__.lstrip('_')}{name}" if private else name)
+    return tuple(n for n in names if n not in ("__dict__", "__weakref__"))
+
+
+def values_of(kind: type) -> Iterator[Any]:
+    """The values that stand in a class of the user's and in those that it is made of: no methods."""
+    for k in own_classes(kind):
+        for name, value in k.__dict__.items():
+            if not name.startswith("__") and not isinstance(value, _OF_CLASSES):
+                yield value
+
+
+_OF_ALL = frozenset((
+    "_parameters", "_buffers", "_modules", "_non_persistent_buffers_set", "_backward_pre_hooks", "_backward_hooks",
+    "_is_full_backward_hook", "_forward_hooks", "_forward_hooks_with_kwargs", "_forward_hooks_always_called",
+    "_forward_pre_hooks", "_forward_pre_hooks_with_kwargs", "_state_dict_hooks", "_state_dict_pre_hooks",
+    "_load_state_dict_pre_hooks", "_load_state_dict_post_hooks", "_compiled_call_impl", "_compiled_methods",
+))  # fmt: skip
+
+
+def settings_of(m: Any) -> list:
+    """What was stored on a module besides tensors and modules; under names with an underscore only by classes of the user's."""
+    ours = is_ours(type(m))
+    return [
+        v
+        for k, v in m.__dict__.items()
+        if (k[0] != "_" or not (ours or k in _OF_ALL)) and not isinstance(v, Tensor)
+    ]
+
+
+def hooks_of(m: Any) -> tuple:
+    """The tables of a module's hooks that run in a call of it or in its backward."""
+    return (m._forward_hooks, m._forward_pre_hooks, m._backward_hooks, m._backward_pre_hooks)
+
+
+def tree_state(m: Any, seen: set[int]) -> list:
+    """The states of a module and of all modules in it, whichever these are now."""
+    if id(m) in seen:
+        return []
+    seen.add(id(m))
+    states = [module_state(m)]
+    for child in m._modules.values():
+        if child is not None:
+            states += tree_state(child, seen)
+    return states
+
+
+def module_state(m: Any) -> tuple:
+    """A module's class, tensors, hooks, and settings: mode, numbers, sizes, and what else was stored on it."""
+    parameters = m._parameters.values()
+    settings = [described(v) for v in settings_of(m)]
+    tensors = [id(t) for t in (*parameters, *m._buffers.values())]
+    hooks = [k for d in hooks_of(m) for k in (*d, None)]
+    return (
+        type(m),
+        id(m),
+        *[described(v) for v in values_of(type(m))],
+        *hooks,
+        *settings,
+        *tensors,
+        *[t is not None and t.requires_grad for t in parameters],
+    )
