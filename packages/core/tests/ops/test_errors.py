@@ -61,6 +61,8 @@ WRONG = [
         r"Dimension out of range \(expected to be in range of \[-2, 1\], but got 2\)",
     ),
     (lambda: ones(2, 3).softmax(-3), IndexError, "Dimension out of range"),
+    (lambda: ones(0, 3).softmax(2), IndexError, "Dimension out of range"),
+    (lambda: ones(0, 3).log_softmax(-3), IndexError, "Dimension out of range"),
     (lambda: ones(2, 3).transpose(0, 2), IndexError, "Dimension out of range"),
     (lambda: ones(2).squeeze(1), IndexError, "Dimension out of range"),
     (lambda: ones(2).unsqueeze(3), IndexError, "Dimension out of range"),

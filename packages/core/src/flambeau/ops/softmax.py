@@ -40,6 +40,7 @@ def _(xp, x, *, dim, dtype):
         wrap_dim(dim, 0)
         return xp.ones_like(x)
     if not x.size:
+        wrap_dim(dim, x.ndim)
         return x.copy()
     out = x - x.max(axis=dim, keepdims=True)
     xp.exp(out, out=out)
@@ -84,6 +85,7 @@ def _(xp, x, *, dim, dtype):
         wrap_dim(dim, 0)
         return xp.zeros_like(x)
     if not x.size:
+        wrap_dim(dim, x.ndim)
         return x.copy()
     out = x - x.max(axis=dim, keepdims=True)
     out -= xp.log(xp.exp(out).sum(axis=dim, keepdims=True))
