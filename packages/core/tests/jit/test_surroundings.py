@@ -197,3 +197,14 @@ def test_a_change_is_seen(make, monkeypatch):
         change(i)
         assert compiled(x).tolist() == function(x).tolist()
     assert flambeau.jit.explain(compiled).count("eager, because") == 0
+
+
+def test_attributes_that_nobody_names_are_not_looked_at():
+    thing = types.SimpleNamespace(scale=2.0, other=0)
+    compiled = flambeau.compile(lambda x: x * thing.scale)
+    named = flambeau.compile(lambda x: x * getattr(thing, "sca" + "le"))
+    for i in range(3):
+        thing.other, thing.scale = i, float(i // 2 + 2)
+        for f in (compiled, named):
+            assert f(flambeau.ones(1)).item() == thing.scale
+    assert len(compiled._plans) == 2 and len(named._plans) == 3

@@ -9,7 +9,7 @@ from __future__ import annotations
 import types
 import weakref
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from functools import cache, partial
 from typing import Any
 
@@ -23,7 +23,7 @@ MOST = 1000  # items of a container
 ALL = 2000  # objects that one description looks at
 DEEPEST = 12
 PACKAGES = 2  # levels down to which objects of installed packages are looked into
-MOST_BYTES = 1 << 20  # of a NumPy array whose content is looked at
+MOST_BYTES = 4096  # of a NumPy array whose content is looked at, at every call
 CONTAINERS = (list, dict, tuple, set, frozenset, deque)
 NAMESPACES = (
     "SimpleNamespace",
@@ -58,18 +58,22 @@ def frozen(x: Any) -> Any:
     return (type(x), x)
 
 
-def described(x: Any) -> Any:
-    """A value as part of a key, through containers, the attributes of objects, and what their functions hold on to."""
+def described(x: Any, names: Container[str] | None = None) -> Any:
+    """A value as part of a key, through containers, the attributes of objects, and what their functions hold on to.
+
+    `names`: of the attributes that anybody may look at; None for all.
+    """
     kind = type(x)
     if kind in PLAIN:
         return (kind, x)
-    return id(x) if isinstance(x, Tensor) else Description().of(x, 0)
+    return id(x) if isinstance(x, Tensor) else Description(names).of(x, 0)
 
 
 class Description:
     """One walk through a value; nothing is walked through twice."""
 
-    def __init__(self) -> None:
+    def __init__(self, names: Container[str] | None = None) -> None:
+        self.names = names
         self.seen: dict[int, int] = {}
         self.functions: list[Any] = []
         self.kinds: dict[type, None] = {}
@@ -101,7 +105,7 @@ class Description:
         if isinstance(x, types.ModuleType):
             return frozen(x)
         if isinstance(x, type):
-            return (id(x), self.inside(values_of(x), depth))
+            return (id(x), self.inside(values_of(x, self.names), depth))
         self.kinds[kind] = None
         if is_module(x):
             return (id(x), *tree_state(x, set()))
@@ -122,9 +126,11 @@ class Description:
         own, slots = getattr(x, "__dict__", None), list(_slots(x))
         if own is None and not slots and parts is None:
             return frozen(x)
+        if own and self.names is not None:
+            own = {k: v for k, v in own.items() if k in self.names}
         names = () if own is None else tuple(own)
-        values = self.inside([*(own or {}).values(), *slots, *values_of(kind)], depth)
-        return (id(x), parts, values, names)
+        values = [*(own or {}).values(), *slots, *values_of(kind, self.names)]
+        return (id(x), parts, self.inside(values, depth), names)
 
     def items(self, values: Any, count: int, depth: int) -> tuple | None:
         return self.inside(values, depth) if count <= MOST else None
@@ -154,10 +160,12 @@ def _slot_names(kind: Any) -> tuple[str, ...]:
     return tuple(n for n in names if n not in ("__dict__", "__weakref__"))
 
 
-def values_of(kind: type) -> Iterator[Any]:
-    """The values that stand in a class of the user's and in those that it is made of: no methods."""
+def values_of(kind: type, names: Container[str] | None = None) -> Iterator[Any]:
+    """The values that stand in a class of the user's and in those that it is made of: no methods. `names` as above."""
     for k in own_classes(kind):
         for name, value in k.__dict__.items():
+            if names is not None and name not in names:
+                continue
             if not name.startswith("__") and not isinstance(value, _OF_CLASSES):
                 yield value
 

@@ -7,6 +7,7 @@ otherwise each time, or leaves something behind, are noticed as they are made (a
 
 from __future__ import annotations
 
+import os
 import sys
 import types
 from contextlib import nullcontext
@@ -26,6 +27,7 @@ _OUTSIDE = frozenset((
     "random", "secrets", "os", "io", "socket", "queue", "subprocess", "tempfile", "pathlib", "uuid", "shutil", "urllib.request",
     "http.client", "sqlite3", "multiprocessing.queues", "multiprocessing.connection", "_pyio",
 ))  # fmt: skip
+_KERNELS = os.path.join(os.path.dirname(os.path.dirname(__file__)), "backends", "")
 _COPYING = ("tensor", "as_tensor", "asarray")
 
 
@@ -80,6 +82,12 @@ class Effects:
         while at is not None and whose(at.f_code.co_filename) is not USERS:
             at = at.f_back
         back = at
+        if (
+            at is not None
+            and at.f_back is not None
+            and at.f_back.f_code.co_filename.startswith(_KERNELS)
+        ):
+            return  # called back by what compiles kernels: no part of the call
         while back is not None:
             if back.f_code.co_filename.startswith("<frozen importlib"):
                 return  # a hook of an import

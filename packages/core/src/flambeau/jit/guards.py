@@ -32,6 +32,11 @@ from .descriptions import (
 from .owners import is_module, is_of_packages, is_ours, is_pythons, own_classes
 
 Reader = Callable[[], Any]
+# Names that stand for all attributes of an object.
+_ANY = frozenset((
+    "getattr", "vars", "__dict__", "dir", "asdict", "astuple", "fields", "attrgetter", "eval", "exec", "deepcopy", "__getattribute__",
+    "getmembers",
+))  # fmt: skip
 
 
 def surroundings(function: Any) -> list[Reader]:
@@ -89,6 +94,7 @@ class _Search:
         self.seen: set[int] = set()
         self.roots: list[tuple[str, Reader]] = []  # of functions that are no package's
         self.own = True
+        self.counted, self.any = 0, False
         self.names: set[str] = set()
         self.kinds: dict[type, None] = {}
 
@@ -169,13 +175,19 @@ class _Search:
             self.follow(thing.__wrapped__)
         elif isinstance(thing, type):
             if not is_ours(thing) and not is_pythons(thing):
-                self.found.append(lambda: described(get()))
+                self.found.append(lambda: described(get(), self.looked_at()))
                 self.met(thing)
         elif is_ours(type(thing)):
             self.found.append(lambda: id(get()))
         elif not isinstance(thing, types.BuiltinFunctionType):
-            self.found.append(lambda: described(get()))
+            self.found.append(lambda: described(get(), self.looked_at()))
             self.within(thing)
+
+    def looked_at(self) -> set[str] | None:
+        """The names of attributes that the functions may look at; None where they name `getattr` or the like."""
+        if self.counted != len(self.names):
+            self.counted, self.any = len(self.names), not self.names.isdisjoint(_ANY)
+        return None if self.any else self.names
 
     def within(self, thing: Any) -> None:
         """Functions that stand somewhere in a value, and the classes of what stands there."""
