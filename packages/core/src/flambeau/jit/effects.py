@@ -82,15 +82,9 @@ class Effects:
         while at is not None and whose(at.f_code.co_filename) is not USERS:
             at = at.f_back
         back = at
-        if (
-            at is not None
-            and at.f_back is not None
-            and at.f_back.f_code.co_filename.startswith(_KERNELS)
-        ):
-            return  # called back by what compiles kernels: no part of the call
         while back is not None:
-            if back.f_code.co_filename.startswith("<frozen importlib"):
-                return  # a hook of an import
+            if back.f_code.co_filename.startswith(("<frozen importlib", _KERNELS)):
+                return  # called back by an import, or by what compiles kernels
             back = back.f_back
         if self.said is None:
             self.said = what if at is None else f"{what} ({at.f_code.co_filename}:{at.f_lineno})"

@@ -114,7 +114,7 @@ def _added(base: Any, g: Any, index: Any, shape: tuple, at: int) -> Any:
 def _index_grad(g: Any, *indices: Any, shape: tuple, positions: tuple) -> Any:
     index, rows = _one(indices, positions, tuple(shape))
     made = _added(None, g, index, rows, positions[0])
-    return made if made is NotImplemented else made.reshape(shape)
+    return _shaped(made, tuple(shape))
 
 
 def _index_put(x: Any, value: Any, *indices: Any, positions: tuple, accumulate: bool) -> Any:
@@ -137,7 +137,12 @@ def _index_put(x: Any, value: Any, *indices: Any, positions: tuple, accumulate: 
     if type(value) is not np.ndarray or value.dtype is not x.dtype or value.shape != whole:
         return NotImplemented
     made = _added(dense(x), value, index, shape, at)
-    return made if made is NotImplemented else made.reshape(x.shape)
+    return _shaped(made, x.shape)
+
+
+def _shaped(made: Any, shape: tuple) -> Any:
+    """The array in this shape: itself where it has it, because the tape takes a view for somebody else's memory, and copies it."""
+    return made if made is NotImplemented or made.shape == shape else made.reshape(shape)
 
 
 def _placed(indices: tuple, positions: tuple) -> list[Any]:
