@@ -31,7 +31,11 @@ class Remembering(nn.Module):
 
 
 class Slotted:
-    __slots__ = ("calls",)
+    __slots__ = ("__hidden", "calls")
+
+    def count(self):
+        self.__hidden = getattr(self, "_Slotted__hidden", 0) + 1
+        return self.__hidden
 
 
 class Counting:
@@ -85,6 +89,11 @@ def slot():
         return x * thing.calls
 
     return f
+
+
+def private_slot():
+    thing = Slotted()
+    return lambda x: x * thing.count()
 
 
 def class_attribute():
@@ -164,7 +173,7 @@ def list_given():
     "make",
     [
         of_iterator(numbers), of_iterator(itertools.count), of_iterator(lambda: iter(list(range(20)))), batches, list_outside,
-        dict_outside, slot, class_attribute, a_global, variable_around, queue, state_of_a_cell, own_dice, numpys_dice, list_given,
+        dict_outside, slot, private_slot, class_attribute, a_global, variable_around, queue, state_of_a_cell, own_dice, numpys_dice, list_given,
     ],
 )  # fmt: skip
 @pytest.mark.filterwarnings("ignore:flambeau.compile")

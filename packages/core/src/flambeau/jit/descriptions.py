@@ -123,7 +123,7 @@ class Description:
             return frozen(x) if parts is None else (id(x), parts)
         if depth > PACKAGES and is_of_package(kind):
             return frozen(x) if parts is None else (id(x), parts)
-        own, slots = getattr(x, "__dict__", None), list(_slots(x))
+        own, slots = getattr(x, "__dict__", None), [v for _, v in slots_of(x)]
         if own is None and not slots and parts is None:
             return frozen(x)
         if own and self.names is not None:
@@ -139,14 +139,14 @@ class Description:
         return tuple([self.of(v, depth + 1) for v in values])
 
 
-def _slots(x: Any) -> Iterator[Any]:
-    """What an object has in slots."""
+def slots_of(x: Any) -> Iterator[tuple[str, Any]]:
+    """What an object has in slots, by name."""
     kind: Any = type(x)
     for name in _slot_names(kind):
         try:
-            yield getattr(x, name)
+            yield name, getattr(x, name)
         except AttributeError:
-            yield None
+            yield name, None
 
 
 @cache
@@ -170,7 +170,7 @@ def values_of(kind: type, names: Container[str] | None = None) -> Iterator[Any]:
                 yield value
 
 
-_OF_ALL = frozenset((
+OF_ALL = frozenset((
     "_parameters", "_buffers", "_modules", "_non_persistent_buffers_set", "_backward_pre_hooks", "_backward_hooks",
     "_is_full_backward_hook", "_forward_hooks", "_forward_hooks_with_kwargs", "_forward_hooks_always_called",
     "_forward_pre_hooks", "_forward_pre_hooks_with_kwargs", "_state_dict_hooks", "_state_dict_pre_hooks",
@@ -184,7 +184,7 @@ def settings_of(m: Any) -> list:
     return [
         v
         for k, v in m.__dict__.items()
-        if (k[0] != "_" or not (ours or k in _OF_ALL)) and not isinstance(v, Tensor)
+        if (k[0] != "_" or not (ours or k in OF_ALL)) and not isinstance(v, Tensor)
     ]
 
 

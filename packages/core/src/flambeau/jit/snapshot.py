@@ -1,6 +1,6 @@
 """Whether a call changes Python objects: a program does not make such changes again.
 
-A `Snapshot` walks through what a function reaches (closure, globals, defaults, `self`, arguments), by way of attributes, slots, items,
+A `Snapshot` walks through what a function reaches (closure, globals, defaults, `self`), by way of attributes, slots, items,
 iterators and the user's classes, and remembers what stood where. Tensors count by identity; what the tape, optimizers and random
 generators of flambeau's own keep is theirs to tell.
 """
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..runtime.tensor import Tensor
-from .descriptions import CONTAINERS, NAMESPACES, PACKAGES, PLAIN
+from .descriptions import CONTAINERS, NAMESPACES, OF_ALL, PACKAGES, PLAIN, slots_of
 from .owners import is_module, is_of_package, is_ours, is_pythons
 
 MOST = 20_000  # objects that are looked at
@@ -22,12 +22,6 @@ _LEAVES = (
     type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType, types.MethodType, types.CodeType, property,
     staticmethod, classmethod,
 )  # fmt: skip
-_OF_MODULES = frozenset((
-    "_backward_hooks", "_backward_pre_hooks", "_forward_hooks", "_forward_hooks_always_called", "_forward_hooks_with_kwargs",
-    "_forward_pre_hooks", "_forward_pre_hooks_with_kwargs", "_state_dict_hooks", "_state_dict_pre_hooks", "_compiled_call_impl",
-    "_load_state_dict_pre_hooks", "_load_state_dict_post_hooks", "_compiled_methods", "_non_persistent_buffers_set",
-    "_is_full_backward_hook",
-))  # fmt: skip
 
 
 class Snapshot:
@@ -113,11 +107,8 @@ def _attributes(path: str, x: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(own, dict):
         for name, value in own.items():
             yield f"{path}.{name}", value
-    for kind in type(x).__mro__:
-        slots = kind.__dict__.get("__slots__", ())
-        for name in (slots,) if isinstance(slots, str) else slots:
-            if not name.startswith("__"):
-                yield f"{path}.{name}", getattr(x, name, None)
+    for name, value in slots_of(x):
+        yield f"{path}.{name}", value
 
 
 def _of_module(path: str, m: Any) -> Iterator[tuple[str, Any]]:
@@ -127,7 +118,7 @@ def _of_module(path: str, m: Any) -> Iterator[tuple[str, Any]]:
     yield f"{path}.training", m.training
     if not is_ours(type(m)):
         for name, value in m.__dict__.items():
-            if name not in _OF_MODULES and name not in ("_parameters", "_buffers", "_modules"):
+            if name not in OF_ALL:
                 yield f"{path}.{name}", value
         yield f"type({path})", type(m)
 
