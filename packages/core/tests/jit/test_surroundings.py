@@ -12,6 +12,8 @@ import pytest
 
 import flambeau
 from flambeau import nn
+from flambeau.jit.guards import surroundings
+from flambeau.testing import assert_close
 
 SCALE, TABLE = 1, {"scale": 1}
 
@@ -208,3 +210,40 @@ def test_attributes_that_nobody_names_are_not_looked_at():
         for f in (compiled, named):
             assert f(flambeau.ones(1)).item() == thing.scale
     assert len(compiled._plans) == 2 and len(named._plans) == 3
+
+
+def test_functions_that_bear_the_names_of_others():
+    """`functools.wraps` gives a function the module of another: whose it is, is where it was written."""
+    kept = [2.0]
+
+    @functools.wraps(nn.functional.relu)
+    def scaled(x):
+        return nn.functional.relu(x) * kept[0]
+
+    class Wrapping:
+        def __init__(self, function):
+            functools.update_wrapper(self, function)
+            self.function, self.factor = function, 3.0
+
+        def __call__(self, x):
+            return self.function(x) * self.factor
+
+    wrapping, x = Wrapping(scaled), flambeau.ones(3)
+    for step in (lambda x: scaled(x) + 1, lambda x: wrapping(x) + 1):
+        compiled, kept[0] = flambeau.compile(step), 2.0
+        for value in (2.0, 2.0, 5.0, 1.0):
+            kept[0] = value
+            assert_close(compiled(x), step(x))
+    for value in (4.0, 6.0):
+        wrapping.factor = value
+        assert_close(compiled(x), step(x))
+
+
+def test_an_assert_is_not_the_business_of_what_rewrote_it():
+    """pytest puts its own functions into asserts: its settings, which change while it runs, are none of a program's."""
+
+    def step(x):
+        assert x.shape[0] < 40, "too long"
+        return x * 2
+
+    assert surroundings(step) == []

@@ -29,7 +29,7 @@ from .descriptions import (
     values_of,
     which,
 )
-from .owners import is_module, is_of_packages, is_ours, is_pythons, own_classes
+from .owners import is_module, is_of_packages, is_ours, is_pythons, is_users, own_classes
 
 Reader = Callable[[], Any]
 # Names that stand for all attributes of an object.
@@ -109,9 +109,9 @@ class _Search:
         return self.found
 
     def follow(self, function: Any) -> None:
-        """What a Python function names. flambeau's own functions depend on their arguments only."""
+        """What a Python function names. flambeau's own functions and Python's depend on their arguments only."""
         code = getattr(function, "__code__", None)
-        if code is None or id(function) in self.seen or is_ours(function):
+        if code is None or id(function) in self.seen or is_ours(function) or is_pythons(function):
             return
         self.seen.add(id(function))
         before, self.own = self.own, self.own and not is_of_packages(code.co_filename)
@@ -131,7 +131,9 @@ class _Search:
             self.note(defaults, lambda: (function.__defaults__, function.__kwdefaults__))
         scope = function.__globals__
         for name in dict.fromkeys(_globals(code)):
-            if name not in scope:
+            if (
+                name not in scope or name[0] == "@"
+            ):  # no name of Python's: pytest's, for asserts that fail
                 continue
             if isinstance(scope[name], types.ModuleType):
                 self.attributes(scope[name], names)
@@ -171,10 +173,12 @@ class _Search:
             self.follow(thing)
         elif isinstance(thing, Tensor):
             self.found.append(lambda: id(get()))
-        elif hasattr(thing, "__wrapped__"):  # a compiled helper
+        elif hasattr(thing, "__wrapped__") and not is_users(
+            type(thing)
+        ):  # a compiled helper, a cache
             self.follow(thing.__wrapped__)
         elif isinstance(thing, type):
-            if not is_ours(thing) and not is_pythons(thing):
+            if is_users(thing):
                 self.found.append(lambda: described(get(), self.looked_at()))
                 self.met(thing)
         elif is_ours(type(thing)):

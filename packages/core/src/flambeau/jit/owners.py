@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import types
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
@@ -10,14 +11,30 @@ from typing import Any
 
 def is_pythons(thing: Any) -> bool:
     """Whether a class or function is of Python's own library."""
-    name = str(getattr(thing, "__module__", None) or "builtins")
+    if isinstance(thing, types.FunctionType):
+        name = home_of(thing) or "__main__"
+    else:
+        name = str(getattr(thing, "__module__", None) or "builtins")
     return name.partition(".")[0] in sys.stdlib_module_names and name != "__main__"
 
 
 def is_ours(thing: Any) -> bool:
     """Whether a class, function or module is flambeau's own."""
-    name = str(getattr(thing, "__module__", None) or getattr(thing, "__name__", ""))
+    if isinstance(thing, types.FunctionType):
+        name = home_of(thing)
+    else:
+        name = str(getattr(thing, "__module__", None) or getattr(thing, "__name__", ""))
     return name == "flambeau" or name.startswith("flambeau.")
+
+
+def is_users(thing: Any) -> bool:
+    """Whether a class or function is neither flambeau's nor Python's."""
+    return not is_pythons(thing) and not is_ours(thing)
+
+
+def home_of(function: types.FunctionType) -> str:
+    """The module a function was defined in: `functools.wraps` gives it the name of another's."""
+    return str(function.__globals__.get("__name__", ""))
 
 
 @cache
@@ -34,7 +51,7 @@ def is_of_packages(file: str) -> bool:
 def own_classes(kind: type) -> Iterator[type]:
     """A class and its bases, as far as they are the user's."""
     for k in kind.__mro__:
-        if not is_pythons(k) and not is_ours(k):
+        if is_users(k):
             yield k
 
 
