@@ -1,8 +1,8 @@
 """Fourier transforms, and short-time spectra made of them.
 
-Three primitives, all without normalisation, as in PyTorch's own core: complex to complex (`_fft_c2c`), real to the
-half spectrum that a real signal needs (`_fft_r2c`), and back (`_fft_c2r`). They are each other's gradients. Lengths and
-norms are the composites' affair, whose public spelling is `flambeau.fft`.
+Three primitives: complex to complex (`_fft_c2c`), real to the half spectrum that a real signal needs (`_fft_r2c`), and
+back (`_fft_c2r`). They are sums times `scale`, and each other's gradients. Lengths and norms are the composites'
+affair, whose public spelling is `flambeau.fft`.
 """
 
 from __future__ import annotations
@@ -31,31 +31,33 @@ NORMS = ("backward", "ortho", "forward")
 
 
 @primitive(method=False, linear=True)
-def _fft_c2c(input: Meta, dim: int, forward: bool):
-    """Sums of exp(-2 pi i k n / N) (`forward`) or exp(+2 pi i k n / N) along `dim`."""
+def _fft_c2c(input: Meta, dim: int, forward: bool, scale: float = 1.0):
+    """Sums of exp(-2 pi i k n / N) (`forward`) or exp(+2 pi i k n / N) along `dim`, times `scale`."""
     return input
 
 
 @_fft_c2c.kernel
-def _(xp, x, *, dim, forward):
-    return xp.fft.fft(x, axis=dim) if forward else xp.fft.ifft(x, axis=dim, norm="forward")
+def _(xp, x, *, dim, forward, scale):
+    return _times(
+        xp.fft.fft(x, axis=dim) if forward else xp.fft.ifft(x, axis=dim, norm="forward"), scale
+    )
 
 
 @_fft_c2c.vjp
-def _(g, _out, _x, *, dim, forward):
-    return _fft_c2c(g, dim, not forward)
+def _(g, _out, _x, *, dim, forward, scale):
+    return _fft_c2c(g, dim, not forward, scale)
 
 
 @_fft_c2c.batch
-def _(size, batched, x, *, dim, forward):
-    return _fft_c2c(x, wrap_dim(dim, x.ndim - 1) + 1, forward)
+def _(size, batched, x, *, dim, forward, scale):
+    return _fft_c2c(x, wrap_dim(dim, x.ndim - 1) + 1, forward, scale)
 
 
 _fft_c2c.refuse("onnx", _NO_ONNX)
 
 
 @primitive(method=False, linear=True)
-def _fft_r2c(input: Meta, dim: int):
+def _fft_r2c(input: Meta, dim: int, scale: float = 1.0):
     """The first N // 2 + 1 terms of the forward transform of real numbers; the others are their conjugates."""
     shape = list(input.shape)
     shape[dim] = shape[dim] // 2 + 1
@@ -63,25 +65,25 @@ def _fft_r2c(input: Meta, dim: int):
 
 
 @_fft_r2c.kernel
-def _(xp, x, *, dim):
-    return xp.fft.rfft(x, axis=dim)
+def _(xp, x, *, dim, scale):
+    return _times(xp.fft.rfft(x, axis=dim), scale)
 
 
 @_fft_r2c.vjp
-def _(g, _out, x: Meta, *, dim):
-    return _fft_c2r(g / _times_seen(g, dim, x.shape[dim]), dim, x.shape[dim])
+def _(g, _out, x: Meta, *, dim, scale):
+    return _fft_c2r(g / _times_seen(g, dim, x.shape[dim]), dim, x.shape[dim], scale)
 
 
 @_fft_r2c.batch
-def _(size, batched, x, *, dim):
-    return _fft_r2c(x, wrap_dim(dim, x.ndim - 1) + 1)
+def _(size, batched, x, *, dim, scale):
+    return _fft_r2c(x, wrap_dim(dim, x.ndim - 1) + 1, scale)
 
 
 _fft_r2c.refuse("onnx", _NO_ONNX)
 
 
 @primitive(method=False, linear=True)
-def _fft_c2r(input: Meta, dim: int, n: int):
+def _fft_c2r(input: Meta, dim: int, n: int, scale: float = 1.0):
     """The backward transform of a half spectrum: `n` real numbers."""
     shape = list(input.shape)
     shape[dim] = n
@@ -89,22 +91,26 @@ def _fft_c2r(input: Meta, dim: int, n: int):
 
 
 @_fft_c2r.kernel
-def _(xp, x, *, dim, n):
-    return xp.fft.irfft(x, n, axis=dim, norm="forward")
+def _(xp, x, *, dim, n, scale):
+    return _times(xp.fft.irfft(x, n, axis=dim, norm="forward"), scale)
 
 
 @_fft_c2r.vjp
-def _(g, _out, _x, *, dim, n):
-    spectrum = _fft_r2c(g, dim)
+def _(g, _out, _x, *, dim, n, scale):
+    spectrum = _fft_r2c(g, dim, scale)
     return spectrum * _times_seen(spectrum, dim, n)
 
 
 @_fft_c2r.batch
-def _(size, batched, x, *, dim, n):
-    return _fft_c2r(x, wrap_dim(dim, x.ndim - 1) + 1, n)
+def _(size, batched, x, *, dim, n, scale):
+    return _fft_c2r(x, wrap_dim(dim, x.ndim - 1) + 1, n, scale)
 
 
 _fft_c2r.refuse("onnx", _NO_ONNX)
+
+
+def _times(out: Any, scale: float) -> Any:
+    return out if scale == 1.0 else out * scale
 
 
 def _times_seen(like: Tensor, dim: int, n: int) -> Tensor:
@@ -160,7 +166,7 @@ def fft_rfft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | Non
     )
     dim, n = _length("rfft", input, n, dim)
     x = _resize(_inexact(input), dim, n)
-    return _scaled(_fft_r2c(x, dim), "rfft", n, norm, True)
+    return _fft_r2c(x, dim, _scale("rfft", n, norm, True))
 
 
 @composite(method=False)
@@ -173,7 +179,7 @@ def fft_irfft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | No
     """
     dim, n = _length("irfft", input, n, dim, half=True)
     x = _resize(_complex(input), dim, n // 2 + 1)
-    return _scaled(_fft_c2r(x, dim, n), "irfft", n, norm, False)
+    return _fft_c2r(x, dim, n, _scale("irfft", n, norm, False))
 
 
 @composite(method=False)
@@ -188,7 +194,7 @@ def fft_hfft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | Non
     """
     dim, n = _length("hfft", input, n, dim, half=True)
     x = _resize(_complex(input), dim, n // 2 + 1)
-    return _scaled(_fft_c2r(conj_physical(x), dim, n), "hfft", n, norm, True)
+    return _fft_c2r(conj_physical(x), dim, n, _scale("hfft", n, norm, True))
 
 
 @composite(method=False)
@@ -205,7 +211,7 @@ def fft_ihfft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | No
     )
     dim, n = _length("ihfft", input, n, dim)
     x = _resize(_inexact(input), dim, n)
-    return _scaled(conj_physical(_fft_r2c(x, dim)), "ihfft", n, norm, False)
+    return conj_physical(_fft_r2c(x, dim, _scale("ihfft", n, norm, False)))
 
 
 @composite(method=False, ints=("n",))
@@ -242,7 +248,7 @@ def _c2c(
 ) -> Tensor:
     dim, n = _length(name, input, n, dim)
     x = _resize(_complex(input), dim, n)
-    return _scaled(_fft_c2c(x, dim, forward), name, n, norm, forward)
+    return _fft_c2c(x, dim, forward, _scale(name, n, norm, forward))
 
 
 def _length(
@@ -284,15 +290,15 @@ def _resize(input: Tensor, dim: int, n: int) -> Tensor:
     return input
 
 
-def _scaled(out: Tensor, name: str, n: int, norm: str | None, forward: bool) -> Tensor:
+def _scale(name: str, n: int, norm: str | None, forward: bool) -> float:
     norm = norm or "backward"
     check(
         norm in NORMS,
         lambda: f'Invalid normalization mode: "{norm}"; {name} expects one of {", ".join(NORMS)}',
     )
     if norm == "ortho":
-        return out * (1 / math.sqrt(n))
-    return out * (1 / n) if (norm == "forward") is forward else out
+        return 1 / math.sqrt(n)
+    return 1 / n if (norm == "forward") is forward else 1.0
 
 
 # -- short-time transform ---------------------------------------------------------------------------------------------

@@ -122,6 +122,7 @@ BY_HAND: dict[str, dict[str, int]] = {
     "resizing": {"interpolate": 0},
     "borders": {"pad": 1 << 10},
     "complexes": {"complex": 1 << 15},
+    "fourier": dict.fromkeys(("_fft_c2c", "_fft_r2c", "_fft_c2r"), 1 << 9),
     "sampling": {"grid_sampler": 0},
     "indexed": dict.fromkeys(
         (

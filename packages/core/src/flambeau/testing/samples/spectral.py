@@ -11,21 +11,21 @@ from .complex import numbers
 
 
 def _fft_c2c(make: Make) -> Iterator[Sample]:
-    """Both directions."""
+    """Both directions, also scaled."""
     yield Sample(numbers(make, 2, 5), 1, True)
-    yield Sample(numbers(make, 4, 2), 0, False)
+    yield Sample(numbers(make, 4, 2), 0, False, 0.5)
 
 
 def _fft_r2c(make: Make) -> Iterator[Sample]:
     """Even and odd lengths."""
     yield Sample(make(2, 6), 1, grad=False)
-    yield Sample(make(5, 2), 0, grad=False)
+    yield Sample(make(5, 2), 0, 0.5, grad=False)
 
 
 def _fft_c2r(make: Make) -> Iterator[Sample]:
     """Even and odd lengths."""
     yield Sample(numbers(make, 2, 4), 1, 6)
-    yield Sample(numbers(make, 3, 2), 0, 5)
+    yield Sample(numbers(make, 3, 2), 0, 5, 0.5)
 
 
 def fft_fft(make: Make) -> Iterator[Sample]:
