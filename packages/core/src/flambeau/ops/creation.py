@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, cast
 
@@ -22,6 +21,7 @@ from ..runtime.meta import Meta
 from ..runtime.promotion import check_fits, wrapped
 from ..runtime.signature import explained
 from ..runtime.tensor import Tensor, new, set_requires_grad, wrap
+from .literals import array_of
 
 dtype = dtypes.dtype
 
@@ -614,7 +614,7 @@ def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: b
             state.quiet
         )  # numbers too large become infinite without a word
         try:
-            made = wrap(_array_of(data, kind))
+            made = wrap(array_of(data, kind))
         finally:
             state.error_state.reset(token)
         if state.active and state.local.modes:
@@ -633,76 +633,6 @@ def constant(made: Tensor) -> Tensor:
     for mode in reversed(state.local.modes):
         mode.constant(made)
     return made
-
-
-def _array_of(data: Any, kind: dtype | None) -> Any:
-    xp = of_device("cpu").xp
-    if isinstance(data, (list, tuple)) and data and _holds_tensor(data):
-        data = _unpack(data)
-    if hasattr(data, "__array__") or hasattr(data, "__array_interface__"):
-        array = xp.array(data)
-        dtypes.from_numpy(array.dtype)
-        array = array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
-        return array if kind is None else array.astype(kind.numpy)
-    if kind is None:
-        kind = _infer(data)
-    try:
-        if kind.category == dtypes.INT and kind is not dtypes.uint64:
-            array = xp.array(data)
-            if array.dtype.kind in "fc" or array.dtype.kind in "iub":
-                return array.astype(kind.numpy)
-        return xp.array(data, dtype=kind.numpy)
-    except (ValueError, TypeError) as error:
-        raise _bad_data(data, error) from None
-
-
-def _bad_data(data: Any, error: Exception) -> Exception:
-    if "inhomogeneous" in str(error) or "sequence" in str(error):
-        n = len(data)
-        for d in data:
-            if isinstance(d, (list, tuple)) != isinstance(data[0], (list, tuple)) or (
-                isinstance(d, (list, tuple)) and len(d) != len(data[0])
-            ):
-                got = len(d) if isinstance(d, (list, tuple)) else 0
-                return ValueError(
-                    f"expected sequence of length {len(data[0]) if isinstance(data[0], (list, tuple)) else n} "
-                    f"at dim 1 (got {got})"
-                )
-    return TypeError(f"tensor(): could not read data of type {type(data).__name__}: {error}")
-
-
-def _holds_tensor(data: Sequence[Any]) -> bool:
-    first = data[0]
-    return isinstance(first, Tensor) or (
-        isinstance(first, (list, tuple)) and bool(first) and _holds_tensor(first)
-    )
-
-
-def _unpack(data: Any) -> Any:
-    if isinstance(data, Tensor):
-        return data.tolist()
-    return [_unpack(d) for d in data] if isinstance(data, (list, tuple)) else data
-
-
-def _infer(data: Any) -> dtype:
-    """The dtype of nested Python numbers: the highest category met."""
-    best: dtype | None = None
-    stack = [data]
-    while stack:
-        x = stack.pop()
-        if isinstance(x, (list, tuple, range)):
-            stack.extend(x)
-        elif hasattr(x, "dtype"):
-            d = dtypes.from_numpy(x.dtype)
-            best = d if best is None else dtypes.promote_types(best, d)
-        elif isinstance(x, (bool, int, float, complex)):
-            d = dtypes.of_number(x)
-            best = d if best is None else dtypes.promote_types(best, d)
-        elif isinstance(x, str):
-            raise TypeError("new(): invalid data type 'str'")
-        else:
-            raise RuntimeError(f"Could not infer dtype of {type(x).__name__}")
-    return dtypes.get_default_dtype() if best is None else best
 
 
 def from_numpy(array: Any) -> Tensor:

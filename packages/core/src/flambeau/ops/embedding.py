@@ -7,7 +7,7 @@ from typing import Any
 
 from .._base.checks import check
 from .._base.dtypes import int32, int64
-from ..runtime.dispatch import assign
+from ..runtime.dispatch import assign, ndarray
 from ..runtime.families import composite
 from ..runtime.tensor import Tensor
 from .comparison import where
@@ -65,7 +65,10 @@ def embedding(
 
 
 def _picked(weight: Tensor, input: Tensor) -> Tensor:
-    """The rows themselves. What picks them finds an index that is out of range, and is asked no question before."""
+    """The rows themselves. What picks them finds an index that is too large, and would count one below zero from the end."""
+    array = input.__dict__.get("_array")
+    if type(array) is ndarray and array.size and array.min() < 0:
+        check_bounds(input, weight.shape[0], 0, 0)
     try:
         return pick([weight, input], (0,))
     except IndexError:

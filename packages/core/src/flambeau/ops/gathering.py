@@ -41,7 +41,7 @@ def index_select(input: Tensor, dim: int, index: Tensor):
             ),
         )
         return input.clone()
-    check_bounds(index, input.shape[d], d)
+    check_bounds(index, input.shape[d], d, 0)
     return pick([input, index.reshape(-1)], (d,))
 
 

@@ -299,7 +299,7 @@ def affine_grid_generator(theta: Tensor, size: tuple[int, ...], align_corners: b
     like: dict[str, Any] = {"dtype": theta.dtype, "device": theta.device}
     lines = []
     for k, count in enumerate(reversed(space)):
-        line = tensor(_line(count, align_corners), **like)
+        line = tensor(_line(count, align_corners), dtype=float64).to(**like)
         shape = [1] * dims
         shape[dims - 1 - k] = count
         lines.append(line.reshape(shape).expand(*space))

@@ -23,7 +23,8 @@ from ..runtime.tensor import Tensor
 from .casting import clone
 from .creation import number_of
 from .creation import tensor as make_tensor
-from .keys import plain_slice, refuse_huge, split_key
+from .keys import plain_slice, split_key
+from .literals import refuse_huge
 from .pointwise import check_element
 
 # -- basic keys ----------------------------------------------------------------------------------------------------
@@ -486,6 +487,8 @@ def _number_of(input: Tensor, value: Any) -> Any:
     numeric = isinstance(value, (int, float, complex, list, tuple)) or hasattr(value, "__array__")
     if not numeric and not hasattr(value, "__float__"):
         raise TypeError(f"can't assign a {type(value).__name__} to a tensor of {input.dtype}")
+    if kind in (int, float) and input.dtype.category == dtypes.FLOAT and input.dtype.itemsize < 4:
+        return float(value)  # what is too large is infinite there, as in PyTorch
     if isinstance(value, (complex, float)):
         return bool(value) if input.dtype is dtypes.bool_ else number_of(value, input.dtype)
     if type(value) is int:

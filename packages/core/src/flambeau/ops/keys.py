@@ -11,6 +11,7 @@ from .._base.checks import check, slice_length
 from ..runtime import state
 from ..runtime.tensor import Tensor
 from .creation import tensor as make_tensor
+from .literals import refuse_huge
 
 
 def split_key(input: Tensor, key: Any) -> tuple[tuple, list[Tensor], tuple[int, ...]]:
@@ -180,21 +181,18 @@ def _check_mask(mask: Tensor, input: Tensor, d: int) -> None:
             )
 
 
-def check_bounds(k: Tensor, n: int, d: int) -> None:
-    """IndexError for an index tensor that leaves [-n, n); a GPU's is not asked, nor one that stands for many."""
+def check_bounds(k: Tensor, n: int, d: int, least: int | None = None) -> None:
+    """IndexError for an index tensor that leaves [-n, n); a GPU's is not asked, nor one that stands for many.
+
+    Operators that do not count from the end say where they begin: `least` is 0.
+    """
     if k._level or not k.numel() or k.device.type != "cpu":
         return
     array = k._array
     low, high = int(array.min()), int(array.max())
-    if low < -n or high >= n:
+    if low < (-n if least is None else least) or high >= n:
         bad = high if high >= n else low
         raise IndexError(f"index {bad} is out of bounds for dimension {d} with size {n}")
-
-
-def refuse_huge(number: int) -> None:
-    """ValueError for an int that has no place in 64 bits."""
-    if not -(2**63) <= number < 2**63:
-        raise ValueError("Overflow when unpacking long long")
 
 
 def _entry(k: Any) -> Any:

@@ -17,7 +17,9 @@ from .keys import check_bounds
 from .pointwise import check_element
 
 
-def along(name: str, input: Tensor, dim: int, index: Tensor) -> tuple[Tensor, int]:
+def along(
+    name: str, input: Tensor, dim: int, index: Tensor, least: int | None = 0
+) -> tuple[Tensor, int]:
     """The index of an operator on slices as a vector, and the dimension counted from the front; or its errors."""
     check(
         index.ndim <= 1,
@@ -29,7 +31,7 @@ def along(name: str, input: Tensor, dim: int, index: Tensor) -> tuple[Tensor, in
         lambda: f"{name}(): Expected dtype int32/int64 for index, but got {index.dtype.name}",
     )
     d = wrap_dim(dim, input.ndim)
-    check_bounds(index, input.shape[d] if input.ndim else 1, d)
+    check_bounds(index, input.shape[d] if input.ndim else 1, d, least)
     return index.reshape(-1), d
 
 
@@ -117,7 +119,7 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Tensor | float):
         lambda: f"index_fill_(): Expected dtype int64 for index, but got {index.dtype.name}.",
         IndexError,
     )
-    at, d = along("index_fill", input, dim, index)
+    at, d = along("index_fill", input, dim, index, None)
     if not isinstance(value, Tensor):
         check(
             not isinstance(value, complex) or input.dtype.is_complex,

@@ -164,6 +164,19 @@ def range_of(target: dtype) -> tuple[float, float]:
     return info.min or -info.max, info.max
 
 
+def fits(x: Any, target: dtype) -> bool:
+    """Whether a dtype can hold a Python number; unsigned integers hold ints below zero modulo their range."""
+    if isinstance(x, bool) or target.category == dtypes.COMPLEX or target is dtypes.bool_:
+        return True
+    if isinstance(x, complex):
+        return x.imag == 0
+    if target.category == FLOAT:
+        return abs(x) <= range_of(target)[1] or x in (math.inf, -math.inf) or x != x
+    low, high = range_of(target)
+    low = 0 if isinstance(x, float) and not target.is_signed else low
+    return low <= x <= high
+
+
 def check_fits(x: Any, target: dtype) -> None:
     """RuntimeError for a Python number that a dtype cannot hold: too large, or complex among reals.
 
@@ -171,17 +184,7 @@ def check_fits(x: Any, target: dtype) -> None:
     """
     if type(x) is int:
         in_64_bits(x)
-    if isinstance(x, bool) or target.category == dtypes.COMPLEX or target is dtypes.bool_:
-        return
-    if isinstance(x, complex):
-        fits = x.imag == 0
-    elif target.category == FLOAT:
-        fits = abs(x) <= range_of(target)[1] or x in (math.inf, -math.inf) or x != x
-    else:
-        low, high = range_of(target)
-        low = 0 if isinstance(x, float) and not target.is_signed else low
-        fits = low <= x <= high
-    if not fits:
+    if not fits(x, target):
         name = C_NAMES.get(target.name, f"{target.name}_t")
         raise RuntimeError(f"value cannot be converted to type {name} without overflow")
 
