@@ -21,7 +21,7 @@ def near(got, want, single):
 
 
 def check(n, shape, dim, single, step=1):
-    """All four kinds along `dim` of arrays whose elements lie `step` apart."""
+    """All kinds along `dim` of arrays whose elements lie `step` apart."""
     rng = np.random.default_rng(n)
     real = np.zeros([abs(step) * s for s in shape], "f4" if single else "f8")
     wide = np.zeros(real.shape, "c8" if single else "c16")
@@ -38,6 +38,7 @@ def check(n, shape, dim, single, step=1):
     made = fourier._r2c(x, dim=dim, scale=0.5)
     assert made.dtype == z.dtype
     near(made, np.fft.rfft(xd, axis=dim) / 2, single)
+    near(fourier._r2c(x, dim=dim, onesided=False), np.fft.fft(xd, axis=dim), single)
     made = fourier._c2r(h, dim=dim, n=n, scale=1 / n)
     assert made.dtype == x.dtype
     near(made, np.fft.irfft(hd, n, axis=dim), single)

@@ -217,3 +217,11 @@ def test_every_operator_is_complete():
     here = [op for op in registry.values() if op.body.__module__ == "flambeau.ops.spectral"]
     assert len(here) == 27
     assert {op.name: missing_rules(op) for op in here if missing_rules(op)} == {}
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, 8, 600, 601])
+def test_real_numbers_have_all_terms(n):
+    x = real(3, n)
+    made = flambeau.fft.fft(x, norm="ortho")
+    np.testing.assert_allclose(made.numpy(), np.fft.fft(x.numpy(), norm="ortho"), atol=1e-12)
+    check_gradient(flambeau.fft.fft, x)

@@ -17,7 +17,7 @@ from .._base.checks import as_size, check, fail, wrap_dim
 from ..runtime.families import composite, primitive
 from ..runtime.meta import Meta
 from ..runtime.tensor import Tensor
-from .complex import conj_physical, view_as_real
+from .complex import conj_physical, real, view_as_real
 from .creation import arange, ones, tensor, zeros
 from .interpolate import pad
 from .joining import cat
@@ -57,26 +57,28 @@ _fft_c2c.refuse("onnx", _NO_ONNX)
 
 
 @primitive(method=False, linear=True)
-def _fft_r2c(input: Meta, dim: int, scale: float = 1.0):
-    """The first N // 2 + 1 terms of the forward transform of real numbers; the others are their conjugates."""
+def _fft_r2c(input: Meta, dim: int, scale: float = 1.0, onesided: bool = True):
+    """The forward transform of real numbers: its first N // 2 + 1 terms, whose conjugates the others are, or all."""
     shape = list(input.shape)
-    shape[dim] = shape[dim] // 2 + 1
+    shape[dim] = shape[dim] // 2 + 1 if onesided else shape[dim]
     return input.like(shape, input.dtype.to_complex())
 
 
 @_fft_r2c.kernel
-def _(xp, x, *, dim, scale):
-    return _times(xp.fft.rfft(x, axis=dim), scale)
+def _(xp, x, *, dim, scale, onesided):
+    return _times(xp.fft.rfft(x, axis=dim) if onesided else xp.fft.fft(x, axis=dim), scale)
 
 
 @_fft_r2c.vjp
-def _(g, _out, x: Meta, *, dim, scale):
+def _(g, _out, x: Meta, *, dim, scale, onesided):
+    if not onesided:
+        return real(_fft_c2c(g, dim, False, scale))
     return _fft_c2r(g / _times_seen(g, dim, x.shape[dim]), dim, x.shape[dim], scale)
 
 
 @_fft_r2c.batch
-def _(size, batched, x, *, dim, scale):
-    return _fft_r2c(x, wrap_dim(dim, x.ndim - 1) + 1, scale)
+def _(size, batched, x, *, dim, scale, onesided):
+    return _fft_r2c(x, wrap_dim(dim, x.ndim - 1) + 1, scale, onesided)
 
 
 _fft_r2c.refuse("onnx", _NO_ONNX)
@@ -247,6 +249,9 @@ def _c2c(
     name: str, input: Tensor, n: int | None, dim: int, norm: str | None, forward: bool
 ) -> Tensor:
     dim, n = _length(name, input, n, dim)
+    if forward and not input.dtype.is_complex:
+        x = _resize(_inexact(input), dim, n)
+        return _fft_r2c(x, dim, _scale(name, n, norm, True), False)
     x = _resize(_complex(input), dim, n)
     return _fft_c2c(x, dim, forward, _scale(name, n, norm, forward))
 

@@ -29,7 +29,7 @@ NEAR = (
     1 << 19
 )  # bytes of one that a thread computes by itself, its columns in the second-level cache
 KEPT = 1 << 26  # bytes of tables that are kept; the last one is, whatever its size
-FORWARD, BACKWARD, REAL, HALF = range(4)
+FORWARD, BACKWARD, REAL, HALF, WHOLE = range(5)
 
 kernels = native.Kernels("fft.c")
 _REAL: dict[str, Any] = {"F": np.dtype("float32"), "D": np.dtype("float64")}
@@ -248,8 +248,8 @@ def _loops(x: np.ndarray, y: np.ndarray, dim: int) -> list[list[int]] | None:
 
 
 def _transform(kind: int, x: np.ndarray, dim: int, n: int, scale: float) -> Any:
-    """One of the four kinds along `dim`; NotImplemented for lengths that are left to the reference."""
-    char = x.dtype.char if kind == REAL else _REAL[x.dtype.char].char
+    """One of the kinds along `dim`; NotImplemented for lengths that are left to the reference."""
+    char = x.dtype.char if x.dtype.kind == "f" else _REAL[x.dtype.char].char
     part = np.dtype(char).itemsize
     dim %= x.ndim
     shape = list(x.shape)
@@ -305,13 +305,17 @@ def _long(
     if kind >= REAL and n % 2:  # odd: as complex numbers
         if native.recorders:  # what NumPy does leaves no trace
             return NotImplemented
-        if kind == REAL:
+        if kind != HALF:
             out = _transform(FORWARD, x.astype(wide), -1, n, scale)
-            return out if out is NotImplemented else copies.dense(out[..., : n // 2 + 1])
+            if out is NotImplemented or kind == WHOLE:
+                return out
+            return copies.dense(out[..., : n // 2 + 1])
         whole = np.concatenate([x, x[..., :0:-1].conj()], -1)
         whole[..., 0].imag = 0
         out = _transform(BACKWARD, whole, -1, n, scale)
         return out if out is NotImplemented else copies.dense(out.real)
+    if kind == WHOLE:
+        return _mirrored(x, n, scale, made)
     if kind == REAL:
         out = _transform(FORWARD, x.view(wide), -1, n // 2, 1.0)
         if out is NotImplemented:
@@ -331,6 +335,18 @@ def _long(
     if found is None:
         return NotImplemented
     _matrices(char, kind, found, rows, x, made, scale)
+    return made
+
+
+def _mirrored(x: np.ndarray, n: int, scale: float, made: np.ndarray) -> Any:
+    """All terms of long real signals of even length: the second half is the first one's conjugates."""
+    if native.recorders:
+        return NotImplemented
+    half = _transform(REAL, x, -1, n, scale)
+    if half is NotImplemented:
+        return half
+    copies.write(made[..., : n // 2 + 1], half)
+    np.conjugate(half[..., n // 2 - 1 : 0 : -1], out=made[..., n // 2 + 1 :])
     return made
 
 
@@ -369,8 +385,8 @@ def _c2c(x: np.ndarray, *, dim: int, forward: bool, scale: float = 1.0) -> Any:
     return _transform(FORWARD if forward else BACKWARD, x, dim, x.shape[dim], scale)
 
 
-def _r2c(x: np.ndarray, *, dim: int, scale: float = 1.0) -> Any:
-    return _transform(REAL, x, dim, x.shape[dim], scale)
+def _r2c(x: np.ndarray, *, dim: int, scale: float = 1.0, onesided: bool = True) -> Any:
+    return _transform(REAL if onesided else WHOLE, x, dim, x.shape[dim], scale)
 
 
 def _c2r(x: np.ndarray, *, dim: int, n: int, scale: float = 1.0) -> Any:

@@ -17,9 +17,11 @@ def _fft_c2c(make: Make) -> Iterator[Sample]:
 
 
 def _fft_r2c(make: Make) -> Iterator[Sample]:
-    """Even and odd lengths."""
+    """Even and odd lengths, half of the terms and all."""
     yield Sample(make(2, 6), 1, grad=False)
     yield Sample(make(5, 2), 0, 0.5, grad=False)
+    yield Sample(make(2, 6), 1, 2.0, False, grad=False)
+    yield Sample(make(5, 2), 0, 1.0, False, grad=False)
 
 
 def _fft_c2r(make: Make) -> Iterator[Sample]:

@@ -9,7 +9,7 @@
 #include "fb_tile.h"
 
 #define MOST_RADICES 24
-enum { FORWARD, BACKWARD, REAL, HALF }; /* HALF: half a spectrum becomes real numbers */
+enum { FORWARD, BACKWARD, REAL, HALF, WHOLE }; /* HALF: half a spectrum becomes real numbers; WHOLE: these have all terms */
 
 struct plan {
   int64_t kind, n, outer, inner;   /* outer * inner transforms of n terms, `inner` of them side by side */
@@ -232,7 +232,8 @@ static void group(const struct call *c, int64_t g) {
         z[k] = (cx){z[k].re * w[k].re - z[k].im * w[k].im, z[k].re * w[k].im + z[k].im * w[k].re};
     }
     give(y, (const vec *)z, 2 * n, 2, p->yk, p->yl, lanes, swap, c->scale);
-  } else if (p->kind == REAL) {
+  } else if (p->kind != HALF) {
+    int64_t terms = m + 1;
     if (n % 2 == 0) {
       bring((vec *)a, x, n, 1, p->xk, p->xl, lanes, 0);
       z = run(c, a, b, t);
@@ -246,7 +247,11 @@ static void group(const struct call *c, int64_t g) {
       z = run(c, a, b, t);
       z[0].im = (vec){0};
     }
-    give(y, (const vec *)z, 2 * (m + 1), 2, p->yk, p->yl, lanes, 0, c->scale);
+    if (p->kind == WHOLE) {
+      for (int64_t k = 1; 2 * k < n; ++k) z[n - k] = (cx){z[k].re, -z[k].im};
+      terms = n;
+    }
+    give(y, (const vec *)z, 2 * terms, 2, p->yk, p->yl, lanes, 0, c->scale);
   } else {
     bring((vec *)b, x, 2 * (m + 1), 2, p->xk, p->xl, lanes, 0);
     if (n % 2 == 0) {
