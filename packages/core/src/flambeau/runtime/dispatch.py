@@ -255,7 +255,10 @@ def explain(op: Operator, arrays: tuple, attrs: dict[str, Any], error: Exception
     ):
         raise NotImplementedError(f'"{op.name}" not implemented for complex32') from None
     if isinstance(error, (IndexError, TypeError)):
-        raise error
+        try:
+            raise error
+        finally:
+            del error  # whose traceback has this frame: the arguments would live until the collector came
     given = ", ".join(str(meta_of(a)) if isinstance(a, Tensor) else repr(a) for a in arrays)
     raise RuntimeError(f"{op.name}: {error} (given {given})") from error
 
