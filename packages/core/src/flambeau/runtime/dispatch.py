@@ -258,7 +258,7 @@ def explain(op: Operator, arrays: tuple, attrs: dict[str, Any], error: Exception
         try:
             raise error
         finally:
-            del error  # whose traceback has this frame: the arguments would live until the collector came
+            del error  # its traceback has this frame, which would hold the arguments with it
     given = ", ".join(str(meta_of(a)) if isinstance(a, Tensor) else repr(a) for a in arrays)
     raise RuntimeError(f"{op.name}: {error} (given {given})") from error
 
