@@ -16,6 +16,7 @@ import numpy as np
 from ...ops.convolution import _check_shapes, output_size
 from ...runtime.hot import Shape as OfShape
 from ...runtime.layouts import BACK, ORDERS, is_last
+from . import thin
 from .native import Kernels, address
 from .offers import offer
 from .products import product
@@ -64,12 +65,17 @@ def convolution(
 ) -> Any:
     """The operator of that name."""
     bias = None if b is None else b.shape
-    out, whole = _checked(x.shape, w.shape, bias, *map(tuple, (stride, padding, dilation)), groups)
-    if whole:
+    out, way = _checked(x.shape, w.shape, bias, *map(tuple, (stride, padding, dilation)), groups)
+    if way == "window":
         columns, rows = _whole(x).reshape(len(x), -1), _whole(w).reshape(len(w), -1)
         made = product(columns, rows.T, None if b is None else _whole(b))
         if made is not NotImplemented:
             return made.reshape(len(x), len(w), *out)
+    if way == "thin" and not is_last(x):
+        rows = _whole(w).reshape(len(w), -1)
+        made = thin.forward(_whole(x), rows, None if b is None else _whole(b))
+        if made is not NotImplemented:
+            return made
     if is_last(x):
         made = _with_channels_last(x, w, b, stride, padding, dilation, groups)
         if made is not None:
@@ -86,12 +92,15 @@ def convolution(
 @lru_cache(maxsize=1024)
 def _checked(
     x: Shape, w: Shape, b: Shape | None, stride: Shape, padding: Any, dilation: Shape, groups: int
-) -> tuple[Shape, bool]:
-    """The number of windows, and whether one is all there is; an error where shapes do not fit."""
+) -> tuple[Shape, str]:
+    """The number of windows, and "window" where one is all there is, "thin" where few rows multiply elements; an error where shapes do not fit."""
     bias = None if b is None else OfShape(b)
     _check_shapes(OfShape(x), OfShape(w), bias, padding, dilation, groups)
     out = output_size(x[2:], w[2:], stride, padding, dilation)
-    return out, _is_one_window(x[2:], w[2:], padding, dilation, groups)
+    if _is_one_window(x[2:], w[2:], padding, dilation, groups):
+        return out, "window"
+    few = w[0] < FEW_ROWS and prod(x) > 0 and prod(w) > 0
+    return out, "thin" if few and thin.is_pointwise(w[2:], stride, padding, groups) else ""
 
 
 def _is_one_window(size: Any, kernel: Any, padding: Any, dilation: Any, groups: int) -> bool:
@@ -186,6 +195,12 @@ def convolution_input(
         made = _input_with_channels_last(y, w, b, size, padding, dilation, groups)
         if made is not None:
             return made
+    if thin.makes_columns(w.shape, groups) and y.size and prod(size):
+        y, w, b = _whole(y), _whole(w), None if b is None else _whole(b)
+        geometry = tuple(size), tuple(stride), tuple(padding), tuple(dilation)
+        made = thin.backward(y, w, b, *geometry)
+        if made is not NotImplemented:
+            return made
     x = np.empty((len(y), w.shape[1] * groups, *size), y.dtype)
     if not (x.size and w.size and y.size) or prod(stride) > MOST_PHASES:
         return NotImplemented
@@ -236,6 +251,11 @@ def convolution_weight(
     if _is_one_window(size, kernel, padding, dilation, groups):
         rows, columns = _whole(y).reshape(len(y), -1), _whole(x).reshape(len(x), -1)
         made = product(rows.T, columns)
+        if made is not NotImplemented:
+            return made.reshape(y.shape[1], x.shape[1], *kernel)
+    few = 0 < min(x.shape[1], y.shape[1]) < thin.FEW_DOTS and thin.is_pointwise(kernel, stride, padding, groups)  # fmt: skip
+    if few and x.size and not (is_last(x) or is_last(y)):
+        made = thin.weight(_whole(x), _whole(y))
         if made is not NotImplemented:
             return made.reshape(y.shape[1], x.shape[1], *kernel)
     w = np.empty((y.shape[1], x.shape[1] // groups, *kernel), x.dtype)
