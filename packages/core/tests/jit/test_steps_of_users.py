@@ -286,6 +286,62 @@ def parts_of_a_batch():
     return model, step
 
 
+@compiled
+def a_gradient_penalty():
+    model = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 1))
+    optimizer = optim.Adam(model.parameters(), 1e-2)
+
+    def step(x, y):
+        between = (flambeau.rand(x.shape[0], 1) * x).requires_grad_(True)
+        made = model(between)
+        (g,) = flambeau.autograd.grad(made, between, flambeau.ones_like(made), create_graph=True)
+        return backward(optimizer, made.mean() + (g.norm(2, 1) - 1).square().mean())
+
+    return model, step
+
+
+@compiled
+def an_adversarial_input():
+    model = net()
+
+    def step(x, y):
+        near = x.detach().requires_grad_()
+        F.cross_entropy(model(near), y).backward()
+        model.zero_grad()
+        return x + 0.1 * near.grad.sign()
+
+    return model, step
+
+
+@compiled
+def a_weight_made_inside():
+    model = net()
+
+    def step(x, y):
+        scale = flambeau.ones(4, requires_grad=True)
+        shift = flambeau.tensor([1.0, 2.0, 3.0, 4.0], requires_grad=True)
+        for _ in range(2):
+            F.cross_entropy(model(x).detach() * scale + shift, y).backward()
+        first, scale.grad = scale.grad.clone(), None
+        scale.square().sum().backward()
+        return first, scale.grad, shift.grad
+
+    return model, step
+
+
+@compiled
+def pairs():
+    model = net()
+
+    def step(x, y):
+        rows, columns = flambeau.tril_indices(5, 5, -1)
+        more = flambeau.triu_indices(5, 4, 2)
+        products = model(x).detach() @ model(x).detach().T
+        return products[rows, columns], products[more[0], more[1]]
+
+    return model, step
+
+
 # -- what runs eagerly ---------------------------------------------------------------------------------------------------
 
 
@@ -326,6 +382,19 @@ def sparse_gradients():
     return model, lambda x, y: backward(optimizer, model(y).square().sum())
 
 
+@eager("a result that has a gradient of its own")
+def a_leaf_made_inside_and_returned():
+    model = net()
+
+    def step(x, y):
+        near = x.clone().requires_grad_()
+        F.cross_entropy(model(near), y).backward()
+        model.zero_grad()
+        return near, near.grad
+
+    return model, step
+
+
 @eager("item()")
 def a_branch_on_a_value():
     model = net()
@@ -347,7 +416,7 @@ def test_a_step_is_one_program_and_the_same(name):
         warnings.simplefilter("error")
         made, kept, run = results(COMPILED[name], True)
     assert "eager" not in flambeau.jit.explain(run)
-    assert len(run._plans) < 4
+    assert sum(map(len, run._plans.values())) < 4
     assert_close(made, expected, rtol=1e-4, atol=1e-5)
     assert_close(kept, state, rtol=1e-4, atol=1e-5)
 

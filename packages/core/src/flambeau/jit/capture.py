@@ -13,6 +13,7 @@ be read by a later one.
 from __future__ import annotations
 
 import sys
+import weakref
 from collections.abc import Callable
 from types import CodeType
 from typing import Any
@@ -91,6 +92,7 @@ class Capture(Tracer):
         self.homes: dict[int, int] = {}  # by id of an argument's value: the id of its array
         self.given: Any = None  # the arguments as the caller has them, args and kwargs
         self.arguments: set[int] = set()  # ids of the tensors that are other ones at the next call
+        self.made: dict[int, Any] = {}  # by id: weak references to the tensors that calls made
         self.computed: dict[
             int, Tensor
         ] = {}  # by id of what stands for it: an argument with history
@@ -106,7 +108,20 @@ class Capture(Tracer):
             if own is not None:
                 tape.check_writable(own)
                 self.breaks.append("a write into an argument that was computed with gradients")
-        return super().run(op, arrays, attrs, proceed)
+        made = super().run(op, arrays, attrs, proceed)
+        for t in made if isinstance(made, tuple) else (made,):
+            if not any(t is a for a in arrays):
+                self.made[id(t)] = weakref.ref(t)
+        return made
+
+    def constant(self, tensor: Tensor) -> None:
+        super().constant(tensor)
+        self.made[id(tensor)] = weakref.ref(tensor)
+
+    def inside(self, tensor: Tensor) -> bool:
+        """Whether the call itself made this tensor: its `.grad` is a value like any other, and is gone with it."""
+        made = self.made.get(id(tensor))
+        return made is not None and made() is tensor
 
     def input(self, tensor: Tensor, name: str | None = None) -> Value:
         value = super().input(tensor, name)
@@ -142,6 +157,8 @@ class Capture(Tracer):
         """A value leaves the program; a gradient that is kept in `.grad` does not."""
         if how.startswith("backward"):
             self.walked = True
+            if self.inside(tensor):
+                return
             if id(tensor) in self.arguments:
                 self.breaks.append("backward() into an argument's .grad")
             self._rely(tensor)
@@ -248,14 +265,14 @@ class Capture(Tracer):
 
     def grad_read(self, tensor: Tensor) -> None:
         """Somebody looks at `tensor.grad`."""
-        if not tensor._level:
+        if not tensor._level and not self.inside(tensor):
             self._rely(tensor)
             self.grad_of(tensor)
             self._old(tensor)
 
     def grad_set(self, tensor: Tensor, g: Any) -> None:
         """Somebody is about to set `tensor.grad`."""
-        if tensor._level:
+        if tensor._level or self.inside(tensor):
             return
         if g is None:
             self.cleared([tensor])
@@ -267,6 +284,8 @@ class Capture(Tracer):
     def cleared(self, tensors: list[Tensor]) -> None:
         """Their gradients have been dropped, whatever they were."""
         for t in tensors:
+            if self.inside(t):
+                continue
             if id(t) not in self.used:
                 self.cleared_first.add(id(t))
                 if id(t) not in self.seen_by_effects:

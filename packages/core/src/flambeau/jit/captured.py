@@ -64,6 +64,8 @@ def captured(
                 [f"a result that is a {type(x).__name__}" for x in outs if _opaque(x)]
             )
             made = [x for x in outs if isinstance(x, Tensor)]
+            if any(capture.inside(t) and t._grad is not None for t in made):
+                capture.breaks.append("a result that has a gradient of its own")
             outputs = [capture.read(x) for x in made]
             cut, back, spent = None, None, [False] * len(made)
             capture.root = None

@@ -8,6 +8,7 @@ from typing import Any
 
 from .._base import dtypes
 from .._base.checks import check, check_room, same_dtypes, wrap_dim
+from ..runtime import state
 from ..runtime.families import composite
 from ..runtime.signature import explained
 from ..runtime.tensor import Tensor
@@ -394,29 +395,18 @@ def combinations(input: Tensor, r: int = 2, with_replacement: bool = False):
 
 
 def _indices(row: int, col: int, offset: int, lower: bool, dtype: Any, device: Any) -> Tensor:
-    """By arithmetic on the rows' bounds: how many there are depends on no value, so that a trace can follow."""
-    from .creation import tensor
-
     for name, size in (("row", row), ("col", col)):
         check(size >= 0, lambda: f"{name} must be non-negative, got {size}")
-    check_room(row)
-    if lower:
-        bounds = [(0, min(max(i + offset + 1, 0), col)) for i in range(row)]
+    i, j = arange(row, device=device).unsqueeze(1), arange(col, device=device)
+    inside = (j - i <= offset) if lower else (j - i >= offset)
+    if state.tracing():  # how many there are depends on no value: a trace can follow
+        least = offset + 1 if lower else col - offset
+        step = 1 if lower else -1
+        count = sum(min(max(least + step * k, 0), col) for k in range(row))
+        places = inside.nonzero_static(size=count)
     else:
-        bounds = [(min(max(i + offset, 0), col), col) for i in range(row)]
-    ends = list(itertools.accumulate(last - first for first, last in bounds))
-    total = ends[-1] if ends else 0
-    later = [end for end in ends if end < total]  # places at which another row begins
-    begins = zeros(total, dtype=dtypes.int64, device=device)
-    if later:
-        ones = begins.new_ones(len(later))
-        begins = begins.index_add(0, tensor(later, device=device), ones)
-    rows = begins.cumsum(0)
-    columns = arange(total, dtype=dtypes.int64, device=device)
-    if total:
-        shifts = [last - end for (_, last), end in zip(bounds, ends)]
-        columns = columns + tensor(shifts, device=device).index_select(0, rows)
-    return stack([rows, columns]).to(dtype or dtypes.int64)
+        places = inside.nonzero()
+    return places.t().contiguous().to(dtype or dtypes.int64)
 
 
 @explained

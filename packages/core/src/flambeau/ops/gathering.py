@@ -491,7 +491,17 @@ def _(xp, x, *, size, fill_value):
 
 
 nonzero_static.no_vjp("integer output")
-nonzero_static.refuse("onnx", "ONNX has NonZero only, whose shape depends on values")
+
+
+@nonzero_static.onnx
+def _(builder, x, *, size, fill_value):
+    filling = builder.number(fill_value, dtypes.int64)
+    rest = builder.node("Expand", [filling, builder.ints(builder.output_shape)])
+    if not builder.output_shape[1]:
+        return rest
+    found = builder.node("Transpose", [builder.node("NonZero", [x])], perm=[1, 0])
+    both = builder.node("Concat", [found, rest], axis=0)
+    return builder.node("Slice", [both, *map(builder.ints, ([0], [size], [0]))])
 
 
 @nonzero_static.batch
