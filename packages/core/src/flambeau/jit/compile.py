@@ -30,10 +30,10 @@ from ..runtime.tensor import Leaf, Tensor
 from .capture import TWICE, Capture
 from .captured import captured
 from .decisions import CHANGING, DEPARTED, hopeless, joined, preferred, wasteful
-from .descriptions import PLAIN, described, frozen
+from .descriptions import PLAIN, content, described, frozen, plain, which
 from .dynamic import Family, Kept
 from .effects import Effects
-from .guards import reach, surroundings, tensors_of
+from .guards import Search, reach, tensors_of
 from .methods import bound
 from .owners import is_module, is_ours
 from .places import Places
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 LIMIT = 16  # programs of one function; beyond that new shapes run eagerly
 MISSES = 4  # calls in a row that no program ran, all given alike, after which none is made
 REFUSED = 3  # keys that are refused for the same reason, after which keys are not asked for
+MOST_GIVEN = 64  # modules and functions among the arguments whose surroundings are kept
 AGAIN = 64  # calls after which a program is looked for once
 _every: weakref.WeakSet[Compiled] = weakref.WeakSet()
 _TENSORS = frozenset([Tensor])
@@ -84,8 +85,14 @@ class Compiled:
         self._said: set[str] = set()
         self._lock = threading.Lock()
         self._called = False  # under a stance that makes no program of a first call
-        self._surroundings = surroundings(function)
-        self._given: dict[int, list[Any]] = {}  # by id of a module or function among the arguments
+        self._search, self._looked = (
+            Search(),
+            False,
+        )  # what is named may be defined later: it is looked at by the first call
+        self._surroundings = self._search.found
+        self._given: dict[
+            int, Search
+        ] = {}  # what a module or function among the arguments depends on
         self._pieces: Any = None  # of a function that is no one program (`jit.pieces`)
         self._misses: dict[Any, int] = {}  # calls in a row that no program ran, by what is given
         self._aside: dict[Any, int] = {}  # what is given -> calls since no program is looked for
@@ -219,6 +226,9 @@ class Compiled:
             backend = backend if forced is None else forced if callable(forced) else None
         tensors = [x for x in leaves if isinstance(x, Tensor)]
         with self._lock:
+            if not self._looked:
+                self._looked = True
+                key = (*key, *[read() for read in self._search.of(self._function)])
             family = self._family(key, leaves) if backend is None else None
             shapes = tuple([t._array.shape for t in tensors])
             plan = None if family is None else family.plan(shapes, self._sized.due(key))
@@ -241,7 +251,7 @@ class Compiled:
         if sum(map(len, self._plans.values())) - len(self._sized) >= self._limit:
             self._refuse(f"more than {self._limit} programs (shapes or values keep changing)")
             return self._apart(*given)
-        readers = [*self._surroundings, *chain.from_iterable(self._given.values())]
+        readers = [*self._surroundings, *chain.from_iterable(s.found for s in self._given.values())]
         members = frozenset(map(id, tensors_of(readers)))
         making = Making(backend, members, tune=self._tune, memory=self._memory)
         places, effects = Places(), Effects(self._function) if self._watches else None
@@ -269,6 +279,10 @@ class Compiled:
             if reason is not None and effects.said is None and not self._changed:
                 self._changed = True
                 return result  # what is made at the first call and kept: the next one will tell
+            if reason is None and not self._covers(effects):
+                if not self._search.lost:
+                    return result
+                reason = "running code that is other code at each call"
             recipe = recipe if reason is None else f"it does more than compute: {reason}"
         plan: Plan | str
         if isinstance(recipe, str):
@@ -288,6 +302,18 @@ class Compiled:
         else:
             self._turned_away(plan, places.first)
         return result
+
+    def _covers(self, effects: Effects) -> bool:
+        """Whether all that a call looks at was guarded. If not, it is from the next call on."""
+        met = set().union(*[s.codes for s in self._given.values()])
+        if self._search.covers({c: scope for c, scope in effects.ran.items() if c not in met}):
+            return True
+        self._forget()
+        return False
+
+    def _forget(self) -> None:
+        for table in (self._plans, self._families, self._sized):
+            table.clear()
 
     def _opened(
         self,
@@ -404,14 +430,23 @@ class Compiled:
         """An argument that is no tensor, as part of the key: a module or function with what it depends on, an object with
         its attributes."""
         if type(x) in PLAIN:
-            return (type(x), x)
+            return plain(x)
         if isinstance(x, types.MethodType):
-            return (frozen(x.__func__), self._described(x.__self__))
+            return (self._described(x.__func__), self._described(x.__self__))
         if not is_module(x) and not isinstance(x, types.FunctionType):
-            return frozen(x) if is_ours(type(x)) else described(x)
-        if id(x) not in self._given:
-            self._given[id(x)] = surroundings(x)
-        return (id(x), *[read() for read in self._given[id(x)]])
+            return frozen(x) if is_ours(type(x)) else described(x, whole=True)
+        search = self._given.get(which(x))
+        if search is None:
+            if len(self._given) >= MOST_GIVEN:
+                del self._given[next(iter(self._given))]
+            search = self._given[which(x)] = Search()
+            search.of(x)
+        seen = [read() for read in search.found]
+        if is_module(x):
+            return (which(x), *seen)
+        # A function that is made anew for each call is the same one where it holds on to the same.
+        cells = tuple([described(content(c)) for c in x.__closure__ or ()])
+        return (x.__code__, cells, described(x.__dict__) if x.__dict__ else None, *seen)
 
     def _key_in_stance(self, parts: list) -> Any:
         """The key where a stance names the backend, or trusts that the surroundings are those that all programs were made in."""

@@ -6,19 +6,29 @@ functions by what stands in them.
 
 from __future__ import annotations
 
+import itertools
+import sys
 import types
 import weakref
 from collections import deque
-from collections.abc import Container, Iterator
+from collections.abc import Iterator, Set
 from functools import cache, partial
 from typing import Any
 
 from numpy import ndarray
 
 from ..runtime.tensor import Tensor
-from .owners import is_module, is_of_package, is_ours, is_pythons, own_classes
+from .owners import (
+    is_module,
+    is_of_package,
+    is_ours,
+    is_pythons,
+    kept_by_step,
+    own_classes,
+)
 
 PLAIN = (int, float, complex, bool, str, bytes, type(None))
+_PLAIN, _EXACT = frozenset(PLAIN), frozenset((int, bool, str, bytes, type(None)))
 MOST = 1000  # items of a container
 ALL = 2000  # objects that one description looks at
 DEEPEST = 12
@@ -31,14 +41,39 @@ NAMESPACES = (
     "local",
 )  # of Python's own, with attributes that are the user's
 _OF_CLASSES = (
-    types.FunctionType, types.BuiltinFunctionType, staticmethod, classmethod, property, type, types.MemberDescriptorType,
+    types.FunctionType, types.BuiltinFunctionType, staticmethod, classmethod, property, types.MemberDescriptorType,
     types.GetSetDescriptorType, types.ModuleType,
 )  # fmt: skip
 
 
-def which(x: Any) -> Any:
-    """Which object it is. The number of a function that is gone may become another's: functions are told apart by references."""
-    return weakref.ref(x) if type(x) is types.FunctionType else id(x)
+_numbers: dict[
+    int, tuple[int, Any]
+] = {}  # by place in memory: the object's number, and what tells that it is gone
+_next = itertools.count(1).__next__
+
+
+def which(x: Any) -> int:
+    """Which object it is, by a number that is never another's. `id` is, when the object is gone; it serves where nobody can tell that."""
+    place = id(x)
+    known = _numbers.get(place)
+    if known is not None:
+        return known[0]
+    try:
+        gone = weakref.ref(x, lambda _, place=place, numbers=_numbers: numbers.pop(place, None))  # type: ignore[misc]
+    except TypeError:
+        return place
+    return _numbers.setdefault(place, (_next(), gone))[0]
+
+
+def function_state(x: Any) -> Any:
+    """Which function it is, of one whose closure is looked at anyway; if it is one."""
+    return which(x) if type(x) is types.FunctionType else described(x)
+
+
+def tensor_state(t: Tensor) -> tuple:
+    """What a function may learn of a tensor before it computes: contents are read at every call."""
+    a = t._array
+    return (Tensor, which(t), type(t), a.shape, a.dtype, t.requires_grad)
 
 
 def content(cell: Any) -> Any:
@@ -58,32 +93,39 @@ def frozen(x: Any) -> Any:
     return (type(x), x)
 
 
-def described(x: Any, names: Container[str] | None = None) -> Any:
+def plain(x: Any) -> tuple:
+    """A number, a string or None as part of a key: 1, 1.0 and True are three, and so are zeros of both signs."""
+    if x == 0 and type(x) in (float, complex):
+        return (type(x), str(x))
+    return (type(x), x)
+
+
+def described(x: Any, names: Set[str] | None = None, whole: bool = False) -> Any:
     """A value as part of a key, through containers, the attributes of objects, and what their functions hold on to.
 
-    `names`: of the attributes that anybody may look at; None for all.
+    `names`: of the attributes that anybody may look at; None for all. `whole`: large arrays by their content, too.
     """
-    kind = type(x)
-    if kind in PLAIN:
-        return (kind, x)
-    return id(x) if isinstance(x, Tensor) else Description(names).of(x, 0)
+    if type(x) in PLAIN:
+        return plain(x)
+    return tensor_state(x) if isinstance(x, Tensor) else Description(names, whole).of(x, 0)
 
 
 class Description:
     """One walk through a value; nothing is walked through twice."""
 
-    def __init__(self, names: Container[str] | None = None) -> None:
-        self.names = names
+    def __init__(self, names: Set[str] | None = None, whole: bool = False) -> None:
+        self.names, self.most = names, sys.maxsize if whole else MOST_BYTES
         self.seen: dict[int, int] = {}
         self.functions: list[Any] = []
-        self.kinds: dict[type, None] = {}
+        self.kinds: dict[type, None] = {}  # of objects that were met
+        self.classes: list[type] = []  # that stand somewhere as values
 
     def of(self, x: Any, depth: int) -> Any:
         kind = type(x)
         if kind in PLAIN:
-            return (kind, x)
+            return plain(x)
         if isinstance(x, Tensor):
-            return id(x)
+            return tensor_state(x)
         number = self.seen.setdefault(id(x), len(self.seen))
         if number < len(self.seen) - 1:
             return ("again", number)
@@ -91,9 +133,9 @@ class Description:
             return frozen(x)
         parts: Any = None
         if isinstance(x, dict):
-            parts = (len(x), self.items(x.values(), len(x), depth), tuple(map(frozen, x)))
+            parts = (len(x), self.items(x.values(), depth), self.keys(x))
         elif isinstance(x, (list, tuple, deque)):
-            parts = (len(x), self.items(x, len(x), depth))
+            parts = (len(x), self.items(x, depth))
         elif isinstance(x, (set, frozenset)):
             parts = (len(x), frozenset(map(frozen, x)) if len(x) <= MOST else None)
         if kind in CONTAINERS:
@@ -105,7 +147,12 @@ class Description:
         if isinstance(x, types.ModuleType):
             return frozen(x)
         if isinstance(x, type):
-            return (id(x), self.inside(values_of(x, self.names), depth))
+            self.classes.append(x)
+            return (
+                which(x),
+                self.inside(values_of(x, self.names), depth),
+                methods_of(x, self.names),
+            )
         self.kinds[kind] = None
         if is_module(x):
             return (id(x), *tree_state(x, set()))
@@ -118,7 +165,12 @@ class Description:
         if isinstance(x, partial):
             return (id(x), self.inside((x.func, x.args, x.keywords), depth))
         if isinstance(x, ndarray):
-            return (id(x), x.shape, hash(x.tobytes()) if x.nbytes <= MOST_BYTES else None)
+            return (
+                which(x),
+                x.shape,
+                x.dtype,
+                hash(x.tobytes()) if x.nbytes <= self.most else None,
+            )
         if is_ours(kind) or (is_pythons(kind) and kind.__name__ not in NAMESPACES):
             return frozen(x) if parts is None else (id(x), parts)
         if depth > PACKAGES and is_of_package(kind):
@@ -126,14 +178,29 @@ class Description:
         own, slots = getattr(x, "__dict__", None), [v for _, v in slots_of(x)]
         if own is None and not slots and parts is None:
             return frozen(x)
-        if own and self.names is not None:
-            own = {k: v for k, v in own.items() if k in self.names}
+        kept = kept_by_step(kind)
+        if own and (kept or self.names is not None):
+            own = {
+                k: v
+                for k, v in own.items()
+                if k not in kept and (self.names is None or k in self.names)
+            }
         names = () if own is None else tuple(own)
         values = [*(own or {}).values(), *slots, *values_of(kind, self.names)]
-        return (id(x), parts, self.inside(values, depth), names)
+        return (kind, id(x), parts, self.inside(values, depth), names, methods_of(kind, self.names))
 
-    def items(self, values: Any, count: int, depth: int) -> tuple | None:
-        return self.inside(values, depth) if count <= MOST else None
+    def items(self, values: Any, depth: int) -> tuple | None:
+        """What is in a container: any number of numbers and strings, else not more than MOST."""
+        kinds = tuple(map(type, values))
+        if _PLAIN.issuperset(kinds):
+            found = tuple(values)
+            zeros = 0 in found and not _EXACT.issuperset(kinds)
+            return (kinds, found, tuple(map(str, found)) if zeros else None)
+        return self.inside(values, depth) if len(kinds) <= MOST else None
+
+    def keys(self, x: Any) -> tuple:
+        kinds = tuple(map(type, x))
+        return (kinds, tuple(x)) if _PLAIN.issuperset(kinds) else tuple(map(frozen, x))
 
     def inside(self, values: Any, depth: int) -> tuple:
         return tuple([self.of(v, depth + 1) for v in values])
@@ -160,7 +227,7 @@ def _slot_names(kind: Any) -> tuple[str, ...]:
     return tuple(n for n in names if n not in ("__dict__", "__weakref__"))
 
 
-def values_of(kind: type, names: Container[str] | None = None) -> Iterator[Any]:
+def values_of(kind: type, names: Set[str] | None = None) -> Iterator[Any]:
     """The values that stand in a class of the user's and in those that it is made of: no methods. `names` as above."""
     for k in own_classes(kind):
         for name, value in k.__dict__.items():
@@ -168,6 +235,22 @@ def values_of(kind: type, names: Container[str] | None = None) -> Iterator[Any]:
                 continue
             if not name.startswith("__") and not isinstance(value, _OF_CLASSES):
                 yield value
+
+
+def methods_of(kind: type, names: Set[str] | None = None) -> tuple:
+    """Which functions stand in a class of the user's, of those that are looked at."""
+    found: list[Any] = []
+    for k in own_classes(kind):
+        table = k.__dict__
+        looked = table.keys() if names is None else table.keys() & names
+        found += [
+            (name, which(table[name]))
+            for name in sorted(looked)
+            if isinstance(table[name], _OF_CLASSES)
+        ]
+        if "__call__" in table:
+            found.append(which(table["__call__"]))
+    return tuple(found)
 
 
 OF_ALL = frozenset((

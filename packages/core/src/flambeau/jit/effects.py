@@ -28,7 +28,20 @@ _OUTSIDE = frozenset((
     "http.client", "sqlite3", "multiprocessing.queues", "multiprocessing.connection", "_pyio",
 ))  # fmt: skip
 _KERNELS = os.path.join(os.path.dirname(os.path.dirname(__file__)), "backends", "")
+_COMPILER = os.path.join(os.path.dirname(os.path.dirname(__file__)), "compiler.py")
 _COPYING = ("tensor", "as_tensor", "asarray")
+
+
+def _is_called_back(frame: types.FrameType | None) -> bool:
+    """Whether this is called by an import, by what compiles kernels, or for a result that the user calls constant."""
+    while frame is not None:
+        code = frame.f_code
+        if code.co_filename.startswith(("<frozen importlib", _KERNELS)):
+            return True
+        if code.co_name == "constant" and code.co_filename == _COMPILER:
+            return True
+        frame = frame.f_back
+    return False
 
 
 class Effects:
@@ -38,6 +51,7 @@ class Effects:
         self.snapshot = Snapshot(roots_of(function))
         self.said: str | None = None
         self.met: list[types.CodeType] = []  # which stay, so that their numbers are theirs
+        self.ran: dict[types.CodeType, dict[str, Any]] = {}  # code of the user's, with its globals
 
     def around(self) -> Any:
         """A context in which calls are noticed; where a profiler is at work, only changes of objects are."""
@@ -64,6 +78,8 @@ class Effects:
                 code = frame.f_code
                 kind = kinds[number] = whose(code.co_filename)
                 self.met.append(code)
+                if kind is USERS and not _is_called_back(frame):
+                    self.ran[code] = frame.f_globals
                 if kind is OURS and code.co_name not in _COPYING:
                     quiet.add(number)
                     return
@@ -81,12 +97,7 @@ class Effects:
         at: types.FrameType | None = frame
         while at is not None and whose(at.f_code.co_filename) is not USERS:
             at = at.f_back
-        back = at
-        while back is not None:
-            if back.f_code.co_filename.startswith(("<frozen importlib", _KERNELS)):
-                return  # called back by an import, or by what compiles kernels
-            back = back.f_back
-        if self.said is None:
+        if self.said is None and not _is_called_back(at):
             self.said = what if at is None else f"{what} ({at.f_code.co_filename}:{at.f_lineno})"
 
     def _calls_c(self, frame: types.FrameType, function: Any) -> None:

@@ -10,6 +10,7 @@ other ways, such as files and clocks.
 from __future__ import annotations
 
 import dis
+import gc
 import types
 import weakref
 from collections.abc import Callable, Iterator
@@ -24,19 +25,33 @@ from .descriptions import (
     Description,
     content,
     described,
+    function_state,
     hooks_of,
     settings_of,
     values_of,
     which,
 )
 from .owners import is_module, is_of_packages, is_ours, is_pythons, is_users, own_classes
+from .purity import executed
 
 Reader = Callable[[], Any]
+GROWN = 4  # times that more may be found of what a function looks at
+_MAKING = frozenset(
+    ("__init__", "__new__", "__post_init__")
+)  # run where a class is called, not where there is an object
+_CALLING = frozenset(
+    ("type", "__class__", "replace")
+)  # names by which an object's class may be called
 # Names that stand for all attributes of an object.
 _ANY = frozenset((
     "getattr", "vars", "__dict__", "dir", "asdict", "astuple", "fields", "attrgetter", "eval", "exec", "deepcopy", "__getattribute__",
     "getmembers",
 ))  # fmt: skip
+
+
+def defaults_of(function: Any) -> tuple:
+    """A function's defaults, also when it is gone."""
+    return (getattr(function, "__defaults__", None), getattr(function, "__kwdefaults__", None))
 
 
 def surroundings(function: Any) -> list[Reader]:
@@ -48,12 +63,12 @@ def surroundings(function: Any) -> list[Reader]:
     >>> before == reader()
     False
     """
-    return _Search().of(function)
+    return Search().of(function)
 
 
 def roots_of(function: Any) -> list[tuple[str, Any]]:
     """What the function reaches besides its arguments: names, and what stands there now."""
-    search = _Search()
+    search = Search()
     search.of(function)
     return [(name, get()) for name, get in search.roots]
 
@@ -73,24 +88,32 @@ def tensors_of(readers: list[Reader]) -> list[Tensor]:
 
 def reach(readers: list[Reader], tensors: list[Tensor]) -> bool:
     """Whether one of these tensors is among what the readers look at."""
-    wanted = set(map(id, tensors))
-    if not wanted.isdisjoint(map(id, tensors_of(readers))):
+    if not set(map(id, tensors)).isdisjoint(map(id, tensors_of(readers))):
         return True
+    wanted = set(map(which, tensors))
     looked = [r() for r in readers if not isinstance(r, _Tree)]
     while looked:
         x = looked.pop()
         if isinstance(x, tuple):
+            if x and x[0] is Tensor and x[1] in wanted:
+                return True
             looked.extend(x)
-        elif type(x) is int and x in wanted:
-            return True
     return False
 
 
-class _Search:
-    """One walk over functions and what they name: other functions, and methods of the classes that were met."""
+class Search:
+    """One walk over functions and what they name: other functions, and methods of the classes that were met.
+
+    What it follows, it follows by names. What a call has run besides (functions out of tables that were filled later, classes in
+    attributes of classes, metaclasses) it learns of afterwards, by `covers`.
+    """
 
     def __init__(self) -> None:
         self.found: list[Reader] = []
+        self.codes: set[types.CodeType] = (
+            set()
+        )  # of all functions that were followed, and of those defined in them
+        self.grown, self.lost = 0, False
         self.seen: set[int] = set()
         self.roots: list[tuple[str, Reader]] = []  # of functions that are no package's
         self.own = True
@@ -100,7 +123,7 @@ class _Search:
 
     def of(self, function: Any) -> list[Reader]:
         if is_module(function):
-            self.note("self", lambda: function)
+            self.note("self", weakref.ref(function))
         else:
             bound = getattr(function, "__self__", None)
             if bound is not None and not isinstance(bound, types.ModuleType):
@@ -111,12 +134,34 @@ class _Search:
     def follow(self, function: Any) -> None:
         """What a Python function names. flambeau's own functions and Python's depend on their arguments only."""
         code = getattr(function, "__code__", None)
-        if code is None or id(function) in self.seen or is_ours(function) or is_pythons(function):
+        if code is None or id(function) in self.seen:
+            return
+        self.codes.update(executed(code))
+        if is_ours(function) or is_pythons(function):
             return
         self.seen.add(id(function))
         before, self.own = self.own, self.own and not is_of_packages(code.co_filename)
         self.named(function, code)
         self.own = before
+
+    def covers(self, ran: dict[types.CodeType, dict[str, Any]]) -> bool:
+        """Whether all code that a call has run was followed, given with its globals. If not, now it is: `found` has grown.
+
+        `lost`: it cannot be, or is other code at every call.
+        """
+        new = {c: f for c, f in ran.items() if c not in self.codes and _is_looked_into(c, f)}
+        if not new:
+            return True
+        self.grown += 1
+        for function in gc.get_referrers(*new):
+            if isinstance(function, types.FunctionType) and function.__code__ in new:
+                self.follow(function)
+        for code, scope in new.items():
+            if code not in self.codes:  # of a function that is gone, or of a class or module
+                self.follow(_made_of(code, scope))
+                self.lost = self.lost or not {"__class__"}.issuperset(code.co_freevars)
+        self.lost = self.lost or self.grown > GROWN
+        return False
 
     def named(self, function: Any, code: types.CodeType) -> None:
         """What this code of a function names."""
@@ -127,8 +172,8 @@ class _Search:
             elif name != "__class__":  # for `super`
                 self.note(name, lambda cell=cell: content(cell))  # type: ignore[misc]
         if function.__defaults__ or function.__kwdefaults__:
-            defaults = f"the defaults of {function.__name__}"
-            self.note(defaults, lambda: (function.__defaults__, function.__kwdefaults__))
+            held = weakref.ref(function)
+            self.note(f"the defaults of {function.__name__}", lambda: defaults_of(held()))
         scope = function.__globals__
         for name in dict.fromkeys(_globals(code)):
             if (
@@ -141,18 +186,25 @@ class _Search:
                 self.note(name, lambda name=name: scope.get(name))  # type: ignore[misc]
         new = {name for name in names if name not in self.names}
         self.names |= new
+        if not new.isdisjoint(_CALLING):
+            new |= _MAKING
         for kind in list(self.kinds):
             self.methods(kind, new)
 
     def attributes(self, package: types.ModuleType, names: list[str]) -> None:
-        """Of a Python module: the numbers, tensors and functions in it that the function's names may mean."""
+        """Of a Python module: what the function's names may mean in it; of packages numbers, tensors, functions and classes."""
         if is_ours(package):
             return
+        whole = not is_pythons(package) and not is_of_packages(
+            getattr(package, "__file__", "") or ""
+        )
         for name in names:
-            thing = getattr(package, name, package)
+            thing = vars(package).get(name, package)
+            if isinstance(thing, types.ModuleType):
+                continue
             code = isinstance(thing, (types.FunctionType, type)) and not is_pythons(thing)
-            if code or isinstance(thing, (*PLAIN, Tensor)):
-                self.note(name, lambda name=name: getattr(package, name, None))  # type: ignore[misc]
+            if whole or code or isinstance(thing, (*PLAIN, Tensor)):
+                self.note(name, lambda name=name: vars(package).get(name))  # type: ignore[misc]
 
     def note(self, name: str, get: Reader) -> None:
         """Something that is looked at, under this name."""
@@ -169,10 +221,8 @@ class _Search:
                         self.within(value)
             self.found.append(_Tree(get))
         elif isinstance(thing, types.FunctionType):
-            self.found.append(lambda: which(get()))
+            self.found.append(lambda: function_state(get()))
             self.follow(thing)
-        elif isinstance(thing, Tensor):
-            self.found.append(lambda: id(get()))
         elif hasattr(thing, "__wrapped__") and not is_users(
             type(thing)
         ):  # a compiled helper, a cache
@@ -180,10 +230,10 @@ class _Search:
         elif isinstance(thing, type):
             if is_users(thing):
                 self.found.append(lambda: described(get(), self.looked_at()))
-                self.met(thing)
-        elif is_ours(type(thing)):
-            self.found.append(lambda: id(get()))
-        elif not isinstance(thing, types.BuiltinFunctionType):
+                self.met(thing, True)
+        elif is_ours(type(thing)) and not isinstance(thing, Tensor):
+            self.found.append(lambda: which(x) if is_ours(type(x := get())) else described(x))
+        else:
             self.found.append(lambda: described(get(), self.looked_at()))
             self.within(thing)
 
@@ -203,22 +253,43 @@ class _Search:
             self.follow(function)
         for kind in walk.kinds:
             self.met(kind)
+        for kind in walk.classes:
+            self.met(kind, True)
 
-    def met(self, kind: type) -> None:
-        """A class of which there is an object, or which is called."""
+    def met(self, kind: type, called: bool = False) -> None:
+        """A class of which there is an object, or which may be called."""
+        called = called or not self.names.isdisjoint(_CALLING)
         for k in own_classes(kind):
             if k not in self.kinds:
                 self.kinds[k] = None
-                self.methods(k, self.names | {n for n in k.__dict__ if n.startswith("__")})
+                special = {n for n in k.__dict__ if n.startswith("__") and n not in _MAKING}
+                self.methods(k, self.names | special)
+            if called:
+                self.methods(k, _MAKING)
 
-    def methods(self, kind: type, names: set[str]) -> None:
+    def methods(self, kind: type, names: set[str] | frozenset[str]) -> None:
         """Follows those of its methods that may be meant by these names."""
         for name in names & kind.__dict__.keys():
             method = kind.__dict__[name]
+            if isinstance(method, classmethod):  # which may call its class
+                self.methods(kind, _MAKING)
             for part in ("fget", "__func__"):
                 method = getattr(method, part, method)
             if isinstance(method, types.FunctionType):
                 self.follow(method)
+
+
+def _is_looked_into(code: types.CodeType, scope: dict[str, Any]) -> bool:
+    """Whether code may depend on more than its arguments, and is the user's. Named tuples are made by code that has a scope of its own."""
+    return is_users(_made_of(code, scope)) and not str(scope.get("__name__")).startswith(
+        "namedtuple_"
+    )
+
+
+def _made_of(code: types.CodeType, scope: dict[str, Any]) -> types.FunctionType:
+    return types.FunctionType(
+        code, scope, closure=tuple(types.CellType() for _ in code.co_freevars)
+    )
 
 
 def _globals(code: types.CodeType) -> Iterator[str]:

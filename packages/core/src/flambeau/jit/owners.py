@@ -4,37 +4,34 @@ from __future__ import annotations
 
 import sys
 import types
-from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
 
 def is_pythons(thing: Any) -> bool:
-    """Whether a class or function is of Python's own library."""
-    if isinstance(thing, types.FunctionType):
-        name = home_of(thing) or "__main__"
-    else:
-        name = str(getattr(thing, "__module__", None) or "builtins")
-    return name.partition(".")[0] in sys.stdlib_module_names and name != "__main__"
+    """Whether a class, function or module is of Python's own library."""
+    home = home_of(thing)
+    return home.partition(".")[0] in sys.stdlib_module_names and home != "__main__"
 
 
 def is_ours(thing: Any) -> bool:
     """Whether a class, function or module is flambeau's own."""
-    if isinstance(thing, types.FunctionType):
-        name = home_of(thing)
-    else:
-        name = str(getattr(thing, "__module__", None) or getattr(thing, "__name__", ""))
-    return name == "flambeau" or name.startswith("flambeau.")
+    home = home_of(thing)
+    return home == "flambeau" or home.startswith("flambeau.")
 
 
 def is_users(thing: Any) -> bool:
-    """Whether a class or function is neither flambeau's nor Python's."""
+    """Whether a class, function or module is neither flambeau's nor Python's."""
     return not is_pythons(thing) and not is_ours(thing)
 
 
-def home_of(function: types.FunctionType) -> str:
-    """The module a function was defined in: `functools.wraps` gives it the name of another's."""
-    return str(function.__globals__.get("__name__", ""))
+def home_of(thing: Any) -> str:
+    """The module something is from. A function's own word is not taken: `functools.wraps` gives it the name of another's."""
+    if isinstance(thing, types.FunctionType):
+        return str(thing.__globals__.get("__name__") or "")
+    if isinstance(thing, types.ModuleType):
+        return thing.__name__
+    return str(getattr(thing, "__module__", None) or "builtins")
 
 
 @cache
@@ -48,11 +45,16 @@ def is_of_packages(file: str) -> bool:
     return "site-packages" in file or "dist-packages" in file
 
 
-def own_classes(kind: type) -> Iterator[type]:
+@cache
+def own_classes(kind: Any) -> tuple[type, ...]:
     """A class and its bases, as far as they are the user's."""
-    for k in kind.__mro__:
-        if is_users(k):
-            yield k
+    return tuple(filter(is_users, kind.__mro__))
+
+
+def kept_by_step(kind: type) -> frozenset[str]:
+    """The attributes, of the user's optimizers and schedulers too, in which `step` keeps its state: a program calls it as it is."""
+    names = getattr(kind, "_kept_by_step", None)
+    return names if isinstance(names, frozenset) else frozenset()
 
 
 def is_module(x: Any) -> bool:

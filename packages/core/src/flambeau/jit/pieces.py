@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import sys
 import threading
-import types
 import weakref
 from collections.abc import Callable
 from itertools import chain
@@ -21,14 +20,13 @@ from ..runtime import splitting, state
 from ..runtime.tensor import Tensor
 from .compile import Compiled, _watched
 from .descriptions import PLAIN
-from .guards import _Search
+from .guards import Search
 from .owners import is_module, is_ours
 from .plan import Plan
-from .purity import Watch, executed, strange, watched_by
+from .purity import Watch, strange, watched_by
 from .stances import now
 
 LEAST = 3  # operator calls of a module's forward that are worth guards
-GROWN = 3  # times that more may be found which a module looks at
 
 ALONE: Any = type("Alone", (), {"__repr__": lambda self: "runs as Python"})()
 APART: Any = type("Apart", (), {"__repr__": lambda self: "left alone"})()
@@ -96,8 +94,9 @@ class Piece(Compiled):
         settings = {k: v for k, v in pieces.settings.items() if k not in ("name", "limit")}
         super().__init__(self._run, name=type(module).__name__, **settings)
         self._limit = pieces.settings["limit"]
-        self._search, self._grown, self._tracing = _Covering(), 0, 0
+        self._tracing = 0
         self._watch: Watch | None = None
+        self._search, self._looked = Search(), True
         self._search.note("self", self._module)
         self._surroundings = self._search.found
 
@@ -142,7 +141,7 @@ class Piece(Compiled):
         plan = self._plans.get(key, [None])[-1]
         if isinstance(plan, Plan):
             reason = _unlike(plan)
-            if _calls(plan) < LEAST or not self._covers(watch):
+            if _calls(plan) < LEAST or not self._is_guarded(watch):
                 self._pieces_of.alone(self._module())
             elif reason is not None:
                 self._families.clear()
@@ -155,33 +154,11 @@ class Piece(Compiled):
 
     # -- what the module looks at ---------------------------------------------------------------------------------------
 
-    def _covers(self, watch: Watch) -> bool:
+    def _is_guarded(self, watch: Watch) -> bool:
         """Whether all that ran is guarded, from the next call on at least."""
-        new = {c: scope for c, scope in watch.codes.items() if c not in self._search.codes}
-        if not new:
-            return True
-        self._grown += 1
-        if self._grown > GROWN or any(set(c.co_freevars) - {"__class__"} for c in new):
-            return False
-        for code, scope in new.items():
-            cells = tuple(types.CellType() for _ in code.co_freevars)
-            self._search.follow(types.FunctionType(code, scope, closure=cells))
-        self._plans.clear()
-        self._families.clear()
-        return True
-
-
-class _Covering(_Search):
-    """A search that knows which functions it has looked into."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.codes: set[types.CodeType] = set()
-
-    def follow(self, function: Any) -> None:
-        if hasattr(function, "__code__"):
-            self.codes.update(executed(function.__code__))
-        super().follow(function)
+        if not self._search.covers(watch.codes):
+            self._forget()
+        return not self._search.lost
 
 
 def _opaque(result: Any) -> str | None:

@@ -72,7 +72,7 @@ def whose(file: str) -> str:
         return OURS
     installed = re.search(r"(?:site|dist)-packages/(\w+)", path)
     if installed is not None:
-        return PYTHON if installed[1] in ("numpy", "scipy", "cupy", "cupyx") else USERS
+        return PYTHON if installed[1] in ("numpy", "scipy", "cupy", "cupyx", "ml_dtypes") else USERS
     return PYTHON if path.startswith(_LIBRARY) else USERS
 
 
