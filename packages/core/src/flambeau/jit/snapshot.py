@@ -15,7 +15,7 @@ from typing import Any
 
 from ..runtime.tensor import Tensor
 from .descriptions import CONTAINERS, NAMESPACES, OF_ALL, PACKAGES, PLAIN, slots_of
-from .owners import is_module, is_of_package, is_ours, is_pythons
+from .owners import is_module, is_of_package, is_ours, is_pythons, kept_by_step
 
 MOST = 20_000  # objects that are looked at
 _LEAVES = (
@@ -103,10 +103,11 @@ def _dice(x: Any) -> str:
 
 
 def _attributes(path: str, x: Any) -> Iterator[tuple[str, Any]]:
-    own = getattr(x, "__dict__", None)
+    own, kept = getattr(x, "__dict__", None), kept_by_step(type(x))
     if isinstance(own, dict):
         for name, value in own.items():
-            yield f"{path}.{name}", value
+            if name not in kept:
+                yield f"{path}.{name}", value
     for name, value in slots_of(x):
         yield f"{path}.{name}", value
 

@@ -84,6 +84,7 @@ class Optimizer:
     """
 
     param_groups: Any = state.Watched()  # list[dict[str, Any]]
+    _kept_by_step = frozenset(("param_groups", "state", "_opt_called"))
 
     # Of optimizers that wrap another and never call `__init__`: they have no hooks of their own.
     _optimizer_step_pre_hooks: Mapping[int, Callable[..., Any]] = MappingProxyType({})

@@ -73,6 +73,7 @@ class LRScheduler:
     _is_initial = False
     _last_lr: Any = state.Watched()  # list[Any]
     last_epoch: Any = state.Watched()
+    _kept_by_step = frozenset(("_last_lr", "last_epoch", "_step_count"))
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
