@@ -25,10 +25,10 @@ def saved(x):
 READERS = {
     "item()": [
         lambda x: x.sum().item() + 1, lambda x: float(x[0]) * 2, lambda x: f"{x.sum():.3f}",
-        lambda x: flambeau.full((2,), x[0]),
+        lambda x: flambeau.full((2,), x[0]), lambda x: flambeau.tensor([x[0], x[1]]),
         lambda x: x[: (x > 0).sum()] * 2, lambda x: flambeau.repeat_interleave(x, (x > 0).long() + 1),
     ],
-    "tolist()": [lambda x: sorted(x.tolist()), lambda x: flambeau.tensor([x[0], x[1]])],
+    "tolist()": [lambda x: sorted(x.tolist())],
     "being printed": [repr, lambda x: f"{x}"],
     "numpy()": [lambda x: np.asarray(x).sum(), lambda x: flambeau.from_numpy(x.numpy() * 2)],
     "__dlpack__()": [lambda x: np.from_dlpack(x).sum()],

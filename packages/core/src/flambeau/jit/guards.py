@@ -354,7 +354,8 @@ class _Tree:
             v for m in parts for v in settings_of(m)
             if type(v) not in PLAIN and not isinstance(v, tuple)
         ]  # fmt: skip
-        kinds = dict.fromkeys(k for m in parts for k in own_classes(type(m)))
+        met: list[Any] = [type(m) for m in parts]
+        kinds = dict.fromkeys(k for kind in met for k in own_classes(kind))
         self.classes = [k.__dict__ for k in kinds]
         self.loose += [v for k in kinds for v in values_of(k) if type(v) not in PLAIN]
         self.found = list(chain.from_iterable(map(dict.values, self.members)))
