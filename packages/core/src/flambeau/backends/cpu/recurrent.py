@@ -32,7 +32,7 @@ class _Plan(NamedTuple):
     laid: tuple[int, int]  # where C reads how many rows each step has, and where they begin
     shared: bool  # among threads
     rows: int  # of all steps
-    gates: tuple[int, int]  # rows of the gates' memory without and with a backward
+    gates: tuple[int, int]  # elements of the gates' memory without and with a backward
     room: tuple[int, int]  # elements that backward wants without and with gradients of first states
     tables: tuple[np.ndarray, np.ndarray]
 
@@ -46,7 +46,7 @@ def _plan(
     starts = table(counts.cumsum() - counts)
     order, laid = (kind, len(counts), int(counts[0]), size), (address(counts), address(starts))
     shared = bool(functions.shared(*order))
-    gates = [functions.forward_rows(*order, wants, *laid) for wants in (0, 1)]
+    gates = [functions.forward_room(*order, wants, *laid) for wants in (0, 1)]
     room = [functions.backward_room(*order, shape[-1], *laid, first) for first in (0, 1)]
     tables = (counts, starts)
     return _Plan(order, laid, shared, int(counts.sum()), tuple(gates), tuple(room), tables)
@@ -95,11 +95,11 @@ class Layer:
         x, *rest = _dense(arrays)
         first, cell = rest[0], rest[1] if self.kind == LSTM else None
         weight_ih, weight_hh, bias_ih, bias_hh = rest[self.parts :]
-        (wide, size), dtype, functions = weight_hh.shape, x.dtype, _of(x)
+        size, dtype, functions = weight_hh.shape[1], x.dtype, _of(x)
         plan = _plan(functions, self.kind, x.shape, sizes, size)
         if plan.shared:
             functions.rouse()
-        kept = np.empty((plan.gates[wants], wide), dtype)
+        kept = np.empty(plan.gates[wants], dtype)
         out = np.empty((*x.shape[:-1], size), dtype)
         last = np.empty((1, plan.order[2], size), dtype)
         cells = last_cell = inner = None

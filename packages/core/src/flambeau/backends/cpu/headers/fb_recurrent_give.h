@@ -22,7 +22,7 @@ static void sources(const struct layer *x, struct chunk c, int of_state, int64_t
 INLINE void input_tile(const int R, int64_t row, const struct layer *x, const T *d, int64_t k, int64_t at, const T *w) {
   vec sums[MOST_ROWS][4];
   const int64_t n = x->features;
-  multiply(R, 2, 0, k, d + row * k, k, w, sums);
+  multiply(R, 2, 0, k, d + row * x->pitch, x->pitch, w, sums);
   for (int v = 0; v < 2; ++v) {
     const int64_t u = at + v * WIDTH, some = MIN(WIDTH, n - u);
     if (some <= 0) break;
@@ -39,13 +39,13 @@ static void input_rows(const struct layer *x, const T *d, int64_t k, int64_t beg
   }
 }
 
-/* The columns [from, to) of `depth` rows of d, k elements each, as panels of A: some rows of the gradient of a weight. */
+/* The columns [from, to) of `depth` rows of d, `pitch` apart, as panels of A: some rows of the gradient of a weight. */
 struct part { int64_t from, m, count, height, depth, pitch; };
-static struct part pack_columns(T *pa, const T *d, int64_t depth, int64_t k, int64_t from, int64_t to) {
+static struct part pack_columns(T *pa, const T *d, int64_t depth, int64_t pitch, int64_t from, int64_t to) {
   const int64_t m = to - from, count = GEMM_PANELS(m, GEMM_MR);
   const struct part s = {from, m, count, GEMM_PANELS(m, count), depth, GEMM_A_PITCH(depth)};
   for (int64_t p = 0; p < depth; ++p) { /* a row at a time: they are pages apart */
-    const T *const row = d + p * k + from;
+    const T *const row = d + p * pitch + from;
     T *at = pa + p * GEMM_MR;
     int64_t q = 0;
     for (; q * s.height + GEMM_MR <= m; ++q, at += s.pitch) memcpy(at, row + q * s.height, GEMM_MR * sizeof(T));
@@ -102,23 +102,23 @@ static void weight_rows(struct part s, const T *pa, const T *const *from, int64_
 }
 
 /* sum[c] (+)= the columns [from, to) of d, written to a second array too where there is one. */
-static void bias_columns(const T *d, int64_t depth, int64_t k, T *sum, T *second, int64_t from, int64_t to, int added) {
+static void bias_columns(const T *d, int64_t depth, int64_t pitch, T *sum, T *second, int64_t from, int64_t to, int added) {
   int64_t c = from;
   for (; c + 8 * WIDTH <= to; c += 8 * WIDTH) {
     vec s[8];
     UNROLL for (int v = 0; v < 8; ++v) s[v] = added ? load(sum + c + v * WIDTH) : (vec){0};
-    for (int64_t p = 0; p < depth; ++p) UNROLL for (int v = 0; v < 8; ++v) s[v] += load(d + p * k + c + v * WIDTH);
+    for (int64_t p = 0; p < depth; ++p) UNROLL for (int v = 0; v < 8; ++v) s[v] += load(d + p * pitch + c + v * WIDTH);
     UNROLL for (int v = 0; v < 8; ++v) store(sum + c + v * WIDTH, s[v]);
   }
   if (!added) memset(sum + c, 0, (size_t)(to - c) * sizeof(T));
   for (int64_t p = 0; p < depth; ++p)
-    for (int64_t i = c; i < to; ++i) sum[i] += d[p * k + i];
+    for (int64_t i = c; i < to; ++i) sum[i] += d[p * pitch + i];
   if (second) memcpy(second + from, sum + from, (size_t)(to - from) * sizeof(T));
 }
 
 /* This rank's part of what a chunk whose steps are done gives; d and inner are where row 0 of all steps would lie. */
 static void give(const struct layer *x, struct chunk c, const struct team *team, int rank, const T *d, const T *inner, int added) {
-  const int64_t k = gates_of[x->kind] * x->size, units = GEMM_PANELS(k, WIDTH), tiles = GEMM_PANELS(c.hi - c.lo, MOST_ROWS);
+  const int64_t k = gates_of[x->kind] * x->size, pitch = x->pitch, units = GEMM_PANELS(k, WIDTH), tiles = GEMM_PANELS(c.hi - c.lo, MOST_ROWS);
   const int64_t from = MIN(k, team_from(team, units, rank) * WIDTH), to = MIN(k, team_from(team, units, rank + 1) * WIDTH);
   T *const pa = SCRATCH(1, (size_t)(GEMM_A_SIZE(to - from, CHUNK) + GEMM_MR) * sizeof(T));
   if (x->d_input) input_rows(x, d, k, MIN(c.hi, c.lo + team_from(team, tiles, rank) * MOST_ROWS), MIN(c.hi, c.lo + team_from(team, tiles, rank + 1) * MOST_ROWS));
@@ -128,11 +128,11 @@ static void give(const struct layer *x, struct chunk c, const struct team *team,
     const int more = added || lo > c.lo;
     struct part part = {0};
     const int both = inner == d && x->d_bias_in && x->d_bias; /* which are the same */
-    if (x->d_bias_in) bias_columns(d + lo * k, depth, k, x->d_bias_in, both ? x->d_bias : 0, from, to, more);
-    if (x->d_bias && !both) bias_columns(inner + lo * k, depth, k, x->d_bias, 0, from, to, more);
-    if (x->d_weight_in || (x->d_weight && inner == d)) part = pack_columns(pa, d + lo * k, depth, k, from, to);
+    if (x->d_bias_in) bias_columns(d + lo * pitch, depth, pitch, x->d_bias_in, both ? x->d_bias : 0, from, to, more);
+    if (x->d_bias && !both) bias_columns(inner + lo * pitch, depth, pitch, x->d_bias, 0, from, to, more);
+    if (x->d_weight_in || (x->d_weight && inner == d)) part = pack_columns(pa, d + lo * pitch, depth, pitch, from, to);
     if (x->d_weight_in) sources(x, c, 0, lo, depth, given), weight_rows(part, pa, given, x->features, x->d_weight_in, more);
-    if (x->d_weight && inner != d) part = pack_columns(pa, inner + lo * k, depth, k, from, to);
+    if (x->d_weight && inner != d) part = pack_columns(pa, inner + lo * pitch, depth, pitch, from, to);
     if (x->d_weight) sources(x, c, 1, lo, depth, given), weight_rows(part, pa, given, x->size, x->d_weight, more);
   }
 }

@@ -31,25 +31,25 @@ INLINE void unit_to(T *p, vec v, const int64_t n) {
 
 /* h and c are the state before, row by row; t the step. */
 INLINE void lstm_gates(const int R, vec sums[MOST_ROWS][4], int64_t row, const struct layer *x, int64_t t, int64_t unit, const T *h, const T *c, const int64_t n) {
-  const int64_t size = x->size;
+  const int64_t size = x->size, pitch = x->pitch;
   (void)h;
-  T *const gates = x->gates + x->starts[t] * 4 * size, *const cells = x->cells + x->starts[t] * size, *const out = x->out + x->starts[t] * size;
+  T *const gates = x->gates + x->starts[t] * pitch, *const cells = x->cells + x->starts[t] * size, *const out = x->out + x->starts[t] * size;
   for (int r = 0; r < R; ++r) {
-    const vec i = sigmoid(sums[r][0] + AT_UNIT(gates, 4 * size)), f = sigmoid(sums[r][1] + AT_UNIT(gates + size, 4 * size));
-    const vec g = hyperbolic_tangent(sums[r][2] + AT_UNIT(gates + 2 * size, 4 * size)), o = sigmoid(sums[r][3] + AT_UNIT(gates + 3 * size, 4 * size));
+    const vec i = sigmoid(sums[r][0] + AT_UNIT(gates, pitch)), f = sigmoid(sums[r][1] + AT_UNIT(gates + size, pitch));
+    const vec g = hyperbolic_tangent(sums[r][2] + AT_UNIT(gates + 2 * size, pitch)), o = sigmoid(sums[r][3] + AT_UNIT(gates + 3 * size, pitch));
     const vec cell = f * AT_UNIT(c, size) + i * g;
     TO_UNIT(cells, size, cell);
     TO_UNIT(out, size, o * hyperbolic_tangent(cell));
     if (x->keep) {
-      TO_UNIT(gates, 4 * size, i), TO_UNIT(gates + size, 4 * size, f);
-      TO_UNIT(gates + 2 * size, 4 * size, g), TO_UNIT(gates + 3 * size, 4 * size, o);
+      TO_UNIT(gates, pitch, i), TO_UNIT(gates + size, pitch, f);
+      TO_UNIT(gates + 2 * size, pitch, g), TO_UNIT(gates + 3 * size, pitch, o);
     }
   }
 }
 INLINE void lstm_tile(const int R, int64_t row, const struct layer *x, int64_t t, int64_t unit, const T *w, const T *h, const T *c) {
   vec sums[MOST_ROWS][4];
-  const int64_t at = x->starts[t] + row, size = x->size;
-  call_in(R, 4, x->gates + at * 4 * size + unit, 4 * size, size);
+  const int64_t at = x->starts[t] + row, size = x->size, pitch = x->pitch;
+  call_in(R, 4, x->gates + at * pitch + unit, pitch, size);
   call_in(R, 1, x->cells + at * size + unit, size, 0);
   call_in(R, 1, x->out + at * size + unit, size, 0);
   multiply(R, 4, 1, x->size, h + row * x->size, x->size, w, sums);
@@ -57,16 +57,16 @@ INLINE void lstm_tile(const int R, int64_t row, const struct layer *x, int64_t t
 }
 
 INLINE void gru_gates(const int R, vec sums[MOST_ROWS][4], int64_t row, const struct layer *x, int64_t t, int64_t unit, const T *h, const T *c, const int64_t n) {
-  const int64_t size = x->size;
+  const int64_t size = x->size, pitch = x->pitch;
   (void)c;
-  T *const gates = x->gates + x->starts[t] * 3 * size, *const inner = x->inner + x->starts[t] * size, *const out = x->out + x->starts[t] * size;
+  T *const gates = x->gates + x->starts[t] * pitch, *const inner = x->inner + x->starts[t] * size, *const out = x->out + x->starts[t] * size;
   const vec bias = x->bias ? load_head(x->bias + unit, n, 0) : (vec){0};
   for (int r = 0; r < R; ++r) {
-    const vec reset = sigmoid(sums[r][0] + AT_UNIT(gates, 3 * size)), update = sigmoid(sums[r][1] + AT_UNIT(gates + size, 3 * size));
-    const vec within = sums[r][2] + bias, fresh = hyperbolic_tangent(AT_UNIT(gates + 2 * size, 3 * size) + reset * within);
+    const vec reset = sigmoid(sums[r][0] + AT_UNIT(gates, pitch)), update = sigmoid(sums[r][1] + AT_UNIT(gates + size, pitch));
+    const vec within = sums[r][2] + bias, fresh = hyperbolic_tangent(AT_UNIT(gates + 2 * size, pitch) + reset * within);
     TO_UNIT(out, size, update * (AT_UNIT(h, size) - fresh) + fresh);
     if (x->keep) {
-      TO_UNIT(gates, 3 * size, reset), TO_UNIT(gates + size, 3 * size, update), TO_UNIT(gates + 2 * size, 3 * size, fresh);
+      TO_UNIT(gates, pitch, reset), TO_UNIT(gates + size, pitch, update), TO_UNIT(gates + 2 * size, pitch, fresh);
       TO_UNIT(inner, size, within);
     }
   }
@@ -78,11 +78,11 @@ INLINE void gru_tile(const int R, int64_t row, const struct layer *x, int64_t t,
 }
 
 INLINE void plain_gates(const int R, vec sums[MOST_ROWS][4], int64_t row, const struct layer *x, int64_t t, int64_t unit, const T *h, const T *c, const int64_t n) {
-  const int64_t size = x->size;
+  const int64_t size = x->size, pitch = x->pitch;
   (void)h, (void)c;
-  T *const gates = x->gates + x->starts[t] * size, *const out = x->out + x->starts[t] * size;
+  T *const gates = x->gates + x->starts[t] * pitch, *const out = x->out + x->starts[t] * size;
   for (int r = 0; r < R; ++r) {
-    const vec s = sums[r][0] + AT_UNIT(gates, size);
+    const vec s = sums[r][0] + AT_UNIT(gates, pitch);
     TO_UNIT(out, size, x->kind == 2 ? hyperbolic_tangent(s) : larger(splat(0), s));
   }
 }
@@ -123,7 +123,7 @@ static void forward_member(void *context, struct team *team, int rank) {
   for (int64_t i = 0; i < x->steps; ++i) {
     if (x->input && i == chunk.to) {
       chunk = chunk_of(x, i, 0);
-      if (!x->whole) x->gates = room - chunk.lo * gates * size;
+      if (!x->whole) x->gates = room - chunk.lo * x->pitch;
       for (int64_t j = 0; j < pairs; ++j) feed_rows(x, feed_of(x, j, from * WIDTH, MIN(size, to * WIDTH)), w_in + j * panel_in, chunk.lo, chunk.hi);
     }
     const int64_t t = step_of(x, i), before = before_of(x, t), shared = shared_rows(x, t, before), start = before < 0 ? 0 : x->starts[before] * size;
@@ -146,66 +146,81 @@ struct place { T *gates, *inner; };
 
 /* What comes to the state of these rows and units at step t, from the output and, where `next` is one, from the step after. */
 INLINE void lstm_back(const int R, int64_t row, const struct layer *x, const struct place *p, int64_t t, int64_t unit, const vec sums[MOST_ROWS], int last, const T *c, const int64_t n) {
-  const int64_t size = x->size, start = x->starts[t];
-  const T *const act = x->gates + start * 4 * size;
-  T *const made = p->gates + start * 4 * size;
+  const int64_t size = x->size, pitch = x->pitch, start = x->starts[t];
+  const T *const act = x->gates + start * pitch;
+  T *const made = p->gates + start * pitch;
   for (int r = 0; r < R; ++r) {
-    const vec i = AT_UNIT(act, 4 * size), f = AT_UNIT(act + size, 4 * size), g = AT_UNIT(act + 2 * size, 4 * size), o = AT_UNIT(act + 3 * size, 4 * size);
+    const vec i = AT_UNIT(act, pitch), f = AT_UNIT(act + size, pitch), g = AT_UNIT(act + 2 * size, pitch), o = AT_UNIT(act + 3 * size, pitch);
     const vec tangent = hyperbolic_tangent(AT_UNIT(x->cells + start * size, size)), one = splat(1);
     vec dh = sums[r] + FROM_OUT;
     if (last && x->g_last) dh += AT_UNIT(x->g_last, size);
     const vec dc = AT_UNIT(x->carried, size) + dh * o * (one - tangent * tangent);
-    TO_UNIT(made, 4 * size, dc * g * (i * (one - i)));
-    TO_UNIT(made + size, 4 * size, dc * AT_UNIT(c, size) * (f * (one - f)));
-    TO_UNIT(made + 2 * size, 4 * size, dc * i * (one - g * g));
-    TO_UNIT(made + 3 * size, 4 * size, dh * tangent * (o * (one - o)));
+    TO_UNIT(made, pitch, dc * g * (i * (one - i)));
+    TO_UNIT(made + size, pitch, dc * AT_UNIT(c, size) * (f * (one - f)));
+    TO_UNIT(made + 2 * size, pitch, dc * i * (one - g * g));
+    TO_UNIT(made + 3 * size, pitch, dh * tangent * (o * (one - o)));
     TO_UNIT(x->carried, size, dc * f);
   }
 }
 
 INLINE void gru_back(const int R, int64_t row, const struct layer *x, const struct place *p, int64_t t, int64_t unit, const vec sums[MOST_ROWS], int last, const T *h, const int64_t n) {
-  const int64_t size = x->size, start = x->starts[t];
-  const T *const act = x->gates + start * 3 * size;
-  T *const made = p->gates + start * 3 * size, *const other = p->inner + start * 3 * size;
+  const int64_t size = x->size, pitch = x->pitch, start = x->starts[t];
+  const T *const act = x->gates + start * pitch;
+  T *const made = p->gates + start * pitch, *const other = p->inner + start * pitch;
   (void)last;
   for (int r = 0; r < R; ++r) {
-    const vec reset = AT_UNIT(act, 3 * size), update = AT_UNIT(act + size, 3 * size), fresh = AT_UNIT(act + 2 * size, 3 * size), one = splat(1);
+    const vec reset = AT_UNIT(act, pitch), update = AT_UNIT(act + size, pitch), fresh = AT_UNIT(act + 2 * size, pitch), one = splat(1);
     const vec dh = sums[r] + FROM_OUT + AT_UNIT(x->carried, size);
     const vec d_fresh = dh * (one - update) * (one - fresh * fresh), d_update = dh * (AT_UNIT(h, size) - fresh) * (update * (one - update));
     const vec d_reset = d_fresh * AT_UNIT(x->inner + start * size, size) * (reset * (one - reset));
-    TO_UNIT(made, 3 * size, d_reset), TO_UNIT(made + size, 3 * size, d_update), TO_UNIT(made + 2 * size, 3 * size, d_fresh);
-    TO_UNIT(other, 3 * size, d_reset), TO_UNIT(other + size, 3 * size, d_update), TO_UNIT(other + 2 * size, 3 * size, d_fresh * reset);
+    TO_UNIT(made, pitch, d_reset), TO_UNIT(made + size, pitch, d_update), TO_UNIT(made + 2 * size, pitch, d_fresh);
+    TO_UNIT(other, pitch, d_reset), TO_UNIT(other + size, pitch, d_update), TO_UNIT(other + 2 * size, pitch, d_fresh * reset);
     TO_UNIT(x->carried, size, dh * update);
   }
 }
 
 INLINE void plain_back(const int R, int64_t row, const struct layer *x, const struct place *p, int64_t t, int64_t unit, const vec sums[MOST_ROWS], int last, const T *c, const int64_t n) {
-  const int64_t size = x->size, start = x->starts[t];
+  const int64_t size = x->size, pitch = x->pitch, start = x->starts[t];
   (void)c;
   for (int r = 0; r < R; ++r) {
     const vec h = AT_UNIT(x->out + start * size, size);
     vec dh = sums[r] + FROM_OUT;
     if (last && x->g_last) dh += AT_UNIT(x->g_last, size);
     const vec slope = x->kind == 2 ? splat(1) - h * h : (vec)((ivec)(h > splat(0)) & (ivec)splat(1));
-    TO_UNIT(p->gates + start * size, size, dh * slope);
+    TO_UNIT(p->gates + start * pitch, pitch, dh * slope);
+  }
+}
+
+/* Calls in what the gates of two vectors of units read in a row. They are called row by row while the sums run: all at once would fill
+ * the queue of the first cache, and what the sums read would wait behind lines from memory. */
+INLINE void call_row(const struct layer *x, int64_t at, int64_t row, int64_t unit, const T *state) {
+  const int64_t size = x->size;
+  UNROLL for (int v = 0; v < 2; ++v) {
+    const int64_t u = unit + v * WIDTH;
+    if (x->kind == 0) {
+      UNROLL for (int g = 0; g < 4; ++g) __builtin_prefetch(x->gates + at * x->pitch + g * size + u);
+      __builtin_prefetch(x->cells + at * size + u), __builtin_prefetch(state + row * size + u);
+    }
+    if (x->g_out) __builtin_prefetch(x->g_out + at * size + u);
   }
 }
 
 /* Two vectors of units: dh from the step after, then the gates' gradients. `from` has rows of k gradients, or is NULL. */
 INLINE void back_tile(const int R, int64_t row, const struct layer *x, const struct place *p, int64_t t, int64_t unit, const T *w, const T *from, int64_t k, const T *state) {
   vec sums[MOST_ROWS][4], half[MOST_ROWS];
-  const int64_t at = x->starts[t] + row, size = x->size;
-  for (int v = 0; v < 2; ++v) {
-    const int64_t u = unit + v * WIDTH;
-    if (x->kind == 0) {
-      call_in(R, 4, x->gates + at * 4 * size + u, 4 * size, size);
-      call_in(R, 1, x->cells + at * size + u, size, 0);
-      call_in(R, 1, state + row * size + u, size, 0);
+  const int64_t at = x->starts[t] + row, size = x->size, pitch = x->pitch;
+  UNROLL for (int r = 0; r < R; ++r) UNROLL for (int v = 0; v < 2; ++v) sums[r][v] = (vec){0};
+  if (from && R > 1) {
+    const T *const rows = from + row * pitch;
+    for (int64_t r = 0; r < R; ++r) {
+      const int64_t begin = k * r / R;
+      call_row(x, at + r, row + r, unit, state);
+      multiply_more(R, 2, k * (r + 1) / R - begin, rows + begin, pitch, w + begin * 2 * WIDTH, rows + R * pitch + begin * R, sums);
     }
-    if (x->g_out) call_in(R, 1, x->g_out + at * size + u, size, 0);
+  } else {
+    for (int64_t r = 0; r < R; ++r) call_row(x, at + r, row + r, unit, state);
+    if (from) multiply(R, 2, 1, k, from + row * pitch, pitch, w, sums);
   }
-  if (from) multiply(R, 2, 1, k, from + row * k, k, w, sums);
-  else UNROLL for (int r = 0; r < R; ++r) UNROLL for (int v = 0; v < 2; ++v) sums[r][v] = (vec){0};
   for (int v = 0; v < 2; ++v) {
     const int64_t u = unit + v * WIDTH, n = MIN(WIDTH, size - u);
     if (n <= 0) break;
@@ -243,14 +258,14 @@ static void backward_member(void *context, struct team *team, int rank) {
   for (int64_t i = x->steps - 1, number = 0; i >= 0; --number) {
     c = chunk_of(x, i, 1);
     if (!x->whole) { /* chunks take turns */
-      const int64_t shift = ((number & 1 ? x->most : 0) - c.lo) * k;
+      const int64_t shift = ((number & 1 ? x->most : 0) - c.lo) * x->pitch;
       there = here;
       here.gates = x->d_gates + shift, here.inner = x->d_inner ? x->d_inner + shift : 0;
     }
     for (; i >= c.from; --i) {
       const int64_t t = step_of(x, i), after = after_of(x, t), shared = shared_rows(x, t, after);
       const struct place *const p = i + 1 < c.to ? &here : &there;
-      const T *const source = (p->inner ? p->inner : p->gates) + (after < 0 ? 0 : x->starts[after] * k);
+      const T *const source = (p->inner ? p->inner : p->gates) + (after < 0 ? 0 : x->starts[after] * x->pitch);
       for (int64_t u = from; u < to; ++u) {
         const T *const own = w + (u - from) * k * two;
         if (shared) back_part(x, &here, t, u * two, own, source, k, 0, shared);
@@ -273,8 +288,8 @@ INLINE int64_t members(const struct layer *x, int64_t gates, int64_t units) {
 
 /* Rows of all steps. */
 INLINE int64_t all_rows(const struct layer *x) { return x->starts[x->steps - 1] + x->sizes[x->steps - 1]; }
-INLINE void whole_product(int64_t m, int64_t n, int64_t k, const T *a, int64_t ars, int64_t acs, const T *b, int64_t brs, int64_t bcs, const T *bias, T *c) {
-  const struct gemm g = {.m = m, .n = n, .k = k, .a = a, .ars = ars, .acs = acs, .b = b, .brs = brs, .bcs = bcs, .c = c, .crs = n, .ccs = 1, .alpha = 1, .beta = 0, .items = 1, .bias = bias, .epilogue = bias ? gemm_add_columns : 0};
+INLINE void whole_product(int64_t m, int64_t n, int64_t k, const T *a, int64_t ars, int64_t acs, const T *b, int64_t brs, int64_t bcs, const T *bias, T *c, int64_t crs) {
+  const struct gemm g = {.m = m, .n = n, .k = k, .a = a, .ars = ars, .acs = acs, .b = b, .brs = brs, .bcs = bcs, .c = c, .crs = crs, .ccs = 1, .alpha = 1, .beta = 0, .items = 1, .bias = bias, .epilogue = bias ? gemm_add_columns : 0};
   gemm_parallel(&g);
 }
 /* Whether a team may take the steps. */
@@ -292,10 +307,10 @@ INLINE int between(const struct layer *x, int64_t units) { return members(x, gat
 
 /* Whether the gates of a chunk take the place of those of the one before: nobody wants them later. */
 INLINE int passing(const struct layer *x, int64_t keep) { return !keep && x->kind < 2 && between(x, WIDTH); }
-/* Rows that forward's `gates` must have. */
-EXPORT int64_t forward_rows(int64_t kind, int64_t steps, int64_t rows, int64_t size, int64_t keep, const int64_t *sizes, const int64_t *starts) {
+/* Elements that forward's `gates` must have. */
+EXPORT int64_t forward_room(int64_t kind, int64_t steps, int64_t rows, int64_t size, int64_t keep, const int64_t *sizes, const int64_t *starts) {
   const struct layer x = {.kind = kind, .steps = steps, .rows = rows, .size = size, .sizes = sizes, .starts = starts};
-  return passing(&x, keep) ? MIN(all_rows(&x), MAX(CHUNK, rows)) : all_rows(&x);
+  return (passing(&x, keep) ? MIN(all_rows(&x), MAX(CHUNK, rows)) : all_rows(&x)) * pitch_of(kind, size);
 }
 
 /* What is added to the product with the input: both biases, but not the one inside the GRU's reset. NULL for none. */
@@ -322,10 +337,10 @@ static void last_states(const struct layer *x, const T *out, T *to) {
 /* kind: 0 LSTM, 1 GRU, 2 tanh, 3 relu. Biases may be NULL, and first states, which are zeros then; `gates` is written. */
 EXPORT void forward(int64_t kind, int64_t steps, int64_t rows, int64_t size, int64_t features, int64_t reverse, int64_t keep, const int64_t *sizes, const int64_t *starts, const T *input, const T *weight_in, const T *weight, const T *bias_in, const T *bias, const T *first, const T *first_cell, T *gates, T *out, T *cells, T *inner, T *last, T *last_cell) {
   const T *const fed_bias = joined_bias(kind, size, bias_in, bias);
-  struct layer x = {.kind = kind, .steps = steps, .rows = rows, .size = size, .features = features, .reverse = reverse, .keep = keep, .sizes = sizes, .starts = starts, .input = input, .weight_in = weight_in, .fed_bias = fed_bias, .weight = weight, .bias = kind == 1 && bias ? bias + 2 * size : 0, .first = or_zeros(first, rows * size), .first_cell = kind ? 0 : or_zeros(first_cell, rows * size), .gates = gates, .out = out, .cells = cells, .inner = inner};
+  struct layer x = {.kind = kind, .steps = steps, .rows = rows, .size = size, .features = features, .pitch = pitch_of(kind, size), .reverse = reverse, .keep = keep, .sizes = sizes, .starts = starts, .input = input, .weight_in = weight_in, .fed_bias = fed_bias, .weight = weight, .bias = kind == 1 && bias ? bias + 2 * size : 0, .first = or_zeros(first, rows * size), .first_cell = kind ? 0 : or_zeros(first_cell, rows * size), .gates = gates, .out = out, .cells = cells, .inner = inner};
   x.whole = !passing(&x, keep);
   if (kind > 1 || !between(&x, WIDTH)) { /* one gate alone is no tile */
-    whole_product(all_rows(&x), gates_of[kind] * size, features, input, features, 1, weight_in, 1, features, fed_bias, gates);
+    whole_product(all_rows(&x), gates_of[kind] * size, features, input, features, 1, weight_in, 1, features, fed_bias, gates, x.pitch);
     x.input = 0;
   }
   team_run(forward_member, &x, members(&x, gates_of[kind], WIDTH));
@@ -333,34 +348,35 @@ EXPORT void forward(int64_t kind, int64_t steps, int64_t rows, int64_t size, int
   if (last_cell) last_states(&x, cells, last_cell);
 }
 
-/* A load from a multiple of 4 KB behind an earlier store waits for it: the gates' gradients lie 256 bytes off the gates. */
+/* A load from a multiple of 4 KB behind an earlier store waits for it. Gates, quarters of rows that are an odd number of lines apart, and
+ * their gradients lie so that no two rows of a tile meet like this. */
 #define APART 4096
 static T *apart_from(const T *gates, T *room) {
   const uintptr_t away = ((uintptr_t)room - (uintptr_t)gates) % APART;
-  return (T *)((uintptr_t)room + (APART + 256 - away) % APART);
+  return (T *)((uintptr_t)room + (APART + 512 - away) % APART);
 }
 
 /* Elements of room that backward wants; `first` says that gradients of the first states are wanted. */
 EXPORT int64_t backward_room(int64_t kind, int64_t steps, int64_t rows, int64_t size, int64_t features, const int64_t *sizes, const int64_t *starts, int64_t first) {
   const struct layer x = {.kind = kind, .steps = steps, .rows = rows, .size = size, .sizes = sizes, .starts = starts};
-  const int64_t all = all_rows(&x), k = gates_of[kind] * size, most = MAX(CHUNK, rows), sources = kind == 1 ? 2 : 1;
-  if (!between(&x, 2 * WIDTH)) return sources * all * k + all * size + APART / (int64_t)sizeof(T);
-  return sources * (first ? all : 2 * most) * k + GEMM_PANELS(features, 2 * WIDTH) * 2 * WIDTH * k + 2 * WIDTH + APART / (int64_t)sizeof(T);
+  const int64_t all = all_rows(&x), k = gates_of[kind] * size, pitch = pitch_of(kind, size), most = MAX(CHUNK, rows), sources = kind == 1 ? 2 : 1;
+  if (!between(&x, 2 * WIDTH)) return sources * all * pitch + all * size + APART / (int64_t)sizeof(T);
+  return sources * (first ? all : 2 * most) * pitch + GEMM_PANELS(features, 2 * WIDTH) * 2 * WIDTH * k + 2 * WIDTH + APART / (int64_t)sizeof(T);
 }
 
 static T *aligned(T *p) { return (T *)(((uintptr_t)p + VECTOR_BYTES - 1) / VECTOR_BYTES * VECTOR_BYTES); }
 static void first_states(const struct layer *x, int64_t wide, const T *d, T *to);
 static void gather_before(const struct layer *x, T *to);
-static void column_sums(int64_t rows, int64_t columns, const T *a, T *to);
+static void column_sums(int64_t rows, int64_t columns, int64_t pitch, const T *a, T *to);
 
 /* All gradients that are wanted, with the first states that forward had: NULL for others, as for those of results that have none. `carried` becomes the gradient of the
  * first cell (GRU: what goes to the first state past the weights). */
 EXPORT void backward(int64_t kind, int64_t steps, int64_t rows, int64_t size, int64_t features, int64_t reverse, const int64_t *sizes, const int64_t *starts, const T *input, const T *weight_in, const T *weight, const T *first, const T *first_cell, const T *gates, const T *out, const T *cells, const T *inner, const T *g_out, const T *g_last, const T *g_last_cell, T *room, T *carried, T *d_input, T *d_first, T *d_weight_in, T *d_weight, T *d_bias_in, T *d_bias) {
-  struct layer x = {.kind = kind, .steps = steps, .rows = rows, .size = size, .features = features, .reverse = reverse, .sizes = sizes, .starts = starts, .input = input, .weight_in = weight_in, .weight = weight, .first = or_zeros(first, rows * size), .first_cell = kind ? 0 : or_zeros(first_cell, rows * size), .gates = (T *)gates, .out = (T *)out, .cells = (T *)cells, .inner = (T *)inner, .g_out = g_out, .g_last = g_last, .carried = carried, .d_input = d_input, .d_weight_in = d_weight_in, .d_weight = d_weight, .d_bias_in = d_bias_in, .d_bias = d_bias};
+  struct layer x = {.kind = kind, .steps = steps, .rows = rows, .size = size, .features = features, .pitch = pitch_of(kind, size), .reverse = reverse, .sizes = sizes, .starts = starts, .input = input, .weight_in = weight_in, .weight = weight, .first = or_zeros(first, rows * size), .first_cell = kind ? 0 : or_zeros(first_cell, rows * size), .gates = (T *)gates, .out = (T *)out, .cells = (T *)cells, .inner = (T *)inner, .g_out = g_out, .g_last = g_last, .carried = carried, .d_input = d_input, .d_weight_in = d_weight_in, .d_weight = d_weight, .d_bias_in = d_bias_in, .d_bias = d_bias};
   const int64_t all = all_rows(&x), k = gates_of[kind] * size;
   const int between_steps = between(&x, 2 * WIDTH);
   x.whole = d_first || !between_steps, x.most = MAX(CHUNK, rows);
-  const int64_t kept = (x.whole ? all : 2 * x.most) * k;
+  const int64_t kept = (x.whole ? all : 2 * x.most) * x.pitch;
   const T *const come = kind ? g_last : g_last_cell;
   if (come) memcpy(carried, come, (size_t)(rows * size) * sizeof(T));
   else memset(carried, 0, (size_t)(rows * size) * sizeof(T));
@@ -372,11 +388,11 @@ EXPORT void backward(int64_t kind, int64_t steps, int64_t rows, int64_t size, in
   } else {
     const T *const source = x.d_inner ? x.d_inner : x.d_gates;
     team_run(backward_member, &x, 1);
-    if (d_input) whole_product(all, features, k, x.d_gates, k, 1, weight_in, features, 1, 0, d_input);
-    if (d_weight_in) whole_product(k, features, all, x.d_gates, 1, k, input, features, 1, 0, d_weight_in);
-    if (d_weight) gather_before(&x, room), whole_product(k, size, all, source, 1, k, room, size, 1, 0, d_weight);
-    if (d_bias_in) column_sums(all, k, x.d_gates, d_bias_in);
-    if (d_bias) column_sums(all, k, source, d_bias);
+    if (d_input) whole_product(all, features, k, x.d_gates, x.pitch, 1, weight_in, features, 1, 0, d_input, features);
+    if (d_weight_in) whole_product(k, features, all, x.d_gates, 1, x.pitch, input, features, 1, 0, d_weight_in, features);
+    if (d_weight) gather_before(&x, room), whole_product(k, size, all, source, 1, x.pitch, room, size, 1, 0, d_weight, size);
+    if (d_bias_in) column_sums(all, k, x.pitch, x.d_gates, d_bias_in);
+    if (d_bias) column_sums(all, k, x.pitch, source, d_bias);
   }
   if (d_first) {
     if (kind == 1) memcpy(d_first, carried, (size_t)(rows * size) * sizeof(T));
@@ -399,30 +415,30 @@ static void first_states(const struct layer *x, int64_t wide, const T *d, T *to)
   for (int64_t t = 0; t < x->steps; ++t) {
     const int64_t shared = shared_rows(x, t, before_of(x, t)), size = x->size;
     if (shared == x->sizes[t]) continue;
-    struct gemm g = {.m = x->sizes[t] - shared, .n = size, .k = wide, .a = d + (x->starts[t] + shared) * wide, .ars = wide, .acs = 1, .b = x->weight, .brs = size, .bcs = 1, .c = to + shared * size, .crs = size, .ccs = 1, .alpha = 1, .beta = 1, .items = 1};
+    struct gemm g = {.m = x->sizes[t] - shared, .n = size, .k = wide, .a = d + (x->starts[t] + shared) * x->pitch, .ars = x->pitch, .acs = 1, .b = x->weight, .brs = size, .bcs = 1, .c = to + shared * size, .crs = size, .ccs = 1, .alpha = 1, .beta = 1, .items = 1};
     gemm_parallel(&g);
   }
 }
 
-struct sums { const T *a; T *to; int64_t rows, columns; };
+struct sums { const T *a; T *to; int64_t rows, columns, pitch; };
 static void sums_task(void *context, int64_t begin, int64_t end) {
   const struct sums *x = context;
   for (int64_t b = begin; b < end; ++b) {
     const int64_t at = b * 4 * WIDTH;
     vec sum[4] = {{0}};
     if (at + 4 * WIDTH <= x->columns) {
-      for (int64_t r = 0; r < x->rows; ++r) UNROLL for (int v = 0; v < 4; ++v) sum[v] += load(x->a + r * x->columns + at + v * WIDTH);
+      for (int64_t r = 0; r < x->rows; ++r) UNROLL for (int v = 0; v < 4; ++v) sum[v] += load(x->a + r * x->pitch + at + v * WIDTH);
       UNROLL for (int v = 0; v < 4; ++v) store(x->to + at + v * WIDTH, sum[v]);
     } else
       for (int64_t c = at; c < x->columns; ++c) {
         T s = 0;
-        for (int64_t r = 0; r < x->rows; ++r) s += x->a[r * x->columns + c];
+        for (int64_t r = 0; r < x->rows; ++r) s += x->a[r * x->pitch + c];
         x->to[c] = s;
       }
   }
 }
-static void column_sums(int64_t rows, int64_t columns, const T *a, T *to) {
-  struct sums x = {a, to, rows, columns};
+static void column_sums(int64_t rows, int64_t columns, int64_t pitch, const T *a, T *to) {
+  struct sums x = {a, to, rows, columns, pitch};
   const int64_t blocks = (columns + 4 * WIDTH - 1) / (4 * WIDTH);
   PARALLEL(sums_task, &x, blocks, MAX(1, MAX((blocks + 15) / 16, 16384 / MAX(1, rows * 4 * WIDTH))));
 }
