@@ -39,10 +39,11 @@ KERNELS = {
     "quarters": Kernels("conv_quarters.c"),
     "depthwise": Kernels("conv_depthwise.c"),
     "planes": Kernels("conv_planes.c"),
+    "channels": Kernels("conv_channels.c"),
 }
 of_weight = Kernels("conv_weight.c")
 of_depthwise_last = Kernels("depthwise_last.c")
-AS_THEY_ARE = ("depthwise", "planes")  # functions that pack no weights
+AS_THEY_ARE = ("depthwise", "planes", "channels")  # functions that pack no weights
 
 
 # -- the three primitives ----------------------------------------------------------------------------

@@ -38,6 +38,10 @@ FAR_WEIGHTS = 4 << 20  # bytes of transformed weights, from which on they are fa
 PACKING_NEAR, PACKING_FAR = 400, 900  # what transforming them costs, as products of each; measured
 QUARTERED = ((3, 3), (4, 4))
 LEAST_QUARTERS = 16  # channels; fewer do not pay there
+# `conv_planes.c`: heights of its blocks; what a vector of results costs beside its taps, in taps, and what a stride of 2 makes of both where
+# one vector or two are read for it. `conv_channels.c`: what transposing an element costs, and a tap of a result. All measured.
+HEIGHTS, ROWS_COST, NARROW_STEP, WIDE_STEP = (4, 7, 8), 22, 1.45, 2.05
+TURNED_COST, TAP_COST = 1.13, 0.045
 LEAST_ROWS = 4  # of results in a plane; fewer are too few sums at a time
 FEW_ROWS = 4  # rows of weights of a group; fewer fill no tile of vectors along the rows
 ALIAS = 4096  # planes that lie a multiple of this many bytes apart meet in the same sets of the first cache
@@ -231,7 +235,21 @@ def planes_plan(
         *before,
         turned,
     ]
-    return Plan("planes", numbers)
+    square = w[2] == w[3] in (3, 5, 7) and stride[0] == stride[1] and max(dilation) == 1
+    along = square and rows == 1 and min(before) >= 0 and x[0] * groups >= 4 * VECTOR
+    small = along and _is_small(x[2:], out, w[2] * w[3], stride[1])
+    return Plan("channels" if small else "planes", numbers)
+
+
+def _is_small(size: Shape, out: Shape, taps: int, step: int) -> bool:
+    """Whether planes are better convolved with vectors along channels: their rows fill none."""
+    if prod(size) * 4 % ALIAS == 0:
+        return False
+    rows = min(-(-out[0] // h) * h for h in HEIGHTS if h <= out[0])
+    each = (ROWS_COST + taps) * -(-out[1] // VECTOR)
+    each *= 1 if step == 1 else NARROW_STEP if 2 * out[1] <= VECTOR + 1 else WIDE_STEP
+    turned = TURNED_COST * (prod(size) + prod(out))
+    return turned + TAP_COST * prod(out) * taps < rows * each
 
 
 @lru_cache(maxsize=1024)
