@@ -246,7 +246,7 @@ def _is_small(size: Shape, out: Shape, taps: int, step: int) -> bool:
     if prod(size) * 4 % ALIAS == 0:
         return False
     rows = min(-(-out[0] // h) * h for h in HEIGHTS if h <= out[0])
-    each = (ROWS_COST + taps) * -(-out[1] // VECTOR)
+    each: float = (ROWS_COST + taps) * -(-out[1] // VECTOR)
     each *= 1 if step == 1 else NARROW_STEP if 2 * out[1] <= VECTOR + 1 else WIDE_STEP
     turned = TURNED_COST * (prod(size) + prod(out))
     return turned + TAP_COST * prod(out) * taps < rows * each
