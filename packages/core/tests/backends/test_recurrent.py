@@ -9,7 +9,7 @@ import flambeau
 from flambeau import nn
 from flambeau.backends.cpu import library, recurrent, threads
 from flambeau.ops import recurrent as definition
-from flambeau.runtime.operator import registry
+from flambeau.runtime.operator import OFTEN, Operator, registry
 
 pytestmark = pytest.mark.skipif(not library.available(), reason="nothing can be compiled")
 KINDS = ["lstm_layer", "gru_layer", "tanh_layer", "relu_layer"]
@@ -190,6 +190,20 @@ def test_no_state_is_one_of_zeros(kind, sizes, reverse, calls):
     for made in (run(layer, [None] * parts), run(body, [None] * parts)):
         close(made, wanted, "float64")
     assert calls == ["forward", "backward"] * 2
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_calls_without_a_state_are_bound_by_their_text(kind, calls, monkeypatch):
+    """A layer that is called often, its first state None as networks give it, asks no claim again."""
+    layer, parts = getattr(definition, kind), 2 if kind == "lstm_layer" else 1
+    x, *rest = arguments(kind, 4, 16, 64, 64, "float32")
+    tensors = [x, *[None] * parts, *rest[parts:]]
+    for _ in range(OFTEN + 2):
+        wanted = layer(*tensors, sizes=None, reverse=False)[0]
+    monkeypatch.setattr(Operator, "bind", lambda *_: pytest.fail("bound by the general function"))
+    made = layer(*tensors, sizes=None, reverse=False)[0]
+    np.testing.assert_array_equal(made.detach().numpy(), wanted.detach().numpy())
+    assert made.grad_fn is not None and set(calls) == {"forward"}
 
 
 def test_a_state_is_none_for_nobody_who_sees_the_calls(calls):

@@ -38,6 +38,12 @@ def source(op: Operator) -> str:
 class CompositeText(Text):
     """The text for one composite. `return None` in it stands for giving way, as in `Text`."""
 
+    def __init__(self, op: Operator) -> None:
+        super().__init__(op)
+        # Also what is always given, but may be None, such as a recurrent layer's first state.
+        notes = getattr(op.body, "__annotations__", {})
+        self.free = [f or notes.get(p) == "Tensor | None" for p, f in zip(self.names, self.free)]
+
     def gathers(self) -> bool:
         return False
 

@@ -7,7 +7,9 @@
  * the others'.
  *
  * A worker that has run out of work looks for more during some 50 us before it sleeps, because operators come one after
- * another and waking a thread costs 15 us; the caller waits for its workers in the same way. One call at a time has the
+ * another and waking a thread costs 15 us; behind a long call, for a sixteenth of the time that it took, at most 400 us: a call of
+ * many milliseconds leaves nothing of Python in the caches, which then takes longer to the next. The caller waits for its
+ * workers during some 50 us, too. One call at a time has the
  * pool: one that finds it taken (from another Python thread, or from inside a task) runs alone. After fork() the child
  * starts with an empty pool.
  *
@@ -51,7 +53,9 @@ static atomic_int invited = 0;     /* workers that may still join it */
 static atomic_int inside = 0;      /* workers that look at it or work on it */
 static atomic_int asleep = 0, waiting = 0;
 static atomic_int given_up = 0; /* whether a thread of the call found no memory */
-static int64_t patience = 50000; /* ns that a thread looks before it sleeps */
+static int64_t patience = 50000; /* ns that a thread looks before it sleeps, at least */
+#define MOST_PATIENCE 400000
+#define PATIENCE_OF(worked) ((worked) / 16 < patience ? patience : (worked) / 16 < MOST_PATIENCE ? (worked) / 16 : MOST_PATIENCE)
 
 /* Where a thread goes on when it gives up what it is at. */
 struct fb_frame {
@@ -134,8 +138,9 @@ static void join_in(unsigned long long seen) {
 
 static void *worker(void *first) {
   unsigned long long seen = (unsigned long long)(uintptr_t)first;
+  int64_t came = 0, left = 0; /* when it began with the last call, when it was done */
   for (;;) {
-    const int64_t until = now() + patience;
+    const int64_t until = (left ? left : now()) + PATIENCE_OF(left - came);
     unsigned long long newest;
     for (int look = 1; (newest = atomic_load(&job)) == seen; ++look) {
       FB_PAUSE();
@@ -149,7 +154,9 @@ static void *worker(void *first) {
       }
     }
     seen = newest;
+    came = now();
     join_in(seen);
+    left = now();
   }
   return 0;
 }
