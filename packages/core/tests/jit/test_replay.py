@@ -217,3 +217,20 @@ def test_results_without_dimensions_of_calls_with_several():
         x = flambeau.tensor(value)
         for found, expected in zip(f(x), flambeau.frexp(x)):
             assert_close(found, expected)
+
+
+def test_copies_that_a_kernel_asks_for_are_made_in_c():
+    flambeau.manual_seed(0)
+    layer, rnn = nn.Linear(32, 24), nn.GRU(32, 24, batch_first=True)
+
+    def predict(x):
+        with flambeau.no_grad():
+            return layer(x.transpose(0, 1)), rnn(x)[0], x.transpose(1, 2) @ x[..., :8]
+
+    f = compiled(predict)
+    for _ in range(4):
+        x = flambeau.randn(40, 33, 32)
+        for made, expected in zip(f(x), predict(x), strict=True):
+            assert_close(made, expected, rtol=1e-4, atol=1e-5)
+    recorded = replay(f)
+    assert set(kinds(recorded)) <= {"c", "view"} and recorded.text.stretches == 1

@@ -16,12 +16,14 @@ import numpy as np
 from ..backends.cpu import memory as kept
 from ..backends.cpu import native, threads
 from ..backends.cpu.arena import Arena
+from ..backends.cpu.copies import SIZES, dense
 from ..runtime import hot, state
 from . import proofs
 from .lasting import digest
-from .sites import CallSite, Fresh, Memory, Shown, Unknown, block_of, call_site
+from .sites import PREPARED, CallSite, Fresh, Memory, Shown, Unknown, block_of, call_site
 
 POISON = 0xA7
+MOST_COPIED = 64 << 20  # bytes of an array beyond which the first run makes no further copies of it
 MOST_SPENT = (
     1 << 20
 )  # bytes of results made only to be forgotten, beyond which their memory is given back
@@ -132,6 +134,8 @@ class Recording:
                     step = Step(run, needs, makes)
                     step.key = self._key(step, env) if pure and ours else None
                     if self._believed(step, env, memory, recorder):
+                        if pure and ours:
+                            self._on_copies(step, env, memory, recorder)
                         self.steps.append(step)
                         for slot in done:
                             env[slot] = None
@@ -144,6 +148,8 @@ class Recording:
                     run(env)
                     pure = pure and held == self._digests(recorder, env, needs)
                     self._note(step, env, memory, recorder, pure)
+                    if pure and ours:
+                        self._on_copies(step, env, memory, recorder)
                     self.steps.append(step)
                     for slot in done:
                         env[slot] = None
@@ -173,10 +179,51 @@ class Recording:
             return True
         if step.calls is not None or step.view or verdict.startswith("p"):
             return True
+        self._undo(step, env)
+        return False
+
+    def _on_copies(self, step: Step, env: list, memory: Memory, recorder: Recorder) -> None:
+        """Makes a step native whose kernel wants dense arrays, which Python copied for it: C copies them, and is part of the step."""
+        loose = [i for i in dict.fromkeys(step.needs) if not env[i].flags.c_contiguous]
+        if not step.why.startswith(PREPARED) or any(env[i].itemsize not in SIZES for i in loose):
+            return
+        if not loose or any(env[i].nbytes > MOST_COPIED for i in loose):
+            return
+        why, given = step.why, {i: (env[i], self.shown[i]) for i in loose if i in self.shown}
+        self._undo(step, env)
+        first, copies = step.key, []
+        for i in given:
+            self.arena.__exit__()  # the plan of a copy is kept
+            dense(env[i])
+            self.arena.__enter__()
+            recorder.begin(self.arena.count)
+            env[i] = dense(env[i])
+            self.shown[i] = memory.shown(env[i])
+            copies += recorder.sites
+        step.key = self._key(step, env) if first else None
+        known = recorder.reason is None and len(given) == len(loose)
+        if known and self._outside(step.run, env, step.needs, step.makes, True):
+            proved = (self._proofs[step.key] if self._trusts and step.key else None) or ""
+            recorder.begin(self.arena.count)
+            step.run(env)
+            verdict = proved if proved.startswith("c") else ""
+            self._note(step, env, memory, recorder, True, verdict)
+        for i, (array, shown) in given.items():
+            env[i], self.shown[i] = array, shown
+        if step.calls is not None:
+            step.calls = (*copies, *step.calls)
+            return
+        self._undo(step, env)
+        step.key = None
+        recorder.begin(self.arena.count)
+        step.run(env)
+        self._note(step, env, memory, recorder, True, f"p {why}")
+
+    def _undo(self, step: Step, env: list) -> None:
+        """Forgets the results of a step that will run again."""
         for slot in step.makes:
             env[slot] = None
             self.shown.pop(slot, None)
-        return False
 
     def _prepare(self, step: Step, env: list) -> None:
         """Makes, outside of the arena, the arrays that kernels keep of a call's numbers."""

@@ -16,6 +16,8 @@ from ..backends.cpu.arena import Arena
 from ..backends.cpu.native import address
 from ..runtime import hot
 
+PREPARED = "C reads what Python prepared"
+
 
 class Unknown(Exception):
     """Why a step cannot be replayed by its C calls."""
@@ -191,7 +193,7 @@ class Fresh:
             return
         if declared.startswith("const"):
             if number not in self.written:
-                raise Unknown(f"C reads what Python prepared: {declared}")
+                raise Unknown(f"{PREPARED}: {declared}")
             return
         if not declared.startswith(_HARMLESS):
             self.numbers[number] = declared
