@@ -130,7 +130,7 @@ def test_what_is_left_to_the_reference():
     assert fourier._c2c(x, dim=1, forward=True) is NotImplemented
     assert fourier._c2r(np.zeros((2, 600), "c8"), dim=1, n=600) is NotImplemented
     assert flambeau.fft.fft(flambeau.zeros(0, 600, dtype=flambeau.complex64)).shape == (0, 600)
-    native.recorders.append(None)
+    native.recorders.append(lambda result, _function, _arguments: result)
     try:
         assert fourier._c2c(np.zeros((1, 10007), "c8"), dim=1, forward=True) is NotImplemented
         assert fourier._r2c(np.zeros((1, 30031), "f4"), dim=1) is NotImplemented

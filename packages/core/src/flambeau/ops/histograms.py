@@ -75,11 +75,22 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0):
     )
     if low == high:
         low, high = low - 1, high + 1
+    return counts_in_bins(x, bins, low, high).to(input.dtype)
+
+
+@composite(method=False, loops=True)
+def counts_in_bins(input: Tensor, bins: int, low: float, high: float):
+    """How many elements lie in each of `bins` equal bins from low to high, the last one closed: int64.
+
+    >>> import flambeau
+    >>> flambeau.ops.histograms.counts_in_bins(flambeau.tensor([1.0, 2.0, 2.5]), 2, 1.0, 3.0)
+    tensor([1, 2])
+    """
+    x = input.detach().reshape(-1)
     first, last = (tensor(v, dtype=x.dtype, device=x.device) for v in (low, high))
     x = x[(x >= first) & (x <= last)]
     at = ((x - first) * bins / (last - first)).floor().long().clamp(0, bins - 1)
-    counts = at.new_zeros((bins,)).scatter_add(0, at, at.new_ones(at.shape))
-    return counts.to(input.dtype)
+    return at.new_zeros((bins,)).scatter_add(0, at, at.new_ones(at.shape))
 
 
 @composite(outputs=("hist", "bin_edges"), loops=True)

@@ -98,6 +98,7 @@ BY_HAND: dict[str, dict[str, int]] = {
             "argmin_dim",
             "var",
             "count_nonzero",
+            "nansum",
         ),
         1 << 13,
     ),
@@ -122,6 +123,9 @@ BY_HAND: dict[str, dict[str, int]] = {
     "resizing": {"interpolate": 0},
     "borders": {"pad": 1 << 10},
     "complexes": {"complex": 1 << 15},
+    "bags": {"embedding_bag": 0},
+    "distances": {"cdist": 1 << 7, "pdist": 1 << 7},
+    "counts": {"bincount": 1 << 12, "counts_in_bins": 1 << 12},
     "fourier": dict.fromkeys(("_fft_c2c", "_fft_r2c", "_fft_c2r"), 1 << 9),
     "sampling": {"grid_sampler": 0},
     "indexed": dict.fromkeys(

@@ -203,6 +203,71 @@ def _count(x: np.ndarray, *, wants: bool, dim: Any) -> tuple[np.ndarray, tuple]:
     return np.asarray(np.count_nonzero(x)), ()
 
 
+# -- sums that leave NaN out, and complex ones ------------------------------------------------------------------------
+
+
+def _takes_numbers(metas: list, attrs: dict[str, Any]) -> bool:
+    x = metas[0]
+    return attrs["dtype"] in (None, x.dtype) and x.ndim > 0 and 0 not in x.shape
+
+
+def _nansum(x: np.ndarray, *, wants: bool, dim: Any, keepdim: bool, dtype: Any) -> tuple:
+    return reduced("add_numbers", x, tuple(wrap_dims(dim, x.ndim)), bool(keepdim), x.dtype), ()
+
+
+def _nansum_gradient(
+    g: np.ndarray, _out: Any, _kept: tuple, needs: tuple, x: np.ndarray, *, dim: Any, **_: Any
+) -> list:
+    dims = tuple(wrap_dims(dim, x.ndim))
+    g = g.reshape([1 if d in dims else n for d, n in enumerate(x.shape)])
+    if any(s % x.itemsize for s in x.strides):
+        x = np.ascontiguousarray(x)
+    return [_where_number(x.dtype.name)(x, g)[0]]
+
+
+def _where_number(dtype: str) -> Any:
+    """g where x is a number, else 0; compiled."""
+    from ... import ir
+    from .kernel import compile_elementwise
+
+    key = f"number {dtype}"
+    if key not in _made:
+        x = ir.var("x")
+        expr = ir.where(ir.eq(x, x), ir.var("g"), 0.0)
+        _made[key] = compile_elementwise({"out": expr}, dict.fromkeys(("x", "g"), dtype))
+    return _made[key]
+
+
+WOVEN = 16  # complex numbers whose parts are columns: what is summed along memory is then added by whole registers
+
+
+def _sum(x: np.ndarray, *, dim: Any = None, keepdim: bool = False, **options: Any) -> Any:
+    """Sums, of complex numbers as of twice as many real ones beside each other."""
+    if x.dtype.kind != "c":
+        return _real_sum(x, dim=dim, keepdim=keepdim, **options)
+    if not x.ndim or not x.size or not x.flags.c_contiguous:
+        return NotImplemented
+    part = np.dtype("float32" if x.itemsize == 8 else "float64")
+    dims = tuple(wrap_dims(dim, x.ndim))
+    if dims == tuple(range(x.ndim)):
+        x, dims, shape = x.reshape(-1), (0,), (1,) * x.ndim if keepdim else ()
+    else:
+        shape = tuple([1 if d in dims else n for d, n in enumerate(x.shape) if keepdim or d not in dims])  # fmt: skip
+    last = x.ndim - 1
+    if last not in dims:
+        made = reduced("add", x.view(part).reshape(*x.shape, 2), dims, False, part)
+        return np.ascontiguousarray(made).view(x.dtype).reshape(shape)
+    whole = x.shape[-1] // WOVEN * WOVEN
+    if not whole or (whole < x.shape[-1] and x.ndim > 1):
+        return NotImplemented
+    wide = x[..., :whole].reshape(*x.shape[:-1], whole // WOVEN, WOVEN).view(part)
+    made = reduced("add", wide, dims, False, part)
+    total = np.asarray(np.ascontiguousarray(made).view(x.dtype).sum(-1))
+    if whole < x.shape[-1]:
+        total = total + x[..., whole:].sum(-1)
+    return np.asarray(total, x.dtype).reshape(shape)
+
+
 # -- variance -----------------------------------------------------------------------------------------------------
 
 
@@ -267,11 +332,13 @@ def _centred(dtype: str) -> Any:
 
 
 _made: dict[str, Any] = {}
+_real_sum = _fold("add")
 
 
 def register() -> None:
     """Enters the kernels; called when one of these operators first meets a large array."""
-    offers.offer("sum", _fold("add"), least=LEAST_SUM, kinds=NUMBERS, halves=True)
+    kinds = (*NUMBERS, dtypes.complex64, dtypes.complex128)
+    offers.offer("sum", _sum, least=LEAST_SUM, kinds=kinds, halves=True)
     offers.offer("sum_to_size", _to_size, least=LEAST, halves=True)
     offers.offer("prod_dims", _fold("multiply"), least=LEAST)
     offers.offer("amax", _fold("max"), least=LEAST, kinds=ORDERED, halves=True)
@@ -283,4 +350,7 @@ def register() -> None:
     offers.offer("argmin_dim", _place("argmin"), least=LEAST, kinds=ORDERED, halves=True)
     if "count_nonzero" in registry:
         claim(registry["count_nonzero"], "cpu", _takes_count, _count, lambda *_, **__: [None], False, LEAST)  # fmt: skip
+    if "nansum" in registry:
+        takes = offers.of_kinds(offers.FLOATS, _takes_numbers)
+        claim(registry["nansum"], "cpu", takes, _nansum, _nansum_gradient, False, LEAST)
     claim(registry["var"], "cpu", _takes_var, _var, _var_gradient, keeps_result=False, least=LEAST)

@@ -19,6 +19,11 @@ def histc(make: Make) -> Iterator[Sample]:
     yield Sample(make(6, grad=False), 3, batch=False, onnx=False)
 
 
+def counts_in_bins(make: Make) -> Iterator[Sample]:
+    """Some outside."""
+    yield Sample(make(6, grad=False), 4, -1.0, 1.0, batch=False, onnx=False)
+
+
 def histogram(make: Make) -> Iterator[Sample]:
     """Of the data's own range, of a given one; edges, weights, density."""
     x = make(6, grad=False)

@@ -225,6 +225,12 @@ FOLD(wide_sum, WIDE, T, 0, SELF, ADD, WIDE, SELF)
 FOLD(sum, WIDE, WIDE, 0, WIDENED, ADD, WIDE, SELF)
 #define wide_sum_whole sum_whole
 #endif
+#define COUNTED(x) (IS_NAN(x) ? (T)0 : (x))
+#if defined(T_FLOAT32) || defined(T_FLOAT64)
+FOLD(counted, WIDE, T, 0, COUNTED, ADD, T, SELF)
+#else
+#define counted_whole sum_whole
+#endif
 FOLD(product, WIDE, WIDE, 1, WIDENED, TIMES, T, SELF)
 #if defined(T_FLOAT32)
 /* What the processor's instructions make of NaN is put right afterwards: a lane is looked at for it beside, and not between them. Where
@@ -273,6 +279,8 @@ EXPORT void norm2(const int64_t *plan, const T *x, T *out) { norm_whole(plan, x,
 
 /* Integers are added as int64. */
 EXPORT void add(const int64_t *plan, const T *x, void *out) { sum_whole(plan, x, 0, out); }
+/* NaN counts as nothing. */
+EXPORT void add_numbers(const int64_t *plan, const T *x, void *out) { counted_whole(plan, x, 0, out); }
 EXPORT void multiply(const int64_t *plan, const T *x, T *out) { product_whole(plan, x, 0, out); }
 EXPORT void max(const int64_t *plan, const T *x, T *out) { largest_whole(plan, x, 0, out); }
 EXPORT void min(const int64_t *plan, const T *x, T *out) { smallest_whole(plan, x, 0, out); }

@@ -1,0 +1,106 @@
+"""embedding_bag whole, for sums and means: `kernels/bags.c`. What it refuses, the definition refuses or computes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..._base import dtypes
+from ...runtime.claims import Declined, claim
+from ...runtime.operator import registry
+from . import library
+from .native import Kernels, address
+from .offers import FLOATS
+from .softmax import dense
+
+kernels = Kernels("bags.c")
+
+
+def _accepts(metas: list, attrs: dict[str, Any]) -> bool:
+    index, table, starts, samples = metas
+    if attrs["mode"] == "max" or attrs["max_norm"] is not None:
+        return False
+    if attrs["sparse"] or attrs["scale_grad_by_freq"]:
+        return False
+    kinds = (dtypes.int64, dtypes.int32)
+    if index.dtype not in kinds or table.dtype not in FLOATS or table.ndim != 2:
+        return False
+    if starts is None:
+        plain = index.ndim == 2
+    else:
+        plain = index.ndim == 1 and starts.ndim == 1 and starts.dtype in kinds
+    if samples is not None and (
+        attrs["mode"] != "sum" or samples.dtype is not table.dtype or samples.shape != index.shape
+    ):
+        return False
+    return plain and index.numel > 0 and table.numel > 0 and library.available()
+
+
+def _starts(index: np.ndarray, starts: Any, include_last: bool) -> np.ndarray:
+    """Where bags begin, and where the last one ends."""
+    if starts is None:
+        return np.arange(0, index.size + 1, index.shape[1], dtype=np.int64)
+    found = starts[:-1] if include_last else starts
+    made = np.append(found.astype(np.int64), index.size)
+    if made.size < 2 or made[0] != 0 or (np.diff(made) < 0).any():
+        raise Declined("offsets that are not in order")
+    return made
+
+
+def _skip(padding_idx: int | None, n: int) -> int:
+    if padding_idx is None:
+        return -1
+    if not -n <= padding_idx < n:
+        raise Declined("a padding index that is out of range")
+    return padding_idx % n
+
+
+def _address(array: Any) -> Any:
+    return None if array is None else address(array)
+
+
+def _forward(
+    index: Any, table: Any, starts: Any, samples: Any, *, wants: bool, mode: str, padding_idx: Any,
+    include_last_offset: bool, **_: Any,
+) -> tuple:  # fmt: skip
+    index, table = dense(index), dense(table)
+    samples = None if samples is None else dense(samples)
+    begins = _starts(index, starts, include_last_offset)
+    n, width = table.shape
+    bags = begins.size - 1
+    out, sizes = np.empty((bags, width), table.dtype), np.empty(bags, table.dtype)
+    of = kernels.float32 if table.itemsize == 4 else kernels.float64
+    given = (address(index), address(begins), address(table), _address(samples), address(out))
+    numbers = n, _skip(padding_idx, n), width, bags, int(index.itemsize == 8), int(mode == "mean")
+    if of.bags_sum(*given, address(sizes), *numbers):
+        raise Declined("an index is out of range")
+    return out, (begins, sizes)
+
+
+def _backward(
+    g: Any, _out: Any, kept: tuple, needs: tuple, index: Any, table: Any, _starts: Any, samples: Any, *,
+    padding_idx: Any, **_: Any,
+) -> list:  # fmt: skip
+    begins, sizes = kept
+    g, index, table = dense(g), dense(index), dense(table)
+    samples = None if samples is None else dense(samples)
+    n, width = table.shape
+    numbers = n, _skip(padding_idx, n), width, begins.size - 1, int(index.itemsize == 8)
+    of = kernels.float32 if table.itemsize == 4 else kernels.float64
+    made: list[Any] = [None] * 4
+    if needs[1]:
+        made[1] = np.empty(table.shape, table.dtype)
+        work = np.empty(n + 1 + 2 * index.size, np.int64)
+        given = [address(a) for a in (index, begins, g)]
+        rest = [address(a) for a in (sizes, made[1], work)]
+        of.bags_spread(*given, _address(samples), *rest, *numbers)
+    if needs[3]:
+        made[3] = np.empty(index.shape, table.dtype)
+        of.bags_dots(*[address(a) for a in (index, begins, table, g, made[3])], *numbers)
+    return made
+
+
+def register() -> None:
+    """Enters the claim; called when embedding_bag is first called."""
+    claim(registry["embedding_bag"], "cpu", _accepts, _forward, _backward, keeps_result=False)

@@ -1,0 +1,61 @@
+"""bincount without weights, and what histc counts: `kernels/counts.c`. Nothing here has a gradient."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..._base import dtypes
+from ...runtime.claims import Declined, claim
+from ...runtime.operator import registry
+from .native import Kernels, address
+from .offers import FLOATS, of_kinds
+from .softmax import dense
+
+kernels = Kernels("counts.c")
+MOST = 1 << 13  # numbers that are counted apart: the tables of all pieces are then 4 MB at most
+
+
+def _takes_whole(metas: list, attrs: dict[str, Any]) -> bool:
+    x, weights = metas
+    return x.ndim == 1 and weights is None and 0 <= attrs["minlength"] <= MOST
+
+
+def _bincount(x: Any, _weights: Any, *, wants: bool, minlength: int) -> tuple:
+    x = dense(x)
+    bins = max(minlength, int(x.max()) + 1)
+    if bins > MOST:
+        raise Declined("numbers that are too far apart")
+    made = np.empty(bins, np.int64)
+    if kernels.int64.count(address(x), address(made), x.size, bins, 0.0, 0.0):
+        raise Declined("a number below zero")
+    return made, ()
+
+
+def _takes_bins(metas: list, attrs: dict[str, Any]) -> bool:
+    low, high = attrs["low"], attrs["high"]
+    return 0 < attrs["bins"] <= MOST and -math.inf < low < high < math.inf
+
+
+def _binned(x: Any, *, wants: bool, bins: int, low: float, high: float) -> tuple:
+    x = dense(x)
+    made = np.empty(bins, np.int64)
+    of = kernels.float32 if x.itemsize == 4 else kernels.float64
+    of.count(address(x), address(made), x.size, bins, low, high)
+    return made, ()
+
+
+def _none(*_: Any, **__: Any) -> list:
+    return [None, None]
+
+
+def register() -> None:
+    """Enters the claims; called when numbers are first counted."""
+    if "bincount" in registry:
+        takes = of_kinds((dtypes.int64,), _takes_whole)
+        claim(registry["bincount"], "cpu", takes, _bincount, _none, False, least=1 << 12)
+    if "counts_in_bins" in registry:
+        takes = of_kinds(FLOATS, _takes_bins)
+        claim(registry["counts_in_bins"], "cpu", takes, _binned, _none, False, least=1 << 12)
