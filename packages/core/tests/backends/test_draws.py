@@ -96,3 +96,30 @@ def test_few_numbers_and_other_dtypes_are_numpys(taken):
     flambeau.rand(1 << 13, dtype=flambeau.float16)
     flambeau.zeros(1 << 13, dtype=flambeau.int64).bernoulli_(0.5)
     assert not taken
+
+
+def test_permutations(monkeypatch):
+    for count in (draws.LEAST, 12007, 40_000):
+        ours, theirs = (Generator().manual_seed(count) for _ in range(2))
+        for generator in (ours, theirs):
+            generator._uint32(3)
+        calls = len(called := _watched(monkeypatch))
+        made = flambeau.randperm(count, generator=ours).numpy()
+        assert len(called) == calls + 1
+        np.testing.assert_array_equal(made, random.randperm(theirs, count, np.dtype("int64")))
+        np.testing.assert_array_equal(ours._get_bytes(), theirs._get_bytes())
+    for few in (flambeau.randperm(10), flambeau.randperm(5000, dtype=flambeau.int32)):
+        np.testing.assert_array_equal(np.sort(few.numpy()), np.arange(few.numel()))
+    assert len(called) == 1
+
+
+def _watched(monkeypatch):
+    """The permutations that are drawn in C from now on."""
+    seen, inner = [], draws.kernels.float32.permutation
+
+    def spy(*args):
+        seen.append(args)
+        return inner(*args)
+
+    monkeypatch.setattr(draws.kernels.float32, "permutation", spy)
+    return seen

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ..._base import dtypes
 from ...runtime import boxmuller, random
 from ...runtime.operator import registry
 from . import library
@@ -23,6 +24,7 @@ from .offers import FLOATS
 kernels = Kernels("twister.c")
 pairs = Kernels("boxmuller.c")
 LEAST = 1 << 12  # numbers; fewer are NumPy's
+LONGEST = 1 << 27  # of a permutation; beyond some more, words of 64 bits are drawn
 PIECE = 2048  # normal numbers that are made together, as in C
 
 
@@ -130,6 +132,12 @@ KINDS: dict[str, tuple[Any, Any]] = {
 
 
 def _accepts(metas: list, attrs: dict[str, Any]) -> bool:
+    if attrs["kind"] == "randperm":
+        return (
+            attrs["dtype"] is dtypes.int64
+            and LEAST <= attrs["options"]["n"] <= LONGEST
+            and library.available()
+        )
     found = KINDS.get(attrs["kind"])
     if found is None or math.prod(attrs["shape"]) < LEAST or attrs["dtype"] not in FLOATS:
         return False
@@ -145,8 +153,10 @@ def _accepts(metas: list, attrs: dict[str, Any]) -> bool:
 def _draw(xp: Any, **attrs: Any) -> np.ndarray:
     generator = attrs["generator"] or random.default_generator
     options = attrs["options"]
+    order = attrs["kind"] == "randperm"
+    of = kernels.float32 if order or attrs["dtype"] is FLOATS[0] else kernels.float64
     try:
-        _of(np.empty(0, attrs["dtype"].numpy)).coins  # noqa: B018 -- compiles
+        of.coins  # noqa: B018 -- compiles
     except CompileError:
         return registry["draw"].kernels[None](xp, **attrs)
     with generator._lock:
@@ -155,6 +165,9 @@ def _draw(xp: Any, **attrs: Any) -> np.ndarray:
             return registry["draw"].kernels[None](xp, **attrs)
         out = np.empty(attrs["shape"], attrs["dtype"].numpy)
         generator._fresh = False
+        if order:
+            of.permutation(state, address(out), out.size)
+            return out
         given = options.get("kw", {})
         given = {k: v for k, v in given.items() if k != "contiguous"}
         KINDS[attrs["kind"]][0](state, out, *options.get("args", ()), **given)

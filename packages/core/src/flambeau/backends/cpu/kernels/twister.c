@@ -90,3 +90,19 @@ EXPORT void uniforms(void *state, T *out, int64_t n, T low, T width, T high, int
       for (int64_t i = 0; i < m; ++i) to[i] = to[i] == high ? low : to[i];
   }
 }
+
+/* 0 ... n - 1 in random order: each place in turn changes with one of those from it on. Places are fetched some words ahead. */
+EXPORT void permutation(void *state, int64_t *out, int64_t n) {
+  uint32_t *made = SCRATCH(0, CHUNK * sizeof(uint32_t));
+  for (int64_t i = 0; i < n; ++i) out[i] = i;
+  for (int64_t first = 0; first < n - 1; first += CHUNK) {
+    const int64_t m = MIN(CHUNK, n - 1 - first);
+    words(state, made, m);
+    for (int64_t i = 0; i < m; ++i) made[i] %= (uint32_t)(n - first - i);
+    for (int64_t i = 0; i < m; ++i) {
+      if (i + 16 < m) __builtin_prefetch(out + first + i + 16 + made[i + 16], 1);
+      int64_t *const here = out + first + i, *const there = here + made[i], was = *here;
+      *here = *there, *there = was;
+    }
+  }
+}
