@@ -22,6 +22,7 @@
 #define TOGETHER 16 /* tiles of a task, most: a panel of weights stays in the first cache while they pass */
 #define BATCH_BYTES (4 << 20) /* of prepared planes at a time */
 #define LARGE_WEIGHTS (512 << 10) /* bytes; more are dealt out among the threads, fewer read by each */
+#define FAR 6 /* channels that weights are called in ahead, where the next one's lie pages away */
 #define ALONE 4096 /* products of two vectors with an element below which waking a thread costs more than it saves */
 
 struct broadcast {
@@ -211,7 +212,8 @@ static void pack_weights(void *context, int64_t begin, int64_t end) {
         }
       if (whole_taps)
         for (; k < depth; k += p->taps) {
-          const T *from = w + (c0 + k / p->taps) * plan->channel_stride;
+          const T *from = w + (c0 + k / p->taps) * plan->channel_stride, *ahead = from + FAR * plan->channel_stride;
+          for (int64_t i = 0; i <= WIDTH * rs; i += VECTOR_BYTES / (int64_t)sizeof(T)) __builtin_prefetch(ahead + i);
           vec r[GEMM_LANES];
           UNROLL for (int i = 0; i < GEMM_LANES; ++i) r[i] = i < count ? load_head(from + i * rs, rs, 0) : (vec){0};
           gemm_transpose(r);
