@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import infer
+import others
 import train
 from harness import Bar, Case, Side
 
@@ -72,6 +73,8 @@ def both(kind: str) -> dict[str, Case]:
 
 CASES = both("CASES")
 HELD_OUT = both("HELD_OUT")
+for prefix, more in (("train_", others.TRAINING), ("infer_", others.PREDICTIONS)):
+    HELD_OUT |= {prefix + name: compiled(prefix + name, case) for name, case in more.items()}
 
 
 def measure_with_peers(name: str, ours: Any, theirs: Any, rounds: int) -> dict[str, Any]:
