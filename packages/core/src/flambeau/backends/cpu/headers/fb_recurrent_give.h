@@ -60,21 +60,28 @@ static void pack_sources(const T *const *from, int64_t depth, int64_t j, int64_t
     memset(panel + some, 0, (size_t)(GEMM_NR - some) * sizeof(T));
   }
 }
-/* A whole tile, which packs the panel that it reads: c (+)= a b, where b[p, q] = from[p][q]. */
-static void source_tile(int64_t depth, const T *RESTRICT a, const T *const *from, int64_t j, T *RESTRICT panel, T *c, int64_t ldc, int added) {
+/* A whole tile: c (+)= a b, where b[p, q] = from[p][q], which is packed on the way (`packs`), or lies packed in `panel`. What it adds to is
+ * called in row by row, as in the steps. */
+INLINE void weight_tile(const int packs, int64_t depth, const T *RESTRICT a, const T *const *from, int64_t j, T *RESTRICT panel, T *c, int64_t ldc, int added) {
   vec sum[GEMM_MR][GEMM_NV];
-  GEMM_UNROLL for (int i = 0; i < GEMM_MR; ++i) {
-    __builtin_prefetch(c + i * ldc, 1);
-    GEMM_UNROLL for (int v = 0; v < GEMM_NV; ++v) sum[i][v] = (vec){0};
-  }
-  for (int64_t p = 0; p < depth; ++p, a += GEMM_MR, panel += GEMM_NR) {
-    vec y[GEMM_NV];
-    GEMM_UNROLL for (int v = 0; v < GEMM_NV; ++v) __builtin_prefetch(from[p + SOURCE_AHEAD] + j + v * WIDTH);
-    GEMM_UNROLL for (int v = 0; v < GEMM_NV; ++v) y[v] = load(from[p] + j + v * WIDTH);
-    GEMM_UNROLL for (int v = 0; v < GEMM_NV; ++v) store(panel + v * WIDTH, y[v]);
-    GEMM_UNROLL for (int i = 0; i < GEMM_MR; ++i) {
-      const vec x = splat(a[i]);
-      GEMM_UNROLL for (int v = 0; v < GEMM_NV; ++v) sum[i][v] += x * y[v];
+  GEMM_UNROLL for (int i = 0; i < GEMM_MR; ++i) GEMM_UNROLL for (int v = 0; v < GEMM_NV; ++v) sum[i][v] = (vec){0};
+  const int64_t next = GEMM_A_PITCH(depth);
+  for (int64_t r = 0, p = 0; r < GEMM_MR; ++r) {
+    for (int64_t v = 0; v < GEMM_NV; ++v) __builtin_prefetch(c + r * ldc + v * WIDTH, 1);
+    for (const int64_t end = depth * (r + 1) / GEMM_MR; p < end; ++p, a += GEMM_MR, panel += GEMM_NR) {
+      vec y[GEMM_NV];
+      if (packs) {
+        GEMM_UNROLL for (int v = 0; v < GEMM_NV; ++v) __builtin_prefetch(from[p + SOURCE_AHEAD] + j + v * WIDTH);
+        GEMM_UNROLL for (int v = 0; v < GEMM_NV; ++v) y[v] = load(from[p] + j + v * WIDTH);
+        GEMM_UNROLL for (int v = 0; v < GEMM_NV; ++v) store(panel + v * WIDTH, y[v]);
+      } else {
+        __builtin_prefetch(a + next);
+        GEMM_UNROLL for (int v = 0; v < GEMM_NV; ++v) y[v] = load(panel + v * WIDTH);
+      }
+      GEMM_UNROLL for (int i = 0; i < GEMM_MR; ++i) {
+        const vec x = splat(a[i]);
+        GEMM_UNROLL for (int v = 0; v < GEMM_NV; ++v) sum[i][v] += x * y[v];
+      }
     }
   }
   GEMM_UNROLL for (int i = 0; i < GEMM_MR; ++i) GEMM_UNROLL for (int v = 0; v < GEMM_NV; ++v) {
@@ -82,6 +89,8 @@ static void source_tile(int64_t depth, const T *RESTRICT a, const T *const *from
     store(at, added ? sum[i][v] + load(at) : sum[i][v]);
   }
 }
+static void source_tile(int64_t depth, const T *a, const T *const *from, int64_t j, T *panel, T *c, int64_t ldc, int added) { weight_tile(1, depth, a, from, j, panel, c, ldc, added); }
+static void panel_tile(int64_t depth, const T *a, T *panel, T *c, int64_t ldc, int added) { weight_tile(0, depth, a, 0, 0, panel, c, ldc, added); }
 #define WEIGHT_PANELS 20 /* of A, which stay in the second cache while those of B pass, each packed by the first tile that reads it */
 /* These rows of d^T (input or state before), added up in `sum`, whose rows have n elements. */
 static void weight_rows(struct part s, const T *pa, const T *const *from, int64_t n, T *sum, int added) {
@@ -96,7 +105,9 @@ static void weight_rows(struct part s, const T *pa, const T *const *from, int64_
       for (int64_t p = p0 + fused; p < MIN(s.count, p0 + block); ++p) {
         const int64_t i = p * s.height, rows = MIN(s.height, s.m - i);
         const int calls = p == p0 + 1 && j + GEMM_NR < n; /* the next panel's rows */
-        if (rows > 0) gemm_tile_ahead(rows, some, s.depth, pa + p * s.pitch, panel, sum + (s.from + i) * n + j, n, 1, 1, added, calls ? from[0] + j + GEMM_NR : panel, calls ? n : 0);
+        T *const c = sum + (s.from + i) * n + j;
+        if (rows == GEMM_MR && some == GEMM_NR && !calls) panel_tile(s.depth, pa + p * s.pitch, panel, c, n, added);
+        else if (rows > 0) gemm_tile_ahead(rows, some, s.depth, pa + p * s.pitch, panel, c, n, 1, 1, added, calls ? from[0] + j + GEMM_NR : panel, calls ? n : 0);
       }
     }
 }
