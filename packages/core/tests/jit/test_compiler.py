@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import array
+import ctypes
 import io
 import os
 import subprocess
@@ -61,10 +61,10 @@ def test_who_records_is_told():
 
 
 class Count:
-    """A number that guards do not look into, as it stands in an `array`."""
+    """A number that guards do not look into, as it stands in memory of C's."""
 
     def __init__(self):
-        self.numbers = array.array("q", [0])
+        self.numbers = (ctypes.c_int64 * 1)()
 
     def __call__(self):
         self.numbers[0] += 1

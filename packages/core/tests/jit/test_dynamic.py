@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
 import sys
 import threading
-from array import array
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ rand, ints = flambeau.randn, flambeau.randint
 
 def tried(function, calls, **options):
     """Compiled and eager results of `calls` compared; how often the function's Python ran, and the compiled function."""
-    runs = array("q", [0])  # what guards do not look into
+    runs = (ctypes.c_int64 * 1)()  # what guards do not look into
 
     def counted(*args):
         runs[0] += 1

@@ -9,7 +9,7 @@ from operator import is_
 from types import FunctionType
 from typing import Any
 
-from numpy import generic
+from numpy import generic, may_share_memory, ndarray
 
 from .._base import pytree
 from ..graph import Graph
@@ -85,7 +85,7 @@ def captured(
                 if end.tensor._node is not end.node:  # written: its history is the argument's
                     tensors[i]._array = end.tensor._array
                     tape.rewrite(tensors[i], end.tensor._node)
-    reason = _obstacle(capture, parts, given, outputs)
+    reason = _obstacle(capture, parts, given, outputs) or _of_written(parts, made, seen)
     numbers = [capture.stands.get(id(x), (None, None, None))[2] for x in outs]
     outs = [capture.stands[id(x)][1] if n else mine.get(id(x), x) for x, n in zip(outs, numbers)]
     result = pytree.unflatten(capture.plain(outs), shape)
@@ -230,6 +230,20 @@ def _obstacle(capture: Capture, parts: list, given: list, outputs: list) -> str 
         if id(v) in seen:
             return "two results share memory; return copies"
         seen.add(id(v))
+    return None
+
+
+def _of_written(parts: list, made: list[Tensor], seen: list[Tensor]) -> str | None:
+    """Why results cannot be made anew where they lie in memory that the call writes, of tensors that others have."""
+    targets = [
+        t.tensor for p in parts if isinstance(p, Graph) for t, _ in p.writes if t.tensor is not None
+    ]
+    theirs = (
+        [t._array for t in (*targets, *seen) if isinstance(t._array, ndarray)] if targets else []
+    )
+    for t in made:
+        if isinstance(t._array, ndarray) and any(may_share_memory(t._array, a) for a in theirs):
+            return "a result shares memory with a tensor that is written; return a copy"
     return None
 
 

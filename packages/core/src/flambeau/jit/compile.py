@@ -30,7 +30,16 @@ from ..runtime.tensor import Leaf, Tensor
 from .capture import TWICE, Capture
 from .captured import captured
 from .decisions import CHANGING, DEPARTED, hopeless, joined, preferred, wasteful
-from .descriptions import PLAIN, content, described, frozen, plain, which
+from .descriptions import (
+    PLAIN,
+    content,
+    described,
+    frozen,
+    function_state,
+    leaving_out,
+    plain,
+    which,
+)
 from .dynamic import Family, Kept
 from .effects import Effects
 from .guards import Search, reach, tensors_of
@@ -228,7 +237,12 @@ class Compiled:
         with self._lock:
             if not self._looked:
                 self._looked = True
-                key = (*key, *[read() for read in self._search.of(self._function)])
+                self._search.of(self._function)
+                if (
+                    type(self._function) is types.FunctionType
+                ):  # whose code and attributes may be replaced
+                    self._search.found.append(lambda: function_state(self._function))
+                key = (*key, *[read() for read in self._search.found])
             family = self._family(key, leaves) if backend is None else None
             shapes = tuple([t._array.shape for t in tensors])
             plan = None if family is None else family.plan(shapes, self._sized.due(key))
@@ -254,6 +268,14 @@ class Compiled:
         readers = [*self._surroundings, *chain.from_iterable(s.found for s in self._given.values())]
         members = frozenset(map(id, tensors_of(readers)))
         making = Making(backend, members, tune=self._tune, memory=self._memory)
+        with leaving_out() as out:
+            for read in readers:
+                read()
+        if out:
+            why = f"it depends on {out[0]}, more than guards look into"
+            self._plans[key] = [why]
+            self._turned_away(why, "")
+            return self._apart(*given)
         places, effects = Places(), Effects(self._function) if self._watches else None
         noticed = splitting.Noticed(getattr(self._function, "__self__", self._function))
         before = splitting.enter(noticed)
@@ -418,6 +440,8 @@ class Compiled:
                 parts.append(self._described(x))
         if len(given) > 1 and len(set(given)) < len(given):  # one tensor given twice
             parts.append(tuple(map(given.index, given)))
+        if any(state.module_hooks):
+            parts.append(tuple(chain(*state.module_hooks)))
         return parts
 
     def _whole_key(self, parts: list) -> Any:

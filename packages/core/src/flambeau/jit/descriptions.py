@@ -6,17 +6,21 @@ functions by what stands in them.
 
 from __future__ import annotations
 
+import array
 import itertools
 import sys
 import types
 import weakref
 from collections import deque
 from collections.abc import Iterator, Set
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache, partial
 from typing import Any
 
 from numpy import ndarray
 
+from ..runtime.state import groups_of
 from ..runtime.tensor import Tensor
 from .owners import (
     is_module,
@@ -33,22 +37,20 @@ MOST = 1000  # items of a container
 ALL = 2000  # objects that one description looks at
 DEEPEST = 12
 PACKAGES = 2  # levels down to which objects of installed packages are looked into
-MOST_BYTES = 4096  # of a NumPy array whose content is looked at, at every call
+MOST_BYTES = 1 << 16  # of a NumPy array whose content is looked at, at every call
 CONTAINERS = (list, dict, tuple, set, frozenset, deque)
-NAMESPACES = (
-    "SimpleNamespace",
-    "Namespace",
-    "local",
-)  # of Python's own, with attributes that are the user's
+# Modules of Python's own whose objects hold what is the user's; and where they have it.
+HOLDING = ("collections", "types", "argparse", "weakref", "_thread", "_threading_local")
+_DATA = frozenset(("data", "maps"))
+_BYTES = (bytearray, memoryview, array.array)
 _OF_CLASSES = (
     types.FunctionType, types.BuiltinFunctionType, staticmethod, classmethod, property, types.MemberDescriptorType,
     types.GetSetDescriptorType, types.ModuleType,
 )  # fmt: skip
 
 
-_numbers: dict[
-    int, tuple[int, Any]
-] = {}  # by place in memory: the object's number, and what tells that it is gone
+# By place in memory: the object's number, and what tells that it is gone.
+_numbers: dict[int, tuple[int, Any]] = {}
 _next = itertools.count(1).__next__
 
 
@@ -66,8 +68,15 @@ def which(x: Any) -> int:
 
 
 def function_state(x: Any) -> Any:
-    """Which function it is, of one whose closure is looked at anyway; if it is one."""
-    return which(x) if type(x) is types.FunctionType else described(x)
+    """Which function it is, of one whose closure and defaults are looked at anyway; if it is one."""
+    if type(x) is not types.FunctionType:
+        return described(x)
+    return (which(x), x.__code__, described(x.__dict__)) if x.__dict__ else (which(x), x.__code__)
+
+
+def optimizer_state(x: Any) -> tuple:
+    """Which optimizer, scheduler or other thing of flambeau's it is, and which parameters it has: numbers are read at every call."""
+    return (which(x), *[(which(g), len(g["params"])) for g in groups_of(x)])
 
 
 def tensor_state(t: Tensor) -> tuple:
@@ -88,8 +97,8 @@ def frozen(x: Any) -> Any:
     """A plain value as part of a key: with its type where it can be hashed, else which object it is."""
     try:
         hash(x)
-    except TypeError:
-        return (type(x), id(x))
+    except Exception:  # of the user's own __hash__, too
+        return (type(x), which(x))
     return (type(x), x)
 
 
@@ -108,6 +117,21 @@ def described(x: Any, names: Set[str] | None = None, whole: bool = False) -> Any
     if type(x) in PLAIN:
         return plain(x)
     return tensor_state(x) if isinstance(x, Tensor) else Description(names, whole).of(x, 0)
+
+
+# Where a list is here, what descriptions leave out is noted in it.
+_left_out: list[Any] = [None]
+
+
+@contextmanager
+def leaving_out() -> Iterator[list[str]]:
+    """A list to which descriptions add what they do not look into though a function may."""
+    before, found = _left_out[0], []  # type: ignore[var-annotated]
+    _left_out[0] = found
+    try:
+        yield found
+    finally:
+        _left_out[0] = before
 
 
 class Description:
@@ -130,6 +154,8 @@ class Description:
         if number < len(self.seen) - 1:
             return ("again", number)
         if depth == DEEPEST or number > ALL:
+            if not isinstance(x, (type, *_OF_CLASSES)):
+                self.leaves_out(x, "that lies too deep, or behind too many others")
             return frozen(x)
         parts: Any = None
         if isinstance(x, dict):
@@ -137,7 +163,7 @@ class Description:
         elif isinstance(x, (list, tuple, deque)):
             parts = (len(x), self.items(x, depth))
         elif isinstance(x, (set, frozenset)):
-            parts = (len(x), frozenset(map(frozen, x)) if len(x) <= MOST else None)
+            parts = (len(x), frozenset(map(frozen, x)))
         if kind in CONTAINERS:
             return (kind if kind is tuple else id(x), parts)
         return self.whole(x, kind, parts, depth)
@@ -158,21 +184,23 @@ class Description:
             return (id(x), *tree_state(x, set()))
         if isinstance(x, types.FunctionType):
             self.functions.append(x)
-            return (which(x), self.inside(map(content, x.__closure__ or ()), depth))
+            return (function_state(x), self.inside(map(content, x.__closure__ or ()), depth))
         if isinstance(x, types.MethodType):
             self.functions.append(x.__func__)
             return (which(x.__func__), self.of(x.__self__, depth + 1))
         if isinstance(x, partial):
             return (id(x), self.inside((x.func, x.args, x.keywords), depth))
         if isinstance(x, ndarray):
-            return (
-                which(x),
-                x.shape,
-                x.dtype,
-                hash(x.tobytes()) if x.nbytes <= self.most else None,
-            )
-        if is_ours(kind) or (is_pythons(kind) and kind.__name__ not in NAMESPACES):
+            return self.array(x)
+        if is_ours(kind):
             return frozen(x) if parts is None else (id(x), parts)
+        if isinstance(x, weakref.ref) or (is_pythons(kind) and kind.__module__ not in HOLDING):
+            if parts is not None:
+                return (id(x), parts)
+            if kind in _BYTES:
+                return self.bytes(x)
+            found = held_by(x)
+            return (which(x), self.inside(found, depth)) if found else frozen(x)
         if depth > PACKAGES and is_of_package(kind):
             return frozen(x) if parts is None else (id(x), parts)
         own, slots = getattr(x, "__dict__", None), [v for _, v in slots_of(x)]
@@ -183,7 +211,7 @@ class Description:
             own = {
                 k: v
                 for k, v in own.items()
-                if k not in kept and (self.names is None or k in self.names)
+                if k not in kept and (self.names is None or k in self.names or k in _DATA)
             }
         names = () if own is None else tuple(own)
         values = [*(own or {}).values(), *slots, *values_of(kind, self.names)]
@@ -196,7 +224,27 @@ class Description:
             found = tuple(values)
             zeros = 0 in found and not _EXACT.issuperset(kinds)
             return (kinds, found, tuple(map(str, found)) if zeros else None)
-        return self.inside(values, depth) if len(kinds) <= MOST else None
+        if len(kinds) <= MOST:
+            return self.inside(values, depth)
+        return self.leaves_out(values, f"of {len(kinds):,} items")
+
+    def leaves_out(self, x: Any, what: str) -> Any:
+        """None, in the place of what is not looked into."""
+        if _left_out[0] is not None:
+            _left_out[0].append(f"a {type(x).__name__} {what}")
+        return None
+
+    def array(self, x: ndarray) -> tuple:
+        """An array by its content; among what the function has by itself, of MOST_BYTES at most."""
+        if x.nbytes <= self.most:
+            return (which(x), x.shape, x.dtype, hash(x.tobytes()))
+        return (which(x), x.shape, x.dtype, self.leaves_out(x, f"of {x.nbytes:,} bytes"))
+
+    def bytes(self, x: Any) -> tuple:
+        data = memoryview(x)
+        if data.nbytes <= self.most:
+            return (which(x), data.tobytes())
+        return (which(x), self.leaves_out(x, f"of {data.nbytes:,} bytes"))
 
     def keys(self, x: Any) -> tuple:
         kinds = tuple(map(type, x))
@@ -204,6 +252,17 @@ class Description:
 
     def inside(self, values: Any, depth: int) -> tuple:
         return tuple([self.of(v, depth + 1) for v in values])
+
+
+def held_by(x: Any) -> tuple:
+    """What an object of Python's own holds on to that is the user's."""
+    if isinstance(x, weakref.ref):
+        return (x(),)
+    if type(x) is types.MappingProxyType:
+        return (*x, *x.values())
+    if type(x) is ContextVar:
+        return (x.get(None),)
+    return (memoryview(x).tobytes(),) if type(x) in _BYTES else ()
 
 
 def slots_of(x: Any) -> Iterator[tuple[str, Any]]:
@@ -262,13 +321,9 @@ OF_ALL = frozenset((
 
 
 def settings_of(m: Any) -> list:
-    """What was stored on a module besides tensors and modules; under names with an underscore only by classes of the user's."""
+    """What was stored on a module besides parameters, buffers and modules; under names with an underscore only by classes of the user's."""
     ours = is_ours(type(m))
-    return [
-        v
-        for k, v in m.__dict__.items()
-        if (k[0] != "_" or not (ours or k in OF_ALL)) and not isinstance(v, Tensor)
-    ]
+    return [v for k, v in m.__dict__.items() if k[0] != "_" or not (ours or k in OF_ALL)]
 
 
 def hooks_of(m: Any) -> tuple:

@@ -2,9 +2,9 @@
 
 Through its closure, its globals, its defaults and `self`, and through the functions and methods that it may call: numbers, strings
 and tensors, also in containers, in the attributes and slots of objects and in the user's classes; the content of NumPy arrays up to
-MOST_BYTES; of modules their mode, their tensors and their settings. Not looked into: containers of more than MOST items (only
-whether it is the same one), objects of Python's own library, what lies deep in those of installed packages, and what is reached in
-other ways, such as files and clocks.
+MOST_BYTES; of modules their mode, their tensors and their settings. What a description leaves out (containers of more than MOST
+objects, what lies too deep) makes the function run eagerly. Not looked into: objects of Python's own library, what lies deep in those
+of installed packages, and what is reached in other ways, such as files and clocks.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from .descriptions import (
     described,
     function_state,
     hooks_of,
+    optimizer_state,
     settings_of,
     values_of,
     which,
@@ -125,9 +126,10 @@ class Search:
         if is_module(function):
             self.note("self", weakref.ref(function))
         else:
-            bound = getattr(function, "__self__", None)
-            if bound is not None and not isinstance(bound, types.ModuleType):
-                self.note("self", lambda: bound)
+            if isinstance(function, types.MethodType):
+                self.note("self", lambda: function.__self__)
+            elif not isinstance(function, types.FunctionType):
+                self.note("self", lambda: function)
             self.follow(getattr(function, "__func__", function))
         return self.found
 
@@ -223,8 +225,8 @@ class Search:
         elif isinstance(thing, types.FunctionType):
             self.found.append(lambda: function_state(get()))
             self.follow(thing)
-        elif hasattr(thing, "__wrapped__") and not is_users(
-            type(thing)
+        elif not is_users(type(thing)) and hasattr(
+            thing, "__wrapped__"
         ):  # a compiled helper, a cache
             self.follow(thing.__wrapped__)
         elif isinstance(thing, type):
@@ -232,7 +234,9 @@ class Search:
                 self.found.append(lambda: described(get(), self.looked_at()))
                 self.met(thing, True)
         elif is_ours(type(thing)) and not isinstance(thing, Tensor):
-            self.found.append(lambda: which(x) if is_ours(type(x := get())) else described(x))
+            self.found.append(
+                lambda: optimizer_state(x) if is_ours(type(x := get())) else described(x)
+            )
         else:
             self.found.append(lambda: described(get(), self.looked_at()))
             self.within(thing)

@@ -59,5 +59,5 @@ def kept_by_step(kind: type) -> frozenset[str]:
 
 def is_module(x: Any) -> bool:
     """Whether `x` is an `nn.Module` (which stands in a layer above)."""
-    own = getattr(x, "_parameters", None)
-    return isinstance(own, dict) and hasattr(x, "modules") and hasattr(x, "training")
+    own = getattr(x, "__dict__", None)  # the user's own __getattr__ is not asked
+    return isinstance(own, dict) and "_parameters" in own and hasattr(type(x), "modules")

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import types
 import warnings
+import weakref
 from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
 from ..runtime.tensor import Tensor
-from .descriptions import CONTAINERS, NAMESPACES, OF_ALL, PACKAGES, PLAIN, slots_of
+from .descriptions import CONTAINERS, HOLDING, OF_ALL, PACKAGES, PLAIN, held_by, slots_of
 from .owners import is_module, is_of_package, is_ours, is_pythons, kept_by_step
 
 MOST = 20_000  # objects that are looked at
@@ -80,7 +81,10 @@ def _parts(path: str, x: Any) -> Iterator[tuple[str, Any]]:
     if kind.__module__ == "random" or kind.__module__.startswith("numpy.random"):
         yield path, _dice(x)
         return
-    if is_pythons(kind) and kind.__name__ not in NAMESPACES and not isinstance(x, CONTAINERS):
+    loose = kind.__module__ in HOLDING and not isinstance(x, weakref.ref)
+    if is_pythons(kind) and not loose and not isinstance(x, CONTAINERS):
+        for value in held_by(x):
+            yield path, value
         return
     if isinstance(x, dict):
         for i, (key, value) in enumerate(x.items()):

@@ -43,6 +43,7 @@ active = 0
 overriding = (
     0  # live tensors of classes with a `__torch_function__`, and function modes; part of `active`
 )
+module_hooks: tuple[dict, ...] = ()  # the tables of hooks that hold for every module
 changes = (
     0  # counts what compiled programs may depend on: settings of modules, requires_grad of tensors
 )

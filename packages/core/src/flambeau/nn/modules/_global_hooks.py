@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
+from ...runtime import state
 from ._handles import RemovableHandle, add_hook
 
 forward_pre_hooks: OrderedDict[int, Callable[..., Any]] = OrderedDict()
@@ -18,6 +19,7 @@ parameter_registration_hooks: OrderedDict[int, Callable[..., Any]] = OrderedDict
 buffer_registration_hooks: OrderedDict[int, Callable[..., Any]] = OrderedDict()
 module_registration_hooks: OrderedDict[int, Callable[..., Any]] = OrderedDict()
 backward_hooks_are_full: bool | None = None
+state.module_hooks = (forward_pre_hooks, forward_hooks, backward_pre_hooks, backward_hooks)
 
 
 def register_module_forward_pre_hook(hook: Callable[..., Any]) -> RemovableHandle:
