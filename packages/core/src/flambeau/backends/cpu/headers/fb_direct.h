@@ -64,10 +64,12 @@ static direct_kernel *const direct_kernels[GEMM_NV][GEMM_MR] = {
 
 struct direct {
   const struct gemm *g;
-  int64_t depth, height, rows, columns, parts; /* of a block of K, of a panel of A; panels of A and B, parts of the former */
+  int64_t depth, rows, columns, parts; /* of a block of K; panels of A, whose rows are dealt out evenly, and of B, parts of the former */
 };
 
-/* Rows [begin, end) of columns [j, j + n) of C, n <= GEMM_NR; all of one item. */
+INLINE int64_t direct_row(const struct direct *s, int64_t panel) { return panel * s->g->m / s->rows; }
+
+/* Panels [begin, end) of A times columns [j, j + n) of B, n <= GEMM_NR; all of one item. */
 static void direct_panel(const struct direct *s, int64_t item, int64_t begin, int64_t end, int64_t j, int64_t n) {
   const struct gemm *g = s->g;
   const int64_t nv = GEMM_PANELS(n, WIDTH);
@@ -76,14 +78,14 @@ static void direct_panel(const struct direct *s, int64_t item, int64_t begin, in
   T beside[GEMM_MR * GEMM_NR] __attribute__((aligned(64)));
   /* The next panel is called in: one line of each of its rows with each tile, or where it is packed its share of the columns. */
   const int coming = j + n < g->n && (g->bcs == 1 || (g->brs == 1 && g->bcs == g->k));
-  const int64_t tiles = GEMM_PANELS(g->k, s->depth) * GEMM_PANELS(end - begin, s->height), each = GEMM_NR * g->k / tiles;
+  const int64_t tiles = GEMM_PANELS(g->k, s->depth) * (end - begin), each = GEMM_NR * g->k / tiles;
   const T *later = g->b + item * g->b_item + (j + GEMM_NR) * g->bcs;
   for (int64_t k0 = 0; k0 < g->k; k0 += s->depth) {
     const int64_t k = MIN(s->depth, g->k - k0);
     const T *a = g->a + item * g->a_item + k0 * g->acs, *b = g->b + item * g->b_item + k0 * g->brs + j * g->bcs;
     if (packs) gemm_panel_b(own, b, g->brs, g->bcs, k, n), b = own;
-    for (int64_t i = begin; i < end; i += s->height, later += g->bcs == 1 ? 0 : each) {
-      const int64_t m = MIN(s->height, end - i), line = (i - begin) / s->height % GEMM_NV * WIDTH;
+    for (int64_t p = begin; p < end; ++p, later += g->bcs == 1 ? 0 : each) {
+      const int64_t i = direct_row(s, p), m = direct_row(s, p + 1) - i, line = (p - begin) % GEMM_NV * WIDTH;
       const T *const ahead = !coming ? b : g->bcs == 1 ? later + k0 * g->brs + line : later;
       const int64_t stride = !coming ? 0 : g->bcs == 1 ? g->brs : GEMM_PANELS(each, k);
       T *const c = g->c + item * g->c_item + i * g->crs + j;
@@ -91,8 +93,8 @@ static void direct_panel(const struct direct *s, int64_t item, int64_t begin, in
       if (whole) kernel(k, a + i * g->ars, g->ars, g->acs, b, packs ? GEMM_NR : g->brs, c, g->crs, k0 > 0, ahead, stride);
       else {
         kernel(k, a + i * g->ars, g->ars, g->acs, b, GEMM_NR, beside, GEMM_NR, 0, ahead, stride);
-        for (int64_t p = 0; p < m; ++p)
-          for (int64_t q = 0; q < n; ++q) c[p * g->crs + q] = k0 ? beside[p * GEMM_NR + q] + c[p * g->crs + q] : beside[p * GEMM_NR + q];
+        for (int64_t y = 0; y < m; ++y)
+          for (int64_t q = 0; q < n; ++q) c[y * g->crs + q] = k0 ? beside[y * GEMM_NR + q] + c[y * g->crs + q] : beside[y * GEMM_NR + q];
       }
       if (g->epilogue && k0 + k == g->k) g->epilogue(g, c, item, i, m, j, n);
     }
@@ -103,8 +105,7 @@ static void direct_task(void *context, int64_t begin, int64_t end) {
   const struct direct *s = context;
   for (int64_t t = begin; t < end; ++t) {
     const int64_t part = t % s->parts, j = t / s->parts % s->columns * GEMM_NR, item = t / s->parts / s->columns;
-    const int64_t from = part * s->rows / s->parts * s->height, to = (part + 1) * s->rows / s->parts * s->height;
-    direct_panel(s, item, from, MIN(to, s->g->m), j, MIN(GEMM_NR, s->g->n - j));
+    direct_panel(s, item, part * s->rows / s->parts, (part + 1) * s->rows / s->parts, j, MIN(GEMM_NR, s->g->n - j));
   }
 }
 
@@ -115,7 +116,6 @@ static int direct_run(const struct gemm *g, int threads) {
   if (g->k <= 0 || work > DIRECT_MOST || g->ars * size % DIRECT_FAR == 0 || g->acs * size % DIRECT_FAR == 0) return 0;
   if (g->bcs == 1 && g->brs * size % DIRECT_FAR == 0) return 0;
   struct direct s = {.g = g, .depth = GEMM_DEPTH(g->k), .rows = GEMM_PANELS(g->m, GEMM_MR), .columns = GEMM_PANELS(g->n, GEMM_NR)};
-  s.height = GEMM_PANELS(g->m, s.rows), s.rows = GEMM_PANELS(g->m, s.height);
   /* Eight tasks for each thread; what is packed for few rows is packed too often. */
   const int64_t most = MIN((int64_t)(work / DIRECT_LEAST) / s.columns, g->bcs == 1 && g->n % WIDTH == 0 ? s.rows : s.rows / 4);
   s.parts = threads == 1 ? 1 : MAX(1, MIN(GEMM_PANELS(8 * threads, s.columns * g->items), most));

@@ -304,7 +304,7 @@ static __attribute__((unused)) void gemm_packed(int64_t m, int64_t n, int64_t k,
 struct gemm_step {
   const struct gemm *g;
   int64_t item, items, i0, m, j0, n, k0, k;
-  int64_t depth, height;               /* of a block of K, of a panel of A: rows are dealt out evenly */
+  int64_t depth, height, taller;       /* of a block of K, of a panel of A; that many panels have one row more: rows are dealt out evenly */
   int64_t row_panels, column_panels, blocks;
   int64_t row_parts, column_parts;     /* tiles of one task: panels are dealt out evenly */
   T *pa, *pb;                          /* pa NULL: tasks pack their own rows; pb NULL: their own columns */
@@ -316,6 +316,8 @@ INLINE T *gemm_place_a(const struct gemm_step *s, int64_t item, int64_t block, i
 INLINE T *gemm_place_b(const struct gemm_step *s, int64_t block, int64_t panel) {
   return s->pb + (block * s->column_panels + panel) * GEMM_B_PITCH(s->depth);
 }
+INLINE int64_t gemm_row_of(const struct gemm_step *s, int64_t panel) { return panel * s->height + MIN(panel, s->taller); }
+INLINE int64_t gemm_height_of(const struct gemm_step *s, int64_t panel) { return s->height + (panel < s->taller); }
 INLINE int64_t gemm_depth_of(const struct gemm_step *s, int64_t block) { return MIN(s->depth, s->k - block * s->depth); }
 
 static void gemm_fill_b(const struct gemm_step *s, T *to, int64_t item, int64_t block, int64_t panel) {
@@ -328,11 +330,15 @@ static void gemm_fill_b(const struct gemm_step *s, T *to, int64_t item, int64_t 
 /* `count` panels of A, neighbours. */
 static void gemm_fill_a(const struct gemm_step *s, T *to, int64_t item, int64_t block, int64_t panel, int64_t count) {
   const struct gemm *g = s->g;
-  const int64_t first = panel * s->height, k0 = s->k0 + block * s->depth, k = gemm_depth_of(s, block), m = MIN(s->m - first, count * s->height);
-  const T *a = g->a + item * g->a_item + (s->i0 + first) * g->ars + k0 * g->acs;
-  if (g->ars == 1 && count > 1) gemm_columns_a(to, GEMM_A_PITCH(s->depth), a, g->acs, m, s->height, k);
-  else
-    for (int64_t i = 0; i < m; i += s->height, to += GEMM_A_PITCH(s->depth)) gemm_panel_a(to, a + i * g->ars, g->ars, g->acs, MIN(m - i, s->height), k);
+  const int64_t k0 = s->k0 + block * s->depth, k = gemm_depth_of(s, block), pitch = GEMM_A_PITCH(s->depth);
+  const T *const a = g->a + item * g->a_item + s->i0 * g->ars + k0 * g->acs;
+  for (const int64_t end = panel + count; panel < end; panel += count, to += count * pitch) { /* panels of one height */
+    const int64_t height = gemm_height_of(s, panel), at = gemm_row_of(s, panel);
+    count = (panel < s->taller ? MIN(end, s->taller) : end) - panel;
+    if (g->ars == 1 && count > 1) gemm_columns_a(to, pitch, a + at, g->acs, count * height, height, k);
+    else
+      for (int64_t p = 0; p < count; ++p) gemm_panel_a(to + p * pitch, a + (at + p * height) * g->ars, g->ars, g->acs, height, k);
+  }
 }
 
 /* Panels [begin, end): first A's of all items kept apart, then B's. */
@@ -379,7 +385,7 @@ static void gemm_tile_task(void *context, int64_t begin, int64_t end) {
       const T beta = k0 == 0 ? g->beta : 1;
       const int last = k0 + k == g->k && g->epilogue;
       /* Rows of whole panels are packed by their first tiles. */
-      const int packs = own_b && !g->pack_b && g->bcs == 1 && g->ccs == 1 && s->height == GEMM_MR && s->m - p0 * GEMM_MR >= GEMM_MR;
+      const int packs = own_b && !g->pack_b && g->bcs == 1 && g->ccs == 1 && gemm_height_of(s, p0) == GEMM_MR;
       const int64_t ready = packs ? s->n / GEMM_NR : q0;
       if (own_b)
         for (int64_t q = MAX(q0, ready); q < q1; ++q) gemm_fill_b(s, own_b + (q - q0) * GEMM_B_PITCH(s->depth), s->item + item, block, q);
@@ -393,7 +399,7 @@ static void gemm_tile_task(void *context, int64_t begin, int64_t end) {
           const int rows = own_b && !g->pack_b && g->bcs == 1 && g->brs >= GEMM_FAR && r == p0 && q + q1 - q0 < s->column_panels;
           if (rows) coming = g->b + (s->item + item) * g->b_item + k0 * g->brs + j + (q1 - q0) * GEMM_NR, each = 0, share = g->brs;
           for (int64_t p = r; p < r + count; ++p) {
-            const int64_t i = s->i0 + p * s->height, m = MIN(s->m - p * s->height, s->height);
+            const int64_t i = s->i0 + gemm_row_of(s, p), m = gemm_height_of(s, p);
             T *const at = c + i * g->crs + j * g->ccs;
             const T *const pa = own_a ? own_a : gemm_place_a(s, g->a_item ? item : 0, block, p), *const ahead = coming ? coming : pb;
             if (p == p0 && q < ready) gemm_tile_packing(k, pa, g->b + (s->item + item) * g->b_item + k0 * g->brs + j, g->brs, (T *)pb, at, g->crs, g->alpha, beta, ahead, share);
@@ -470,7 +476,7 @@ static void gemm_run(const struct gemm *g, int threads) {
       for (s.j0 = 0; s.j0 < g->n; s.j0 += most_n)
         for (s.k0 = 0; s.k0 < g->k; s.k0 += depth) {
           s.m = MIN(most_m, g->m - s.i0), s.n = MIN(most_n, g->n - s.j0), s.k = MIN(depth, g->k - s.k0);
-          s.row_panels = GEMM_PANELS(s.m, GEMM_MR), s.height = GEMM_PANELS(s.m, s.row_panels);
+          s.row_panels = GEMM_PANELS(s.m, GEMM_MR), s.height = s.m / s.row_panels, s.taller = s.m % s.row_panels;
           s.column_panels = GEMM_PANELS(s.n, GEMM_NR), s.blocks = GEMM_PANELS(s.k, s.depth);
           s.pa = own_a ? 0 : SCRATCH(6, (size_t)(s.blocks * s.row_panels * GEMM_A_PITCH(s.depth)) * sizeof(T));
           if (g->packed) s.pb = (T *)g->packed + s.k0 / s.depth * s.column_panels * GEMM_B_PITCH(s.depth); /* only read */
