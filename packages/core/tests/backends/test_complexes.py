@@ -48,9 +48,8 @@ def test_sums_and_products(dtype, count, monkeypatch):
 def test_what_is_left_to_the_reference():
     a = numbers(300 * 301, "complex64").reshape(300, 301)
     x = flambeau.from_numpy(a)
-    row = flambeau.from_numpy(a[1].copy())
     with np.errstate(all="ignore"):
-        for made, want in [(x * row, a * a[1]), (x.t() + x.t(), a.T + a.T), (x * x.real, a * a.real), (x.add(x, alpha=2), a + 2 * a)]:  # fmt: skip
+        for made, want in [(x.t() + x.t(), a.T + a.T), (x * x.real, a * a.real), (x.add(x, alpha=2), a + 2 * a)]:  # fmt: skip
             np.testing.assert_allclose(made.numpy()[9:], want[9:], rtol=3e-6, atol=1e-6)
 
 
@@ -77,3 +76,42 @@ def test_counts():
         assert made.dtype is flambeau.int64 and made.shape == () and made.item() == np.count_nonzero(values)  # fmt: skip
         by_row = flambeau.count_nonzero(x, 1).numpy()
         np.testing.assert_array_equal(by_row, np.count_nonzero(values, axis=1))
+
+
+@pytest.mark.parametrize("dtype", ["complex64", "complex128"])
+def test_broadcast(dtype, monkeypatch):
+    taken = []
+    spread = complexes.Complex.spread
+
+    def watched(self, *args):
+        made = spread(self, *args)
+        taken.append(made is not None)
+        return made
+
+    monkeypatch.setattr(complexes.Complex, "spread", watched)
+    before = threads.count()
+    try:
+        for shape, other in [((300, 301), (301,)), ((300, 301), (300, 1)), ((5, 60, 301), (60, 301)), ((5, 60, 301), (5, 1, 1)),
+                             ((5, 60, 301), (1, 60, 1)), ((2, 50_000), (2, 1)), ((90_000,), (1,))]:  # fmt: skip
+            threads.set_count(1 if shape[0] == 5 else 3)
+            a = numbers(np.prod(shape) + 4, dtype)[4:].reshape(shape)
+            b = numbers(np.prod(other) + 4, dtype, 1)[4:].reshape(other)
+            x, y = flambeau.from_numpy(a), flambeau.from_numpy(b)
+            with np.errstate(all="ignore"):
+                for made, want in [(x * y, a * b), (x + y, a + b), (x - y, a - b)]:
+                    np.testing.assert_allclose(made.numpy(), want, rtol=3e-6, atol=1e-5)
+                whole = other != (1, 60, 1)  # three loops are the reference's
+                assert taken == [whole] * 3, (shape, other)
+                for made, want in [(y * x, b * a), (y + x, b + a), (y - x, b - a)]:
+                    np.testing.assert_allclose(made.numpy(), want, rtol=3e-6, atol=1e-5)
+                taken.clear()
+    finally:
+        threads.set_count(before)
+
+
+def test_loops_of_a_broadcast_operand():
+    assert complexes._broadcast((3, 4, 5), (4, 5)) == (3, 20, 0, 1)
+    assert complexes._broadcast((3, 4, 5), (3, 4, 1)) == (12, 5, 1, 0)
+    assert complexes._broadcast((3, 4, 5), (3, 1, 5)) is None
+    assert complexes._broadcast((3, 5), (2, 3, 5)) is None
+    assert complexes._broadcast((3, 5), (2,)) is None
