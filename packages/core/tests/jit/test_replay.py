@@ -234,3 +234,28 @@ def test_copies_that_a_kernel_asks_for_are_made_in_c():
             assert_close(made, expected, rtol=1e-4, atol=1e-5)
     recorded = replay(f)
     assert set(kinds(recorded)) <= {"c", "view"} and recorded.text.stretches == 1
+
+
+def test_gradients_of_tables_are_made_in_c():
+    flambeau.manual_seed(0)
+    words, bags = nn.Embedding(50, 8), nn.EmbeddingBag(40, 8, mode="sum")
+
+    def step(x):
+        words.zero_grad()
+        bags.zero_grad()
+        nodes = flambeau.zeros(30, 8).index_add(0, x[0], words(x[0]))
+        loss = (words(x).sum((1, 2)) * bags(x).sum(1)).square().mean() + nodes.square().sum()
+        loss.backward()
+        return loss.detach()
+
+    f = compiled(step)
+    for _ in range(4):
+        x = flambeau.randint(0, 30, (6, 9))
+        made, grads = f(x), [words.weight.grad, bags.weight.grad]
+        assert_close(made, step(x), rtol=1e-4, atol=1e-5)
+        assert_close(grads, [words.weight.grad, bags.weight.grad], rtol=1e-4, atol=1e-5)
+    recorded = replay(f)
+    assert set(kinds(recorded)) <= {"c", "view"} and recorded.text.stretches == 1
+    with pytest.raises(IndexError):
+        f(x + 45)
+    assert_close(f(x), step(x), rtol=1e-4, atol=1e-5)

@@ -172,6 +172,8 @@ def _argument(memory: Memory, x: Any, kind: Any) -> tuple[Any, str]:
 
 
 _HARMLESS = ("T ", "T*", "float ", "double ", "void ", "uint16_t ", "uint8_t ", "char ")
+# Memory for one call's own use, by this name: it reads there what it has written there, whatever the memory held.
+_OWN = "*work"
 
 
 class Fresh:
@@ -195,7 +197,7 @@ class Fresh:
             if number not in self.written:
                 raise Unknown(f"{PREPARED}: {declared}")
             return
-        if not declared.startswith(_HARMLESS):
+        if not declared.startswith(_HARMLESS) and not declared.endswith(_OWN):
             self.numbers[number] = declared
         self.written.add(number)
 

@@ -358,7 +358,9 @@ def _(g, _out, _x, value: Meta, *indices, positions, accumulate):
 
     def to_value():
         picked = index([g, *indices], positions)
-        return picked.sum_to_size(value.shape) if isinstance(value, Meta) else None
+        if not isinstance(value, Meta):
+            return None
+        return picked if picked.shape == value.shape else picked.sum_to_size(value.shape)
 
     return (to_input, to_value, *[None] * len(indices))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -9,12 +10,13 @@ import numpy as np
 from ..._base import dtypes
 from ...runtime.claims import Declined, claim
 from ...runtime.operator import registry
-from . import library
+from . import library, native
 from .native import Kernels, address
 from .offers import FLOATS
 from .softmax import dense
 
 kernels = Kernels("bags.c")
+MOST_KEPT = 1 << 12  # bags of one length whose beginnings are kept
 
 
 def _accepts(metas: list, attrs: dict[str, Any]) -> bool:
@@ -37,10 +39,19 @@ def _accepts(metas: list, attrs: dict[str, Any]) -> bool:
     return plain and index.numel > 0 and table.numel > 0 and library.available()
 
 
+@lru_cache(maxsize=64)
+def _even(bags: int, length: int) -> np.ndarray:
+    """Where bags of one length begin; kept, so that a recorded program may read it."""
+    return native.table(range(0, bags * length + 1, length))
+
+
 def _starts(index: np.ndarray, starts: Any, include_last: bool) -> np.ndarray:
     """Where bags begin, and where the last one ends."""
     if starts is None:
-        return np.arange(0, index.size + 1, index.shape[1], dtype=np.int64)
+        bags, length = index.shape
+        if bags <= MOST_KEPT:
+            return _even(bags, length)
+        return np.arange(0, index.size + 1, length, dtype=np.int64)
     found = starts[:-1] if include_last else starts
     made = np.append(found.astype(np.int64), index.size)
     if made.size < 2 or made[0] != 0 or (np.diff(made) < 0).any():
@@ -75,14 +86,14 @@ def _forward(
     numbers = n, _skip(padding_idx, n), width, bags, int(index.itemsize == 8), int(mode == "mean")
     if of.bags_sum(*given, address(sizes), *numbers):
         raise Declined("an index is out of range")
-    return out, (begins, sizes)
+    return out, (sizes,)
 
 
 def _backward(
-    g: Any, _out: Any, kept: tuple, needs: tuple, index: Any, table: Any, _starts: Any, samples: Any, *,
-    padding_idx: Any, **_: Any,
+    g: Any, _out: Any, kept: tuple, needs: tuple, index: Any, table: Any, starts: Any, samples: Any, *,
+    padding_idx: Any, include_last_offset: bool, **_: Any,
 ) -> list:  # fmt: skip
-    begins, sizes = kept
+    (sizes,), begins = kept, _starts(index, starts, include_last_offset)
     g, index, table = dense(g), dense(index), dense(table)
     samples = None if samples is None else dense(samples)
     n, width = table.shape
