@@ -39,7 +39,7 @@ static const int64_t gates_of[] = {4, 3, 1, 1};
  * where tiles read 8 rows and write 14: the product with the input took 4 % longer. */
 INLINE int64_t pitch_of(int64_t kind, int64_t size) {
   const int64_t line = 64 / (int64_t)sizeof(T), wide = gates_of[kind] * size, lines = (wide + line - 1) / line;
-  return lines < 8 ? wide : (lines | 1) * line;
+  return kind > 1 || lines < 8 ? wide : (lines | 1) * line; /* one gate alone has whole products */
 }
 INLINE int64_t step_of(const struct layer *x, int64_t i) { return x->reverse ? x->steps - 1 - i : i; }
 /* The step before in the order of running, or -1. */
