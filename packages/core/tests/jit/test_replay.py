@@ -259,3 +259,13 @@ def test_gradients_of_tables_are_made_in_c():
     with pytest.raises(IndexError):
         f(x + 45)
     assert_close(f(x), step(x), rtol=1e-4, atol=1e-5)
+
+
+def test_comparisons_with_zero_are_made_in_c():
+    f = compiled(lambda y: (y == 0, flambeau.where(y == 0, 1, y), (y >= -1).sum()))
+    for _ in range(3):
+        y = flambeau.randint(-2, 3, (5000,))
+        made = f(y)
+        assert made[0].equal(y == 0) and made[1].equal(y + (y == 0).long())
+        assert made[2] == (y >= -1).sum()
+    assert "python" not in kinds(replay(f))

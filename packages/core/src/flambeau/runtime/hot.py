@@ -222,14 +222,14 @@ def recorder(op: Operator, rule: ElementwiseRule) -> Callable[..., None]:
     return attach
 
 
-numbers: dict[tuple[float, int], np.ndarray] = {}
+numbers: dict[tuple[float | str, int], np.ndarray] = {}
 
 
 def number_array(number: float, d: np.dtype) -> np.ndarray:
     """A Python number as a 0-d array: NumPy takes twice as long over the number itself."""
-    key = (number, d.num)
+    key = (number or repr(number), d.num)  # 0.0 and -0.0 are equal
     found = numbers.get(key)
-    if found is None or number == 0:  # 0.0 and -0.0 are one key
+    if found is None:
         if type(number) is int:
             in_64_bits(number)
         found = np.asarray(number, dtype=d)
