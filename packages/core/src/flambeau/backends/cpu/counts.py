@@ -10,6 +10,7 @@ import numpy as np
 from ..._base import dtypes
 from ...runtime.claims import Declined, claim
 from ...runtime.operator import registry
+from . import reductions
 from .native import Kernels, address
 from .offers import FLOATS, of_kinds
 from .softmax import dense
@@ -25,7 +26,8 @@ def _takes_whole(metas: list, attrs: dict[str, Any]) -> bool:
 
 def _bincount(x: Any, _weights: Any, *, wants: bool, minlength: int) -> tuple:
     x = dense(x)
-    bins = max(minlength, int(x.max()) + 1)
+    largest = reductions.reduced("max", x, (0,), False, x.dtype)
+    bins = max(minlength, int(largest) + 1)
     if bins > MOST:
         raise Declined("numbers that are too far apart")
     made = np.empty(bins, np.int64)

@@ -249,9 +249,16 @@ def _loops(x: np.ndarray, y: np.ndarray, dim: int) -> list[list[int]] | None:
 
 def _transform(kind: int, x: np.ndarray, dim: int, n: int, scale: float) -> Any:
     """One of the kinds along `dim`; NotImplemented for lengths that are left to the reference."""
+    known = _known.get((kind, x.dtype, x.shape, x.strides, dim, n))
+    if known is not None and x.flags.aligned:
+        call, plan, table, form, wide = known
+        made = np.empty(form, wide)
+        at = address(table)
+        call(address(plan), at, at, address(x), address(made), scale)
+        return made
     char = x.dtype.char if x.dtype.kind == "f" else _REAL[x.dtype.char].char
     part = np.dtype(char).itemsize
-    dim %= x.ndim
+    given, dim = dim, dim % x.ndim
     shape = list(x.shape)
     shape[dim] = n // 2 + 1 if kind == REAL else n
     if not x.size or n < 1 or (kind == HALF and x.shape[dim] != n // 2 + 1):
@@ -262,11 +269,12 @@ def _transform(kind: int, x: np.ndarray, dim: int, n: int, scale: float) -> Any:
     terms = n // 2 if kind >= REAL and n % 2 == 0 else n
     if not _direct(terms, count, width):
         return _long(kind, x, dim, n, scale, char, made)
+    key: tuple = (kind, x.dtype, x.shape, x.strides, given, n)
     if not x.flags.aligned or any(s % part for s in x.strides):
-        x = copies.dense(x)
+        x, key = copies.dense(x), ()
     loops = _loops(x, made, dim)
     if loops is None:
-        x = copies.dense(x)
+        x, key = copies.dense(x), ()
         loops = _loops(x, made, dim) or []
     loops = [[1, 0, 0]] * (2 - len(loops)) + loops
     if loops[1][0] < width and loops[0][0] > loops[1][0]:
@@ -274,7 +282,17 @@ def _transform(kind: int, x: np.ndarray, dim: int, n: int, scale: float) -> Any:
     (outer, ox, oy), (inner, ix, iy) = loops
     steps = tuple([s // part for s in (x.strides[dim], ix, ox, made.strides[dim], iy, oy)])
     _lanes(char, kind, n, (outer, inner), steps, x, made, scale)
+    if key:
+        if len(_known) >= 1024:
+            _known.clear()
+        plan = _plan(char, kind, n, (outer, inner), steps, False)
+        table = _tables.get((char, kind, n), _numbers)[0]
+        _known[key] = _of(char).transform, plan, table, made.shape, made.dtype
     return made
+
+
+# What one call of C needs, by kind, dtype, layout and length.
+_known: dict[tuple, tuple] = {}
 
 
 def _direct(terms: int, count: int, width: int) -> bool:
