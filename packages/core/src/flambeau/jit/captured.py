@@ -11,7 +11,8 @@ from typing import Any
 
 from numpy import generic, may_share_memory, ndarray
 
-from .._base import pytree
+from .._base import dtypes, pytree
+from .._base.devices import default
 from ..graph import Graph
 from ..graph.passes import from_constants
 from ..runtime import state, tape
@@ -51,8 +52,10 @@ def captured(
     copies = [] if capture.given is None else list(_copies(capture.given, (args, kwargs)))
     try:
         with capture:
-            dice = _dice()
+            dice, settings = _dice(), _settings()
             result = function(*args, **kwargs)
+            if _settings() != settings:
+                capture.breaks.append("leaving gradient mode, default dtype or device as others")
             if _dice() != dice:
                 capture.breaks.append("drawing numbers by Python's or NumPy's own random")
             if any(t._array is not a for t, a in zip(seen, arrays)):
@@ -88,7 +91,8 @@ def captured(
     reason = _obstacle(capture, parts, given, outputs) or _of_written(parts, made, seen)
     numbers = [capture.stands.get(id(x), (None, None, None))[2] for x in outs]
     outs = [capture.stands[id(x)][1] if n else mine.get(id(x), x) for x, n in zip(outs, numbers)]
-    result = pytree.unflatten(capture.plain(outs), shape)
+    whole = next((mine for mine, copy, _ in copies if copy is result), None)
+    result = pytree.unflatten(capture.plain(outs), shape) if whole is None else whole
     if reason is not None:
         return result, reason
     leaf = [None if isinstance(x, Tensor) else n or (x,) for x, n in zip(outs, numbers)]
@@ -197,6 +201,10 @@ def _dice() -> tuple:
     python, numpy = sys.modules.get("random"), sys.modules.get("numpy.random")
     words = numpy.get_state() if numpy else (None, None)
     return python and python.getstate(), words[2:], words[1] is not None and words[1].tobytes()
+
+
+def _settings() -> tuple:
+    return state.local.grad, dtypes.get_default_dtype(), default.device, state.local.promotion
 
 
 def _obstacle(capture: Capture, parts: list, given: list, outputs: list) -> str | None:

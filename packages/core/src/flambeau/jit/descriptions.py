@@ -21,7 +21,7 @@ from typing import Any
 from numpy import ndarray
 
 from ..runtime.state import groups_of
-from ..runtime.tensor import Tensor
+from ..runtime.tensor import Leaf, Tensor
 from .owners import (
     is_module,
     is_of_package,
@@ -82,7 +82,15 @@ def optimizer_state(x: Any) -> tuple:
 def tensor_state(t: Tensor) -> tuple:
     """What a function may learn of a tensor before it computes: contents are read at every call."""
     a = t._array
-    return (Tensor, which(t), type(t), a.shape, a.dtype, t.requires_grad)
+    return (Tensor, which(t), type(t), a.shape, a.dtype, t.requires_grad, hooks_on(t._node))
+
+
+def hooks_on(node: Any) -> tuple:
+    """The hooks of a leaf, by their numbers."""
+    if type(node) is not Leaf:
+        return ()
+    tables = (node.hooks, node.prehooks, node.posthooks, node.post_hooks)
+    return tuple([k for table in tables if table for k in table])
 
 
 def content(cell: Any) -> Any:
@@ -357,4 +365,5 @@ def module_state(m: Any) -> tuple:
         *settings,
         *tensors,
         *[t is not None and t.requires_grad for t in parameters],
+        *[hooks_on(t._node) for t in parameters if t is not None],
     )

@@ -27,6 +27,7 @@ from .descriptions import (
     described,
     function_state,
     hooks_of,
+    hooks_on,
     optimizer_state,
     settings_of,
     values_of,
@@ -337,6 +338,7 @@ class _Tree:
         self.held: list[Any] = []  # what these were
         self.tensors: list[Tensor] = []
         self.nodes: list[Any] = []
+        self.hooked: list[tuple] = []
 
     def __call__(self) -> Any:
         module = self.get()
@@ -352,6 +354,7 @@ class _Tree:
         self.held = [*chain.from_iterable(map(dict.values, self.own)), _END]
         self.tensors = [t for m in parts for t in m._parameters.values() if t is not None]
         self.nodes = [t._node for t in self.tensors]
+        self.hooked = [hooks_on(node) for node in self.nodes]
         self.members = [d for m in parts for d in (m._parameters, m._buffers, m._modules)]
         self.hooks = [d for m in parts for d in hooks_of(m)]
         self.loose = [
@@ -378,7 +381,9 @@ class _Tree:
         now = chain(chain.from_iterable(map(dict.values, self.own)), (_END,))
         if not all(map(is_, now, self.held)):
             return False
-        return all(map(is_, [t._node for t in self.tensors], self.nodes))
+        if not all(map(is_, [t._node for t in self.tensors], self.nodes)):
+            return False
+        return [hooks_on(node) for node in self.nodes] == self.hooked
 
     def same(self) -> bool:
         """Whether what may change without a word is as it was: members first, which are many."""

@@ -164,9 +164,11 @@ class Handle:
         Handle._count += 1
         self.id, self._hooks = Handle._count, hooks
         hooks[self.id] = hook
+        state.changes += 1
 
     def remove(self) -> None:
         self._hooks.pop(self.id, None)
+        state.changes += 1
 
     def __enter__(self) -> Handle:
         return self
