@@ -24,9 +24,10 @@ from .runtime import layouts, memory, older, state, tape
 from .runtime.backend import of_array
 from .runtime.dispatch import assign
 from .runtime.elementwise import INTO, into
-from .runtime.hot import free
+from .runtime.hot import CHAINS, free
 from .runtime.inference import check_written, of_kind
 from .runtime.inplace import Rewriting
+from .runtime.numbers import number_array
 from .runtime.operator import Operator, registry
 from .runtime.overrides import handle, overrides, stranger_in
 from .runtime.signature import explained
@@ -55,6 +56,7 @@ def inplace(op: Operator) -> Callable[..., Tensor]:
     public = op.public
     usual = registry["true_divide"] if op.name == "div" else op  # without a rounding mode
     plain = _plain_inplace(usual)
+    alone = _alone_inplace(usual)
     large = _large_inplace(usual) if usual.family == "elementwise" else None
     keeps_input = None
     scaled = plain is not None and op.name in ("add", "sub")  # by alpha
@@ -66,8 +68,11 @@ def inplace(op: Operator) -> Callable[..., Tensor]:
         if plain is not None and not kwargs and len(args) == 1:
             if plain(self, args[0]):
                 return self
-        if scaled and len(kwargs) == len(args) == 1 and plain(self, _times(args[0], kwargs)):  # type: ignore[misc]
+        if alone is not None and not args and not kwargs and alone(self):
             return self
+        if scaled and plain is not None and len(kwargs) == len(args) == 1 and "alpha" in kwargs:
+            if plain(self, args[0], kwargs["alpha"]):
+                return self
         if (
             small
             and (not had_others or len(args) < 2)
@@ -116,17 +121,6 @@ def inplace(op: Operator) -> Callable[..., Tensor]:
     return call
 
 
-def _times(other: Any, kwargs: dict[str, Any]) -> Any:
-    """`other` times `alpha`, a number, where `other` is small, of floats and has no history; else None."""
-    alpha: Any = kwargs.get("alpha")
-    b: Any = getattr(other, "_array", None)
-    if type(b) is not np.ndarray or b.size >= INTO or b.dtype.char not in "fd" or state.active:
-        return None
-    if (type(alpha) is not float and type(alpha) is not int) or not -6e4 < alpha < 6e4:
-        return None
-    return wrap(np.asarray(b * alpha)) if free(other) else None
-
-
 def _small_inplace(
     public: Callable[..., Any], self: Tensor, args: tuple, kwargs: dict[str, Any]
 ) -> bool:
@@ -167,7 +161,7 @@ def _keeps_input(op: Operator) -> bool:
     return op.family == "composite" or (rule is not None and "tensor" in rule.keeps[:1])
 
 
-def _plain_inplace(op: Operator) -> Callable[[Tensor, Any], bool] | None:
+def _plain_inplace(op: Operator) -> Callable[..., bool] | None:
     """The short way for small plain arrays without history: the ufunc with `out=`."""
     from . import ir
 
@@ -186,7 +180,7 @@ def _plain_inplace(op: Operator) -> Callable[[Tensor, Any], bool] | None:
     set_, reset, quiet = state.error_state.set, state.error_state.reset, state.quiet
     local, ndarray = state.local, np.ndarray
 
-    def call(self: Tensor, other: Any) -> bool:
+    def call(self: Tensor, other: Any, alpha: Any = None) -> bool:
         try:
             a = self._array
         except AttributeError:
@@ -211,6 +205,17 @@ def _plain_inplace(op: Operator) -> Callable[[Tensor, Any], bool] | None:
             b = other
         else:
             return False
+        if alpha is not None:  # of floats, which hold it, and nothing recorded
+            if (type(alpha) is not float and type(alpha) is not int) or not -6e4 < alpha < 6e4:
+                return False
+            if (
+                type(b) is not ndarray
+                or not free(other)
+                or self._node is not None
+                or b.size >= INTO
+            ):
+                return False
+            b = np.multiply(b, number_array(alpha, d))
         recorded = False
         if local.grad:
             base = self._base
@@ -235,6 +240,52 @@ def _plain_inplace(op: Operator) -> Callable[[Tensor, Any], bool] | None:
             reset(token)
         if recorded:
             record(self, other)
+        return True
+
+    return call
+
+
+def _alone_inplace(op: Operator) -> Callable[[Tensor], bool] | None:
+    """The same for an operator of one array: what its expression is on small ones."""
+    if op.family != "elementwise" or len(op.params) != 1 or op.result == "bool":
+        return None
+    if callable(op.result) or not op.takes("float") or op.tags.get("series"):
+        return None
+    f32, f64 = np.dtype("float32"), np.dtype("float64")
+    set_, reset, quiet = state.error_state.set, state.error_state.reset, state.quiet
+    local, ndarray, ufunc = state.local, np.ndarray, np.ufunc
+    small: Any = None
+
+    def call(self: Tensor) -> bool:
+        nonlocal small
+        try:
+            a = self._array
+        except AttributeError:
+            return False
+        d = a.dtype
+        if (
+            state.active
+            or (d is not f32 and d is not f64)
+            or type(a) is not ndarray
+            or a.size >= CHAINS
+            or (local.grad and (self._node is not None or self._base is not None))
+            or 0 in a.strides
+        ):
+            return False
+        if small is None:
+            small = op.vjp_rule.program({}).small
+        box = self._box
+        if box is None:
+            box = self._box = Box()
+        box.written += 1
+        token = set_(quiet)
+        try:
+            if type(small) is ufunc:
+                small(a, out=a)
+            else:
+                np.copyto(a, small(a))
+        finally:
+            reset(token)
         return True
 
     return call
@@ -1037,7 +1088,9 @@ def _element(self: Tensor) -> Any:
 @method
 def tolist(self: Tensor) -> Any:
     """Nested lists of Python numbers."""
-    value = _elements(self)
+    array: Any = self.__dict__.get("_array")
+    usual = type(array) is np.ndarray and array.dtype.kind in "fiub"
+    value = array.tolist() if usual else _elements(self)
     return state.number(self, "tolist", value) if state.active else value
 
 
@@ -1288,11 +1341,28 @@ def new_full(
 @method
 def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
     """The elements of `src`, broadcast and cast, written into this tensor."""
+    if not state.active and _copy_plain(self, src):
+        return self
     tape.check_writable(self)
     src = src if isinstance(src, Tensor) else creation.tensor(src)
     return assign(
         self, casting.convert(src, self.dtype, None if src.device == self.device else self.device)
     )
+
+
+def _copy_plain(self: Tensor, src: Any) -> bool:
+    """`copy_` of a small array of the same dtype and shape where nothing has history; whether it was that."""
+    a: Any = getattr(self, "_array", None)
+    b: Any = getattr(src, "_array", None)
+    if type(a) is not np.ndarray or type(b) is not np.ndarray or a.dtype is not b.dtype:
+        return False
+    if a.shape != b.shape or a.size >= layouts.LARGE or 0 in a.strides or not a.flags.writeable:
+        return False
+    if not (isinstance(src, Tensor) and free(self) and free(src)):
+        return False
+    self._bump()
+    np.copyto(a, b)
+    return True
 
 
 @method

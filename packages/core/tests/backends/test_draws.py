@@ -123,3 +123,26 @@ def _watched(monkeypatch):
 
     monkeypatch.setattr(draws.kernels.float32, "permutation", spy)
     return seen
+
+
+@pytest.mark.parametrize("kind", ["uniform", "normal"])
+def test_few_numbers_and_the_state_are_the_references(kind):
+    ours, theirs = (Generator().manual_seed(3) for _ in range(2))
+    for count in (1, 2, 5, 15, 16, 17, 31, 700, 3, 4095):
+        for generator in (ours, theirs):
+            generator._uint32(1)
+        made = draws.few(kind, (count,), ours)
+        want = getattr(random, kind)(theirs, (count,), np.dtype("float32"))
+        assert made.dtype == want.dtype
+        np.testing.assert_array_equal(made, want)
+        np.testing.assert_array_equal(ours._get_bytes(), theirs._get_bytes())
+    ours.manual_seed(5), theirs.manual_seed(5)  # another twister
+    np.testing.assert_array_equal(
+        draws.few(kind, (4, 5), ours), getattr(random, kind)(theirs, (4, 5), np.dtype("float32"))
+    )
+
+
+def test_few_numbers_are_left_to_others_where_nothing_is_compiled(monkeypatch):
+    monkeypatch.setattr(draws.library, "available", lambda: False)
+    assert draws.few("normal", (4,), Generator()) is None
+    assert flambeau.randn(4).shape == (4,)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from .. import ir
 from .._base import dtypes
 from ..runtime.families import composite, elementwise
+from ..runtime.numbers import number_array
 from ..runtime.operator import ONE
 from ..runtime.promotion import (
     INT_DIVISOR,
@@ -361,7 +362,7 @@ def _(xp, x, min, max):
         if bound is not None:
             if type(bound) not in (float, int) or not -6e4 < bound < 6e4:
                 return NotImplemented
-            out = ufunc(out, bound)
+            out = ufunc(out, number_array(bound, x.dtype))
     return NotImplemented if out is x else out
 
 

@@ -8,8 +8,11 @@ from string import ascii_lowercase, ascii_uppercase
 from typing import Any
 
 from .._base.checks import check
+from .._base.devices import CPU
+from ..runtime import state
+from ..runtime.backend import of_device
 from ..runtime.families import composite
-from ..runtime.tensor import Tensor
+from ..runtime.tensor import Tensor, history, wrap
 from .matrix import matmul
 
 
@@ -24,6 +27,9 @@ def einsum(equation: Any, *operands: Any):
     >>> flambeau.einsum("ij,ij->", flambeau.ones(2, 3), flambeau.ones(2, 3))
     tensor(6.)
     """
+    made = _few(equation, operands)
+    if made is not None:
+        return made
     if isinstance(equation, Tensor):
         equation, tensors = _from_sublists((equation, *operands))
     elif len(operands) == 1 and isinstance(operands[0], (list, tuple)):
@@ -68,6 +74,54 @@ def einsum(equation: Any, *operands: Any):
         names.append(labels)
     out = _to_result(tensors[0], names[0], result)
     return out.to(kind) if low else out
+
+
+def _few(equation: Any, operands: tuple) -> Tensor | None:
+    """The whole sum by NumPy where it has few terms and nothing is recorded; None where it is not so simple."""
+    if state.active or type(equation) is not str or not 0 < len(operands) < 4:
+        return None
+    labels = _plain_labels(equation)
+    if labels is None or len(labels) != len(operands):
+        return None
+    terms, arrays, kind = 1, [], None
+    sizes: dict[str, int] = {}
+    for names, x in zip(labels, operands):
+        if not isinstance(x, Tensor) or (state.local.grad and history(x) is not None):
+            return None
+        a: Any = getattr(x, "_array", None)
+        if a is None or a.ndim != len(names) or a.dtype.char not in "fd":
+            return None
+        if kind is not None and a.dtype is not kind:
+            return None
+        kind = a.dtype
+        for name, n in zip(names, a.shape):
+            known = sizes.get(name)
+            if known is None:
+                sizes[name] = n
+                terms *= n
+            elif known != n:
+                return None
+        arrays.append(a)
+    if not 0 < terms <= FEW or operands[0].device is not CPU:
+        return None
+    xp = of_device("cpu").xp
+    return wrap(xp.asarray(xp.einsum(equation, *arrays)))
+
+
+FEW = 1 << 12  # terms that NumPy adds up as quickly as a product is prepared
+
+
+@lru_cache(maxsize=512)
+def _plain_labels(equation: str) -> tuple[str, ...] | None:
+    """The letters of each operand where an equation says no more than letters, those of its result among them."""
+    left, arrow, right = equation.partition("->")
+    given = left.split(",")
+    letters = "".join(given)
+    if not arrow or not (letters + right).isalpha() or not (letters + right).isascii():
+        return None
+    if len(set(right)) != len(right) or not set(right) <= set(letters):
+        return None
+    return tuple(given)
 
 
 def _from_sublists(given: tuple) -> tuple[str, list[Tensor]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from importlib import import_module
 from typing import Any, cast
 
@@ -48,6 +49,12 @@ def as_dtype(d: Any, name: str = "dtype") -> dtype:
 
 def size_of(size: tuple, named: Any = None) -> tuple[int, ...]:
     """zeros(2, 3), zeros((2, 3)), zeros([2, 3]) and zeros(size=(2, 3)) mean the same."""
+    if named is None:
+        for n in size:
+            if type(n) is not int or n < 0:
+                break
+        else:
+            return size
     if named is not None:
         if size:
             raise TypeError("got sizes by position and `size` too")
@@ -459,6 +466,13 @@ def linspace(start: Any, end: Any, steps: int, *, out: Any = None, dtype: Any = 
     >>> flambeau.linspace(0, 1, 3)
     tensor([0.0000, 0.5000, 1.0000])
     """
+    usual = type(start) in NUMBERS and type(end) in NUMBERS and type(steps) is int and steps > 1
+    if usual and not state.active and dtype is device is out is None and not requires_grad:
+        kind = dtypes.get_default_dtype()
+        if default.device is CPU and kind.itemsize >= 4 and -1e30 < start < 1e30 > end > -1e30:
+            made = _few(*_between(start, end, steps, kind), kind)
+            if made is not None:
+                return wrap(made)
     from .batches import element_by_element, level_of
 
     if level_of(start, end):
@@ -480,10 +494,7 @@ def linspace(start: Any, end: Any, steps: int, *, out: Any = None, dtype: Any = 
     if kind.category == dtypes.FLOAT:  # the ends and the step are numbers of the result's kind
         usual = kind.itemsize >= 4 and -1e30 < start < 1e30 and -1e30 < end < 1e30
         if usual:  # NumPy has no word to say of these
-            rounded = kind.numpy.type
-            first, last = rounded(start), rounded(end)
-            start, end = float(first), float(last)
-            step = float((last - first) / rounded(steps - 1)) if steps > 1 else 0.0
+            start, end, step, *_ = _between(start, end, steps, kind)
         else:
             ends = [_filled((), v, kind, CPU, False, kind) for v in (start, end, float(steps - 1))]
             start, end = ends[0].item(), ends[1].item()
@@ -519,6 +530,37 @@ def linspace(start: Any, end: Any, steps: int, *, out: Any = None, dtype: Any = 
     if requires_grad:
         set_requires_grad(low, True)
     return _into(out, low)
+
+
+NUMBERS = (int, float)
+
+
+def _between(
+    start: float, end: float, steps: int, kind: dtype
+) -> tuple[float, float, float, int, int]:
+    """The ends and the step of a range in the result's kind; how many are counted from the start, and how many there are."""
+    rounded = kind.numpy.type
+    first, last = rounded(start), rounded(end)
+    step = float((last - first) / rounded(steps - 1)) if steps > 1 else 0.0
+    return float(first), float(last), step, steps // 2 if steps > 1 else steps, steps
+
+
+@lru_cache(maxsize=64)
+def _counted(steps: int) -> tuple[Any, Any]:
+    """0, 1, ... in float64, and the same from behind."""
+    forth = of_device("cpu").xp.arange(steps, dtype="float64")
+    return forth, forth[::-1]
+
+
+def _few(start: float, end: float, step: float, half: int, steps: int, kind: dtype) -> Any:
+    """Few numbers of float32 counted from both ends; None for others."""
+    if kind is not dtypes.float32 or steps > 1 << 10:
+        return None
+    forth, back = _counted(steps)
+    made = forth * step
+    made += start
+    made[half:] = end - back[half:] * step
+    return made.astype(kind.numpy)
 
 
 def _spaced(
@@ -710,9 +752,17 @@ def tril(input: Meta, diagonal: int = 0):
     return input
 
 
+@lru_cache(maxsize=64)
+def _triangle(rows: int, columns: int, diagonal: int) -> Any:
+    """Whether each place of a small matrix is on the diagonal or below."""
+    return of_device("cpu").xp.tri(rows, columns, diagonal, dtype=bool)
+
+
 @tril.kernel
 def _(xp, x, *, diagonal):
     check(x.ndim >= 2, lambda: "tril: input tensor must have at least 2 dimensions")
+    if xp.at_hand and 0 < x.size <= 1 << 12:
+        return xp.where(_triangle(*x.shape[-2:], diagonal), x, x.dtype.type(0))
     return xp.ascontiguousarray(xp.tril(x, diagonal))
 
 
@@ -749,6 +799,8 @@ def triu(input: Meta, diagonal: int = 0):
 @triu.kernel
 def _(xp, x, *, diagonal):
     check(x.ndim >= 2, lambda: "triu: input tensor must have at least 2 dimensions")
+    if xp.at_hand and 0 < x.size <= 1 << 12:
+        return xp.where(_triangle(*x.shape[-2:], diagonal - 1), x.dtype.type(0), x)
     return xp.ascontiguousarray(xp.triu(x, diagonal))
 
 

@@ -7,9 +7,10 @@ from typing import Any
 
 from .._base.checks import check
 from .._base.dtypes import int32, int64
+from ..runtime import state
 from ..runtime.dispatch import assign, ndarray
 from ..runtime.families import composite
-from ..runtime.tensor import Tensor
+from ..runtime.tensor import Tensor, history, wrap
 from .comparison import where
 from .creation import ones_like, tensor, zeros, zeros_like
 from .gathering import index_select
@@ -64,11 +65,24 @@ def embedding(
     return rows.reshape(*input.shape, weight.shape[1])
 
 
+FEW = 32  # indices that Python looks at as quickly as NumPy
+
+
 def _picked(weight: Tensor, input: Tensor) -> Tensor:
     """The rows themselves. What picks them finds an index that is too large, and would count one below zero from the end."""
     array = input.__dict__.get("_array")
-    if type(array) is ndarray and array.size and array.min() < 0:
-        check_bounds(input, weight.shape[0], 0, 0)
+    if type(array) is ndarray and array.size:
+        few = array.size <= FEW
+        least = min(array.reshape(-1).tolist()) if few else array.min()
+        if least < 0:
+            check_bounds(input, weight.shape[0], 0, 0)
+        rows: Any = weight.__dict__.get("_array")
+        if few and type(rows) is ndarray and not state.active and rows.dtype.char in "fd":
+            if rows.shape[1] <= 1 << 9 and not (state.local.grad and history(weight) is not None):
+                try:
+                    return wrap(rows.take(array, 0))
+                except IndexError:
+                    pass  # said below
     try:
         return pick([weight, input], (0,))
     except IndexError:

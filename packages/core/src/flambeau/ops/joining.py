@@ -66,6 +66,8 @@ def _(xp, *xs, dim):
             raise ValueError("cat: shapes do not fit")
         xs = tuple(kept)
     made = xp.concatenate(xs, dim)
+    if made.flags.c_contiguous:
+        return made
     if made.ndim in (4, 5) and made.transpose(0, *range(2, made.ndim), 1).flags.c_contiguous:
         return made  # channels last, as the inputs
     # Else row by row, whatever the inputs' layout: what comes next may be a view.

@@ -159,7 +159,11 @@ def _(xp, x, target, weight, *, ignore_index, reduction):
         return NotImplemented
     if target.shape != x.shape[:1] or target.dtype.char not in "lq":
         return NotImplemented
-    low, high = target.min(), target.max()
+    if target.size <= 64:
+        places = target.tolist()
+        low, high = min(places), max(places)
+    else:
+        low, high = target.min(), target.max()
     if (
         low < 0
         or high >= x.shape[1]

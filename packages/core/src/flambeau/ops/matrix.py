@@ -47,6 +47,8 @@ def matmul(input: Meta, other: Meta):
 
 @matmul.kernel
 def _(xp, a, b):
+    if 0 < a.ndim < 3 > b.ndim > 0 and a.dtype is b.dtype and a.dtype.char in "fd":
+        return a.dot(b)  # half of what `matmul` itself costs
     if (
         a.ndim > 2 and b.ndim == 2 and a.flags.c_contiguous and a.size
     ):  # one large product instead of many
@@ -157,7 +159,7 @@ def _product(xp: Any, a: Any, b: Any, *ranks: int) -> Any:
     """The product of small raw arrays of these ranks and of one usual float dtype; NotImplemented for others."""
     if (a.ndim, b.ndim) != ranks or a.dtype is not b.dtype or a.dtype.char not in "fd":
         return NotImplemented
-    return matmul.op.kernels[None](xp, a, b)
+    return a.dot(b) if ranks[0] < 3 else xp.matmul(a, b)
 
 
 @mm.small
@@ -374,6 +376,8 @@ def matmul_tn(input: Meta, other: Meta):
 
 @matmul_tn.kernel
 def _(xp, a, b):
+    if a.dtype is b.dtype and a.dtype.char in "fd":
+        return a.T.dot(b)
     return _narrowed(xp.matmul(a.T, b), a)
 
 
@@ -452,6 +456,8 @@ def linear(input: Meta, weight: Meta, bias: Meta | None = None):
 def _(xp, x, w, b):
     if x.ndim > 2 and w.ndim == 2:  # one large product instead of many
         out = xp.matmul(_rows(x), w.T).reshape(*x.shape[:-1], w.shape[0])
+    elif x.ndim == w.ndim == 2 and x.dtype is w.dtype and x.dtype.char in "fd":
+        out = x.dot(w.T)
     else:
         out = xp.matmul(x, w.T)
     if b is None:

@@ -12,6 +12,7 @@ from ..runtime.reduce import reduced_shape
 from ..runtime.tensor import Tensor
 from .complex import sgn
 from .matrices import check_floating, scalar_name
+from .reduction import _usual as is_usual
 from .reduction import amax, amin, norm2, spread, sum
 
 INF = float("inf")
@@ -280,6 +281,22 @@ def linalg_norm(
         given = (-2, -1) if dims is None else dims
         return linalg_matrix_norm(input, ord, given, keepdim, dtype=dtype)
     return linalg_vector_norm(input, 2 if ord is None else ord, dims, keepdim, dtype=dtype)
+
+
+@linalg_norm.small
+def _(xp, x, *, ord, dim, keepdim, dtype):
+    if dtype is not None or not is_usual(x, dim) or type(dim) is tuple:
+        return NotImplemented
+    if ord is not None and (ord != 2 or dim is None):
+        return NotImplemented
+    return xp.sqrt(xp.add.reduce(x * x, dim, None, None, keepdim))
+
+
+@linalg_vector_norm.small
+def _(xp, x, *, ord, dim, keepdim, dtype):
+    if dtype is not None or ord != 2 or not is_usual(x, dim):
+        return NotImplemented
+    return xp.sqrt(xp.add.reduce(x * x, dim, None, None, keepdim))
 
 
 def norm_of(input: Tensor, p: Any, dim: Any, keepdim: bool, dtype: Any) -> Tensor:

@@ -5,13 +5,15 @@ Every draw goes through one primitive, `draw`, so that a traced program sees it 
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from .._base import dtypes
 from .._base.checks import check
+from .._base.devices import CPU
 from .._base.devices import device as Device
+from ..runtime import dispatch, state
 from ..runtime import random as numbers
-from ..runtime import state
 from ..runtime.backend import of_array, of_device
 from ..runtime.families import composite, primitive
 from ..runtime.generator import Generator
@@ -67,6 +69,18 @@ def _drawn(kind: str, shape: tuple[int, ...], dtype: Any, device: Any, generator
         return _drawn_in_batch(
             state.local.batch[-1], kind, shape, kind_of, device, generator, options
         )
+    if (
+        not (options or state.active)
+        and kind_of is dtypes.float32
+        and kind in FEW
+        and as_device(device) is CPU
+    ):
+        array = _few()(kind, shape, numbers.default_generator if generator is None else generator)
+        if array is not None:
+            made = wrap(array)
+            if requires_grad:
+                set_requires_grad(made, True)
+            return made
     made = draw(
         kind=kind,
         shape=tuple(shape),
@@ -78,6 +92,19 @@ def _drawn(kind: str, shape: tuple[int, ...], dtype: Any, device: Any, generator
     if requires_grad:
         set_requires_grad(made, True)
     return made
+
+
+FEW = ("uniform", "normal")  # kinds of which a backend may draw a few in one call
+
+
+@cache
+def _few() -> Any:
+    """What the CPU's backend draws a few numbers with: `few(kind, shape, generator)` gives an array or None."""
+    for _, kernel in dispatch.offers(draw.op, of_device("cpu")):
+        found = getattr(kernel, "few", None)
+        if found is not None:
+            return found
+    return lambda *_: None
 
 
 def _drawn_in_batch(batch: Any, kind: str, shape: tuple[int, ...], dtype: Any, device: Any, generator: Any,
@@ -119,9 +146,8 @@ def rand(*sizes: Any, size: Any = None, generator: Generator | None = None, out:
     >>> _ = flambeau.manual_seed(0); flambeau.rand(2)
     tensor([0.4963, 0.7682])
     """
-    return _into(
-        out, _drawn("uniform", size_of(sizes, size), dtype, device, generator, requires_grad)
-    )
+    made = _drawn("uniform", size_of(sizes, size), dtype, device, generator, requires_grad)
+    return made if out is None else _into(out, made)
 
 
 def randn(*sizes: Any, size: Any = None, generator: Generator | None = None, out: Any = None, dtype: Any = None, layout: Any = None,
@@ -132,9 +158,8 @@ def randn(*sizes: Any, size: Any = None, generator: Generator | None = None, out
     >>> _ = flambeau.manual_seed(0); flambeau.randn(2)
     tensor([ 1.5410, -0.2934])
     """
-    return _into(
-        out, _drawn("normal", size_of(sizes, size), dtype, device, generator, requires_grad)
-    )
+    made = _drawn("normal", size_of(sizes, size), dtype, device, generator, requires_grad)
+    return made if out is None else _into(out, made)
 
 
 def randint(low: Any = 0, high: Any = None, size: Any = None, *, generator: Generator | None = None, out: Any = None,

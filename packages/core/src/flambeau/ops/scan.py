@@ -33,6 +33,9 @@ def _running(f, x, dim):
     if not x.ndim:
         wrap_dim(dim, 0)
         return x.copy()
+    if x.dtype.char in "fd" and f.__name__ in ("cumsum", "cumprod"):  # past NumPy's own wrapper
+        run = getattr(x, f.__name__)
+        return run(dim) if x.dtype.char == "d" else run(dim, "d").astype(x.dtype)
     wide = "float64" if x.dtype.char == "f" else _WIDER.get(x.dtype.name, x.dtype)
     return f(x, axis=dim, dtype=wide).astype(x.dtype, copy=False)
 

@@ -17,7 +17,7 @@ from . import dispatch, names, overrides, signature, state, tape
 from .becoming import again, compiled, spelled
 from .inference import makes_tensors
 from .operator import MISSING, Operator
-from .straight import Text, scope_of
+from .straight import Text, attach_all, scope_of
 from .tape import Node
 from .tensor import Tensor, history, new
 
@@ -54,7 +54,10 @@ class CompositeText(Text):
         if not claimed:
             away.append("_providers")
         away.append(f"(type({first}) not in _plain and not _ordinary({first}))")
-        lines = [f"def straight({self.head()}):", f"    if {' or '.join(away)}: return None"]
+        lines = [f"def straight({self.head()}):"]
+        if op.small is not None and not (op.variadic or claimed or op.loose) and op.arrays:
+            lines += self.quick()
+        lines.append(f"    if {' or '.join(away)}: return None")
         lines += [
             f"    if {p} is _MISSING: return None"
             for p, d in list(zip(op.params, op.defaults))[1:]
@@ -74,6 +77,45 @@ class CompositeText(Text):
         ]
         lines += ["    " + line if small else line for line in body]
         return [*lines, *self.label(), "    return _made"]
+
+    def quick(self) -> list[str]:
+        """The call of `small` that records nothing; on to the next line for any other."""
+        op, arrays, fits, free = self.op, [], [], []
+        for k, (i, p) in enumerate(zip(op.arrays, self.names)):
+            fit = f"type(_a{k}) is _ndarray and _a{k}.size <= _SMALL"
+            none = f"({p}._node if {p}._base is None else _history({p})) is None"
+            if self.free[k] or i not in op.plain:
+                arrays.append(f"_a{k} = {p} if type({p}) in _scalars else {p}._array")
+                fit, none = f"(_a{k} is {p} or {fit})", f"(_a{k} is {p} or {none})"
+            else:
+                arrays.append(f"_a{k} = {p}._array")
+            fits.append(fit)
+            free.append(none)
+        usual = ["not (_state.active or _kw or _rest or _providers)"]
+        usual += [f"{op.params[i]} is not _MISSING" for i, _ in op.attrs if op.defaults[i] is MISSING]  # fmt: skip
+        for i in op.flags:
+            p = op.params[i]
+            none = f"{p} is None or " if op.defaults[i] is None else ""
+            usual.append(f"({none}{p} is True or {p} is False)")
+        usual += [f"type({op.params[i]}) is int" for i in op.ints]
+        words = "".join(f", {p}={p}" for _, p in op.attrs)
+        return [
+            f"    if {' and '.join(usual)}:",
+            "        try:",
+            *["            " + line for line in arrays],
+            f"            _fits = {' and '.join(fits)} and (not _local.grad or {' and '.join(free)})",
+            "        except AttributeError: _fits = False",
+            "        if _fits:",
+            "            _token = _set_quiet(_quiet)",
+            f"            try: _made = _small(_xp, {self.raw}{words})",
+            "            except _BLAMED: _made = _NotImplemented",
+            "            finally: _reset(_token)",
+            "            if type(_made) is _ndarray:",
+            "                _out = _new(_Tensor)",
+            "                _out._array = _made",
+            "                return _out",
+            "            if _made is not _NotImplemented: return _wrapped(_made)",
+        ]
 
     def turned(self, target: Operator, rule: Callable[..., Any]) -> list[str]:
         """The call of a view operator in the composite's place."""
@@ -117,16 +159,18 @@ class CompositeText(Text):
         if op.variadic:
             given = self.names[0]
             lines = [
-                f"    _raw, _nodes, _fits = [], None, type({given}) is list or type({given}) is tuple",
+                f"    _raw, _nodes, _recorded, _fits = [], [], None, type({given}) is list or type({given}) is tuple",
                 f"    for _x in {given} if _fits else ():",
                 "        _a = getattr(_x, '_array', None)",
                 "        if type(_a) is not _ndarray or _a.size > _SMALL:",
                 "            _fits = False",
                 "            break",
                 "        _raw.append(_a)",
-                "        if (_x._node if _x._base is None else _history(_x)) is not None: _nodes = True",
+                "        _node = _x._node if _x._base is None else _history(_x)",
+                "        _nodes.append(_node)",
+                "        if _node is not None: _recorded = True",
             ]
-            fits, raw, recorded = "_fits", "*_raw", "_nodes"
+            fits, raw, recorded = "_fits", "*_raw", "_recorded is not None"
             given = f"tuple({given})"
         else:
             lines, fitting = [], []
@@ -165,9 +209,10 @@ class CompositeText(Text):
             "            _made = _wrapped(_made)",
         ]
         if noted is not None:
-            lines.append(
-                f"            if ({recorded}) and _local.grad: _record(_noted, _made, {given}, {self.attrs})"
-            )
+            record = f"_record(_noted, _made, {given}, {self.attrs})"
+            if op.variadic:
+                record = f"_attach_all(_made, {given}, _raw, _nodes, {self.attrs})"
+            lines.append(f"            if ({recorded}) and _local.grad: {record}")
         return lines
 
     def body(self) -> str:
@@ -241,14 +286,15 @@ def compile_composite(
     }  # fmt: skip
     if op.small is not None:
         given |= {
-            "NotImplemented": NotImplemented, "SMALL": SMALL, "noted": op.noted, "quiet": state.quiet, "record": tape.record,
+            "NotImplemented": NotImplemented, "attach_all": None if op.noted is None else attach_all(op.noted), "SMALL": SMALL, "noted": op.noted, "quiet": state.quiet, "record": tape.record,
             "reset": state.error_state.reset, "scalars": frozenset((int, float, bool, type(None))), "set_quiet": state.error_state.set,
-            "small": op.small, "wrapped": wrapper(op), "xp": backends.of_device("cpu").xp,
+            "new": new, "small": op.small, "wrapped": wrapper(op), "xp": backends.of_device("cpu").xp,
         }  # fmt: skip
     if op.turned is not None:
         target, given["turn"] = op.turned
         given |= {k.removeprefix("_"): v for k, v in scope_of(target).items() if k[1:] not in given}
         given["target"] = target
+    if op.small is not None or op.turned is not None:
         makes_tensors(scope, "_new")
     given["ask"] = asker(op, given["accepted"])
     scope.update({f"_{name}": value for name, value in given.items()})

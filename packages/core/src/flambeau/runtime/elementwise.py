@@ -6,6 +6,7 @@ An operator with string or bool arguments has one expression per value of these 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,7 @@ class Program:
         # float16 and bfloat16 are computed in float32 then: each step of the expression would round
         self.compound = any(a.op != "var" for a in self.expr.args)
         self._kernel: Callable[..., Any] | None = None
+        self._small: Callable[..., Any] | None = None
         self._partials: tuple[ir.Expr | None, ...] | None = None
         self._reads: dict[tuple[bool, ...], set[str]] = {}
         self.raw: Callable[..., Any] | None = (
@@ -47,6 +49,28 @@ class Program:
         if self._kernel is None:
             self._kernel = ir.numpy_function(self.expr, (*self.arrays, *self.params))
         return self._kernel
+
+    @property
+    def wants_ufunc(self) -> bool:
+        """Whether NumPy would make several calls of the expression, or calls of what it lacks."""
+        expr = self.expr
+        if not expr.args or self.op.tags.get("series"):
+            return False
+        return self.compound or not isinstance(getattr(np, ir.scalars[expr.op].numpy, None), np.ufunc)  # fmt: skip
+
+    @property
+    def small(self) -> Callable[..., Any]:
+        """The expression of NumPy arrays all of float32 or all of float64 (and numbers, for the parameters), in one call.
+
+        A backend's ufunc where NumPy has none; without that backend, or where there is but one call to make, NumPy's functions.
+        """
+        if self._small is None:
+            made = as_ufunc(self) if self.wants_ufunc else None
+            if made is None:
+                self._small = small_function(self)
+            else:
+                self._small = with_params(made, len(self.arrays), len(self.params))
+        return self._small
 
     @property
     def partials(self) -> tuple[ir.Expr | None, ...]:
@@ -78,6 +102,63 @@ class Program:
             wanted = [p for p, need in zip(self.partials, needs) if need and p is not None]
             found = self._reads[needs] = set().union(*(p.variables() for p in wanted))
         return found
+
+
+# A backend's ufunc for a program, or None: `backends.cpu.expressions.ufunc_of`.
+as_ufuncs: list[Callable[[Program], Any]] = []
+
+
+def as_ufunc(program: Program) -> Any:
+    """The ufunc that a backend makes of a program; None where there is none."""
+    return as_ufuncs[0](program) if as_ufuncs else None
+
+
+def small_function(program: Program) -> Callable[..., Any]:
+    """The expression as NumPy calls whose constants are arrays."""
+    from .backend import of_device
+
+    expr, last = program.expr, len(program.arrays) - 1
+    source = ir.numpy_text(expr, (*program.arrays, *program.params), number=_constant)
+    scope: dict[str, Any] = {"inf": float("inf"), "nan": float("nan"), **_CONSTANTS}
+    exec(compile(source, f"<kernel {expr!r:.60}>", "exec"), scope)  # noqa: S102  (our own text)
+    kernel = partial(scope["kernel"], of_device("cpu").xp)
+    if program.op.result == "bool" or not any(node.op == "where" for node in expr.walk()):
+        return kernel
+
+    def call(*given: Any) -> Any:  # a choice between two numbers knows no dtype
+        made = kernel(*given)
+        d = given[last].dtype
+        return made if made.dtype is d else np.asarray(made, d)
+
+    return call
+
+
+def with_params(ufunc: Any, arrays: int, params: int) -> Callable[..., Any]:
+    """`ufunc(*arrays, *params)` for parameters that are Python numbers: doubles, as arrays, of which NumPy makes less ado."""
+    if not params:
+        return ufunc
+    known: dict[float, ndarray] = {}
+
+    def double(value: float) -> ndarray:
+        made = np.asarray(float(value))
+        if value and len(known) < 4096:  # 0.0 and -0.0 are one key
+            known[value] = made
+        return made
+
+    find = known.get
+    if (arrays, params) == (1, 1):
+
+        def call(x: Any, p: float) -> Any:
+            found = find(p)
+            return ufunc(x, double(p) if found is None else found)
+
+        return call
+
+    def general(*given: Any) -> Any:
+        doubles = [double(p) if (found := find(p)) is None else found for p in given[arrays:]]
+        return ufunc(*given[:arrays], *doubles)
+
+    return general
 
 
 def symbolic(value: Any) -> bool:
@@ -129,6 +210,10 @@ class ElementwiseRule:
         """The expression on raw arrays, in the result's dtype."""
         program = self.program(attrs)
         found = input_dtype(arrays)
+        if (found is _F32 or found is _F64) and (
+            made := self.on_floats(program, arrays, attrs, found)
+        ) is not None:
+            return made
         if found.itemsize == 2 and is_half(found):
             if program.compound or (
                 program.expr.op in EXACT_NUMBERS and any(isinstance(a, float) for a in arrays)
@@ -140,6 +225,29 @@ class ElementwiseRule:
         if getattr(made, "dtype", None) is not expected:
             made = xp.asarray(made, dtype=expected)
         return made
+
+    def on_floats(
+        self, program: Program, arrays: tuple, attrs: dict[str, Any], found: np.dtype
+    ) -> Any:
+        """The expression of NumPy arrays of one float dtype, some of which may be numbers; None where they are others."""
+        given = []
+        for a in arrays:
+            if type(a) is float or type(a) is int:
+                a = np.asarray(a, found)
+            elif type(a) is not ndarray or (a.dtype is not found and a.dtype is not _BOOL):
+                return None
+            given.append(a)
+        params = [attrs[p] for p in program.params]
+        for p in params:
+            if type(p) is not float and type(p) is not int:
+                return None
+        expected = _BOOL if self.op.result == "bool" else found
+        if callable(self.op.result):
+            return None
+        made = program.small(*given, *params)
+        return (
+            made if getattr(made, "dtype", None) is expected else np.asarray(made, dtype=expected)
+        )
 
     # -- the tape's side ----------------------------------------------------------------------------------------------
 

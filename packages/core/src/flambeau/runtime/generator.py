@@ -68,6 +68,7 @@ class Generator:
         self._lock = RLock()
         self._seed: int | None = NEW_GENERATOR_SEED
         self._twister: Any = None  # numpy.random.Generator, made at the first draw
+        self._at: tuple = (None, None)  # a twister and where a backend found its state
         self._fresh = True  # seeded and nothing drawn yet: PyTorch writes this state in its own way
         self._normal: float | None = None  # second half of the last Box-Muller pair
         self._normal32: float | None = (

@@ -9,7 +9,6 @@ modes, arrays so large that a compiled kernel may win, and errors. Measured on t
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import inf
 from typing import Any
 
 import numpy as np
@@ -18,8 +17,11 @@ from .. import ir
 from . import dispatch, layouts, state, tape
 from .elementwise import ElementwiseRule
 from .inference import makes_tensors
+from .numbers import number_array as number_array
+from .numbers import numbers as numbers
 from .operator import Operator
-from .promotion import INT_DIVISOR, INT_TO_FLOAT, in_64_bits
+from .promotion import INT_DIVISOR, INT_TO_FLOAT
+from .signature import BLAMED
 from .straight import large, meta
 from .tensor import Box, Tensor, history, new
 
@@ -27,6 +29,7 @@ ndarray, Step = np.ndarray, dispatch.Step
 F32, F64, I64 = np.dtype("float32"), np.dtype("float64"), np.dtype("int64")
 TRUTH = np.dtype(bool)
 LARGE = 1 << 15  # elements from which providers are asked
+CHAINS = 1 << 12  # the same for what is no function of NumPy's
 SMALL = 1 << 10  # elements from which picking some runs in C
 _RESULT_ONLY = ("result",)
 local, Node = state.local, tape.Node
@@ -35,16 +38,17 @@ _set, _reset, _QUIET = state.error_state.set, state.error_state.reset, state.qui
 
 
 def make(op: Operator, rule: ElementwiseRule) -> Callable[..., Any] | None:
-    """The public function with a hot path, or None where the expression is not one NumPy function."""
+    """The public function with a hot path, or None where the expression is neither of one array nor one NumPy function."""
     if len(op.params) != len(op.arrays) or len(op.arrays) > 2:
         if op.name not in ("add", "sub"):
             return None
     body = op.body(*(ir.var(op.params[i]) for i in op.arrays))
-    if body.op not in ir.scalars or any(a.op != "var" for a in body.args):
-        return None
-    ufunc = getattr(np, ir.scalars[body.op].numpy, None)
+    ufunc = None
+    if body.op in ir.scalars and not any(a.op != "var" for a in body.args):
+        ufunc = getattr(np, ir.scalars[body.op].numpy, None)
     if not isinstance(ufunc, np.ufunc):
-        return None
+        usual = len(op.arrays) == 1 and op.takes("float") and not callable(op.result)
+        return None if not usual or op.tags.get("series") else unary(op, rule, None, None)
     floats = op.promote is INT_TO_FLOAT
     divides = op.promote is INT_DIVISOR
     third = None if floats or divides or not op.takes("int") else I64
@@ -75,6 +79,7 @@ def binary(
     """
     attach = recorder(op, rule)
     attach_number = number_recorder(op, rule)
+    of_two_kinds = mixed(op, ufunc, third)
 
     def with_number(tensor: Any, number: float, first: bool) -> Any:
         """The call with a Python number as its second (or first) operand."""
@@ -143,6 +148,10 @@ def binary(
             or b.size > LARGE
             or (n * b.size > LARGE and (n != b.size or a.ndim != b.ndim) and is_wide(a, b))
         ):
+            if d is not b.dtype and not (kw or rest or state.active):
+                made = of_two_kinds(input, other, a, b)
+                if made is not None:
+                    return made
             return general(input, other, *rest, **kw)
         token = _set(_QUIET)
         try:
@@ -164,6 +173,48 @@ def binary(
     # The operator's own names for its two operands, as in `pow(x, exponent=2)`.
     names = tuple(op.params[i] for i in op.arrays[:2])
     call.__code__ = call.__code__.replace(co_varnames=names + call.__code__.co_varnames[2:])
+    return call
+
+
+def mixed(op: Operator, ufunc: np.ufunc, third: Any) -> Callable[..., Tensor | None]:
+    """The call on two small arrays of different dtypes of which nothing is recorded; None where it is not so simple.
+
+    What the two meet in is asked once for each pair of dtypes, apart for those of no dimension.
+    """
+    known: dict[tuple, Any] = {}
+
+    def meet(input: Any, other: Any) -> Any:
+        if op.promote is None or getattr(op.promote, "by_value", False):
+            return None
+        try:
+            a, b = op.promote(op, (input, other), {})
+        except BLAMED:
+            return None
+        d = a._array.dtype
+        return d if d is b._array.dtype and (d is F32 or d is F64 or d is third) else None
+
+    def call(input: Any, other: Any, a: Any, b: Any) -> Tensor | None:
+        if type(a) is not ndarray or type(b) is not ndarray or a.size > SMALL or b.size > SMALL:
+            return None
+        if local.grad and (history(input) is not None or history(other) is not None):
+            return None
+        key = a.dtype, b.dtype, a.ndim > 0, b.ndim > 0
+        if key not in known:
+            known[key] = meet(input, other)
+        d = known[key]
+        if d is None:
+            return None
+        token = _set(_QUIET)
+        try:
+            r = ufunc(a if a.dtype is d else a.astype(d), b if b.dtype is d else b.astype(d))
+        except (ValueError, TypeError):
+            return None
+        finally:
+            _reset(token)
+        t = new(Tensor)
+        t._array = r if type(r) is ndarray else np.asarray(r)
+        return t
+
     return call
 
 
@@ -220,23 +271,6 @@ def recorder(op: Operator, rule: ElementwiseRule) -> Callable[..., None]:
         t._node = node
 
     return attach
-
-
-numbers: dict[tuple[float | str, int], np.ndarray] = {}
-
-
-def number_array(number: float, d: np.dtype) -> np.ndarray:
-    """A Python number as a 0-d array: NumPy takes twice as long over the number itself."""
-    key = (number or repr(number), d.num)  # 0.0 and -0.0 are equal
-    found = numbers.get(key)
-    if found is None:
-        if type(number) is int:
-            in_64_bits(number)
-        found = np.asarray(number, dtype=d)
-        # A float beyond int64 is the key of an equal int too, which is to be refused each time.
-        if len(numbers) < 4096 and (-(1 << 63) <= number < 1 << 63 or number in (inf, -inf)):
-            numbers[key] = found
-    return found
 
 
 def number_recorder(op: Operator, rule: ElementwiseRule) -> Callable[..., None]:
@@ -333,10 +367,19 @@ class Shape:
         self.shape = shape
 
 
-def unary(op: Operator, rule: ElementwiseRule, ufunc: np.ufunc, third: Any) -> Callable[..., Any]:
-    """`f(input, **kw)` for one unary ufunc."""
+def unary(op: Operator, rule: ElementwiseRule, ufunc: Any, third: Any) -> Callable[..., Any]:
+    """`f(input, **kw)` for one unary ufunc; without one, for what the operator's program is on small arrays."""
     general = large(op)
     attach = unary_recorder(op, rule)
+    most = LARGE
+
+    def first(a: np.ndarray) -> Any:
+        nonlocal ufunc
+        ufunc = rule.program({}).small
+        return ufunc(a)
+
+    if ufunc is None:
+        ufunc, most = first, CHAINS
 
     def call(input: Any, **kw: Any) -> Any:
         try:
@@ -349,7 +392,7 @@ def unary(op: Operator, rule: ElementwiseRule, ufunc: np.ufunc, third: Any) -> C
             or state.active
             or (d is not F32 and d is not F64 and d is not third)
             or type(a) is not ndarray
-            or a.size > LARGE
+            or a.size > most
         ):
             return general(input, **kw)
         token = _set(_QUIET)

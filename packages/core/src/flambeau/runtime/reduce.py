@@ -47,7 +47,7 @@ class ReductionKernel:
         if x.size and n and type(x) is np.ndarray and x.dtype in self.kinds:
             if dim == ():
                 dim = None
-            if dim is None or (type(dim) is int and -n <= dim < n):
+            if dim is None or (type(dim) is int and -n <= dim < n) or _distinct(dim, n):
                 return self.ufunc.reduce(x, dim, None, None, bool(keepdim))  # what fold ends in
         dims = wrap_dims(dim, n)
         if combine.init is None and x.size == 0:
@@ -72,6 +72,18 @@ class ReductionKernel:
             made = fold(x, axis=dims, keepdims=bool(keepdim))
         expected = result(x.dtype) if callable(result) else x.dtype
         return made if made.dtype == expected else made.astype(expected)
+
+
+def _distinct(dim: Any, n: int) -> bool:
+    """Whether `dim` is a tuple of ints that name dimensions of `n`, none of them twice."""
+    if type(dim) is not tuple:
+        return False
+    seen = set()
+    for d in dim:
+        if type(d) is not int or not -n <= d < n:
+            return False
+        seen.add(d % n)
+    return len(seen) == len(dim)
 
 
 def reduced_shape(shape: tuple[int, ...], dim: Any, keepdim: bool) -> tuple[int, ...]:

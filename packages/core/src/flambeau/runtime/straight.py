@@ -21,10 +21,11 @@ from .._base.devices import CPU
 from .._base.dtypes import from_numpy
 from . import backend as backends
 from . import dispatch, signature, state, tape
-from .becoming import again, becoming, compiled
-from .elementwise import ElementwiseRule, Program
+from .becoming import again, becoming, compiled, spelled
+from .elementwise import ElementwiseRule
 from .inference import makes_tensors
 from .meta import Meta
+from .numbers import number_array
 from .operator import MISSING, Operator
 from .promotion import AS_GIVEN
 from .tape import Node, Rule
@@ -126,9 +127,9 @@ def scope_of(op: Operator) -> dict[str, Any]:
         "BLAMED": signature.BLAMED, "MISSING": MISSING, "BOOL": np.dtype(bool), "Box": Box, "F32": np.dtype("float32"), "F64": np.dtype("float64"),
         "NO_ATTRS": {}, "Node": tape.Node, "Step": dispatch.Step, "Tensor": Tensor, "asarray": np.asarray,
         "choose": dispatch.choose, "cpu": cpu, "finish": dispatch.finish, "history": history, "kernels": op.kernels,
-        "keep_result": tape.keep_result, "learn": learner(op), "local": state.local, "meta": meta,
+        "attach_all": attach_all(op), "keep_result": tape.keep_result, "learn": learner(op), "local": state.local, "meta": meta,
         "most": op.least.get("cpu", NEVER), "generic": np.generic, "ndarray": ndarray, "new": new, "pick": picker(op), "numbers": (float, int), "op": op, "promote": op.promote, "quiet": state.quiet,
-        "record": tape.record, "reset": state.error_state.reset, "same": {}, "set_quiet": state.error_state.set,
+        "record": tape.record, "refused": refuser(op), "reset": state.error_state.reset, "same": {}, "set_quiet": state.error_state.set,
         "shares": dispatch.shares, "state": state, "tape": tape, "wide": dispatch.makes_large, "xp": cpu.xp,
         **{f"d{i}": d for i, d in enumerate(op.defaults)},
     }  # fmt: skip
@@ -136,66 +137,127 @@ def scope_of(op: Operator) -> dict[str, Any]:
     if op.family == "reduction":
         given["fold"] = op.tags["reduce"].ufunc.reduce
     if op.family == "elementwise":
-        given["with_numbers"] = with_numbers(op) if op.promote is not None else lambda *_: None
+        known: dict[tuple, bool] = {}
+        given |= {"known": known, "number": number_array}
+        given["with_numbers"] = (
+            with_numbers(op, known) if op.promote is not None else lambda *_: None
+        )
     if type(rule) is ElementwiseRule:
-        given |= {"attach": attacher(op, rule), "program": program_of(rule)}
+        given |= {"attach": attacher(op, rule), "small": small_of(rule)}
     return {f"_{name}": value for name, value in given.items()}
 
 
-def program_of(rule: ElementwiseRule) -> Callable[[dict[str, Any]], Program]:
-    """The program for static arguments that are all numbers: one for any."""
-    found: Any = None
+def refuser(op: Operator) -> Callable[..., None]:
+    """Says of a call, as `spelled` is given it, that there was no memory for it."""
+    kind = {"elementwise": "Meta", "reduction": "Tensor"}.get(op.family)
 
-    def program(attrs: dict[str, Any]) -> Program:
+    def refused(
+        error: MemoryError, values: tuple, words: dict[str, Any], rest: tuple, others: dict
+    ) -> None:
+        args, kwargs = spelled(op, values, words, rest, others)
+        signature.raise_clearly(op.name, op.body, args, kwargs, error, kind)
+
+    return refused
+
+
+def usual_of(op: Operator) -> dict[str, Any]:
+    """Arguments of an operator that promotions read, at the values with which they do nothing."""
+    return {p: USUAL[p] for i, p in op.attrs if p in USUAL and type(op.defaults[i]) is not float}
+
+
+def small_of(rule: ElementwiseRule) -> Callable[..., Any]:
+    """What an expression is on small arrays (`Program.small`), for static arguments that are numbers or None."""
+    found: Any = None
+    others: dict[tuple, Any] = {}  # where some are None
+
+    def small(attrs: dict[str, Any]) -> Callable[..., Any]:
         nonlocal found
+        if None in attrs.values():
+            key = tuple([v is None for v in attrs.values()])
+            if key not in others:
+                others[key] = rule.program(attrs).small
+            return others[key]
         if found is None:
-            found = rule.program(attrs)
+            found = rule.program(attrs).small
         return found
 
-    return program
+    return small
 
 
-def with_numbers(op: Operator) -> Callable[..., Any]:
-    """The call of an elementwise operator that has Python numbers among its tensors; None where it is not so simple."""
+def with_numbers(op: Operator, known: dict[tuple, bool]) -> Callable[..., Any]:
+    """The call of an elementwise operator that has Python numbers among its tensors; None where it is not so simple.
+
+    `known` learns by the dtypes, None for a number, whether tensors stay as they are and small numbers become floats.
+    """
     strict = tuple(op.arrays.index(i) for i in op.strict)
     refused, by_value = "vjp" in op.refusals, getattr(op.promote, "by_value", False)
     pick = picker(op)
-    known: dict[tuple, bool] = {}  # whether tensors stay and numbers become floats
     xp = backends.of_device("cpu").xp
     quiet, unquiet, reset = state.quiet, state.error_state.set, state.error_state.reset
-    at_rest = [{}, {p: USUAL[p] for _, p in op.attrs if p in USUAL}]
+    at_rest = [{}, usual_of(op)]
+    attach = attacher(op, op.vjp_rule)
+    plain = not op.attrs and type(op.vjp_rule) is ElementwiseRule and not callable(op.result)
+    expected = np.dtype(bool) if op.result == "bool" else None
+    small: Any = None
 
     def call(arrays: tuple, attrs: dict[str, Any]) -> Any:
+        nonlocal small
         recorded, large, most = False, False, op.least.get("cpu", NEVER)
-        kinds: list[
-            Any
-        ] = []  # dtypes; None for a number, if it is one that every float dtype holds
-        small = attrs in at_rest and type(attrs.get("alpha")) is not bool
+        kinds: list[Any] = []  # dtypes; None for a number
+        raw: list[Any] = []
+        edges: list[Any] = []
+        usual = not attrs or (attrs in at_rest and type(attrs.get("alpha")) is not bool)
         for k, x in enumerate(arrays):
             if type(x) is float or type(x) is int:
                 if k in strict:
                     return None
-                small = small and -6e4 < x < 6e4
+                usual = usual and -6e4 < x < 6e4  # every float dtype holds it
                 kinds.append(None)
+                raw.append(x)
+                edges.append(None)
                 continue
             a = getattr(x, "_array", None)
             if type(a) is not ndarray:
                 return None
-            large = large or a.size >= most
+            if a.size >= most:
+                large = True
             kinds.append(a.dtype)
-            recorded = recorded or history(x) is not None
+            raw.append(a)
+            edge = x._node if x._base is None else history(x)
+            edges.append(edge)
+            if edge is not None:
+                recorded = True
         if kinds.count(None) == len(kinds):  # numbers alone
             return None
         try:
             key = tuple(kinds)
-            if small and known.get(key):
+            if usual and known.get(key):
+                d = next(kind for kind in reversed(kinds) if kind is not None)
+                if plain and not large and (d is F32 or d is F64):
+                    if small is None:
+                        small = op.vjp_rule.program({}).small
+                    for k, kind in enumerate(kinds):
+                        if kind is None:
+                            raw[k] = number_array(raw[k], d)
+                    token = unquiet(quiet)
+                    try:
+                        result = small(*raw)
+                    finally:
+                        reset(token)
+                    if type(result) is not ndarray or result.dtype is not (expected or d):
+                        result = np.asarray(result, expected or d)
+                    out = new(Tensor)
+                    out._array = result
+                    if recorded and state.local.grad and not refused:
+                        return attach(out, arrays, attrs, tuple(edges))
+                    return out
                 made = tuple([x if kind else float(x) for x, kind in zip(arrays, kinds)])
             else:
                 made = op.promote(op, arrays, attrs)
                 for x, m, kind in zip(arrays, made, kinds):
                     if kind is not None and m is not x:
                         return None  # cast: the general way records that
-                if small and not by_value:
+                if usual and not by_value:
                     known[key] = all(kind or type(m) is float for m, kind in zip(made, kinds))
             raw = [getattr(m, "_array", m) for m in made]
             token = unquiet(quiet)
@@ -215,48 +277,92 @@ def with_numbers(op: Operator) -> Callable[..., Any]:
 
 
 def attacher(op: Operator, rule: ElementwiseRule) -> Callable[..., Tensor]:
-    """Recording for a call of an expression: what `tape.record` does, with the histories known."""
+    """Recording for a call of an expression: what `tape.record` does, with the histories known. Numbers are floats."""
 
     flags: dict[
-        tuple, tuple
+        Any, tuple
     ] = {}  # by program and need: which inputs are read, and whether the result is
+    alike = len(numbers_of(op)) == len(
+        op.attrs
+    )  # static arguments that are numbers: one program for all
+    single = len(op.arrays) == 1
 
     def attach(out: Tensor, arrays: tuple, attrs: dict[str, Any], edges: tuple) -> Tensor:
         made = out._array
         if tape.anomaly or (made.dtype is not F32 and made.dtype is not F64):
             return tape.record(op, out, arrays, attrs)
-        program = rule.program(attrs)
-        key = (program, *[e is None for e in edges])
+        if not alike:
+            key: Any = (rule.program(attrs), *[e is None for e in edges])
+        elif single and None not in attrs.values():
+            key = True
+        else:
+            key = tuple([e is None for e in (*edges, *attrs.values())])
         found = flags.get(key)
         if found is None:
-            reads = program.reads_where(tuple([e is not None for e in edges]))
+            reads = rule.program(attrs).reads_where(tuple([e is not None for e in edges]))
             found = flags[key] = (tuple([n in reads for n in rule.names]), "out" in reads)
         node = new(Node)
         node.op, node.edges = op, edges
         if attrs:
             node.attrs = attrs
-        shape, saved, versions = made.shape, [], None
-        for x in arrays:
-            if x._array.shape != shape:
-                node.same = False
-        for read, x in zip(found[0], arrays):
-            if read:
-                saved.append(x)
+        if single:
+            x = arrays[0]
+            if found[0][0]:
+                node.saved = arrays
                 if x._box is not None:
-                    versions = True
+                    node.versions = (x._box.version,)
             else:
-                saved.append(None if node.same else meta(x._array))
-        node.saved = tuple(saved)
-        if versions:
-            node.versions = tuple([
-                x._box.version if read and x._box is not None else 0
-                for read, x in zip(found[0], arrays)
-            ])  # fmt: skip
+                node.saved = (None,)
+        else:
+            shape, versions = made.shape, None
+            saved: list[Any] = []
+            for x in arrays:
+                if type(x) is not float and type(x) is not int and x._array.shape != shape:
+                    node.same = False
+            for read, x in zip(found[0], arrays):
+                if type(x) is float or type(x) is int:
+                    saved.append(x)
+                elif read:
+                    saved.append(x)
+                    if x._box is not None:
+                        versions = True
+                else:
+                    saved.append(None if node.same else meta(x._array))
+            node.saved = tuple(saved)
+            if versions:
+                node.versions = tuple([
+                    x._box.version if read and type(x) is not float and type(x) is not int and x._box is not None else 0
+                    for read, x in zip(found[0], arrays)
+                ])  # fmt: skip
         if found[1]:  # `tape.keep_result` of a new tensor
             kept = new(Tensor)
             kept._array = made
             kept._box = out._box = Box()
             node.out = ((kept,), (0,), False)
+        out._node = node
+        return out
+
+    return attach
+
+
+def attach_all(op: Operator) -> Callable[..., Tensor]:
+    """Recording for a call of a sequence of tensors, given with their arrays and histories: `tape.record`, if its rule reads shapes only."""
+    rule = op.vjp_rule
+    shapes = type(rule) is Rule and not rule.keep_out and "tensor" not in (*rule.keeps, rule.keeps_all)  # fmt: skip
+
+    def attach(out: Tensor, arrays: tuple, raw: list, nodes: list, attrs: dict[str, Any]) -> Tensor:
+        kind = raw[0].dtype
+        if (
+            type(out) is not Tensor
+            or not shapes
+            or tape.anomaly
+            or (kind is not F32 and kind is not F64)
+            or out._array.dtype is not kind
+        ):
+            return tape.record(op, out, arrays, attrs)
+        node = new(Node)
+        node.op, node.attrs, node.edges = op, attrs, tuple(nodes)
+        node.saved = tuple([meta(a) for a in raw])
         out._node = node
         return out
 
@@ -334,14 +440,16 @@ def sequence_source(op: Operator) -> str:
         f"def straight({call.head()}):",
         f"    if type({tensors}) is not list and type({tensors}) is not tuple: return None",
         *call.checks(),
-        "    _raw, _recorded, _large = [], False, False",
+        "    _raw, _nodes, _recorded, _large = [], [], False, False",
         f"    for _x in {tensors}:",
         "        try: _a = _x._array",
         "        except AttributeError: return None",
         "        if type(_a) is not _ndarray: return None",
         "        _raw.append(_a)",
         "        if _a.size >= _most: _large = True",
-        "        if (_x._node if _x._base is None else _history(_x)) is not None: _recorded = True",
+        "        _node = _x._node if _x._base is None else _history(_x)",
+        "        _nodes.append(_node)",
+        "        if _node is not None: _recorded = True",
         "    if not _raw: return None",
         f"    _given, _attrs = tuple({tensors}), {call.attrs}",
     ]
@@ -358,6 +466,7 @@ def sequence_source(op: Operator) -> str:
         "    try:",
         "        _kernel = _pick(tuple([_a.dtype for _a in _raw]), _given, _attrs) if _large else _kernels[None]",
         f"        _made = _kernel(_xp, *_raw{words})",
+        call.refused(),
         "    except _BLAMED: _made = None",
         "    finally: _reset(_token)",
         "    if _made is None: return None",
@@ -367,7 +476,9 @@ def sequence_source(op: Operator) -> str:
         "    else: _out = _finish(_op, _made, _given, _raw, _attrs)",
     ]
     if "vjp" not in op.refusals:
-        lines.append("    if _recorded and _local.grad: return _record(_op, _out, _given, _attrs)")
+        lines.append(
+            "    if _recorded and _local.grad: return _attach_all(_out, _given, _raw, _nodes, _attrs)"
+        )
     return call.joined([*lines, "    return _out"])
 
 
@@ -390,7 +501,11 @@ class Text:
     def __init__(self, op: Operator) -> None:
         self.op = op
         self.names = [op.params[i] for i in op.arrays]
-        self.free = [op.defaults[i] is None for i in op.arrays]  # which may be None
+        notes = op.body.__annotations__
+        self.free = [  # which may be None
+            op.defaults[i] is None or str(notes.get(op.params[i])).endswith("| None")
+            for i in op.arrays
+        ]
         self.count = len(self.names)
         self.attrs = (
             "{" + ", ".join(f"{p!r}: {p}" for _, p in op.attrs) + "}" if op.attrs else "_NO_ATTRS"
@@ -409,6 +524,11 @@ class Text:
         most = self.op.star if self.gathers() else self.op.positional
         words = ", ".join(f"{p!r}: {p}" for p in params[self.op.positional :])
         return f"({''.join(f'{p}, ' for p in params[:most])})", f"{{{words}}}"
+
+    def refused(self) -> str:
+        """What a kernel without memory ends in: it is not called again, which would ask for the same."""
+        values, words = self.values()
+        return f"    except MemoryError as _error: _refused(_error, {values}, {words}, _rest, _kw)"
 
     def way_out(self) -> str:
         """The call of what the text gives way to."""
@@ -495,6 +615,7 @@ class Text:
         missing = [f"{pad}    return None"]
         if self.op.family == "elementwise" and self.count > 1:
             missing = [
+                *self.last_number(k),
                 f"{pad}    _out = _with_numbers({self.given}, {self.attrs})",
                 f"{pad}    if _out is None: return None",
                 f"{pad}    return _out",
@@ -508,6 +629,37 @@ class Text:
             f"{pad}_n{k} = {p}._node if {p}._base is None else _history({p})",
         ]
 
+    def last_number(self, k: int) -> list[str]:
+        """The call on small floats whose last operand is a Python number; on to the next line for any other."""
+        op, p = self.op, self.names[k]
+        if k + 1 < self.count or op.attrs or any(self.free) or callable(op.result):
+            return []
+        if type(op.vjp_rule) is not ElementwiseRule or not op.takes("float"):
+            return []
+        raw = "".join(f"_a{i}, " for i in range(k))
+        kinds = "".join(f"_a{i}.dtype, " for i in range(k))
+        sizes = " and ".join(f"_a{i}.size < _most" for i in range(k))
+        recorded = " or ".join(f"_n{i} is not None" for i in range(k))
+        edges = "".join(f"_n{i}, " for i in range(k))
+        result = "_BOOL" if op.result == "bool" else "_d"
+        refused = "vjp" in op.refusals
+        lines = [
+            f"if type({p}) in _numbers and -6e4 < {p} < 6e4 and _known.get(({kinds}None)) and {sizes}:",
+            f"    _d = _a{k - 1}.dtype",
+            "    if _d is _F32 or _d is _F64:",
+            "        _token = _set_quiet(_quiet)",
+            f"        try: _made = _small(_NO_ATTRS)({raw}_number({p}, _d))",
+            "        except _BLAMED: _made = None",
+            "        finally: _reset(_token)",
+            "        if _made is not None:",
+            f"            if type(_made) is not _ndarray or _made.dtype is not {result}: _made = _asarray(_made, {result})",
+            "            _out = _new(_Tensor)",
+            "            _out._array = _made",
+            *([] if refused else [f"            if ({recorded}) and _local.grad: return _attach(_out, {self.given}, _NO_ATTRS, ({edges}None))"]),
+            "            return _out",
+        ]  # fmt: skip
+        return ["        " + line for line in lines]
+
     def kinds(self) -> str:
         """The dtypes of the arrays, as a key."""
         keys = [
@@ -518,19 +670,18 @@ class Text:
 
     def promotion(self) -> list[str]:
         """Nothing where the dtypes are known to stay; else the promotion is asked, and must leave the tensors as they are."""
-        key = self.kinds()
+        key, at_usual = self.kinds(), usual_of(self.op)
         # Numbers that every float dtype holds need not be asked about, if floats meet them.
         small = [
             f"({p} is None or type({p}) in _numbers and -6e4 < {p} < 6e4)"
             for p in self.numbers()
-            if p not in USUAL
+            if p not in at_usual
         ]
         if small:
             small.append(f"(_a{self.count - 1}.dtype is _F32 or _a{self.count - 1}.dtype is _F64)")
         at_rest = small + [
-            f"{p} is None" if USUAL[p] is None else f"type({p}) is int and {p} == 1"
-            for _, p in self.op.attrs
-            if p in USUAL
+            f"{p} is None" if value is None else f"type({p}) is int and {p} == 1"
+            for p, value in at_usual.items()
         ]
         usual = " and ".join(at_rest) or "True"
         moved = " or ".join(f"_made[{k}] is not {p}" for k, p in enumerate(self.names))
@@ -562,7 +713,13 @@ class Text:
                 *run,
             ]
         if small is not None:
-            numbers = "".join(f" and type({p}) in _numbers" for p in self.numbers())
+            optional = self.optional()
+            numbers = "".join(
+                f" and ({p} is None or type({p}) in _numbers)"
+                if p in optional
+                else f" and type({p}) in _numbers"
+                for p in self.numbers()
+            )
             run = [
                 f"        elif (_d is _F32 or _d is _F64){numbers}: {small}",
                 f"        else: _made = {general}",
@@ -573,6 +730,7 @@ class Text:
             "    try:",
             f"        if {sizes}: _made = _pick({kinds}, {self.given}, {self.attrs})(_xp, {self.raw}{words})",
             *run,
+            self.refused(),
             "    except _BLAMED: _made = None",
             "    finally: _reset(_token)",
             "    if _made is None: return None",
@@ -588,6 +746,11 @@ class Text:
     def numbers(self) -> list[str]:
         return numbers_of(self.op)
 
+    def optional(self) -> list[str]:
+        """Those of them that may be None."""
+        notes = self.op.body.__annotations__
+        return [p for p in self.numbers() if str(notes[p]) == "float | None"]
+
     def folds(self) -> bool:
         """Whether a reduction's kernel ends in one call of a ufunc for floats and one dimension or all."""
         op = self.op
@@ -601,7 +764,9 @@ class Text:
         if len(self.numbers()) < len(op.attrs):
             return None
         numbers = "".join(f", {p}" for p in self.numbers())
-        return f"_made = _program({self.attrs}).kernel(_xp, {self.raw}{numbers})"
+        if self.optional():
+            numbers = f", *[_p for _p in ({', '.join(self.numbers())},) if _p is not None]"
+        return f"_made = _small({self.attrs})({self.raw}{numbers})"
 
     def link(self) -> list[str]:
         """`dispatch.link_view`, unrolled."""
@@ -653,7 +818,14 @@ class Text:
             lines.append(f"        _node.attrs = {self.attrs}")
         if "tensor" in rule.keeps:
             lines.append(f"        _node.versions = ({', '.join(versions)},)")
-        if rule.keep_out:
+        if rule.keep_out == "tensor" and op.family != "view":  # `tape.keep_result` of a new tensor
+            lines += [
+                "        _kept = _new(_Tensor)",
+                "        _kept._array = _made",
+                "        _kept._box = _out._box = _Box()",
+                "        _node.out = ((_kept,), (0,), False)",
+            ]
+        elif rule.keep_out:
             lines.append(f"        _keep_result(_node, _out, {rule.keep_out!r})")
         return [*lines, "        _out._node = _node"]
 

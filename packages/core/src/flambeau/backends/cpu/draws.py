@@ -23,6 +23,7 @@ from .offers import FLOATS
 
 kernels = Kernels("twister.c")
 pairs = Kernels("boxmuller.c")
+empty, FLOAT = np.empty, np.dtype(np.float32)
 LEAST = 1 << 12  # numbers; fewer are NumPy's
 LONGEST = 1 << 27  # of a permutation; beyond some more, words of 64 bits are drawn
 PIECE = 2048  # normal numbers that are made together, as in C
@@ -174,6 +175,37 @@ def _draw(xp: Any, **attrs: Any) -> np.ndarray:
     return out
 
 
+def few(kind: str, shape: tuple[int, ...], generator: Any) -> np.ndarray | None:
+    """Uniform numbers in [0, 1) or standard normal ones in float32, in one call; None where they cannot be had so."""
+    out = empty(shape, FLOAT)
+    count = out.size
+    if not 0 < count < LEAST or not library.available():
+        return None
+    try:
+        draws = pairs.float32
+    except CompileError:
+        return None
+    with generator._lock:
+        twister, place = generator._at
+        if twister is None or twister is not generator._twister:
+            place = _place(generator)
+            generator._at = generator._twister, place
+        if place is None:
+            return None
+        generator._fresh = False
+        if kind == "uniform":
+            draws.few_units(place, address(out), count)
+        elif count >= boxmuller.BLOCK:
+            draws.few_normals(place, address(out), count, 0.0, 1.0)
+        else:
+            kept = generator._normal
+            waiting = np.array((0.0 if kept is None else kept, kept is not None))
+            draws.pair_normals(place, address(out), count, 0.0, 1.0, address(waiting))
+            generator._normal = float(waiting[0]) if waiting[1] else None
+    return out
+
+
 def register() -> None:
     """Offers the kernels; called at the first draw."""
+    _draw.few = few  # type: ignore[attr-defined]
     registry["draw"].provide("cpu", _accepts, 0)(_draw)

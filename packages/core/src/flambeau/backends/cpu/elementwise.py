@@ -13,8 +13,8 @@ import numpy as np
 from ... import ir
 from ...ir import loops
 from ...ir.text import C_TYPES, NoText
-from ...runtime.elementwise import EXACT_NUMBERS, Program, input_dtype, is_half
-from ...runtime.hot import number_array
+from ...runtime.elementwise import EXACT_NUMBERS, Program, as_ufuncs, input_dtype, is_half
+from ...runtime.numbers import number_array
 from ...runtime.operator import Operator
 
 REMEMBERED = 1024  # layouts per operator; forgotten all at once beyond that
@@ -24,6 +24,16 @@ COMPLEX = ("add", "sub", "neg", "mul")  # operators with kernels for complex num
 NUMBERS = frozenset((int, float))
 _F32, _BOOL = np.dtype(np.float32), np.dtype(bool)
 ndarray, empty = np.ndarray, np.empty
+
+
+def _as_ufunc(program: Program) -> np.ufunc | None:
+    """A program as a ufunc, for small arrays."""
+    from .expressions import ufunc_of  # here: import flambeau must not pay for ctypes
+
+    return ufunc_of(program)
+
+
+as_ufuncs.append(_as_ufunc)
 
 
 class Compiled:

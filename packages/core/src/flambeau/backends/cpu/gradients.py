@@ -14,7 +14,7 @@ import numpy as np
 
 from ... import ir
 from ...runtime import tape
-from ...runtime.hot import number_array
+from ...runtime.numbers import number_array
 from ...runtime.operator import Operator
 from ...runtime.tensor import Tensor, wrap
 

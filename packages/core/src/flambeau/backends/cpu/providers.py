@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import importlib
 import threading
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -78,7 +80,8 @@ SHARED = [
 # Operators with kernels written by hand: the module that offers them, and the elements from which it is asked.
 # The module is imported by the first call that is large enough.
 BY_HAND: dict[str, dict[str, int]] = {
-    "sorting": dict.fromkeys(("sort", "topk", "unique_parts"), 1 << 7)
+    "sorting": dict.fromkeys(("sort", "unique_parts"), 1 << 7)
+    | {"topk": 1}
     | dict.fromkeys(
         ("cumsum", "cumprod", "logcumsumexp", "extreme_places", "nonzero_table"), 1 << 12
     )
@@ -254,5 +257,21 @@ def sources() -> list[tuple[str, str, tuple[str, ...]]]:
             given = (("bool",) if name == "where" else (dtype,)) + (dtype,) * (len(op.arrays) - 1)
             kernel, _ = elementwise.Compiled(op).kernel(given, attrs)
             made.append((f"{name} {dtype}", source_of(kernel.nest([np.empty(8, d) for d in given]))))  # fmt: skip
+    made += ((f"{name} of few", text) for name, text in _few())
     plain = [(name, text, ()) for name, text in made]
     return plain + [(name, text, native.FLAGS) for name, text in native.sources()]
+
+
+def _few() -> Iterator[tuple[str, str]]:
+    """(name, C text) of the ufuncs that serve small arrays (`expressions`), for the usual static arguments."""
+    from ...ir.text import NoText
+    from .expressions import source
+
+    for name, op in registry.items():
+        if op.family != "elementwise" or op.tags.get("series") or not op.takes("float"):
+            continue
+        attrs = {p: 0.0 if op.defaults[i] is MISSING else op.defaults[i] for i, p in op.attrs}
+        program = op.vjp_rule.program(attrs)
+        if program.wants_ufunc:
+            with suppress(NoText):
+                yield name, source(program)

@@ -36,17 +36,19 @@ def parts(shape: tuple[int, ...], dim: int) -> tuple[int, int, int]:
     return outer, shape[dim], inner
 
 
-def _has_dim(metas: list, attrs: dict[str, Any]) -> bool:
-    meta, dim = metas[0], attrs["dim"]
-    ndim = len(meta.shape)
-    return type(dim) is int and -ndim <= dim < ndim and meta.numel > 0
-
-
 def _forward(log: int) -> Callable[..., Any]:
-    def kernel(x: np.ndarray, *, dim: int, dtype: Any = None) -> np.ndarray:
+    def kernel(x: np.ndarray, *, dim: int, dtype: Any = None) -> Any:
+        shape = x.shape
+        ndim = len(shape)
+        if type(dim) is not int or not -ndim <= dim < ndim or not x.size:
+            return NotImplemented
         x = dense(x)
-        out = np.empty(x.shape, x.dtype)
-        outer, size, inner = parts(x.shape, dim % x.ndim)
+        out = np.empty(shape, x.dtype)
+        if dim == -1 or dim == ndim - 1:
+            size, inner = shape[-1], 1
+            outer = x.size // size
+        else:
+            outer, size, inner = parts(shape, dim % ndim)
         found = kernels.float32 if x.itemsize == 4 else kernels.float64
         found.softmax(address(x), address(out), outer, size, inner, log)
         return out
@@ -71,5 +73,5 @@ def _backward(log: int) -> Callable[..., Any]:
 def register() -> None:
     """Offers the kernels; called when one of the operators first meets an array that is large enough."""
     for log, name in enumerate(("softmax", "log_softmax")):
-        offers.offer(name, _forward(log), _has_dim, halves=True)
+        offers.offer(name, _forward(log), halves=True)
         offers.offer_gradient(name, _backward(log), halves=True)

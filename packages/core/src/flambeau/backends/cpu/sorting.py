@@ -50,8 +50,15 @@ def _back(rows: np.ndarray, dim: int) -> np.ndarray:
     return rows if dim == rows.ndim - 1 else copies.dense(np.moveaxis(rows, -1, dim))
 
 
+_by_dtype: dict[np.dtype, Any] = {}  # the name of a dtype takes NumPy 2 us to find
+
+
 def _functions(x: np.ndarray) -> Any:
-    return getattr(_sort, "uint8" if x.dtype == bool else x.dtype.name)
+    found = _by_dtype.get(x.dtype)
+    if found is None:
+        made = getattr(_sort, "uint8" if x.dtype == bool else x.dtype.name)
+        found = _by_dtype[x.dtype] = made
+    return found
 
 
 def _in_float32(kernel: Callable[..., Any]) -> Callable[..., Any]:
@@ -92,7 +99,7 @@ def _topk(x: np.ndarray, *, k: int, dim: int, largest: bool, sorted: bool) -> An
     n = rows.shape[-1]
     if not 0 < k <= n or n >= 1 << 31:
         return NotImplemented
-    if 4 * k > n or k > FEW or n < SHORT:
+    if x.size >= LEAST_SORT and (4 * k > n or k > FEW or n < SHORT):
         made = in_order(rows, bool(largest))
         return tuple([_back(copies.dense(m[..., :k]), d) for m in made])
     shape = (*rows.shape[:-1], k)
@@ -208,7 +215,7 @@ def register() -> None:
     """Enters the kernels; called when one of these operators first meets an array that is large enough."""
     every = (*ORDERED, *HALVES)
     offers.offer("sort", _sorted, least=LEAST_SORT, kinds=every)
-    offers.offer("topk", _topk, least=LEAST_SORT, kinds=every)
+    offers.offer("topk", _topk, least=1, kinds=every)
     offers.offer("unique_parts", _unique, least=LEAST_SORT, kinds=ORDERED)
     offers.offer("nonzero_table", _nonzero, least=LEAST_NONZERO, kinds=ORDERED)
     offers.offer("cumsum", _running("cumsum"), least=LEAST_SCAN, kinds=ADDED)

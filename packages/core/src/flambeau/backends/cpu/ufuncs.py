@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ...runtime.hot import number_array
+from ...runtime.numbers import number_array
 from ...runtime.operator import Operator, registry
 from . import native, providers
 from .compiler import CompileError

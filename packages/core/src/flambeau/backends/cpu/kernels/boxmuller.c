@@ -4,7 +4,9 @@
  * Sums of products are fused where they are written so; no other product is followed by an addition in the same function, as the
  * compiler may join the two.
  */
-#include "fb.h"
+#include <math.h>
+
+#include "fb_twister.h"
 
 #define HALVES 1024 /* radii (and angles) at a time */
 #define F __builtin_fmaf
@@ -79,4 +81,66 @@ static void normals_task(void *context, int64_t begin, int64_t end) { /* pieces 
 EXPORT void normals(float *out, int64_t n, float mean, float std) {
   struct normals t = {out, mean, std};
   PARALLEL(normals_task, &t, n / (2 * HALVES), 4);
+}
+
+/* -- few numbers, from the state to the result in one call ----------------------------------------------------------------------------- */
+
+#define BLOCK 16
+#define HALF 8
+static __attribute__((noinline)) void block(float *x) { /* 16 uniform numbers, 8 of them radii, made normal */
+  float radius[HALF], s[HALF], c[HALF];
+  box_muller(x, x + HALF, radius, s, c, HALF);
+  for (int k = 0; k < HALF; ++k) x[k] = radius[k] * c[k], x[HALF + k] = radius[k] * s[k];
+}
+static void units(void *state, float *out, int64_t n) { /* n in blocks and the rest */
+  uint32_t made[BLOCK];
+  for (int64_t first = 0; first < n; first += BLOCK) {
+    const int64_t m = MIN(BLOCK, n - first);
+    words(state, made, m);
+    for (int64_t i = 0; i < m; ++i) out[first + i] = (float)(int32_t)(made[i] & 0xffffffu) * 0x1p-24f;
+  }
+}
+/* n uniform numbers in [0, 1). */
+EXPORT void few_units(void *state, float *out, int64_t n) { units(state, out, n); }
+/* n normal numbers, 16 or more; where n is no multiple of 16 the last 16 are drawn anew. */
+EXPORT void few_normals(void *state, float *out, int64_t n, float mean, float std) {
+  units(state, out, n);
+  for (int64_t i = 0; i + BLOCK <= n; i += BLOCK) block(out + i);
+  scale(out, n / BLOCK * BLOCK, mean, std);
+  if (n % BLOCK) {
+    float *last = out + n - BLOCK;
+    units(state, last, BLOCK);
+    block(last);
+    scale(last, BLOCK, mean, std);
+  }
+}
+
+/* Through pointers, so that the compiler puts nothing else in the place of the C library's functions. */
+static double (*volatile log_1p)(double) = log1p;
+static double (*volatile sine)(double) = sin;
+static double (*volatile cosine)(double) = cos;
+static __attribute__((noinline)) void pair_of(const uint64_t *two, double *made) {
+  const double angle = 6.283185307179586 * ((double)(int64_t)bits53(two[0]) * 0x1p-53);
+  const double radius = sqrt(-2.0 * log_1p(-((double)(int64_t)bits53(two[1]) * 0x1p-53)));
+  made[0] = radius * cosine(angle);
+  made[1] = radius * sine(angle);
+}
+/* n normal numbers by pairs in double precision. waiting: a number and whether there is one, before and after. */
+EXPORT void pair_normals(void *state, float *out, int64_t n, double mean, double std, double *waiting) {
+  double made[2];
+  for (int64_t i = 0; i < n; ++i) {
+    double x;
+    if (waiting[1] != 0) {
+      x = waiting[0];
+      waiting[1] = 0;
+    } else {
+      uint64_t two[2];
+      words(state, (uint32_t *)two, 4);
+      pair_of(two, made);
+      x = made[0];
+      waiting[0] = made[1];
+      waiting[1] = 1;
+    }
+    out[i] = (float)(mean == 0 ? (std == 1 ? x : x * std) : std == 1 ? x + mean : __builtin_fma(x, std, mean));
+  }
 }
