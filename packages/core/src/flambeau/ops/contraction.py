@@ -78,7 +78,7 @@ def einsum(equation: Any, *operands: Any):
 
 def _few(equation: Any, operands: tuple) -> Tensor | None:
     """The whole sum by NumPy where it has few terms and nothing is recorded; None where it is not so simple."""
-    if state.active or type(equation) is not str or not 0 < len(operands) < 4:
+    if state.active or type(equation) is not str or not 1 < len(operands) < 4:
         return None
     labels = _plain_labels(equation)
     if labels is None or len(labels) != len(operands):

@@ -1,0 +1,182 @@
+"""Short ways of small calls: each gives what the long way gives, and leaves to it what it does not take."""
+
+import numpy as np
+import pytest
+
+import flambeau
+from flambeau.ops import contraction, creation
+
+OFTEN = 12  # calls after which a function is its text
+
+
+def often(f):
+    for _ in range(OFTEN):
+        made = f()
+    return made
+
+
+@pytest.mark.parametrize("kind", [flambeau.int64, flambeau.bool, flambeau.int32, flambeau.float64])
+def test_two_dtypes_meet_as_ever(kind):
+    a = flambeau.tensor([[1.5], [2.5]])
+    b = flambeau.tensor([1, 0, 1]).to(kind)
+    for f in (flambeau.add, flambeau.mul, flambeau.div, flambeau.maximum, flambeau.lt):
+        made, other = often(lambda: f(a, b)), f(b, a)
+        expected = f(*[x.to(flambeau.result_type(a, b)) for x in (a, b)])
+        assert made.dtype is expected.dtype and flambeau.equal(made, expected)
+        assert other.dtype is expected.dtype and made.shape == (2, 3)
+
+
+def test_two_dtypes_of_which_one_has_no_dimension():
+    a = flambeau.tensor([1, 2])
+    assert often(lambda: a * flambeau.tensor(2.5)).dtype is flambeau.float32
+    x = flambeau.tensor([1.0, 2.0])
+    made = often(lambda: x * flambeau.tensor(2.5, dtype=flambeau.float64))
+    assert made.dtype is flambeau.float32 and made.tolist() == [2.5, 5.0]
+    assert (flambeau.ones(2, dtype=flambeau.float64) * x).dtype is flambeau.float64
+
+
+def test_two_dtypes_are_recorded():
+    a = flambeau.tensor([1.0, 2.0], requires_grad=True)
+    i = flambeau.tensor([3, 4])
+    made = often(lambda: a * i)
+    made.sum().backward()
+    assert a.grad.tolist() == [3, 4]
+
+
+@pytest.mark.parametrize(
+    "equation, shapes",
+    [
+        ("ij,jk->ik", [(3, 4), (4, 5)]),
+        ("bij,bkj->bik", [(2, 3, 4), (2, 5, 4)]),
+        ("ii->", [(3, 3)]),
+        ("ij->ji", [(3, 4)]),
+        ("i,j,k->kij", [(2,), (3,), (4,)]),
+    ],
+)
+def test_einsum_of_few_terms(equation, shapes, monkeypatch):
+    operands = [flambeau.randn(*s, dtype=flambeau.float64) for s in shapes]
+    made = flambeau.einsum(equation, *operands)
+    monkeypatch.setattr(contraction, "_few", lambda *_: None)
+    expected = flambeau.einsum(equation, *operands)
+    assert made.shape == expected.shape
+    np.testing.assert_allclose(made.numpy(), expected.numpy(), rtol=1e-12)
+
+
+def test_einsum_of_one_is_a_view_and_wrong_ones_are_refused_as_ever():
+    x = flambeau.zeros(3, 4)
+    version = x._version
+    flambeau.einsum("ij->ji", x).add_(1)
+    assert x.all() and x._version > version
+    for equation, operands in (
+        ("ij,jk->ik", [flambeau.ones(2, 3), flambeau.ones(4, 5)]),
+        ("ij->ii", [flambeau.ones(2, 2)]),
+        ("ij,jk->ik", [flambeau.ones(2, 2)]),
+        ("ij->k", [flambeau.ones(2, 2)]),
+    ):
+        with pytest.raises(RuntimeError):
+            flambeau.einsum(equation, *operands)
+
+
+def test_einsum_is_recorded():
+    a, b = (flambeau.randn(3, 3, requires_grad=True) for _ in range(2))
+    flambeau.einsum("ij,jk->ik", a, b).sum().backward()
+    assert flambeau.allclose(a.grad, b.detach().sum(1).expand(3, 3))
+
+
+@pytest.mark.parametrize("ends", [(0, 1), (-3.5, 2), (1, 0), (5, 5), (0.1, 1e20)])
+@pytest.mark.parametrize("steps", [2, 3, 10, 101])
+def test_few_numbers_at_equal_distances(ends, steps, monkeypatch):
+    made = flambeau.linspace(*ends, steps)
+    monkeypatch.setattr(creation, "_few", lambda *_: None)
+    expected = flambeau.linspace(*ends, steps)
+    assert made.dtype is expected.dtype and flambeau.equal(made, expected)
+    assert made.data_ptr() != flambeau.linspace(*ends, steps).data_ptr()
+
+
+def test_sums_over_several_dimensions():
+    x = flambeau.arange(24.0).reshape(2, 3, 4)
+    assert flambeau.equal(often(lambda: x.sum((0, 2))), x.sum(2).sum(0))
+    assert flambeau.equal(x.sum((0, -1), keepdim=True), x.sum(2, True).sum(0, True))
+    assert x.sum(()).item() == x.sum().item()
+    for wrong in ((0, 0), (0, -3), (0, 3)):
+        with pytest.raises((RuntimeError, IndexError)):
+            x.sum(wrong)
+
+
+@pytest.mark.parametrize("diagonal", [-5, -1, 0, 2, 7])
+def test_triangles_of_small_matrices(diagonal):
+    for x in (flambeau.randn(2, 3, 4), flambeau.arange(12).reshape(3, 4), flambeau.ones(2, 2) > 0):
+        assert np.array_equal(flambeau.tril(x, diagonal).numpy(), np.tril(x.numpy(), diagonal))
+        assert np.array_equal(flambeau.triu(x, diagonal).numpy(), np.triu(x.numpy(), diagonal))
+    x = flambeau.tensor([[flambeau.nan, flambeau.inf], [1.0, 2.0]])
+    assert flambeau.triu(x, 1)[1].tolist() == [0, 0] and flambeau.tril(x, -1)[0].tolist() == [0, 0]
+
+
+def test_few_rows_of_a_table():
+    table = flambeau.arange(12.0).reshape(4, 3)
+    look = flambeau.nn.functional.embedding
+    for index in (
+        flambeau.tensor([[1, 3], [0, 0]]),
+        flambeau.tensor(2),
+        flambeau.zeros(0, dtype=flambeau.int64),
+    ):
+        assert flambeau.equal(look(index, table), table[index])
+    for wrong in ([-1], [4]):
+        with pytest.raises(IndexError):
+            look(flambeau.tensor(wrong), table)
+    table.requires_grad_()
+    look(flambeau.tensor([1, 1]), table).sum().backward()
+    assert table.grad[:, 0].tolist() == [0, 2, 0, 0]
+
+
+@pytest.mark.parametrize("f", [flambeau.cat, flambeau.stack])
+def test_joined_tensors_are_recorded(f):
+    a, b = (flambeau.randn(2, 3, requires_grad=True) for _ in range(2))
+    c = flambeau.randn(2, 3)
+    made = often(lambda: f([a, c, b * 2], 1))
+    (made * made).sum().backward()
+    assert flambeau.allclose(a.grad, 2 * a) and flambeau.allclose(b.grad, 8 * b)
+    assert not f([c, c]).requires_grad
+    with flambeau.no_grad():
+        assert not f([a, b]).requires_grad
+
+
+def test_writes_over_small_tensors():
+    x = flambeau.tensor([-1.0, 2.0])
+    version = x._version
+    assert x.relu_() is x and x.tolist() == [0, 2] and x._version == version + 1
+    x.sigmoid_().copy_(flambeau.tensor([3.0, 4.0])).add_(flambeau.ones(2), alpha=2)
+    assert x.tolist() == [5, 6] and x._version == version + 4
+    x.copy_(flambeau.tensor([1, 2])).copy_(x.flip(0))
+    assert x.tolist() == [2, 1]
+    part = x.expand(2, 2)
+    with pytest.raises(RuntimeError):
+        part.relu_()
+    with pytest.raises(RuntimeError):
+        part.copy_(flambeau.ones(2, 2))
+    leaf = flambeau.ones(2, requires_grad=True)
+    for write in (lambda: leaf.relu_(), lambda: leaf.copy_(x), lambda: leaf.add_(x, alpha=2)):
+        with pytest.raises(RuntimeError, match="leaf"):
+            write()
+    y = leaf * 1
+    y.copy_(flambeau.zeros(2)).add_(leaf, alpha=3).sum().backward()
+    assert leaf.grad.tolist() == [3, 3]
+
+
+def test_a_value_kept_for_backward_is_known_to_be_overwritten():
+    a = flambeau.tensor([1.0, 2.0], requires_grad=True)
+    for name in ("sigmoid", "softmax"):
+        made = often(lambda: a.sigmoid() if name == "sigmoid" else a.softmax(0))
+        made.detach().zero_()
+        with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+            made.sum().backward()
+
+
+def test_largest_of_few():
+    x = flambeau.tensor([[3.0, flambeau.nan, 1.0, 3.0], [0.0, -0.0, 5.0, 5.0]])
+    values, places = often(lambda: x.topk(3))
+    assert places.tolist() == [[1, 0, 3], [2, 3, 0]] and values[1].tolist() == [5, 5, 0]
+    assert x.topk(4, largest=False).indices.tolist() == [[2, 0, 3, 1], [0, 1, 2, 3]]
+    assert x.topk(0).values.shape == (2, 0) and x.t().topk(1, 0).indices.tolist() == [[1, 2]]
+    with pytest.raises(RuntimeError):
+        x.topk(5)
