@@ -196,4 +196,33 @@ static struct plan read_plan(const int64_t *n, int slot) {
   p.span = (grid[0] - 1) * p.pitch[0] + (grid[1] - 1) * p.pitch[1] + grid[2];
   return p;
 }
+
+/* -- parts without taps ------------------------------------------------------------------------------------------------ */
+
+struct start { T *y; const T *bias; int64_t rows, volume; };
+
+static void start_planes(void *context, int64_t begin, int64_t end) {
+  const struct start *c = context;
+  for (int64_t at = begin; at < end; ++at) {
+    const vec b = splat(c->bias ? c->bias[at % c->rows] : 0);
+    T *y = c->y + at * c->volume;
+    int64_t v = 0;
+    for (; v + WIDTH <= c->volume; v += WIDTH) store(y + v, b);
+    if (v < c->volume) store_head(y + v, b, c->volume - v);
+  }
+}
+
+/* Where some parts have no taps (a stride wider than the window), all results begin as the bias, and these parts are left out. */
+static void leave_out_empty(struct plan *p, T *y, const T *bias) {
+  int64_t kept = 0;
+  for (int64_t i = 0; i < p->part_count; ++i) kept += p->parts[i].taps > 0;
+  if (kept == p->part_count || kept == 0) return;
+  struct start c = {y, bias, p->groups * p->rows, p->size[0] * p->size[1] * p->size[2]};
+  const int64_t planes = p->images * p->groups * p->rows;
+  PARALLEL(start_planes, &c, planes, grain_for(planes, c.volume));
+  kept = 0;
+  for (int64_t i = 0; i < p->part_count; ++i)
+    if (p->parts[i].taps > 0) p->parts[kept++] = p->parts[i];
+  p->part_count = kept;
+}
 #endif

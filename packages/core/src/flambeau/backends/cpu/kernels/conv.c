@@ -235,6 +235,7 @@ static void convolve_packed(struct conv *given) {
 /* `n`: a plan (fb_windows.h). */
 EXPORT void convolution(const T *x, const T *w, const T *bias, T *y, const int64_t *n) {
   struct conv c = {.x = x, .w = w, .bias = bias, .y = y, .plan = read_plan(n, 0)};
+  leave_out_empty(&c.plan, y, bias);
   pack(&c, SCRATCH(4, (size_t)packed_size(&c.plan) * sizeof(T)));
   convolve_packed(&c);
 }

@@ -210,6 +210,11 @@ static void pack_weights(void *context, int64_t begin, int64_t end) {
           gemm_transpose(r);
           UNROLL for (int i = 0; i < GEMM_LANES; ++i) store(to + (k + i) * width, r[i]);
         }
+      if (rs == 1) /* rows follow one another */
+        for (; k < depth; ++k) {
+          const T *from = w + (c0 + k / p->taps) * plan->channel_stride + p->tap[k % p->taps];
+          store(to + k * width, load_head(from, count, 0));
+        }
       if (whole_taps)
         for (; k < depth; k += p->taps) {
           const T *from = w + (c0 + k / p->taps) * plan->channel_stride, *ahead = from + FAR * plan->channel_stride;
@@ -349,6 +354,7 @@ static void convolve_packed(struct broadcast *given) {
  * packed; if not, tiles are within a row of windows. */
 EXPORT void broadcast(const T *x, const T *w, const T *bias, T *y, const int64_t *n) {
   struct broadcast c = {.x = x, .w = w, .bias = bias, .y = y, .plan = read_plan(n, 0)};
+  leave_out_empty(&c.plan, y, bias);
   settle(&c);
   pack(&c, SCRATCH(4, (size_t)packed_size(&c) * sizeof(T)));
   convolve_packed(&c);
