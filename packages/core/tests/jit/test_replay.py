@@ -269,3 +269,13 @@ def test_comparisons_with_zero_are_made_in_c():
         assert made[0].equal(y == 0) and made[1].equal(y + (y == 0).long())
         assert made[2] == (y >= -1).sum()
     assert "python" not in kinds(replay(f))
+
+
+def test_what_a_kernel_takes_as_it_lies_is_not_copied():
+    flambeau.manual_seed(0)
+    f = compiled(lambda x, w: F.linear(x.transpose(0, 1), w.t()))
+    for _ in range(3):
+        x, w = flambeau.randn(24, 33, 64), flambeau.randn(64, 48)
+        assert_close(f(x, w), (x @ w).transpose(0, 1), rtol=1e-4, atol=1e-4)
+    (product,) = [s for s in replay(f).steps if not s.view]
+    assert [c.function.__name__ for c in product.calls] == ["copy", "product"]

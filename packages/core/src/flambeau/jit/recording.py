@@ -183,16 +183,35 @@ class Recording:
         return False
 
     def _on_copies(self, step: Step, env: list, memory: Memory, recorder: Recorder) -> None:
-        """Makes a step native whose kernel wants dense arrays, which Python copied for it: C copies them, and is part of the step."""
+        """Makes a step native whose kernel wants dense arrays, which Python copied for it: C copies them, and is part of the step.
+
+        One array is tried after another, then all of them: what a kernel takes as it lies need not be copied.
+        """
+        if not step.why.startswith(PREPARED):
+            return
         loose = [i for i in dict.fromkeys(step.needs) if not env[i].flags.c_contiguous]
-        if not step.why.startswith(PREPARED) or any(env[i].itemsize not in SIZES for i in loose):
-            return
-        if not loose or any(env[i].nbytes > MOST_COPIED for i in loose):
-            return
-        why, given = step.why, {i: (env[i], self.shown[i]) for i in loose if i in self.shown}
-        self._undo(step, env)
-        first, copies = step.key, []
-        for i in given:
+        loose = [i for i in loose if env[i].itemsize in SIZES and env[i].nbytes <= MOST_COPIED]
+        loose = sorted([i for i in loose if i in self.shown], key=lambda i: env[i].nbytes)
+        why, key = step.why, step.key
+        for slots in [*([i] for i in loose), *([loose] if len(loose) > 1 else ())]:
+            self._undo(step, env)
+            step.key = key
+            if self._copied(step, env, memory, recorder, slots):
+                return
+        if loose:
+            self._undo(step, env)
+            recorder.begin(self.arena.count)
+            step.run(env)
+            step.key = None
+            self._note(step, env, memory, recorder, True, f"p {why}")
+
+    def _copied(
+        self, step: Step, env: list, memory: Memory, recorder: Recorder, slots: Sequence[int]
+    ) -> bool:
+        """Runs a step on dense copies of what is in these slots; whether it is native so."""
+        given = {i: (env[i], self.shown[i]) for i in slots}
+        copies: list[CallSite] = []
+        for i in slots:
             self.arena.__exit__()  # the plan of a copy is kept
             dense(env[i])
             self.arena.__enter__()
@@ -200,9 +219,8 @@ class Recording:
             env[i] = dense(env[i])
             self.shown[i] = memory.shown(env[i])
             copies += recorder.sites
-        step.key = self._key(step, env) if first else None
-        known = recorder.reason is None and len(given) == len(loose)
-        if known and self._outside(step.run, env, step.needs, step.makes, True):
+        step.key = self._key(step, env) if step.key else None
+        if recorder.reason is None and self._outside(step.run, env, step.needs, step.makes, True):
             proved = (self._proofs[step.key] if self._trusts and step.key else None) or ""
             recorder.begin(self.arena.count)
             step.run(env)
@@ -210,14 +228,10 @@ class Recording:
             self._note(step, env, memory, recorder, True, verdict)
         for i, (array, shown) in given.items():
             env[i], self.shown[i] = array, shown
-        if step.calls is not None:
-            step.calls = (*copies, *step.calls)
-            return
-        self._undo(step, env)
-        step.key = None
-        recorder.begin(self.arena.count)
-        step.run(env)
-        self._note(step, env, memory, recorder, True, f"p {why}")
+        if step.calls is None:
+            return False
+        step.calls = (*copies, *step.calls)
+        return True
 
     def _undo(self, step: Step, env: list) -> None:
         """Forgets the results of a step that will run again."""
