@@ -166,6 +166,24 @@ def test_softmax_of_views_and_nothing():
         x.softmax(2)
 
 
+@pytest.mark.parametrize("half", [flambeau.bfloat16, flambeau.float16])
+@pytest.mark.parametrize("affine", [False, True])
+def test_layer_norm_of_halves_is_rounded_once(half, affine, calls):
+    rng = np.random.default_rng(0)
+    shapes = ((40, 3, 33), (3, 33), (3, 33), (40, 3, 33))
+    given = [flambeau.from_numpy(rng.standard_normal(s).astype("f4")).to(half) for s in shapes]
+    *given, g = given if affine else (given[0], given[3])
+    made = []
+    for kind in (half, flambeau.float32):
+        leaves = [x.detach().to(kind).requires_grad_() for x in given]
+        out = F.layer_norm(leaves[0], (3, 33), *leaves[1:])
+        out.backward(g.to(kind))
+        made.append([out.detach(), *(x.grad for x in leaves)])
+    for a, b in zip(*made, strict=True):
+        assert a.dtype is half and flambeau.equal(a, b.to(half))
+    assert "normalize" in calls and "normalize_back" in calls
+
+
 @pytest.mark.parametrize("dtype", TYPES)
 @pytest.mark.parametrize("affine", range(4))
 def test_layer_norm(dtype, affine, calls):

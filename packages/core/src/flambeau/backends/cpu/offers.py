@@ -133,6 +133,27 @@ def in_float32(kernel: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
+def claim_in_float32(forward: Callable[..., Any], backward: Callable[..., Any]) -> tuple:
+    """A claim's two functions (`runtime/claims.py`) for floats of two bytes too: they get and keep float32, and results are rounded once."""
+
+    def wide_forward(first: np.ndarray, *more: Any, **attrs: Any) -> tuple:
+        if first.itemsize != 2:
+            return forward(first, *more, **attrs)
+        made, kept = forward(_wide(first), *map(_wide, more), **attrs)
+        return _narrow(made, first.dtype), kept
+
+    def wide_backward(
+        g: Any, out: Any, kept: tuple, needs: tuple, *given: Any, **attrs: Any
+    ) -> Any:
+        half = g.dtype
+        if half.itemsize != 2:
+            return backward(g, out, kept, needs, *given, **attrs)
+        made = backward(_wide(g), _wide(out), kept, needs, *map(_wide, given), **attrs)
+        return [_narrow(m, half) for m in made]
+
+    return wide_forward, wide_backward
+
+
 def _wide(x: Any) -> Any:
     if type(x) is not np.ndarray or x.itemsize != 2 or x.dtype.kind not in "fV":
         return x

@@ -11,7 +11,7 @@ from ...ops.normalization import smallest
 from ...runtime.claims import claim
 from ...runtime.operator import registry
 from .native import Kernels, address
-from .offers import FLOATS, of_kinds
+from .offers import FLOATS, HALVES, claim_in_float32, of_kinds
 from .softmax import dense
 
 kernels = Kernels("rownorm.c")
@@ -108,8 +108,7 @@ def _rms_backward(g: Any, _out: Any, kept: tuple, needs: tuple, x: Any, w: Any, 
 
 def register() -> None:
     """Enters the claims; called when one of the composites is first called."""
-    accepts = of_kinds(FLOATS, _fits)
-    claim(
-        registry["layer_norm"], "cpu", accepts, _layer_forward, _layer_backward, keeps_result=False
-    )
+    accepts, all_floats = of_kinds(FLOATS, _fits), of_kinds((*FLOATS, *HALVES), _fits)
+    forward, backward = claim_in_float32(_layer_forward, _layer_backward)
+    claim(registry["layer_norm"], "cpu", all_floats, forward, backward, keeps_result=False)
     claim(registry["rms_norm"], "cpu", accepts, _rms_forward, _rms_backward, keeps_result=False)
