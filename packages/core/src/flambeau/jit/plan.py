@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from sys import getrefcount
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from ..graph.passes import constants, dead_code, filled, simplify
 from ..runtime import random, state, tape
 from ..runtime.claims import End
 from ..runtime.operator import registry
-from ..runtime.tensor import Box, Tensor, history, new, wrap
+from ..runtime.tensor import Box, Tensor, history, new, own, wrap
 from .again import as_then, draws, written
 from .capture import Grads, Part
 from .decisions import Check, Decision, Departed, Guarded
@@ -71,9 +72,21 @@ class Stage:
                 made = program([table[i] for i in places], owners)
                 for i, array in zip(outs, made):
                     table[i] = array
+                made = array = None  # the table alone holds them
             elif type(step) is list:
                 for tensor, i in step:
-                    tensor.grad = None if i is None else wrap(table[i])
+                    if i is None:
+                        tensor.grad = None
+                        continue
+                    array = table[i]
+                    g = wrap(array)
+                    # In memory that nobody else holds, as it may be written into: a program gives one array for equal results,
+                    # and its inputs and views. Held by the table, `array`, `g` and getrefcount's argument.
+                    alone = array.base is None and getrefcount(array) <= 4
+                    if alone and not state.active and array.shape == tensor._array.shape:
+                        tensor._grad = g  # what assigning would look at is known
+                    else:
+                        tensor.grad = g if alone else own(g, tensor)
             else:
                 step(table)
 

@@ -382,8 +382,12 @@ def accumulate(tensor: Tensor, g: Tensor, owned: bool) -> None:
             else:
                 add_into(before, g)
         else:
-            kept = state.local.grad or state.active or g._level
-            tensor._grad = g if kept or (owned and _lies_right(g, tensor)) else own(g, tensor)
+            kept = state.local.grad or g._level or (owned and _lies_right(g, tensor))
+            tensor._grad = made = g if kept else own(g, tensor)
+            if made is not g:
+                for mode in state.local.modes:
+                    if hasattr(mode, "twin"):
+                        mode.twin(made, g)
 
 
 def own(g: Tensor, like: Tensor) -> Tensor:

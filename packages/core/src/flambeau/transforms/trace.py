@@ -157,6 +157,10 @@ class Tracer:
         self._bind(tensor, value)
         return value
 
+    def twin(self, tensor: Tensor, of: Tensor) -> None:
+        """`tensor` is a copy of another in memory of its own; programs give each result its own, and need none."""
+        self._bind(tensor, self.read(of))
+
     def _steps(self, value: Value, steps: Sequence[Any]) -> Value:
         for s in steps:
             rest = tuple(self.read(r) if isinstance(r, Tensor) else r for r in s.rest)
