@@ -59,13 +59,13 @@ def cat(tensors: Sequence[Meta], dim: int = 0):
 
 @cat.kernel
 def _(xp, *xs, dim):
-    rank = xs[0].ndim if xs else 0
-    if not rank or any([x.ndim != rank for x in xs]):  # noqa: C419 -- a list costs less
+    try:
+        made = xp.concatenate(xs, dim)
+    except ValueError:  # PyTorch leaves out vectors without elements
         kept = [x for x in xs if x.shape != (0,)]
         if not kept or len({x.ndim for x in kept}) > 1 or kept[0].ndim == 0:
-            raise ValueError("cat: shapes do not fit")
-        xs = tuple(kept)
-    made = xp.concatenate(xs, dim)
+            raise ValueError("cat: shapes do not fit") from None
+        made = xp.concatenate(kept, dim)
     if made.flags.c_contiguous:
         return made
     if made.ndim in (4, 5) and made.transpose(0, *range(2, made.ndim), 1).flags.c_contiguous:
