@@ -279,3 +279,19 @@ def test_what_a_kernel_takes_as_it_lies_is_not_copied():
         assert_close(f(x, w), (x @ w).transpose(0, 1), rtol=1e-4, atol=1e-4)
     (product,) = [s for s in replay(f).steps if not s.view]
     assert [c.function.__name__ for c in product.calls] == ["copy", "product"]
+
+
+def test_padding_is_made_in_c():
+    def padded(x):
+        return (
+            F.pad(x, (3, 0)),
+            F.pad(x, (1, -2, 0, 2), value=-1.5),
+            F.pad(x.long(), (0, 5), value=7),
+        )
+
+    f = compiled(padded)
+    for _ in range(3):
+        x = flambeau.randn(4, 80, 150) * 9
+        for made, expected in zip(f(x), padded(x), strict=True):
+            assert made.equal(expected)
+    assert set(kinds(replay(f))) <= {"c", "view"}

@@ -6,8 +6,9 @@ in registers, or steps (`kernels/copy.c`). Elements are moved as bytes, whatever
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from math import prod
 from typing import Any
 
@@ -356,6 +357,25 @@ def _flip(x: np.ndarray, *, dims: Any) -> Any:
     return dense(made) if x.flags.c_contiguous else in_order(made, dense_order(x.shape, x.strides))
 
 
+def _put(part: np.ndarray, value: Any) -> None:
+    """One number into a part of an array: by C where a program is being recorded, which can make C calls again."""
+    if native.recorders and part.size and part.dtype.kind in "fiu":
+        number = _number(repr(value), value, part.dtype)
+        write(part, np.broadcast_to(number, part.shape))
+    else:
+        part[...] = value
+
+
+@lru_cache(maxsize=256)
+def _number(_text: str, value: Any, dtype: np.dtype) -> np.ndarray:
+    """An array of one number, in memory that is not NumPy's, as that of `native.table`. The text tells 0.0 from -0.0."""
+    memory: Any = (ctypes.c_char * dtype.itemsize)()
+    made = np.frombuffer(memory, dtype)
+    made[0] = value
+    native.lasting[address(made)] = made
+    return made
+
+
 def _pad(x: np.ndarray, *, pads: Any, value: Any) -> Any:
     if x.itemsize not in SIZES:
         return NotImplemented
@@ -372,9 +392,9 @@ def _pad(x: np.ndarray, *, pads: Any, value: Any) -> Any:
         front = (slice(None),) * d
         low, high = max(0, a), part.shape[d] - max(0, b)
         if low:
-            part[(*front, slice(0, low))] = value
+            _put(part[(*front, slice(0, low))], value)
         if high < part.shape[d]:
-            part[(*front, slice(high, None))] = value
+            _put(part[(*front, slice(high, None))], value)
         part = part[(*front, slice(low, high))]
         places.append(slice(low, high))
     if inner.size:
