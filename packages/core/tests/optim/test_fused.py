@@ -141,6 +141,32 @@ def test_options_that_change_change_the_step(at_once, reference, monkeypatch):
     same(made, trained()[0])
 
 
+def test_options_are_read_again_only_where_they_changed(at_once, monkeypatch):
+    def trained():
+        run = Run(optim.AdamW, {"lr": 0.1}).step(2)
+        group = run.optimizer.param_groups[0]
+        group["betas"] = (0.5, 0.9)
+        run.step(2)
+        group["betas"] = (flambeau.tensor(0.75), 0.9)
+        run.step()
+        group["betas"][0].fill_(0.25)
+        return run.step()
+
+    made = trained()
+    looked = []
+    monkeypatch.setattr(fused, "scalar", lambda v, read=fused.scalar: looked.append(v) or read(v))
+    run = Run(optim.AdamW, {"lr": 0.1}).step(2)
+    first = len(looked)
+    assert first
+    run.step(2)
+    assert len(looked) == first
+    run.optimizer.param_groups[0]["lr"] = 0.2
+    run.step()
+    assert len(looked) == 2 * first
+    monkeypatch.setattr(fused, "step", lambda optimizer, group: False)
+    same(made, trained())
+
+
 def test_parameters_at_different_steps(at_once, reference):
     def trained():
         run = Run(optim.RAdam, {"lr": 0.1, "betas": (0.9, 0.9)}).step()

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
+from operator import is_
 from typing import Any
 
 import numpy as np
@@ -293,6 +294,13 @@ def _kernel(rule: Any, options: dict, kinds: Any, numbers: Any, buffers: int, re
 # -- groups
 
 
+def _same(value: Any, given: Any) -> bool:
+    """Whether an option was given as the value that a step reads: no tensor, and nothing that may change in place."""
+    if type(given) is tuple:  # betas
+        return len(value) == len(given) and all(map(is_, value, given))
+    return value is given
+
+
 class Plan:
     """What is kept of a group between steps."""
 
@@ -302,6 +310,7 @@ class Plan:
         self.values: Any = (
             None  # the options as they were at the last step, and what follows from them
         )
+        self.seen: tuple[Any, ...] = ()  # the group's objects, of which most steps find the same
         self.options: dict[str, Any] = {}
         self.names: tuple[str, ...] = ()
         self.kinds: Any = None
@@ -347,6 +356,10 @@ class Plan:
     def _look_at_options(self, optimizer: Any) -> None:
         """Reads the group's options where they changed since."""
         group = self.group
+        if self.values is not None and len(group) == len(self.seen):
+            if all(map(is_, group.values(), self.seen)):
+                return
+        self.seen = tuple(group.values())
         given = [v for k, v in group.items() if k != "params" and k != "param_names"]
         if self.values is not None and given == self.values:
             return
@@ -357,7 +370,7 @@ class Plan:
         self.kinds = tuple([_kind(v) for v in values])
         self.names = optimizer._buffers(self.options)
         # A tensor's value may change in place, and comparing it is no comparison.
-        plain = all(a is b for a, b in zip(values, given))
+        plain = all(map(_same, values, given))
         self.values = given if plain else None
 
     def _found(self, optimizer: Any) -> Any:
