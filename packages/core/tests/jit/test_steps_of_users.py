@@ -286,6 +286,40 @@ def parts_of_a_batch():
     return model, step
 
 
+class Own(optim.Optimizer):
+    """A user's, which counts its steps in its state."""
+
+    def __init__(self, params, lr):
+        super().__init__(params, {"lr": lr})
+
+    @flambeau.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for p in group["params"]:
+                state = self.state[p]
+                state["step"] = state.get("step", 0) + 1
+                p.sub_(p.grad, alpha=group["lr"] / state["step"])
+
+
+class Shrinking(optim.lr_scheduler.LRScheduler):
+    def get_lr(self):
+        return [lr / (1 + self.last_epoch) for lr in self.base_lrs]
+
+
+@compiled
+def an_optimizer_and_a_scheduler_of_ones_own():
+    model = net()
+    optimizer = Own(model.parameters(), 0.1)
+    scheduler = Shrinking(optimizer)
+
+    def step(x, y):
+        loss = backward(optimizer, F.cross_entropy(model(x), y))
+        scheduler.step()
+        return loss
+
+    return model, step
+
+
 @compiled
 def a_gradient_penalty():
     model = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 1))
