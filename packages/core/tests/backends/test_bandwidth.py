@@ -136,7 +136,8 @@ def test_variance_is_claimed_whole_with_its_gradient():
         n = x.numel() // max(1, got.numel())
         plain = (centred * centred).sum(dim, keepdim) / (n - correction)
         (exact,) = flambeau.autograd.grad(plain, wide, g.double())
-        np.testing.assert_allclose(grad.numpy(), exact.numpy(), rtol=1e-4, atol=1e-7)
+        # The mean is some 50: what its rounding leaves of small distances from it.
+        np.testing.assert_allclose(grad.numpy(), exact.numpy(), rtol=1e-4, atol=5e-7)
     strided = flambeau.randn(200, 300)[:, ::2]
     np.testing.assert_allclose(strided.var(0), np.var(strided.numpy(), 0, ddof=1), rtol=1e-5)
 

@@ -156,4 +156,7 @@ def test_numbers_at_equal_distances(monkeypatch):
         ])  # fmt: skip
     for ours, numpys in zip(*made, strict=True):
         assert ours.dtype == numpys.dtype
-        np.testing.assert_array_equal(ours, numpys)
+        # Compiled for a processor that cannot multiply and add in one rounding (x86-64 of old) the kernel rounds twice.
+        one = np.finfo(ours.dtype).eps * np.abs(numpys).max()
+        np.testing.assert_allclose(ours, numpys, rtol=0, atol=one)
+        assert (ours == numpys).mean() > 0.99
