@@ -56,6 +56,8 @@ class Program:
         expr = self.expr
         if not expr.args or self.op.tags.get("series"):
             return False
+        if any(node.op == "tanh" for node in expr.walk()):
+            return False  # C's is a unit in the last place off near 0, which `x - tanh(x)` shows
         return self.compound or not isinstance(getattr(np, ir.scalars[expr.op].numpy, None), np.ufunc)  # fmt: skip
 
     @property
