@@ -6,6 +6,7 @@ compute: what it makes is poisoned, and comes into being when it is launched, in
 
 from __future__ import annotations
 
+import os
 import types
 from contextlib import contextmanager, nullcontext
 
@@ -15,9 +16,13 @@ import numpy as np
 from flambeau._base.devices import device
 from flambeau.backends import factorizing
 from flambeau.backends.cuda import ufuncs
+from flambeau.jit.purity import OF_ARRAYS
 from flambeau.runtime import backend as protocol
 
 CUDA = device("cuda", 0)
+OF_ARRAYS |= {
+    os.path.realpath(file) for file in (__file__, emulation.__file__)
+}  # CuPy's, so to speak
 
 
 class Array(np.ndarray):

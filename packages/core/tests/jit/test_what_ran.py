@@ -218,3 +218,19 @@ def test_what_is_defined_after_the_compiled_function():
     for value in (2, 3):
         given.k = value
         assert compiled(x).tolist() == scope["step"](x).tolist()
+
+
+def test_of_many_functions_with_one_code_those_that_ran_are_looked_into():
+    """A factory has made thousands; the step calls one of them, through a table that is filled later."""
+    others, table, kept = [closure([k]) for k in range(3000)], {}, [2.0]
+
+    def factory(held):
+        return lambda x: x * held[0]
+
+    many, x = [factory([k]) for k in range(3000)], flambeau.ones(2)
+    compiled = flambeau.compile(lambda x: table["act"](x))
+    table["act"] = factory(kept)
+    for value in (2.0, 2.0, 3.0, 3.0):
+        kept[0] = value
+        assert compiled(x).tolist() == [value] * 2
+    assert len(compiled._surroundings) < 10 and len(others) == len(many)

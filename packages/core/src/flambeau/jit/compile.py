@@ -276,7 +276,7 @@ class Compiled:
             self._plans[key] = [why]
             self._turned_away(why, "")
             return self._apart(*given)
-        places, effects = Places(), Effects(self._function) if self._watches else None
+        places, effects = Places(), self._effects() if self._watches else None
         noticed = splitting.Noticed(getattr(self._function, "__self__", self._function))
         before = splitting.enter(noticed)
         try:
@@ -327,11 +327,14 @@ class Compiled:
 
     def _covers(self, effects: Effects) -> bool:
         """Whether all that a call looks at was guarded. If not, it is from the next call on."""
-        met = set().union(*[s.codes for s in self._given.values()])
-        if self._search.covers({c: scope for c, scope in effects.ran.items() if c not in met}):
+        if self._search.covers(effects.ran, effects.held):
             return True
         self._forget()
         return False
+
+    def _effects(self) -> Effects:
+        codes = set().union(self._search.codes, *[s.codes for s in self._given.values()])
+        return Effects(self._function, codes)
 
     def _forget(self) -> None:
         for table in (self._plans, self._families, self._sized):

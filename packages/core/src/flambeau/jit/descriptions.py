@@ -60,10 +60,9 @@ def which(x: Any) -> int:
     known = _numbers.get(place)
     if known is not None:
         return known[0]
-    try:
-        gone = weakref.ref(x, lambda _, place=place, numbers=_numbers: numbers.pop(place, None))  # type: ignore[misc]
-    except TypeError:
+    if not type(x).__weakrefoffset__:
         return place
+    gone = weakref.ref(x, lambda _, place=place, numbers=_numbers: numbers.pop(place, None))  # type: ignore[misc]
     return _numbers.setdefault(place, (_next(), gone))[0]
 
 
@@ -76,13 +75,14 @@ def function_state(x: Any) -> Any:
 
 def optimizer_state(x: Any) -> tuple:
     """Which optimizer, scheduler or other thing of flambeau's it is, and which parameters it has: numbers are read at every call."""
-    return (which(x), *[(which(g), len(g["params"])) for g in groups_of(x)])
+    return (which(x), *[len(g["params"]) for g in groups_of(x)])
 
 
 def tensor_state(t: Tensor) -> tuple:
     """What a function may learn of a tensor before it computes: contents are read at every call."""
-    a = t._array
-    return (Tensor, which(t), type(t), a.shape, a.dtype, t.requires_grad, hooks_on(t._node))
+    a, node = t._array, t._node
+    hooks = hooks_on(node) if type(node) is Leaf else None
+    return (Tensor, which(t), type(t), a.shape, a.dtype, t.requires_grad, hooks)
 
 
 def hooks_on(node: Any) -> tuple:
@@ -112,7 +112,7 @@ def frozen(x: Any) -> Any:
 
 def plain(x: Any) -> tuple:
     """A number, a string or None as part of a key: 1, 1.0 and True are three, and so are zeros of both signs."""
-    if x == 0 and type(x) in (float, complex):
+    if not x and type(x) in (float, complex):
         return (type(x), str(x))
     return (type(x), x)
 
@@ -155,7 +155,7 @@ class Description:
     def of(self, x: Any, depth: int) -> Any:
         kind = type(x)
         if kind in PLAIN:
-            return plain(x)
+            return (kind, x) if x else plain(x)
         if isinstance(x, Tensor):
             return tensor_state(x)
         number = self.seen.setdefault(id(x), len(self.seen))

@@ -10,13 +10,14 @@ from __future__ import annotations
 import os
 import sys
 import types
+from collections.abc import Set
 from contextlib import nullcontext
 from typing import Any
 
 from numpy import ndarray
 
 from .descriptions import MOST_BYTES
-from .guards import roots_of
+from .guards import MOST_CLOSURES, roots_of
 from .purity import OURS, PYTHON, USERS, watched_by, whose
 from .snapshot import Snapshot
 
@@ -47,11 +48,17 @@ def _is_called_back(frame: types.FrameType | None) -> bool:
 class Effects:
     """What a call that is captured does; `reason` says afterwards what a program would leave out."""
 
-    def __init__(self, function: Any) -> None:
+    def __init__(self, function: Any, followed: Set[types.CodeType] = frozenset()) -> None:
+        self.followed = followed  # code of which it is known what it looks at
         self.snapshot = Snapshot(roots_of(function))
         self.said: str | None = None
         self.met: list[types.CodeType] = []  # which stay, so that their numbers are theirs
-        self.ran: dict[types.CodeType, dict[str, Any]] = {}  # code of the user's, with its globals
+        self.ran: dict[
+            types.CodeType, dict[str, Any]
+        ] = {}  # other code of the user's, with its globals
+        self.held: dict[
+            types.CodeType, set[tuple]
+        ] = {}  # and what its closures held, by place in memory
 
     def around(self) -> Any:
         """A context in which calls are noticed; where a profiler is at work, only changes of objects are."""
@@ -78,13 +85,15 @@ class Effects:
                 code = frame.f_code
                 kind = kinds[number] = whose(code.co_filename)
                 self.met.append(code)
-                if kind is USERS and not _is_called_back(frame):
+                if kind is USERS and code not in self.followed and not _is_called_back(frame):
                     self.ran[code] = frame.f_globals
                 if kind is OURS and code.co_name not in _COPYING:
                     quiet.add(number)
                     return
             if event == "call":
-                if kind is PYTHON:
+                if kind is USERS:
+                    self._enters_users(frame)
+                elif kind is PYTHON:
                     self._enters_python(frame)
                 elif kind is OURS:
                     self._copies(frame)
@@ -114,6 +123,13 @@ class Effects:
                 self._say(f"a call of {kind.__name__}.{name}", frame)
         elif module.startswith("numpy.random") or module in _OUTSIDE_C:
             self._say(f"a call of {name}", frame)
+
+    def _enters_users(self, frame: types.FrameType) -> None:
+        code = frame.f_code
+        if code.co_freevars and code in self.ran:
+            held = self.held.setdefault(code, set())
+            if len(held) < MOST_CLOSURES:
+                held.add(tuple([id(frame.f_locals.get(name)) for name in code.co_freevars]))
 
     def _enters_python(self, frame: types.FrameType) -> None:
         """A function of Python's own library, called by the user's code, perhaps through others of Python's."""

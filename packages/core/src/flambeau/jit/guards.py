@@ -13,7 +13,7 @@ import dis
 import gc
 import types
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from itertools import chain
 from operator import is_
 from typing import Any
@@ -37,6 +37,7 @@ from .owners import is_module, is_of_packages, is_ours, is_pythons, is_users, ow
 from .purity import executed
 
 Reader = Callable[[], Any]
+MOST_CLOSURES = 16  # functions of one code, with closures of their own, that are looked into
 GROWN = 4  # times that more may be found of what a function looks at
 _MAKING = frozenset(
     ("__init__", "__new__", "__post_init__")
@@ -147,18 +148,22 @@ class Search:
         self.named(function, code)
         self.own = before
 
-    def covers(self, ran: dict[types.CodeType, dict[str, Any]]) -> bool:
+    def covers(
+        self,
+        ran: dict[types.CodeType, dict[str, Any]],
+        held: dict[types.CodeType, set[tuple]] | None = None,
+    ) -> bool:
         """Whether all code that a call has run was followed, given with its globals. If not, now it is: `found` has grown.
 
-        `lost`: it cannot be, or is other code at every call.
+        `held`: what the closures held of those functions that ran, by place in memory; many may have the same code.
+        `lost`: it cannot be followed, or is other code at every call.
         """
         new = {c: f for c, f in ran.items() if c not in self.codes and _is_looked_into(c, f)}
         if not new:
             return True
         self.grown += 1
-        for function in gc.get_referrers(*new):
-            if isinstance(function, types.FunctionType) and function.__code__ in new:
-                self.follow(function)
+        for function in _that_ran(new, held or {}):
+            self.follow(function)
         for code, scope in new.items():
             if code not in self.codes:  # of a function that is gone, or of a class or module
                 self.follow(_made_of(code, scope))
@@ -282,6 +287,23 @@ class Search:
                 method = getattr(method, part, method)
             if isinstance(method, types.FunctionType):
                 self.follow(method)
+
+
+def _that_ran(codes: Collection[types.CodeType], held: dict[types.CodeType, set[tuple]]) -> list:
+    """The functions of these codes; where closures are known, those that have one of them. Not more than MOST_CLOSURES of a code."""
+    counts: dict[types.CodeType, int] = {}
+    found = []
+    for function in gc.get_referrers(*codes):
+        if not isinstance(function, types.FunctionType) or function.__code__ not in codes:
+            continue
+        code = function.__code__
+        cells = tuple([id(content(cell)) for cell in function.__closure__ or ()])
+        if code in held and cells not in held[code]:
+            continue
+        counts[code] = counts.get(code, 0) + 1
+        if counts[code] <= MOST_CLOSURES:
+            found.append(function)
+    return found
 
 
 def _is_looked_into(code: types.CodeType, scope: dict[str, Any]) -> bool:
