@@ -243,14 +243,14 @@ def _obstacle(capture: Capture, parts: list, given: list, outputs: list) -> str 
 
 def _of_written(parts: list, made: list[Tensor], seen: list[Tensor]) -> str | None:
     """Why results cannot be made anew where they lie in memory that the call writes, of tensors that others have."""
-    targets = [
-        t.tensor for p in parts if isinstance(p, Graph) for t, _ in p.writes if t.tensor is not None
+    targets = [t.tensor for p in parts if isinstance(p, Graph) for t, _ in p.writes]
+    if not targets:
+        return None
+    theirs = [
+        t._array for t in (*targets, *seen) if t is not None and isinstance(t._array, ndarray)
     ]
-    theirs = (
-        [t._array for t in (*targets, *seen) if isinstance(t._array, ndarray)] if targets else []
-    )
-    for t in made:
-        if isinstance(t._array, ndarray) and any(may_share_memory(t._array, a) for a in theirs):
+    for a in [getattr(t, "_array", None) for t in made]:
+        if isinstance(a, ndarray) and any(may_share_memory(a, b) for b in theirs):
             return "a result shares memory with a tensor that is written; return a copy"
     return None
 

@@ -80,7 +80,7 @@ def optimizer_state(x: Any) -> tuple:
 
 def tensor_state(t: Tensor) -> tuple:
     """What a function may learn of a tensor before it computes: contents are read at every call."""
-    a, node = t._array, t._node
+    a, node = getattr(t, "_array", t), t._node  # sparse and nested ones have no array of their own
     hooks = hooks_on(node) if type(node) is Leaf else None
     return (Tensor, which(t), type(t), a.shape, a.dtype, t.requires_grad, hooks)
 

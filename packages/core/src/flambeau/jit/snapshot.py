@@ -50,7 +50,7 @@ class Snapshot:
             if type(x) in PLAIN:
                 found.append((path, (type(x), x if x == x else "nan"), x))
                 continue
-            of_tensor = (x.requires_grad, x._array.shape) if isinstance(x, Tensor) else None
+            of_tensor = (x.requires_grad, x.shape) if isinstance(x, Tensor) else None
             found.append((path, (type(x), id(x), of_tensor), x))
             if id(x) in seen or isinstance(x, (Tensor, *_LEAVES)):
                 if isinstance(x, type) and id(x) not in seen and not is_ours(x):

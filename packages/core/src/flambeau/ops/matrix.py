@@ -47,8 +47,13 @@ def matmul(input: Meta, other: Meta):
 
 @matmul.kernel
 def _(xp, a, b):
-    if 0 < a.ndim < 3 > b.ndim > 0 and a.dtype is b.dtype and a.dtype.char in "fd":
-        return a.dot(b)  # half of what `matmul` itself costs
+    if (
+        0 < a.ndim < 3 > b.ndim > 0
+        and a.dtype is b.dtype
+        and a.dtype.char in "fd"
+        and a.ndim + b.ndim > 2
+    ):
+        return a.dot(b)  # half of what `matmul` itself costs; of two vectors it is no array
     if (
         a.ndim > 2 and b.ndim == 2 and a.flags.c_contiguous and a.size
     ):  # one large product instead of many
