@@ -263,7 +263,9 @@ class Compiled:
     ) -> Any:
         """The result of a call that no program is for, from which one is made. `family`: of the calls of other sizes."""
         if sum(map(len, self._plans.values())) - len(self._sized) >= self._limit:
-            self._refuse(f"more than {self._limit} programs (shapes or values keep changing)")
+            self._refuse(
+                f"more than {self._limit} programs: shapes or values keep changing (a number that does can be given as a tensor)"
+            )
             return self._apart(*given)
         readers = [*self._surroundings, *chain.from_iterable(s.found for s in self._given.values())]
         members = frozenset(map(id, tensors_of(readers)))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import array
 import itertools
 import sys
+import threading
 import types
 import weakref
 from collections import deque
@@ -127,19 +128,24 @@ def described(x: Any, names: Set[str] | None = None, whole: bool = False) -> Any
     return tensor_state(x) if isinstance(x, Tensor) else Description(names, whole).of(x, 0)
 
 
-# Where a list is here, what descriptions leave out is noted in it.
-_left_out: list[Any] = [None]
+class _Notes(threading.local):
+    left_out: list[str] | None = (
+        None  # where a list is here, what descriptions leave out is noted in it
+    )
+
+
+_notes = _Notes()
 
 
 @contextmanager
 def leaving_out() -> Iterator[list[str]]:
     """A list to which descriptions add what they do not look into though a function may."""
-    before, found = _left_out[0], []  # type: ignore[var-annotated]
-    _left_out[0] = found
+    before, found = _notes.left_out, list[str]()
+    _notes.left_out = found
     try:
         yield found
     finally:
-        _left_out[0] = before
+        _notes.left_out = before
 
 
 class Description:
@@ -238,8 +244,8 @@ class Description:
 
     def leaves_out(self, x: Any, what: str) -> Any:
         """None, in the place of what is not looked into."""
-        if _left_out[0] is not None:
-            _left_out[0].append(f"a {type(x).__name__} {what}")
+        if _notes.left_out is not None:
+            _notes.left_out.append(f"a {type(x).__name__} {what}")
         return None
 
     def array(self, x: ndarray) -> tuple:

@@ -38,7 +38,7 @@ from .purity import executed
 
 Reader = Callable[[], Any]
 MOST_CLOSURES = 16  # functions of one code, with closures of their own, that are looked into
-GROWN = 4  # times that more may be found of what a function looks at
+GROWN = 16  # times that more may be found of what a function looks at
 _MAKING = frozenset(
     ("__init__", "__new__", "__post_init__")
 )  # run where a class is called, not where there is an object
