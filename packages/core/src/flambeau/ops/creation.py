@@ -761,7 +761,7 @@ def _triangle(rows: int, columns: int, diagonal: int) -> Any:
 @tril.kernel
 def _(xp, x, *, diagonal):
     check(x.ndim >= 2, lambda: "tril: input tensor must have at least 2 dimensions")
-    if xp.at_hand and 0 < x.size <= 1 << 12:
+    if xp.at_hand and 0 < x.size <= 1 << 12 and x.flags.c_contiguous:
         return xp.where(_triangle(*x.shape[-2:], diagonal), x, x.dtype.type(0))
     return xp.ascontiguousarray(xp.tril(x, diagonal))
 
@@ -799,7 +799,7 @@ def triu(input: Meta, diagonal: int = 0):
 @triu.kernel
 def _(xp, x, *, diagonal):
     check(x.ndim >= 2, lambda: "triu: input tensor must have at least 2 dimensions")
-    if xp.at_hand and 0 < x.size <= 1 << 12:
+    if xp.at_hand and 0 < x.size <= 1 << 12 and x.flags.c_contiguous:
         return xp.where(_triangle(*x.shape[-2:], diagonal - 1), x.dtype.type(0), x)
     return xp.ascontiguousarray(xp.triu(x, diagonal))
 
