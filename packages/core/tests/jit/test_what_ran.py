@@ -234,3 +234,16 @@ def test_of_many_functions_with_one_code_those_that_ran_are_looked_into():
         kept[0] = value
         assert compiled(x).tolist() == [value] * 2
     assert len(compiled._surroundings) < 10 and len(others) == len(many)
+
+
+def test_a_function_whose_attributes_lead_back_to_it():
+    def act(x):
+        return x * act.k
+
+    act.itself, act.k, act.table = act, 1.0, {"act": act}
+    x = flambeau.ones(2)
+    steps = (lambda x: act(x), lambda x, given=(act,): given[0](x), act)
+    for step in steps:
+        compiled = flambeau.compile(step)
+        for act.k in (1.0, 1.0, 3.0):
+            assert compiled(x).tolist() == [act.k] * 2

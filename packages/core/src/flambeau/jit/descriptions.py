@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Iterator, Set
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import cache, partial
+from functools import lru_cache, partial
 from typing import Any
 
 from numpy import ndarray
@@ -28,6 +28,7 @@ from .owners import (
     is_of_package,
     is_ours,
     is_pythons,
+    is_users,
     kept_by_step,
     own_classes,
 )
@@ -71,6 +72,8 @@ def function_state(x: Any) -> Any:
     """Which function it is, of one whose closure and defaults are looked at anyway; if it is one."""
     if type(x) is not types.FunctionType:
         return described(x)
+    if not is_users(x):
+        return which(x)
     return (which(x), x.__code__, described(x.__dict__)) if x.__dict__ else (which(x), x.__code__)
 
 
@@ -164,9 +167,10 @@ class Description:
             return (kind, x) if x else plain(x)
         if isinstance(x, Tensor):
             return tensor_state(x)
-        number = self.seen.setdefault(id(x), len(self.seen))
-        if number < len(self.seen) - 1:
-            return ("again", number)
+        before = self.seen.get(id(x))
+        if before is not None:
+            return ("again", before)
+        number = self.seen[id(x)] = len(self.seen)
         if depth == DEEPEST or number > ALL:
             if not isinstance(x, (type, *_OF_CLASSES)):
                 self.leaves_out(x, "that lies too deep, or behind too many others")
@@ -198,7 +202,14 @@ class Description:
             return (id(x), *tree_state(x, set()))
         if isinstance(x, types.FunctionType):
             self.functions.append(x)
-            return (function_state(x), self.inside(map(content, x.__closure__ or ()), depth))
+            own = (
+                (x.__dict__,) if x.__dict__ else ()
+            )  # in this walk: it may lead back to the function
+            return (
+                which(x),
+                x.__code__,
+                self.inside((*map(content, x.__closure__ or ()), *own), depth),
+            )
         if isinstance(x, types.MethodType):
             self.functions.append(x.__func__)
             return (which(x.__func__), self.of(x.__self__, depth + 1))
@@ -289,7 +300,7 @@ def slots_of(x: Any) -> Iterator[tuple[str, Any]]:
             yield name, None
 
 
-@cache
+@lru_cache(maxsize=512)  # classes may be made at every call: old ones go
 def _slot_names(kind: Any) -> tuple[str, ...]:
     names: list[str] = []
     for k in kind.__mro__:

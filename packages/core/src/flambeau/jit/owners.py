@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import types
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 
@@ -26,15 +26,16 @@ def is_users(thing: Any) -> bool:
 
 
 def home_of(thing: Any) -> str:
-    """The module something is from. A function's own word is not taken: `functools.wraps` gives it the name of another's."""
+    """The module something is from. A function's own word is taken only where its globals, as of text that was made, have no name:
+    `functools.wraps` gives it the name of another's."""
     if isinstance(thing, types.FunctionType):
-        return str(thing.__globals__.get("__name__") or "")
+        return str(thing.__globals__.get("__name__") or thing.__module__ or "")
     if isinstance(thing, types.ModuleType):
         return thing.__name__
     return str(getattr(thing, "__module__", None) or "builtins")
 
 
-@cache
+@lru_cache(maxsize=512)  # classes may be made at every call: old ones go
 def is_of_package(kind: Any) -> bool:
     """Whether a class comes from an installed package."""
     return is_of_packages(getattr(sys.modules.get(kind.__module__), "__file__", None) or "")
@@ -45,7 +46,7 @@ def is_of_packages(file: str) -> bool:
     return "site-packages" in file or "dist-packages" in file
 
 
-@cache
+@lru_cache(maxsize=512)
 def own_classes(kind: Any) -> tuple[type, ...]:
     """A class and its bases, as far as they are the user's."""
     return tuple(filter(is_users, kind.__mro__))
