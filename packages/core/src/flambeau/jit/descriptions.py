@@ -202,14 +202,9 @@ class Description:
             return (id(x), *tree_state(x, set()))
         if isinstance(x, types.FunctionType):
             self.functions.append(x)
-            own = (
-                (x.__dict__,) if x.__dict__ else ()
-            )  # in this walk: it may lead back to the function
-            return (
-                which(x),
-                x.__code__,
-                self.inside((*map(content, x.__closure__ or ()), *own), depth),
-            )
+            # In this walk, for they may lead back to the function.
+            held = [*map(content, x.__closure__ or ()), x.__dict__ or None]
+            return (which(x), x.__code__, self.inside(held, depth))
         if isinstance(x, types.MethodType):
             self.functions.append(x.__func__)
             return (which(x.__func__), self.of(x.__self__, depth + 1))
