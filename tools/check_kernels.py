@@ -7,7 +7,8 @@
     python tools/check_kernels.py narrow        recorded calls with registers of 16 bytes, under the sanitizers of memory
     python tools/check_kernels.py arm64         recorded calls, made again by an arm64 program under qemu-user
 
-What follows goes to pytest (`-k pool`). Compiled kernels are kept in $FLAMBEAU_CHECKS, by default build/kernels.
+What follows goes to pytest: a file stands in for the folder of the kernel tests, `-k pool` chooses among them.
+Compiled kernels are kept in $FLAMBEAU_CHECKS, by default build/kernels.
 """
 
 from __future__ import annotations
@@ -24,8 +25,11 @@ ROOT = pathlib.Path(__file__).parent.parent.resolve()
 KEPT = pathlib.Path(os.environ.get("FLAMBEAU_CHECKS", ROOT / "build" / "kernels"))
 HEADERS = ROOT / "packages/core/src/flambeau/backends/cpu/headers"
 TESTS = "packages/core/tests/backends"
-# About the search for a compiler, and about what one compiler makes of a loop.
-ELSEWHERE = ["--ignore", f"{TESTS}/test_cache_and_compiler.py", "-k", "not vectorises"]
+# About the search for a compiler and its cache, and about what one compiler makes of a loop.
+SEARCH = [
+    f"--ignore={TESTS}/{name}.py" for name in ("test_cache_and_compiler", "test_cache_in_use")
+]
+ELSEWHERE = [*SEARCH, "-k", "not vectorises"]
 # Three times two inputs of each operator are enough of generated loops to record.
 # A recorder sees no calls whose layouts are compared in C.
 RECORDED = ["--ignore", f"{TESTS}/test_math_header.py", "--ignore", f"{TESTS}/test_calls_again.py", "-k", "not every_layout and not special_values and not vectorises"]  # fmt: skip
@@ -52,7 +56,9 @@ def pytest(name: str, given: list[str], options: list[str], **environment: str) 
     cache = KEPT / name
     cache.mkdir(mode=0o700, parents=True, exist_ok=True)
     environment = {"FLAMBEAU_CACHE": str(cache), "OPENBLAS_NUM_THREADS": "1"} | environment
-    return run([sys.executable, "-m", "pytest", "-q", TESTS, *options, *given], **environment)
+    files = [g for g in given if (ROOT / g.partition("::")[0]).exists()]
+    where = [] if files else [TESTS]
+    return run([sys.executable, "-m", "pytest", "-q", *where, *options, *given], **environment)
 
 
 def other_compiler(name: str, given: list[str]) -> int:
@@ -82,13 +88,13 @@ def addresses(name: str, given: list[str]) -> int:
     return failed or len(reports)
 
 
-def recorded(**environment: str) -> pathlib.Path:
+def recorded(given: list[str], **environment: str) -> pathlib.Path:
     """The folder of the calls that the tests make, on this machine."""
     folder = KEPT / "record"
     shutil.rmtree(folder, ignore_errors=True)
     path = os.pathsep.join(filter(None, [str(ROOT / "tools"), os.environ.get("PYTHONPATH")]))
     failed = pytest(
-        "native", [], ["-p", "kernels.recording", "-p", "no:cacheprovider", *ELSEWHERE[:2], *RECORDED],
+        "native", given, ["-p", "kernels.recording", "-p", "no:cacheprovider", *SEARCH, *RECORDED],
         PYTHONPATH=path, KERNEL_RECORD=str(folder), FLAMBEAU_NUM_THREADS="3", **environment,
     )  # fmt: skip
     if failed:
@@ -114,7 +120,7 @@ def threads(name: str, given: list[str]) -> int:
     failed = run(command) or run(
         [races], TSAN_OPTIONS="die_after_fork=0:exitcode=66:allocator_may_return_null=1"
     )
-    record = recorded()
+    record = recorded(given)
     # As the kernels were compiled that were recorded: at -O1 what is left where terms cancel is another number.
     optimized = ["gcc", "-O3", "-ffp-contract=fast", *sanitizer[2:], "-march=native"]
     made = program(record, folder, optimized, ["-fsanitize=thread"])
@@ -126,7 +132,7 @@ def narrow(name: str, given: list[str]) -> int:
 
     Numbers are compared by the other checks: here nothing is contracted, so that what is left where terms cancel is another.
     """
-    record = recorded(KERNEL_RECORD_PORTABLE="1")
+    record = recorded(given, KERNEL_RECORD_PORTABLE="1")
     sanitized = ["gcc", *SANITIZED, "-march=x86-64"]
     made = program(record, KEPT / name, sanitized, ["-fsanitize=address,undefined"])
     return run([made, record / "calls.bin", "1", "1e5"])
@@ -134,7 +140,7 @@ def narrow(name: str, given: list[str]) -> int:
 
 def arm64(name: str, given: list[str]) -> int:
     """The recorded calls on arm64: with 16-byte registers, another compiler back end and a weaker memory order."""
-    record = recorded(KERNEL_RECORD_PORTABLE="1")
+    record = recorded(given, KERNEL_RECORD_PORTABLE="1")
     prefix = "aarch64-linux-gnu-"
     made = program(record, KEPT / name, [f"{prefix}gcc", "-O3"], ["-static"], prefix)
     return run(["qemu-aarch64", made, record / "calls.bin"])

@@ -10,9 +10,7 @@ from __future__ import annotations
 import io
 import os
 import re
-import tempfile
 import zipfile
-from pathlib import Path
 
 from . import cache, library
 
@@ -42,13 +40,13 @@ def place(data: bytes) -> list[str]:
     except (zipfile.BadZipFile, EOFError) as error:
         raise ValueError(f"not an archive of compiled kernels: {error}") from None
     folder, _ = cache.folder()
-    with tempfile.TemporaryDirectory(prefix=".build-", dir=folder) as scratch:
+    with cache.scratch(folder) as scratch:
         for name, content in entries.items():
-            made = Path(scratch, name)
+            made = scratch / name
             made.write_bytes(content)
             if not cache.is_whole(made):
                 raise ValueError(f"the entry {name} of the archive is damaged")
         for name in entries:
-            os.chmod(Path(scratch, name), 0o700)
-            cache.publish(Path(scratch, name), folder / name)
+            os.chmod(scratch / name, 0o700)
+            cache.publish(scratch / name, folder / name)
     return names

@@ -7,6 +7,7 @@ everything keeps running on NumPy. The reason is kept, so that a broken compiler
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 from ...runtime.claims import Declined
@@ -20,6 +21,15 @@ FLAGS = (
     "-fwrapv", "-fopenmp-simd",
 )  # fmt: skip
 NATIVE = ("-march=native",)
+
+# Held while a compiler is started, when forks wait: a child would keep the pipe open that says that all was said.
+_starting = threading.RLock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_starting.acquire,
+        after_in_parent=_starting.release,
+        after_in_child=_starting.release,
+    )
 
 
 class CompileError(Declined):
@@ -46,35 +56,41 @@ class Compiler:
         _run(
             [*self.command, *self.flags, *more, "-o", str(library), str(source), "-lm"],
             COMPILE_SECONDS,
+            # Where it writes between its passes: /tmp may be full, and a killed compiler leaves its files behind.
+            TMPDIR=str(library.parent),
         )
         if not library.exists():
             raise CompileError(f"{' '.join(self.command)} ended well but wrote no library")
 
 
-def _run(command: list[str], seconds: float) -> str:
+def _run(command: list[str], seconds: float, **environment: str) -> str:
     """The output of a command, whose process group is ended when it takes too long (compilers start children)."""
     import signal
     import subprocess
 
     try:
-        process = subprocess.Popen(  # noqa: S603  (the user's own compiler, no shell)
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            start_new_session=True,
-        )
+        with _starting:
+            process = subprocess.Popen(  # noqa: S603  (the user's own compiler, no shell)
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                start_new_session=True,
+                env={**os.environ, **environment},
+            )
     except OSError as error:
         raise CompileError(f"{command[0]} does not start: {error.strerror}") from None
     with process:
         try:
             output, _ = process.communicate(timeout=seconds)
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
             raise CompileError(f"{command[0]} gave no answer within {seconds:g} seconds") from None
+        finally:
+            if process.returncode is None:  # too long, or Ctrl-C, which it does not hear
+                os.killpg(process.pid, signal.SIGKILL)
+                process.communicate()
     if process.returncode:
         told = " | ".join(output.strip().splitlines()[:4]) or "it said nothing"
         raise CompileError(f"{command[0]} failed with exit status {process.returncode}: {told}")

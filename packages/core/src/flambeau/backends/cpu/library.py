@@ -129,18 +129,18 @@ def _compiled(state: _State, source: str, flags: tuple[str, ...]) -> ctypes.CDLL
         place = _place(state, source, flags)
         _build_once(state, source, place, flags)
         return _open_or_rebuild(source, place, flags)
-    except CompileError as error:
-        if (
-            state.works
-        ):  # it compiled others: this text is at fault, and what it is for is left to NumPy
-            state.failed[source, flags] = str(error)
-            _warn(error)
-        else:
-            state.failure = str(error)
-        raise
-    except OSError as error:
-        state.failure = f"the cache of compiled kernels cannot be used: {error}"
-        raise CompileError(state.failure) from error
+    except (CompileError, OSError) as error:
+        failed = error if isinstance(error, CompileError) else _unusable(error)
+    if state.works:  # others were compiled: what this text is for is left to NumPy
+        state.failed[source, flags] = str(failed)
+        _warn(failed)
+    else:
+        state.failure = str(failed)
+    raise failed
+
+
+def _unusable(error: OSError) -> CompileError:
+    return CompileError(f"the cache of compiled kernels cannot be used: {error}")
 
 
 def _build_once(state: _State, source: str, place: Path, flags: tuple[str, ...]) -> None:
@@ -185,7 +185,9 @@ def soon(texts: Iterable[tuple[str, tuple[str, ...]]]) -> None:
                     _build_once(state, source, place, flags)
 
     if missing:
-        threading.Thread(target=run, name="flambeau-kernels").start()
+        # Without a thread (a limit of processes, the end of the program) each is built when it is asked for.
+        with contextlib.suppress(RuntimeError):
+            threading.Thread(target=run, name="flambeau-kernels").start()
 
 
 def _warn(error: CompileError) -> None:
@@ -223,11 +225,9 @@ def identity() -> str:
 
 def build(source: str, place: Path, flags: tuple[str, ...] = ()) -> None:
     """Compiles `source` to the file `place`, whole or not at all."""
-    import tempfile
-
     made_by = _state.compiler or compiler.find()
-    with tempfile.TemporaryDirectory(prefix=".build-", dir=place.parent) as scratch:
-        text, made = Path(scratch, "kernel.c"), Path(scratch, "kernel.so")
+    with cache.scratch(place.parent) as scratch:
+        text, made = scratch / "kernel.c", scratch / "kernel.so"
         text.write_text(source, "utf-8")
         made_by.build(text, made, flags)
         cache.seal(made)
