@@ -128,6 +128,39 @@ def test_stale_and_freed_values(case):
     agree(case)
 
 
+# Two factors each; convolutions are not among them: PyTorch keeps both of theirs in any case.
+PRODUCTS = {
+    "linear": (lambda lib: lib.nn.functional.linear, (4, 3), (5, 3)),
+    "mm": (lambda lib: lib.mm, (4, 3), (3, 5)),
+    "bmm": (lambda lib: lib.bmm, (2, 4, 3), (2, 3, 5)),
+    "matmul": (lambda lib: lib.matmul, (2, 4, 3), (3, 5)),
+    "mv": (lambda lib: lib.mv, (4, 3), (3,)),
+    "dot": (lambda lib: lib.dot, (3,), (3,)),
+    "inner": (lambda lib: lib.inner, (2, 3), (4, 3)),
+    "mul": (lambda lib: lib.mul, (4, 3), (3,)),
+    "div": (lambda lib: lib.div, (4, 3), (3,)),
+    "einsum": (lambda lib: lambda a, b: lib.einsum("ij,jk->ik", a, b), (4, 3), (3, 5)),
+    "addmm": (lambda lib: lambda a, b: lib.addmm(lib.zeros(4, 5), a, b), (4, 3), (3, 5)),
+    "baddbmm": (lambda lib: lambda a, b: lib.baddbmm(lib.zeros(2, 4, 5), a, b), (2, 4, 3), (2, 3, 5)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("needs", [(True, False), (False, True), (True, True)])
+@pytest.mark.parametrize("written", [0, 1])
+@pytest.mark.parametrize("name", PRODUCTS)
+def test_factors_written_before_backward(name, written, needs):
+    def case(lib):
+        make, *shapes = PRODUCTS[name]
+        pair = [lib.full(shape, 0.5).requires_grad_(need) for shape, need in zip(shapes, needs)]
+        made = make(lib)(*pair)
+        with lib.no_grad():
+            pair[written].mul_(2)
+        made.sum().backward()
+        return [p.grad for p in pair]
+
+    agree(case, text=False)  # PyTorch names the call that transposed the weight
+
+
 # -- grad and backward ------------------------------------------------------------------------------------------------
 
 

@@ -20,6 +20,7 @@ from .._base.errors import MissingRule
 from . import names, state
 from .meta import Meta
 from .operator import Operator, registry
+from .overrides import disabled_torch_function
 from .tensor import Box, Leaf, Tensor, accumulate, alias, history, new, wrap
 
 local = state.local
@@ -223,8 +224,8 @@ class Rule:
         keep_result(node, out, self.keep_out)
 
     def pullback(self, node: Node, g: Any, needs: tuple) -> Sequence[Any]:
-        """The gradients of the inputs that `needs` asks for."""
-        arrays = unpack(node)
+        """The gradients of the inputs that `needs` asks for. An input that only others read may have been written."""
+        arrays = unpack(node, Overwritten)
         attrs = node.attrs
         if self.keywords is not None:
             attrs = {k: attrs[k] for k in self.keywords}
@@ -272,8 +273,57 @@ def keep_result(node: Node, out: Any, kind: str) -> None:
     node.out = (kept, tuple([version_of(o) for o in outs]), isinstance(out, tuple))
 
 
-def unpack(node: Node) -> tuple:
-    """The kept inputs, after a look at their versions."""
+def modified(tensor: Tensor, expected: int, node: Node) -> None:
+    """Says that a kept tensor was written, and by which call it was made."""
+    kept = node.out[0] if node.out is not None else ()
+    maker = node if any(k is tensor for k in kept) else history(tensor)
+    made = ""
+    if maker is not None and type(maker) is not Leaf:
+        number = next((i for i, k in enumerate(kept) if k is tensor), getattr(maker, "index", 0))
+        made = f", which is output {number} of {short_name(maker)},"
+    hint = (
+        "Hint: the backtrace further above shows the operation that failed to compute its gradient. The variable in "
+        "question was changed in there or anywhere later. Good luck!"
+        if anomaly
+        else "Hint: enable anomaly detection to find the operation that failed to compute its gradient, with "
+        f"{dtypes.dtype.prefix}autograd.set_detect_anomaly(True, check_nan=False)."
+    )
+    raise RuntimeError(
+        "one of the variables needed for gradient computation has been modified by an inplace operation: "
+        f"[{tensor.type()} {list(tensor.shape)}]{made} is at version {tensor._version}; expected version {expected} "
+        f"instead. {hint}"
+    )
+
+
+class Overwritten(Tensor):
+    """Stands for a kept input that was written since: its shape may be read, an operator on it is the error.
+
+    So a rule may run where it computes only gradients that do not read that input: the weight of a linear layer may be
+    updated before backward if its inputs need no gradient. Which those are, nobody has to list.
+    """
+
+    _level = float("inf")  # type: ignore[assignment]  # above all interpreters: `process` is asked first
+    __torch_function__ = disabled_torch_function
+
+    def __init__(self, tensor: Tensor, expected: int, node: Node) -> None:
+        self._of = (tensor, expected, node)
+
+    def __new__(cls, *_: Any) -> Overwritten:
+        return new(cls)
+
+    _meta = property(lambda self: self._of[0]._meta)
+    _array = property(lambda self: modified(*self._of))
+    shape = property(lambda self: self._of[0].shape)
+    dtype = property(lambda self: self._of[0].dtype)
+    device = property(lambda self: self._of[0].device)
+    ndim = property(lambda self: self._of[0].ndim)
+
+    def process(self, op: Operator, arrays: tuple, attrs: dict[str, Any]) -> None:
+        modified(*self._of)
+
+
+def unpack(node: Node, written: Callable[[Tensor, int, Node], Any] = modified) -> tuple:
+    """The kept inputs, after a look at their versions. `written` refuses one that was written since, or stands in for it."""
     saved = node.saved
     if saved is FREED:
         raise RuntimeError(
@@ -283,20 +333,27 @@ def unpack(node: Node) -> tuple:
             "you need to access saved tensors after calling backward."
         )
     versions = node.versions
-    packed = False
+    plain = True
     for i, s in enumerate(saved):
         if isinstance(s, Tensor):
-            if s._box is not None:
-                v = 0 if versions is None else versions[i]
-                if s._box.version != v:
-                    modified(s, v, node)
+            if s._box is not None and s._box.version != (0 if versions is None else versions[i]):
+                plain = False
         elif type(s) is Packed:
-            packed = True
-    if packed:
-        return tuple(
-            [s.unpacked(node.edges[i]) if type(s) is Packed else s for i, s in enumerate(saved)]
-        )
-    return saved
+            plain = False
+    if plain:
+        return saved
+    return tuple([_unpacked(node, i, written) for i in range(len(saved))])
+
+
+def _unpacked(node: Node, i: int, written: Callable[[Tensor, int, Node], Any]) -> Any:
+    """The kept input number `i`."""
+    kept = node.saved[i]
+    if type(kept) is Packed:
+        return kept.unpacked(node.edges[i])
+    version = 0 if node.versions is None else node.versions[i]
+    if isinstance(kept, Tensor) and version_of(kept) != version:
+        return written(kept, version, node)
+    return kept
 
 
 def unpack_result(node: Node, optional: bool = False) -> Any:
@@ -345,28 +402,6 @@ class Results(Sequence):
         if isinstance(places, range):
             return tuple([_unpack_one(self.node, p) for p in places])
         return _unpack_one(self.node, places)
-
-
-def modified(tensor: Tensor, expected: int, node: Node) -> None:
-    """Says that a kept tensor was written, and by which call it was made."""
-    kept = node.out[0] if node.out is not None else ()
-    maker = node if any(k is tensor for k in kept) else history(tensor)
-    made = ""
-    if maker is not None and type(maker) is not Leaf:
-        number = next((i for i, k in enumerate(kept) if k is tensor), getattr(maker, "index", 0))
-        made = f", which is output {number} of {short_name(maker)},"
-    hint = (
-        "Hint: the backtrace further above shows the operation that failed to compute its gradient. The variable in "
-        "question was changed in there or anywhere later. Good luck!"
-        if anomaly
-        else "Hint: enable anomaly detection to find the operation that failed to compute its gradient, with "
-        f"{dtypes.dtype.prefix}autograd.set_detect_anomaly(True, check_nan=False)."
-    )
-    raise RuntimeError(
-        "one of the variables needed for gradient computation has been modified by an inplace operation: "
-        f"[{tensor.type()} {list(tensor.shape)}]{made} is at version {tensor._version}; expected version {expected} "
-        f"instead. {hint}"
-    )
 
 
 def short_name(node: Any) -> str:

@@ -184,7 +184,7 @@ def offer_gradient(name: str, gradient: Callable[..., Any], halves: bool = False
     rule = registry[name].vjp_rule
 
     def claimed(node: Any, g: Any, needs: tuple) -> Any:
-        saved = tape.unpack(node)
+        saved = tape.unpack(node, tape.Overwritten)
         out = tape.unpack_result(node, rule.optional_out)
         several = isinstance(g, tuple)
         if isinstance(out, tape.Results):
