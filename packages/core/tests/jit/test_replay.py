@@ -60,6 +60,24 @@ def test_a_network_is_one_native_call():
     assert set(kinds(recorded)) <= {"c", "view"} and recorded.text.stretches == 1
 
 
+def test_choosing_the_next_token_is_native():
+    table, head = flambeau.randn(9, 16), flambeau.randn(16, 9)
+
+    def decode(token):
+        chosen = []
+        for _ in range(3):
+            token = (table[token] @ head).argmax(-1)
+            chosen.append(token)
+        return flambeau.stack(chosen)
+
+    f = compiled(decode)
+    for i in range(4):
+        token = flambeau.tensor([i])
+        assert f(token).tolist() == decode(token).tolist()
+    recorded = replay(f)
+    assert "python" not in kinds(recorded) and recorded.text.stretches == 1
+
+
 def test_what_numpy_computes_stays_in_python():
     f = compiled(lambda x: flambeau.sort(x.exp(), stable=True)[0].cumsum(0).sin() * 2)
     for _ in range(4):

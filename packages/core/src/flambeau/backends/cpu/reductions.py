@@ -118,8 +118,7 @@ def reduced(
     out = np.empty(plan.shape, dtype)
     call = _calls.get((name, x.dtype))
     if call is None:
-        kind = "uint8" if x.dtype == bool else x.dtype.name  # NumPy takes 1 us to name a dtype
-        call = _calls[name, x.dtype] = getattr(getattr(_kernels, kind), name)
+        call = _calls[name, x.dtype] = getattr(_kernels.of(x), name)
     call(address(plan.numbers), address(x), *map(address, more), address(out))
     if plan.back is not None:
         out = np.ascontiguousarray(out.transpose(plan.back))
@@ -182,8 +181,9 @@ def _place(name: str) -> Callable[..., Any]:
         if not x.ndim or not x.size:
             return NotImplemented
         dims = tuple(wrap_dims(dim, x.ndim))
-        if x.size < LEAST_PLACE and dims[0] == x.ndim - 1 and x.flags.c_contiguous:
-            return NotImplemented
+        in_rows = dims[0] == x.ndim - 1 and x.flags.c_contiguous
+        if in_rows and x.size < LEAST_PLACE and x.itemsize > 2 and not native.recorders:
+            return NotImplemented  # what NumPy does would leave no trace in a recording
         if x.shape[dims[0]] == 1 or x.shape[dims[0]] >= 1 << 31:
             return NotImplemented  # nothing to choose; or more than 32 bits count
         return reduced(name, x, dims, bool(keepdim), np.int64, places=True)
@@ -337,17 +337,18 @@ _real_sum = _fold("add")
 
 def register() -> None:
     """Enters the kernels; called when one of these operators first meets a large array."""
-    kinds = (*NUMBERS, dtypes.complex64, dtypes.complex128)
-    offers.offer("sum", _sum, least=LEAST_SUM, kinds=kinds, halves=True)
-    offers.offer("sum_to_size", _to_size, least=LEAST, halves=True)
-    offers.offer("prod_dims", _fold("multiply"), least=LEAST)
-    offers.offer("amax", _fold("max"), least=LEAST, kinds=ORDERED, halves=True)
-    offers.offer("amin", _fold("min"), least=LEAST, kinds=ORDERED, halves=True)
+    floats, ordered = (*offers.FLOATS, *offers.HALVES), (*ORDERED, *offers.HALVES)
+    kinds = (*NUMBERS, *offers.HALVES, dtypes.complex64, dtypes.complex128)
+    offers.offer("sum", _sum, least=LEAST_SUM, kinds=kinds)
+    offers.offer("sum_to_size", _to_size, least=LEAST, kinds=floats)
+    offers.offer("prod_dims", _fold("multiply"), least=LEAST, kinds=floats)
+    offers.offer("amax", _fold("max"), least=LEAST, kinds=ordered)
+    offers.offer("amin", _fold("min"), least=LEAST, kinds=ordered)
     offers.offer("any", _fold("any", True), least=LEAST, kinds=TRUTHS)
     offers.offer("all", _fold("all", True), least=LEAST, kinds=TRUTHS)
-    offers.offer("norm2", _fold("norm2"), least=LEAST, halves=True)
-    offers.offer("argmax_dim", _place("argmax"), least=LEAST, kinds=ORDERED, halves=True)
-    offers.offer("argmin_dim", _place("argmin"), least=LEAST, kinds=ORDERED, halves=True)
+    offers.offer("norm2", _fold("norm2"), least=LEAST, kinds=floats)
+    offers.offer("argmax_dim", _place("argmax"), least=LEAST, kinds=ordered)
+    offers.offer("argmin_dim", _place("argmin"), least=LEAST, kinds=ordered)
     if "count_nonzero" in registry:
         claim(registry["count_nonzero"], "cpu", _takes_count, _count, lambda *_, **__: [None], False, LEAST)  # fmt: skip
     if "nansum" in registry:
