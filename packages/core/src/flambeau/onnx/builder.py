@@ -243,10 +243,7 @@ class Builder:
         lead, size = shape[: len(shape) - windows], shape[len(shape) - windows :]
         if len(lead) == 2:
             return self.node(kind, [x], **attributes)
-        channels = 1
-        for n in lead:
-            channels = channels * n
-        x = self.node("Reshape", [x, self.ints([1, channels, *size])])
+        x = self.node("Reshape", [x, self.ints([1, -1, *size])])
         return self.reshape_to_output(self.node(kind, [x], **attributes))
 
     def pool_padding(

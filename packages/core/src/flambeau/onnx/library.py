@@ -13,6 +13,7 @@ def onnx() -> Any:
     try:
         import onnx as module
         import onnx.helper
+        import onnx.inliner
         import onnx.numpy_helper
     except ImportError:
         raise missing_extra("flambeau.onnx", "onnx", "onnx") from None
