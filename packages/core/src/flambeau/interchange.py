@@ -13,6 +13,7 @@ from ._base.devices import CPU
 from .ops import casting, creation
 from .runtime import state
 from .runtime.backend import of_device
+from .runtime.memory import aligned
 from .runtime.tensor import Tensor, alias, set_requires_grad, wrap
 from .storage import is_storage, mapped
 
@@ -66,7 +67,7 @@ def frombuffer(
             stacklevel=2,
         )
     raw = np.frombuffer(buffer, np.uint8, n * size, offset)
-    made = wrap(raw.view(kind.numpy))
+    made = wrap(aligned(raw.view(kind.numpy)))
     if requires_grad:
         set_requires_grad(made, True)
     return made
@@ -139,7 +140,7 @@ def _shared(obj: Any, kind: Any) -> Tensor | None:
     if isinstance(obj, np.generic):
         return wrap(np.asarray(obj))
     if isinstance(obj, np.ndarray):
-        return creation.from_numpy(obj)
+        return creation.from_numpy(obj) if obj.flags.aligned else None
     if hasattr(obj, "__dlpack__"):
         return from_dlpack(obj)
     if is_storage(obj):
@@ -234,9 +235,9 @@ def _read(source: Any) -> np.ndarray:
             "go as integers of their size, seen through view(dtype)"
         ) from None
     if array.flags.writeable:
-        return array
+        return aligned(array)
     # NumPy calls what comes by the protocol's old form read-only for want of better knowledge; PyTorch writes.
-    return np.asarray(_Writable(array))
+    return aligned(np.asarray(_Writable(array)))
 
 
 class _Writable:

@@ -17,7 +17,7 @@ from ..runtime.backend import of_array, of_device
 from ..runtime.dispatch import ndarray
 from ..runtime.families import composite, primitive
 from ..runtime.inference import makes_tensors
-from ..runtime.memory import foreign
+from ..runtime.memory import aligned, foreign
 from ..runtime.meta import Meta
 from ..runtime.promotion import check_fits, wrapped
 from ..runtime.signature import explained
@@ -701,7 +701,11 @@ def from_numpy(array: Any) -> Tensor:
             "At least one stride in the given numpy array is negative, and tensors with negative strides are not "
             "currently supported. (You can probably work around this by making a copy of your array  with array.copy().)"
         )
-    return wrap(array if array.base is None else foreign(array))
+    if any(s % array.itemsize for s in array.strides):
+        raise ValueError(
+            "given numpy array strides not a multiple of the element byte size. Copy the numpy array to reallocate the memory."
+        )
+    return wrap(array if array.base is None else foreign(aligned(array)))
 
 
 @explained
@@ -719,11 +723,14 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     if isinstance(data, Tensor):
         return convert(data, kind, where)
     if hasattr(data, "__array_interface__") and hasattr(data, "strides") and data.dtype.isnative:
-        if all(s >= 0 for s in data.strides) and hasattr(data, "reshape"):
+        if all(s >= 0 and s % data.itemsize == 0 for s in data.strides) and hasattr(
+            data, "reshape"
+        ):
             array = (
                 data if hasattr(data, "flags") and data.ndim else of_device("cpu").xp.asarray(data)
             )
-            return convert(from_numpy(array), kind, where)
+            if array.flags.aligned:
+                return convert(from_numpy(array), kind, where)
     return tensor(data, dtype=dtype, device=device)
 
 

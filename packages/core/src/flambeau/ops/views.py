@@ -140,7 +140,7 @@ def _(xp, x, *, dtype):
                 f"{new} (different element sizes), but got {memory.offset(x) // old}"
             ),
         )
-    return x.view(dtype.numpy)
+    return memory.aligned(x.view(dtype.numpy))
 
 
 view_dtype.no_vjp("reinterprets bytes")

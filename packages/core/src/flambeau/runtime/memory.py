@@ -36,6 +36,24 @@ def foreign(array: np.ndarray) -> np.ndarray:
     return np.asarray(Borrowed(array))
 
 
+def aligned(array: Any) -> Any:
+    """`array`, whose elements begin at multiples of their size, as kernels read them.
+
+    What does not is copied where nobody can write to it, such as part of a `bytes`; ValueError where a write would be lost.
+    """
+    if not isinstance(array, np.ndarray) or array.flags.aligned:
+        return array
+    check(
+        not array.flags.writeable,
+        lambda: (
+            f"expected elements of {array.dtype} that begin at a multiple of {array.dtype.alignment} bytes, but the "
+            f"memory of the array begins at {array.ctypes.data % array.dtype.alignment} beyond one: copy the array first"
+        ),
+        ValueError,
+    )
+    return array.copy()
+
+
 def root(array: Any) -> Any:
     """The array that owns the memory, or the first over memory that is nobody's array."""
     while True:
@@ -108,7 +126,9 @@ def window(array: Any, dtype: Any, shape: Shape, strides: Shape, start: int) -> 
     steps = tuple(s * size for s in strides)
     if isinstance(data, np.ndarray):
         begin = min(start * size, data.size)
-        return np.ndarray(shape, dtype, data if data.size else data.tobytes(), begin, steps)
+        return aligned(
+            np.ndarray(shape, dtype, data if data.size else data.tobytes(), begin, steps)
+        )
     from .backend import of_array
 
     rest = data[start * size :]

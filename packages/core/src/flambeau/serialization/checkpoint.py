@@ -269,6 +269,10 @@ def _bytes_of(
         return UntypedStorage(np.zeros(archive.size(record), np.uint8))
     if whole is not None and archive.size(record):
         raw = np.frombuffer(whole, np.uint8, archive.size(record), archive.offset(record))
+        if (
+            raw.ctypes.data % kind.dtype.itemsize
+        ):  # not written by PyTorch, which begins at multiples of 64
+            raw = raw.copy()
     else:
         raw = archive.read(record)
     if swap and kind.dtype.itemsize > 1:
