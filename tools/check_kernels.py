@@ -99,6 +99,8 @@ def recorded(given: list[str], **environment: str) -> pathlib.Path:
     )  # fmt: skip
     if failed:
         raise SystemExit("the tests fail on this machine as it is")
+    if not (folder / "one").exists():
+        raise SystemExit("these tests make no calls that can be made again")
     return folder / "one"
 
 

@@ -29,14 +29,14 @@ OF_NESTS = 160  # texts of generated nests
 LARGEST = 1 << 18  # bytes of one call's memory
 # Addresses in tables, in NumPy's own memory, of NumPy's functions; noted as nests; not on other processors.
 ELSEWHERE = {"lists.c", "twister.c", "share.c", "launch.c", "bf16.c"}
-# How weights are packed depends on the registers: such calls can be made again on a processor of the same kind only.
-PACKED = re.compile(r"(^|_)(pack|packed|packed_size|room|last)$")
+# What depends on the registers, such as how weights are packed, can be made again on a processor of the same kind only.
+PACKED = re.compile(r"(^|_)(pack|packed|packed_size|room|last|width)$")
 # The arrays of bfloat16 in a nest's text: those read, and those written.
 BRAIN = re.compile(r"fb_of_brain\(a(\d+)_|\ba(\d+)_\d+\[.*\] = fb_to_brain")
 PORTABLE = "KERNEL_RECORD_PORTABLE" in os.environ
 NULL, NUMBER, REAL, PLACE = range(4)
 # How `replay.c` reads a buffer: as floats of these bytes, 3 standing for bfloat16; 1: as it is; 0: not at all.
-FLOATS = {"float32": 4, "float64": 8, "float16": 2, "bfloat16": 3}
+FLOATS = {"float32": 4, "float64": 8, "complex64": 4, "complex128": 8, "float16": 2, "bfloat16": 3}
 
 folder = pathlib.Path(os.environ["KERNEL_RECORD"], os.environ.get("PYTEST_XDIST_WORKER", "one"))
 functions: list[dict[str, Any]] = []
@@ -144,7 +144,7 @@ def note(key: Any, about: dict[str, Any], arguments: list, call: Any) -> Any:
     before = memory.copy()
     result = call()
     after = memory.copy()
-    returned = result if isinstance(result, int) else 0
+    returned = ctypes.c_int64(result).value if isinstance(result, int) else 0
     scratch = [a.at for a in arguments if isinstance(a, Address) and a.scratch]
     file = output()
     file.write(struct.pack("<6q", number, threads.count(), len(words), len(before), returned, about["returns"]))  # fmt: skip
@@ -171,6 +171,7 @@ def _spelled(kind: Any) -> str:
         None: "void",
         ctypes.c_int: "int",
         ctypes.c_int64: "int64_t",
+        ctypes.c_uint64: "uint64_t",
         ctypes.c_double: "double",
     }[kind]
 
@@ -182,7 +183,7 @@ class Recorded:
         self._function, self._key = function, (file, dtype, name)
         self._about = {
             "file": file, "dtype": dtype, "name": name, "most": OF_EACH,
-            "declared": function.declared, "result": _spelled(function.restype), "returns": int(function.restype in (ctypes.c_int, ctypes.c_int64)),
+            "declared": function.declared, "result": _spelled(function.restype), "returns": int(function.restype not in (None, ctypes.c_double)),
         }  # fmt: skip
 
     def __getattr__(self, name: str) -> Any:

@@ -171,6 +171,7 @@ def test_counts(count, taken):
 def test_bins(dtype, count, taken):
     values = RANDOM.standard_normal(70_001).astype(dtype)
     values[:4] = [np.nan, np.inf, -np.inf, 1.5]
+    assert flambeau.histc, "loads the operator inside it"
     for bins, low, high in ((10, -1.0, 1.0), (7, -3.0, 1.5), (1, 0.0, 0.25)):
         x = flambeau.from_numpy(values)
         both("counts_in_bins", (x,), bins=bins, low=low, high=high)
