@@ -217,7 +217,7 @@ def test_layouts_and_ranks_are_families_of_their_own():
     for n in (3, 5, 7, 8):
         for x in (rand(n, 4), rand(n, 4, 2), rand(n, 4).double(), rand(2 * n, 4)[::2]):
             same(compiled(x), (x * 2).sum(-1))
-    assert len(compiled._families) == 4 and len(compiled._sized) == 8
+    assert len(compiled._keys.families) == 4 and len(compiled._sized) == 8
     for n in (3, 5, 7, 8):  # strides that are another size's
         x = rand(4, n).mT
         same(compiled(x), (x * 2).sum(-1))
@@ -237,7 +237,7 @@ def test_plans_for_sizes_are_limited(monkeypatch):
     assert len(compiled._sized.light) <= 5 and len(compiled._sized.whole) <= 2
     assert len(compiled._plans) <= 2 + 5 + 2
     flambeau.jit.reset()
-    assert not compiled._plans and not compiled._families and not len(compiled._sized)
+    assert not compiled._plans and not compiled._keys.families and not len(compiled._sized)
 
 
 @pytest.mark.skipif(not library.available(), reason="no C compiler on this machine")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dis
 import functools
 import inspect
+import itertools
 import sys
 import types
 from collections.abc import Callable
@@ -71,6 +72,30 @@ class Code:
 def code_of(code: types.CodeType) -> Code:
     """The code, read; Used where it is not understood."""
     return Code(code)
+
+
+@functools.lru_cache(1024)
+def asks_types(code: types.CodeType) -> bool:
+    """Whether it calls `type`, but of `self`: it may tell numbers that are open from others."""
+    if "type" in code.co_names:
+        steps = [
+            s
+            for s in dis.get_instructions(code)
+            if s.opname not in ("PUSH_NULL", "CACHE", "PRECALL")
+        ]
+        for s, after in itertools.pairwise(steps):
+            if (
+                s.opname in ("LOAD_GLOBAL", "LOAD_NAME")
+                and s.argval == "type"
+                and after.argval not in ("self", "cls")
+            ):
+                return True
+    return any(asks_types(c) for c in code.co_consts if isinstance(c, types.CodeType))
+
+
+def compares_types(code: types.CodeType) -> bool:
+    """Whether it may ask if something is of the type `int` or `float`."""
+    return not {"int", "float"}.isdisjoint(code.co_names) and asks_types(code)
 
 
 def effect(s: Any, jump: bool) -> int:

@@ -1,7 +1,7 @@
 """`compile`: runs a function once under the tracer, and its program ever after, as long as the guards hold.
 
-What is guarded: the structure of the arguments; shape, dtype and device of their tensors; their other values; gradient
-mode, default dtype and device; and what the function reaches besides them (`guards`). What the program cannot express
+What is guarded: the structure of the arguments; shape, dtype and device of their tensors; their other values, but numbers
+that change and become inputs (`scalars`); gradient mode, default dtype and device; and what the function reaches besides them (`guards`). What the program cannot express
 runs eagerly and is said once: numbers read from tensors, gradients, results that share an argument's memory, other
 devices.
 """
@@ -15,7 +15,7 @@ import threading
 import types
 import warnings
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from importlib import import_module
 from itertools import chain
@@ -23,32 +23,24 @@ from typing import TYPE_CHECKING, Any
 
 from numpy import ndarray
 
-from .._base import dtypes, pytree
-from .._base.devices import default
+from .._base import pytree
 from ..runtime import splitting, state
-from ..runtime.tensor import Leaf, Tensor
+from ..runtime.tensor import Tensor
 from .capture import TWICE, Capture
 from .captured import captured
 from .decisions import CHANGING, DEPARTED, hopeless, joined, preferred, wasteful
-from .descriptions import (
-    PLAIN,
-    content,
-    described,
-    frozen,
-    function_state,
-    leaving_out,
-    plain,
-    which,
-)
-from .dynamic import Family, Kept
+from .descriptions import function_state, leaving_out
+from .dynamic import Family, Kept, Shapes
 from .effects import Effects
 from .guards import Search, reach, tensors_of
+from .keys import Keys
 from .methods import bound
-from .owners import is_module, is_ours
+from .owners import is_module
 from .places import Places
 from .plan import Plan
 from .recipe import Recipe
 from .remat import memory_limit
+from .scalars import Exactly
 from .stances import eagerly, get_default_backend, now
 from .tuning import Making
 
@@ -58,7 +50,6 @@ if TYPE_CHECKING:
 LIMIT = 16  # programs of one function; beyond that new shapes run eagerly
 MISSES = 4  # calls in a row that no program ran, all given alike, after which none is made
 REFUSED = 3  # keys that are refused for the same reason, after which keys are not asked for
-MOST_GIVEN = 64  # modules and functions among the arguments whose surroundings are kept
 AGAIN = 64  # calls after which a program is looked for once
 _every: weakref.WeakSet[Compiled] = weakref.WeakSet()
 _TENSORS = frozenset([Tensor])
@@ -89,19 +80,14 @@ class Compiled:
         self._function, self._fullgraph = function, fullgraph
         self._shown = name or str(getattr(function, "__qualname__", type(function).__name__))
         self._plans: dict[Any, list[Plan | str]] = {}
-        self._families: dict[Any, Family] = {}  # of calls that differ in sizes only
+        self._keys = Keys()
         self._sized = Kept(self._plans)
         self._said: set[str] = set()
         self._lock = threading.Lock()
         self._called = False  # under a stance that makes no program of a first call
-        self._search, self._looked = (
-            Search(),
-            False,
-        )  # what is named may be defined later: it is looked at by the first call
+        # What is named may be defined later: it is looked at by the first call.
+        self._search, self._looked = Search(), False
         self._surroundings = self._search.found
-        self._given: dict[
-            int, Search
-        ] = {}  # what a module or function among the arguments depends on
         self._pieces: Any = None  # of a function that is no one program (`jit.pieces`)
         self._misses: dict[Any, int] = {}  # calls in a row that no program ran, by what is given
         self._aside: dict[Any, int] = {}  # what is given -> calls since no program is looked for
@@ -126,7 +112,7 @@ class Compiled:
                 return self._function(*args, **kwargs)
         if self._straight and now.plain:
             return self._apart(args, kwargs)
-        parts = self._given_key(leaves, spec)
+        parts = self._keys.of(leaves, spec)
         if self._aside and now.plain and self._is_aside(tuple(parts)):
             return self._apart(args, kwargs)
         key, last = self._whole_key(parts), None
@@ -136,13 +122,16 @@ class Compiled:
                     self._miss(tuple(parts), refused=True)
                 return self._apart(args, kwargs)
             if found.fits():
+                numbers = () if found.scalars is None else found.scalars(leaves)
+                if numbers is None:
+                    continue
                 if found.shared(tensors):
                     return self._function(*args, **kwargs)
                 if self._misses:
                     self._misses.clear()
                 if self._aside:
                     self._aside.pop(tuple(parts), None)
-                made = found(tensors, args, kwargs)
+                made = found([*tensors, *numbers] if numbers else tensors, args, kwargs)
                 if made is DEPARTED:
                     last = found
                     continue
@@ -243,31 +232,61 @@ class Compiled:
                 ):  # whose code and attributes may be replaced
                     self._search.found.append(lambda: function_state(self._function))
                 key = (*key, *[read() for read in self._search.found])
-            family = self._family(key, leaves) if backend is None else None
-            shapes = tuple([t._array.shape for t in tensors])
-            plan = None if family is None else family.plan(shapes, self._sized.due(key))
-            if plan is None or not plan.fits() or plan.shared(tensors):
+            family = self._family(key, leaves, spec) if backend is None else None
+            shapes = self._keys.shapes(leaves, spec)
+            plan, numbers = self._filled_in(key, leaves, spec, family, shapes)
+            if plan is None:
                 return self._traced(key, leaves, spec, given, backend, family, shapes)
+        return plan([*tensors, *numbers], *given)
+
+    def _family(self, key: tuple, leaves: list, spec: pytree.Spec) -> Family | None:
+        """The calls whose key differs from this one's in sizes and numbers only; None where each is to be a program of its own."""
+        if self._dynamic is False or self._tune or not now.plain:
+            return None
+        if any(isinstance(x, Tensor) and type(x._array) is not ndarray for x in leaves):
+            return None
+        return self._keys.family(key, leaves, spec)
+
+    def _filled_in(
+        self, key: tuple, leaves: list, spec: pytree.Spec, family: Family | None, shapes: Shapes
+    ) -> tuple[Plan | None, Sequence[Tensor]]:
+        """A plan that is made of a call of other sizes and numbers, and the numbers that it takes; kept from now on."""
+        general = None if family is None else family.covering(shapes)
+        if general is None:
+            return None, ()
+        whole = general.once or self._sized.due(key)
+        plan = general.plan(shapes, whole, self._keys.taken(leaves, spec))
+        if plan is None or not plan.fits() or plan.shared([x for x in leaves if isinstance(x, Tensor)]):  # fmt: skip
+            return None, ()
+        numbers = () if plan.scalars is None else plan.scalars(leaves)
+        if numbers is None:
+            return None, ()
+        if general.once:
+            self._plans[key] = [plan, *self._fitting(key)]
+        else:
             self._sized.add(key, plan)
-        return plan(tensors, *given)
+        return plan, numbers
 
     def _traced(
         self,
-        key: Any,
+        key: tuple,
         leaves: list,
-        spec: Any,
+        spec: pytree.Spec,
         given: tuple,
         backend: Any,
         family: Family | None,
-        shapes: Any,
+        shapes: Shapes,
     ) -> Any:
         """The result of a call that no program is for, from which one is made. `family`: of the calls of other sizes."""
         if sum(map(len, self._plans.values())) - len(self._sized) >= self._limit:
             self._refuse(
-                f"more than {self._limit} programs: shapes or values keep changing (a number that does can be given as a tensor)"
+                f"more than {self._limit} programs: shapes or values keep changing (of a number that does, a tensor can be given)"
             )
             return self._apart(*given)
-        readers = [*self._surroundings, *chain.from_iterable(s.found for s in self._given.values())]
+        readers = [
+            *self._surroundings,
+            *chain.from_iterable(s.found for s in self._keys.searches.values()),
+        ]
         members = frozenset(map(id, tensors_of(readers)))
         making = Making(backend, members, tune=self._tune, memory=self._memory)
         with leaving_out() as out:
@@ -312,12 +331,10 @@ class Compiled:
         if isinstance(recipe, str):
             plan = recipe
         else:
-            if family is not None:
-                family.learn(shapes, recipe if opened else recipe.copied(), opened)
-            plan = (recipe.fixed(arrays=True) if opened else recipe).plan()
+            key, plan = self._learned(key, leaves, spec, family, shapes, recipe, opened)
             if plan.shared([x for x in leaves if isinstance(x, Tensor)]):
                 return result  # of this call only: others may come with memory of their own
-        kept = [p for p in self._plans.get(key, ()) if type(p) is Plan and p.forward.fits()]
+        kept = self._fitting(key)
         if isinstance(plan, Plan):
             joined(kept, plan)
         self._plans[key] = [*kept, plan]
@@ -327,6 +344,44 @@ class Compiled:
             self._turned_away(plan, places.first)
         return result
 
+    def _fitting(self, key: tuple) -> list[Plan]:
+        """The plans for a key whose captured tensors are as they were."""
+        return [p for p in self._plans.get(key, ()) if type(p) is Plan and p.forward.fits()]
+
+    def _learned(
+        self,
+        key: tuple,
+        leaves: list,
+        spec: pytree.Spec,
+        family: Family | None,
+        shapes: Shapes,
+        recipe: Recipe,
+        opened: Any,
+    ) -> tuple[tuple, Plan]:
+        """The plan of a captured call, which calls of other sizes learn from; and its key, which may be another now."""
+        if family is not None:
+            family.learn(shapes, recipe if opened else recipe.copied(), opened)
+            if self._keys.learned(spec, family):
+                self._drop(spec)
+                key = self._whole_key(self._keys.of(leaves, spec))
+            if family.needed:
+                family = self._keys.family(key, leaves, spec)
+                shapes = self._keys.shapes(leaves, spec)
+                family.learn(shapes, recipe.fixed() if opened else recipe.copied(), None)
+        numbers = self._keys.taken(leaves, spec)
+        general = family.covering(shapes) if family is not None and numbers else None
+        plan = None if general is None else general.plan(shapes, True, numbers)
+        if plan is None:
+            plan = (recipe.fixed(arrays=True) if opened else recipe).plan()
+            plan.scalars = Exactly(numbers) if numbers else None
+        return key, plan
+
+    def _drop(self, spec: pytree.Spec) -> None:
+        """Forgets the programs for calls of this structure."""
+        for key in [k for k in self._plans if k[0] == spec]:
+            del self._plans[key]
+            self._sized.drop(key)
+
     def _covers(self, effects: Effects) -> bool:
         """Whether all that a call looks at was guarded. If not, it is from the next call on."""
         if self._search.covers(effects.ran, effects.held):
@@ -334,13 +389,17 @@ class Compiled:
         self._forget()
         return False
 
+    def _codes(self) -> set[types.CodeType]:
+        """What is known to run in calls, of the user's."""
+        return set().union(self._search.codes, *[s.codes for s in self._keys.searches.values()])
+
     def _effects(self) -> Effects:
-        codes = set().union(self._search.codes, *[s.codes for s in self._given.values()])
-        return Effects(self._function, codes)
+        return Effects(self._function, self._codes())
 
     def _forget(self) -> None:
-        for table in (self._plans, self._families, self._sized):
-            table.clear()
+        self._plans.clear()
+        self._sized.clear()
+        self._keys.forget()
 
     def _opened(
         self,
@@ -348,33 +407,33 @@ class Compiled:
         spec: Any,
         making: Making,
         family: Family | None,
-        shapes: Any,
+        shapes: Shapes,
         places: Places,
         given: tuple,
     ) -> tuple[Any, Recipe | str, Any]:
         """`captured`, with the sizes open that change; third, what it was opened by: None where all are fixed."""
-        opened = None if family is None else family.opened(shapes)
+        opened = None if family is None else family.opened(shapes, self._codes())
         if family is not None and opened is not None:
-            sizes = opened[0].sizes
-            opened[0].breaks, opened[0].given = places, given
+            capture, dims = opened
+            capture.breaks, capture.given = places, given
+            number = capture.numbers.get
             try:
-                result, found = captured(self._function, leaves, spec, making, opened[0])
-                return (
-                    result,
-                    found if isinstance(found, str) else found.copied(sizes.kept()),
-                    opened,
-                )
+                open_leaves = [number(i, x) for i, x in enumerate(leaves)]
+                result, found = captured(self._function, open_leaves, spec, making, capture)
+                if not isinstance(found, str):
+                    found = found.copied(capture.sizes.kept())
+                return result, found, opened
             except Exception as error:  # of the call itself, or of following its sizes
-                if opened[0].told:
+                if capture.told:
                     raise
-                family.fail(f"{type(error).__name__}: {error}")
+                family.fail(f"{type(error).__name__}: {error}", dims)
             finally:
-                sizes.over()
+                capture.sizes.over()
             places.twice = True
-        capture = Capture()
-        capture.breaks, capture.given = places, given
+        closed = Capture()
+        closed.breaks, closed.given = places, given
         places.clear()
-        return *captured(self._function, leaves, spec, making, capture), None
+        return *captured(self._function, leaves, spec, making, closed), None
 
     def _was_twice(self, reason: str) -> None:
         """A call was made once more, because its sizes could not be followed, and does more than compute."""
@@ -405,77 +464,11 @@ class Compiled:
 
     # -- guards ---------------------------------------------------------------------------------------------------------
 
-    def _family(self, key: Any, leaves: list) -> Family | None:
-        """The calls whose key differs from this one's in sizes only; None where each shape is to be a program of its own."""
-        if self._dynamic is False or self._tune or not now.plain:
-            return None
-        if any(isinstance(x, Tensor) and type(x._array) is not ndarray for x in leaves):
-            return None
-        parts, i = list(key), 4 + (state.local.promotion is not None)
-        for x in leaves:
-            if isinstance(x, Tensor):
-                a = x._array
-                parts[i] = (a.ndim, *parts[i][1:5], a.flags.c_contiguous or a.strides)
-                i += type(x._node) is Leaf
-            i += 1
-        family = self._families.get(tuple(parts))
-        if family is None:
-            while len(self._families) >= LIMIT:
-                del self._families[next(iter(self._families))]
-            family = self._families[tuple(parts)] = Family()
-        return family
-
-    def _given_key(self, leaves: list, spec: Any) -> list:
-        """The part of a call's key that is what it is given."""
-        parts: list[Any] = [spec, state.local.grad, dtypes.get_default_dtype(), default.device]
-        if state.local.promotion is not None:
-            parts.append(state.local.promotion.key())
-        given: list[int] = []
-        for x in leaves:
-            if isinstance(x, Tensor):
-                a = x._array
-                given.append(id(a))
-                where = ndarray if type(a) is ndarray else x.device
-                parts.append(
-                    (a.shape, a.dtype.num, a.dtype.itemsize, where, x.requires_grad, a.strides)
-                )
-                if type(x._node) is Leaf:  # eager mode lets nobody write into it
-                    parts.append(Leaf)
-            else:
-                parts.append(self._described(x))
-        if len(given) > 1 and len(set(given)) < len(given):  # one tensor given twice
-            parts.append(tuple(map(given.index, given)))
-        if any(state.module_hooks):
-            parts.append(tuple(chain(*state.module_hooks)))
-        return parts
-
     def _whole_key(self, parts: list) -> Any:
         """The key of a call that is given this."""
         if not now.plain:
             return self._key_in_stance(parts)
         return (*parts, *[read() for read in self._surroundings])
-
-    def _described(self, x: Any) -> Any:
-        """An argument that is no tensor, as part of the key: a module or function with what it depends on, an object with
-        its attributes."""
-        if type(x) in PLAIN:
-            return plain(x)
-        if isinstance(x, types.MethodType):
-            return (self._described(x.__func__), self._described(x.__self__))
-        if not is_module(x) and not isinstance(x, types.FunctionType):
-            return frozen(x) if is_ours(type(x)) else described(x, whole=True)
-        search = self._given.get(which(x))
-        if search is None:
-            if len(self._given) >= MOST_GIVEN:
-                del self._given[next(iter(self._given))]
-            search = self._given[which(x)] = Search()
-            search.of(x)
-        seen = [read() for read in search.found]
-        if is_module(x):
-            return (which(x), *seen)
-        # A function that is made anew for each call is the same one where it holds on to the same.
-        cells = tuple([described(content(c)) for c in x.__closure__ or ()])
-        return (x.__code__, cells, described(x.__dict__) if x.__dict__ else None, *seen)
 
     def _key_in_stance(self, parts: list) -> Any:
         """The key where a stance names the backend, or trusts that the surroundings are those that all programs were made in."""
@@ -555,8 +548,8 @@ def compile(
 ) -> Any:
     """A function, module or whole training step that runs as one program after its first call; usable as a decorator.
 
-    Each combination of dtypes and plain arguments is a program of its own; sizes that change become open in the second capture, where
-    the function can be followed. Python inside the function runs only while tracing; a function in which it does more than compute
+    Each combination of dtypes and plain arguments is a program of its own; sizes and numbers that change become open in the second
+    capture, where the function can be followed. Python inside the function runs only while tracing; a function in which it does more than compute
     (prints, counts, fills lists) runs as Python, with the modules that it calls as programs. What optimizers and schedulers do in `step` is done.
 
     - `fullgraph`: what cannot be captured is an error (`jit.Broken`), not an eager call.
@@ -621,7 +614,7 @@ def explain(compiled: Compiled) -> str:
     for key, plans in compiled._plans.items():
         for p in plans if key not in compiled._sized else ():
             parts.append(f":\n{p.text()}" if isinstance(p, Plan) else f": {how}, because {p}")
-    families = list(compiled._families.values())
+    families = list(compiled._keys.families.values())
     parts += [f", for sizes {g.text()}:\n{g.program()}" for f in families for g in f.proved()]
     lines = [f"program {i}{p}" for i, p in enumerate(parts)]
     apart = [f.reason for f in families if f.reason and not f.proved()]
@@ -637,9 +630,7 @@ def explain(compiled: Compiled) -> str:
 def reset() -> None:
     """Forgets all compiled programs."""
     for c in _every:
-        c._plans.clear()
-        c._families.clear()
-        c._sized.clear()
+        c._forget()
         c._pieces, c._straight = None, False
         for counts in (c._misses, c._aside, c._refused):
             counts.clear()

@@ -1,4 +1,4 @@
-"""One program for many shapes: calls that differ in the sizes of dimensions only.
+"""One program for many shapes: calls that differ only in the sizes of dimensions, and in numbers among the arguments.
 
     first shape     captured as ever, as a program of its own
     second shape    captured with the sizes that changed left open (`opening`, `symbols`)
@@ -11,16 +11,20 @@ Its guards are what any decision in it, of the user's Python or of a shape rule,
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Collection, Sequence, Set
+from types import CodeType
 from typing import TYPE_CHECKING, Any
 
 from .plan import Plan
 from .program import Program
 from .recipe import Recipe
+from .scalars import fits, same
 
 if TYPE_CHECKING:  # imported when a second size comes: most functions meet one only
-    from .general import General, Shapes
+    from .general import General
     from .opening import OpenCapture
 
+Shapes = tuple[tuple[Any, ...], ...]  # of a call: its shapes, and then its numbers
 KEPT = 64  # plans for sizes of one function that run step by step
 WHOLE = 14  # those that have memory of their own, as programs of one shape have: with two of these as many as there may be of them
 USES = 10  # calls of one size after which it is made so: recording takes as long as some ten runs
@@ -30,25 +34,42 @@ TRIES = 4  # open captures that may come to nothing before shapes are left apart
 
 
 class Family:
-    """Calls that differ in sizes only."""
+    """Calls that differ only in sizes, and in the numbers among their arguments that stand at `places`."""
 
-    def __init__(self) -> None:
-        self.shapes: list[Shapes] = []
+    def __init__(self, places: Sequence[int] = ()) -> None:
+        self.places = places
+        self.shapes: list[Shapes] = []  # the numbers as last row
         self.traces: OrderedDict[Shapes, Recipe] = OrderedDict()
         self.general: list[General] = []
         self.failed = 0
         self.reason: str | None = None  # why shapes are apart
+        self.asked: set[int] = set()  # places of numbers that a capture has asked for themselves
+        self.needed: set[int] = set()  # of those that the function needs to know
 
-    def opened(self, shapes: Shapes) -> tuple[OpenCapture, list[tuple]] | None:
-        """A capture with the sizes open that have changed, and its dimensions; None where there is none to make."""
+    def opened(
+        self, shapes: Shapes, codes: Collection[CodeType]
+    ) -> tuple[OpenCapture, list[tuple]] | None:
+        """A capture with the sizes and numbers open that have changed, and its dimensions; None where there is none to make.
+
+        `codes`: what of the user's runs. Types cannot be asked of open numbers.
+        """
         if not self.shapes or self.failed + sum(not g.proved for g in self.general) >= TRIES:
             return None
+        from .bytecode import asks_types, compares_types
         from .polynomials import LEAST
 
+        if any(map(compares_types, codes)):
+            self.failed, self.reason = TRIES, "it asks for the types of numbers"
+        if any(map(asks_types, codes)):
+            self.needed.update(self.places)
+        if self.failed >= TRIES or self.needed:
+            return None
+
         names: dict[tuple, str] = {}
-        values: dict[str, int] = {}
+        values: dict[str, Any] = {}
+        rows = shapes[:-1] if self.places else shapes
         dims = []
-        for i, shape in enumerate(shapes):
+        for i, shape in enumerate(rows):
             row: list[Any] = []
             for d, n in enumerate(shape):
                 seen = (*[s[i][d] for s in self.shapes], n)
@@ -59,6 +80,8 @@ class Family:
                     values[name] = n
                     row.append(name)
             dims.append(tuple(row))
+        if self.places:
+            dims.append(self._numbers(shapes[-1], values))
         if not values:
             return None
         from .opening import OpenCapture
@@ -66,8 +89,28 @@ class Family:
 
         sizes = Sizes(values)
         symbols = {name: sizes.symbol(name) for name in values}
-        given = [tuple(symbols.get(d, d) for d in row) for row in dims]
-        return OpenCapture(sizes, given), dims
+        given = [tuple(symbols.get(d, d) for d in row) for row in dims[: len(rows)]]
+        numbers = {i: symbols[d] for i, d in self._names(dims).items()}
+        return OpenCapture(sizes, given, numbers), dims
+
+    def _names(self, dims: Sequence[tuple]) -> dict[int, str]:
+        """The names of open numbers by their places."""
+        return (
+            {i: d for i, d in zip(self.places, dims[-1]) if isinstance(d, str)}
+            if self.places
+            else {}
+        )
+
+    def _numbers(self, row: Sequence[Any], values: dict[str, Any]) -> tuple:
+        """The numbers, those by a name that have changed. Their values go to `values`."""
+        dims: list[Any] = []
+        for d, n in enumerate(row):
+            if not fits(n) or all(same(s[-1][d], n) for s in self.shapes):
+                dims.append(n)
+            else:
+                dims.append(f"n{d}")
+                values[f"n{d}"] = n
+        return tuple(dims)
 
     def learn(self, shapes: Shapes, recipe: Recipe, opened: tuple | None) -> None:
         """Takes in a capture of a call: with open sizes, or at fixed shapes."""
@@ -79,11 +122,13 @@ class Family:
             capture, dims = opened
             reason = capture.failed
             if reason is None:
-                made = General(recipe, dims, capture.sizes)
+                made = General(recipe, dims, self._names(dims), capture.sizes)
                 reason = made.refuted(self.traces)
+                self._asked(made.needed - self.inputs())
             if reason is not None:
+                self.fail(reason, dims)
+            if made is not None and (reason is not None or made.needed):
                 made = None
-                self.fail(reason)
             recipe = recipe.fixed()
         for g in self.general:
             if not g.proved:
@@ -102,13 +147,23 @@ class Family:
         """The captures with open sizes that are used."""
         return [g for g in self.general if g.proved]
 
-    def fail(self, reason: str) -> None:
+    def fail(self, reason: str, dims: Sequence[tuple]) -> None:
+        """A capture in which these were open is of no use: numbers are left to keys from now on."""
         self.failed, self.reason = self.failed + 1, reason
+        self.needed.update(self._names(dims))
 
-    def plan(self, shapes: Shapes, whole: bool) -> Plan | None:
-        """The plan for shapes that an open capture covers: one to be recorded, or to run step by step."""
-        plans = (g.plan(shapes, whole) for g in self.proved())
-        return next((p for p in plans if p is not None), None)
+    def _asked(self, places: Set[int]) -> None:
+        """A capture has asked for these numbers themselves. It may have met a special one, as 1 is to a product."""
+        self.needed |= places & self.asked
+        self.asked |= places
+
+    def inputs(self) -> set[int]:
+        """The places of numbers that programs take as inputs."""
+        return {i for g in self.proved() for i in g.loose}
+
+    def covering(self, shapes: Shapes) -> General | None:
+        """The open capture that is used for calls of these shapes."""
+        return next((g for g in self.proved() if g.sizes(shapes) is not None), None)
 
 
 class Kept:
@@ -134,7 +189,8 @@ class Kept:
         return key in self._due
 
     def add(self, key: Any, plan: Plan) -> None:
-        self.plans[key] = [plan]
+        others = [p for p in self.plans.get(key, ()) if p.scalars is not None and p.fits()]
+        self.plans[key] = [plan, *others]
         if key not in self._due:
             for p in _programs(plan):
                 p.replay = False
@@ -149,6 +205,12 @@ class Kept:
             if len(self.uses) >= MOST:
                 self.uses.clear()
             self.uses[old] = 4 * self.uses.get(old, USES)
+
+    def drop(self, key: Any) -> None:
+        """The plan for this key is gone."""
+        for table in (self.light, self.whole, self.uses):
+            table.pop(key, None)
+        self._due.discard(key)
 
     def clear(self) -> None:
         for table in (self.light, self.whole, self.uses, self._due):

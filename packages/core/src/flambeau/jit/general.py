@@ -11,20 +11,26 @@ from ..graph.passes import simplify
 from ..runtime import dispatch
 from ..runtime.backend import of_device
 from ..runtime.operator import find, registry
+from .dynamic import Shapes
 from .plan import Plan
 from .polynomials import LEAST, Reading, holding
 from .recipe import Different, Recipe, compare
+from .scalars import Taken, fixed_names, same
 from .symbols import Sizes
 
 _MOVES = tuple(lambda n, a=a, b=b: a * n // 4 + b for a in (2, 4, 8, 12, 16) for b in (-4, -1, 0, 1, 2, 8) if (a, b) != (4, 0))  # fmt: skip
-Shapes = tuple[tuple[int, ...], ...]
+_STEPS = tuple(lambda x, a=a, b=b: x * a + b for a in (-1, 0, 1, 2, 10) for b in (-2, -1, 0, 1, 2))  # fmt: skip
 
 
 class General:
-    """A captured call whose sizes are open. `dims` has, for each argument, ints and names of sizes."""
+    """A captured call whose sizes are open. `dims` has, for each argument, ints and names of sizes (`s0`); its last row the numbers among
+    the arguments; `numbers` has the names (`n0`) of those that are open, by their places.
+    """
 
-    def __init__(self, recipe: Recipe, dims: Sequence[tuple], sizes: Sizes) -> None:
-        self.recipe, self.dims = recipe, dims
+    def __init__(
+        self, recipe: Recipe, dims: Sequence[tuple], numbers: dict[int, str], sizes: Sizes
+    ) -> None:
+        self.recipe, self.dims, self.numbers = recipe, dims, numbers
         self.first = dict(sizes.values)
         self.names = tuple(sizes.values)
         self.guards = list(sizes.guards)
@@ -32,22 +38,30 @@ class General:
         self.reading = Reading(self.names)
         self.plain = recipe.plain_parts()
         self.proved = False
+        fixed, written = fixed_names(recipe) if self.numbers else (set(), set())
+        self.loose = {
+            i: n for i, n in self.numbers.items() if n not in fixed
+        }  # inputs of the program
+        self.needed = {
+            i for i, n in self.numbers.items()
+            if n in written or (n in fixed and type(self.first[n]) is float) or self._alone(n)
+        }  # fmt: skip
 
-    def sizes(self, shapes: Shapes) -> dict[str, int] | None:
+    def sizes(self, shapes: Shapes) -> dict[str, Any] | None:
         """What the open sizes are for arguments of these shapes; None where it is not for them."""
-        found: dict[str, int] = {}
+        found: dict[str, Any] = {}
         for shape, dims in zip(shapes, self.dims):
             for n, d in zip(shape, dims):
-                if type(d) is int:
-                    if n != d:
+                if not isinstance(d, str):
+                    if not same(n, d):
                         return None
-                elif n < LEAST or found.setdefault(d, n) != n:
+                elif found.setdefault(d, n) != n or (d[0] == "s" and n < LEAST):
                     return None
         return found if self.holds(*[found[n] for n in self.names]) else None
 
-    def at(self, sizes: dict[str, int], arrays: bool = False) -> Recipe:
+    def at(self, sizes: dict[str, Any], arrays: bool = False, taken: Taken | None = None) -> Recipe:
         """The call at sizes."""
-        return self.recipe.copied(self.reading.at(sizes), self.plain, arrays)
+        return self.recipe.copied(self.reading.at(sizes), self.plain, arrays, taken)
 
     def prove(self, shapes: Shapes, recipe: Recipe) -> str | None:
         """Compares it with a capture at fixed shapes; why it is not the same, None where it is or is not for these shapes."""
@@ -63,13 +77,22 @@ class General:
 
     def alone(self) -> bool:
         """Whether no other sizes than its own seem to pass the guards."""
-        now = self.first
+        now = {k: n for k, n in self.first.items() if k[0] == "s"}
         moved = [{**now, k: f(now[k])} for k in now for f in _MOVES]
         moved += [{k: f(n) for k, n in now.items()} for f in _MOVES]
-        return not any(
-            m != now and min(m.values()) >= LEAST and self.holds(*[m[n] for n in self.names])
-            for m in moved
+        return bool(now) and not any(
+            m != now and min(m.values()) >= LEAST and self._holds(m) for m in moved
         )
+
+    def _alone(self, name: str) -> bool:
+        """Whether no other number of this name seems to pass the guards."""
+        value = self.first[name]
+        moved = {f(value) for f in _STEPS} - {value}
+        return not any(self._holds({name: n}) for n in moved)
+
+    def _holds(self, moved: dict[str, Any]) -> bool:
+        """Whether the guards hold for the call that was captured, but for these."""
+        return self.holds(*[moved.get(n, self.first[n]) for n in self.names])
 
     def refuted(self, traces: Mapping[Shapes, Recipe]) -> str | None:
         """Why it is of no use, or not what the captures were that it is compared with; None where neither is so."""
@@ -81,17 +104,31 @@ class General:
                 return f"at {shown(shapes)} {reason}"
         return None
 
-    def plan(self, shapes: Shapes, whole: bool) -> Plan | None:
-        """The plan for shapes, if it is for them: one to be recorded, or to run step by step, packing no weights."""
+    def plan(self, shapes: Shapes, whole: bool, numbers: Mapping[int, Any]) -> Plan | None:
+        """The plan for shapes, if it is for them: one to be recorded, or to run step by step, packing no weights.
+
+        `numbers`: of the call, by place, those that the plan takes from each call, or else is for alone.
+        """
         sizes = self.sizes(shapes)
         if sizes is None:
             return None
-        recipe = self.at(sizes, arrays=True)
+        loose = {i: n for i, n in self.loose.items() if i in numbers}
+        others = {k: n for k, n in sizes.items() if k not in loose.values()}
+        taken = Taken(loose, others, self.guards)
+        recipe = self.at(sizes, True, taken)
         if not claimed(recipe):
             return None
         if not whole and recipe.making is not None:
             recipe.making = replace(recipe.making, members=frozenset())
-        return recipe.plan()
+        made = recipe.plan()
+        if numbers:
+            made.scalars = taken.reader({i: n for i, n in numbers.items() if i not in loose})
+        return made
+
+    @property
+    def once(self) -> bool:
+        """Whether one plan does for all calls: what is open are its inputs."""
+        return len(self.names) == len(self.loose)
 
     def program(self) -> str:
         """The calls, sizes as expressions."""
@@ -100,8 +137,15 @@ class General:
 
     def text(self) -> str:
         """For which sizes it is."""
-        least = f"{', '.join(self.names)} >= {LEAST}"
-        return "; ".join([least, *self.guards])
+        sizes = ", ".join(n for n in self.names if n[0] == "s")
+        numbers = ", ".join(f"{n} = leaf {i}" for i, n in self.numbers.items())
+        return "; ".join(
+            [
+                *([f"{sizes} >= {LEAST}"] if sizes else []),
+                *([numbers] if numbers else []),
+                *self.guards,
+            ]
+        )
 
 
 def shortened(guards: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ import builtins
 import math
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from operator import index as as_index
@@ -33,9 +33,12 @@ from .symbols import OPEN, Broken, Sizes, Whole, is_open, value_of
 class OpenCapture(Capture):
     """A capture for which the arguments' tensors have the shapes `given`. `failed` says why other sizes need a trace of their own."""
 
-    def __init__(self, sizes: Sizes, given: Sequence[tuple]) -> None:
+    def __init__(self, sizes: Sizes, given: Sequence[tuple], numbers: Mapping[int, Any]) -> None:
         super().__init__()
         self.sizes, self._given = sizes, iter(given)
+        self.numbers = (
+            numbers  # the arguments that are open numbers, by their places among the leaves
+        )
         self.failed: str | None = None
 
     def __enter__(self) -> Any:

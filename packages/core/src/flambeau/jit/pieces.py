@@ -138,13 +138,14 @@ class Piece(Compiled):
         watch: Watch | None = self._watch
         if watch is None:  # over the limit
             return result
+        key = self._whole_key(self._keys.of(leaves, spec))  # numbers may have become inputs
         plan = self._plans.get(key, [None])[-1]
         if isinstance(plan, Plan):
             reason = _unlike(plan)
             if _calls(plan) < LEAST or not self._is_guarded(watch):
                 self._pieces_of.alone(self._module())
             elif reason is not None:
-                self._families.clear()
+                self._keys.families.clear()
                 self._plans[key] = [reason]
                 self._turned_away(reason, "")
         return result

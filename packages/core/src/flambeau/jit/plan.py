@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from sys import getrefcount
 from typing import Any
@@ -157,6 +157,9 @@ class Plan:
             back.place(slots)
         self.size = len(slots) + sum(len(p.readings) for p in numbers)
         self._dropped: list[Tensor] = []
+        self.scalars: Callable[[Sequence[Any]], Sequence[Tensor] | None] | None = (
+            None  # of each call's leaves: `scalars`
+        )
         self.guarded: Guarded | None = None  # where the call decides by what tensors hold
         self._writing = [p for p in self.forward.programs if p.writes]
         self._alone = result[0] == [None] and result[1] == pytree.LEAF  # the result is one tensor
@@ -185,7 +188,7 @@ class Plan:
         return any(p.shared(tensors) for p in self._writing)
 
     def __call__(self, tensors: Sequence[Tensor], args: tuple, kwargs: dict[str, Any]) -> Any:
-        """The result for arguments whose tensors are `tensors`."""
+        """The result for arguments whose tensors are `tensors`, and then the numbers that are arrays."""
         before = None if self.guarded is None else self.guarded.before(tensors)
         for t in self._dropped:
             t._grad = None

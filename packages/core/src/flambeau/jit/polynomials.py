@@ -20,7 +20,7 @@ def added(a: Terms, b: Terms, factor: int) -> Terms:
 
 
 def bounds(terms: Terms) -> tuple[float, float]:
-    """Between which numbers a polynomial is: sizes are LEAST at least, of other atoms nothing is known."""
+    """Between which numbers a polynomial is: sizes (`s0`) are LEAST at least, of other atoms nothing is known."""
     low = high = float(terms.get((), 0))
     for atoms, factor in terms.items():
         if not atoms:

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from .._base.dtypes import float32, float64
 from ..graph import Call, Graph, Value
 from ..runtime import dispatch
 from ..runtime.meta import Meta
@@ -19,6 +18,7 @@ from .capture import Effect, Grads, Part
 from .decisions import Decision
 from .numbers import Numbers, Reading
 from .plan import Back, Plan
+from .scalars import Taken, array_kind
 from .tuning import Making
 
 
@@ -51,13 +51,14 @@ class Recipe:
         number: Callable[[Any], Any] | None = None,
         plain: set[int] | None = None,
         arrays: bool = False,
+        taken: Taken | None = None,
     ) -> Recipe:
         """The same with values of its own, open numbers replaced by what `number` says.
 
         `plain`: the ids of values and calls without such numbers, from `plain_parts`. `arrays`: those that elementwise calls are
-        given become arrays of no dimensions, so that they do not stand in the C text.
+        given become arrays of no dimensions, so that they do not stand in the C text. `taken`: which of these come with each call.
         """
-        return _Copy(number, plain or set(), arrays).of(self)
+        return _Copy(number, plain or set(), arrays, taken).of(self)
 
     def fixed(self, arrays: bool = False) -> Recipe:
         """A copy with each open number as it was when the call was captured."""
@@ -78,8 +79,8 @@ class Recipe:
 
 
 class _Copy:
-    def __init__(self, number: Callable[[Any], Any] | None, plain: set[int], arrays: bool) -> None:
-        self.number, self.plain, self.arrays = number, plain, arrays
+    def __init__(self, number: Callable[[Any], Any] | None, plain: set[int], arrays: bool, taken: Taken | None) -> None:  # fmt: skip
+        self.number, self.plain, self.arrays, self.taken = number, plain, arrays, taken
         self.values: dict[int, Value] = {}
 
     def of(self, r: Recipe) -> Recipe:
@@ -92,6 +93,7 @@ class _Copy:
             back = Back(b.shown, [self.value(v) for v in b.seeds], b.inputs, b.leaves, grads)
         olds = {id(self.values[i]): t for i, t in r.olds.items() if i in self.values}
         template, spec = r.result
+        given += self.taken.values.values() if self.taken is not None else ()
         return replace(
             r, given=given, parts=parts, back=back, olds=olds, outputs=[self.value(v) for v in r.outputs],
             result=([self.changed(x) for x in template], spec),
@@ -117,20 +119,21 @@ class _Copy:
         return self.value(x) if isinstance(x, Value) else self.changed(x)
 
     def loaded(self, call: Call, inputs: tuple, graph: Graph) -> tuple:
-        """The inputs of an elementwise call on floats, with an array for each number that was open."""
+        """The inputs of an elementwise call, with an array for each number that was open."""
         from .symbols import is_open
 
-        dtype = call.outputs[0].meta.dtype
-        if find(call.op).family != "elementwise" or dtype not in (float32, float64):
-            return inputs
-        if any(isinstance(v, Value) and v.meta.dtype is not dtype for v in inputs):
+        kind = array_kind(call)
+        if kind is None:
             return inputs
         made = []
         for x, v in zip(call.inputs, inputs):
             if is_open(x):
-                array = wrap(np.array(v, dtype.numpy))
-                v = Value(graph.name("c"), array._meta, "constant", array)
-                graph.constants.append(v)
+                if self.taken is not None and self.taken.has(x):
+                    v = self.taken.value(x, v, kind, graph)
+                else:
+                    array = wrap(np.array(v, kind.numpy))
+                    v = Value(graph.name("c"), array._meta, "constant", array)
+                    graph.constants.append(v)
             made.append(v)
         return tuple(made)
 

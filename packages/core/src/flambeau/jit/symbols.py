@@ -7,7 +7,7 @@
 
 They are no ints, although `isinstance` says so: whatever reads an int's digits without a word, as `range`, list indices and
 `math.log2` do, must ask them by `__index__` or `__float__`, which is noted. Sizes are 2 at least: with 0 and 1 shapes mean
-something else.
+something else. Of open numbers that are given as such (`n0`, `scalars`) nothing is known; they may be floats.
 """
 
 from __future__ import annotations
@@ -23,15 +23,19 @@ from .polynomials import Terms, added, bounds, quotient, written
 class Sizes:
     """The open sizes of one trace, their values there, and what the trace has assumed of them: `guards`, as Python."""
 
-    def __init__(self, values: dict[str, int]) -> None:
+    def __init__(self, values: dict[str, Any]) -> None:
         self.values = values
         self.guards: dict[str, None] = {}
         self.noting = True  # False where no decision of the trace is taken, and once it is over
         self.under_way = True
         self.made: list[Open] = []  # during the trace
 
-    def symbol(self, name: str) -> Whole:
-        return Whole(self, {(name,): 1}, self.values[name])
+    def symbol(self, name: str) -> Any:
+        """The open number of this name, of the kind of its value."""
+        value = self.values[name]
+        return (
+            Broken(self, name, value) if type(value) is float else Whole(self, {(name,): 1}, value)
+        )
 
     def over(self) -> None:
         """Ends the trace: whoever kept an open number has a plain one from now on."""
@@ -419,7 +423,7 @@ class Broken(Open):
         return _broken(other, self, "%", operator.mod)
 
     def __pow__(self, other: Any) -> Any:
-        if type(other) in (int, float) and self > 0:
+        if type(other) is int or (type(other) is float and self > 0):  # others give complex numbers
             return _broken(self, other, "**", operator.pow)
         return self.known() ** value_of(other)
 

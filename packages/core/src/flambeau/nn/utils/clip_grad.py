@@ -82,7 +82,7 @@ def clip_grads_with_norm_(
     parameters: Any, max_norm: float, total_norm: Tensor, foreach: bool | None = None
 ) -> None:
     """Scale gradients by ``max_norm / total_norm`` where that is less than 1."""
-    factor = (float(max_norm) / (total_norm + 1e-6)).clamp(max=1.0)
+    factor = (max_norm / (total_norm + 1e-6)).clamp(max=1.0)
     grads = _grads(parameters)
     found = _lists().listed([(g,) for g in grads]) if factor.dtype in _NATIVE else None
     if found is None:

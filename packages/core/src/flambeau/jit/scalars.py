@@ -1,0 +1,149 @@
+"""Numbers among the arguments of a call that change: from the second value on they are inputs of its program.
+
+They are left open as sizes are (`dynamic`). Those that only elementwise calls are given become arrays of no dimensions, computed for
+each call; what else is made of them (a bound of a slice) follows as sizes do, by a plan for each value.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from .._base.dtypes import bool_, dtype, float32, float64, int64
+from ..graph import Call, Graph, Value
+from ..runtime.operator import find
+from ..runtime.tensor import Tensor, wrap
+from .descriptions import plain
+from .polynomials import SCOPE
+
+NUMBERS = (int, float)
+_DOUBLE = np.dtype("float64")
+_LARGEST = {np.dtype(k): float(np.finfo(k).max) for k in ("float32", "float64")}
+_NAME = re.compile(r"\bn\d+\b")
+
+
+def names_of(x: Any) -> set[str]:
+    """The numbers that an open number follows from."""
+    return set(_NAME.findall(x.text))
+
+
+def same(x: Any, y: Any) -> bool:
+    """Whether two numbers are one: a NaN is itself, zeros of two signs are two."""
+    return bool(x == y and plain(x) == plain(y)) or (x != x and y != y)
+
+
+def fits(x: Any, kind: np.dtype = _DOUBLE) -> bool:
+    """Whether an array holds this number as Python has it, but for rounding; of others operators have more to say."""
+    if type(x) is int:
+        return -(1 << 63) <= x < 1 << 63
+    return bool(-_LARGEST[kind] <= x <= _LARGEST[kind])
+
+
+class Exactly:
+    """For a program that was captured with these numbers: it takes none, and is for no others."""
+
+    def __init__(self, values: Mapping[int, Any]) -> None:
+        self.values = tuple(values.items())  # by place among the leaves of a call
+
+    def __call__(self, leaves: Sequence[Any]) -> Sequence[Tensor] | None:
+        return () if all(same(leaves[i], v) for i, v in self.values) else None
+
+
+class Taken:
+    """The numbers that a program is given as arrays.
+
+    `names`: of the open numbers that are other ones at each call, by their places among its leaves. `others`: what its other open
+    numbers and sizes are. `guards`: for which numbers the program is, as Python.
+    """
+
+    def __init__(self, names: Mapping[int, str], others: Mapping[str, Any], guards: Sequence[str]) -> None:  # fmt: skip
+        self.names, self.others, self.guards = names, others, guards
+        self.values: dict[tuple[str, dtype], Value] = {}  # what stands for each in the graphs
+
+    def has(self, x: Any) -> bool:
+        """Whether an open number is another at each call."""
+        return not names_of(x).isdisjoint(self.names.values())
+
+    def value(self, x: Any, number: Any, kind: dtype, graph: Graph) -> Value:
+        """What stands for an open number in a graph; `number` is it as captured."""
+        found = self.values.get((x.text, kind))
+        if found is None:
+            meta = wrap(np.array(number, kind.numpy))._meta
+            found = self.values[x.text, kind] = Value(graph.name("n"), meta, "input")
+        if not any(v is found for v in graph.inputs):
+            graph.inputs.append(found)
+        return found
+
+    def reader(
+        self, exact: Mapping[int, Any]
+    ) -> Callable[[Sequence[Any]], Sequence[Tensor] | None]:
+        """What gives the arrays for the leaves of a call; None where the program is not for them. `exact`: numbers that must be these."""
+        known = Exactly(exact)
+        texts = "".join(f"{text}, " for text, _ in self.values)
+        holds = " and ".join(f"({g})" for g in self.guards) or "True"
+        scope: dict[str, Any] = {**SCOPE, **self.others}
+        head = f"def read({', '.join(self.names.values())})"
+        exec(f"{head}: return ({texts}) if {holds} else None", scope)  # noqa: S102 -- our own text
+        read, places = scope["read"], tuple(self.names)
+        kinds = [kind.numpy for _, kind in self.values]
+
+        def arrays(leaves: Sequence[Any]) -> Sequence[Tensor] | None:
+            given = [leaves[i] for i in places]
+            if known(leaves) is None or not all(map(fits, given)):
+                return None
+            try:
+                found = read(*given)
+            except (ArithmeticError, ValueError):  # the function itself will say
+                return None
+            if found is None or not all(map(fits, found, kinds)):
+                return None
+            return [wrap(np.array(x, kind)) for x, kind in zip(found, kinds)]
+
+        return arrays
+
+
+def array_kind(call: Call) -> dtype | None:
+    """The dtype of arrays that a call may be given for its numbers with the same result; None where that cannot be."""
+    if find(call.op).family != "elementwise":
+        return None
+    kinds = {v.meta.dtype for v in call.inputs if isinstance(v, Value)} - {bool_}
+    outs = {v.meta.dtype for v in call.outputs} - {bool_}
+    if len(kinds) != 1 or not outs <= kinds:
+        return None
+    (kind,) = kinds
+    if kind is int64:
+        return kind if all(isinstance(x, (Value, int)) for x in call.inputs) else None
+    return kind if kind in (float32, float64) else None
+
+
+def fixed_names(recipe: Any) -> tuple[set[str], set[str]]:
+    """The open numbers of a captured call of which something else than arrays is made; and those of them that would stand in the
+    text of a kernel."""
+    from .opening import changed
+    from .symbols import is_open
+
+    fixed: set[str] = set()
+    written: set[str] = set()
+
+    def noted(found: set[str]) -> Callable[[Any], Any]:
+        def note(x: Any) -> Any:
+            found.update(names_of(x))
+            return x
+
+        return note
+
+    for part in recipe.parts:
+        if not isinstance(part, Graph):
+            changed(list(getattr(part, "given", ())), noted(fixed))
+            continue
+        for call in part.calls:
+            inside = written if find(call.op).family == "elementwise" else fixed
+            changed(call.attrs, noted(inside))
+            changed([v.meta for v in call.outputs], noted(fixed))
+            if array_kind(call) is None:
+                changed([x for x in call.inputs if is_open(x)], noted(inside))
+    changed(list(recipe.result[0]), noted(fixed))
+    return fixed | written, written
