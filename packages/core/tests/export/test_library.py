@@ -107,6 +107,21 @@ def test_another_process_loads_it(batched):
 
 
 @needs_cc
+def test_a_folder_that_is_written_again_holds_the_new_model(tmp_path):
+    def shifted(x):
+        out = flambeau.zeros(2, 4)
+        out[:, 1:] = x
+        return out
+
+    x = flambeau.randn(2, 3)
+    old = library(lambda x: x * 2, x, tmp_path)
+    new = library(shifted, x, tmp_path)
+    for made in (new, load_library(tmp_path)):
+        assert flambeau.equal(made(x), shifted(x))
+    assert flambeau.equal(old(x), x * 2)
+
+
+@needs_cc
 def test_results_keep_their_structure_and_dtypes():
     def model(x, k):
         return {"both": (x + 1, [k * 2]), "top": x.argmax(1)}

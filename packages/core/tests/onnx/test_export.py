@@ -92,6 +92,34 @@ def test_exported_and_loaded_models_answer_as_eager_at_every_size(name):
             assert_close(loaded(*given), expected, rtol=1e-4, atol=1e-5)
 
 
+def column(x):
+    out = flambeau.zeros(x.shape[0], 6)
+    out[:, 1:5] = x
+    out[..., -1] = x.sum(1)
+    out[:, ::2] += 1
+    return out
+
+
+def views(x):
+    out = x.clone()
+    out.view(2, 2, 2)[:, 0, 1] = x[:, 0]
+    out.diagonal().fill_(1)
+    out.chunk(2, 1)[0].mul_(2)
+    out.t()[1:3, None, -1] = 5
+    out.unbind(0)
+    return out
+
+
+@pytest.mark.parametrize(("model", "axes"), [(column, {"x": [0]}), (views, None)])
+def test_writes_into_views_are_choices_between_old_and_new(model, axes):
+    proto = flambeau.onnx.export(
+        model, (flambeau.ones(2, 4),), input_names=["x"], dynamic_axes=axes
+    )
+    x = flambeau.randn(5 if axes else 2, 4)
+    assert_close(ask(proto, x)[0], model(x))
+    assert_close(flambeau.onnx.load(proto.SerializeToString())(x), model(x))
+
+
 def test_weights_keep_their_names():
     proto = flambeau.onnx.export(nn.Sequential(nn.Linear(2, 3)), (flambeau.zeros(1, 2),))
     assert {"0.weight", "0.bias"} <= {t.name for t in proto.graph.initializer}

@@ -22,6 +22,7 @@ from ..runtime.dispatch import apply
 from ..runtime.operator import Operator, find
 from ..runtime.tensor import Tensor
 from ..transforms.trace import trace
+from ..transforms.writes import writes_as_choices
 
 
 def example_args(example: Any) -> tuple:
@@ -75,6 +76,7 @@ def capture(
     """The program in eval mode, with all that does not depend on the inputs worked out; see `record`."""
     with evaluating(model), no_grad():
         graph, structure = record(name, model, args, keep)
+        writes_as_choices(graph)
         open_recurrent(graph)
         fold(graph)
         merge_affine(graph)

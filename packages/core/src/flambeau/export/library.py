@@ -224,8 +224,11 @@ def _compile(caller: str, folder: Path, name: str, names: Sequence[str], portabl
         flags = list(FLAGS) if portable else [*FLAGS, "-march=native", "-std=gnu11"]
         sources = [str(folder / f"{n}.c") for n in names]
         made = folder / f"lib{name}.so"
-        line = [*found.command, *flags, "-o", str(made), *sources, "-lm"]
+        beside = folder / f".lib{name}.so.{os.getpid()}"
+        line = [*found.command, *flags, "-o", str(beside), *sources, "-lm"]
         compiler._run(line, SECONDS)
+        # In the old one's place, not into it: this process may be running that.
+        os.replace(beside, made)
     except compiler.CompileError as error:
         raise RuntimeError(
             f"{caller}: no library was made: {error}; install a C compiler (cc, gcc or clang) or name one by cc=, or use "
@@ -234,6 +237,18 @@ def _compile(caller: str, folder: Path, name: str, names: Sequence[str], portabl
 
 
 # -- loading -----------------------------------------------------------------------------------------------------------
+
+
+def _opened(file: Path) -> ctypes.CDLL:
+    """The library that is in `file` now.
+
+    The system's loader knows libraries by their paths, and for one that it has seen gives what was there then. So it gets
+    a path of its own at every opening.
+    """
+    with tempfile.TemporaryDirectory(prefix="flambeau-library-") as folder:
+        link = Path(folder) / file.name
+        link.symlink_to(file.resolve())
+        return ctypes.CDLL(str(link))
 
 
 class Library:
@@ -254,7 +269,7 @@ class Library:
         self.batch_sizes = None if batches[0] is None else tuple(sorted(batches))
         file = folder / f"lib{name}.so"
         try:
-            self._library = ctypes.CDLL(str(file))
+            self._library = _opened(file)
         except OSError as error:
             raise RuntimeError(
                 f"export.load_library: {str(file)!r} does not load: {error}"

@@ -19,6 +19,7 @@ from ..runtime.meta import Meta
 from ..runtime.operator import Operator, registry
 from ..runtime.tensor import Tensor
 from ..transforms.trace import trace
+from ..transforms.writes import writes_as_choices
 from .builder import Builder
 from .forms import FORMS, SCALARS
 from .library import element_type, onnx
@@ -162,7 +163,7 @@ def _program(model: Any, args: tuple, names: list[str]) -> Graph:
             f"onnx.export: the model reads values while it runs ({', '.join(dict.fromkeys(tracer.breaks))}), which the "
             "exported file would freeze; write it with where() or export the parts around it"
         )
-    return simplify(graph)
+    return simplify(writes_as_choices(graph))
 
 
 @contextlib.contextmanager
