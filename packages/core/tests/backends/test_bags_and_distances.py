@@ -123,6 +123,13 @@ def test_bags_that_are_refused():
             embedding_bag(flambeau.tensor([[0, bad]]), table)
     with pytest.raises(RuntimeError, match=r"offsets\[0\] has to be 0"):
         embedding_bag(flambeau.tensor([0, 1]), table, flambeau.tensor([1, 2]))
+    with pytest.raises(
+        RuntimeError, match=r"offsets\[-1\] can not be greater than input's length 2"
+    ):
+        embedding_bag(flambeau.tensor([0, 1]), table, flambeau.tensor([0, 1 << 31]))
+    for late in (-1, 1):
+        with pytest.raises(RuntimeError, match="offsets must be in ascending order"):
+            embedding_bag(flambeau.tensor([0, 1]), table, flambeau.tensor([0, 2, late]))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -200,6 +200,16 @@ def _starts(input: Tensor, offsets: Any, include_last_offset: bool) -> list[int]
             f"position 0. However, got {starts[0]}"
         ),
     )
+    check(
+        not starts or starts[-1] <= input.shape[0],
+        lambda: (
+            f"offsets[-1] can not be greater than input's length {input.shape[0]} but got offsets[-1] of {starts[-1]}"
+        ),
+    )
+    check(
+        starts == sorted(starts),
+        lambda: f"offsets must be in ascending order, but got {starts}",
+    )
     return starts[:-1] if include_last_offset else starts
 
 
