@@ -105,6 +105,13 @@ def test_what_is_out_of_range_is_left_to_the_reference():
         assert own._index(x, rows, positions=(0,)) is NotImplemented
         assert own._index_grad(src, rows, shape=(6, 4), positions=(0,)) is NotImplemented
         assert own._index_put(x, src, rows, positions=(0,), accumulate=True) is NotImplemented
+    rows[4] = -1
+    at = {"positions": (0,), "from_end": False}
+    assert own._index(x, rows, **at) is NotImplemented
+    assert own._index(x[:, :1].copy(), rows, **at) is NotImplemented
+    for accumulate in (True, False):
+        assert own._index_put(x, src, rows, accumulate=accumulate, **at) is NotImplemented
+    assert own._index(numbers((6, 4, 2), "float32"), rows, rows * 0, positions=(0, 1), from_end=False) is NotImplemented  # fmt: skip
 
 
 def test_several_indices_are_one():

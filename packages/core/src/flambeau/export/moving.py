@@ -165,7 +165,8 @@ def index(low: Lowering, group: Group) -> None:
         chosen, others = found[at : at + picked], [*found[:at], *found[at + picked :]]
         lines, inner = [], [""] * len(x.shape)
         for i, (p, r) in enumerate(zip(positions, indices)):
-            lines += picked_index(f"p{i}", f"{names[i]}[{address(chosen, r.spread(shape))}]", x.shape[p])  # fmt: skip
+            text = f"{names[i]}[{address(chosen, r.spread(shape))}]"
+            lines += picked_index(f"p{i}", text, x.shape[p], call.attrs["from_end"])
             inner[p] = f"p{i}"
         free = iter(others)
         inner = [i or next(free) for i in inner]
@@ -177,11 +178,11 @@ def index(low: Lowering, group: Group) -> None:
     f.emit(label_of(group), checks=True)
 
 
-def picked_index(name: str, text: str, size: int) -> list[str]:
-    """An index from memory as an int inside 0 to size - 1; negative ones count from the end."""
+def picked_index(name: str, text: str, size: int, from_end: bool) -> list[str]:
+    """An index from memory as an int inside 0 to size - 1; negative ones count `from_end`."""
     return [
         f"int {name} = (int){text};",
-        f"if ({name} < 0) {name} += {size};",
+        *([f"if ({name} < 0) {name} += {size};"] if from_end else []),
         f"if ({name} < 0 || {name} >= {size}) {{ *bad = 1; {name} = {name} < 0 ? 0 : {size - 1}; }}",
     ]
 
@@ -196,7 +197,7 @@ def gather(low: Lowering, group: Group) -> None:
     name, places, tail = f.read(x), f.read(where), Tail(f, group)
 
     def body(found: list[str]) -> list[str]:
-        lines = picked_index("p", f"{places}[{address(found, where.strides)}]", x.shape[d])
+        lines = picked_index("p", f"{places}[{address(found, where.strides)}]", x.shape[d], False)
         inner = ["p" if e == d else i for e, i in enumerate(found)]
         value = f.load(x, name, address(inner, x.strides))
         return [

@@ -273,12 +273,12 @@ def _(tensors: Sequence[Any], *, dim: int = 0) -> Any:
 
 
 @rule("index")
-def _(tensors: Sequence[Any], *, positions: Any) -> Any:
+def _(tensors: Sequence[Any], **attrs: Any) -> Any:
     from flambeau.runtime.operator import registry
 
     pick = registry["index"].public
     x, *indices = tensors
-    return composed(pick([data_of(x), *indices], positions), pick([x._mask, *indices], positions))
+    return composed(pick([data_of(x), *indices], **attrs), pick([x._mask, *indices], **attrs))
 
 
 @rule("where")

@@ -16,7 +16,6 @@ from .creation import ones_like, tensor, zeros, zeros_like
 from .gathering import index_select
 from .indexing import pick
 from .joining import cat
-from .keys import check_bounds
 
 
 @composite(method=False)
@@ -69,25 +68,23 @@ FEW = 32  # indices that Python looks at as quickly as NumPy
 
 
 def _picked(weight: Tensor, input: Tensor) -> Tensor:
-    """The rows themselves. What picks them finds an index that is too large, and would count one below zero from the end."""
+    """The rows themselves."""
     array = input.__dict__.get("_array")
-    if type(array) is ndarray and array.size:
-        few = array.size <= FEW
-        least = min(array.reshape(-1).tolist()) if few else array.min()
-        if least < 0:
-            check_bounds(input, weight.shape[0], 0, 0)
-        rows: Any = weight.__dict__.get("_array")
-        if few and type(rows) is ndarray and not state.active and rows.dtype.char in "fd":
-            if rows.shape[1] <= 1 << 9 and not (state.local.grad and history(weight) is not None):
-                try:
-                    return wrap(rows.take(array, 0))
-                except IndexError:
-                    pass  # said below
-    try:
-        return pick([weight, input], (0,))
-    except IndexError:
-        check_bounds(input, weight.shape[0], 0)  # says which
-        raise
+    rows: Any = weight.__dict__.get("_array")
+    if (
+        type(array) is type(rows) is ndarray
+        and 0 < array.size <= FEW
+        and not state.active
+        and rows.dtype.char in "fd"
+        and rows.shape[1] <= 1 << 9
+        and not (state.local.grad and history(weight) is not None)
+        and min(array.reshape(-1).tolist()) >= 0
+    ):
+        try:
+            return wrap(rows.take(array, 0))
+        except IndexError:
+            pass  # said below
+    return pick([weight, input], (0,), False)
 
 
 def _sparse_rows(weight: Tensor, flat: Tensor, padding_idx: int | None, scaled: bool) -> Tensor:

@@ -13,7 +13,6 @@ from ..runtime.meta import Meta
 from ..runtime.tensor import Tensor
 from .comparison import where
 from .indexing import getitem, pick
-from .keys import check_bounds
 
 # -- along one dimension ---------------------------------------------------------------------------------------------
 
@@ -41,8 +40,7 @@ def index_select(input: Tensor, dim: int, index: Tensor):
             ),
         )
         return input.clone()
-    check_bounds(index, input.shape[d], d, 0)
-    return pick([input, index.reshape(-1)], (d,))
+    return pick([input, index.reshape(-1)], (d,), False)
 
 
 @index_select.small

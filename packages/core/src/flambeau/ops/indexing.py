@@ -8,6 +8,7 @@ in front otherwise.
 from __future__ import annotations
 
 from builtins import all as builtin_all
+from builtins import any as builtin_any
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,7 +24,7 @@ from ..runtime.tensor import Tensor
 from .casting import clone
 from .creation import number_of
 from .creation import tensor as make_tensor
-from .keys import plain_slice, split_key
+from .keys import check_range, plain_slice, split_key
 from .literals import refuse_huge
 from .pointwise import check_element
 
@@ -103,8 +104,11 @@ def _(size, batched, x, *, shape, key):
 
 
 @primitive(method=False)
-def index(tensors: Sequence[Meta], positions: tuple[int, ...]):
-    """tensors[0] picked by the index tensors that follow, one for each dimension of `positions`."""
+def index(tensors: Sequence[Meta], positions: tuple[int, ...], from_end: bool = True):
+    """tensors[0] picked by the index tensors that follow, one for each dimension of `positions`.
+
+    Negative indices count from the end, or are refused where the caller says that they do not.
+    """
     input, *indices = tensors
     picked = _common_shape(indices)
     rest = [n for d, n in enumerate(input.shape) if d not in positions]
@@ -132,13 +136,32 @@ def _key(indices: Sequence[Any], positions: tuple[int, ...], ndim: int) -> tuple
 
 
 @index.kernel
-def _(xp, x, *indices, positions):
+def _(xp, x, *indices, positions, from_end=True):
     shape = _empty_result(x, indices, positions)
     if shape is not None:
         return xp.empty(shape, dtype=x.dtype)
-    # NumPy lays the indexed dimensions in front and shows them in their places: not row by row.
-    made = x[_key(indices, positions, x.ndim)]
+    if not from_end and xp.at_hand and builtin_any(i.min() < 0 for i in indices):
+        _check_places(xp, indices, positions, x.shape, from_end)
+    try:
+        # NumPy lays the indexed dimensions in front and shows them in their places: not row by row.
+        made = x[_key(indices, positions, x.ndim)]
+    except IndexError:
+        _check_places(xp, indices, positions, x.shape, from_end)  # names the dimension
+        raise
     return xp.ascontiguousarray(made) if made.ndim else made
+
+
+def _check_places(
+    xp: Any,
+    indices: Sequence[Any],
+    positions: tuple[int, ...],
+    shape: tuple[int, ...],
+    from_end: bool,
+) -> None:
+    """IndexError for an index that is out of range, where looking at numbers does not wait for a GPU."""
+    for k, p in zip(indices, positions) if xp.at_hand else ():
+        if k.dtype.kind in "iu":
+            check_range(k, shape[p], p, from_end)
 
 
 def _empty_result(x: Any, indices: Sequence[Any], positions: tuple[int, ...]) -> Any:
@@ -146,26 +169,26 @@ def _empty_result(x: Any, indices: Sequence[Any], positions: tuple[int, ...]) ->
     if x.size and builtin_all(i.size for i in indices):
         return None
     metas = [Meta(a.shape, dtypes.from_numpy(a.dtype)) for a in (x, *indices)]
-    made = index.op.call_body(tuple(metas), {"positions": positions})
+    made = index.op.call_body(tuple(metas), {"positions": positions, "from_end": True})
     return None if made.numel else made.shape
 
 
 @index.vjp
-def _(g, _out, x: Meta, *indices, positions):
+def _(g, _out, x: Meta, *indices, positions, from_end):
     return (lambda: index_grad([g, *indices], x.shape, positions), *[None] * len(indices))
 
 
 @index.batch
-def _(size, batched, x, *indices, positions):
+def _(size, batched, x, *indices, positions, from_end):
     if not batched[0]:
-        return _front_batch(index([x, *indices], positions), x, indices, positions)
+        return _front_batch(index([x, *indices], positions, from_end), x, indices, positions)
     if not any(batched[1:]):
         moved = tuple(p + 1 for p in positions)
         if positions[-1] - positions[0] == len(positions) - 1:
-            return index([x, *indices], moved)
+            return index([x, *indices], moved, from_end)
     row = _batch_rows(size, indices, batched)
     grown = [i if b else i.unsqueeze(0) for i, b in zip(_same_rank(indices, batched), batched[1:])]
-    out = index([x, row, *grown], (0, *(p + 1 for p in positions)))
+    out = index([x, row, *grown], (0, *(p + 1 for p in positions)), from_end)
     k = row.ndim - 1
     adjacent = positions[-1] - positions[0] == len(positions) - 1
     if adjacent and positions[0] > 0:
@@ -200,7 +223,7 @@ def _front_batch(
 
 
 @index.onnx
-def _(builder, x, *indices, positions):
+def _(builder, x, *indices, positions, from_end):
     return builder.index(x, indices, positions)
 
 
@@ -283,10 +306,12 @@ def _rows_first(g: Tensor, size: int, has: bool, row: Tensor, positions: tuple[i
 
 
 @primitive(method=False, promote=only(0, 1))
-def index_put_at(tensors: Sequence[Meta], positions: tuple[int, ...], accumulate: bool):
-    """tensors[0] with tensors[1] written (or added) at the places that the index tensors after them name."""
+def index_put_at(
+    tensors: Sequence[Meta], positions: tuple[int, ...], accumulate: bool, from_end: bool = True
+):
+    """tensors[0] with tensors[1] written (or added) at the places that the index tensors after them name, as in `index`."""
     input, value, *indices = tensors
-    picked = index.op.call_body((input, *indices), {"positions": positions})
+    picked = index.op.call_body((input, *indices), {"positions": positions, "from_end": from_end})
     if isinstance(value, Meta):
         try:
             fits = broadcast_shapes(picked.shape, value.shape) == picked.shape
@@ -303,18 +328,25 @@ def index_put_at(tensors: Sequence[Meta], positions: tuple[int, ...], accumulate
 
 
 @index_put_at.kernel
-def _(xp, x, value, *indices, positions, accumulate):
+def _(xp, x, value, *indices, positions, accumulate, from_end=True):
     out = x.copy()
     if _empty_result(x, indices, positions) is not None:
         metas = [
             Meta(a.shape, dtypes.from_numpy(a.dtype)) if hasattr(a, "shape") else a
             for a in (x, value, *indices)
         ]
-        index_put_at.op.call_body(tuple(metas), {"positions": positions, "accumulate": accumulate})
+        attrs = {"positions": positions, "accumulate": accumulate, "from_end": from_end}
+        index_put_at.op.call_body(tuple(metas), attrs)
         return out
+    if accumulate or not from_end:
+        _check_places(xp, indices, positions, x.shape, from_end)
     key = _key(indices, positions, x.ndim)
     if not accumulate:
-        out[key] = value
+        try:
+            out[key] = value
+        except IndexError:
+            _check_places(xp, indices, positions, x.shape, from_end)
+            raise
     elif len(positions) == 1:
         # Slices along one dimension: their rows in front, repeated ones added up before they are written.
         at = positions[0]
@@ -323,17 +355,7 @@ def _(xp, x, value, *indices, positions, accumulate):
         g = xp.moveaxis(whole, range(at, at + rows.ndim), range(rows.ndim))
         front = xp.moveaxis(out, at, 0)
         rows = rows.reshape(-1)
-        n = max(front.shape[0], 1)
-        if rows.size and xp.at_hand:
-            low, high = int(rows.min()), int(rows.max())
-            check(
-                -n <= low and high < n,
-                lambda: (
-                    f"index {high if high >= n else low} is out of bounds for dimension {at} with size {n}"
-                ),
-                IndexError,
-            )
-        _add_rows(xp, front, rows % n, g.reshape(rows.size, *front.shape[1:]))
+        _add_rows(xp, front, rows % max(front.shape[0], 1), g.reshape(rows.size, *front.shape[1:]))
     else:
         _add_at(xp, out, key, value)
     return out
@@ -350,7 +372,7 @@ def _add_at(xp: Any, out: Any, key: tuple, value: Any) -> None:
 
 
 @index_put_at.vjp
-def _(g, _out, _x, value: Meta, *indices, positions, accumulate):
+def _(g, _out, _x, value: Meta, *indices, positions, accumulate, from_end):
     def to_input():
         if accumulate:
             return g
@@ -366,7 +388,7 @@ def _(g, _out, _x, value: Meta, *indices, positions, accumulate):
 
 
 @index_put_at.batch
-def _(size, batched, x, value, *indices, positions, accumulate):
+def _(size, batched, x, value, *indices, positions, accumulate, from_end):
     row, grown, moved = _batched_key(size, indices, batched, positions)
     picked = index(
         [x[0] if batched[0] else x, *(i[0] if b else i for i, b in zip(indices, batched[2:]))],
@@ -379,7 +401,7 @@ def _(size, batched, x, value, *indices, positions, accumulate):
             value.shape[0], *[1] * (picked.ndim - value.ndim + 1), *value.shape[1:]
         )
         value = _rows_first(value.expand(size, *picked.shape), size, True, row, positions)
-    return index_put_at([x, value, row, *grown], moved, accumulate)
+    return index_put_at([x, value, row, *grown], moved, accumulate, from_end)
 
 
 index_put_at.refuse(

@@ -181,16 +181,18 @@ def _check_mask(mask: Tensor, input: Tensor, d: int) -> None:
             )
 
 
-def check_bounds(k: Tensor, n: int, d: int, least: int | None = None) -> None:
-    """IndexError for an index tensor that leaves [-n, n); a GPU's is not asked, nor one that stands for many.
+def check_bounds(k: Tensor, n: int, d: int, from_end: bool = True) -> None:
+    """`check_range` of an index tensor; a GPU's is not asked, nor one that stands for many."""
+    if not k._level and k.device.type == "cpu":
+        check_range(k._array, n, d, from_end)
 
-    Operators that do not count from the end say where they begin: `least` is 0.
-    """
-    if k._level or not k.numel() or k.device.type != "cpu":
+
+def check_range(index: Any, n: int, d: int, from_end: bool = True) -> None:
+    """IndexError for an array of indices that leaves [-n, n), or [0, n) where negative ones do not count from the end."""
+    if not index.size:
         return
-    array = k._array
-    low, high = int(array.min()), int(array.max())
-    if low < (-n if least is None else least) or high >= n:
+    low, high = int(index.min()), int(index.max())
+    if low < (-n if from_end else 0) or high >= n:
         bad = high if high >= n else low
         raise IndexError(f"index {bad} is out of bounds for dimension {d} with size {n}")
 

@@ -26,6 +26,7 @@ from .gathering import (
     scatter_add,
     scatter_src,
 )
+from .keys import check_bounds
 from .selecting import along, check_slices, searchsorted
 
 
@@ -221,6 +222,7 @@ def index_reduce(
         ),
     )
     at, d = along("index_reduce", input, dim, index)
+    check_bounds(at, input.shape[d] if input.ndim else 1, d, False)
     check(
         input.dtype is source.dtype,
         lambda: (

@@ -17,9 +17,7 @@ from .keys import check_bounds
 from .pointwise import check_element
 
 
-def along(
-    name: str, input: Tensor, dim: int, index: Tensor, least: int | None = 0
-) -> tuple[Tensor, int]:
+def along(name: str, input: Tensor, dim: int, index: Tensor) -> tuple[Tensor, int]:
     """The index of an operator on slices as a vector, and the dimension counted from the front; or its errors."""
     check(
         index.ndim <= 1,
@@ -30,9 +28,7 @@ def along(
         index.dtype in (dtypes.int64, dtypes.int32),
         lambda: f"{name}(): Expected dtype int32/int64 for index, but got {index.dtype.name}",
     )
-    d = wrap_dim(dim, input.ndim)
-    check_bounds(index, input.shape[d] if input.ndim else 1, d, least)
-    return index.reshape(-1), d
+    return index.reshape(-1), wrap_dim(dim, input.ndim)
 
 
 def check_slices(name: str, input: Tensor, d: int, index: Tensor, source: Tensor) -> None:
@@ -58,9 +54,9 @@ def check_slices(name: str, input: Tensor, d: int, index: Tensor, source: Tensor
 def _put(input: Tensor, dim: int, index: Tensor, values: Tensor, accumulate: bool) -> Tensor:
     if not input.ndim:
         return index_put_at(
-            [input.reshape(1), values.reshape(-1), index], (0,), accumulate
+            [input.reshape(1), values.reshape(-1), index], (0,), accumulate, False
         ).reshape(())
-    return index_put_at([input, values, index], (dim,), accumulate)
+    return index_put_at([input, values, index], (dim,), accumulate, False)
 
 
 @composite
@@ -119,7 +115,9 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Tensor | float):
         lambda: f"index_fill_(): Expected dtype int64 for index, but got {index.dtype.name}.",
         IndexError,
     )
-    at, d = along("index_fill", input, dim, index, None)
+    at, d = along("index_fill", input, dim, index)
+    n = input.shape[d] if input.ndim else 1
+    check_bounds(at, n, d)
     if not isinstance(value, Tensor):
         check(
             not isinstance(value, complex) or input.dtype.is_complex,
@@ -140,7 +138,6 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Tensor | float):
     )
     # By a mask: an index named twice is one place, also for the gradient of `value`.
     shape = [-1 if i == d else 1 for i in range(max(input.ndim, 1))]
-    n = input.shape[d] if input.ndim else 1
     named = at.new_zeros((n,), dtype=dtypes.bool_)
     named = index_put_at([named, named.new_ones(()), at], (0,), False).reshape(shape)
     rows = input if input.ndim else input.reshape(1)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..._base import dtypes
+from ...ops.keys import check_range
 from ...runtime.claims import Declined, claim
 from ...runtime.operator import registry
 from . import library, native
@@ -85,7 +86,7 @@ def _forward(
     given = (address(index), address(begins), address(table), _address(samples), address(out))
     numbers = n, _skip(padding_idx, n), width, bags, int(index.itemsize == 8), int(mode == "mean")
     if of.bags_sum(*given, address(sizes), *numbers):
-        raise Declined("an index is out of range")
+        check_range(index, n, 0, from_end=False)
     return out, (sizes,)
 
 

@@ -49,7 +49,7 @@ def _wide(index: Any) -> int:
     return int(index.dtype.itemsize == 8)
 
 
-def _one(indices: tuple, positions: tuple, shape: tuple) -> tuple[Any, tuple]:
+def _one(indices: tuple, positions: tuple, shape: tuple, from_end: bool) -> tuple[Any, tuple]:
     """One index for all of them, over the dimensions of `positions` taken as one; and the shape with these. None: not so."""
     at = positions[0]
     if len(positions) == 1:
@@ -68,7 +68,13 @@ def _one(indices: tuple, positions: tuple, shape: tuple) -> tuple[Any, tuple]:
     for k, i in enumerate(indices):
         i = dense(np.broadcast_to(i, picked))
         if take.float32.name_rows(
-            address(rows), address(i), shape[at + k], rows.size, _wide(i), int(k == 0)
+            address(rows),
+            address(i),
+            shape[at + k],
+            rows.size,
+            _wide(i),
+            int(from_end),
+            int(k == 0),
         ):
             return None, shape
     return rows, (
@@ -78,10 +84,10 @@ def _one(indices: tuple, positions: tuple, shape: tuple) -> tuple[Any, tuple]:
     )
 
 
-def _index(x: Any, *indices: Any, positions: tuple) -> Any:
+def _index(x: Any, *indices: Any, positions: tuple, from_end: bool = True) -> Any:
     if not x.size or not x.flags.c_contiguous:
         return NotImplemented
-    index, shape = _one(indices, positions, x.shape)
+    index, shape = _one(indices, positions, x.shape, from_end)
     wide = _wide(index)
     if wide < 0 or not index.size:
         return NotImplemented
@@ -90,12 +96,13 @@ def _index(x: Any, *indices: Any, positions: tuple) -> Any:
     outer, n, inner = parts(shape, at)
     out = np.empty(shape[:at] + index.shape + shape[at + 1 :], x.dtype)
     bad = take.float32.rows(
-        address(x), address(index), address(out), outer, n, index.size, inner * x.itemsize, wide
-    )
+        address(x), address(index), address(out), outer, n, index.size, inner * x.itemsize, wide,
+        int(from_end),
+    )  # fmt: skip
     return NotImplemented if bad else out
 
 
-def _added(base: Any, g: Any, index: Any, shape: tuple, at: int) -> Any:
+def _added(base: Any, g: Any, index: Any, shape: tuple, at: int, from_end: bool = True) -> Any:
     """Zeros of `shape`, or a copy of `base`, with g added at `index` along dimension `at`."""
     wide, found = _wide(index), _adder(g)
     if wide < 0 or found is None or not g.size or not index.size:
@@ -106,23 +113,27 @@ def _added(base: Any, g: Any, index: Any, shape: tuple, at: int) -> Any:
     work = np.empty(n + 2 + index.size, np.int64)
     bad = found.add_rows(
         None if base is None else address(base), address(index), address(g), address(out), address(work),
-        outer, n, index.size, inner, -1, wide,
+        outer, n, index.size, inner, -1, wide, int(from_end),
     )  # fmt: skip
     return NotImplemented if bad else out
 
 
 def _index_grad(g: Any, *indices: Any, shape: tuple, positions: tuple) -> Any:
-    index, rows = _one(indices, positions, tuple(shape))
+    index, rows = _one(indices, positions, tuple(shape), True)
     made = _added(None, g, index, rows, positions[0])
     return _shaped(made, tuple(shape))
 
 
-def _index_put(x: Any, value: Any, *indices: Any, positions: tuple, accumulate: bool) -> Any:
+def _index_put(
+    x: Any, value: Any, *indices: Any, positions: tuple, accumulate: bool, from_end: bool = True
+) -> Any:
     if not x.size or any(_wide(i) < 0 or not i.size for i in indices):
         return NotImplemented
     at = positions[0]
     if not accumulate:  # in order, so that of several for one place the last stays
         if not x.flags.c_contiguous or x.itemsize not in SIZES:
+            return NotImplemented
+        if not from_end and min(int(i.min()) for i in indices) < 0:
             return NotImplemented
         out = copied(x)
         try:
@@ -130,13 +141,13 @@ def _index_put(x: Any, value: Any, *indices: Any, positions: tuple, accumulate: 
         except (IndexError, ValueError):
             return NotImplemented  # which says what is wrong
         return out
-    index, shape = _one(indices, positions, x.shape)
+    index, shape = _one(indices, positions, x.shape, from_end)
     if index is None:
         return NotImplemented
     whole = shape[:at] + index.shape + shape[at + 1 :]
     if type(value) is not np.ndarray or value.dtype is not x.dtype or value.shape != whole:
         return NotImplemented
-    made = _added(dense(x), value, index, shape, at)
+    made = _added(dense(x), value, index, shape, at, from_end)
     return _shaped(made, x.shape)
 
 

@@ -28,6 +28,7 @@ def index(make: Make) -> Iterator[Sample]:
     yield Sample([make(2, 3), make.ints(2, 2, below=3)], (1,))
     yield Sample([make(3, 2, 3), make.ints(2, below=3), make.ints(2, 1, below=3)], (0, 2))
     yield Sample([make(2, 3, 2), make.ints(2, below=3), make.ints(below=2)], (1, 2))
+    yield Sample([make(3, 2), make.ints(4, below=3)], (0,), False)
 
 
 def index_grad(make: Make) -> Iterator[Sample]:
@@ -42,6 +43,7 @@ def index_put_at(make: Make) -> Iterator[Sample]:
     yield Sample([make(3, 2), make(2, 2), (once * 0 + 1).cumsum(0)], (0,), False)
     yield Sample([make(3, 2), make(2), make.ints(4, below=3)], (0,), True)
     yield Sample([make(2, 3), make(2, 4), make.ints(4, below=3)], (1,), True)
+    yield Sample([make(2, 3), make(2, 4), make.ints(4, below=3)], (1,), True, False)
 
 
 def index_put(make: Make) -> Iterator[Sample]:

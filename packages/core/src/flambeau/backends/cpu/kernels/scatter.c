@@ -153,11 +153,11 @@ INLINE void sort_rows(const struct call *c, int wide) {
   }
 }
 
-/* y = x (null: zeros), and y[o][index[j]] += g[o][j], rows of `inner`; negative indices count from the end, those of row `skip` are
- * left out. work: n + 2 + count. 1: an index is out of range, nothing is written. */
-EXPORT int add_rows(const T *x, const void *index, const T *g, T *y, int64_t *work, int64_t outer, int64_t n, int64_t count, int64_t inner, int64_t skip, int wide) {
+/* y = x (null: zeros), and y[o][index[j]] += g[o][j], rows of `inner`; negative indices count `from_end`, or are out of range;
+ * those of row `skip` are left out. work: n + 2 + count. 1: an index is out of range, nothing is written. */
+EXPORT int add_rows(const T *x, const void *index, const T *g, T *y, int64_t *work, int64_t outer, int64_t n, int64_t count, int64_t inner, int64_t skip, int wide, int from_end) {
   struct call c = {.x = x, .index = index, .src = g, .y = y, .n = n, .count = count, .inner = inner, .skip = skip, .wide = wide,
-                   .negative = 1, .starts = work, .order = work + n + 2};
+                   .negative = from_end, .starts = work, .order = work + n + 2};
   PARALLEL(look_task, &c, count, 1 << 15);
   if (c.bad) return 1;
   if (wide) sort_rows(&c, 1);

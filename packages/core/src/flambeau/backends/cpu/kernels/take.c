@@ -11,7 +11,7 @@ struct call {
   const void *index;
   char *y;
   int64_t n, count, bytes; /* rows to pick from, picked, and the bytes of one */
-  int64_t inner;
+  int64_t end, inner;      /* what is added to negative indices: n, or 0 where they are out of range */
   int wide, past, bad;
 };
 
@@ -31,7 +31,7 @@ INLINE int64_t index_at(const void *index, int64_t i, int wide) {
 
 INLINE void fetch(const struct call *c, const char *x, int64_t j, int64_t bytes, int wide) {
   int64_t i = index_at(c->index, j, wide);
-  i += i < 0 ? c->n : 0;
+  i += i < 0 ? c->end : 0;
   if ((uint64_t)i < (uint64_t)c->n)
     for (int64_t b = 0; b < bytes; b += 64) __builtin_prefetch(x + i * bytes + b);
 }
@@ -53,7 +53,7 @@ INLINE int rows_loop(const struct call *c, int64_t begin, int64_t end, int wide,
     char *y = c->y + o * c->count * bytes;
     for (int64_t j = first; j < last; ++j) {
       int64_t i = index_at(c->index, j, wide);
-      i += i < 0 ? c->n : 0;
+      i += i < 0 ? c->end : 0;
       if (ahead && j + AHEAD < c->count) fetch(c, x, j + AHEAD, bytes, wide);
       if ((uint64_t)i >= (uint64_t)c->n) bad = 1;
       else copy_row(y + j * bytes, x + i * bytes, bytes, past);
@@ -99,12 +99,12 @@ static void pick_task(void *context, int64_t begin, int64_t end) {
   else pick_uint64_t(c, begin, end);
 }
 /* -1: there is no memory for the list. */
-static int pick_all(const void *x, const void *index, void *y, int64_t outer, int64_t n, int64_t count, int64_t bytes, int wide) {
+static int pick_all(const void *x, const void *index, void *y, int64_t outer, int64_t n, int64_t end, int64_t count, int64_t bytes, int wide) {
   int32_t *places = SCRATCH(0, (size_t)count * sizeof *places);
   if (!places) return -1;
   for (int64_t j = 0; j < count; ++j) {
     int64_t i = index_at(index, j, wide);
-    i += i < 0 ? n : 0;
+    i += i < 0 ? end : 0;
     if ((uint64_t)i >= (uint64_t)n) return 1;
     places[j] = (int32_t)i;
   }
@@ -113,12 +113,12 @@ static int pick_all(const void *x, const void *index, void *y, int64_t outer, in
   return 0;
 }
 
-/* y[o][j] = x[o][index[j]], rows of so many bytes; negative indices count from the end. 1: one is out of range. */
-EXPORT int rows(const T *x, const void *index, T *y, int64_t outer, int64_t n, int64_t count, int64_t bytes, int wide) {
-  struct call c = {.x = (const char *)x, .index = index, .y = (char *)y, .n = n, .count = count, .bytes = bytes, .wide = wide};
+/* y[o][j] = x[o][index[j]], rows of so many bytes; negative indices count `from_end`, or are out of range. 1: one is out of range. */
+EXPORT int rows(const T *x, const void *index, T *y, int64_t outer, int64_t n, int64_t count, int64_t bytes, int wide, int from_end) {
+  struct call c = {.x = (const char *)x, .index = index, .y = (char *)y, .n = n, .end = from_end ? n : 0, .count = count, .bytes = bytes, .wide = wide};
   const int64_t result = outer * count * bytes, touched = result + outer * n * bytes;
   if ((bytes == 4 || bytes == 8) && outer > 2 && n < (int64_t)1 << 31) {
-    const int bad = pick_all(x, index, y, outer, n, count, bytes, wide);
+    const int bad = pick_all(x, index, y, outer, n, c.end, count, bytes, wide);
     if (bad >= 0) return bad;
   }
   c.past = bytes % VECTOR_BYTES == 0 && (uintptr_t)y % VECTOR_BYTES == 0 && (fb->threads() == 1 ? result >= STREAM_FROM : touched >= NOT_KEPT);
@@ -172,7 +172,7 @@ EXPORT int gather(const T *x, const void *index, T *y, int64_t outer, int64_t n,
 
 struct naming {
   const void *index;
-  int64_t *rows, n;
+  int64_t *rows, n, end;
   int wide, first, bad;
 };
 static void name_task(void *context, int64_t begin, int64_t end) {
@@ -180,16 +180,16 @@ static void name_task(void *context, int64_t begin, int64_t end) {
   int bad = 0;
   for (int64_t j = begin; j < end; ++j) {
     int64_t i = index_at(c->index, j, c->wide);
-    i += i < 0 ? c->n : 0;
+    i += i < 0 ? c->end : 0;
     bad |= (uint64_t)i >= (uint64_t)c->n;
     c->rows[j] = c->first ? i : c->rows[j] * c->n + i;
   }
   if (bad) __atomic_store_n(&c->bad, 1, __ATOMIC_RELAXED);
 }
 
-/* rows = rows * n + index (`first`: index), negative ones counted from the end. 1: one is out of range. */
-EXPORT int name_rows(int64_t *rows, const void *index, int64_t n, int64_t count, int wide, int first) {
-  struct naming c = {index, rows, n, wide, first, 0};
+/* rows = rows * n + index (`first`: index), negative ones counted `from_end`, or out of range. 1: one is out of range. */
+EXPORT int name_rows(int64_t *rows, const void *index, int64_t n, int64_t count, int wide, int from_end, int first) {
+  struct naming c = {index, rows, n, from_end ? n : 0, wide, first, 0};
   PARALLEL(name_task, &c, count, 1 << 15);
   return c.bad;
 }
