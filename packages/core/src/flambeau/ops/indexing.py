@@ -139,6 +139,8 @@ def _key(indices: Sequence[Any], positions: tuple[int, ...], ndim: int) -> tuple
 def _(xp, x, *indices, positions, from_end=True):
     shape = _empty_result(x, indices, positions)
     if shape is not None:
+        if not from_end:
+            _check_places(xp, indices, positions, x.shape, from_end)
         return xp.empty(shape, dtype=x.dtype)
     if not from_end and xp.at_hand and builtin_any(i.min() < 0 for i in indices):
         _check_places(xp, indices, positions, x.shape, from_end)
