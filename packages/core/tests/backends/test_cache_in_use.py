@@ -220,3 +220,33 @@ def test_a_fork_in_the_middle_of_a_compilation(slowly, way, ended):
     )  # fmt: skip
     assert done.stdout == f"[42] {ended}\n", done.stderr
     assert len(entries(Path(environment["FLAMBEAU_CACHE"]))) == 1
+
+
+HELD = """
+import os, threading, time
+import flambeau
+from flambeau.backends.cpu import {module} as module
+
+entered, lock = threading.Event(), module.{lock}
+def hold():
+    with lock:
+        entered.set()
+        time.sleep(0.2)
+threading.Thread(target=hold).start()
+entered.wait()
+child = os.fork()
+if child == 0:
+    os._exit(0 if lock.acquire(timeout=5) else 1)
+with lock:
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.parametrize("module, lock", [("compiler", "_starting"), ("providers", "_lock")])
+def test_a_fork_waits_for_what_takes_a_moment(module, lock):
+    """A compiler that is being started, whose pipe a child would keep open, and a module of kernels that is being imported."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", HELD.format(module=module, lock=lock)],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.stdout == "0\n", done.stderr

@@ -7,9 +7,9 @@ everything keeps running on NumPy. The reason is kept, so that a broken compiler
 from __future__ import annotations
 
 import os
-import threading
 from pathlib import Path
 
+from ..._base.forks import lock_over_forks
 from ...runtime.claims import Declined
 
 VERSION_SECONDS = 10.0
@@ -22,14 +22,8 @@ FLAGS = (
 )  # fmt: skip
 NATIVE = ("-march=native",)
 
-# Held while a compiler is started, when forks wait: a child would keep the pipe open that says that all was said.
-_starting = threading.RLock()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_starting.acquire,
-        after_in_parent=_starting.release,
-        after_in_child=_starting.release,
-    )
+# Held while a compiler is started: a child would keep the pipe open that says that all was said.
+_starting = lock_over_forks()
 
 
 class CompileError(Declined):

@@ -12,13 +12,13 @@ there is no compiler, the reference serves, and `flambeau.show_config()` says wh
 from __future__ import annotations
 
 import importlib
-import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
+from ..._base.forks import lock_over_forks
 from ...runtime.operator import MISSING, Operator, registry, watchers
 from . import elementwise, gradients
 
@@ -91,6 +91,7 @@ BY_HAND: dict[str, dict[str, int]] = {
         (
             "sum",
             "sum_to_size",
+            "mean",
             "prod_dims",
             "amax",
             "amin",
@@ -164,7 +165,7 @@ class _Loading(list):
     """Providers that are still being entered: other threads wait until they are a list."""
 
 
-_lock = threading.RLock()
+_lock = lock_over_forks()
 
 
 def load(op: Operator) -> list[Any]:
