@@ -41,9 +41,12 @@ def test_wrong_options(tmp_path):
     model = nn.Linear(3, 2)
     for options, text in [
         ({"quantize": "int4"}, 'quantize must be None or "int8", but got \'int4\''),
-        ({"name": "my model"}, "name must be a C identifier, but got 'my model'"),
+        ({"name": "my model"}, "name must be a C identifier other than main and weights, but got 'my model'"),
         ({"calibration": [x]}, 'calibration is for quantize="int8"'),
         ({"quantize": "int8", "calibration": []}, "calibration has no examples"),
+        ({"quantize": "int8", "calibration": [x, x * float("nan")]}, "calibration met NaN"),
+        ({"quantize": "int8", "calibration": [x - float("inf")]}, "calibration met NaN or infinite"),
+        ({"name": "main"}, "other than main and weights, but got"),
         ({"quantize": "int8", "calibration": [x[:1]]}, r"has inputs \[float32\[1, 3\]\], but the model"),
     ]:  # fmt: skip
         with pytest.raises(ValueError, match=text):
@@ -51,6 +54,21 @@ def test_wrong_options(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(FileExistsError, match="is a file; give a folder"):
         c99(model, x, tmp_path / "file")
+
+
+@pytest.mark.parametrize("file", ["main.c", "model.c", "Makefile"])
+def test_files_of_others_are_not_overwritten(tmp_path, file):
+    model, x = nn.Linear(3, 2), flambeau.zeros(2, 3)
+    c99(model, x, tmp_path)
+    c99(model, x, tmp_path)  # what an export wrote may be written again
+    (tmp_path / "weights_of_mine.c").write_text("int mine;")
+    (tmp_path / file).write_text("int main(void);")
+    with pytest.raises(
+        FileExistsError, match=rf"export.c99: .*{file}' was not written by .* would be lost"
+    ):
+        c99(model, x, tmp_path)
+    assert (tmp_path / file).read_text() == "int main(void);"
+    assert (tmp_path / "weights_of_mine.c").exists()
 
 
 def test_the_model_is_as_it_was(tmp_path):

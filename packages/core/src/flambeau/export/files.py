@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,13 +19,36 @@ from .text import plain_c
 SHORT = 1 << 16
 # Numbers in one file: for a million of them a compiler takes some 270 MB and two seconds.
 PER_FILE = 1 << 20
+# In the first line of every file that is written, so that it may be written again.
+MARK = "written by flambeau.export"
+TAKEN = ("main", "weights")  # files beside the model's own
 
 
 def identifier(name: str, caller: str) -> str:
     """A name that C functions may begin with."""
-    if not re.fullmatch(r"[A-Za-z_]\w*", name):
-        raise ValueError(f"{caller}: name must be a C identifier, but got {name!r}")
+    if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII) or name in TAKEN:
+        raise ValueError(
+            f"{caller}: name must be a C identifier other than {' and '.join(TAKEN)}, but got {name!r}"
+        )
     return name
+
+
+def open_folder(caller: str, out: Path, files: Iterable[str]) -> None:
+    """Makes the folder. FileExistsError where one of `files` is there and is no export's."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise FileExistsError(f"{caller}: {str(out)!r} is a file; give a folder") from None
+    for path in (out / file for file in files):
+        if path.exists() and not _is_ours(path):
+            raise FileExistsError(
+                f"{caller}: {str(path)!r} was not {MARK}, and would be lost; give a folder of the model's own"
+            )
+
+
+def _is_ours(path: Path) -> bool:
+    with open(path, errors="replace") as file:
+        return MARK in file.readline()
 
 
 # -- the program -------------------------------------------------------------------------------------------------------
@@ -52,7 +75,7 @@ def header(low: Lowering, name: str, loaded: bool = False) -> str:
     ]
     extra = [" *   weights: the contents of the file of weights"] if loaded else []
     return "\n".join([
-        f"/* {name}: written by flambeau.export. All arrays lie row by row and do not overlap.",
+        f"/* {name}: {MARK}. All arrays lie row by row and do not overlap.",
         *extra, *inputs, *outputs,
         " * The arena is scratch memory: nothing in it outlives a call, and calls with arenas of their own may run at once.",
         f" * {name}_run returns 0, or 1 if an index was out of range (the nearest element was used instead)"
@@ -77,6 +100,7 @@ def program(low: Lowering, name: str, loaded: bool = False, prelude: str | None 
         functions, helpers = plain_c(functions)
     used = _used(low)
     weights = [b for b in used if b.kind == "weight"]
+    first = f"/* {name}: {MARK}. */"
     head = [f'#include "{name}.h"', "", "#include <math.h>", ""]
     if not loaded:
         head += [f"extern const {C_TYPES[b.dtype]} {name}_w{b.index}[{b.size}];" for b in weights]
@@ -100,7 +124,7 @@ def program(low: Lowering, name: str, loaded: bool = False, prelude: str | None 
     ]
     if loaded:
         middle = [prelude] if prelude else helpers
-        return "\n".join([*head, *middle, "", functions, _SINGLE, f"{run} {{", *ending])
+        return "\n".join([first, *head, *middle, "", functions, _SINGLE, f"{run} {{", *ending])
     given = _params(low, name)
     names = [p.rpartition(" ")[2].lstrip("*") for p in given]
     words = {
@@ -131,7 +155,9 @@ def program(low: Lowering, name: str, loaded: bool = False, prelude: str | None 
         "",
     ]
     posix = f"#ifdef {name.upper()}_THREADS\n#define _POSIX_C_SOURCE 200112L\n#include <pthread.h>\n#endif"
-    return "\n".join([posix, *head, "", *helpers, "", functions, *opening, *ending, *closing])
+    return "\n".join(
+        [first, posix, *head, "", *helpers, "", functions, *opening, *ending, *closing]
+    )
 
 
 def _params(low: Lowering, name: str) -> list[str]:
@@ -262,7 +288,8 @@ def _step(step: Step, low: Lowering, name: str) -> list[str]:
 
 def weights_c(buffers: Sequence[Buffer], name: str) -> str:
     """weights.c: every known array as data."""
-    lines = ["#include <math.h>", "#include <stdbool.h>", "#include <stdint.h>", ""]
+    first = f"/* Weights of {name}: {MARK}. */"
+    lines = [first, "#include <math.h>", "#include <stdbool.h>", "#include <stdint.h>", ""]
     for b in buffers:
         kind = C_TYPES[b.dtype]
         lines += [
@@ -340,7 +367,8 @@ def main_c(low: Lowering, name: str) -> str:
         prints.append(f'  for (int i = 0; i < {upper}_Y{i}; ++i) printf("{form}\\n", {shown});')
     call = ", ".join(["&arena", *[f"x{i}" for i, _ in inputs], *[f"y{i}" for i, _ in outputs]])
     return "\n".join([
-        "/* Reads numbers, runs the model, prints what it gives: ./main numbers.txt, or numbers from the standard input. */",
+        f"/* An example, {MARK}: reads numbers, runs the model, prints what it gives.",
+        " * ./main numbers.txt, or numbers from the standard input. */",
         "#include <stdio.h>", "", f'#include "{name}.h"', "", f"static {name}_arena arena;", *declared, "",
         "int main(int count, char **words) {", "  double number;",
         '  FILE *from = count > 1 ? fopen(words[1], "r") : stdin;',
@@ -350,7 +378,8 @@ def main_c(low: Lowering, name: str) -> str:
     ])  # fmt: skip
 
 
-MAKEFILE = """# make; make NATIVE=1 for this processor only; make THREADS=4 for threads; make SMALL=1 for little code; make sizes
+MAKEFILE = """# {mark}
+# make; make NATIVE=1 for this processor only; make THREADS=4 for threads; make SMALL=1 for little code; make sizes
 CC ?= cc
 SIZE ?= size
 ifdef SMALL
@@ -388,17 +417,11 @@ clean:
 
 def write_folder(low: Lowering, name: str, out: Path, small: bool) -> dict[str, Path]:
     """Writes all files; which is where."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except FileExistsError:
-        raise FileExistsError(f"export.c99: {str(out)!r} is a file; give a folder") from None
     weights = [b for b in _used(low) if b.kind == "weight"]
     for i, b in enumerate(weights):
         b.index = i
     if any(b.kind not in ("weight",) and b.size == 0 for b in _used(low)):
         raise MissingRule("export.c99: an array has no elements")
-    for old in out.glob("weights*.c"):  # of an export of more of them
-        old.unlink()
     texts = {
         f"{name}.h": header(low, name),
         f"{name}.c": program(low, name),
@@ -406,8 +429,12 @@ def write_folder(low: Lowering, name: str, out: Path, small: bool) -> dict[str, 
             f"weights{i or ''}.c": weights_c(part, name) for i, part in enumerate(_parts(weights))
         },
         "main.c": main_c(low, name),
-        "Makefile": MAKEFILE.format(name=name, upper=name.upper(), level="-Os" if small else "-O3", contract="fast"),
+        "Makefile": MAKEFILE.format(mark=MARK, name=name, upper=name.upper(), level="-Os" if small else "-O3", contract="fast"),
     }  # fmt: skip
+    open_folder("export.c99", out, texts)
+    for old in out.glob("weights*.c"):  # of an export of more of them
+        if _is_ours(old):
+            old.unlink()
     for file, text in texts.items():
         (out / file).write_text(text)
     return {file: out / file for file in texts}

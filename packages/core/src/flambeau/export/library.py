@@ -25,7 +25,7 @@ from ..ops.creation import from_numpy
 from ..runtime.tensor import Tensor
 from .c99 import keep
 from .capture import capture, evaluating, example_args
-from .files import header, identifier, lay_out, program
+from .files import header, identifier, lay_out, open_folder, program
 from .lower import Lowering, Target
 from .memory import ALIGN, Buffer
 
@@ -81,8 +81,8 @@ def library(
         _check_rows(caller, model, args)
     total = lay_out(list(weights.values()))
     folder = _temporary() if out is None else Path(out)
-    folder.mkdir(parents=True, exist_ok=True)
     names = [name if i == 0 else f"{name}_{size}" for i, size in enumerate(wanted)]
+    open_folder(caller, folder, (f"{one}.{kind}" for one in names for kind in "hc"))
     prelude = _fast_functions() if not portable else None
     for low, one in zip(lows, names):
         (folder / f"{one}.h").write_text(header(low, one, loaded=True))

@@ -96,6 +96,10 @@ def _observe(graph: Graph, leaves: Sequence[Tensor], chosen: set[int], ranges: d
         env[id(v)] = x
         if id(v) in chosen:
             array = x.detach().numpy()
+            if not np.isfinite(array).all():
+                raise ValueError(
+                    "export.c99: calibration met NaN or infinite numbers; int8 cannot stand for them"
+                )
             low, high = float(array.min()), float(array.max())
             ends = ranges.setdefault(id(v), [0.0, 0.0])
             ends[0], ends[1] = min(ends[0], low), max(ends[1], high)
@@ -123,8 +127,6 @@ def _layer(call: Call, arrays: list) -> Any:
 
 def _scale(low: float, high: float) -> Scale:
     """Steps of equal width from low to high, 0 among them."""
-    if not np.isfinite([low, high]).all():
-        raise ValueError("export.c99: calibration met infinite numbers; int8 cannot stand for them")
     step = float(np.float32((high - low) / 255)) or 1.0
     return Scale(step, int(np.clip(np.round(-128 - low / step), -128, 127)))
 

@@ -49,7 +49,9 @@ def _choose(graph: Graph, write: Call) -> None:
     table = wrap(choice)
     where = Value(graph.name("c"), table._meta, "constant", table)
     graph.constants.append(where)
-    chosen = add("index", (both, where), (*shape[:lead], choice.size), positions=(lead,))
+    chosen = add(
+        "index", (both, where), (*shape[:lead], choice.size), positions=(lead,), from_end=False
+    )
     graph.calls.append(Call("reshape", (chosen,), {"shape": shape}, write.outputs, False))
 
 
