@@ -167,16 +167,23 @@ def ways(module, x):
     yield torch.jit.freeze(torch.jit.script(module))
 
 
+def windows():
+    """Padding by a word, columns of windows and back."""
+    layers = [nn.Conv2d(2, 3, 3, padding="same"), nn.LogSigmoid(), nn.Unfold(2), nn.Fold((4, 4), 2)]
+    return nn.Sequential(*layers)
+
+
 TOKENS = torch.arange(10).reshape(2, 5)
 MODELS = [
     (MLP, torch.linspace(-1, 1, 18).reshape(3, 6)), (CNN, torch.linspace(-1, 1, 128).reshape(2, 1, 8, 8)),
     (Attention, torch.linspace(-1, 1, 64).reshape(2, 4, 8)), (lambda: Recurrent("LSTM"), TOKENS),
     (lambda: Recurrent("GRU"), TOKENS), (lambda: Recurrent("RNN"), TOKENS),
+    (windows, torch.linspace(-1, 1, 64).reshape(2, 2, 4, 4)),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("make", "x"), MODELS, ids=["mlp", "cnn", "attention", "lstm", "gru", "rnn"]
+    ("make", "x"), MODELS, ids=["mlp", "cnn", "attention", "lstm", "gru", "rnn", "windows"]
 )
 def test_models_scripted_traced_and_frozen(make, x):
     torch.manual_seed(0)
@@ -201,6 +208,13 @@ def test_training_goes_on():
     ):
         assert name == other and q.requires_grad
         same(p.grad, q.grad)
+
+
+def test_a_transformer_that_was_scripted():
+    torch.manual_seed(0)
+    model = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True).eval()
+    x = torch.linspace(-1, 1, 80).reshape(2, 5, 8)
+    same(model(x), crossed(torch.jit.script(model))(moved(x)))
 
 
 def test_control_flow():

@@ -177,6 +177,14 @@ def _convolution(
     return _function(f"conv{n}d")(x, weight, bias, stride, padding, dilation, groups)
 
 
+def _convolution_mode(
+    x: Any, weight: Any, bias: Any, stride: Any, padding: str, dilation: Any, groups: int
+) -> Any:
+    """A convolution whose padding is a word: same, valid."""
+    n = weight.dim() - 2
+    return _function(f"conv{n}d")(x, weight, bias, stride, padding, dilation, groups)
+
+
 def _to(x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     """Overloads: (dtype, ...), (device, dtype, ...), (other, ...), by keywords only."""
     first = args[0] if args else None
@@ -387,7 +395,8 @@ def _clamp(x: Tensor, *bounds: Any, **named: Any) -> Tensor:
 
 
 _SPECIAL: dict[str, Callable[..., Any]] = {
-    "_convolution": _convolution, "convolution": _convolution, "to": _to, "softmax": _softmax("softmax"),
+    "_convolution": _convolution, "convolution": _convolution,
+    "_convolution_mode": _convolution_mode, "to": _to, "softmax": _softmax("softmax"),
     "_softmax": _softmax("softmax"), "log_softmax": _softmax("log_softmax"), "_log_softmax": _softmax("log_softmax"),
     "lstm": _recurrent("LSTM"), "gru": _recurrent("GRU"), "rnn_tanh": _recurrent("RNN_TANH"),
     "rnn_relu": _recurrent("RNN_RELU"), "lstm_cell": _cell("LSTM"), "gru_cell": _cell("GRU"),
@@ -419,7 +428,9 @@ _SPECIAL: dict[str, Callable[..., Any]] = {
     "Int": int, "Float": float, "Bool": bool, "IntImplicit": int, "FloatImplicit": float, "ScalarImplicit": lambda x: x.item(),
     "_shape_as_tensor": lambda x: _function("tensor")(list(x.shape)),
     "_unwrap_optional": lambda x: x, "warn": _warn,
-    "clamp": _clamp,
+    "clamp": _clamp, "log_sigmoid": lambda x: _function("logsigmoid")(x),
+    "im2col": lambda *args: found("flambeau.nn.functional", "unfold")(*args), "col2im": lambda *args: _function("fold")(*args),
+    "is_autocast_enabled": lambda *_: False,
 }  # fmt: skip
 _METHODS = frozenset(["view", "reshape", "permute", "repeat", "expand_as", "view_as", "masked_fill", "index_select", "contiguous", "type", "cpu", "cuda", "new_zeros", "new_ones", "new_full", "new_empty", "is_floating_point", "is_complex", "item", "tolist", "unfold", "requires_grad_", "t", "mT", "flatten", "float", "double", "half", "long", "int", "bool"])  # fmt: skip
 
