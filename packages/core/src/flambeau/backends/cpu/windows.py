@@ -263,26 +263,45 @@ def winograd_plan(
     dilation: Shape = (1, 1),
     groups: int = 1,
 ) -> Plan | None:
-    """The convolution of x (N, C, H, W) with the 3 x 3 weights w in fewer products, or of x (N, C, D, H, W); None where they are not worth it.
+    """The convolution of x (N, C, H, W) with the weights w in fewer products, or of x (N, C, D, H, W); None where they are not worth it.
 
-    `transposed`: w is (channels of x, rows, ..., 3, 3), and turned round. `packed`: weights are transformed beforehand.
+    `transposed`: w is (channels of x, rows, ...), and turned round. `packed`: weights are transformed beforehand.
     """
     images, channels = x[0], x[1] // groups
     rows = w[1] if transposed else w[0] // groups
     size, grid, gap = _three(x[2:], 1), _three(out, 1), _three(dilation, 1)
-    slices = _three(w[2:], 1)[0]
+    slices, *kernel = _three(w[2:], 1)
+    pieces = _pieces(slices, *kernel)
+    products = sum((high + 1) * (wide + 1) for *_, high, wide in pieces)
     patches = grid[0] * prod(-(-n // (2 * d)) * d for n, d in zip(grid[1:], gap[1:]))
     least = LEAST_PATCHES if packed else LEAST_TILES
-    if patches * 16 * WINOGRAD > prod(out) * 9 or images * patches < least:
+    taps = prod(w[2:])
+    if patches * products * WINOGRAD > prod(out) * taps or images * patches < least:
         return None
     fewer, more = sorted((channels, rows))
-    if fewer < (MORE_CHANNELS if packed else LEAST_CHANNELS) or more * slices < MORE_CHANNELS:
+    if fewer < (MORE_CHANNELS if packed else LEAST_CHANNELS) or more * len(pieces) < MORE_CHANNELS:
         return None
     before, _ = _sides(padding)
-    taps = slices * 9
     strides = [taps, rows * taps] if transposed else [channels * taps, taps]
     numbers = [images, *size, channels, *grid, rows, groups, slices, *gap, *before]
-    return Plan("winograd", [*numbers, *strides, transposed])
+    numbers += [*strides, transposed, *kernel, len(pieces)]
+    return Plan("winograd", [*numbers, *(n for piece in pieces for n in piece)])
+
+
+PIECES = ((3, 2), (3, 3), (2, 3), (2, 2))  # rows and columns, in the order of `struct piece`
+
+
+def _pieces(slices: int, *kernel: int) -> list[Shape]:
+    """What `conv_winograd.c` makes of a window: slice, first tap, rows and columns of each piece."""
+    cuts = []
+    for taps in kernel:
+        cuts.append([(first, 3 if taps - first == 3 else 2) for first in range(0, taps - 1, 2)])
+    found = [
+        (part, h, w, high, wide)
+        for part in range(slices)
+        for (h, high), (w, wide) in product(*cuts)
+    ]
+    return sorted(found, key=lambda piece: PIECES.index(piece[3:]))
 
 
 @lru_cache(maxsize=1024)
@@ -314,7 +333,7 @@ def may_be_quarters(kernel: Shape, stride: Any, dilation: Any, groups: int) -> b
 
 def may_be_winograd(kernel: Shape, stride: Any) -> bool:
     """Whether `winograd_plan` is for such a convolution at all."""
-    return kernel[-2:] == (3, 3) and len(kernel) > 1 and max(stride) == 1
+    return len(kernel) > 1 and min(kernel[-2:]) >= 3 and max(stride) == 1
 
 
 @lru_cache(maxsize=1024)

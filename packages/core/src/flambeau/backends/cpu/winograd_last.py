@@ -1,4 +1,4 @@
-"""3 x 3 convolutions with channels last by fewer products (`kernels/conv_winograd.c`), with weights transformed once."""
+"""Convolutions with channels last by fewer products (`kernels/conv_winograd.c`), with weights transformed once."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class WinogradLast:
         return (getattr(kernels, dtype.name).winograd_room(self.address),)
 
     def pack(self, w: np.ndarray) -> np.ndarray:
-        """The weights (O, C, 3, 3) as `convolve` reads them."""
+        """The weights (O, C, h, w) as `convolve` reads them."""
         w = w if w.flags.carray else np.require(w, None, ["C", "A"])
         packed = np.empty(self.room(w.shape, w.dtype), w.dtype)
         getattr(kernels, w.dtype.name).winograd_pack(address(w), address(packed), self.address)
@@ -53,7 +53,7 @@ class WinogradLast:
 def winograd_last(
     x: Shape, w: Shape, out: Shape, stride: Shape, padding: Any, dilation: Shape, groups: int
 ) -> WinogradLast | None:
-    """How x (N, H, W, C) is convolved with w (O, C, 3, 3); None where direct products are better."""
+    """How x (N, H, W, C) is convolved with w (O, C, h, w); None where direct products are better."""
     if not may_be_winograd(w[2:], stride):
         return None
     first = (x[0], x[-1], *x[1:-1])

@@ -295,18 +295,20 @@ static void convolve(void *context, int64_t begin, int64_t end) {
   T *values = SCRATCH(2, (size_t)(c->values * most * c->pitch + WIDTH) * sizeof(T));
   const int64_t tiles_most = (most + MOST - 1) / MOST, out_most = most * c->step * c->step * BLOCK;
   T *sums = SCRATCH(3, (size_t)(tiles_most * PLACES * MOST * BLOCK + out_most) * sizeof(T)), *out = sums + tiles_most * PLACES * MOST * BLOCK;
+  int64_t places[2 * MOST];
+  for (int i = 0; i < 2 * MOST; ++i) places[i] = i * c->pitch;
   for (int64_t at = begin; at < end; ++at) {
     const int64_t cut = at % c->cuts, group = at / c->cuts, r0 = c->blocks * cut / c->cuts, r1 = c->blocks * (cut + 1) / c->cuts;
     int64_t stretches;
     const int64_t count = stretches_of(c, group * c->units / c->groups, (group + 1) * c->units / c->groups, t, &stretches);
-    const int64_t tiles = (count + MOST - 1) / MOST, far = count * c->pitch;
+    const int64_t far = count * c->pitch;
     for (int64_t i = 0; i < stretches; ++i) {
       T *frame = SCRATCH(4, (size_t)(reach(c, t[i].lines) * reach(c, t[i].columns) * c->panels * WIDTH) * sizeof(T));
       lay_out(c, t + i, frame);
       transform(c, t + i, frame, values + t[i].first * c->pitch, far);
     }
     for (int64_t r = r0; r < r1; ++r) {
-      const int64_t row = r * BLOCK, rows = MIN(BLOCK, c->s.rows - row), nv = (rows + WIDTH - 1) / WIDTH;
+      const int64_t row = r * BLOCK, rows = MIN(BLOCK, c->s.rows - row), nv = (rows + WIDTH - 1) / WIDTH, tiles = (count + most_of(nv) - 1) / most_of(nv);
       const T *w = c->weights + row * c->all_depth;
       for (int64_t part = 0; part < c->parts; ++part) {
         const int one = c->s.transposed && single(&c->s, (int)part / 2), alone = c->s.transposed && single(&c->s, (int)part % 2);
@@ -319,7 +321,7 @@ static void convolve(void *context, int64_t begin, int64_t end) {
             const int64_t k = slab * all / slabs, depth = (slab + 1) * all / slabs - k;
             for (int64_t tile = 0; tile < tiles; ++tile) {
               const int64_t q = tile * count / tiles, n = (tile + 1) * count / tiles - q;
-              tile_kernels[nv - 1][n - 1](depth, from + q * c->pitch + k, c->pitch, w, sums + (tile * PLACES + place) * MOST * BLOCK, slab == 0);
+              tile_kernels[nv - 1][n - 1](1, depth, from + q * c->pitch, places, &k, w, sums + (tile * PLACES + place) * MOST * BLOCK, slab == 0);
             }
             w += depth * nv * WIDTH;
           }
@@ -331,7 +333,7 @@ static void convolve(void *context, int64_t begin, int64_t end) {
           const int64_t wide = c->step * s->columns * BLOCK;
           T *to = out + s->first * c->step * c->step * BLOCK;
           for (int64_t line = 0; line < s->lines; ++line)
-            for (int64_t column = 0; column < s->columns; ++column, ++q, products += BLOCK) {
+            for (int64_t column = 0; column < s->columns; ++column, ++q, products += nv * WIDTH) {
               if (q == until) ++tile, products = sums + tile * PLACES * MOST * BLOCK, until = (tile + 1) * count / tiles;
               int64_t h = c->step * line + part / 2, w = c->step * column + part % 2;
               T *there = to + h * wide + w * BLOCK;

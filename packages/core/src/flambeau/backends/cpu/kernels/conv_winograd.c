@@ -1,6 +1,8 @@
 /* types: float double */
 /* Convolutions of 3 x 3 and stride 1 with 16 products instead of 36 for every 2 x 2 results (Winograd's F(2x2, 3x3)): of any groups
- * and dilation, and in three dimensions with any depth of the window, whose slices are like more channels.
+ * and dilation, and in three dimensions with any depth of the window, whose slices are like more channels. Larger windows are cut
+ * into pieces of 2 taps and, at the end, 3 in each dimension, which are like more channels, too: 5 x 5 takes 49 products instead of 100.
+ * Since pieces begin at every second tap, what a piece reads is the patch of other results, and transformed once.
  *
  * Patches of 4 x 4 inputs and the weights are transformed by additions; for each of the 16 places of a patch there is then a product
  * of matrices over the channels; 2 x 2 results come of additions again. Vectors run along the channels: of the input where
@@ -12,71 +14,85 @@
  */
 #include "fb_finish.h"
 #include "fb_patches.h"
+#include "fb_turn.h"
 
 #define PLACES 16
 #define BATCH_BYTES (4 << 20) /* of transposed images at a time */
 #define VALUES_BYTES (1 << 20) /* of transformed patches of a task */
+#define ALIAS 512              /* patches as many bytes apart, or a multiple, would meet in too few sets of the first cache */
 
 struct sizes {
   int64_t images, size[3], channels, out[3], rows, groups, slices; /* channels and rows of a group; slices: depth of the window */
   int64_t dilation[3], before[3];
   int64_t row_stride, channel_stride, turned; /* of the weights, and whether each window is turned round */
+  int64_t kernel[2], pieces;                  /* rows and columns of a window's slice; pieces of the whole window */
 };
+/* A piece of the window: its slice, its first tap, and whether it has 3 rows and columns, or 2. They stand in this order: those of 3 rows
+ * and 2 columns, of 3 and 3, of 2 and 3, of 2 and 2, so that the pieces that have products at a place of the patch follow one another. */
+struct piece { int64_t slice, h, w, rows, columns; };
 struct winograd {
   struct sizes s;
   struct finish finish;
-  const T *x, *w, *weights, *bias; /* weights: [group][block of rows][place][slice][channel][row], then those given */
+  const T *x, *w, *weights, *bias; /* weights: [group][block of rows][place][piece][channel][row], then those given */
   T *y;
-  int64_t depth;                   /* channels of all slices */
+  const struct piece *piece;
+  int64_t high[2], wide[2];        /* the first piece and the end of those with 3 rows, with 3 columns */
+  int64_t last;                    /* the piece that reaches furthest */
+  int64_t depth;                   /* channels of all pieces */
   int64_t grid[2], patches, parts, cuts, blocks; /* tasks share out the groups, the patches in parts, and the blocks of rows */
+  int64_t frames[2], pitch;        /* of an image's slice: patches and those beyond them that pieces reach; elements of a transformed one */
 };
 
 /* -- weights -------------------------------------------------------------------------------------------------------- */
 
 INLINE int64_t padded_rows(const struct sizes *s) { return (s->rows + WIDTH - 1) / WIDTH * WIDTH; }
-INLINE int64_t group_stride(const struct sizes *s) { return s->rows * s->channels * s->slices * 9; }
+INLINE int64_t window_taps(const struct sizes *s) { return s->kernel[0] * s->kernel[1]; }
+INLINE int64_t group_stride(const struct sizes *s) { return s->rows * s->channels * s->slices * window_taps(s); }
 
-/* The 3 x 3 weights of `count` rows, one channel and one slice: k[tap], a vector along the rows. */
+/* The weights of `count` rows, one channel and one slice: k[tap], a vector along the rows. */
 INLINE void weights_of(const struct sizes *s, const T *w, int64_t count, vec *k) {
-  vec r[GEMM_LANES];
-  if (GEMM_LANES > 9) {
-    UNROLL for (int i = 0; i < GEMM_LANES; ++i) r[i] = i < count ? load_head(w + i * s->row_stride, 9, 0) : (vec){0};
+  const int64_t taps = window_taps(s);
+  for (int64_t t = 0; t < taps; t += GEMM_LANES) {
+    const int64_t there = MIN(GEMM_LANES, taps - t);
+    vec r[GEMM_LANES];
+    UNROLL for (int i = 0; i < GEMM_LANES; ++i) r[i] = i < count ? load_head(w + i * s->row_stride + t, there, 0) : (vec){0};
     gemm_transpose(r);
-    for (int t = 0; t < 9; ++t) memcpy(k + (s->turned ? 8 - t : t), (const char *)r + t * VECTOR_BYTES, VECTOR_BYTES);
-  } else {
-    for (int t = 0; t < 9; ++t) {
-      T lanes[GEMM_LANES] = {0};
-      for (int64_t i = 0; i < count; ++i) lanes[i] = w[i * s->row_stride + t];
-      k[s->turned ? 8 - t : t] = load(lanes);
-    }
+    for (int64_t i = 0; i < there; ++i) memcpy(k + (s->turned ? taps - 1 - t - i : t + i), (const char *)r + i * VECTOR_BYTES, VECTOR_BYTES);
   }
 }
 
-/* G k G' of the weights, for WIDTH rows at a time. */
+/* G k G' of a piece, whose taps stand in k, for WIDTH rows: to[place * far]. */
+static void transform_piece(const struct sizes *s, const struct piece *p, const vec *k, T *to, int64_t far) {
+  const vec middle = splat((T)0.5);
+  vec half[4][3];
+  UNROLL for (int j = 0; j < 3; ++j) {
+    const vec *from = k + p->h * s->kernel[1] + p->w + j;
+    const vec zero = {0}, a = j < p->columns ? from[0] : zero, b = j < p->columns ? from[s->kernel[1]] : zero;
+    const vec d = j < p->columns && p->rows == 3 ? from[2 * s->kernel[1]] : zero;
+    half[0][j] = a, half[1][j] = middle * (a + d + b), half[2][j] = middle * (a + d - b), half[3][j] = d;
+  }
+  UNROLL for (int i = 0; i < 4; ++i, to += 4 * far) {
+    const vec a = half[i][0], b = half[i][1], d = half[i][2];
+    store(to, a), store(to + far, middle * (a + d + b)), store(to + 2 * far, middle * (a + d - b)), store(to + 3 * far, d);
+  }
+}
+
+/* The weights of all pieces, for WIDTH rows at a time. */
 static void transform_weights(void *context, int64_t begin, int64_t end) {
   const struct winograd *c = context;
   const struct sizes *s = &c->s;
-  const int64_t depth = c->depth, vectors = padded_rows(s) / WIDTH;
+  const int64_t vectors = padded_rows(s) / WIDTH, taps = window_taps(s);
+  vec *k = SCRATCH(2, (size_t)taps * VECTOR_BYTES);
   for (int64_t at = begin; at < end; ++at) {
     const int64_t group = at / vectors, row = at % vectors * WIDTH, count = MIN(WIDTH, s->rows - row), block = row / BLOCK * BLOCK, width = MIN(BLOCK, padded_rows(s) - block);
-    T *to = (T *)c->weights + (group * padded_rows(s) + block) * PLACES * depth + row - block;
+    T *to = (T *)c->weights + (group * padded_rows(s) + block) * PLACES * c->depth + row - block;
     const T *w = c->w + group * group_stride(s) + row * s->row_stride;
-    for (int64_t channel = 0; channel < depth; ++channel, to += width) {
-      const int64_t slice = channel / s->channels;
-      vec k[9], half[4][3];
-      weights_of(s, w + channel % s->channels * s->channel_stride + 9 * (s->turned ? s->slices - 1 - slice : slice), count, k);
-      const vec middle = splat((T)0.5);
-      UNROLL for (int j = 0; j < 3; ++j) {
-        half[0][j] = k[j], half[3][j] = k[6 + j];
-        half[1][j] = middle * (k[j] + k[6 + j] + k[3 + j]), half[2][j] = middle * (k[j] + k[6 + j] - k[3 + j]);
+    for (int64_t slice = 0; slice < s->slices; ++slice)
+      for (int64_t channel = 0; channel < s->channels; ++channel) {
+        weights_of(s, w + channel * s->channel_stride + taps * (s->turned ? s->slices - 1 - slice : slice), count, k);
+        for (int64_t i = 0; i < s->pieces; ++i)
+          if (c->piece[i].slice == slice) transform_piece(s, c->piece + i, k, to + (i * s->channels + channel) * width, c->depth * width);
       }
-      UNROLL for (int i = 0; i < 4; ++i) {
-        const vec a = half[i][0], b = half[i][1], d = half[i][2];
-        T *four = to + 4 * i * depth * width;
-        store(four, a), store(four + depth * width, middle * (a + d + b));
-        store(four + 2 * depth * width, middle * (a + d - b)), store(four + 3 * depth * width, d);
-      }
-    }
   }
 }
 
@@ -87,28 +103,40 @@ struct patch { int64_t image, depth, h, w; }; /* of the first result; its result
 /* The first result of patch `i` in one dimension. */
 INLINE int64_t first_of(int64_t i, int64_t dilation) { return dilation == 1 ? 2 * i : i / dilation * 2 * dilation + i % dilation; }
 
-INLINE struct patch patch_of(const struct winograd *c, int64_t q) {
-  const int64_t w = q % c->grid[1], h = q / c->grid[1] % c->grid[0], slice = q / c->grid[1] / c->grid[0];
+/* Patch `q` where a slice of an image has `grid` of them. */
+INLINE struct patch patch_of(const struct winograd *c, const int64_t *grid, int64_t q) {
+  const int64_t w = q % grid[1], h = q / grid[1] % grid[0], slice = q / grid[1] / grid[0];
   return (struct patch){slice / c->s.out[0], slice % c->s.out[0], first_of(h, c->s.dilation[1]), first_of(w, c->s.dilation[2])};
 }
 
-/* The channels of group 0 at a place of the input; NULL outside of it. */
-INLINE const T *input_at(const struct winograd *c, int64_t image, int64_t d, int64_t h, int64_t w) {
-  const struct sizes *s = &c->s;
-  const int64_t outside = d < 0 || d >= s->size[0] || h < 0 || h >= s->size[1] || w < 0 || w >= s->size[2];
-  return outside ? 0 : c->x + (((image * s->size[0] + d) * s->size[1] + h) * s->size[2] + w) * s->groups * s->channels;
+/* The number of a patch among all frames. */
+INLINE int64_t frame_of(const struct winograd *c, int64_t q) {
+  const int64_t w = q % c->grid[1], h = q / c->grid[1] % c->grid[0], slice = q / c->grid[1] / c->grid[0];
+  return (slice * c->frames[0] + h) * c->frames[1] + w;
+}
+/* How many patches further a piece reads. */
+INLINE int64_t reach_of(const struct winograd *c, const struct piece *p) {
+  return p->h / 2 * c->s.dilation[1] * c->frames[1] + p->w / 2 * c->s.dilation[2];
 }
 
-/* B' d B of a patch, for all channels of a group and slice: to[place * far + channel]. */
-static void transform_slice(const struct winograd *c, struct patch p, int64_t group, int64_t slice, T *to, int64_t far) {
+/* A row of the input; NULL outside of it. */
+INLINE const T *row_at(const struct sizes *s, const T *x, int64_t image, int64_t d, int64_t h) {
+  const int64_t outside = d < 0 || d >= s->size[0] || h < 0 || h >= s->size[1];
+  return outside ? 0 : x + ((image * s->size[0] + d) * s->size[1] + h) * s->size[2] * s->groups * s->channels;
+}
+
+/* B' d B of a patch, for all channels of a group of the input's slice d: to[place * far + channel]. */
+static void transform_patch(const struct winograd *c, struct patch p, int64_t d, int64_t group, T *to, int64_t far) {
   const struct sizes *s = &c->s;
-  const int64_t channels = s->channels, d = p.depth + slice * s->dilation[0] - s->before[0];
+  const int64_t channels = s->channels;
   const T *from[4][4]; /* NULL: padding */
-  for (int i = 0; i < 4; ++i)
+  for (int i = 0; i < 4; ++i) {
+    const T *row = row_at(s, c->x, p.image, d, p.h + i * s->dilation[1] - s->before[1]);
     for (int j = 0; j < 4; ++j) {
-      from[i][j] = input_at(c, p.image, d, p.h + i * s->dilation[1] - s->before[1], p.w + j * s->dilation[2] - s->before[2]);
-      if (from[i][j]) from[i][j] += group * channels;
+      const int64_t w = p.w + j * s->dilation[2] - s->before[2];
+      from[i][j] = row && 0 <= w && w < s->size[2] ? row + (w * s->groups + group) * channels : 0;
     }
+  }
   for (int64_t v = 0; v < channels; v += WIDTH) {
     const int64_t n = MIN(WIDTH, channels - v);
     vec half[4][4];
@@ -125,20 +153,44 @@ static void transform_slice(const struct winograd *c, struct patch p, int64_t gr
   }
 }
 
-/* What the last vector of a slice writes too much, the next slice writes again. */
-static void transform_patch(const struct winograd *c, struct patch p, int64_t group, T *to, int64_t far) {
-  for (int64_t slice = 0; slice < c->s.slices; ++slice) transform_slice(c, p, group, slice, to + slice * c->s.channels, far);
+/* Transformed patches of a task: those of its results and those beyond them that pieces reach, once for each slice of the window. Vectors
+ * `at` and `piece` have where patches and pieces stand: to[place * far + at + piece + channel]. */
+struct values {
+  int64_t first, count, far; /* frames */
+  int64_t *at, *piece;
+  T *to;
+};
+
+static struct values values_of(const struct winograd *c, int64_t q0, int64_t count) {
+  const int64_t pieces = c->s.pieces, first = frame_of(c, q0);
+  struct values v = {.first = first, .count = frame_of(c, q0 + count - 1) + reach_of(c, c->piece + c->last) + 1 - first};
+  v.at = SCRATCH(1, (size_t)(count + pieces) * sizeof(int64_t)), v.piece = v.at + count;
+  v.far = c->s.slices * v.count * c->pitch + WIDTH; /* no multiple of the cache's */
+  v.to = SCRATCH(2, (size_t)(PLACES * v.far) * sizeof(T));
+  for (int64_t q = 0; q < count; ++q) v.at[q] = (frame_of(c, q0 + q) - first) * c->pitch;
+  for (int64_t i = 0; i < pieces; ++i) v.piece[i] = (c->piece[i].slice * v.count + reach_of(c, c->piece + i)) * c->pitch;
+  return v;
+}
+
+static void transform_values(const struct winograd *c, const struct values *v, int64_t group) {
+  for (int64_t slice = 0; slice < c->s.slices; ++slice)
+    for (int64_t i = 0; i < v->count; ++i) {
+      const struct patch p = patch_of(c, c->frames, v->first + i);
+      transform_patch(c, p, p.depth + slice * c->s.dilation[0] - c->s.before[0], group, v->to + (slice * v->count + i) * c->pitch, v->far);
+    }
 }
 
 /* One result at [h][w] for the vector of output channels from `row` on, summed directly. */
 static vec sum_directly(const struct winograd *c, struct patch p, int64_t h, int64_t w, int64_t group, int64_t row, int64_t count, vec start) {
   const struct sizes *s = &c->s;
-  for (int64_t t = 0; t < 9 * s->slices; ++t) {
-    const int64_t *gap = s->dilation, *lo = s->before;
-    const T *from = input_at(c, p.image, p.depth + t / 9 * gap[0] - lo[0], h + t % 9 / 3 * gap[1] - lo[1], w + t % 3 * gap[2] - lo[2]);
-    const T *k = c->w + group * group_stride(s) + row * s->row_stride + (s->turned ? 9 * s->slices - 1 - t : t);
+  const int64_t *gap = s->dilation, *lo = s->before, each = window_taps(s), taps = each * s->slices, wide = s->kernel[1];
+  for (int64_t t = 0; t < taps; ++t) {
+    const T *from = row_at(s, c->x, p.image, p.depth + t / each * gap[0] - lo[0], h + t % each / wide * gap[1] - lo[1]);
+    const int64_t column = w + t % wide * gap[2] - lo[2];
+    if (column < 0 || column >= s->size[2]) from = 0;
+    const T *k = c->w + group * group_stride(s) + row * s->row_stride + (s->turned ? taps - 1 - t : t);
     for (int64_t channel = 0; channel < s->channels; ++channel)
-      for (int64_t i = 0; i < count; ++i) start[i] += k[i * s->row_stride + channel * s->channel_stride] * (from ? from[group * s->channels + channel] : 0);
+      for (int64_t i = 0; i < count; ++i) start[i] += k[i * s->row_stride + channel * s->channel_stride] * (from ? from[(column * s->groups + group) * s->channels + channel] : 0);
   }
   return start;
 }
@@ -183,94 +235,75 @@ static void write_patch(const struct winograd *c, struct patch p, const T *from,
   }
 }
 
+/* The pieces that have products at a place: only those of 3 rows reach the last row of places, only those of 3 columns the last column. */
+struct range { int64_t begin, end; };
+INLINE struct range pieces_at(const struct winograd *c, int64_t place) {
+  struct range all = {0, c->s.pieces};
+  if (place / 4 == 3) all.begin = MAX(all.begin, c->high[0]), all.end = MIN(all.end, c->high[1]);
+  if (place % 4 == 3) all.begin = MAX(all.begin, c->wide[0]), all.end = MIN(all.end, c->wide[1]);
+  all.end = MAX(all.begin, all.end);
+  return all;
+}
+
+INLINE int64_t tiles_of(int64_t count, int64_t nv) { return (count + most_of(nv) - 1) / most_of(nv); }
+/* Of `count` patches those of tile t: the first tiles have one more. */
+INLINE int64_t patches_of(int64_t count, int64_t tiles, int64_t t) { return count / tiles + (t < count % tiles); }
+
+/* Sums of one place for all patches of a task, by sums of about DEPTH channels: of some pieces, or of a part of one. */
+static void multiply(const struct winograd *c, const struct values *v, int64_t place, int64_t count, const T *w, int64_t nv, T *sums) {
+  const struct range all = pieces_at(c, place);
+  const int64_t channels = c->s.channels, cuts = (channels + DEPTH - 1) / DEPTH, together = MAX(1, DEPTH / channels), tiles = tiles_of(count, nv);
+  const int64_t pieces = all.end - all.begin, slabs = MAX(1, (pieces + together - 1) / together) * cuts; /* one without pieces writes zeros */
+  for (int64_t slab = 0; slab < slabs; ++slab) {
+    const int64_t p0 = all.begin + slab / cuts * pieces / (slabs / cuts), p1 = all.begin + (slab / cuts + 1) * pieces / (slabs / cuts);
+    const int64_t k = slab % cuts * channels / cuts, depth = (slab % cuts + 1) * channels / cuts - k;
+    for (int64_t t = 0, q = 0, n; t < tiles; ++t, q += n) {
+      n = patches_of(count, tiles, t);
+      tile_kernels[nv - 1][n - 1](p1 - p0, depth, v->to + place * v->far + k, v->at + q, v->piece + p0, w + (p0 * channels + k) * nv * WIDTH, sums + t * PLACES * MOST * BLOCK, slab == 0);
+    }
+  }
+}
+
 /* A part of the patches of a group by a share of its output channels. */
 static void convolve(void *context, int64_t begin, int64_t end) {
   const struct winograd *c = context;
-  const int64_t depth_of_all = c->depth, slabs = (depth_of_all + DEPTH - 1) / DEPTH;
-  const int64_t pitch = (depth_of_all + WIDTH - 1) / WIDTH * WIDTH + WIDTH; /* no multiple of the cache's */
   const int64_t most = (c->patches + c->parts - 1) / c->parts, tiles_most = (most + MOST - 1) / MOST;
-  T *places = SCRATCH(2, (size_t)(PLACES * most * pitch + WIDTH) * sizeof(T)), *sums = SCRATCH(3, (size_t)(tiles_most * PLACES * MOST * BLOCK) * sizeof(T));
+  T *sums = SCRATCH(3, (size_t)(tiles_most * PLACES * MOST * BLOCK) * sizeof(T));
+  struct values v = {0};
   int64_t transformed = -1; /* the part of a group */
   for (int64_t at = begin; at < end; ++at) {
     const int64_t cut = at % c->cuts, part = at / c->cuts % c->parts, group = at / c->cuts / c->parts;
-    const int64_t q0 = part * c->patches / c->parts, count = (part + 1) * c->patches / c->parts - q0, tiles = (count + MOST - 1) / MOST;
-    const int64_t far = count * pitch, r0 = c->blocks * cut / c->cuts, r1 = c->blocks * (cut + 1) / c->cuts;
-    if (at / c->cuts != transformed)
-      for (int64_t q = 0; q < count; ++q) transform_patch(c, patch_of(c, q0 + q), group, places + q * pitch, far);
+    const int64_t q0 = part * c->patches / c->parts, count = (part + 1) * c->patches / c->parts - q0;
+    const int64_t r0 = c->blocks * cut / c->cuts, r1 = c->blocks * (cut + 1) / c->cuts;
+    if (at / c->cuts != transformed) v = values_of(c, q0, count), transform_values(c, &v, group);
     transformed = at / c->cuts;
     for (int64_t r = r0; r < r1; ++r) {
-      const int64_t row = r * BLOCK, rows = MIN(BLOCK, c->s.rows - row), nv = (rows + WIDTH - 1) / WIDTH;
-      const T *w = c->weights + (group * padded_rows(&c->s) + row) * PLACES * depth_of_all;
-      for (int64_t place = 0; place < PLACES; ++place)
-        for (int64_t slab = 0; slab < slabs; ++slab) {
-          const int64_t k = slab * depth_of_all / slabs, depth = (slab + 1) * depth_of_all / slabs - k;
-          for (int64_t t = 0; t < tiles; ++t) {
-            const int64_t q = t * count / tiles, n = (t + 1) * count / tiles - q;
-            tile_kernels[nv - 1][n - 1](depth, places + place * far + q * pitch + k, pitch, w, sums + (t * PLACES + place) * MOST * BLOCK, k == 0);
-          }
-          w += depth * nv * WIDTH;
-        }
-      for (int64_t t = 0; t < tiles; ++t)
-        for (int64_t q = t * count / tiles, i = 0; q < (t + 1) * count / tiles; ++q, ++i) write_patch(c, patch_of(c, q0 + q), sums + (t * PLACES * MOST + i) * BLOCK, group, row, rows);
-    }
-  }
-}
-
-/* -- channels first ------------------------------------------------------------------------------------------------- */
-
-/* count planes of `size` elements to `size` rows of `count` elements (pitch apart), and back. */
-struct turning {
-  const struct winograd *c;
-  int64_t first, size, count; /* first: image */
-  const T *from;
-  T *to;
-};
-
-static void channels_to_last(void *context, int64_t begin, int64_t end) {
-  const struct turning *g = context;
-  const int64_t blocks = (g->size + WIDTH - 1) / WIDTH;
-  for (int64_t at = begin; at < end; ++at) {
-    const int64_t image = at / blocks, p = at % blocks * WIDTH, there = MIN(WIDTH, g->size - p);
-    const T *from = g->from + ((g->first + image) * g->count) * g->size + p;
-    T *to = g->to + (image * g->size + p) * g->count;
-    for (int64_t k = 0; k < g->count; k += WIDTH) {
-      const int64_t n = MIN(WIDTH, g->count - k);
-      vec r[GEMM_LANES];
-      UNROLL for (int i = 0; i < GEMM_LANES; ++i) r[i] = i < n ? load_head(from + (k + i) * g->size, there, 0) : (vec){0};
-      gemm_transpose(r);
-      if (there == WIDTH && n == WIDTH) { UNROLL for (int i = 0; i < GEMM_LANES; ++i) store(to + i * g->count + k, r[i]); }
-      else for (int64_t i = 0; i < there; ++i) store_head(to + i * g->count + k, r[i], n);
-    }
-  }
-}
-
-static void channels_to_first(void *context, int64_t begin, int64_t end) {
-  const struct turning *g = context;
-  const int64_t blocks = (g->count + WIDTH - 1) / WIDTH;
-  T block[GEMM_LANES * GEMM_LANES] __attribute__((aligned(64)));
-  for (int64_t at = begin; at < end; ++at) {
-    const int64_t image = at / blocks, k = at % blocks * WIDTH, n = MIN(WIDTH, g->count - k);
-    const T *from = g->from + image * g->size * g->count + k;
-    for (int64_t p = 0; p < g->size; p += WIDTH) {
-      const int64_t there = MIN(WIDTH, g->size - p);
-      vec r[GEMM_LANES];
-      UNROLL for (int i = 0; i < GEMM_LANES; ++i) r[i] = i < there ? load_head(from + (p + i) * g->count, n, 0) : (vec){0};
-      gemm_transpose(r);
-      UNROLL for (int i = 0; i < GEMM_LANES; ++i) store(block + i * GEMM_LANES, r[i]);
-      finish_rows(&g->c->finish, block, GEMM_LANES, g->to, ((g->first + image) * g->count + k) * g->size + p, g->size, n, there);
+      const int64_t row = r * BLOCK, rows = MIN(BLOCK, c->s.rows - row), nv = (rows + WIDTH - 1) / WIDTH, tiles = tiles_of(count, nv);
+      const T *w = c->weights + (group * padded_rows(&c->s) + row) * PLACES * c->depth;
+      for (int64_t place = 0; place < PLACES; ++place) multiply(c, &v, place, count, w + place * c->depth * nv * WIDTH, nv, sums + place * MOST * BLOCK);
+      for (int64_t t = 0, q = q0; t < tiles; ++t)
+        for (int64_t i = 0; i < patches_of(count, tiles, t); ++i, ++q)
+          write_patch(c, patch_of(c, c->grid, q), sums + t * PLACES * MOST * BLOCK + i * nv * WIDTH, group, row, rows);
     }
   }
 }
 
 /* -- the calls ------------------------------------------------------------------------------------------------------ */
 
-INLINE int64_t transformed_size(const struct sizes *s) { return s->groups * padded_rows(s) * PLACES * s->channels * s->slices; }
+INLINE int64_t transformed_size(const struct sizes *s) { return s->groups * padded_rows(s) * PLACES * s->channels * s->pieces; }
 INLINE int64_t volume_of(const int64_t *size) { return size[0] * size[1] * size[2]; }
 
 static struct winograd read_sizes(const int64_t *n) {
   struct winograd c = {{0}};
   memcpy(&c.s, n, sizeof(c.s));
-  c.depth = c.s.channels * c.s.slices;
+  c.piece = (const struct piece *)(n + sizeof(c.s) / sizeof *n);
+  c.depth = c.s.channels * c.s.pieces;
+  for (int64_t i = 0; i < c.s.pieces; ++i) {
+    const struct piece *p = c.piece + i, *last = c.piece + c.last;
+    c.high[1] += p->rows == 3, c.wide[0] += p->rows == 3 && p->columns == 2, c.wide[1] += p->columns == 3;
+    if (p->h >= last->h && p->w >= last->w) c.last = i;
+  }
+  c.wide[1] += c.wide[0];
   return c;
 }
 
@@ -285,10 +318,13 @@ static void convolve_last(struct winograd *c) {
   for (int i = 0; i < 2; ++i) {
     const int64_t d = s->dilation[i + 1];
     c->grid[i] = (s->out[i + 1] + 2 * d - 1) / (2 * d) * d;
+    c->frames[i] = c->grid[i] + (i ? c->piece[c->last].w : c->piece[c->last].h) / 2 * d;
   }
+  c->pitch = (s->channels + WIDTH - 1) / WIDTH * WIDTH;
+  if (c->pitch * (int64_t)sizeof(T) % ALIAS == 0) c->pitch += WIDTH;
   c->patches = s->images * s->out[0] * c->grid[0] * c->grid[1];
-  const int64_t threads = fb->threads(), each = PLACES * c->depth * (int64_t)sizeof(T);
-  const int64_t most = MAX(MOST, MIN(TOGETHER, VALUES_BYTES / each / MOST) * MOST);
+  const int64_t threads = fb->threads(), each = PLACES * s->slices * c->pitch * (int64_t)sizeof(T);
+  const int64_t beyond = reach_of(c, c->piece + c->last), most = MAX(MOST, MIN(TOGETHER, (VALUES_BYTES / each - beyond) / MOST) * MOST);
   c->blocks = (s->rows + BLOCK - 1) / BLOCK, c->parts = (c->patches + most - 1) / most, c->cuts = 1;
   const int64_t wanted = (2 * threads + s->groups - 1) / s->groups;
   if (threads > 1 && c->parts < wanted) c->cuts = MIN(c->blocks, (wanted + c->parts - 1) / c->parts);
@@ -307,14 +343,14 @@ static void convolve_first(const struct winograd *c) {
   some.x = x, some.y = y, some.finish = (struct finish){0};
   for (int64_t image = 0; image < s->images; image += batch) {
     const int64_t now = some.s.images = MIN(batch, s->images - image), blocks = now * ((size + WIDTH - 1) / WIDTH), planes = now * ((rows + WIDTH - 1) / WIDTH);
-    struct turning to = {c, image, size, channels, c->x, x}, back = {c, image, volume, rows, y, c->y};
+    struct turning to = {0, image, size, channels, c->x, x}, back = {&c->finish, image, volume, rows, y, c->y};
     PARALLEL(channels_to_last, &to, blocks, grain_for(blocks, WIDTH * channels));
     convolve_last(&some);
     PARALLEL(channels_to_first, &back, planes, grain_for(planes, WIDTH * volume));
   }
 }
 
-/* `n`: the numbers of `struct sizes`. Channels come first. */
+/* `n`: the numbers of `struct sizes`, then those of the pieces. Channels come first. */
 EXPORT void winograd(const T *x, const T *w, const T *bias, T *y, const int64_t *n) {
   struct winograd c = read_sizes(n);
   c.x = x, c.w = w, c.bias = bias, c.y = y;
