@@ -79,6 +79,25 @@ WRITES = {
     "masked": lambda y, x: y.masked_fill_(y > 0.5, 0.25),
 }
 
+NUMBERS = {
+    "times": lambda x, k, n: x * k,
+    "from": lambda x, k, n: (k - 1) ** 2 - x / (n * n + 1),
+    "over": lambda x, k, n: 1 / (x.abs() + k * k + 0.5),
+    "compared": lambda x, k, n: flambeau.where(x > k, x * n, x + n // 2),
+    "branch": lambda x, k, n: x * k if k > 0.5 else x - n,
+    "every": lambda x, k, n: x + 1 if n % 3 == 0 else x * k,
+    "rows": lambda x, k, n: x[: max(n, 1)] if x.ndim else x,
+    "rolled": lambda x, k, n: x.roll(n) if x.ndim else x,
+    "turns": lambda x, k, n: x * len(range(n)),
+    "bounds": lambda x, k, n: x.clamp(-abs(k), abs(k)),
+    "filled": lambda x, k, n: x + flambeau.full((), k) + flambeau.tensor(n),
+    "power": lambda x, k, n: (x.abs() + 0.5) ** min(k, 3.0),
+    "mixed": lambda x, k, n: flambeau.lerp(x, x.tanh(), k) * (n + k) + x.double().mean() * n,
+    "written": lambda x, k, n: (x * 1).mul_(k).add_(n),
+    "larger": lambda x, k, n: x * max(k, n, 0.25) + min(k, n),
+    "mean": lambda x, k, n: x.sum() * k / x.numel() + n / (x.numel() + 1),
+}
+
 
 def broadcasts(a: Any, b: Any) -> bool:
     return all(m in (n, 1) or n == 1 for m, n in zip(reversed(a), reversed(b)))
@@ -225,3 +244,42 @@ def test_every_instruction_is_reached(kind):
         expected = outcome(f, arrays, [True, True, False])
         assert isinstance(expected, list), expected
         same(outcome(compiled, arrays, [True, True, False]), expected)
+
+
+@pytest.mark.slow
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.lists(st.one_of(INSTRUCTIONS, st.sampled_from(tuple(NUMBERS))), min_size=1, max_size=7),
+    st.lists(st.tuples(st.floats(-2, 2), st.integers(-2, 6)), min_size=4, max_size=8),
+    st.lists(st.tuples(SHAPES, SHAPES), min_size=1, max_size=2),
+    st.booleans(),
+    st.integers(0, 2**31),
+)
+def test_a_random_program_whose_numbers_change_is_eager(
+    instructions, numbers, shapes, inside, seed
+):
+    def with_numbers(k, n, *inputs):
+        values = list(inputs)
+        for one in instructions:
+            if isinstance(one, str):
+                values.append(NUMBERS[one](values[-1], k, n))
+            else:
+                step(values, *one)
+        made = values[-1] * 1
+        if not inside or not made.requires_grad:
+            return (made,)
+        return made.detach() * 1, *flambeau.autograd.grad((made * made.cos()).sum(), inputs[:1])
+
+    compiled = flambeau.compile(with_numbers)
+    flambeau.manual_seed(seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for i, (k, n) in enumerate(numbers):
+            arrays = [flambeau.randn(shape).tolist() for shape in shapes[i % len(shapes)]]
+            expected = outcome(lambda *x, k=k, n=n: with_numbers(k, n, *x), arrays, [True, False])
+            found = outcome(lambda *x, k=k, n=n: compiled(k, n, *x), arrays, [True, False])
+            assert isinstance(found, type) == isinstance(expected, type), (expected, found)
+            if isinstance(expected, type):
+                assert found is expected
+            else:
+                same(found, expected)

@@ -15,7 +15,7 @@ import threading
 import types
 import warnings
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import nullcontext
 from importlib import import_module
 from itertools import chain
@@ -30,10 +30,10 @@ from .capture import TWICE, Capture
 from .captured import captured
 from .decisions import CHANGING, DEPARTED, hopeless, joined, preferred, wasteful
 from .descriptions import function_state, leaving_out
-from .dynamic import Family, Kept, Shapes
+from .dynamic import Kept
 from .effects import Effects
 from .guards import Search, reach, tensors_of
-from .keys import Keys
+from .keys import Call, Keys
 from .methods import bound
 from .owners import is_module
 from .places import Places
@@ -146,7 +146,7 @@ class Compiled:
             self._miss(given)
             if given in self._aside:
                 return self._apart(args, kwargs)
-        return self._first(key, leaves, spec, (args, kwargs))
+        return self._first(Call(self._keys, key, leaves, spec, args, kwargs))
 
     def __getattr__(self, name: str) -> Any:
         if "_function" not in self.__dict__:
@@ -213,76 +213,61 @@ class Compiled:
 
     # -- the first call -------------------------------------------------------------------------------------------------
 
-    def _first(self, key: Any, leaves: list, spec: Any, given: tuple) -> Any:
+    def _first(self, call: Call) -> Any:
         """Captures the call, which gives its result too, and keeps the plan or why there is none."""
         backend = self._backend
         if not now.plain:
             if eagerly(self._shown, sum(map(len, self._plans.values())), self._called):
                 self._called = True
-                return self._function(*given[0], **given[1])
+                return self._function(*call.args, **call.kwargs)
             forced = now.stance.backend
             backend = backend if forced is None else forced if callable(forced) else None
-        tensors = [x for x in leaves if isinstance(x, Tensor)]
         with self._lock:
             if not self._looked:
-                self._looked = True
-                self._search.of(self._function)
-                if (
-                    type(self._function) is types.FunctionType
-                ):  # whose code and attributes may be replaced
-                    self._search.found.append(lambda: function_state(self._function))
-                key = (*key, *[read() for read in self._search.found])
-            family = self._family(key, leaves, spec) if backend is None else None
-            shapes = self._keys.shapes(leaves, spec)
-            plan, numbers = self._filled_in(key, leaves, spec, family, shapes)
+                self._look()
+                call.key = (*call.key, *[read() for read in self._search.found])
+            if backend is None and self._may_open(call):
+                call.family = self._keys.family(call)
+            plan = self._filled_in(call)
             if plan is None:
-                return self._traced(key, leaves, spec, given, backend, family, shapes)
-        return plan([*tensors, *numbers], *given)
+                return self._traced(call, backend)
+        return plan([*call.tensors, *(call.numbers(plan) or ())], call.args, call.kwargs)
 
-    def _family(self, key: tuple, leaves: list, spec: pytree.Spec) -> Family | None:
-        """The calls whose key differs from this one's in sizes and numbers only; None where each is to be a program of its own."""
+    def _look(self) -> None:
+        """Looks for what the function depends on, besides its arguments."""
+        self._looked = True
+        self._search.of(self._function)
+        if type(self._function) is types.FunctionType:  # whose code and attributes may be replaced
+            self._search.found.append(lambda: function_state(self._function))
+
+    def _may_open(self, call: Call) -> bool:
+        """Whether sizes and numbers may be left open; if not, each call that has others is to be a program of its own."""
         if self._dynamic is False or self._tune or not now.plain:
-            return None
-        if any(isinstance(x, Tensor) and type(x._array) is not ndarray for x in leaves):
-            return None
-        return self._keys.family(key, leaves, spec)
+            return False
+        return all(type(t._array) is ndarray for t in call.tensors)
 
-    def _filled_in(
-        self, key: tuple, leaves: list, spec: pytree.Spec, family: Family | None, shapes: Shapes
-    ) -> tuple[Plan | None, Sequence[Tensor]]:
-        """A plan that is made of a call of other sizes and numbers, and the numbers that it takes; kept from now on."""
-        general = None if family is None else family.covering(shapes)
+    def _filled_in(self, call: Call) -> Plan | None:
+        """A plan that is made of a call of other sizes and numbers; kept from now on."""
+        general = None if call.family is None else call.family.covering(call.shapes)
         if general is None:
-            return None, ()
-        whole = general.once or self._sized.due(key)
-        plan = general.plan(shapes, whole, self._keys.taken(leaves, spec))
-        if plan is None or not plan.fits() or plan.shared([x for x in leaves if isinstance(x, Tensor)]):  # fmt: skip
-            return None, ()
-        numbers = () if plan.scalars is None else plan.scalars(leaves)
-        if numbers is None:
-            return None, ()
+            return None
+        whole = general.once or self._sized.due(call.key)
+        plan = general.plan(call.shapes, whole, call.taken())
+        if plan is None or not plan.fits() or plan.shared(call.tensors) or call.numbers(plan) is None:  # fmt: skip
+            return None
         if general.once:
-            self._plans[key] = [plan, *self._fitting(key)]
+            self._plans[call.key] = [plan, *self._fitting(call.key)]
         else:
-            self._sized.add(key, plan)
-        return plan, numbers
+            self._sized.add(call.key, plan)
+        return plan
 
-    def _traced(
-        self,
-        key: tuple,
-        leaves: list,
-        spec: pytree.Spec,
-        given: tuple,
-        backend: Any,
-        family: Family | None,
-        shapes: Shapes,
-    ) -> Any:
-        """The result of a call that no program is for, from which one is made. `family`: of the calls of other sizes."""
+    def _traced(self, call: Call, backend: Any) -> Any:
+        """The result of a call that no program is for, from which one is made."""
         if sum(map(len, self._plans.values())) - len(self._sized) >= self._limit:
             self._refuse(
                 f"more than {self._limit} programs: shapes or values keep changing (of a number that does, a tensor can be given)"
             )
-            return self._apart(*given)
+            return self._apart(call.args, call.kwargs)
         readers = [
             *self._surroundings,
             *chain.from_iterable(s.found for s in self._keys.searches.values()),
@@ -294,24 +279,20 @@ class Compiled:
                 read()
         if out:
             why = f"it depends on {out[0]}, more than guards look into"
-            self._plans[key] = [why]
+            self._plans[call.key] = [why]
             self._turned_away(why, "")
-            return self._apart(*given)
+            return self._apart(call.args, call.kwargs)
         places, effects = Places(), self._effects() if self._watches else None
         noticed = splitting.Noticed(getattr(self._function, "__self__", self._function))
         before = splitting.enter(noticed)
         try:
             with effects.around() if effects is not None else nullcontext():
-                if reach(readers, [x for x in leaves if isinstance(x, Tensor)]):
-                    capture = Capture()
-                    capture.breaks, capture.given = places, given
-                    capture.breaks.append(TWICE)
-                    result, recipe = captured(self._function, leaves, spec, making, capture)
+                if reach(readers, call.tensors):
+                    places.append(TWICE)
+                    result, recipe = self._closed(call, making, places)
                     opened = None
                 else:
-                    result, recipe, opened = self._opened(
-                        leaves, spec, making, family, shapes, places, given
-                    )
+                    result, recipe, opened = self._opened(call, making, places)
         finally:
             splitting.leave(before)
         self._calls_modules = self._calls_modules or noticed.any
@@ -331,15 +312,15 @@ class Compiled:
         if isinstance(recipe, str):
             plan = recipe
         else:
-            key, plan = self._learned(key, leaves, spec, family, shapes, recipe, opened)
-            if plan.shared([x for x in leaves if isinstance(x, Tensor)]):
+            plan = self._learned(call, recipe, opened)
+            if plan.shared(call.tensors):
                 return result  # of this call only: others may come with memory of their own
-        kept = self._fitting(key)
+        kept = self._fitting(call.key)
         if isinstance(plan, Plan):
             joined(kept, plan)
-        self._plans[key] = [*kept, plan]
+        self._plans[call.key] = [*kept, plan]
         if isinstance(plan, Plan):
-            _show(self._shown, plan, family.latest() if family is not None and opened else None)
+            _show(self._shown, plan, call.family.latest() if call.family and opened else None)
         else:
             self._turned_away(plan, places.first)
         return result
@@ -348,33 +329,26 @@ class Compiled:
         """The plans for a key whose captured tensors are as they were."""
         return [p for p in self._plans.get(key, ()) if type(p) is Plan and p.forward.fits()]
 
-    def _learned(
-        self,
-        key: tuple,
-        leaves: list,
-        spec: pytree.Spec,
-        family: Family | None,
-        shapes: Shapes,
-        recipe: Recipe,
-        opened: Any,
-    ) -> tuple[tuple, Plan]:
-        """The plan of a captured call, which calls of other sizes learn from; and its key, which may be another now."""
+    def _learned(self, call: Call, recipe: Recipe, opened: tuple | None) -> Plan:
+        """The plan of a captured call, which calls of other sizes learn from. Its key may be another then."""
+        family, general = call.family, None
         if family is not None:
-            family.learn(shapes, recipe if opened else recipe.copied(), opened)
-            if self._keys.learned(spec, family):
-                self._drop(spec)
-                key = self._whole_key(self._keys.of(leaves, spec))
+            family.learn(call.shapes, recipe if opened else recipe.copied(), opened)
+            if self._keys.learned(call.spec, family):
+                self._drop(call.spec)
+                call.key = self._whole_key(self._keys.of(call.leaves, call.spec))
             if family.needed:
-                family = self._keys.family(key, leaves, spec)
-                shapes = self._keys.shapes(leaves, spec)
-                family.learn(shapes, recipe.fixed() if opened else recipe.copied(), None)
-        numbers = self._keys.taken(leaves, spec)
-        general = family.covering(shapes) if family is not None and numbers else None
-        plan = None if general is None else general.plan(shapes, True, numbers)
-        if plan is None:
-            plan = (recipe.fixed(arrays=True) if opened else recipe).plan()
-            plan.scalars = Exactly(numbers) if numbers else None
-        return key, plan
+                call.family = family = self._keys.family(call)
+                family.learn(call.shapes, recipe.fixed() if opened else recipe.copied(), None)
+            general = family.covering(call.shapes)
+        numbers = call.taken()
+        if numbers and general is not None:
+            plan = general.plan(call.shapes, True, numbers)
+            if plan is not None and call.numbers(plan) is not None:
+                return plan
+        plan = (recipe.fixed(arrays=True) if opened else recipe).plan()
+        plan.scalars = Exactly(numbers) if numbers else None
+        return plan
 
     def _drop(self, spec: pytree.Spec) -> None:
         """Forgets the programs for calls of this structure."""
@@ -401,39 +375,33 @@ class Compiled:
         self._sized.clear()
         self._keys.forget()
 
-    def _opened(
-        self,
-        leaves: list,
-        spec: Any,
-        making: Making,
-        family: Family | None,
-        shapes: Shapes,
-        places: Places,
-        given: tuple,
-    ) -> tuple[Any, Recipe | str, Any]:
-        """`captured`, with the sizes open that change; third, what it was opened by: None where all are fixed."""
-        opened = None if family is None else family.opened(shapes, self._codes())
-        if family is not None and opened is not None:
+    def _opened(self, call: Call, making: Making, places: Places) -> tuple[Any, Recipe | str, Any]:
+        """`captured`, with the sizes and numbers open that change; third, what it was opened by: None where all are fixed."""
+        opened = None if call.family is None else call.family.opened(call.shapes, self._codes())
+        if call.family is not None and opened is not None:
             capture, dims = opened
-            capture.breaks, capture.given = places, given
-            number = capture.numbers.get
+            capture.breaks, capture.given = places, (call.args, call.kwargs)
+            leaves = [capture.numbers.get(i, x) for i, x in enumerate(call.leaves)]
             try:
-                open_leaves = [number(i, x) for i, x in enumerate(leaves)]
-                result, found = captured(self._function, open_leaves, spec, making, capture)
+                result, found = captured(self._function, leaves, call.spec, making, capture)
                 if not isinstance(found, str):
                     found = found.copied(capture.sizes.kept())
                 return result, found, opened
             except Exception as error:  # of the call itself, or of following its sizes
                 if capture.told:
                     raise
-                family.fail(f"{type(error).__name__}: {error}", dims)
+                call.family.fail(f"{type(error).__name__}: {error}", dims)
             finally:
                 capture.sizes.over()
+            places.clear()
             places.twice = True
-        closed = Capture()
-        closed.breaks, closed.given = places, given
-        places.clear()
-        return *captured(self._function, leaves, spec, making, closed), None
+        return *self._closed(call, making, places), None
+
+    def _closed(self, call: Call, making: Making, places: Places) -> tuple[Any, Recipe | str]:
+        """`captured`, for the sizes and numbers that the call has."""
+        capture = Capture()
+        capture.breaks, capture.given = places, (call.args, call.kwargs)
+        return captured(self._function, call.leaves, call.spec, making, capture)
 
     def _was_twice(self, reason: str) -> None:
         """A call was made once more, because its sizes could not be followed, and does more than compute."""

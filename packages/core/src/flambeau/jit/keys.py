@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import types
+from collections.abc import Sequence
 from itertools import chain
 from typing import Any
 
@@ -16,10 +17,35 @@ from .descriptions import PLAIN, content, described, frozen, plain, which
 from .dynamic import Family, Shapes
 from .guards import Search
 from .owners import is_module, is_ours
+from .plan import Plan
 from .scalars import NUMBERS
 
 MOST_GIVEN = 64  # modules and functions among the arguments whose surroundings are kept
 MOST_FAMILIES = 16
+
+
+class Call:
+    """A call that no program was found for. `shapes`: of its tensors, and then its numbers that may be left open."""
+
+    def __init__(self, keys: Keys, key: tuple, leaves: list, spec: pytree.Spec, args: tuple, kwargs: dict[str, Any]) -> None:  # fmt: skip
+        self.keys, self.key, self.leaves, self.spec = keys, key, leaves, spec
+        self.args, self.kwargs = args, kwargs
+        self.tensors = [x for x in leaves if isinstance(x, Tensor)]
+        self.family: Family | None = None  # of the calls of other sizes, if there may be any
+
+    @property
+    def shapes(self) -> Shapes:
+        shapes = tuple([t._array.shape for t in self.tensors])
+        places = self.keys.places(self.leaves, self.spec)
+        return (*shapes, tuple([self.leaves[i] for i in places])) if places else shapes
+
+    def taken(self) -> dict[int, Any]:
+        """The numbers that its key leaves out, by their places."""
+        return {i: self.leaves[i] for i in self.keys.inputs.get(self.spec, ())}
+
+    def numbers(self, plan: Plan) -> Sequence[Tensor] | None:
+        """The numbers that a plan takes; None where it is not for them."""
+        return () if plan.scalars is None else plan.scalars(self.leaves)
 
 
 class Keys:
@@ -91,21 +117,11 @@ class Keys:
         needed = self.needed.get(spec, ())
         return tuple([i for i, x in enumerate(leaves) if type(x) in NUMBERS and i not in needed])
 
-    def shapes(self, leaves: list, spec: pytree.Spec) -> Shapes:
-        """The shapes of a call's tensors, and then its numbers that may be left open, if there are any."""
-        shapes = tuple([x._array.shape for x in leaves if isinstance(x, Tensor)])
-        places = self.places(leaves, spec)
-        return (*shapes, tuple([leaves[i] for i in places])) if places else shapes
-
-    def taken(self, leaves: list, spec: pytree.Spec) -> dict[int, Any]:
-        """The numbers of a call that its key leaves out, by their places."""
-        return {i: leaves[i] for i in self.inputs.get(spec, ())}
-
-    def family(self, key: tuple, leaves: list, spec: pytree.Spec) -> Family:
+    def family(self, call: Call) -> Family:
         """The calls whose key differs from this one's in sizes and open numbers only."""
-        parts, at = list(key), 4 + (state.local.promotion is not None)
-        places = self.places(leaves, spec)
-        for i, x in enumerate(leaves):
+        parts, at = list(call.key), 4 + (state.local.promotion is not None)
+        places = self.places(call.leaves, call.spec)
+        for i, x in enumerate(call.leaves):
             if isinstance(x, Tensor):
                 a = x._array
                 parts[at] = (a.ndim, *parts[at][1:5], a.flags.c_contiguous or a.strides)

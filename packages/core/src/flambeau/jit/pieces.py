@@ -21,6 +21,7 @@ from ..runtime.tensor import Tensor
 from .compile import Compiled, _watched
 from .descriptions import PLAIN
 from .guards import Search
+from .keys import Call
 from .owners import is_module, is_ours
 from .plan import Plan
 from .purity import Watch, strange, watched_by
@@ -124,29 +125,28 @@ class Piece(Compiled):
         module: Any = self._module()
         return module.forward(*args, **kwargs)
 
-    def _first(self, key: Any, leaves: list, spec: Any, given: tuple) -> Any:
+    def _first(self, call: Call) -> Any:
         if sys.getprofile() is not None:
-            return self._apart(*given)
-        return super()._first(key, leaves, spec, given)
+            return self._apart(call.args, call.kwargs)
+        return super()._first(call)
 
-    def _traced(self, key: Any, leaves: list, spec: Any, *rest: Any) -> Any:
+    def _traced(self, call: Call, backend: Any) -> Any:
         self._tracing, self._watch = threading.get_ident(), None
         try:
-            result = super()._traced(key, leaves, spec, *rest)
+            result = super()._traced(call, backend)
         finally:
             self._tracing = 0
         watch: Watch | None = self._watch
         if watch is None:  # over the limit
             return result
-        key = self._whole_key(self._keys.of(leaves, spec))  # numbers may have become inputs
-        plan = self._plans.get(key, [None])[-1]
+        plan = self._plans.get(call.key, [None])[-1]
         if isinstance(plan, Plan):
             reason = _unlike(plan)
             if _calls(plan) < LEAST or not self._is_guarded(watch):
                 self._pieces_of.alone(self._module())
             elif reason is not None:
                 self._keys.families.clear()
-                self._plans[key] = [reason]
+                self._plans[call.key] = [reason]
                 self._turned_away(reason, "")
         return result
 
