@@ -203,3 +203,23 @@ def test_wrong_inputs_are_named():
         model(flambeau.zeros(1, 2, dtype=flambeau.int64))
     with pytest.raises(TypeError, match="takes 1 inputs"):
         model()
+
+
+def test_wrong_options_are_named(tmp_path):
+    x = flambeau.ones(2, 3)
+    with pytest.raises(ValueError, match=r"input names must differ, but \['a'\]"):
+        flambeau.onnx.export(lambda x, y: x + y, (x, x), input_names=["a", "a"])
+    with pytest.warns(UserWarning, match=r"dynamic_axes names \['z'\], but the inputs are \['x'\]"):
+        flambeau.onnx.export(
+            nn.ReLU(),
+            (x,),
+            input_names=["x"],
+            output_names=["y"],
+            dynamic_axes={"z": [0], "y": [0]},
+        )
+    with pytest.raises(ValueError, match="returns no tensor"):
+        flambeau.onnx.export(lambda x: None, (x,))
+    for place in (tmp_path, tmp_path / "none" / "model.onnx"):
+        with pytest.raises(FileNotFoundError, match="is no place for a file"):
+            flambeau.onnx.export(nn.ReLU(), (x,), place)
+    assert not list(tmp_path.iterdir())

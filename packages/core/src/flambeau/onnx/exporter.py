@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -64,6 +65,13 @@ def export(
             f"onnx.export: {len(names)} input names were given for {len(leaves)} tensor inputs"
         )
     names += [f"input_{i}" if i else "input" for i in range(len(names), len(leaves))]
+    if twice := {n for n in names if names.count(n) > 1}:
+        raise ValueError(f"onnx.export: input names must differ, but {sorted(twice)} come twice")
+    if unknown := set(dynamic_axes or ()) - {*names, *(output_names or ("output",))}:
+        warnings.warn(
+            f"onnx.export: dynamic_axes names {sorted(unknown)}, but the inputs are {names}: these axes stay fixed",
+            stacklevel=2,
+        )
     axes = _open_axes(dynamic_axes, names, leaves)
     with _evaluating(model), no_grad():
         graph = (
@@ -101,6 +109,10 @@ def _opset(library: Any, wanted: int | None) -> int:
 def _write_file(path: Any, data: bytes) -> None:
     """All of the file or, after a crash, the old one."""
     path = os.fspath(path)
+    if not os.path.isdir(os.path.dirname(path) or ".") or os.path.isdir(path):
+        raise FileNotFoundError(
+            f"onnx.export: {path!r} is no place for a file: it is a folder, or in none"
+        )
     temporary = f"{path}.{os.getpid()}.tmp"
     try:
         with open(temporary, "wb") as file:
@@ -298,6 +310,8 @@ def _model_proto(
     output_names: Sequence[str] | None,
     opset: int,
 ) -> Any:
+    if not graph.outputs:
+        raise ValueError("onnx.export: the model returns no tensor")
     helper = onnx().helper
     wanted = list(output_names or [])
     if len(wanted) > len(graph.outputs):
