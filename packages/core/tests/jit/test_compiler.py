@@ -342,4 +342,5 @@ def test_what_is_no_archive_of_kernels_is_refused(data, why, tmp_path, monkeypat
     monkeypatch.setenv("FLAMBEAU_CACHE", str(tmp_path))
     with pytest.raises(ValueError, match=why):
         compiler.load_cache_artifacts(data)
-    assert {p.name for p in tmp_path.iterdir()} <= {".swept"}  # the mark of when old files were looked for
+    left = {p.name for p in tmp_path.iterdir()}
+    assert left <= {".swept"}  # the mark of when old files were looked for
