@@ -1,4 +1,4 @@
-"""Calls of a function in a world that changes between them, eagerly and compiled."""
+"""Calls of a function in a world that changes between them, eagerly and compiled: the cases of `test_changing_*.py`."""
 
 from __future__ import annotations
 
@@ -42,13 +42,18 @@ def outcomes(make, compiled):
     return found
 
 
-@pytest.fixture
-def differences() -> Callable:
-    """Tells the calls whose compiled outcome is another than the eager one."""
-    return _differences
+def pytest_pycollect_makeitem(collector: Any, name: str, obj: Any) -> Any:
+    """Functions `case_...` are tests: each gives a function and what makes its call number i, as compiled so eagerly."""
+    if not name.startswith("case_"):
+        return None
+
+    def test() -> None:
+        assert not differences(obj)
+
+    return pytest.Function.from_parent(collector, name=name, callobj=test)
 
 
-def _differences(make: Callable[[], Any]) -> list:
+def differences(make: Callable[[], Any]) -> list:
     """`make` gives a function and what makes its call number i."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
