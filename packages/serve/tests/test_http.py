@@ -6,6 +6,8 @@ import json
 import socket
 import threading
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable
 
 import httpx
@@ -177,6 +179,16 @@ def test_too_large_is_refused_announced_or_not(serve: Serve, plain: Model) -> No
     refused(client.post(path, content=b" " * 1000), 400, "not JSON")
     roomy = serve(plain, max_body=1_000_000)  # more than what arrives in one piece
     refused(roomy.post(path, content=iter([b" " * 100_000] * 11)), 413, "larger than 1000000")
+
+
+def test_a_client_that_sends_all_before_it_listens_is_told(serve: Serve, plain: Model) -> None:
+    client = serve(plain, max_body=1000)
+    url = str(client.base_url) + "/v2/models/plain/infer"
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(url, b" " * 20_000_000)
+    with caught.value as answer:
+        assert answer.code == 413
+        assert b"larger than 1000 bytes" in answer.read()
 
 
 def test_an_announced_size_is_refused_unread(serve: Serve, plain: Model) -> None:

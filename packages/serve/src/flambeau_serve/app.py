@@ -10,7 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -40,6 +40,9 @@ logger = logging.getLogger("flambeau_serve")
 
 # Above this a body is parsed in a thread: 256 KiB of JSON take a few milliseconds.
 _PARSE_IN_THREAD = 256 * 1024
+# A body up to this size is read to its end, if that comes soon, before it is refused as too large.
+_READ_ON_BYTES = 256 * 1024 * 1024
+_READ_ON_SECONDS = 2.0
 # `curl -d` says "form", many clients say nothing, and binary tensor data is an octet stream.
 _TENSOR_TYPES = frozenset(
     {"", "application/json", "application/octet-stream", "application/x-www-form-urlencoded"}
@@ -173,6 +176,7 @@ class _Limited:
         if self._complete:  # whoever waits now waits for the client to leave
             return await self._receive()
         if self._declared > self._limit:
+            await self._read_on()
             raise self._too_large()
         try:
             async with asyncio.timeout(max(0.0, self._deadline - time.monotonic())):
@@ -184,8 +188,22 @@ class _Limited:
         self._size += len(message.get("body", b""))
         self._complete = not message.get("more_body", False)
         if self._size > self._limit:
+            await self._read_on()
             raise self._too_large()
         return message
+
+    async def _read_on(self) -> None:
+        """Drops what is left of a body that is not much too large.
+
+        Many clients listen only when all is sent: to them a refusal in between is a broken connection.
+        """
+        end = min(self._deadline, time.monotonic() + _READ_ON_SECONDS)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, end - time.monotonic())):
+                while not self._complete and max(self._size, self._declared) <= _READ_ON_BYTES:
+                    message = await self._receive()
+                    self._size += len(message.get("body", b""))
+                    self._complete = not message.get("more_body", False)
 
     def _too_large(self) -> InputError:
         return InputError(f"the body is larger than {self._limit} bytes", status=413)
