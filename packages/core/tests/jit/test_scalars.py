@@ -294,6 +294,16 @@ def test_types_of_sizes_are_asked_of_fixed_ones():
     tried(function, [(flambeau.randn(n, 2),) for n in (4, 5, 6, 7)])
 
 
+def test_errors_of_numbers_may_be_caught():
+    def function(x, k):
+        try:
+            return x / (1 / k)
+        except ZeroDivisionError:
+            return x * 2
+
+    tried(function, [(x, k) for k in (0.5, 0.25, 0.75, 0.0, 2.0, 0.0, -0.0, 3.0)])
+
+
 def test_unfit_numbers_are_told_by_operators():
     compiled = flambeau.compile(lambda x, k: x / k + 1 / k)
     for k in (1.5, 2.5, 3.5):

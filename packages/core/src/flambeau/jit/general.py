@@ -115,7 +115,10 @@ class General:
         loose = {i: n for i, n in self.loose.items() if i in numbers}
         others = {k: n for k, n in sizes.items() if k not in loose.values()}
         taken = Taken(loose, others, self.guards)
-        recipe = self.at(sizes, True, taken)
+        try:
+            recipe = self.at(sizes, True, taken)
+        except (ArithmeticError, ValueError):  # of Python's on these numbers, which the function may catch
+            return None
         if not claimed(recipe):
             return None
         if not whole and recipe.making is not None:
