@@ -117,7 +117,7 @@ class General:
         taken = Taken(loose, others, self.guards)
         try:
             recipe = self.at(sizes, True, taken)
-        except (ArithmeticError, ValueError):  # of Python's on these numbers, which the function may catch
+        except (ArithmeticError, ValueError):  # the function itself may catch it
             return None
         if not claimed(recipe):
             return None
