@@ -22,17 +22,16 @@ from .joining import pad_constant
 from .precision import in_float32
 from .sliding import window_sum
 
-_EPSILON = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7,
-            "complex64": 2.0**-23, "complex128": 2.0**-52}  # fmt: skip
+_EPSILON = {"float64": 2.0**-52, "complex128": 2.0**-52}
 
 
 def smallest(dtype: str) -> float:
-    """The `eps` of rms_norm where none is given: the distance from 1 to the next number of a dtype.
+    """The `eps` of rms_norm where none is given: the distance from 1 to the next number of what a dtype is computed in.
 
-    >>> smallest("bfloat16")
-    0.0078125
+    >>> smallest("float64"), smallest("bfloat16")
+    (2.220446049250313e-16, 1.1920928955078125e-07)
     """
-    return _EPSILON[dtype]
+    return _EPSILON.get(dtype, 2.0**-23)
 
 
 @primitive(method=False, outputs=("output", "mean", "rstd"))

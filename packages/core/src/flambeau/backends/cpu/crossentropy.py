@@ -11,7 +11,7 @@ from ...runtime.claims import claim, lasting
 from ...runtime.operator import registry
 from . import library
 from .native import Kernels, address
-from .offers import FLOATS
+from .offers import FLOATS, HALVES, cast, computed
 from .softmax import dense
 
 kernels = Kernels("crossentropy.c")
@@ -21,7 +21,7 @@ REDUCTIONS = ("none", "sum", "mean")  # as in C
 def _accepts(metas: list, attrs: dict[str, Any]) -> bool:
     """Rows of floats, an int64 for each, weights of the same dtype: what the body would find nothing wrong with."""
     x, target, weight = metas
-    if x.dtype not in FLOATS or target.dtype is not dtypes.int64 or not x.numel:
+    if x.dtype not in (*FLOATS, *HALVES) or target.dtype is not dtypes.int64 or not x.numel:
         return False
     shape = tuple(x.shape)
     if not shape or tuple(target.shape) != (() if len(shape) == 1 else (shape[0], *shape[2:])):
@@ -43,21 +43,22 @@ def _sizes(x: np.ndarray) -> tuple[int, int, int]:
     return n, classes, x.size // (n * classes)
 
 
-def _of(x: np.ndarray) -> Any:
-    return kernels.float32 if x.itemsize == 4 else kernels.float64
+def _computed(a: np.ndarray | None, x: np.ndarray) -> np.ndarray | None:
+    """Weights or gradients of losses in the dtype that kernels compute in for scores `x`."""
+    return None if a is None else cast(dense(a), computed(x))
 
 
 def _forward(
     x: Any, target: Any, weight: Any, *, ignore_index: int, reduction: str, label_smoothing: float, wants: bool
 ) -> tuple[np.ndarray, tuple]:  # fmt: skip
-    x, target = dense(x), dense(target)
-    w = None if weight is None else dense(weight)
+    x, target, w = dense(x), dense(target), _computed(weight, x)
     outer, classes, inner = _sizes(x)
     count = target.size
-    loss, counted = np.empty(target.shape, x.dtype), np.empty(count, x.dtype)
-    top, less = np.empty(count, x.dtype), np.empty(count, x.dtype)
-    out, total = np.empty((), x.dtype), np.empty((), x.dtype)
-    bad = _of(x).forward_rows(
+    dtype = computed(x)
+    loss, counted = np.empty(target.shape, dtype), np.empty(count, dtype)
+    top, less = np.empty(count, dtype), np.empty(count, dtype)
+    out, total = np.empty((), dtype), np.empty((), dtype)
+    bad = kernels.of(x).forward_rows(
         address(x), address(target), None if w is None else address(w), address(loss), address(counted), address(top),
         address(less), address(out), address(total), outer, classes, inner, ignore_index, label_smoothing,
         REDUCTIONS.index(reduction),
@@ -67,8 +68,10 @@ def _forward(
         low, high = int(safe.min()), int(safe.max())
         raise IndexError(f"Target {low if low < 0 else high} is out of bounds.")
     if reduction == "none":
-        return loss, (top, less)
-    return out, ((top, less, total, out.copy()) if weight is not None else (top, less, total))
+        return cast(loss, x.dtype), (top, less)
+    return cast(out, x.dtype), (
+        (top, less, total, out.copy()) if weight is not None else (top, less, total)
+    )
 
 
 def _weight_gradient(
@@ -77,6 +80,7 @@ def _weight_gradient(
     """The gradient of the weights, which nobody trains: `factors` is that of each row's loss, `mean` the loss where a mean was
     taken, whose divisor the weights make, else 0."""
     top, less = kept
+    x = cast(x, top.dtype)
     rows = np.moveaxis(x, 1, -1).reshape(-1, x.shape[1]) if x.ndim > 1 else x.reshape(1, -1)
     classes = rows.shape[1]
     counts = target.reshape(-1) != ignored
@@ -93,12 +97,11 @@ def _backward(
     g: Any, _out: Any, kept: tuple, needs: tuple, x: Any, target: Any, weight: Any, *,
     ignore_index: int, label_smoothing: float, reduction: str, **_: Any,
 ) -> list:  # fmt: skip
-    x, target, g = dense(x), dense(target), dense(g)
-    w = None if weight is None else dense(weight)
+    x, target, g, w = dense(x), dense(target), _computed(g, x), _computed(weight, x)
     top, less = kept[:2]
     total = kept[2] if reduction == "mean" else None
     made = np.empty(x.shape, x.dtype)
-    _of(x).backward_rows(
+    kernels.of(x).backward_rows(
         address(g), int(g.ndim > 0), None if total is None else address(total), address(x), address(target),
         None if w is None else address(w), address(top), address(less), address(made), *_sizes(x), ignore_index,
         label_smoothing,

@@ -1,4 +1,4 @@
-"""Exact gelu of float32 and its gradient: `kernels/gelu.c`. What else there is, the kernels made of its expression do."""
+"""Exact gelu of float32 and halves, and its gradient: `kernels/gelu.c`. What else there is, the kernels made of its expression do."""
 
 from __future__ import annotations
 
@@ -13,16 +13,18 @@ from ...runtime.tensor import wrap
 from . import library, providers
 from .compiler import CompileError
 from .native import Kernels, address
+from .offers import HALVES
 from .softmax import dense
 
 kernels = Kernels("gelu.c")
+KINDS = (dtypes.float32, *HALVES)
 
 
 def _accepts(metas: list, attrs: dict[str, Any]) -> bool:
     x = metas[0]
     return (
         x is not None
-        and x.dtype is dtypes.float32
+        and x.dtype in KINDS
         and attrs["approximate"] == "none"
         and library.available()
     )
@@ -35,7 +37,7 @@ def _forward(xp: Any, x: np.ndarray, *, approximate: str) -> np.ndarray:
     x = dense(x)
     out = np.empty(x.shape, x.dtype)
     try:
-        kernels.float32.gelu(address(x), address(out), x.size)
+        kernels.of(x).gelu(address(x), address(out), x.size)
     except CompileError:  # remembered: `library.available` is False from now on
         return registry["gelu"].kernels[None](xp, x, approximate=approximate)
     return out
@@ -46,7 +48,12 @@ def _gradient(other: Any) -> Any:
 
     def large(node: tape.Node, g: Any, needs: tuple) -> Any:
         x, ga = tape.unpack(node)[0].__dict__.get("_array"), g._array
-        plain = type(x) is np.ndarray and x.dtype.char == ga.dtype.char == "f" and needs == (True,)
+        plain = (
+            type(x) is np.ndarray
+            and x.dtype == ga.dtype
+            and x.dtype.itemsize <= 4
+            and needs == (True,)
+        )
         if not plain or node.attrs["approximate"] != "none" or not library.available():
             return other(node, g, needs)
         order = layouts.ORDERS[x.ndim] if layouts.is_last(x) else None
@@ -55,7 +62,7 @@ def _gradient(other: Any) -> Any:
         x, ga = dense(x), dense(ga)
         out = np.empty(x.shape, x.dtype)
         try:
-            kernels.float32.gelu_back(address(ga), address(x), address(out), x.size)
+            kernels.of(x).gelu_back(address(ga), address(x), address(out), x.size)
         except CompileError:
             return other(node, g, needs)
         return (wrap(out if order is None else out.transpose(layouts.BACK[x.ndim])),)

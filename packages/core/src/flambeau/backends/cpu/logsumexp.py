@@ -10,7 +10,7 @@ import numpy as np
 from ...runtime.claims import claim
 from ...runtime.operator import registry
 from .native import Kernels, address
-from .offers import FLOATS, of_kinds
+from .offers import FLOATS, HALVES, of_kinds
 from .softmax import dense
 
 kernels = Kernels("logsumexp.c")
@@ -41,8 +41,7 @@ def _forward(x: Any, *, dim: Any, keepdim: bool, wants: bool) -> tuple:
     dims: Any = _dims(dim, x.ndim)
     kept = [1] * len(dims) if keepdim else []
     y = np.empty((*x.shape[: dims[0]], *kept, *x.shape[dims[-1] + 1 :]), x.dtype)
-    found = kernels.float32 if x.itemsize == 4 else kernels.float64
-    found.logsumexp(address(x), address(y), *_sizes(x, dims))
+    kernels.of(x).logsumexp(address(x), address(y), *_sizes(x, dims))
     return y, ()
 
 
@@ -51,12 +50,11 @@ def _backward(
 ) -> list[np.ndarray]:
     g, x, y = dense(g), dense(x), dense(y)
     made = np.empty(x.shape, x.dtype)
-    found = kernels.float32 if x.itemsize == 4 else kernels.float64
     sizes = _sizes(x, _dims(dim, x.ndim))  # type: ignore[arg-type]
-    found.logsumexp_back(address(g), address(x), address(y), address(made), *sizes)
+    kernels.of(x).logsumexp_back(address(g), address(x), address(y), address(made), *sizes)
     return [made]
 
 
 def register() -> None:
     """Enters the claim; called when logsumexp is first called."""
-    claim(registry["logsumexp"], "cpu", of_kinds(FLOATS, _accepts), _forward, _backward)
+    claim(registry["logsumexp"], "cpu", of_kinds((*FLOATS, *HALVES), _accepts), _forward, _backward)

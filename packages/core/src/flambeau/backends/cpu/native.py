@@ -28,7 +28,10 @@ TYPES = {
     "int64": "int64_t",
     "int32": "int32_t",
     "uint8": "uint8_t",
+    "float16": "half",
+    "bfloat16": "brain",
 }
+HALVES = ("float16", "bfloat16")  # computed in float (`headers/fb_half.h`)
 # Multiplications and additions may be joined here: more exact, and twice as fast.
 FLAGS = ("-ffp-contract=fast",)
 
@@ -101,6 +104,15 @@ class Kernels:
 
     def __init__(self, file: str) -> None:
         self.file = file
+        self._by_dtype: dict[np.dtype, Any] = {}  # the name of a dtype takes NumPy 2 us to find
+
+    def of(self, x: np.ndarray) -> Any:
+        """The functions for the elements of an array; bools are bytes."""
+        found = self._by_dtype.get(x.dtype)
+        if found is None:
+            name = "uint8" if x.dtype == bool else x.dtype.name
+            found = self._by_dtype[x.dtype] = getattr(self, name)
+        return found
 
     def __getattr__(self, dtype: str) -> Any:
         if dtype not in TYPES:
@@ -191,13 +203,20 @@ def _kind(declared: str, dtype: str) -> Any:
     if "*" in declared:
         return ctypes.c_void_p
     word = declared.replace("const", "").split()[0]
-    return _KINDS[TYPES[dtype] if word == "T" else word]
+    return _KINDS[TYPES[_computed(dtype)] if word == "T" else word]
+
+
+def _computed(dtype: str) -> str:
+    return "float32" if dtype in HALVES else dtype
 
 
 @cache
 def source(file: str, dtype: str) -> str:
     """The C text of a file for one element type, the headers it includes with quotes put in."""
-    head = f"#define T {TYPES[dtype]}\n#define T_{dtype.upper()} 1\n"
+    computed = _computed(dtype)
+    head = f"#define T {TYPES[computed]}\n#define T_{computed.upper()} 1\n"
+    if computed != dtype:
+        head += f"#define E_{dtype.upper()} 1\n"
     text = head + _with_headers(_text(file), set())
     if not _asks(text):
         return text

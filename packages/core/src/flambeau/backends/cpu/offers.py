@@ -133,25 +133,16 @@ def in_float32(kernel: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def claim_in_float32(forward: Callable[..., Any], backward: Callable[..., Any]) -> tuple:
-    """A claim's two functions (`runtime/claims.py`) for floats of two bytes too: they get and keep float32, and results are rounded once."""
+def computed(x: np.ndarray) -> np.dtype:
+    """The dtype in which kernels compute on `x`, and keep what is no element of it: float32 for floats of two bytes."""
+    return x.dtype if x.itemsize > 2 else np.dtype(np.float32)
 
-    def wide_forward(first: np.ndarray, *more: Any, **attrs: Any) -> tuple:
-        if first.itemsize != 2:
-            return forward(first, *more, **attrs)
-        made, kept = forward(_wide(first), *map(_wide, more), **attrs)
-        return _narrow(made, first.dtype), kept
 
-    def wide_backward(
-        g: Any, out: Any, kept: tuple, needs: tuple, *given: Any, **attrs: Any
-    ) -> Any:
-        half = g.dtype
-        if half.itemsize != 2:
-            return backward(g, out, kept, needs, *given, **attrs)
-        made = backward(_wide(g), _wide(out), kept, needs, *map(_wide, given), **attrs)
-        return [_narrow(m, half) for m in made]
+def cast(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """`x` itself where it is of `dtype`, else rounded to it in C, which a compiled program can do again."""
+    from . import copies
 
-    return wide_forward, wide_backward
+    return x if x.dtype == dtype else copies.cast(x, dtype)
 
 
 def _wide(x: Any) -> Any:

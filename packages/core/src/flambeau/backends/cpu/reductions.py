@@ -203,7 +203,7 @@ def _count(x: np.ndarray, *, wants: bool, dim: Any) -> tuple[np.ndarray, tuple]:
     return np.asarray(np.count_nonzero(x)), ()
 
 
-# -- sums that leave NaN out, and complex ones ------------------------------------------------------------------------
+# -- sums that leave NaN out ----------------------------------------------------------------------------------------
 
 
 def _takes_numbers(metas: list, attrs: dict[str, Any]) -> bool:
@@ -237,6 +237,28 @@ def _where_number(dtype: str) -> Any:
         _made[key] = compile_elementwise({"out": expr}, dict.fromkeys(("x", "g"), dtype))
     return _made[key]
 
+
+# -- means of halves, which are divided before they are rounded ---------------------------------------------------------
+
+
+def _mean(x: np.ndarray, *, wants: bool, dim: Any, keepdim: bool, dtype: Any) -> tuple:
+    dims = tuple(wrap_dims(dim, x.ndim))
+    total = reduced("add_wide", x, dims, bool(keepdim), np.float64)
+    return (total / math.prod(x.shape[d] for d in dims)).astype(np.float32).astype(x.dtype), ()
+
+
+def _mean_gradient(
+    g: np.ndarray, _out: Any, _kept: tuple, _needs: tuple, x: np.ndarray, *, dim: Any, **_: Any
+) -> list:
+    dims = tuple(wrap_dims(dim, x.ndim))
+    each = g.astype(np.float32) / math.prod(x.shape[d] for d in dims)
+    each = each.astype(x.dtype).reshape([1 if d in dims else n for d, n in enumerate(x.shape)])
+    made = np.empty(x.shape, x.dtype)
+    copies.write(made, np.broadcast_to(each, x.shape))
+    return [made]
+
+
+# -- sums of complex numbers ----------------------------------------------------------------------------------------------
 
 WOVEN = 16  # complex numbers whose parts are columns: what is summed along memory is then added by whole registers
 
@@ -351,6 +373,8 @@ def register() -> None:
     offers.offer("argmin_dim", _place("argmin"), least=LEAST, kinds=ordered)
     if "count_nonzero" in registry:
         claim(registry["count_nonzero"], "cpu", _takes_count, _count, lambda *_, **__: [None], False, LEAST)  # fmt: skip
+    halves = offers.of_kinds(offers.HALVES, _takes_numbers)
+    claim(registry["mean"], "cpu", halves, _mean, _mean_gradient, keeps_result=False, least=LEAST)
     if "nansum" in registry:
         takes = offers.of_kinds(offers.FLOATS, _takes_numbers)
         claim(registry["nansum"], "cpu", takes, _nansum, _nansum_gradient, False, LEAST)

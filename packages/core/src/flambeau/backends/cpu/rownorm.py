@@ -10,8 +10,8 @@ import numpy as np
 from ...ops.normalization import smallest
 from ...runtime.claims import claim
 from ...runtime.operator import registry
+from . import offers
 from .native import Kernels, address
-from .offers import FLOATS, HALVES, claim_in_float32, of_kinds
 from .softmax import dense
 
 kernels = Kernels("rownorm.c")
@@ -43,10 +43,6 @@ def _pointer(a: np.ndarray | None) -> int | None:
     return None if a is None else address(a)
 
 
-def _of(x: np.ndarray) -> Any:
-    return kernels.float32 if x.itemsize == 4 else kernels.float64
-
-
 def _forward(
     x: np.ndarray, w: np.ndarray | None, b: np.ndarray | None, shape: Any, eps: float, rms: int
 ) -> tuple[np.ndarray, tuple]:
@@ -54,9 +50,10 @@ def _forward(
     w, b = (None if p is None else dense(p) for p in (w, b))
     size = prod(x.shape[-len(shape) :]) if type(shape) is not int else x.shape[-1]
     rows = x.size // size
-    out, rstd = np.empty(x.shape, x.dtype), np.empty(rows, x.dtype)
-    mean = None if rms else np.empty(rows, x.dtype)
-    _of(x).normalize(
+    computed = offers.computed(x)
+    out, rstd = np.empty(x.shape, x.dtype), np.empty(rows, computed)
+    mean = None if rms else np.empty(rows, computed)
+    kernels.of(x).normalize(
         address(x), _pointer(w), _pointer(b), address(out), _pointer(mean), address(rstd), rows, size, eps, rms
     )  # fmt: skip
     return out, (rstd,) if rms else (rstd, mean)
@@ -71,16 +68,20 @@ def _backward(g: Any, kept: tuple, x: Any, w: Any, wanted: tuple, rms: int) -> l
     size = x.size // rows
     per = max(-(-rows // MOST_BLOCKS), min(4, rows), LEAST_BLOCK // size)
     shape = (size,)
-    made = [np.empty(s, x.dtype) if n else None for n, s in zip(wanted, (x.shape, shape, shape))]
+    computed = offers.computed(x)
+    made = [np.empty(shape, computed) if n else None for n in wanted]
+    if wanted[0]:
+        made[0] = np.empty(x.shape, x.dtype)
     none = (
         g * 0 if size == 1 and not rms and wanted[0] else None
     )  # rounding, times 1/sqrt(eps), would show
-    parts = np.empty((-(-rows // per), 2, size), x.dtype) if wanted[1] or wanted[2] else None
-    _of(x).normalize_back(
+    parts = np.empty((-(-rows // per), 2, size), computed) if wanted[1] or wanted[2] else None
+    kernels.of(x).normalize_back(
         address(g), address(x), _pointer(w), _pointer(mean), address(rstd), *map(_pointer, made), _pointer(parts),
         rows, size, per, rms,
     )  # fmt: skip
-    return made if none is None else [none, *made[1:]]
+    rounded = [None if m is None else offers.cast(m, x.dtype) for m in made[1:]]
+    return [made[0] if none is None else none, *rounded]
 
 
 def _layer_forward(
@@ -108,7 +109,8 @@ def _rms_backward(g: Any, _out: Any, kept: tuple, needs: tuple, x: Any, w: Any, 
 
 def register() -> None:
     """Enters the claims; called when one of the composites is first called."""
-    accepts, all_floats = of_kinds(FLOATS, _fits), of_kinds((*FLOATS, *HALVES), _fits)
-    forward, backward = claim_in_float32(_layer_forward, _layer_backward)
-    claim(registry["layer_norm"], "cpu", all_floats, forward, backward, keeps_result=False)
+    accepts = offers.of_kinds((*offers.FLOATS, *offers.HALVES), _fits)
+    claim(
+        registry["layer_norm"], "cpu", accepts, _layer_forward, _layer_backward, keeps_result=False
+    )
     claim(registry["rms_norm"], "cpu", accepts, _rms_forward, _rms_backward, keeps_result=False)

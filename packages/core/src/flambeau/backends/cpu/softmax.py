@@ -1,4 +1,4 @@
-"""softmax, log_softmax and logsumexp along one dimension, forward and backward: `kernels/softmax.c`."""
+"""softmax and log_softmax along one dimension, forward and backward: `kernels/softmax.c`."""
 
 from __future__ import annotations
 
@@ -49,8 +49,7 @@ def _forward(log: int) -> Callable[..., Any]:
             outer = x.size // size
         else:
             outer, size, inner = parts(shape, dim % ndim)
-        found = kernels.float32 if x.itemsize == 4 else kernels.float64
-        found.softmax(address(x), address(out), outer, size, inner, log)
+        kernels.of(x).softmax(address(x), address(out), outer, size, inner, log)
         return out
 
     return kernel
@@ -58,13 +57,12 @@ def _forward(log: int) -> Callable[..., Any]:
 
 def _backward(log: int) -> Callable[..., Any]:
     def gradient(g: Any, out: Any, needs: tuple, _x: Any, *, dim: int, **_: Any) -> Any:
-        if not out.size or not out.ndim or g.dtype is not out.dtype or out.dtype.char not in "fd":
+        if not out.size or not out.ndim or g.dtype is not out.dtype:
             return NotImplemented
         g, y = dense(g), dense(out)
         made = np.empty(y.shape, y.dtype)
         outer, size, inner = parts(y.shape, dim % y.ndim)
-        found = kernels.float32 if y.itemsize == 4 else kernels.float64
-        found.softmax_back(address(g), address(y), address(made), outer, size, inner, log)
+        kernels.of(y).softmax_back(address(g), address(y), address(made), outer, size, inner, log)
         return (made,)
 
     return gradient
@@ -73,5 +71,5 @@ def _backward(log: int) -> Callable[..., Any]:
 def register() -> None:
     """Offers the kernels; called when one of the operators first meets an array that is large enough."""
     for log, name in enumerate(("softmax", "log_softmax")):
-        offers.offer(name, _forward(log), halves=True)
-        offers.offer_gradient(name, _backward(log), halves=True)
+        offers.offer(name, _forward(log), kinds=(*offers.FLOATS, *offers.HALVES))
+        offers.offer_gradient(name, _backward(log))

@@ -1,13 +1,14 @@
-/* What softmax and the losses made of it share: passes over a row in the cache. Includes fb_vec.h. */
+/* What softmax and the losses made of it share: passes over a row in the cache. Behind fb_vec.h. */
 #ifndef FB_ROWS_H
 #define FB_ROWS_H
+#include "fb_half.h"
 #if defined(T_FLOAT32)
 #define LOG(x) ((T)fb_log((double)(x)))
 #else
 #define LOG(x) fb_log(x)
 #endif
 
-INLINE T row_largest(const T *x, int64_t m) {
+INLINE T row_largest(const E *x, int64_t m) {
   vec a = splat(-INFINITY), b = a, c = a, d = a;
   int64_t i = 0;
   for (; i + 4 * WIDTH <= m; i += 4 * WIDTH) {
@@ -22,7 +23,7 @@ INLINE T row_largest(const T *x, int64_t m) {
 }
 
 /* The sum of exp(x - top), which are kept in y where there is one. */
-INLINE T row_exponentials(const T *x, T *y, T top, int64_t m, int keep) {
+INLINE T row_exponentials(const E *x, T *y, T top, int64_t m, int keep) {
   const vec t = splat(top);
   vec whole = {0};
   int64_t i = 0;

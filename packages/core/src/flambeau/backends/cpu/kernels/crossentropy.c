@@ -1,8 +1,9 @@
-/* types: float double */
+/* types: float double half brain */
 /* cross_entropy of scores (outer, classes, inner) with class indices: log_softmax, picking and weighing in one pass, the gradient in
  * one more. inner = 1 are rows; otherwise the classes of neighbouring places lie beside each other, and vectors go over places.
  *
- * What is kept for backward are two numbers a place, its maximum and the logarithm of its sum of exponentials.
+ * What is kept for backward are two numbers a place, its maximum and the logarithm of its sum of exponentials. Of halves the scores
+ * and their gradient are halves, all else is floats.
  */
 #include "fb.h"
 #include "fb_math.h"
@@ -10,16 +11,18 @@
 #include "fb_rows.h"
 
 struct call {
-  const T *x, *w, *g;
+  const E *x;
+  const T *w, *g;
   const int64_t *target;
-  T *loss, *counted, *top, *less, *y;
+  T *loss, *counted, *top, *less;
+  E *y;
   int64_t classes, inner, ignored, step;
   double smoothing, whole, factor; /* whole: the sum of the weights */
   int bad, past;
 };
 
 /* The sum of x by weights, all 1 where there are none. */
-INLINE T weighed(const T *x, const T *w, int64_t m) {
+INLINE T weighed(const E *x, const T *w, int64_t m) {
   vec a = {0};
   for (int64_t i = 0; i < m; i += WIDTH) {
     const int64_t n = MIN(WIDTH, m - i);
@@ -33,7 +36,7 @@ static void forward(void *context, int64_t begin, int64_t end) {
   struct call *c = context;
   const int64_t m = c->classes;
   for (int64_t row = begin; row < end; ++row) {
-    const T *x = c->x + row * m;
+    const E *x = c->x + row * m;
     const int64_t t = c->target[row];
     c->loss[row] = c->counted[row] = c->top[row] = c->less[row] = 0;
     if (t == c->ignored) continue;
@@ -43,7 +46,7 @@ static void forward(void *context, int64_t begin, int64_t end) {
     }
     const T top = row_largest(x, m), less = LOG(row_exponentials(x, 0, top, m, 0)), w = c->w ? c->w[t] : 1;
     c->top[row] = top, c->less[row] = less, c->counted[row] = w;
-    T loss = (less - (x[t] - top)) * w;
+    T loss = (less - (wide(x[t]) - top)) * w;
     if (c->smoothing > 0) {
       const double even = ((double)top + (double)less) * c->whole - (double)weighed(x, c->w, m);
       loss = (T)((double)loss * (1 - c->smoothing) + even * (c->smoothing / (double)m));
@@ -61,18 +64,18 @@ static void forward(void *context, int64_t begin, int64_t end) {
 #else
 #define LOG_BESIDE fb_log
 #endif
-INLINE vec part(const T *p, int k, int64_t n, T rest) { /* vector k of n elements from p on */
+INLINE vec part(const E *p, int k, int64_t n, T rest) { /* vector k of n elements from p on */
   const int64_t left = n - k * WIDTH;
   return left >= WIDTH ? load(p + k * WIDTH) : left > 0 ? load_head(p + k * WIDTH, left, rest) : splat(rest);
 }
-INLINE void put_part(T *p, vec v, int k, int64_t n) {
+INLINE void put_part(E *p, vec v, int k, int64_t n) {
   const int64_t left = n - k * WIDTH;
   if (left >= WIDTH) store(p + k * WIDTH, v);
   else if (left > 0) store_head(p + k * WIDTH, v, left);
 }
 INLINE int64_t blocks_of(const struct call *c) { return (c->inner + BLOCK - 1) / BLOCK; }
 
-INLINE void block_forward(struct call *c, const T *x, int64_t place, int64_t n) {
+INLINE void block_forward(struct call *c, const E *x, int64_t place, int64_t n) {
   const int64_t inner = c->inner, m = c->classes;
   vec top[LANES], sum[LANES], even[LANES];
   for (int k = 0; k < LANES; ++k) top[k] = splat(-INFINITY), sum[k] = even[k] = (vec){0};
@@ -97,7 +100,7 @@ INLINE void block_forward(struct call *c, const T *x, int64_t place, int64_t n) 
       continue;
     }
     const T high = highs[l], less = logs[l], w = c->w ? c->w[t] : 1;
-    T loss = (less - (x[t * inner + l] - high)) * w;
+    T loss = (less - (wide(x[t * inner + l]) - high)) * w;
     if (c->smoothing > 0)
       loss = (T)((double)loss * (1 - c->smoothing) +
                  (((double)high + (double)less) * c->whole - (double)evens[l]) * (c->smoothing / (double)m));
@@ -108,15 +111,19 @@ static void forward_planes(void *context, int64_t begin, int64_t end) {
   struct call *c = context;
   for (int64_t item = begin; item < end; ++item) {
     const int64_t outer = item / blocks_of(c), first = item % blocks_of(c) * BLOCK, n = MIN(BLOCK, c->inner - first);
-    const T *x = c->x + outer * c->classes * c->inner + first;
+    const E *x = c->x + outer * c->classes * c->inner + first;
     if (n == BLOCK) block_forward(c, x, outer * c->inner + first, BLOCK);
     else block_forward(c, x, outer * c->inner + first, n);
   }
 }
+/* The gradient of the score that the target names. A half is made anew: what is left of it may be less than it was rounded by. */
+INLINE E at_target(const E *x, T top, T less, T all, T even, T own) {
+  return narrow((exp_down(splat((wide(*x) - top) - less)) * splat(all))[0] - even - own);
+}
 INLINE void block_backward(const struct call *c, int64_t from, int64_t place, int64_t n) {
   const int64_t inner = c->inner, m = c->classes;
-  const T *x = c->x + from;
-  T *y = c->y + from;
+  const E *x = c->x + from;
+  E *y = c->y + from;
   vec less[LANES], top[LANES], all[LANES], each[LANES];
   T own[LANES * VECTOR_BYTES / sizeof(T)];
   for (int k = 0; k < LANES; ++k) {
@@ -139,7 +146,11 @@ INLINE void block_backward(const struct call *c, int64_t from, int64_t place, in
     }
   for (int64_t l = 0; l < n; ++l) {
     const int64_t t = c->target[place + l];
-    if (t != c->ignored) y[t * inner + l] -= own[l];
+    E *const mine = y + t * inner + l;
+    const int64_t k = l / WIDTH, lane = l % WIDTH;
+    const T even = c->w ? each[k][lane] * c->w[t] : each[k][lane];
+    if (t != c->ignored)
+      *mine = FB_HALVES ? at_target(x + t * inner + l, top[k][lane], less[k][lane], all[k][lane], even, own[l]) : narrow(wide(*mine) - own[l]);
     else for (int64_t i = 0; i < m; ++i) y[i * inner + l] = 0; /* also where the scores are not finite */
   }
 }
@@ -173,7 +184,7 @@ enum { NONE, SUM, MEAN };
 
 /* 1: a target names no class. reduction: 0 none, where loss is the result; 1 sum and 2 mean, which is written to out, and to total
  * what it was divided by. w may be null. */
-EXPORT int forward_rows(const T *x, const int64_t *target, const T *w, T *loss, T *counted, T *top, T *less, T *out, T *total, int64_t outer, int64_t classes, int64_t inner, int64_t ignored, double smoothing, int reduction) {
+EXPORT int forward_rows(const E *x, const int64_t *target, const T *w, T *loss, T *counted, T *top, T *less, T *out, T *total, int64_t outer, int64_t classes, int64_t inner, int64_t ignored, double smoothing, int reduction) {
   const int64_t rows = outer * inner;
   struct call c = {.x = x, .target = target, .w = w, .loss = loss, .counted = counted, .top = top, .less = less,
                    .classes = classes, .inner = inner, .ignored = ignored, .smoothing = smoothing, .whole = whole_of(w, classes)};
@@ -190,11 +201,12 @@ EXPORT int forward_rows(const T *x, const int64_t *target, const T *w, T *loss, 
 INLINE void backward_rows_loop(const struct call *c, int64_t begin, int64_t end, int past) {
   const int64_t m = c->classes;
   for (int64_t row = begin; row < end; ++row) {
-    T *RESTRICT y = c->y + row * m;
-    const T *RESTRICT x = c->x + row * m, *RESTRICT w = c->w;
+    E *RESTRICT y = c->y + row * m;
+    const E *RESTRICT x = c->x + row * m;
+    const T *RESTRICT w = c->w;
     const int64_t t = c->target[row];
     if (t == c->ignored) {
-      memset(y, 0, (size_t)m * sizeof(T));
+      memset(y, 0, (size_t)m * sizeof(E));
       continue;
     }
     const double g = (double)c->g[row * c->step] * c->factor, own = g * (1 - c->smoothing) * (w ? (double)w[t] : 1);
@@ -203,7 +215,8 @@ INLINE void backward_rows_loop(const struct call *c, int64_t begin, int64_t end,
     if (c->smoothing > 0 && w) ROW_WRITE(y, m, past, exp_down((AT(x) - top) - less) * all - each * AT(w));
     else if (c->smoothing > 0) ROW_WRITE(y, m, past, exp_down((AT(x) - top) - less) * all - each);
     else ROW_WRITE(y, m, past, exp_down((AT(x) - top) - less) * all);
-    y[t] -= (T)own;
+    const T evenly = w ? (T)even * w[t] : (T)even;
+    y[t] = FB_HALVES ? at_target(x + t, top[0], less[0], all[0], evenly, (T)own) : narrow(wide(y[t]) - (T)own);
   }
   if (past) stream_end();
 }
@@ -214,7 +227,7 @@ static void backward(void *context, int64_t begin, int64_t end) {
 }
 
 /* The gradient of a row is g / total that of its loss; step 0: one g for all rows. total may be null: 1. */
-EXPORT void backward_rows(const T *g, int64_t step, const T *total, const T *x, const int64_t *target, const T *w, const T *top, const T *less, T *y, int64_t outer, int64_t classes, int64_t inner, int64_t ignored, double smoothing) {
+EXPORT void backward_rows(const T *g, int64_t step, const T *total, const E *x, const int64_t *target, const T *w, const T *top, const T *less, E *y, int64_t outer, int64_t classes, int64_t inner, int64_t ignored, double smoothing) {
   const int64_t rows = outer * inner;
   struct call c = {.g = g, .step = step, .factor = total ? 1 / (double)*total : 1, .x = x, .target = target, .w = w, .top = (T *)top, .less = (T *)less,
                    .y = y, .classes = classes, .inner = inner, .ignored = ignored, .smoothing = smoothing, .whole = whole_of(w, classes)};

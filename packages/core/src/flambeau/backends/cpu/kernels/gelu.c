@@ -1,4 +1,4 @@
-/* types: float */
+/* types: float half brain */
 /* gelu and its gradient, exact: x Phi(x) and g (Phi(x) + x phi(x)), each in one pass of some 35 instructions a vector.
  *
  * With t = |x|, Phi(-t) = exp(-t^2 / 2) P(t), where P is a polynomial in u = 1 / (1 + p t): within 1.2e-7 of its value up to t = 14,
@@ -6,14 +6,15 @@
  */
 #include "fb.h"
 #include "fb_vec.h"
+#include "fb_half.h"
 
 #define MOST 14.0f
 #define SCALE 0.306521739f
 #define DENSITY 0.398942280f /* 1 / sqrt(2 pi) */
 
 struct call {
-  const T *x, *g;
-  T *y;
+  const E *x, *g;
+  E *y;
   int past;
 };
 
@@ -46,8 +47,8 @@ INLINE vec phi(vec x, vec *e) {
 
 static void forward(void *context, int64_t begin, int64_t end) {
   const struct call *c = context;
-  const T *x = c->x + begin;
-  T *y = c->y + begin;
+  const E *x = c->x + begin;
+  E *y = c->y + begin;
   vec e;
   ROW_WRITE(y, end - begin, c->past, AT(x) * phi(AT(x), &e));
   if (c->past) stream_end();
@@ -59,17 +60,17 @@ INLINE vec slope(vec g, vec x) {
 }
 static void backward(void *context, int64_t begin, int64_t end) {
   const struct call *c = context;
-  const T *x = c->x + begin, *g = c->g + begin;
-  T *y = c->y + begin;
+  const E *x = c->x + begin, *g = c->g + begin;
+  E *y = c->y + begin;
   ROW_WRITE(y, end - begin, c->past, slope(AT(g), AT(x)));
   if (c->past) stream_end();
 }
 
-EXPORT void gelu(const T *x, T *y, int64_t count) {
+EXPORT void gelu(const E *x, E *y, int64_t count) {
   struct call c = {.x = x, .y = y, .past = count * (int64_t)sizeof(T) >= STREAM_FROM};
   PARALLEL(forward, &c, count, grain_for(count, 4));
 }
-EXPORT void gelu_back(const T *g, const T *x, T *y, int64_t count) {
+EXPORT void gelu_back(const E *g, const E *x, E *y, int64_t count) {
   struct call c = {.x = x, .g = g, .y = y, .past = count * (int64_t)sizeof(T) >= STREAM_FROM};
   PARALLEL(backward, &c, count, grain_for(count, 4));
 }

@@ -1,4 +1,4 @@
-/* types: float double int64_t int32_t uint8_t */
+/* types: float double int64_t int32_t uint8_t half brain */
 /* Reductions of strided memory: sums, products, squares, extremes and their places, truth.
  *
  * What is reduced lies together ("rows": each row becomes one number) or what is kept does ("columns": rows are added to
@@ -11,6 +11,7 @@
 #if defined(T_FLOAT32)
 #include "fb_vec.h"
 #endif
+#include "fb_half.h"
 
 #if defined(T_FLOAT32) || defined(T_FLOAT64)
 typedef double WIDE;
@@ -55,7 +56,7 @@ INLINE int64_t offset(const int64_t *n, const int64_t *s, int64_t dims, int64_t 
 
 struct work {
   struct plan p;
-  const T *x;
+  const E *x;
   void *out, *parts;
   const WIDE *centre; /* of squared distances: one for each kept element */
   int64_t units, outer, blocks; /* reduced range, kept range outside, blocks of columns */
@@ -70,20 +71,20 @@ struct work {
   FOLD_BY(NAME, ACC, MID, INIT, LEAF, JOIN, OUT, FINISH)
 /* NAME_run: n elements that lie together. */
 #define RUN(NAME, ACC, MID, INIT, LEAF, JOIN)                                                                           \
-  INLINE ACC NAME##_run(const T *x, int64_t n, const WIDE centre) {                                                     \
+  INLINE ACC NAME##_run(const E *x, int64_t n, const WIDE centre) {                                                     \
     ACC l[LANES];                                                                                                       \
     (void)centre;                                                                                                       \
     for (int c = 0; c < LANES; ++c) l[c] = INIT;                                                                        \
     int64_t i = 0;                                                                                                      \
     for (; i + 4 * LANES <= n; i += 4 * LANES)                                                                          \
       _Pragma("omp simd") for (int c = 0; c < LANES; ++c) {                                                             \
-        const MID a = LEAF(x[i + c]), b = LEAF(x[i + LANES + c]), d = LEAF(x[i + 2 * LANES + c]), e = LEAF(x[i + 3 * LANES + c]); \
+        const MID a = LEAF(wide(x[i + c])), b = LEAF(wide(x[i + LANES + c])), d = LEAF(wide(x[i + 2 * LANES + c])), e = LEAF(wide(x[i + 3 * LANES + c])); \
         const MID ab = JOIN(a, b), de = JOIN(d, e), all = JOIN(ab, de);                                                 \
         l[c] = JOIN(l[c], (ACC)all);                                                                                    \
       }                                                                                                                 \
     for (; i < n; i += LANES) {                                                                                         \
       const int64_t m = MIN(LANES, n - i);                                                                              \
-      _Pragma("omp simd") for (int64_t c = 0; c < m; ++c) { const ACC v = (ACC)LEAF(x[i + c]); l[c] = JOIN(l[c], v); }  \
+      _Pragma("omp simd") for (int64_t c = 0; c < m; ++c) { const ACC v = (ACC)LEAF(wide(x[i + c])); l[c] = JOIN(l[c], v); } \
     }                                                                                                                   \
     for (int w = LANES / 2; w; w >>= 1) for (int c = 0; c < w; ++c) l[c] = JOIN(l[c], l[c + w]);                        \
     return l[0];                                                                                                        \
@@ -96,7 +97,7 @@ struct work {
     for (int64_t i = begin; i < end; ++i) {                                                                             \
       const int64_t k = i / p->pieces, piece = i % p->pieces;                                                           \
       const int64_t from = w->units * piece / p->pieces, to = w->units * (piece + 1) / p->pieces;                       \
-      const T *x = w->x + offset(p->kn, p->ks, p->kept, k);                                                             \
+      const E *x = w->x + offset(p->kn, p->ks, p->kept, k);                                                             \
       const WIDE centre = w->centre ? w->centre[k] : 0;                                                                 \
       ACC r = INIT;                                                                                                     \
       if (!p->reduced) r = NAME##_run(x + from, to - from, centre);                                                     \
@@ -116,30 +117,30 @@ struct work {
       const int64_t piece = i % p->pieces, block = i / p->pieces % w->blocks, k = i / p->pieces / w->blocks;            \
       const int64_t from = w->units * piece / p->pieces, to = w->units * (piece + 1) / p->pieces;                       \
       const int64_t m = MIN(BLOCK, p->inner - block * BLOCK), at = k * p->inner + block * BLOCK;                        \
-      const T *const x = w->x + offset(p->kn, p->ks, p->kept, k) + block * BLOCK;                                       \
+      const E *const x = w->x + offset(p->kn, p->ks, p->kept, k) + block * BLOCK;                                       \
       const WIDE *const centres = w->centre ? w->centre + at : 0;                                                       \
       (void)centres;                                                                                                    \
       for (int64_t c = 0; c < m; ++c) r[c] = INIT;                                                                      \
       int64_t u = from;                                                                                                 \
       for (; u + 8 <= to; u += 8) {                                                                                     \
-        const T *RESTRICT x0 = ROW(0), *RESTRICT x1 = ROW(1), *RESTRICT x2 = ROW(2), *RESTRICT x3 = ROW(3);             \
-        const T *RESTRICT x4 = ROW(4), *RESTRICT x5 = ROW(5), *RESTRICT x6 = ROW(6), *RESTRICT x7 = ROW(7);             \
+        const E *RESTRICT x0 = ROW(0), *RESTRICT x1 = ROW(1), *RESTRICT x2 = ROW(2), *RESTRICT x3 = ROW(3);             \
+        const E *RESTRICT x4 = ROW(4), *RESTRICT x5 = ROW(5), *RESTRICT x6 = ROW(6), *RESTRICT x7 = ROW(7);             \
         _Pragma("omp simd") for (int64_t c = 0; c < m; ++c) {                                                           \
           const WIDE centre = CENTRE(centres, c);                                                                       \
           (void)centre;                                                                                                 \
-          const MID a0 = LEAF(x0[c]), a1 = LEAF(x1[c]), a2 = LEAF(x2[c]), a3 = LEAF(x3[c]);                             \
-          const MID a4 = LEAF(x4[c]), a5 = LEAF(x5[c]), a6 = LEAF(x6[c]), a7 = LEAF(x7[c]);                             \
+          const MID a0 = LEAF(wide(x0[c])), a1 = LEAF(wide(x1[c])), a2 = LEAF(wide(x2[c])), a3 = LEAF(wide(x3[c]));     \
+          const MID a4 = LEAF(wide(x4[c])), a5 = LEAF(wide(x5[c])), a6 = LEAF(wide(x6[c])), a7 = LEAF(wide(x7[c]));     \
           const MID b0 = JOIN(a0, a1), b1 = JOIN(a2, a3), b2 = JOIN(a4, a5), b3 = JOIN(a6, a7);                         \
           const MID d0 = JOIN(b0, b1), d1 = JOIN(b2, b3), all = JOIN(d0, d1);                                           \
           r[c] = JOIN(r[c], (ACC)all);                                                                                  \
         }                                                                                                               \
       }                                                                                                                 \
       for (; u < to; ++u) {                                                                                             \
-        const T *RESTRICT x0 = x + offset(p->rn, p->rs, p->reduced, u);                                                 \
+        const E *RESTRICT x0 = x + offset(p->rn, p->rs, p->reduced, u);                                                 \
         _Pragma("omp simd") for (int64_t c = 0; c < m; ++c) {                                                           \
           const WIDE centre = CENTRE(centres, c);                                                                       \
           (void)centre;                                                                                                 \
-          const ACC v = (ACC)LEAF(x0[c]);                                                                               \
+          const ACC v = (ACC)LEAF(wide(x0[c]));                                                                         \
           r[c] = JOIN(r[c], v);                                                                                         \
         }                                                                                                               \
       }                                                                                                                 \
@@ -147,7 +148,7 @@ struct work {
       else memcpy((ACC *)w->parts + piece * w->outer * p->inner + at, r, (size_t)m * sizeof(ACC));                      \
     }                                                                                                                   \
   }                                                                                                                     \
-  static void NAME##_whole(const int64_t *plan, const T *x, const WIDE *centre, void *out) {                            \
+  static void NAME##_whole(const int64_t *plan, const E *x, const WIDE *centre, void *out) {                            \
     struct work w = {read_plan(plan), x, out, 0, centre, 0, 0, 1};                                                      \
     const struct plan *p = &w.p;                                                                                        \
     w.outer = product(p->kn, p->kept);                                                                                  \
@@ -180,7 +181,8 @@ struct work {
 /* NaN, once met, stays. One choice at a time, which compilers vectorise. */
 INLINE T upper(T a, T b) { const T m = a > b ? a : b; return IS_NAN(a) ? a : m; }
 INLINE T lower(T a, T b) { const T m = a < b ? a : b; return IS_NAN(a) ? a : m; }
-INLINE WIDE root(WIDE x) { return (WIDE)sqrt((double)x); }
+#define NARROWED(x) narrow((T)(x))
+#define ROOT(x) narrow((T)sqrt((double)(x)))
 
 #if defined(T_FLOAT32)
 /* Four vectors beside each other get eight more four times before they are added up as doubles: each sum of floats is seven
@@ -192,7 +194,7 @@ INLINE wide_vec widened(vec v) { /* lower and upper half, added */
   memcpy(h, &v, sizeof h);
   return __builtin_convertvector(h[0], wide_vec) + __builtin_convertvector(h[1], wide_vec);
 }
-INLINE double sum_run(const float *x, int64_t n, double centre) {
+INLINE double sum_run(const E *x, int64_t n, double centre) {
   (void)centre;
   wide_vec all = {0}, rest = {0};
   int64_t i = 0;
@@ -216,10 +218,10 @@ INLINE double sum_run(const float *x, int64_t n, double centre) {
   return l[0];
 }
 #define wide_sum_run sum_run
-FOLD_BY(sum, double, float, 0, SELF, ADD, float, SELF)
+FOLD_BY(sum, double, float, 0, SELF, ADD, E, NARROWED)
 FOLD_BY(wide_sum, double, float, 0, SELF, ADD, double, SELF)
 #elif defined(T_FLOAT64)
-FOLD(sum, WIDE, T, 0, SELF, ADD, T, SELF)
+FOLD(sum, WIDE, T, 0, SELF, ADD, E, NARROWED)
 FOLD(wide_sum, WIDE, T, 0, SELF, ADD, WIDE, SELF)
 #else
 FOLD(sum, WIDE, WIDE, 0, WIDENED, ADD, WIDE, SELF)
@@ -227,18 +229,18 @@ FOLD(sum, WIDE, WIDE, 0, WIDENED, ADD, WIDE, SELF)
 #endif
 #define COUNTED(x) (IS_NAN(x) ? (T)0 : (x))
 #if defined(T_FLOAT32) || defined(T_FLOAT64)
-FOLD(counted, WIDE, T, 0, COUNTED, ADD, T, SELF)
+FOLD(counted, WIDE, T, 0, COUNTED, ADD, E, NARROWED)
 #else
 #define counted_whole sum_whole
 #endif
-FOLD(product, WIDE, WIDE, 1, WIDENED, TIMES, T, SELF)
+FOLD(product, WIDE, WIDE, 1, WIDENED, TIMES, E, NARROWED)
 #if defined(T_FLOAT32)
 /* What the processor's instructions make of NaN is put right afterwards: a lane is looked at for it beside, and not between them. Where
  * there is one, the whole row's answer is NaN. 0.73 -> 0.17 ms for 4 M floats on one thread. */
 INLINE vec smaller(vec a, vec b) { return -larger(-a, -b); }
 INLINE float smallest_of(vec v) { return -largest_of(-v); }
 #define EXTREME_RUN(NAME, BEYOND, OF, INIT)                                                                             \
-  INLINE float NAME##_run(const float *x, int64_t n, double centre) {                                                   \
+  INLINE float NAME##_run(const E *x, int64_t n, double centre) {                                                       \
     (void)centre;                                                                                                       \
     vec a = splat(INIT), b = a, c = a, d = a;                                                                           \
     ivec odd = {0};                                                                                                     \
@@ -259,33 +261,33 @@ INLINE float smallest_of(vec v) { return -largest_of(-v); }
   }
 EXTREME_RUN(largest, larger, largest_of, -INFINITY)
 EXTREME_RUN(smallest, smaller, smallest_of, INFINITY)
-FOLD_BY(largest, T, T, LOWEST, SELF, upper, T, SELF)
-FOLD_BY(smallest, T, T, HIGHEST, SELF, lower, T, SELF)
+FOLD_BY(largest, T, T, LOWEST, SELF, upper, E, NARROWED)
+FOLD_BY(smallest, T, T, HIGHEST, SELF, lower, E, NARROWED)
 #else
-FOLD(largest, T, T, LOWEST, SELF, upper, T, SELF)
-FOLD(smallest, T, T, HIGHEST, SELF, lower, T, SELF)
+FOLD(largest, T, T, LOWEST, SELF, upper, E, NARROWED)
+FOLD(smallest, T, T, HIGHEST, SELF, lower, E, NARROWED)
 #endif
 FOLD(either, int32_t, int32_t, 0, TRUTH, EITHER, uint8_t, SELF)
 FOLD(both, int32_t, int32_t, 1, TRUTH, BOTH, uint8_t, SELF)
-FOLD(norm, WIDE, WIDE, 0, SQUARED, ADD, T, root)
+FOLD(norm, WIDE, WIDE, 0, SQUARED, ADD, E, ROOT)
 #undef CENTRE
 #define CENTRE(centres, c) (centres)[c]
 #define DISTANCE(x) (((WIDE)(x) - centre) * ((WIDE)(x) - centre))
 FOLD(spread, WIDE, WIDE, 0, DISTANCE, ADD, WIDE, SELF)
 /* The sum of squared distances from `centre`, a number for each result; wide_sum: not rounded. */
-EXPORT void squares_about(const int64_t *plan, const T *x, const WIDE *centre, WIDE *out) { spread_whole(plan, x, centre, out); }
-EXPORT void add_wide(const int64_t *plan, const T *x, WIDE *out) { wide_sum_whole(plan, x, 0, out); }
-EXPORT void norm2(const int64_t *plan, const T *x, T *out) { norm_whole(plan, x, 0, out); }
+EXPORT void squares_about(const int64_t *plan, const E *x, const WIDE *centre, WIDE *out) { spread_whole(plan, x, centre, out); }
+EXPORT void add_wide(const int64_t *plan, const E *x, WIDE *out) { wide_sum_whole(plan, x, 0, out); }
+EXPORT void norm2(const int64_t *plan, const E *x, E *out) { norm_whole(plan, x, 0, out); }
 
 /* Integers are added as int64. */
-EXPORT void add(const int64_t *plan, const T *x, void *out) { sum_whole(plan, x, 0, out); }
+EXPORT void add(const int64_t *plan, const E *x, void *out) { sum_whole(plan, x, 0, out); }
 /* NaN counts as nothing. */
-EXPORT void add_numbers(const int64_t *plan, const T *x, void *out) { counted_whole(plan, x, 0, out); }
-EXPORT void multiply(const int64_t *plan, const T *x, T *out) { product_whole(plan, x, 0, out); }
-EXPORT void max(const int64_t *plan, const T *x, T *out) { largest_whole(plan, x, 0, out); }
-EXPORT void min(const int64_t *plan, const T *x, T *out) { smallest_whole(plan, x, 0, out); }
-EXPORT void any(const int64_t *plan, const T *x, uint8_t *out) { either_whole(plan, x, 0, out); }
-EXPORT void all(const int64_t *plan, const T *x, uint8_t *out) { both_whole(plan, x, 0, out); }
+EXPORT void add_numbers(const int64_t *plan, const E *x, void *out) { counted_whole(plan, x, 0, out); }
+EXPORT void multiply(const int64_t *plan, const E *x, E *out) { product_whole(plan, x, 0, out); }
+EXPORT void max(const int64_t *plan, const E *x, E *out) { largest_whole(plan, x, 0, out); }
+EXPORT void min(const int64_t *plan, const E *x, E *out) { smallest_whole(plan, x, 0, out); }
+EXPORT void any(const int64_t *plan, const E *x, uint8_t *out) { either_whole(plan, x, 0, out); }
+EXPORT void all(const int64_t *plan, const E *x, uint8_t *out) { both_whole(plan, x, 0, out); }
 
 /* -- places of extremes: the first of equals, of NaN the first ------------------------------------------------------- */
 
@@ -294,18 +296,18 @@ struct place {
   int64_t at;
 };
 
-INLINE int64_t first_equal(const T *x, int64_t n, T value) {
+INLINE int64_t first_equal(const E *x, int64_t n, T value) {
   int64_t i = 0;
   if (IS_NAN(value)) {
-    while (!IS_NAN(x[i])) ++i;
+    while (!IS_NAN(wide(x[i]))) ++i;
     return i;
   }
   for (; i + 4 * WIDTH <= n; i += 4 * WIDTH) {
     int found = 0;
-    for (int64_t c = 0; c < 4 * WIDTH; ++c) found |= x[i + c] == value;
+    for (int64_t c = 0; c < 4 * WIDTH; ++c) found |= wide(x[i + c]) == value;
     if (found) break;
   }
-  while (i + 1 < n && x[i] != value) ++i;
+  while (i + 1 < n && wide(x[i]) != value) ++i;
   return i;
 }
 
@@ -316,7 +318,7 @@ INLINE int64_t first_equal(const T *x, int64_t n, T value) {
     for (int64_t i = begin; i < end; ++i) {                                                                             \
       const int64_t k = i / p->pieces, piece = i % p->pieces;                                                           \
       const int64_t from = p->inner * piece / p->pieces, to = p->inner * (piece + 1) / p->pieces;                       \
-      const T *x = w->x + offset(p->kn, p->ks, p->kept, k) + from;                                                      \
+      const E *x = w->x + offset(p->kn, p->ks, p->kept, k) + from;                                                      \
       const T best = FOLD_NAME##_run(x, to - from, 0);                                                                  \
       const int64_t at = from + first_equal(x, to - from, best);                                                        \
       if (p->pieces == 1) ((int64_t *)w->out)[k] = at;                                                                  \
@@ -330,12 +332,12 @@ INLINE int64_t first_equal(const T *x, int64_t n, T value) {
     PLACE at[BLOCK];                                                                                                    \
     for (int64_t i = begin; i < end; ++i) {                                                                             \
       const int64_t block = i % w->blocks, k = i / w->blocks, m = MIN(BLOCK, p->inner - block * BLOCK);                 \
-      const T *const x = w->x + offset(p->kn, p->ks, p->kept, k) + block * BLOCK;                                       \
-      for (int64_t c = 0; c < m; ++c) r[c] = x[c], at[c] = 0;                                                           \
+      const E *const x = w->x + offset(p->kn, p->ks, p->kept, k) + block * BLOCK;                                       \
+      for (int64_t c = 0; c < m; ++c) r[c] = wide(x[c]), at[c] = 0;                                                     \
       for (int64_t u = 1; u < w->units; ++u) {                                                                          \
-        const T *RESTRICT row = x + u * p->rs[0];                                                                       \
+        const E *RESTRICT row = x + u * p->rs[0];                                                                       \
         _Pragma("omp simd") for (int64_t c = 0; c < m; ++c) {                                                           \
-          const T a = r[c], v = row[c];                                                                                 \
+          const T a = r[c], v = wide(row[c]);                                                                           \
           const PLACE nan = IS_NAN(a) ? 0 : IS_NAN(v) ? 1 : 0, take = v BEYOND a ? 1 : nan;                             \
           r[c] = take ? v : a;                                                                                          \
           at[c] = take ? (PLACE)u : at[c];                                                                              \
@@ -345,7 +347,7 @@ INLINE int64_t first_equal(const T *x, int64_t n, T value) {
     }                                                                                                                   \
   }                                                                                                                     \
   /* One reduced loop only; columns in one piece. */                                                                    \
-  static void NAME##_whole(const int64_t *plan, const T *x, int64_t *out) {                                             \
+  static void NAME##_whole(const int64_t *plan, const E *x, int64_t *out) {                                             \
     struct work w = {read_plan(plan), x, out, 0, 0, 0, 0, 1};                                                           \
     const struct plan *p = &w.p;                                                                                        \
     w.outer = product(p->kn, p->kept);                                                                                  \
@@ -368,5 +370,5 @@ INLINE int64_t first_equal(const T *x, int64_t n, T value) {
   }
 PLACES(argmax, largest, >, LOWEST)
 PLACES(argmin, smallest, <, HIGHEST)
-EXPORT void argmax(const int64_t *plan, const T *x, int64_t *out) { argmax_whole(plan, x, out); }
-EXPORT void argmin(const int64_t *plan, const T *x, int64_t *out) { argmin_whole(plan, x, out); }
+EXPORT void argmax(const int64_t *plan, const E *x, int64_t *out) { argmax_whole(plan, x, out); }
+EXPORT void argmin(const int64_t *plan, const E *x, int64_t *out) { argmin_whole(plan, x, out); }

@@ -1,23 +1,26 @@
-/* types: float double */
+/* types: float double half brain */
 /* layer_norm and rms_norm: rows of `size` elements brought to mean 0 (unless rms) and mean square 1, forward and backward.
  *
  * A row is read from memory once; mean, mean square of what is left, and the result are passes over it in the cache. The gradients
- * of weight and bias are added up over blocks of rows, whose number depends on the shape alone, and then over the blocks.
+ * of weight and bias are added up over blocks of rows, whose number depends on the shape alone, and then over the blocks. Of halves
+ * the rows and the weights are halves; statistics and the gradients of weight and bias are floats.
  */
 #include "fb.h"
 #include "fb_math.h"
 #include "fb_vec.h"
+#include "fb_half.h"
 
 struct call {
-  const T *x, *g, *w, *b;
-  T *y, *mean, *rstd, *parts, *gw, *gb;
+  const E *x, *g, *w, *b;
+  E *y;
+  T *mean, *rstd, *parts, *gw, *gb;
   int64_t rows, size, per;
   double eps;
   int rms, past;
 };
 
 /* Sum of x - shift (or of its square). */
-INLINE T row_sum(const T *x, vec shift, int64_t m, int square) {
+INLINE T row_sum(const E *x, vec shift, int64_t m, int square) {
   vec whole = {0};
   int64_t i = 0;
   while (i + WIDTH <= m) {
@@ -47,10 +50,10 @@ INLINE T row_sum(const T *x, vec shift, int64_t m, int square) {
 
 INLINE void rows_loop(const struct call *c, int64_t begin, int64_t end, int past) {
   const int64_t m = c->size;
-  const T *w = c->w, *b = c->b;
+  const E *w = c->w, *b = c->b;
   for (int64_t row = begin; row < end; ++row) {
-    const T *RESTRICT x = c->x + row * m;
-    T *RESTRICT y = c->y + row * m;
+    const E *RESTRICT x = c->x + row * m;
+    E *RESTRICT y = c->y + row * m;
     const T mean = c->rms ? 0 : row_sum(x, (vec){0}, m, 0) / (T)m;
     const T square = row_sum(x, splat(mean), m, 1) / (T)m;
     const T rstd = (T)(1 / sqrt((double)square + c->eps));
@@ -76,7 +79,7 @@ INLINE void block_back(const struct call *c, int64_t block, int past, int weight
   T *pw = c->parts ? c->parts + 2 * block * m : 0, *pb = pw + m;
   if (pw) memset(pw, 0, 2 * (size_t)m * sizeof(T));
   for (int64_t row = first; row < last; ++row) {
-    const T *RESTRICT x = c->x + row * m, *RESTRICT g = c->g + row * m, *RESTRICT w = c->w;
+    const E *RESTRICT x = c->x + row * m, *RESTRICT g = c->g + row * m, *RESTRICT w = c->w;
     const vec mu = splat(c->rms ? 0 : c->mean[row]), r = splat(c->rstd[row]);
     vec su = {0}, sh = {0}, su2 = {0}, sh2 = {0};
     for (int64_t i = 0; i < m; i += WIDTH) {
@@ -102,7 +105,7 @@ INLINE void block_back(const struct call *c, int64_t block, int past, int weight
     }
     if (!c->y) continue;
     const vec a = splat(c->rms ? 0 : total_of(su + su2) / (T)m), k = splat(total_of(sh + sh2) / (T)m);
-    T *RESTRICT y = c->y + row * m;
+    E *RESTRICT y = c->y + row * m;
     if (weighted) ROW_WRITE(y, m, past, (AT(g) * AT(w) - a - (AT(x) - mu) * r * k) * r);
     else ROW_WRITE(y, m, past, (AT(g) - a - (AT(x) - mu) * r * k) * r);
   }
@@ -133,14 +136,14 @@ static void add_parts(void *context, int64_t begin, int64_t end) {
 }
 
 /* w and b may be null; mean is not written for rms. */
-EXPORT void normalize(const T *x, const T *w, const T *b, T *y, T *mean, T *rstd, int64_t rows, int64_t size, double eps, int rms) {
+EXPORT void normalize(const E *x, const E *w, const E *b, E *y, T *mean, T *rstd, int64_t rows, int64_t size, double eps, int rms) {
   struct call c = {.x = x, .w = w, .b = b, .y = y, .mean = mean, .rstd = rstd, .size = size, .eps = eps, .rms = rms};
   c.past = rows * size * (int64_t)sizeof(T) >= STREAM_FROM;
   PARALLEL(forward, &c, rows, grain_for(rows, size));
 }
 
 /* Any of y, gw and gb may be null, that is not wanted; parts has room for 2 rows for each block of `per` rows, or is null. */
-EXPORT void normalize_back(const T *g, const T *x, const T *w, const T *mean, const T *rstd, T *y, T *gw, T *gb, T *parts, int64_t rows, int64_t size, int64_t per, int rms) {
+EXPORT void normalize_back(const E *g, const E *x, const E *w, const T *mean, const T *rstd, E *y, T *gw, T *gb, T *parts, int64_t rows, int64_t size, int64_t per, int rms) {
   struct call c = {.x = x, .g = g, .w = w, .y = y, .mean = (T *)mean, .rstd = (T *)rstd, .parts = parts, .gw = gw, .gb = gb,
                    .rows = rows, .size = size, .per = per, .rms = rms};
   c.past = y && rows * size * (int64_t)sizeof(T) >= STREAM_FROM;

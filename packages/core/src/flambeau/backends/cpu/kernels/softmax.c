@@ -1,5 +1,5 @@
-/* types: float double */
-/* softmax and log_softmax along one dimension of (outer, size, inner), forward and backward, and logsumexp.
+/* types: float double half brain */
+/* softmax and log_softmax along one dimension of (outer, size, inner), forward and backward.
  *
  * Rows (inner = 1) are read once into the cache; maximum, exponentials and scaling go over them there. Otherwise blocks of
  * columns, vectors along the inner dimension. NaN and an infinite maximum make their row NaN, by the sum of exponentials.
@@ -13,8 +13,8 @@
 #define LONG_ROW (256 << 10) /* bytes */
 
 struct call {
-  const T *x, *g;
-  T *y;
+  const E *x, *g;
+  E *y;
   int64_t size, inner, blocks, columns;
   int log, past;
 };
@@ -23,10 +23,11 @@ struct call {
 
 INLINE void rows_loop(const struct call *c, int64_t begin, int64_t end, int past) {
   const int64_t m = c->size;
-  T *kept = past && !c->log ? SCRATCH(0, (size_t)m * sizeof(T)) : 0;
+  T *kept = (past || FB_HALVES) && !c->log ? SCRATCH(0, (size_t)m * sizeof(T)) : 0;
   for (int64_t row = begin; row < end; ++row) {
-    const T *RESTRICT x = c->x + row * m;
-    T *y = c->y + row * m, *e = kept ? kept : y;
+    const E *RESTRICT x = c->x + row * m;
+    E *y = c->y + row * m;
+    T *e = kept ? kept : (T *)y;
     const T top = row_largest(x, m);
     if (c->log) {
       const vec t = splat(top), less = splat(LOG(row_exponentials(x, 0, top, m, 0)));
@@ -44,23 +45,8 @@ static void rows_task(void *context, int64_t begin, int64_t end) {
   else rows_loop(c, begin, end, 0);
 }
 
-static void logsumexp_rows(void *context, int64_t begin, int64_t end) {
-  const struct call *c = context;
-  for (int64_t row = begin; row < end; ++row) {
-    const T *x = c->x + row * c->size;
-    const T top = row_largest(x, c->size);
-    if (top - top == 0) {
-      c->y[row] = top + LOG(row_exponentials(x, 0, top, c->size, 0));
-    } else { /* an infinite maximum is the result, unless there is a NaN */
-      int nan = 0;
-      for (int64_t i = 0; i < c->size; ++i) nan |= x[i] != x[i];
-      c->y[row] = nan ? (T)NAN : top;
-    }
-  }
-}
-
 /* softmax: y (g - sum of g y); log_softmax: g - exp(y) sum of g. */
-INLINE T row_dot(const T *g, const T *y, int64_t m, int plain) {
+INLINE T row_dot(const E *g, const E *y, int64_t m, int plain) {
   vec whole = {0};
   int64_t i = 0;
   while (i + WIDTH <= m) {
@@ -83,8 +69,8 @@ INLINE T row_dot(const T *g, const T *y, int64_t m, int plain) {
 INLINE void rows_back_loop(const struct call *c, int64_t begin, int64_t end, int past) {
   const int64_t m = c->size;
   for (int64_t row = begin; row < end; ++row) {
-    const T *RESTRICT y = c->x + row * m, *RESTRICT g = c->g + row * m;
-    T *RESTRICT out = c->y + row * m;
+    const E *RESTRICT y = c->x + row * m, *RESTRICT g = c->g + row * m;
+    E *RESTRICT out = c->y + row * m;
     const vec s = splat(row_dot(g, y, m, c->log));
     if (c->log) ROW_WRITE(out, m, past, AT(g) - exp_down(AT(y)) * s);
     else ROW_WRITE(out, m, past, (AT(g) - s) * AT(y));
@@ -101,18 +87,19 @@ static void rows_back(void *context, int64_t begin, int64_t end) {
 
 /* Up to 4 vectors beside each other, `n` columns in all; item = (outer, block). */
 #define LANES 4
-INLINE vec part_of(const T *p, int64_t k, int64_t n, T rest) {
+INLINE vec part_of(const E *p, int64_t k, int64_t n, T rest) {
   const int64_t left = n - k * WIDTH;
   return left >= WIDTH ? load(p + k * WIDTH) : load_head(p + k * WIDTH, left, rest);
 }
-INLINE void put_part(T *p, vec v, int64_t k, int64_t n) {
+INLINE void put_part(E *p, vec v, int64_t k, int64_t n) {
   const int64_t left = n - k * WIDTH;
   if (left >= WIDTH) store(p + k * WIDTH, v);
   else store_head(p + k * WIDTH, v, left);
 }
 
-INLINE void column_block(const struct call *c, const T *x, T *y, int64_t n, int64_t used) {
+INLINE void column_block(const struct call *c, const E *x, E *y, int64_t n, int64_t used) {
   const int64_t m = c->size, step = c->inner;
+  const int keep = !c->log && !FB_HALVES; /* rounded twice otherwise */
   vec top[LANES], sum[LANES] = {{0}}, whole[LANES] = {{0}};
   for (int k = 0; k < used; ++k) top[k] = splat(-INFINITY);
   for (int64_t i = 0; i < m; ++i)
@@ -120,7 +107,7 @@ INLINE void column_block(const struct call *c, const T *x, T *y, int64_t n, int6
   for (int64_t i = 0; i < m; ++i) {
     for (int k = 0; k < used; ++k) {
       const vec e = exp_down(part_of(x + i * step, k, n, 0) - top[k]);
-      if (!c->log) put_part(y + i * step, e, k, n);
+      if (keep) put_part(y + i * step, e, k, n);
       sum[k] += e;
     }
     if (i % 256 == 255)
@@ -132,11 +119,13 @@ INLINE void column_block(const struct call *c, const T *x, T *y, int64_t n, int6
     else sum[k] = splat(1) / sum[k];
   }
   for (int64_t i = 0; i < m; ++i)
-    for (int k = 0; k < used; ++k)
-      put_part(y + i * step, c->log ? (part_of(x + i * step, k, n, 0) - top[k]) - sum[k] : part_of(y + i * step, k, n, 0) * sum[k], k, n);
+    for (int k = 0; k < used; ++k) {
+      const vec v = part_of((keep ? y : x) + i * step, k, n, 0);
+      put_part(y + i * step, c->log ? (v - top[k]) - sum[k] : (keep ? v : exp_down(v - top[k])) * sum[k], k, n);
+    }
 }
 
-INLINE void column_back(const struct call *c, const T *y, const T *g, T *out, int64_t n, int64_t used) {
+INLINE void column_back(const struct call *c, const E *y, const E *g, E *out, int64_t n, int64_t used) {
   const int64_t m = c->size, step = c->inner;
   vec sum[LANES] = {{0}}, whole[LANES] = {{0}};
   for (int64_t i = 0; i < m; ++i) {
@@ -184,15 +173,11 @@ static void run(struct call *c, int64_t outer, fb_task rows) {
   }
 }
 
-EXPORT void softmax(const T *x, T *y, int64_t outer, int64_t size, int64_t inner, int log) {
+EXPORT void softmax(const E *x, E *y, int64_t outer, int64_t size, int64_t inner, int log) {
   struct call c = {.x = x, .y = y, .size = size, .inner = inner, .log = log};
   run(&c, outer, rows_task);
 }
-EXPORT void softmax_back(const T *g, const T *y, T *out, int64_t outer, int64_t size, int64_t inner, int log) {
+EXPORT void softmax_back(const E *g, const E *y, E *out, int64_t outer, int64_t size, int64_t inner, int log) {
   struct call c = {.x = y, .g = g, .y = out, .size = size, .inner = inner, .log = log};
   run(&c, outer, rows_back);
-}
-EXPORT void logsumexp(const T *x, T *y, int64_t rows, int64_t size) {
-  struct call c = {.x = x, .y = y, .size = size, .inner = 1};
-  PARALLEL(logsumexp_rows, &c, rows, grain_for(rows, size));
 }
