@@ -44,6 +44,11 @@ def mlp():
 MODELS = {
     "cnn": (cnn, lambda n: (flambeau.randn(n, 1, 28, 28),), {"x": {0: "batch"}}),
     "mlp": (mlp, lambda n: (flambeau.randn(n, 4),), {"x": [0]}),
+    "bags": (
+        lambda: nn.EmbeddingBag(20, 6, mode="max"),
+        lambda n: (flambeau.randint(20, (n, 4)),),
+        {"x": {0: "batch"}},
+    ),
     "neighbours": (
         lambda: nn.LocalResponseNorm(3),
         lambda n: (flambeau.randn(n, 5, 4, 4),),

@@ -159,8 +159,11 @@ def embedding_bag(
         NotImplementedError,
     )
     starts = _starts(input, offsets, include_last_offset)
-    flat = input.reshape(-1)
     padding_idx = _row_number(padding_idx, weight.shape[0])
+    if input.ndim == 2 and input.shape[1] and padding_idx is None:
+        rows = embedding(input, weight, None, max_norm, norm_type, scale_grad_by_freq, sparse)
+        return _equal_bags(rows, per_sample_weights, mode)
+    flat = input.reshape(-1)
     rows = embedding(flat, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)
     kept = None if padding_idx is None else (flat != padding_idx)
     if per_sample_weights is not None:
@@ -169,6 +172,15 @@ def embedding_bag(
     if mode == "max":
         return cat([_largest(rows[a:b], None if kept is None else kept[a:b]) for a, b in bags])
     return _totals(rows, kept, bags, mode)
+
+
+def _equal_bags(rows: Tensor, per_sample_weights: Tensor | None, mode: str) -> Tensor:
+    """Bags (N, L, D) of as many rows each."""
+    if mode == "max":
+        return rows.max(1)[0]
+    if mode == "mean":
+        return rows.mean(1)
+    return (rows if per_sample_weights is None else rows * per_sample_weights.unsqueeze(-1)).sum(1)
 
 
 def _starts(input: Tensor, offsets: Any, include_last_offset: bool) -> list[int]:
