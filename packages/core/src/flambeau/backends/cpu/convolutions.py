@@ -40,6 +40,7 @@ KERNELS = {
     "depthwise": Kernels("conv_depthwise.c"),
     "planes": Kernels("conv_planes.c"),
     "channels": Kernels("conv_channels.c"),
+    "spread": Kernels("conv_spread.c"),
 }
 of_weight = Kernels("conv_weight.c")
 of_depthwise_last = Kernels("depthwise_last.c")

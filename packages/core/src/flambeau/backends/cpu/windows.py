@@ -331,6 +331,13 @@ def may_be_quarters(kernel: Shape, stride: Any, dilation: Any, groups: int) -> b
     return groups == 1 and kernel in QUARTERED and tuple(stride) == (2, 2) and max(dilation) == 1
 
 
+def may_be_spread(w: Shape, stride: Any, padding: Any, dilation: Any, groups: int) -> bool:
+    """Whether the gradient for the input is for `conv_spread.c`: depthwise, with a stride of 2."""
+    depthwise = w[0] == groups and w[1] == 1
+    plain = tuple(stride) == (2, 2) and max(dilation) == 1
+    return depthwise and plain and all(lo >= 0 for lo, _ in padding)
+
+
 def may_be_winograd(kernel: Shape, stride: Any) -> bool:
     """Whether `winograd_plan` is for such a convolution at all."""
     return len(kernel) > 1 and min(kernel[-2:]) >= 3 and max(stride) == 1
@@ -375,4 +382,7 @@ def transposed_plan(
         plan = quarters_plan(y, w, size, padding, True)
     if plan is None and w[0] == groups and max(stride) == 1:
         plan = planes_plan(y, w, size, stride, sides, dilation, groups, True)
+    if plan is None and may_be_spread(w, stride, padding, dilation, groups):
+        before = [lo for lo, _ in padding]
+        plan = Plan("spread", [prod(y[:2]), groups, *y[2:], *size, *w[2:], *before])
     return plan or input_plan(y, w, size, stride, padding, dilation, groups)

@@ -29,21 +29,26 @@ INLINE void copy_row(T *to, const T *from, int64_t count) {
 #define FB_LANES (VECTOR_BYTES / 8)
 #endif
 #if FB_LANES == 2
+#define FB_EACH(f, n) f(0, n), f(1, n)
 #define FB_EVENS 0, 2
 #define FB_ODDS 1, 3
 #define FB_LOWS 0, 2
 #define FB_HIGHS 1, 3
 #elif FB_LANES == 4
+#define FB_EACH(f, n) f(0, n), f(1, n), f(2, n), f(3, n)
 #define FB_EVENS 0, 2, 4, 6
 #define FB_ODDS 1, 3, 5, 7
 #define FB_LOWS 0, 4, 1, 5
 #define FB_HIGHS 2, 6, 3, 7
 #elif FB_LANES == 8
+#define FB_EACH(f, n) f(0, n), f(1, n), f(2, n), f(3, n), f(4, n), f(5, n), f(6, n), f(7, n)
 #define FB_EVENS 0, 2, 4, 6, 8, 10, 12, 14
 #define FB_ODDS 1, 3, 5, 7, 9, 11, 13, 15
 #define FB_LOWS 0, 8, 1, 9, 2, 10, 3, 11
 #define FB_HIGHS 4, 12, 5, 13, 6, 14, 7, 15
 #else
+#define FB_EACH(f, n) \
+  f(0, n), f(1, n), f(2, n), f(3, n), f(4, n), f(5, n), f(6, n), f(7, n), f(8, n), f(9, n), f(10, n), f(11, n), f(12, n), f(13, n), f(14, n), f(15, n)
 #define FB_EVENS 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30
 #define FB_ODDS 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31
 #define FB_LOWS 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
@@ -63,6 +68,24 @@ static void split_row(const T *x, int64_t count, T *even, T *odd) {
   const vec a = load_head(x + i, one, 0), b = left > WIDTH ? load_head(x + i + WIDTH, left - WIDTH, 0) : (vec){0};
   store_head(even + i / 2, FB_PICK(a, b, FB_EVENS), (left + 1) / 2);
   if (odd) store_head(odd + i / 2, FB_PICK(a, b, FB_ODDS), left / 2);
+}
+
+/* Elements n, n + 3, n + 6, ... of three vectors: of the first two, then with those of the third. */
+#define FB_OF_TWO(i, n) (3 * (i) + (n) < 2 * FB_LANES ? 3 * (i) + (n) : 0)
+#define FB_WITH_THIRD(i, n) (3 * (i) + (n) < 2 * FB_LANES ? (i) : 3 * (i) + (n) - FB_LANES)
+INLINE void split_in_three(const T *x, vec *phase) {
+  const vec a = load(x), b = load(x + WIDTH), c = load(x + 2 * WIDTH);
+  const vec p = FB_PICK(a, b, FB_EACH(FB_OF_TWO, 0)), q = FB_PICK(a, b, FB_EACH(FB_OF_TWO, 1)), r = FB_PICK(a, b, FB_EACH(FB_OF_TWO, 2));
+  phase[0] = FB_PICK(p, c, FB_EACH(FB_WITH_THIRD, 0));
+  phase[1] = FB_PICK(q, c, FB_EACH(FB_WITH_THIRD, 1));
+  phase[2] = FB_PICK(r, c, FB_EACH(FB_WITH_THIRD, 2));
+}
+/* Elements n, n + 4, n + 8, ... of four vectors. */
+INLINE void split_in_four(const T *x, vec *phase) {
+  const vec a = load(x), b = load(x + WIDTH), c = load(x + 2 * WIDTH), d = load(x + 3 * WIDTH);
+  const vec even = FB_PICK(a, b, FB_EVENS), odd = FB_PICK(a, b, FB_ODDS), evens = FB_PICK(c, d, FB_EVENS), odds = FB_PICK(c, d, FB_ODDS);
+  phase[0] = FB_PICK(even, evens, FB_EVENS), phase[1] = FB_PICK(odd, odds, FB_EVENS);
+  phase[2] = FB_PICK(even, evens, FB_ODDS), phase[3] = FB_PICK(odd, odds, FB_ODDS);
 }
 
 /* a[0], b[0], a[1], b[1], ... */
@@ -116,9 +139,19 @@ static void place_row(const struct frame *f, const T *RESTRICT x, T *RESTRICT to
     }
     if (begin < end) split_row(x + begin, end - begin, to + (begin + lo) / 2, odd ? odd + (begin + lo) / 2 : 0);
   } else {
-#if defined(GEMM_LANES) /* whole steps as the columns of squares, where fb_gemm.h is at hand */
     const int64_t last = (end + lo) / s;
     int64_t j = (begin + lo + s - 1) / s;
+    if ((s == 3 || s == 4) && j + WIDTH <= last) {
+      place_some(f, x, begin, j * s - lo, to, volume);
+      for (; j + WIDTH <= last; j += WIDTH) {
+        vec phase[4];
+        if (s == 3) split_in_three(x + j * s - lo, phase);
+        else split_in_four(x + j * s - lo, phase);
+        for (int64_t i = 0; i < f->phases[2]; ++i) store(to + i * volume + j, phase[i]);
+      }
+      begin = j * s - lo;
+    }
+#if defined(GEMM_LANES) /* whole steps as the columns of squares, where fb_gemm.h is at hand */
     if (s <= GEMM_LANES && j < last && f->phases[2] > 1) {
       place_some(f, x, begin, j * s - lo, to, volume);
       for (int64_t count; j < last; j += count) {
