@@ -74,6 +74,35 @@ def test_a_file_holds_all_of_it(tmp_path):
     assert [n for n, _ in read.named_parameters()] == [n for n, _ in program.named_parameters()]
 
 
+def test_a_program_that_writes_into_views_is_saved(tmp_path):
+    def beside(x):
+        out = flambeau.zeros(x.shape[0], 4)
+        out[:, 1:] = x
+        return out
+
+    batch = Dim("batch")
+    program = export(beside, (flambeau.ones(2, 3),), dynamic_shapes=({0: batch},))
+    save(program, tmp_path / "program.pt2")
+    x = flambeau.randn(5, 3, requires_grad=True)
+    made = load(tmp_path / "program.pt2").module()(x)
+    assert flambeau.equal(made, beside(x)) and made.requires_grad
+    assert flambeau.equal(program.module()(x), beside(x))
+
+    program = export(lambda x: beside(x.t()), (flambeau.ones(3, 2),), dynamic_shapes=({1: batch},))
+    save(program, tmp_path / "program.pt2")
+
+    def first(x):
+        out = x.clone()
+        out[0] = 1
+        return out
+
+    program = export(first, (flambeau.ones(2, 3),), dynamic_shapes=({0: batch},))
+    with pytest.raises(
+        RuntimeError, match=r"write into a view of float32\[batch, 3\] needs the sizes"
+    ):
+        save(program, tmp_path / "program.pt2")
+
+
 def test_static_arguments_of_all_kinds_come_back():
     def f(x):
         return [

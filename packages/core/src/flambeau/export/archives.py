@@ -15,6 +15,7 @@ from ..runtime.operator import registry
 from ..runtime.tensor import Tensor
 from ..serialization import load as load_checkpoint
 from ..serialization import save as save_checkpoint
+from ..transforms.writes import writes_as_choices
 from .exported import Dim, ExportedProgram
 
 FORMAT = 1
@@ -23,7 +24,7 @@ _DTYPES = {d.name: d for d in dtypes.ALL}
 
 def save(program: ExportedProgram, f: Any) -> None:
     """Writes a program to a path or a binary file: JSON for the calls, a checkpoint for the tensors."""
-    graph = program.graph
+    graph = writes_as_choices(program.graph)
     at = {id(v): i for i, v in enumerate(_values(graph))}
     tensors = {str(at[id(v)]): v.tensor for v in (*graph.captured, *graph.constants)}
 

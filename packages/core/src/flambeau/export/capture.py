@@ -76,7 +76,7 @@ def capture(
     """The program in eval mode, with all that does not depend on the inputs worked out; see `record`."""
     with evaluating(model), no_grad():
         graph, structure = record(name, model, args, keep)
-        writes_as_choices(graph)
+        graph = writes_as_choices(graph)
         open_recurrent(graph)
         fold(graph)
         merge_affine(graph)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import Any
 
@@ -14,14 +15,17 @@ from ..runtime.tensor import wrap
 
 
 def writes_as_choices(graph: Graph) -> Graph:
-    """Replaces each write into a view by a look-up in the old elements followed by the new ones."""
-    calls, graph.calls = graph.calls, []
-    for call in calls:
+    """The graph with a look-up in old elements followed by new ones for each write into a view."""
+    if all(call.op != "write_view" for call in graph.calls):
+        return graph
+    made = copy.copy(graph)
+    made.calls, made.constants = [], list(graph.constants)
+    for call in graph.calls:
         if call.op == "write_view":
-            _choose(graph, call)
+            _choose(made, call)
         else:
-            graph.calls.append(call)
-    return graph
+            made.calls.append(call)
+    return made
 
 
 def _choose(graph: Graph, write: Call) -> None:
@@ -30,6 +34,10 @@ def _choose(graph: Graph, write: Call) -> None:
     lead = _untouched(
         steps, len(shape)
     )  # these dimensions may be open: nothing depends on their sizes
+    if any(type(n) is not int for n in shape[lead:]):
+        raise RuntimeError(
+            f"a write into a view of {old.meta} needs the sizes that it takes parts of; give it fixed sizes"
+        )
     choice = _choice(steps, shape, lead)
     count = math.prod(new.meta.shape[lead:])
 
