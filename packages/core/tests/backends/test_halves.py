@@ -143,3 +143,10 @@ def test_gradients_of_softmax_are_made_of_what_it_gave(half):
                     want = wide - y.exp() * wide.sum(dim, keepdim=True)
                 made = leaf.grad.float().numpy()
                 np.testing.assert_allclose(made, want.numpy(), rtol=2.0**-7, atol=2e-5)
+
+
+def test_running_sums(half):
+    for shape in SHAPES:
+        x = halves(shape, half, special=False)
+        same(x.cumsum(1), x.float().cumsum(1), half)
+        same(x.cumprod(0), x.float().cumprod(0), half)

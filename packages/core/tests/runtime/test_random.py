@@ -323,6 +323,16 @@ def test_refusals_name_what_came_and_take_no_words(call, error: type[Exception],
     np.testing.assert_array_equal(generator._get_bytes(), before)
 
 
+def test_the_first_few_are_those_of_a_stable_sort() -> None:
+    x = np.random.default_rng(0).standard_normal((40, 300))
+    odd = x.copy()
+    odd[:, 4:] = np.nan
+    for given in (x, x.astype(np.float32), x.round(1), odd, x[0], x.astype(np.float16)):
+        for k in (1, 2, 70, 90, 300):
+            want = np.argsort(given, axis=-1, kind="stable")[..., :k]
+            np.testing.assert_array_equal(random._first_few(given, k), want)
+
+
 def test_numpy_random_is_imported_by_the_first_draw_only() -> None:
     code = (
         "import sys; from flambeau.runtime import random; assert 'numpy.random' not in sys.modules\n"

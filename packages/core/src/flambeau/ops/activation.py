@@ -343,6 +343,17 @@ def threshold(input, threshold: float, value: float):
 
 
 @elementwise(promote=SAME, accepts="float", method=False)
+def gated(input, gate):
+    """x times the sigmoid of another tensor: what `glu` makes of two halves.
+
+    >>> import flambeau
+    >>> flambeau.ops.activation.gated(flambeau.tensor([2.0]), flambeau.tensor([0.0]))
+    tensor([1.])
+    """
+    return input * ir.sigmoid(gate)
+
+
+@elementwise(promote=SAME, accepts="float", method=False)
 def leaky_slopes(input, weight):
     """x where positive, weight * x elsewhere, with broadcasting: what `prelu` applies.
 

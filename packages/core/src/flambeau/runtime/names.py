@@ -37,6 +37,7 @@ NAMED = {
     "softsign": "div",
     "tanhshrink": "sub",
     "logsigmoid": "log_sigmoid",
+    "gated": "glu",
     "leaky_slopes": "prelu_kernel",
     "standardize": "native_layer_norm",
     "fill_new": "fill",

@@ -493,12 +493,12 @@ def _without_replacement(
     generator: Generator | None, weights: np.ndarray, num_samples: int
 ) -> np.ndarray:
     """The events that come first when each waits an exponential time of rate `weights`."""
-    check(
-        bool(np.all(weights >= 0)) and bool(np.all(np.isfinite(weights.astype(np.float64)))),
+    check(  # NaN is neither
+        bool(np.all((weights >= 0) & (weights < np.inf))),
         lambda: "probability tensor contains either `inf`, `nan` or element < 0",
     )
     check(
-        bool(np.all(weights.astype(np.float64).sum(axis=-1) > 0)),
+        bool(np.all(np.any(weights > 0, axis=-1))),
         lambda: "invalid multinomial distribution (sum of probabilities <= 0)",
     )
     waiting = exponential(generator, 1.0, weights.shape, weights.dtype)
@@ -506,7 +506,19 @@ def _without_replacement(
         order = (weights / waiting).astype(weights.dtype)
     if num_samples == 1:
         return np.argmax(order, axis=-1, keepdims=True)
-    return np.argsort(-order, axis=-1, kind="stable")[..., :num_samples].astype(np.int64)
+    return _first_few(-order, num_samples)
+
+
+def _first_few(x: np.ndarray, k: int) -> np.ndarray:
+    """The first k places of `np.argsort(x, kind="stable")` along the last dimension: of few, a tenth of sorting all."""
+    if 4 * k < x.shape[-1] and x.dtype.itemsize >= 4:
+        last = np.partition(x, k - 1, axis=-1)[..., k - 1 : k]
+        found = np.nonzero(x <= last)[-1]
+        if found.size == k * (x.size // x.shape[-1]):  # else some are equal, or NaN
+            found = found.reshape(*x.shape[:-1], k)
+            order = np.argsort(np.take_along_axis(x, found, -1), axis=-1, kind="stable")
+            return np.take_along_axis(found, order, -1).astype(np.int64, copy=False)
+    return np.argsort(x, axis=-1, kind="stable")[..., :k].astype(np.int64, copy=False)
 
 
 def _words(generator: Generator | None, count: int, wide: bool = False) -> np.ndarray:

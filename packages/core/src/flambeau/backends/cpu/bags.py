@@ -1,4 +1,4 @@
-"""embedding_bag whole, for sums and means: `kernels/bags.c`. What it refuses, the definition refuses or computes."""
+"""embedding_bag whole: `kernels/bags.c`. What it refuses, the definition refuses or computes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MOST_KEPT = 1 << 12  # bags of one length whose beginnings are kept
 
 def _accepts(metas: list, attrs: dict[str, Any]) -> bool:
     index, table, starts, samples = metas
-    if attrs["mode"] == "max" or attrs["max_norm"] is not None:
+    if attrs["max_norm"] is not None:
         return False
     if attrs["sparse"] or attrs["scale_grad_by_freq"]:
         return False
@@ -37,7 +37,7 @@ def _accepts(metas: list, attrs: dict[str, Any]) -> bool:
         attrs["mode"] != "sum" or samples.dtype is not table.dtype or samples.shape != index.shape
     ):
         return False
-    return plain and index.numel > 0 and table.numel > 0 and library.available()
+    return plain and index.numel > 0 and 0 < table.numel < 1 << 31 and library.available()
 
 
 @lru_cache(maxsize=64)
@@ -81,26 +81,36 @@ def _forward(
     begins = _starts(index, starts, include_last_offset)
     n, width = table.shape
     bags = begins.size - 1
-    out, sizes = np.empty((bags, width), table.dtype), np.empty(bags, table.dtype)
-    of = kernels.float32 if table.itemsize == 4 else kernels.float64
-    given = (address(index), address(begins), address(table), _address(samples), address(out))
-    numbers = n, _skip(padding_idx, n), width, bags, int(index.itemsize == 8), int(mode == "mean")
-    if of.bags_sum(*given, address(sizes), *numbers):
+    out = np.empty((bags, width), table.dtype)
+    numbers = n, _skip(padding_idx, n), width, bags, int(index.itemsize == 8)
+    given = address(index), address(begins), address(table)
+    if mode == "max":
+        kept = np.empty(out.shape, f"i{out.itemsize}")  # the row that each element comes from
+        bad = kernels.of(table).bags_max(*given, address(out), address(kept), *numbers)
+    else:
+        kept = np.empty(bags, table.dtype)  # the divisors
+        rest = _address(samples), address(out), address(kept)
+        bad = kernels.of(table).bags_sum(*given, *rest, *numbers, int(mode == "mean"))
+    if bad:
         check_range(index, n, 0, from_end=False)
-    return out, (sizes,)
+    return out, (kept,)
 
 
 def _backward(
     g: Any, _out: Any, kept: tuple, needs: tuple, index: Any, table: Any, starts: Any, samples: Any, *,
-    padding_idx: Any, include_last_offset: bool, **_: Any,
+    mode: str, padding_idx: Any, include_last_offset: bool, **_: Any,
 ) -> list:  # fmt: skip
-    (sizes,), begins = kept, _starts(index, starts, include_last_offset)
     g, index, table = dense(g), dense(index), dense(table)
-    samples = None if samples is None else dense(samples)
     n, width = table.shape
-    numbers = n, _skip(padding_idx, n), width, begins.size - 1, int(index.itemsize == 8)
-    of = kernels.float32 if table.itemsize == 4 else kernels.float64
     made: list[Any] = [None] * 4
+    of = kernels.of(table)
+    if mode == "max":
+        made[1] = np.empty(table.shape, table.dtype)
+        of.bags_max_spread(address(g), address(kept[0]), address(made[1]), n, width, g.shape[0])
+        return made
+    (sizes,), begins = kept, _starts(index, starts, include_last_offset)
+    samples = None if samples is None else dense(samples)
+    numbers = n, _skip(padding_idx, n), width, begins.size - 1, int(index.itemsize == 8)
     if needs[1]:
         made[1] = np.empty(table.shape, table.dtype)
         work = np.empty(n + 1 + 2 * index.size, np.int64)

@@ -43,7 +43,7 @@ PASS_OPERATORS = (
 CHAIN_OPERATORS = (
     "sigmoid", "silu", "softplus", "elu", "logsigmoid", "sign", "clamp_number", "clamp_between", "lerp",
     "leaky_relu", "hardtanh", "relu6", "celu", "selu", "mish", "hardsigmoid", "hardswish", "hardshrink",
-    "softshrink", "tanhshrink", "threshold", "leaky_slopes", "isinf", "isfinite", "where", "rsqrt", "logit",
+    "softshrink", "tanhshrink", "threshold", "leaky_slopes", "gated", "isinf", "isfinite", "where", "rsqrt", "logit",
     "finite_numbers", "frac", "copysign", "xlogy", "special_entr", "special_xlog1py", "angle_of_real", "logaddexp", "logaddexp2",
     "quotient_to_zero", "integer_quotient", "relu",
 )  # fmt: skip

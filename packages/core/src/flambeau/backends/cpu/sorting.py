@@ -218,8 +218,8 @@ def register() -> None:
     offers.offer("topk", _topk, least=1, kinds=every)
     offers.offer("unique_parts", _unique, least=LEAST_SORT, kinds=ORDERED)
     offers.offer("nonzero_table", _nonzero, least=LEAST_NONZERO, kinds=ORDERED)
-    offers.offer("cumsum", _running("cumsum"), least=LEAST_SCAN, kinds=ADDED)
-    offers.offer("cumprod", _running("cumprod"), least=LEAST_SCAN, kinds=ADDED)
+    offers.offer("cumsum", _running("cumsum"), least=LEAST_SCAN, kinds=ADDED, halves=True)
+    offers.offer("cumprod", _running("cumprod"), least=LEAST_SCAN, kinds=ADDED, halves=True)
     if "logcumsumexp" in registry:
         offers.offer("logcumsumexp", _running_logs, least=LEAST_SCAN)
     if "places_in" in registry:

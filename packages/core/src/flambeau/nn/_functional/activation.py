@@ -241,7 +241,7 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
         lambda: f"Halving dimension must be even, but dimension {dim} is size {size}",
     )
     value, gate = input.chunk(2, dim)
-    return value * gate.sigmoid()
+    return _activation.gated(value, gate)
 
 
 def _softmax_dim(name: str, ndim: int, stacklevel: int) -> int:

@@ -1,5 +1,5 @@
 /* types: float double */
-/* Sums of rows of a table, bag by bag (embedding_bag), and what goes back to the table and to the samples' weights. */
+/* Sums or largest elements of rows of a table, bag by bag (embedding_bag), and what goes back to the table and to the samples' weights. */
 #include "fb.h"
 
 #define AHEAD 8                /* rows fetched in advance, */
@@ -77,6 +77,71 @@ EXPORT int bags_sum(const void *index, const int64_t *starts, const T *table, co
   PARALLEL(sum_task, &c, bags, grain_for(bags, (starts[bags] / MAX(1, bags) + 1) * width));
   return c.bad;
 }
+
+/* -- largest elements: NaN where there is one, the first of equals ------------------------------------------------------ */
+
+#if defined(T_FLOAT32)
+typedef int32_t place;
+#else
+typedef int64_t place;
+#endif
+struct extremes {
+  struct call c;
+  place *places; /* the row that each element comes from, -1 of bags without rows */
+};
+static void max_task(void *context, int64_t begin, int64_t end) {
+  struct extremes *e = context;
+  struct call *c = &e->c;
+  const int64_t width = c->width;
+  for (int64_t b = begin; b < end; ++b) {
+    T *RESTRICT y = c->out + b * width;
+    place *RESTRICT at = e->places + b * width;
+    int64_t held = 0;
+    for (int64_t k = 0; k < width; ++k) y[k] = 0, at[k] = -1;
+    for (int64_t i = c->starts[b]; i < c->starts[b + 1]; ++i) {
+      const int64_t r = row_of(c, i);
+      if (r < 0 || r >= c->n) {
+        __atomic_store_n(&c->bad, 1, __ATOMIC_RELAXED);
+        break;
+      }
+      if (r == c->skip) continue;
+      const T *RESTRICT x = c->table + r * width;
+      const place first = held++ == 0;
+#pragma omp simd
+      for (int64_t k = 0; k < width; ++k) { /* one choice at a time, which compilers vectorise */
+        const T v = x[k], best = y[k];
+        const place odd = best != best ? 0 : v != v ? 1 : 0, more = v > best ? 1 : odd, take = first ? 1 : more;
+        y[k] = take ? v : best;
+        at[k] = take ? (place)r : at[k];
+      }
+    }
+  }
+}
+/* 1 if an index is out of range. Rows `skip` are left out; a bag without rows is 0. */
+EXPORT int bags_max(const void *index, const int64_t *starts, const T *table, T *out, void *places, int64_t n, int64_t skip, int64_t width, int64_t bags, int wide) {
+  struct extremes e = {{.index = index, .starts = starts, .table = table, .out = out, .n = n, .skip = skip, .width = width, .bags = bags,
+                        .wide = wide}, places};
+  PARALLEL(max_task, &e, bags, grain_for(bags, (starts[bags] / MAX(1, bags) + 1) * width));
+  return e.c.bad;
+}
+/* Every thread goes over all bags, and has columns of its own: several bags may have taken the same element. */
+#define LINE ((int64_t)(64 / sizeof(T)))
+static void max_spread_task(void *context, int64_t begin, int64_t end) {
+  const struct extremes *e = context;
+  const int64_t width = e->c.width, from = begin * LINE, to = MIN(width, end * LINE);
+  for (int64_t r = 0; r < e->c.n; ++r) memset(e->c.out + r * width + from, 0, (size_t)(to - from) * sizeof(T));
+  for (int64_t b = 0; b < e->c.bags; ++b)
+    for (int64_t k = from; k < to; ++k) {
+      const place r = e->places[b * width + k];
+      if (r >= 0) e->c.out[r * width + k] += e->c.g[b * width + k];
+    }
+}
+EXPORT void bags_max_spread(const T *g, void *places, T *out, int64_t n, int64_t width, int64_t bags) {
+  struct extremes e = {{.g = g, .out = out, .n = n, .width = width, .bags = bags}, places};
+  PARALLEL(max_spread_task, &e, (width + LINE - 1) / LINE, 1);
+}
+
+/* -- gradients of sums --------------------------------------------------------------------------------------------------- */
 
 static void spread_task(void *context, int64_t begin, int64_t end) {
   const struct call *c = context;
