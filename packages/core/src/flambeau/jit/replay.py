@@ -59,10 +59,12 @@ class Replay:
         """The writes (target, source) that no memcpy at the end can do, which `self._copies` has."""
         native_made = {s for step in self.steps if step.calls is not None for s in step.makes}
         left, self._copies = [], []
+        self._written: set[int] = set()  # what is given and written to in C
         for target, source in writes:
             to, come = self.shown[target], self.shown.get(source)
             if come is not None and source in native_made and to.dense and come.dense and to.dtype == come.dtype and to.shape == come.shape:  # fmt: skip
                 self._copies.append((to.place, come.place, to.nbytes))
+                self._written.add(target)
             else:
                 left.append((target, source))
         return left
@@ -199,6 +201,8 @@ class Replay:
         if not all(map(is_, given, last)):
             for i, a in enumerate(given):
                 if a is not last[i]:
+                    if i in self._written and not a.flags.writeable:
+                        raise ValueError("assignment destination is read-only")
                     table[1 + i] = address(a)
                     last[i] = a
         for index, slot, shape, dtype in self._arrays:

@@ -239,7 +239,7 @@ def _copy_into(x: np.ndarray, source: Any) -> Any:
         return NotImplemented
     if source.shape != x.shape:
         source = np.broadcast_to(source, x.shape)
-    if np.may_share_memory(x, source) or _overlaps_itself(x):
+    if np.may_share_memory(x, source) or _overlaps_itself(x) or not x.flags.writeable:
         return NotImplemented
     write(x, source)
     return x

@@ -123,10 +123,12 @@ class Plan:
         return tuple([shown for _, shown in made])
 
     def fits(self, target: np.ndarray) -> bool:
-        """Whether the one result would have the dtype and layout of `target`."""
+        """Whether the one result would have the dtype and layout of `target`, which may be written to."""
         maker = self.only
         return (
-            len(self.makers) == 1 and (target.dtype, target.shape, target.strides) == maker.layout
+            len(self.makers) == 1
+            and (target.dtype, target.shape, target.strides) == maker.layout
+            and target.flags.writeable
         )
 
     def into(
