@@ -260,7 +260,7 @@ def test_what_is_said():
     for k in (0.25, 0.5, 0.75):
         compiled(x, k)
     text = flambeau.jit.explain(compiled)
-    assert "mul(x0, n" in text and "n0 = leaf 1" in text and "program 1, for sizes" in text
+    assert "mul(x0, k0)" in text and "n0 = leaf 1" in text and "program 1, for sizes" in text
 
 
 def test_one_program_for_each_number_where_sizes_are_fixed():

@@ -47,14 +47,18 @@ class Grads:
 
 
 class Effect:
-    """Python to run between two stretches, on arguments among which values stand for tensors."""
+    """Python to run between two stretches, on arguments among which values stand for tensors, and readings for numbers."""
 
     def __init__(self, call: Callable[..., Any], name: str, given: list[Any], spec: Any) -> None:
         self.call, self.name, self.given, self.spec = call, name, given, spec
 
     def values(self) -> list[Value]:
         """The values that it reads."""
-        return [v for v in self.given if isinstance(v, Value)]
+        return [
+            v.value if isinstance(v, Reading) else v
+            for v in self.given
+            if isinstance(v, (Value, Reading))
+        ]
 
     def __str__(self) -> str:
         return f"{self.name}()"
@@ -89,6 +93,7 @@ class Capture(Tracer):
             int, tuple[Any, Any, Number]
         ] = {}  # by id: stands for a number in the result
         self.readings: list[Reading] = []  # since the last flush
+        self.groups_shown: dict[int, Any] = {}  # by id of an optimizer
         self.homes: dict[int, int] = {}  # by id of an argument's value: the id of its array
         self.given: Any = None  # the arguments as the caller has them, args and kwargs
         self.arguments: set[int] = set()  # ids of the tensors that are other ones at the next call
@@ -313,6 +318,23 @@ class Capture(Tracer):
         self._bind(tensor, value)
         return value
 
+    def groups(self, optimizer: Any) -> Any:
+        """The parameter groups of an optimizer, for the function that is captured."""
+        from .options import Groups  # here: most steps leave them alone
+
+        if "param_groups" not in optimizer.__dict__:
+            raise AttributeError(
+                f"{type(optimizer).__name__!r} object has no attribute 'param_groups'"
+            )
+        found = self.groups_shown.get(id(optimizer))
+        if found is None or found.real is not optimizer.__dict__["param_groups"]:
+            found = self.groups_shown[id(optimizer)] = Groups(optimizer)
+        return found
+
+    def known(self, x: Any) -> Any:
+        """Arguments of an effect as they are in this call."""
+        return x
+
     def reads_state(self, what: str) -> None:
         """Something was read or set that later calls would not read or set again."""
         self.breaks.append(what)
@@ -340,9 +362,11 @@ class Capture(Tracer):
             self.seen_by_effects.add(id(t))
         self.flush()
         self.parts.append(Effect(call, name, given, spec))
+        for groups in self.groups_shown.values():
+            groups.forget()
         state.pop_mode(self)
         try:
-            made = call(*args, **kwargs)
+            made = call(*self.known(args), **self.known(kwargs))
         finally:
             state.push_mode(self)
         if any(isinstance(x, Tensor) for x in pytree.flatten(made)[0]):

@@ -79,7 +79,7 @@ def function_state(x: Any) -> Any:
 
 def optimizer_state(x: Any) -> tuple:
     """Which optimizer, scheduler or other thing of flambeau's it is, and which parameters it has: numbers are read at every call."""
-    return (which(x), *[len(g["params"]) for g in groups_of(x)])
+    return (which(x), *[tuple(map(id, g["params"])) for g in groups_of(x)])
 
 
 def tensor_state(t: Tensor) -> tuple:

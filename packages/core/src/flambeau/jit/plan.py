@@ -20,7 +20,7 @@ from .again import as_then, draws, written
 from .capture import Grads, Part
 from .decisions import Check, Decision, Departed, Guarded
 from .fusion import fusible
-from .numbers import Numbers, Read
+from .numbers import READERS, Number, Numbers, Read, Reading
 from .program import Program
 from .tuning import Making, Tuned
 
@@ -53,9 +53,7 @@ class Stage:
             elif isinstance(part, Decision):
                 self.steps.append(Check(part, slots, done))
             else:
-                given: list[tuple[int | None, Any]] = [
-                    (slots[id(v)], None) if isinstance(v, Value) else (None, v) for v in part.given
-                ]
+                given = [_argument(x, slots) for x in part.given]
                 self.steps.append(_Again(part.call, given, part.spec))
         self.programs: list[Program | Tuned] = [s[0] for s in self.steps if type(s) is tuple]
 
@@ -91,18 +89,28 @@ class Stage:
                 step(table)
 
 
-class _Again:
-    """An effect made again, on this call's tensors."""
+def _argument(x: Any, slots: dict[int, int]) -> Callable[[list[Any]], Any]:
+    """What gives an effect's argument from a table of arrays."""
+    if isinstance(x, Value):
+        place = slots[id(x)]
+        return lambda table: wrap(table[place])
+    if isinstance(x, Reading):
+        read, at = READERS[x.how], slots[id(x.value)]
+        return lambda table: read(wrap(table[at]))
+    return lambda table: x
 
-    def __init__(self, call: Any, given: list[tuple[int | None, Any]], spec: Any) -> None:
+
+class _Again:
+    """An effect made again, on this call's tensors and numbers."""
+
+    def __init__(self, call: Any, given: list[Callable[[list[Any]], Any]], spec: Any) -> None:
         self.call, self.given, self.spec = call, given, spec
 
     def __call__(self, table: list[Any]) -> None:
         if not self.given:
             self.call()
             return
-        leaves = [x if i is None else wrap(table[i]) for i, x in self.given]
-        args, kwargs = pytree.unflatten(leaves, self.spec)
+        args, kwargs = pytree.unflatten([argument(table) for argument in self.given], self.spec)
         self.call(*args, **kwargs)
 
 
@@ -149,7 +157,9 @@ class Plan:
         self.backward = Stage(parts[cut:], slots, step)
         self.kind = next((p.kind for p in self.forward.programs), np.ndarray)  # of arrays
         self.outputs = [slots[id(v)] for v in outputs]
-        self.result, self.spent, self.back = result, spent, back
+        template, spec = result
+        readings = [_argument(x, slots) if isinstance(x, Reading) else x for x in template]
+        self.result, self.spent, self.back = (readings, spec), spent, back
         forward = [part for part in parts[:cut] if isinstance(part, Graph)]
         self.draws = back is not None and draws(forward)
         self.written = [] if back is None else written(forward)
@@ -216,7 +226,13 @@ class Plan:
         template, spec = self.result
         results = iter(made)
         leaves = [
-            next(results) if x is None else x[0] if type(x) is tuple else table[-1 - x.index]
+            next(results)
+            if x is None
+            else x[0]
+            if type(x) is tuple
+            else table[-1 - x.index]
+            if type(x) is Number
+            else x(table)
             for x in template
         ]
         return leaves[0] if spec is pytree.LEAF else pytree.unflatten(leaves, spec)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from .._base.dtypes import float64, int64
 from ..graph import Call, Graph, Value
 from ..runtime import dispatch
 from ..runtime.meta import Meta
@@ -93,10 +94,10 @@ class _Copy:
             back = Back(b.shown, [self.value(v) for v in b.seeds], b.inputs, b.leaves, grads)
         olds = {id(self.values[i]): t for i, t in r.olds.items() if i in self.values}
         template, spec = r.result
+        result = [self.returned(x) for x in template], spec
         given += self.taken.values.values() if self.taken is not None else ()
         return replace(
-            r, given=given, parts=parts, back=back, olds=olds, outputs=[self.value(v) for v in r.outputs],
-            result=([self.changed(x) for x in template], spec),
+            r, given=given, parts=parts, back=back, olds=olds, outputs=[self.value(v) for v in r.outputs], result=result,
         )  # fmt: skip
 
     def changed(self, x: Any) -> Any:
@@ -118,6 +119,20 @@ class _Copy:
     def given(self, x: Any) -> Any:
         return self.value(x) if isinstance(x, Value) else self.changed(x)
 
+    def returned(self, x: Any) -> Any:
+        """A part of the result that is no tensor."""
+        made = self.handed(x[0]) if type(x) is tuple else None
+        return made if isinstance(made, Reading) else self.changed(x)
+
+    def handed(self, x: Any) -> Any:
+        """An argument of an effect, which gets numbers as they are."""
+        from .symbols import is_open
+
+        if self.taken is None or not is_open(x) or not self.taken.has(x):
+            return self.given(x)
+        kind = int64 if isinstance(x, int) else float64
+        return Reading(self.taken.value(x, self.changed(x), kind), "item")
+
     def loaded(self, call: Call, inputs: tuple, graph: Graph) -> tuple:
         """The inputs of an elementwise call, with an array for each number that was open."""
         from .symbols import is_open
@@ -129,7 +144,9 @@ class _Copy:
         for x, v in zip(call.inputs, inputs):
             if is_open(x):
                 if self.taken is not None and self.taken.has(x):
-                    v = self.taken.value(x, v, kind, graph)
+                    v = self.taken.value(x, v, kind)
+                    if not any(v is known for known in graph.inputs):
+                        graph.inputs.append(v)
                 else:
                     array = wrap(np.array(v, kind.numpy))
                     v = Value(graph.name("c"), array._meta, "constant", array)
@@ -145,7 +162,7 @@ class _Copy:
         if isinstance(p, Numbers):
             return Numbers(p.first, [Reading(self.value(r.value), r.how) for r in p.readings])
         if isinstance(p, Effect):
-            return Effect(p.call, p.name, [self.given(x) for x in p.given], p.spec)
+            return Effect(p.call, p.name, [self.handed(x) for x in p.given], p.spec)
         made = Graph()
         made._names = p._names
         made.inputs = [self.value(v) for v in p.inputs]

@@ -67,14 +67,12 @@ class Taken:
         """Whether an open number is another at each call."""
         return not names_of(x).isdisjoint(self.names.values())
 
-    def value(self, x: Any, number: Any, kind: dtype, graph: Graph) -> Value:
-        """What stands for an open number in a graph; `number` is it as captured."""
+    def value(self, x: Any, number: Any, kind: dtype) -> Value:
+        """What stands for an open number; `number` is it as captured."""
         found = self.values.get((x.text, kind))
         if found is None:
             meta = wrap(np.array(number, kind.numpy))._meta
-            found = self.values[x.text, kind] = Value(graph.name("n"), meta, "input")
-        if not any(v is found for v in graph.inputs):
-            graph.inputs.append(found)
+            found = self.values[x.text, kind] = Value(f"k{len(self.values)}", meta, "input")
         return found
 
     def reader(
@@ -137,7 +135,8 @@ def fixed_names(recipe: Any) -> tuple[set[str], set[str]]:
 
     for part in recipe.parts:
         if not isinstance(part, Graph):
-            changed(list(getattr(part, "given", ())), noted(fixed))
+            given = getattr(part, "given", ())  # of an effect, which gets numbers as they are
+            changed([x for x in given if not is_open(x)], noted(fixed))
             continue
         for call in part.calls:
             inside = written if find(call.op).family == "elementwise" else fixed
@@ -145,5 +144,6 @@ def fixed_names(recipe: Any) -> tuple[set[str], set[str]]:
             changed([v.meta for v in call.outputs], noted(fixed))
             if array_kind(call) is None:
                 changed([x for x in call.inputs if is_open(x)], noted(inside))
-    changed(list(recipe.result[0]), noted(fixed))
+    template = [x[0] if type(x) is tuple else x for x in recipe.result[0]]
+    changed([x for x in template if not is_open(x)], noted(fixed))
     return fixed | written, written

@@ -83,7 +83,7 @@ class Optimizer:
     tensor([0.5000, 1.0000])
     """
 
-    param_groups: Any = state.Watched()  # list[dict[str, Any]]
+    param_groups: Any = state.WatchedGroups()  # list[dict[str, Any]]
     _kept_by_step = frozenset(("param_groups", "state", "_opt_called"))
 
     # Of optimizers that wrap another and never call `__init__`: they have no hooks of their own.

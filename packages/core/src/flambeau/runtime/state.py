@@ -135,6 +135,17 @@ class Watched:
         instance.__dict__[self.name] = value
 
 
+class WatchedGroups(Watched):
+    """The parameter groups of an optimizer. A capture shows them in its own way (`jit.options`)."""
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        if active and instance is not None:
+            for mode in reversed(local.modes):
+                if hasattr(mode, "groups"):
+                    return mode.groups(instance)
+        return super().__get__(instance, owner)
+
+
 def groups_of(optimizer: Any) -> Any:
     """The parameter groups of an optimizer, if it is one, without a word to a capture."""
     own = getattr(optimizer, "__dict__", {}).get("param_groups")
