@@ -53,6 +53,8 @@ SHAPES = [  # images, channels, rows, size, kernel, stride, padding, groups
     *[(3, 40, 70, (9, 11), (3, 3), 1, pad, 1) for pad in (0, 1, 2)],  # fewer products (Winograd), by shares
     *[(7, 33, 50, (21, 40), (3, 3), 1, 0, 1), (1, 64, 48, (41, 7), (3, 3), 1, 1, 1)],
     *[(6, 150, 170, (9, 10), (3, 3), 1, 1, 1), (2, 160, 144, (31, 18), (3, 3), 1, 1, 1)],  # by places
+    *[(3, 33, 40, (20, 21), (5, 5), 1, pad, 1) for pad in (0, 2, 3)],  # larger windows in pieces
+    *[(2, 64, 70, (14, 19), (7, 6), 1, 3, 1), (5, 40, 64, (13, 10), (3, 5), 1, 1, 1), (1, 150, 170, (20, 18), (5, 5), 1, 2, 1)],
 ]  # fmt: skip
 
 
@@ -78,11 +80,14 @@ def test_weight_gradients_are_the_reference(convolution_weight, shape, dtype):
     np.testing.assert_array_equal(*found)
 
 
-@pytest.mark.parametrize("channels, rows", [(1, 4), (1, 6), (1, 16), (1, 33), (32, 40)])
-def test_what_is_not_finite_stays_where_it_belongs(convolution_weight, channels, rows):
-    out, options = options_for((9, 11), (3, 3), pad=1)
+@pytest.mark.parametrize(
+    "channels, rows, size, side",
+    [*[(1, rows, (9, 11), 3) for rows in (4, 6, 16, 33)], (32, 40, (9, 11), 3), (64, 64, (10, 12), 5)],
+)  # fmt: skip
+def test_what_is_not_finite_stays_where_it_belongs(convolution_weight, channels, rows, size, side):
+    out, options = options_for(size, (side, side), pad=side // 2)
     rng = np.random.default_rng(1)
-    x, g = rng.normal(size=(4, channels, 9, 11)), rng.normal(size=(4, rows, *out))
+    x, g = rng.normal(size=(4, channels, *size)), rng.normal(size=(4, rows, *out))
     for number in (np.inf, np.nan):
         for place in ((2, 0, 0, 0), (1, 0, 4, 10), (3, 0, 8, 10)):
             bad = x.copy()

@@ -15,7 +15,7 @@
 #define WQ_GRADIENT(a, b, to) do { (to)[0] = (a), (to)[1] = (a) + (b), (to)[2] = (b); } while (0)
 
 /* Of 3 x 3 weights, quarter a (0 or 1) of a dimension is single, and has no place 1. */
-static int wq_lacks(int place, int quarter) { return (quarter / 2 && place / 3 == 1) || (quarter % 2 && place % 3 == 1); }
+static int wq_lacks(const struct ww *c, int place, int quarter) { (void)c; return (quarter / 2 && place / 3 == 1) || (quarter % 2 && place % 3 == 1); }
 
 static void wq_input(const struct ww *c, int64_t panel, int64_t image, int64_t i0, int64_t i1, T *to) {
   const int64_t W = c->size[1], wide = MAX(4 * c->tiles[1] + 2, W + c->lo[1]), high = 4 * (i1 - i0) + 2, count = MIN(WIDTH, c->channels - panel * WIDTH);

@@ -1,4 +1,5 @@
-/* The gradient of 3 x 3 convolutions for the weight by Winograd's F(3x3, 2x2): 16 products for a tile of 2 x 2 positions, not 36.
+/* The gradient of 3 x 3 convolutions for the weight by Winograd's F(3x3, 2x2): 16 products for a tile of 2 x 2 positions, not 36. Larger
+ * windows are cut into pieces of 2 taps and, at the end, 3 in each dimension, which are like more channels: 5 x 5 takes 49 products, not 100.
  *
  * Patches of 4 x 4 of the input and tiles of 2 x 2 of the gradient are transformed, vectors along the channels; for each of the 16
  * places the products of all channels with all rows are summed over the tiles, and the sums transformed back once. Tiles are
@@ -29,6 +30,7 @@
 #define WW_SUMS (48 << 20)  /* of sums at most */
 #define WW_TURNED 80        /* what it costs to transform a tile of a panel, and to bring a sum to memory and back, in products of vectors */
 #define WW_SUMMED 60
+#define WW_PIECED 140       /* what WW_TURNED is where the window is cut into pieces, for which more lines are laid out; measured */
 #define WW_CHUNK 128        /* tiles whose channels stay in the first cache while the rows pass */
 #define WW_GROUP 8          /* rows of tiles that a task transforms, at most */
 
@@ -42,8 +44,9 @@ struct ww {
   int64_t tiles[2], each;        /* of an image: rows and columns of tiles, and all of them */
   int64_t group, groups;         /* rows of tiles that are transformed together, and how many such groups an image has */
   int64_t places, cp, rp, room;  /* of a tile; panels of channels and of rows; tiles of a batch at most */
-  int64_t given;                 /* panels of channels of the input; where its stride cuts it, each is several of cp */
-  int (*lacks)(int place, int quarter); /* where such a part has no products; NULL: nowhere */
+  int64_t given;                 /* panels of channels of the input; where it is cut into parts, each is several of cp */
+  int64_t kernel[2], across;     /* taps; such parts beside one another */
+  int (*lacks)(const struct ww *c, int place, int part); /* where a part has no products; NULL: nowhere */
   ww_part *input, *gradient;
   int64_t u_place, v_place;      /* elements from place to place */
   int64_t start, first_group, first_tile, batch; /* the first group of all, and of the present batch */
@@ -69,16 +72,21 @@ INLINE int64_t ww_tile_of(const struct ww *c, int64_t group) { return group / c-
 #define WW_INPUT(a, b, c, d, to) do { (to)[0] = (a) - (c), (to)[1] = (b) + (c), (to)[2] = (c) - (b), (to)[3] = (b) - (d); } while (0)
 #define WW_GRADIENT(a, b, to) do { (to)[0] = (a), (to)[1] = (a) + (b), (to)[2] = (a) - (b), (to)[3] = (b); } while (0)
 
-static void ww_input(const struct ww *c, int64_t panel, int64_t image, int64_t i0, int64_t i1, T *to) {
-  const int64_t W = c->size[1], wide = 2 * c->tiles[1] + 2, high = 2 * (i1 - i0) + 2, count = MIN(WIDTH, c->channels - panel * WIDTH);
-  const int64_t top = 2 * i0 - c->lo[0], h0 = MAX(0, top), h1 = MIN(c->size[0], top + high), plane = c->size[0] * W;
-  T *frame = SCRATCH(1, (size_t)(high * wide) * VECTOR_BYTES);
-  memset(frame, 0, (size_t)(high * wide) * VECTOR_BYTES);
-  const T *x = c->x + (image * c->channels + panel * WIDTH) * plane;
-  const int64_t width_ = W;
-  int64_t h_ = h0 - top, w_ = 0;
-  WW_TURN(x, plane, count, h0 * W, h1 * W, frame + (h_ * wide + w_ + c->lo[1]) * WIDTH)
-  for (int64_t i = 0; i < i1 - i0; ++i) {
+/* A piece of the window: its first tap, and how many it has in each dimension. */
+struct ww_piece { int64_t h, w, rows, columns; };
+INLINE struct ww_piece ww_piece_of(const struct ww *c, int64_t part) {
+  const int64_t h = part / c->across * 2, w = part % c->across * 2;
+  return (struct ww_piece){h, w, c->kernel[0] - h == 3 ? 3 : 2, c->kernel[1] - w == 3 ? 3 : 2};
+}
+/* Pieces of 2 taps have nothing at the last place of a row or column. */
+static int ww_lacks(const struct ww *c, int place, int part) {
+  const struct ww_piece p = ww_piece_of(c, part);
+  return (p.rows == 2 && place / 4 == 3) || (p.columns == 2 && place % 4 == 3);
+}
+
+/* Tiles of one piece, which begin at `frame`, rows of `wide` positions. */
+static void ww_tiles(const struct ww *c, const T *frame, int64_t wide, int64_t rows, T *to) {
+  for (int64_t i = 0; i < rows; ++i) {
     const T *row = frame + 2 * i * wide * WIDTH;
     vec col[4][4];
     WW_UNROLL for (int k = 0; k < 2; ++k) {
@@ -97,6 +105,22 @@ static void ww_input(const struct ww *c, int64_t panel, int64_t image, int64_t i
       }
       WW_UNROLL for (int a = 0; a < 4; ++a) col[0][a] = col[2][a], col[1][a] = col[3][a];
     }
+  }
+}
+
+static void ww_input(const struct ww *c, int64_t panel, int64_t image, int64_t i0, int64_t i1, T *to) {
+  const int64_t parts = c->cp / c->given, beyond = c->kernel[0] / 2 * 2, aside = c->kernel[1] / 2 * 2; /* a piece reads 4 x 4 */
+  const int64_t W = c->size[1], wide = 2 * c->tiles[1] + aside, high = 2 * (i1 - i0) + beyond, count = MIN(WIDTH, c->channels - panel * WIDTH);
+  const int64_t top = 2 * i0 - c->lo[0], h0 = MAX(0, top), h1 = MIN(c->size[0], top + high), plane = c->size[0] * W;
+  T *frame = SCRATCH(1, (size_t)(high * wide) * VECTOR_BYTES);
+  memset(frame, 0, (size_t)(high * wide) * VECTOR_BYTES);
+  const T *x = c->x + (image * c->channels + panel * WIDTH) * plane;
+  const int64_t width_ = W;
+  int64_t h_ = h0 - top, w_ = 0;
+  WW_TURN(x, plane, count, h0 * W, h1 * W, frame + (h_ * wide + w_ + c->lo[1]) * WIDTH)
+  for (int64_t part = 0; part < parts; ++part) {
+    const struct ww_piece p = ww_piece_of(c, part);
+    ww_tiles(c, frame + (p.h * wide + p.w) * WIDTH, wide, i1 - i0, to + part * c->given * c->room * WIDTH);
   }
 }
 
@@ -161,7 +185,7 @@ static void ww_multiply(void *context, int64_t begin, int64_t end) {
       const int64_t count = MIN(WW_CHUNK, c->batch - t);
       for (int64_t quarter = 0; quarter * c->given < c->cp; ++quarter) {
         const int64_t end = (quarter + 1) * c->given;
-        if (c->lacks && c->lacks((int)place, (int)quarter)) continue;
+        if (c->lacks && c->lacks(c, (int)place, (int)quarter)) continue;
         for (int64_t k = quarter * c->given; k < end; k += 2) {
           const T *first = u + (k * c->room + t) * WIDTH;
           (k + 1 < end ? ww_two : ww_one)(count, v + t * WIDTH, first, first + c->room * WIDTH, sums + k * WIDTH, pitch, c->first_group == c->start && t == 0);
@@ -201,8 +225,11 @@ static void ww_result(void *context, int64_t begin, int64_t end) {
   const int64_t pitch = c->cp * WIDTH, place = c->rp * WIDTH * pitch;
   const vec half = splat((T)0.5);
   vec check = {0};
+  const int64_t taps = c->kernel[0] * c->kernel[1];
   for (int64_t row = begin; row < end; ++row)
     for (int64_t k = 0; k < c->cp; ++k) {
+      const struct ww_piece p = ww_piece_of(c, k / c->given);
+      const int64_t channel = k % c->given * WIDTH, count = MIN(WIDTH, c->channels - channel);
       const T *from = c->sums + row * pitch + k * WIDTH;
       vec m[4][3], w[3][3];
       WW_UNROLL for (int a = 0; a < 4; ++a) {
@@ -218,24 +245,30 @@ static void ww_result(void *context, int64_t begin, int64_t end) {
       WW_UNROLL for (int b = 0; b < 3; ++b) {
         const vec q = m[1][b] * half, r = m[2][b] * half;
         w[0][b] = m[0][b] + q + r, w[1][b] = q - r, w[2][b] = q + r - m[3][b];
-        check += w[0][b] * 0 + w[1][b] * 0 + w[2][b] * 0;
       }
-      T *to = c->dw + (row * c->channels + k * WIDTH) * 9;
-      const int64_t count = MIN(WIDTH, c->channels - k * WIDTH);
+      T *to = c->dw + (row * c->channels + channel) * taps + p.h * c->kernel[1] + p.w;
       T block[9 * GEMM_LANES];
       memcpy(block, w, sizeof block);
-      for (int64_t i = 0; i < count; ++i) WW_UNROLL for (int a = 0; a < 9; ++a) to[9 * i + a] = block[a * WIDTH + i];
+      for (int64_t a = 0; a < p.rows; ++a)
+        for (int64_t b = 0; b < p.columns; ++b) {
+          check += w[a][b] * 0;
+          for (int64_t i = 0; i < count; ++i) to[i * taps + a * c->kernel[1] + b] = block[(3 * a + b) * WIDTH + i];
+        }
     }
   if (total_of(check) != 0) __atomic_store_n(c->broken, 1, __ATOMIC_RELAXED); /* NaN is not 0 */
 }
 
-/* Whether a plan is that of a 3 x 3 convolution of one group without stride and dilation, and large enough. */
-static int ww_fits(const struct plan *p) {
+/* Whether a plan is that of a convolution of one group by 3 x 3 or larger windows without stride and dilation: their sizes to `kernel`. */
+static int ww_fits(const struct plan *p, int64_t *kernel) {
   const struct part *part = p->parts;
   const struct frame *f = &p->frame;
-  if (p->groups != 1 || p->part_count != 1 || part->taps != 9 || f->size[0] != 1 || part->grid[0] != 1 || f->lo[0] || f->room[0] != 1) return 0;
-  for (int i = 1; i < 3; ++i) if (f->step[i] != 1 || f->lo[i] < 0 || f->size[i] + f->lo[i] > part->grid[i] + 2) return 0;
-  for (int k = 0; k < 9; ++k) if (part->offset[k] != k / 3 * p->pitch[1] + k % 3 || part->tap[k] != k) return 0;
+  if (p->groups != 1 || p->part_count != 1 || f->size[0] != 1 || part->grid[0] != 1 || f->lo[0] || f->room[0] != 1) return 0;
+  kernel[1] = 1;
+  while (kernel[1] < part->taps && part->offset[kernel[1]] == kernel[1]) ++kernel[1];
+  kernel[0] = part->taps / kernel[1];
+  if (kernel[0] < 3 || kernel[1] < 3) return 0;
+  for (int i = 1; i < 3; ++i) if (f->step[i] != 1 || f->lo[i] < 0 || f->size[i] + f->lo[i] > part->grid[i] + kernel[i - 1] - 1) return 0;
+  for (int64_t k = 0; k < part->taps; ++k) if (part->offset[k] != k / kernel[1] * p->pitch[1] + k % kernel[1] || part->tap[k] != k) return 0;
   return 1;
 }
 
@@ -248,7 +281,7 @@ static int ww_run(struct ww c, int64_t each, int64_t direct, fb_task result) {
   c.sums_each = c.places * c.rp * c.cp * WIDTH * WIDTH;
   const int64_t sums = c.sums_each * (int64_t)sizeof(T), tile = c.places * VECTOR_BYTES * (c.cp + c.rp);
   const int64_t products = each * c.rp * WIDTH, tiles = c.images * c.tiles[0] * c.tiles[1];
-  if (sums > WW_SUMS || tiles * products + tiles * (c.cp + c.rp) * WW_TURNED + products * WW_SUMMED > direct) return 0;
+  if (sums > WW_SUMS || tiles * products + tiles * (c.cp + c.rp) * (c.lacks == ww_lacks ? WW_PIECED : WW_TURNED) + products * WW_SUMMED > direct) return 0;
   const int64_t wanted = sums <= WW_FEW ? MAX(WW_OWN, 2 * sums) : WW_BATCH;
   c.each = c.tiles[0] * c.tiles[1];
   c.group = MAX(1, MIN(MIN(WW_GROUP, c.tiles[0]), wanted / (tile * c.tiles[1])));
@@ -272,10 +305,14 @@ static int ww_run(struct ww c, int64_t each, int64_t direct, fb_task result) {
 }
 
 static int weight_winograd(const struct plan *p, const T *x, const T *g, T *dw) {
-  if (!ww_fits(p)) return 0;
+  int64_t kernel[2];
+  if (!ww_fits(p, kernel)) return 0;
   struct ww c = {.x = x, .g = g, .dw = dw, .images = p->images, .channels = p->channels, .rows = p->rows, .places = 16, .input = ww_input, .gradient = ww_gradient};
   for (int i = 0; i < 2; ++i) c.size[i] = p->frame.size[i + 1], c.lo[i] = p->frame.lo[i + 1], c.out[i] = p->parts[0].grid[i + 1], c.tiles[i] = (c.out[i] + 1) / 2;
-  c.cp = c.given = (c.channels + WIDTH - 1) / WIDTH;
-  return ww_run(c, 16 * c.cp, c.images * c.out[0] * c.out[1] * 9 * c.channels * ((c.rows + WIDTH - 1) / WIDTH), ww_result);
+  c.kernel[0] = kernel[0], c.kernel[1] = kernel[1], c.across = kernel[1] / 2;
+  c.given = (c.channels + WIDTH - 1) / WIDTH, c.cp = kernel[0] / 2 * c.across * c.given;
+  if (c.cp > c.given) c.lacks = ww_lacks;
+  const int64_t places = (kernel[0] / 2 * 3 + kernel[0] % 2) * (kernel[1] / 2 * 3 + kernel[1] % 2); /* with products, of all pieces */
+  return ww_run(c, places * c.given, c.images * c.out[0] * c.out[1] * kernel[0] * kernel[1] * c.channels * ((c.rows + WIDTH - 1) / WIDTH), ww_result);
 }
 #endif
