@@ -180,6 +180,17 @@ def test_counts(count, taken):
         flambeau.bincount(flambeau.from_numpy(np.array([-1] * 5000)))
 
 
+def test_numbers_larger_than_those_that_were_compiled_with():
+    """Bins that are asked for hide the largest number from a recording of the call."""
+    compiled = flambeau.compile(lambda x: flambeau.bincount(x, minlength=50))
+    x = flambeau.arange(5000) % 50
+    with pytest.warns(UserWarning, match="the result's shape depends on values"):
+        for _ in range(3):
+            assert compiled(x).tolist() == [100] * 50
+    x[7] = 50
+    assert compiled(x).tolist() == [100] * 7 + [99] + [100] * 42 + [1]
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_bins(dtype, count, taken):
     values = RANDOM.standard_normal(70_001).astype(dtype)

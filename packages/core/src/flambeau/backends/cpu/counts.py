@@ -9,7 +9,7 @@ import numpy as np
 
 from ..._base import dtypes
 from ...runtime.claims import Declined, claim
-from ...runtime.operator import registry
+from ...runtime.operator import internal, registry
 from . import reductions
 from .native import Kernels, address
 from .offers import FLOATS, of_kinds
@@ -58,6 +58,8 @@ def register() -> None:
     if "bincount" in registry:
         takes = of_kinds((dtypes.int64,), _takes_whole)
         claim(registry["bincount"], "cpu", takes, _bincount, _none, False, least=1 << 12)
+        reason = "the result's shape depends on values"
+        internal["bincount_on_cpu"].refusals["compile"] = reason
     if "counts_in_bins" in registry:
         takes = of_kinds(FLOATS, _takes_bins)
         claim(registry["counts_in_bins"], "cpu", takes, _binned, _none, False, least=1 << 12)
