@@ -217,6 +217,7 @@ class Nest:
 
     def __init__(self, function: Any, name: str) -> None:
         self._function, self._all = function, name == "run_all"
+        self._params = int(name.partition("n")[2].partition("n")[2] or 0)  # of run3n2: 2
 
     def __call__(self, plan: int, *arrays: Any) -> Any:
         run = lambda: self._function(plan, *arrays)  # noqa: E731
@@ -226,12 +227,17 @@ class Nest:
         ):
             return run()
         nest, launch = found
-        pointers, params = arrays if self._all else (arrays, (ctypes.c_double * 1)())
+        pointers, params = arrays if self._all else self._parted(arrays)
         made = [int(launch.count), int(launch.grain), params, launch.sizes, launch.strides]
         brains = {int(k) for pair in BRAIN.findall(nest.text) for k in pair if k}
         made += [Address(p, brain=k in brains) for k, p in enumerate(pointers)]
         about = {"file": "", "name": nest.name, "text": nest.text, "most": 4, "returns": 0}
         return note(nest.text, about, made, run)
+
+    def _parted(self, given: tuple) -> tuple:
+        """Addresses, and the parameters behind them as the nest reads them."""
+        count = len(given) - self._params
+        return given[:count], (ctypes.c_double * max(1, self._params))(*given[count:])
 
 
 def load(file: str, dtype: str) -> Any:
