@@ -14,6 +14,15 @@ from flambeau import nn  # noqa: E402
 from flambeau.testing import assert_close  # noqa: E402
 
 
+class Steps(nn.Module):
+    def __init__(self, kind, **options):
+        super().__init__()
+        self.layers = kind(3, 4, num_layers=2, bidirectional=True, **options)
+
+    def forward(self, x):
+        return self.layers(x)[0]
+
+
 class Transformer(nn.Module):
     def __init__(self):
         super().__init__()
@@ -49,6 +58,14 @@ MODELS = {
         lambda n: (flambeau.randint(20, (n, 4)),),
         {"x": {0: "batch"}},
     ),
+    **{
+        name: (
+            lambda kind=kind: Steps(kind),
+            lambda n: (flambeau.randn(n + 3, n, 3),),
+            {"x": {0: "time", 1: "batch"}},
+        )
+        for name, kind in {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}.items()
+    },
     "neighbours": (
         lambda: nn.LocalResponseNorm(3),
         lambda n: (flambeau.randn(n, 5, 4, 4),),

@@ -491,7 +491,56 @@ def relu_layer(
     return _layer("RNN_RELU", input, (h,), weights, sizes, reverse)
 
 
+# ONNX's node of each kind of layer, where its gates are among ours, and its options.
+_NODES: dict[str, tuple[str, tuple[int, ...], dict[str, Any]]] = {
+    "LSTM": ("LSTM", (0, 3, 1, 2), {}),
+    "GRU": ("GRU", (1, 0, 2), {"linear_before_reset": 1}),
+    "RNN_TANH": ("RNN", (0,), {"activations": ["Tanh"]}),
+    "RNN_RELU": ("RNN", (0,), {"activations": ["Relu"]}),
+}
+
+
+def _node(mode: str) -> Any:
+    """A layer as one ONNX node, whose number of steps may be open."""
+    kind, order, options = _NODES[mode]
+    count = state_parts(mode)
+
+    def ordered(builder, weight):
+        if len(order) == 1:
+            return weight
+        parts = builder.nodes("Split", [weight], len(order), axis=0, num_outputs=len(order))
+        return builder.node("Concat", [parts[k] for k in order], axis=0)
+
+    def rule(builder, input, *tensors, sizes=None, reverse=False):
+        check(sizes is None, lambda: f"onnx.export: {kind} of packed sequences has no ONNX form")
+        state, (w_ih, w_hh, *biases) = tensors[:count], tensors[count:]
+
+        def one_direction(name):
+            return name and builder.node("Unsqueeze", [name, builder.ints([0])])
+
+        given = [one_direction(ordered(builder, w)) for w in (w_ih, w_hh)]
+        known = [b for b in biases if b is not None]
+        both = (
+            builder.node("Concat", [ordered(builder, b) for b in known], axis=0) if known else None
+        )
+        way = {"direction": "reverse"} if reverse else {}
+        hidden = builder.metas[w_hh].shape[1]
+        out, *end = builder.nodes(
+            kind,
+            [input, *given, one_direction(both), None, *map(one_direction, state)],
+            1 + count,
+            hidden_size=hidden,
+            **options,
+            **way,
+        )
+        return builder.node("Squeeze", [out, builder.ints([1])]), *end
+
+    return rule
+
+
 LAYERS = {"LSTM": lstm_layer, "GRU": gru_layer, "RNN_TANH": tanh_layer, "RNN_RELU": relu_layer}
+for _mode, _whole in LAYERS.items():
+    _whole.onnx(_node(_mode))
 
 
 def _run(mode, input, state, weights, has_biases, sizes, reverse) -> tuple[Tensor, State]:
