@@ -283,6 +283,21 @@ def test_what_cannot_be_saved(tmp_path, name, settings, error, message):
     assert one_line(raised)
 
 
+def test_what_cannot_be_saved_leaves_the_old_file(tmp_path):
+    path = tmp_path / "x.mp3"
+    flambeau_audio.save(path, tone(1000), RATE)
+    before = path.read_bytes()
+    with pytest.raises(RuntimeError, match="12345 Hz"):
+        flambeau_audio.save(path, tone(1000), 12345)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_that_does_not_exist(tmp_path):
+    with pytest.raises(RuntimeError, match=r"save: the folder of .*x\.wav' does not exist"):
+        flambeau_audio.save(tmp_path / "none" / "x.wav", tone(100), RATE)
+
+
 def test_a_file_object_needs_a_format():
     with pytest.raises(ValueError, match=r"the format of .* is not known"):
         flambeau_audio.save(io.BytesIO(), tone(10), RATE)

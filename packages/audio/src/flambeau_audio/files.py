@@ -12,7 +12,7 @@ import math
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -165,6 +165,8 @@ def save(
 ) -> None:
     """Write a waveform to a sound file.
 
+    Of a path the file is there whole when it is written; until then, and if it cannot be, the old one.
+
     Args:
         uri: a path, or a binary file, which needs `format`.
         src: `(channels, frames)`; float32, float64, int16, int32 or uint8. Floating point beyond
@@ -194,19 +196,39 @@ def save(
     import soundfile
 
     try:
-        soundfile.write(
-            _path_or_file(uri),
-            samples,
-            sample_rate,
-            subtype,
-            format=target.format,
-            compression_level=level,
-        )
+        with _whole_or_not(uri) as file:
+            soundfile.write(
+                file,
+                samples,
+                sample_rate,
+                subtype,
+                format=target.format,
+                compression_level=level,
+            )
     except soundfile.LibsndfileError as error:
         raise RuntimeError(
             f"save: {_name(uri)} cannot be written as {target.format} {subtype} with "
             f"{samples.shape[1]} channels at {sample_rate} Hz: {error.error_string}"
         ) from None
+
+
+@contextmanager
+def _whole_or_not(uri: Source) -> Iterator[str | BinaryIO]:
+    """Where to write: of a path a file beside it, which takes its place when all of it is there."""
+    target = _path_or_file(uri)
+    if not isinstance(target, str) or (os.path.exists(target) and not os.path.isfile(target)):
+        yield target  # a file object, a pipe
+        return
+    target = os.path.realpath(target)
+    if not os.path.isdir(os.path.dirname(target)):
+        raise RuntimeError(f"save: the folder of {_name(uri)} does not exist")
+    beside = f"{target}.{os.getpid()}.tmp"
+    try:
+        yield beside
+        os.replace(beside, target)
+    finally:
+        with suppress(FileNotFoundError):
+            os.unlink(beside)
 
 
 def _to_samples(src: Tensor, channels_first: bool) -> numpy.ndarray:
