@@ -41,7 +41,7 @@ RENAMED = {
     "torch.Tensor": "Tensor",
 }
 BUILTINS = {name for name in vars(builtins) if name.islower()}
-# Python's operators take NumPy's arrays and numbers too (methods._operand).
+# Python's operators take NumPy's arrays and numbers too (methods.signs).
 OPERAND = "Tensor | complex | np.ndarray | np.generic"
 
 

@@ -122,9 +122,9 @@ def as_strided_(self: Tensor, size: Any, stride: Any, storage_offset: int | None
     >>> flambeau.arange(4).as_strided_((2,), (2,))
     tensor([0, 2])
     """
-    from .methods import _become
+    from .methods.shapes import become
 
-    return _become(self, self.as_strided(size, stride, storage_offset))
+    return become(self, self.as_strided(size, stride, storage_offset))
 
 
 def module_load(self: Tensor, other: Tensor, assign: bool = False) -> Tensor:

@@ -582,7 +582,7 @@ def is_storage(obj: Any) -> bool:
     return isinstance(obj, (UntypedStorage, TypedStorage))
 
 
-# -- Tensor's methods, imported by their first call (methods._later) --------------------------------------------------
+# -- Tensor's methods, imported by their first call (methods.registered) --------------------------------------------------
 
 
 def _has_memory(self: Tensor, what: str) -> None:

@@ -556,7 +556,8 @@ class Attached:
         """In-place version of `cumsum`."""
 
     @property
-    def data(self) -> Tensor: ...
+    def data(self) -> Tensor:
+        """The values without history, over the same memory, whose writes autograd does not see."""
     @data.setter
     def data(self, value: Tensor) -> None: ...
 
@@ -782,7 +783,8 @@ class Attached:
         """The number of the GPU; -1 on the CPU."""
 
     @property
-    def grad_dtype(self) -> Any: ...
+    def grad_dtype(self) -> Any:
+        """The dtype that an assigned gradient must have; None: any."""
     @grad_dtype.setter
     def grad_dtype(self, value: Any) -> None: ...
 
