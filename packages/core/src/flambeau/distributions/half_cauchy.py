@@ -5,17 +5,14 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..ops.comparison import where
 from ..runtime.tensor import Tensor
-from . import constraints
+from ._half import HalfDistribution
 from .cauchy import Cauchy
-from .transformed_distribution import TransformedDistribution
-from .transforms import AbsTransform
 
 __all__ = ["HalfCauchy"]
 
 
-class HalfCauchy(TransformedDistribution):
+class HalfCauchy(HalfDistribution):
     """The absolute value of a Cauchy number around 0.
 
     >>> import flambeau
@@ -23,50 +20,16 @@ class HalfCauchy(TransformedDistribution):
     tensor(0.5000)
     """
 
-    arg_constraints = {"scale": constraints.positive}
-    support = constraints.nonnegative
-    has_rsample = True
-    base_dist: Cauchy
-
     def __init__(self, scale: Any, validate_args: bool | None = None) -> None:
-        base = Cauchy(0, scale, validate_args=False)
-        super().__init__(base, AbsTransform(), validate_args=validate_args)
+        super().__init__(Cauchy(0, scale, validate_args=False), validate_args)
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> HalfCauchy:
         return super().expand(batch_shape, self._get_checked_instance(HalfCauchy, _instance))
-
-    @property
-    def scale(self) -> Tensor:
-        """The scale of the whole Cauchy distribution."""
-        return self.base_dist.scale
 
     @property
     def mean(self) -> Tensor:
         return self.scale.new_full(tuple(self._extended_shape()), math.inf)
 
     @property
-    def mode(self) -> Tensor:
-        return self.scale.new_zeros(tuple(self.scale.shape))
-
-    @property
     def variance(self) -> Tensor:
         return self.base_dist.variance
-
-    def log_prob(self, value: Any) -> Tensor:
-        if not isinstance(value, Tensor):
-            value = self.base_dist.scale.new_tensor(value)
-        if self._validate_args:
-            self._validate_sample(value)
-        doubled = self.base_dist.log_prob(value) + math.log(2)
-        return where(value >= 0, doubled, doubled.new_full((), -math.inf))
-
-    def cdf(self, value: Tensor) -> Tensor:
-        if self._validate_args:
-            self._validate_sample(value)
-        return 2 * self.base_dist.cdf(value) - 1
-
-    def icdf(self, prob: Tensor) -> Tensor:
-        return self.base_dist.icdf((prob + 1) / 2)
-
-    def entropy(self) -> Tensor:
-        return self.base_dist.entropy() - math.log(2)

@@ -37,11 +37,17 @@ ndarray = np.ndarray
 
 
 def directed(group: dict[str, Any], p: Any, g: Any) -> Any:
-    """The gradient to descend along: turned round to maximize, with the weight decay's pull added."""
+    """The gradient to descend along: turned round to maximize, with the weight decay's pull added.
+
+    Decoupled weight decay shrinks `p` instead.
+    """
     if group["maximize"]:
         g = -g
     if group["weight_decay"] != 0:
-        g = g + group["weight_decay"] * p
+        if group.get("decoupled_weight_decay", False):
+            p *= 1 - group["lr"] * group["weight_decay"]
+        else:
+            g = g + group["weight_decay"] * p
     return g
 
 

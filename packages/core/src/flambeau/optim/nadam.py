@@ -90,11 +90,7 @@ class NAdam(Elementwise):
         m, v = buffers
         beta1, beta2 = group["betas"]
         present, past, correction = numbers
-        if group["decoupled_weight_decay"]:
-            p *= 1 - group["lr"] * group["weight_decay"]
-            g = -g if group["maximize"] else g
-        else:
-            g = directed(group, p, g)
+        g = directed(group, p, g)
         m += (1 - beta1) * (g - m)
         v *= beta2
         v += (1 - beta2) * (g * g)
