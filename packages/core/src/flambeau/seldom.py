@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ._base.checks import check
-from .runtime import memory, state, tape
+from .runtime import memory, state, writes
 from .runtime.tensor import Leaf, Tensor, history, new, set_requires_grad
 
 
@@ -78,7 +78,7 @@ def map_(self: Tensor, tensor: Tensor, callable: Callable[[Any, Any], Any]) -> T
 def _written(self: Tensor, array: Any, flat: list) -> Tensor:
     from .ops.creation import tensor
 
-    tape.check_writable(self)
+    writes.check_writable(self)
     array[...] = tensor(flat, dtype=self.dtype)._array.reshape(array.shape)
     self._bump()
     return self

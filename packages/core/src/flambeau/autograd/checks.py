@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..runtime import tape
+from ..runtime import writes
 from ..runtime.tensor import Tensor, wrap
 from .engine import grad
 from .modes import enable_grad, no_grad
@@ -118,7 +118,7 @@ def _checked_inputs(args: tuple) -> list[Tensor]:
                 stacklevel=3,
             )
         array = a.__dict__.get("_array")
-        if array is not None and tape.overlaps(array):
+        if array is not None and writes.overlaps(array):
             raise RuntimeError(
                 f"The {i}th input has a dimension with stride 0. gradcheck only supports inputs that are "
                 "non-overlapping to be able to compute the numerical gradients correctly. You should call .contiguous "

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from .._base import dtypes
-from ..runtime import state, tape
+from ..runtime import state, tape, writes
 from ..runtime.tensor import Leaf, Tensor, alias, history, new
 from ..transforms.batch import BatchedTensor, batched
 from ..transforms.forward import DualTensor, dual_of
@@ -419,13 +419,13 @@ def _attach(
             raise RuntimeError(
                 "a leaf Variable that requires grad has been used in an in-place operation."
             )
-        tape.check_writable(t)
+        writes.check_writable(t)
         t._bump()
     for i, o in enumerate(outs):
         if isinstance(o, Tensor) and id(o) not in plain and o.dtype.category >= 2:
             mine = tape.Output(node, i) if several else node
             if id(o) in dirty:
-                tape.rewrite(o, mine)
+                writes.rewrite(o, mine)
             else:
                 o._node = mine
                 if o._base is not None and o._box is not None:

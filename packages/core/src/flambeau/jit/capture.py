@@ -22,7 +22,7 @@ from .._base import dtypes, pytree
 from ..backends.cpu import memory
 from ..graph import Graph, Value
 from ..graph.passes import EFFECTS
-from ..runtime import state, tape
+from ..runtime import state, writes
 from ..runtime.operator import Operator, find
 from ..runtime.tensor import Leaf, Tensor, history
 from ..transforms.trace import Tracer
@@ -111,7 +111,7 @@ class Capture(Tracer):
         if self.computed and op.name == "copy_into" and state.local.grad:
             own = self.computed.get(id(self._root(arrays[0])))
             if own is not None:
-                tape.check_writable(own)
+                writes.check_writable(own)
                 self.breaks.append("a write into an argument that was computed with gradients")
         made = super().run(op, arrays, attrs, proceed)
         for t in made if isinstance(made, tuple) else (made,):

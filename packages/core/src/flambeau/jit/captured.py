@@ -15,7 +15,7 @@ from .._base import dtypes, pytree
 from .._base.devices import default
 from ..graph import Graph
 from ..graph.passes import from_constants
-from ..runtime import state, tape
+from ..runtime import state, tape, writes
 from ..runtime.claims import End
 from ..runtime.operator import find, registry
 from ..runtime.tensor import Leaf, Tensor, history
@@ -87,7 +87,7 @@ def captured(
                 end.node.edges = () if edge is None else (edge,)
                 if end.tensor._node is not end.node:  # written: its history is the argument's
                     tensors[i]._array = end.tensor._array
-                    tape.rewrite(tensors[i], end.tensor._node)
+                    writes.rewrite(tensors[i], end.tensor._node)
     reason = _obstacle(capture, parts, given, outputs) or _of_written(parts, made, seen)
     numbers = [capture.stands.get(id(x), (None, None, None))[2] for x in outs]
     outs = [capture.stands[id(x)][1] if n else mine.get(id(x), x) for x, n in zip(outs, numbers)]

@@ -10,7 +10,7 @@ import numpy as np
 from .._base import dtypes
 from .._base.checks import check
 from ..ops import casting, creation
-from ..runtime import layouts, state, tape
+from ..runtime import layouts, state, writes
 from ..runtime.dispatch import assign
 from ..runtime.hot import free
 from ..runtime.operator import registry
@@ -71,7 +71,7 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
     """The elements of `src`, broadcast and cast, written into this tensor."""
     if not state.active and _copy_plain(self, src):
         return self
-    tape.check_writable(self)
+    writes.check_writable(self)
     src = src if isinstance(src, Tensor) else creation.tensor(src)
     return assign(
         self, casting.convert(src, self.dtype, None if src.device == self.device else self.device)
@@ -115,7 +115,7 @@ def fill_(self: Tensor, value: Any) -> Tensor:
         if part is not self:
             part.fill_(value)
             return self
-    tape.check_writable(self)
+    writes.check_writable(self)
     if isinstance(value, Tensor):
         value = casting.convert(value, self.dtype, None)
     if state.local.grad and history(self) is not None:  # its gradient is zeros, not none

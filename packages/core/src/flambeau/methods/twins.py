@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..ops import casting
-from ..runtime import older, state, tape
+from ..runtime import older, state, writes
 from ..runtime.dispatch import assign
 from ..runtime.elementwise import INTO, into
 from ..runtime.hot import CHAINS, free
@@ -57,7 +57,7 @@ def inplace(op: Operator) -> Callable[..., Tensor]:
             self._node is not None or self._base is not None or _some_history(args)
         )
         if tracked or array is None or 0 in array.strides:
-            tape.check_writable(self)
+            writes.check_writable(self)
         if large is not None and array is not None and array.size >= INTO:
             if large(self, args, kwargs):
                 return self

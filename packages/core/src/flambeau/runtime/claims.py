@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from . import layouts, state, tape
+from . import layouts, state, tape, writes
 from .operator import Checker, Operator, internal
 from .tensor import Tensor, alias, new, wrap
 
@@ -266,7 +266,7 @@ class End:
 
     def __init__(self, tensor: Tensor) -> None:
         self.tensor = alias(tensor)
-        self.node = self.tensor._node = tape.copied(None)
+        self.node = self.tensor._node = writes.copied(None)
         self.node.edges = ()
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from .._base import dtypes
 from . import backend as backends
-from . import overrides, signature, state, tape
+from . import overrides, signature, state, tape, writes
 from .inference import makes_tensors
 from .memory import root
 from .meta import Meta
@@ -384,7 +384,7 @@ def write_out(op: Operator, out: Any, made: Any) -> Any:
         made = made if made.dtype is out.dtype else registry["to_dtype"].public(made, out.dtype)
         out._array = registry["clone"].public(made)._array
     else:
-        tape.check_writable(out)
+        writes.check_writable(out)
         run(registry["copy_into"], (out, made), {})  # a call like any other: a trace must see it
     out._bump()
     return out
@@ -394,7 +394,7 @@ def assign(target: Tensor, value: Any) -> Tensor:
     """Writes `value` into `target`'s memory and history: what every in-place operator ends with."""
     if not state.active and _assign_plain(target, value):
         return target
-    tape.check_writable(target, value)
+    writes.check_writable(target, value)
     if not isinstance(value, Tensor):
         value = wrap(np.asarray(value, dtype=target._array.dtype))
     if not dtypes.can_cast(value.dtype, target.dtype):
@@ -416,7 +416,7 @@ def assign(target: Tensor, value: Any) -> Tensor:
         run(write, (target, value), {})
         target._bump()
     if state.local.grad:
-        tape.rebase(target, value)
+        writes.rebase(target, value)
     return target
 
 
@@ -432,7 +432,7 @@ def _assign_plain(target: Tensor, value: Any) -> bool:
         return False
     tracked = state.local.grad and (kept or target._node is not None or target._base is not None)
     if tracked:
-        tape.check_writable(target, value)
+        writes.check_writable(target, value)
     box = target._box
     if box is None:
         box = target._box = Box()
@@ -443,7 +443,7 @@ def _assign_plain(target: Tensor, value: Any) -> bool:
         box.written -= 1
         return False
     if tracked:
-        tape.rebase(target, value)
+        writes.rebase(target, value)
     return True
 
 

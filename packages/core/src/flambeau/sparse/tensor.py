@@ -13,7 +13,7 @@ from typing import Any
 
 import flambeau
 from flambeau._base import formats
-from flambeau.runtime import state, tape
+from flambeau.runtime import state, writes
 from flambeau.runtime.operator import registry
 from flambeau.runtime.tensor import Size, Tensor, history, new
 from flambeau.transforms.composed import Composed, bare, boxed, link
@@ -65,7 +65,7 @@ class SparseTensor(Composed):
         raise self.unsupported("fill_")
 
     def zero_(self) -> Any:
-        tape.check_writable(self)
+        writes.check_writable(self)
         self.assign(self, flambeau.zeros_like(self))
         return self
 

@@ -19,7 +19,7 @@ from typing import Any
 from .._base import dtypes
 from .._base.devices import device
 from .._base.dtypes import dtype
-from ..runtime import state, tape
+from ..runtime import state, tape, writes
 from ..runtime.meta import Meta
 from ..runtime.operator import Operator
 from ..runtime.overrides import disabled_torch_function
@@ -131,7 +131,7 @@ class Composed(Tensor):
         return _rebuilt, (type(self), parts, node is not None)
 
     def _become(self, made: Any) -> Any:
-        tape.check_writable(self)
+        writes.check_writable(self)
         self.take(self, made)
         self._node = made._node
         self._bump()
