@@ -379,7 +379,7 @@ def test_in_place_writes_where_it_reads(monkeypatch):
     x + y  # the kernels are there from now on
     written = []
     write = into_module.into
-    monkeypatch.setattr("flambeau.methods.into", lambda *a, **k: written.append(write(*a, **k)) or written[-1])  # fmt: skip
+    monkeypatch.setattr("flambeau.methods.twins.into", lambda *a, **k: written.append(write(*a, **k)) or written[-1])  # fmt: skip
     cases = [
         (lambda a: a.add_(y), lambda a: a + y, True),
         (lambda a: a.add_(y[0], alpha=3), lambda a: a + 3 * y[0], True),
