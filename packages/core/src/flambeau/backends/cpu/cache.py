@@ -26,7 +26,7 @@ MAGIC = b"flambeau"  # then the 32 bytes of the hash
 BUILDING = ".build-"
 DAY = 24 * 3600.0
 KEPT = 30 * DAY  # an entry that nobody reads
-ROOM = 32 << 20  # bytes: the kernels of a large program
+ROOM = 8 << 20  # bytes: some dozens of kernels, and what a compiler writes on the way
 # Entries, and what is written beside them before it takes its place.
 _OURS = re.compile(r"[0-9a-f]{32}\.(so|proofs)|\.[0-9a-f]{32}\.proofs-\d+|\.(build|probe)-\w{8}")
 
