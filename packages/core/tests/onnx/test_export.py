@@ -142,6 +142,30 @@ def test_writes_into_views_are_choices_between_old_and_new(model, axes):
     assert_close(flambeau.onnx.load(proto.SerializeToString())(x), model(x))
 
 
+def marked(x):
+    out = x.clone()
+    out[flambeau.arange(x.shape[0]), flambeau.tensor([1])] = 7
+    out[:, flambeau.tensor([0, -1])] = x[:, :2]
+    return out
+
+
+def picked(x):
+    out = x.clone()
+    out[x > 0] = x[x > 0] * 2
+    return out, x[x < 0].sum(), flambeau.masked_select(x, x > 0).mean()
+
+
+@pytest.mark.parametrize(("model", "axes"), [(marked, {"x": [0]}), (picked, None)])
+def test_what_index_tensors_and_masks_write_and_pick_depends_on_values(model, axes):
+    example = flambeau.tensor([[1.0, -2.0, 3.0, 4.0], [5.0, 6.0, -7.0, 8.0]])
+    proto = flambeau.onnx.export(model, (example,), input_names=["x"], dynamic_axes=axes)
+    x = -example if axes is None else flambeau.randn(5, 4)
+    expected = model(x) if isinstance(model(x), tuple) else (model(x),)
+    for found in ask(proto, x), flambeau.onnx.load(proto.SerializeToString())(x):
+        for one, other in zip([found] if isinstance(found, flambeau.Tensor) else found, expected):
+            assert_close(one, other)
+
+
 def test_weights_keep_their_names():
     proto = flambeau.onnx.export(nn.Sequential(nn.Linear(2, 3)), (flambeau.zeros(1, 2),))
     assert {"0.weight", "0.bias"} <= {t.name for t in proto.graph.initializer}

@@ -219,23 +219,56 @@ class Builder:
         rank = len(self.metas[x].shape)
         rest = [d for d in range(rank) if d not in positions]
         moved = self.node("Transpose", [x], perm=[*positions, *rest])
-        picked = len(self.output_shape) - len(rest)
-        adjacent = positions[-1] - positions[0] == len(positions) - 1
-        at = positions[0] if adjacent else 0
-        shape = [*self.output_shape[at : at + picked], 1]
-        columns = [
-            self.node("Expand", [self.node("Unsqueeze", [i, self.ints([-1])]), self.ints(shape)])
-            for i in indices
-        ]
-        out = self.node("GatherND", [moved, self.node("Concat", columns, axis=-1)])
-        if not at:
-            return out
-        order = [
-            *range(picked, picked + at),
-            *range(picked),
-            *range(picked + at, picked + len(rest)),
-        ]
-        return self.node("Transpose", [out], perm=order)
+        at = _place(positions)
+        out = self.node("GatherND", [moved, self._tuples(indices)])
+        order = _moved_to(at, self._rank_of(indices), len(rest))
+        return self.node("Transpose", [out], perm=order) if at else out
+
+    def index_put(
+        self,
+        x: str,
+        value: str,
+        indices: Sequence[str],
+        positions: tuple[int, ...],
+        accumulate: bool,
+    ) -> str:
+        """x with `value` written (or added) where index tensors point: ScatterND, their dimensions in front."""
+        shape = self.metas[x].shape
+        rest = [d for d in range(len(shape)) if d not in positions]
+        order, at = [*positions, *rest], _place(positions)
+        before, behind = ([shape[d] for d in part] for part in (rest[:at], rest[at:]))
+        parts = [self.ints(before), self._picked(indices), self.ints(behind)]
+        whole = self.node("Expand", [value, self.node("Concat", parts, axis=0)])
+        if at:
+            there = _moved_to(at, self._rank_of(indices), len(rest))
+            whole = self.node("Transpose", [whole], perm=_inverse(there))
+        front = self.node("Transpose", [x], perm=order)
+        out = self.node(
+            "ScatterND",
+            [front, self._tuples(indices), whole],
+            reduction="add" if accumulate else None,
+        )
+        return self.node("Transpose", [out], perm=_inverse(order))
+
+    def _rank_of(self, indices: Sequence[str]) -> int:
+        return max(len(self.metas[i].shape) for i in indices)
+
+    def _picked(self, indices: Sequence[str]) -> str:
+        """The shape of index tensors together, which may depend on values where they come from a mask."""
+        shapes = [self.metas[i].shape for i in indices]
+        if len(set(shapes)) == 1:
+            return self.node("Shape", [indices[0]])
+        rank = self._rank_of(indices)
+        sizes = zip(*((1,) * (rank - len(s)) + tuple(s) for s in shapes))
+        return self.ints([next((n for n in each if n != 1), 1) for each in sizes])
+
+    def _tuples(self, indices: Sequence[str]) -> str:
+        """Index tensors as one, its last dimension over them."""
+        columns = [self.node("Unsqueeze", [i, self.ints([-1])]) for i in indices]
+        if len({self.metas[i].shape for i in indices}) > 1:
+            shape = self.node("Concat", [self._picked(indices), self.ints([1])], axis=0)
+            columns = [self.node("Expand", [c, shape]) for c in columns]
+        return self.node("Concat", columns, axis=-1)
 
     def pool(self, kind: str, x: str, windows: int, **attributes: Any) -> str:
         """A node that wants (N, C, *size), on an input with any number of dimensions before its `windows` last."""
@@ -257,3 +290,17 @@ class Builder:
             reach = (o - 1) * s + d * (k - 1) + 1
             behind.append(max(0, int(reach - n - p)))
         return [*map(int, padding), *behind]
+
+
+def _place(positions: tuple[int, ...]) -> int:
+    """Where the dimensions of index tensors stand in what they pick: in front, unless what they index is side by side."""
+    return positions[0] if positions[-1] - positions[0] == len(positions) - 1 else 0
+
+
+def _moved_to(at: int, picked: int, rest: int) -> list[int]:
+    """The permutation that takes the first `picked` dimensions to `at`."""
+    return [*range(picked, picked + at), *range(picked), *range(picked + at, picked + rest)]
+
+
+def _inverse(order: Sequence[int]) -> list[int]:
+    return [list(order).index(d) for d in range(len(order))]

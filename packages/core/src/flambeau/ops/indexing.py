@@ -406,9 +406,9 @@ def _(size, batched, x, value, *indices, positions, accumulate, from_end):
     return index_put_at([x, value, row, *grown], moved, accumulate, from_end)
 
 
-index_put_at.refuse(
-    "onnx", "ScatterND covers only part of it; write the model with where or scatter"
-)
+@index_put_at.onnx
+def _(builder, x, value, *indices, positions, accumulate, from_end):
+    return builder.index_put(x, value, indices, positions, accumulate)
 
 
 _USE_ITEM = "Use `tensor.item()` in Python to convert a 0-dim tensor to a number"

@@ -44,11 +44,12 @@ def index_put_at(make: Make) -> Iterator[Sample]:
     yield Sample([make(3, 2), make(2), make.ints(4, below=3)], (0,), True)
     yield Sample([make(2, 3), make(2, 4), make.ints(4, below=3)], (1,), True)
     yield Sample([make(2, 3), make(2, 4), make.ints(4, below=3)], (1,), True, False)
+    both = make.ints(2, 1, below=3), make.ints(4, below=4)
+    yield Sample([make(2, 3, 4, 2), make(2, 2, 4, 2), *both], (1, 2), True)
+    yield Sample([make(3, 2, 4), make(2, 4, 2), *both], (0, 2), True)
 
 
 def index_put(make: Make) -> Iterator[Sample]:
     """Written and added; every second dimension."""
-    yield Sample(make(3, 2), (make.order(3),), make(3, 2), onnx=False)
-    yield Sample(
-        make(3, 2), (make.ints(4, below=3), make.ints(4, below=2)), make(4), True, onnx=False
-    )
+    yield Sample(make(3, 2), (make.order(3),), make(3, 2))
+    yield Sample(make(3, 2), (make.ints(4, below=3), make.ints(4, below=2)), make(4), True)
