@@ -14,7 +14,7 @@ pytestmark = [
     pytest.mark.usefixtures("some_threads"),
     pytest.mark.parametrize("half", [flambeau.float16, flambeau.bfloat16], ids=["half", "brain"]),
 ]
-SHAPES = [(130, 127), (9, 2100), (70, 129, 3), (3000, 8)]
+SHAPES = [(130, 128), (9, 2100), (70, 129, 4), (3000, 8)]
 SMALL = 8192  # elements, which all of these have
 SPECIAL = [np.nan, np.inf, -np.inf, -0.0, 6e-8, -3e-5, 65504.0, 1e-39]
 
@@ -111,7 +111,7 @@ def test_cross_entropy(half, options, weighted, called):
 
 GRADIENTS = {
     "rms_norm": lambda x: F.rms_norm(x, x.shape[-1:]), "layer_norm": lambda x: F.layer_norm(x, x.shape[-1:]),
-    "gelu": F.gelu, "sum": lambda x: x.sum(1), "mean": lambda x: x.mean(0), "mean of all": lambda x: x.mean(),
+    "gelu": F.gelu, "silu": F.silu, "glu": F.glu, "sum": lambda x: x.sum(1), "mean": lambda x: x.mean(0), "mean of all": lambda x: x.mean(),
 }  # fmt: skip
 
 

@@ -81,7 +81,9 @@ def _(xp, *, shape, value, dtype, device):
         out = xp.empty(shape, dtype=dtype.numpy)
         out["real"], out["imag"] = value.real, value.imag
         return out
-    if math.prod(shape) >= layouts.LARGE and xp.at_hand and dtype.numpy.kind in "fiub":
+    kind = dtype.numpy.kind
+    large = kind in "fiub" and math.prod(shape) >= layouts.LARGE
+    if xp.at_hand and (large or (kind == "V" and value)):  # V: bfloat16, which NumPy fills slowly
         out = xp.empty(shape, dtype=dtype.numpy)
         layouts.filling[0](out, value)
         return out

@@ -276,12 +276,14 @@ class ElementwiseRule:
         if (
             type(ga) is ndarray
             and node.saved is not tape.FREED
-            and ((d := ga.dtype) is _F32 or d is _F64 or (d.kind != "c" and not is_half(d)))
+            and ((d := ga.dtype) is _F32 or d is _F64 or d.kind != "c")
         ):
             if ga.size >= self.large_from:
                 made = self.large(node, g, needs)
                 if made is not None:
                     return made
+            if d is not _F32 and d is not _F64 and is_half(d):
+                return self.pullback(node, g, needs)
             program = self._plain if not node.attrs else self.program(node.attrs)
             if program is None:
                 program = self.program({})

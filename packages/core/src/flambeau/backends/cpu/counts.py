@@ -16,7 +16,7 @@ from .offers import FLOATS, of_kinds
 from .softmax import dense
 
 kernels = Kernels("counts.c")
-MOST = 1 << 13  # numbers that are counted apart: the tables of all pieces are then 4 MB at most
+MOST = 1 << 20  # numbers that are counted apart: a table is then 8 MB at most
 
 
 def _takes_whole(metas: list, attrs: dict[str, Any]) -> bool:

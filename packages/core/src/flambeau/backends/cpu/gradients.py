@@ -2,7 +2,7 @@
 
 GELU's derivative takes NumPy some forty passes, most of them for the error function; compiled it is one, and so are both
 gradients of a product. An operator's rule asks here first for large arrays (`ElementwiseRule.large`), and goes on by itself
-where the answer is None: where shapes differ, for numbers of two bytes, without a compiler.
+where the answer is None: where shapes differ, without a compiler. Floats of two bytes are computed as float32 and rounded once.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 
 from ... import ir
 from ...runtime import tape
+from ...runtime.elementwise import is_half
 from ...runtime.numbers import number_array
 from ...runtime.operator import Operator
 from ...runtime.tensor import Tensor, wrap
@@ -53,6 +54,7 @@ class _Gradient:
 
     def __init__(self, program: Any, dtype: np.dtype, needs: tuple) -> None:
         self.program, self.dtype, self.needs = program, dtype, needs
+        self.number = _F32 if is_half(dtype) else dtype  # what a number becomes
         self.whole: list[bool] = []  # where the gradient is g itself
         self.exprs = {}
         for i, (need, p) in enumerate(zip(needs, program.partials)):
@@ -65,7 +67,7 @@ class _Gradient:
     @classmethod
     def of(cls, program: Any, dtype: np.dtype, needs: tuple) -> _Gradient | None:
         """None where there is nothing to compute, or a zero that stands for no derivative."""
-        if dtype not in (_F32, _F64):
+        if dtype not in (_F32, _F64) and not is_half(dtype):
             return None
         if any(n and p is None for n, p in zip(needs, program.partials)):
             return None
@@ -82,7 +84,7 @@ class _Gradient:
         for n in self.names:
             x = values[n]
             if isinstance(x, (bool, int, float)):
-                a: Any = number_array(x, self.dtype)
+                a: Any = number_array(x, self.number)
             else:
                 a = getattr(x, "_array", None)
                 if type(a) is not np.ndarray or a.dtype not in (self.dtype, _BOOL):
