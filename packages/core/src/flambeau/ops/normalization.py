@@ -446,7 +446,7 @@ def rms_norm(
     """
     dims = _last_dims("rms_norm", input, normalized_shape, weight)
     check(
-        input.dtype.name in _EPSILON or input.dtype.is_complex,
+        input.dtype.name in ("float16", "bfloat16", "float32", "float64") or input.dtype.is_complex,
         lambda: f'"rms_norm" not implemented for {input.dtype.name}',
         NotImplementedError,
     )
