@@ -108,8 +108,8 @@ def test_permutations(monkeypatch):
         assert len(called) == calls + 1
         np.testing.assert_array_equal(made, random.randperm(theirs, count, np.dtype("int64")))
         np.testing.assert_array_equal(ours._get_bytes(), theirs._get_bytes())
-    for few in (flambeau.randperm(10), flambeau.randperm(5000, dtype=flambeau.int32)):
-        np.testing.assert_array_equal(np.sort(few.numpy()), np.arange(few.numel()))
+    other = flambeau.randperm(5000, dtype=flambeau.int32)
+    np.testing.assert_array_equal(np.sort(other.numpy()), np.arange(5000))
     assert len(called) == 1
 
 
@@ -125,24 +125,61 @@ def _watched(monkeypatch):
     return seen
 
 
-@pytest.mark.parametrize("kind", ["uniform", "normal"])
-def test_few_numbers_and_the_state_are_the_references(kind):
+F32, I64 = np.dtype("float32"), np.dtype("int64")
+FEW = [
+    ("uniform", {}),
+    ("uniform", {"kw": {"low": -1.0, "high": 2.0}}),
+    ("normal", {}),
+    ("normal", {"kw": {"mean": 1.0, "std": 3.0, "contiguous": True}}),
+    ("bernoulli", {"args": (0.3,)}),
+    ("dropout_mask", {"args": (0.3,)}),
+    ("randint", {"low": -5, "high": 1000}),
+    ("randperm", {}),
+]
+
+
+def reference(generator, kind, count, options):
+    if kind == "randint":
+        return random.randint(generator, options["low"], options["high"], (count,), I64)
+    if kind == "randperm":
+        return random.randperm(generator, count, I64)
+    draw = getattr(random, kind)
+    return draw(generator, *options.get("args", ()), (count,), F32, **options.get("kw", {}))
+
+
+@pytest.mark.parametrize(("kind", "options"), FEW)
+def test_few_numbers_and_the_state_are_the_references(kind, options):
     ours, theirs = (Generator().manual_seed(3) for _ in range(2))
+    dtype = flambeau.int64 if kind in draws.WHOLE else flambeau.float32
     for count in (1, 2, 5, 15, 16, 17, 31, 700, 3, 4095):
         for generator in (ours, theirs):
             generator._uint32(1)
-        made = draws.few(kind, (count,), ours)
-        want = getattr(random, kind)(theirs, (count,), np.dtype("float32"))
+        made = draws.few(kind, (count,), dtype, ours, options)
+        want = reference(theirs, kind, count, options)
         assert made.dtype == want.dtype
         np.testing.assert_array_equal(made, want)
         np.testing.assert_array_equal(ours._get_bytes(), theirs._get_bytes())
     ours.manual_seed(5), theirs.manual_seed(5)  # another twister
-    np.testing.assert_array_equal(
-        draws.few(kind, (4, 5), ours), getattr(random, kind)(theirs, (4, 5), np.dtype("float32"))
-    )
+    made = draws.few(kind, (20,), dtype, ours, options)
+    np.testing.assert_array_equal(made, reference(theirs, kind, 20, options))
+
+
+@pytest.mark.parametrize(
+    ("kind", "dtype", "options"),
+    [
+        ("uniform", flambeau.float64, {}),
+        ("uniform", flambeau.float32, {"kw": {"low": 1.0, "high": 1.0}}),
+        ("normal", flambeau.float32, {"kw": {"contiguous": False}}),
+        ("bernoulli", flambeau.float32, {"args": (1.0,)}),
+        ("randint", flambeau.int64, {"low": 0, "high": 1 << 29}),
+        ("exponential", flambeau.float32, {"args": (1.0,)}),
+    ],
+)
+def test_what_few_does_not_draw(kind, dtype, options):
+    assert draws.few(kind, (4,), dtype, Generator(), options) is None
 
 
 def test_few_numbers_are_left_to_others_where_nothing_is_compiled(monkeypatch):
     monkeypatch.setattr(draws.library, "available", lambda: False)
-    assert draws.few("normal", (4,), Generator()) is None
+    assert draws.few("normal", (4,), flambeau.float32, Generator(), {}) is None
     assert flambeau.randn(4).shape == (4,)

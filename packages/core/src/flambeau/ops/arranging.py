@@ -31,6 +31,11 @@ def ravel(input: Tensor):
     return reshape(input, (-1,)) if input.numel() else reshape(input, (0,))
 
 
+@ravel.as_call_of(reshape)
+def _(x):
+    return (x.size,)
+
+
 @composite
 def fliplr(input: Tensor):
     """Columns in reverse order.
@@ -315,6 +320,15 @@ def diag(input: Tensor, diagonal: int = 0):
     """
     check(input.ndim in (1, 2), lambda: f"diag(): Supports 1D or 2D tensors. Got {input.ndim}D")
     return diag_embed(input, diagonal) if input.ndim == 1 else clone(input.diagonal(diagonal))
+
+
+@diag.small
+def _(xp, x, *, diagonal):
+    return (
+        NotImplemented
+        if type(diagonal) is not int or x.ndim not in (1, 2)
+        else xp.diag(x, diagonal).copy()
+    )
 
 
 @composite

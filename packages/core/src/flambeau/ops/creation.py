@@ -19,6 +19,7 @@ from ..runtime.families import composite, primitive
 from ..runtime.inference import makes_tensors
 from ..runtime.memory import aligned, foreign
 from ..runtime.meta import Meta
+from ..runtime.numbers import ends
 from ..runtime.promotion import check_fits, wrapped
 from ..runtime.signature import explained
 from ..runtime.tensor import Tensor, new, set_requires_grad, wrap
@@ -861,9 +862,12 @@ def one_hot(input: Tensor, num_classes: int = -1):
 
 @one_hot.small
 def _(xp, x, *, num_classes):
-    if type(num_classes) is not int or num_classes < 1 or x.dtype.char not in "lq" or not x.size:
+    if type(num_classes) is not int or x.dtype.char not in "lq" or not x.size:
         return NotImplemented
-    if x.min() < 0 or x.max() >= num_classes:
+    low, high = ends(x)
+    if num_classes == -1:
+        num_classes = high + 1
+    if low < 0 or high >= num_classes:
         return NotImplemented
     return (x[..., None] == xp.arange(num_classes)).astype(x.dtype)
 

@@ -10,11 +10,13 @@ from .._base.dtypes import int32, int64
 from ..runtime import state
 from ..runtime.dispatch import assign, ndarray
 from ..runtime.families import composite
+from ..runtime.numbers import ends
+from ..runtime.tape import record
 from ..runtime.tensor import Tensor, history, wrap
 from .comparison import where
 from .creation import ones_like, tensor, zeros, zeros_like
 from .gathering import index_select
-from .indexing import pick
+from .indexing import index, pick
 from .joining import cat
 
 
@@ -77,13 +79,16 @@ def _picked(weight: Tensor, input: Tensor) -> Tensor:
         and not state.active
         and rows.dtype.char in "fd"
         and rows.shape[1] <= 1 << 9
-        and not (state.local.grad and history(weight) is not None)
-        and min(array.reshape(-1).tolist()) >= 0
+        and ends(array)[0] >= 0
     ):
         try:
-            return wrap(rows.take(array, 0))
+            made = wrap(rows.take(array, 0))
         except IndexError:
             pass  # said below
+        else:
+            if not (state.local.grad and history(weight) is not None):
+                return made
+            return record(index.op, made, (weight, input), {"positions": (0,), "from_end": False})
     return pick([weight, input], (0,), False)
 
 

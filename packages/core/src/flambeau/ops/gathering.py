@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from importlib import import_module
 from typing import Any
 
@@ -10,6 +11,7 @@ from .._base import dtypes
 from .._base.checks import broadcast_shapes, check, contiguous_strides, wrap_dim
 from ..runtime.families import composite, primitive
 from ..runtime.meta import Meta
+from ..runtime.numbers import ends
 from ..runtime.tensor import Tensor
 from .comparison import where
 from .indexing import getitem, pick
@@ -47,7 +49,7 @@ def index_select(input: Tensor, dim: int, index: Tensor):
 def _(xp, x, index, *, dim):
     if index.ndim != 1 or index.dtype.char not in "lq" or not index.size or not x.ndim:
         return NotImplemented
-    if index.min() < 0:  # NumPy counts from the end, and refuses what is too large
+    if ends(index)[0] < 0:  # NumPy counts from the end, and refuses what is too large
         return NotImplemented
     return x.take(index, dim)
 
@@ -102,43 +104,64 @@ def flat_places(xp: Any, index: Any, dim: int, shape: tuple[int, ...]) -> Any:
     dim %= len(shape)
     n = shape[dim]
     if index.size and xp.at_hand:
-        low, high = int(index.min()), int(index.max())
+        low, high = ends(index)
         if low < 0 or high >= n:
             raise RuntimeError(
                 f"index {high if high >= n else low} is out of bounds for dimension {dim} with size {n}"
             )
-    steps = contiguous_strides(shape)
-    places = index * xp.int64(steps[dim])
-    for d, m in enumerate(index.shape):
+    step = contiguous_strides(shape)[dim]
+    return (index if step == 1 else index * xp.int64(step)) + _around(xp, index.shape, dim, shape)
+
+
+def _around(xp: Any, picked: tuple[int, ...], dim: int, shape: tuple[int, ...]) -> Any:
+    """What the dimensions other than `dim` add to the flat place of each element of an index of shape `picked`."""
+    places = xp.zeros([1] * len(shape), dtype="int64")
+    for d, (m, step) in enumerate(zip(picked, contiguous_strides(shape))):
         if d != dim:
             grown = [1] * len(shape)
             grown[d] = m
-            places += (xp.arange(m) * steps[d]).reshape(grown)
+            places = places + (xp.arange(m) * step).reshape(grown)
     return places
 
 
-def _of_matrix(xp, x, index, dim):
-    """What a small index picks in a matrix; None for others, and where something may be wrong or numbers are waited for."""
-    if not 0 < index.size <= 4096 or x.ndim != 2 or index.ndim != 2 or not xp.at_hand:
+SMALL = 1 << 12  # elements of an index up to which what surrounds them is remembered
+FEW = 1 << 10  # elements up to which NumPy adds them at their places as quickly as a backend
+
+
+def small_places(xp: Any, x: Any, dim: Any, index: Any, src: Any = None) -> Any:
+    """`flat_places` of a small index on the CPU, behind all checks of a gathering or scattering; None for all other calls, and wrong ones."""
+    if type(dim) is not int or not xp.at_hand or not x.flags.c_contiguous:
         return None
-    if index.dtype.char not in "lq":
+    if index.dtype.char not in "lq" or not 0 < index.size <= SMALL:
         return None
-    rows, columns = index.shape
-    try:
-        if dim in (1, -1) and rows <= x.shape[0] and index.min() >= 0:
-            return x[xp.arange(rows)[:, None], index]
-        if dim in (0, -2) and columns <= x.shape[1] and index.min() >= 0:
-            return x[index, xp.arange(columns)]
-    except IndexError:
-        pass
-    return None
+    if src is not None and (src.shape != index.shape or src.dtype is not x.dtype or x.dtype.char not in "fdlq"):  # fmt: skip
+        return None
+    surrounding = _surrounding(xp, index.shape, dim, x.shape)
+    low, high = ends(index)
+    if surrounding is None or low < 0 or high >= x.shape[dim]:
+        return None
+    step, around = surrounding
+    return (index if step is None else index * step) + around
+
+
+@lru_cache(256)
+def _surrounding(xp: Any, picked: tuple[int, ...], dim: int, shape: tuple[int, ...]) -> Any:
+    """The step along `dim`, None for 1, and `_around`; None where an index of shape `picked` does not fit."""
+    n = len(shape)
+    if len(picked) != n or not -n <= dim < n:
+        return None
+    d = dim % n
+    if any(m > size for i, (m, size) in enumerate(zip(picked, shape)) if i != d):
+        return None
+    step = contiguous_strides(shape)[d]
+    return None if step == 1 else xp.asarray(step), _around(xp, picked, d, shape)
 
 
 @gather.kernel
 def _(xp, x, index, *, dim, sparse_grad):
-    made = _of_matrix(xp, x, index, dim)
-    if made is not None:
-        return made
+    places = small_places(xp, x, dim, index)
+    if places is not None:
+        return x.take(places)
     gather.op.body(meta_of(x), dim, meta_of(index))
     if not index.size:
         return xp.empty(index.shape, dtype=x.dtype)
@@ -162,6 +185,18 @@ def _(g, _out, x: Meta, index, *, dim, sparse_grad):
         module = import_module(f"{__package__.rpartition('.')[0]}.sparse.lookup")  # a layer above
         return module.gathered(g, dim, index, x.shape), None
     return scatter_add(g.new_zeros(x.shape), dim, index, g), None
+
+
+@gather.raw_vjp
+def _(xp, g, _out, x, index, *, dim, sparse_grad):
+    if sparse_grad or g.dtype.char not in "fd" or g.size > FEW:
+        return NotImplemented
+    out = xp.zeros(x.shape, g.dtype)
+    places = small_places(xp, out, dim, index)
+    if places is None:
+        return NotImplemented
+    xp.add.at(out.reshape(-1), places.reshape(-1), g.reshape(-1))
+    return out
 
 
 @gather.batch
@@ -252,6 +287,11 @@ def fold_into(xp: Any, fold: Any, x: Any, index: Any, src: Any, dim: int) -> Any
 
 @scatter_add.kernel
 def _(xp, x, index, src, *, dim):
+    places = small_places(xp, x, dim, index, src)
+    if places is not None:
+        out = x.copy()
+        xp.add.at(out.reshape(-1), places.reshape(-1), src.reshape(-1))
+        return out
     scatter_add.op.body(meta_of(x), dim, meta_of(index), meta_of(src))
     return fold_into(xp, xp.add, x, index, src, dim)
 
@@ -314,6 +354,11 @@ def scatter_src(input: Meta, dim: int, index: Meta, src: Meta):
 
 @scatter_src.kernel
 def _(xp, x, index, src, *, dim):
+    places = small_places(xp, x, dim, index, src)
+    if places is not None:
+        out = x.copy()
+        out.put(places, src)
+        return out
     scatter_src.op.body(meta_of(x), dim, meta_of(index), meta_of(src))
     out = x.copy().reshape(-1)
     if index.size:
@@ -378,6 +423,19 @@ def scatter(
     return scatter_prod(input, dim, index, src)
 
 
+@scatter.small
+def _(xp, x, index, src, *, dim, value, reduce):
+    number = value if src is None else src
+    if reduce is not None or type(number) not in (int, float) or not -6e4 < number < 6e4:
+        return NotImplemented
+    places = small_places(xp, x, dim, index) if x.dtype.char in "fd" else None
+    if places is None:
+        return NotImplemented
+    out = x.copy()
+    out.put(places, number)
+    return out
+
+
 @composite
 def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None):
     """`gather` with broadcasting, negative indices counted from the end; over the flattened input without `dim`.
@@ -411,6 +469,14 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None):
         input, indices = input.expand(inner), indices.expand(outer)
     n = input.shape[d]
     return gather(input, d, where(indices < 0, indices + n, indices))
+
+
+@take_along_dim.small
+def _(xp, x, indices, *, dim):
+    places = None if dim is None else small_places(xp, x, dim, indices)
+    if places is None or any(m != n for d, (m, n) in enumerate(zip(indices.shape, x.shape)) if d != dim % x.ndim):  # fmt: skip
+        return NotImplemented
+    return x.take(places)
 
 
 # -- shapes that depend on values --------------------------------------------------------------------------------------
@@ -525,3 +591,8 @@ def masked_select(input: Tensor, mask: Tensor):
     )
     shape = broadcast_shapes(tuple(input.shape), tuple(mask.shape))
     return getitem(input.expand(shape), mask.expand(shape))
+
+
+@masked_select.small
+def _(xp, x, mask):
+    return NotImplemented if mask.dtype != "bool" or mask.shape != x.shape else x[mask]

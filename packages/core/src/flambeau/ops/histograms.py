@@ -9,6 +9,7 @@ from typing import Any
 from .._base import dtypes
 from .._base.checks import check
 from ..runtime.families import composite
+from ..runtime.numbers import ends
 from ..runtime.tensor import Tensor
 from .batches import element_by_element, level_of
 from .creation import detached, linspace, tensor
@@ -47,6 +48,13 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0):
         kind = weights.dtype if weights.dtype is dtypes.float32 else dtypes.float64
         ones = weights.to(kind)
     return input.new_zeros((n,), dtype=kind).scatter_add(0, input.long(), ones.detach())
+
+
+@bincount.small
+def _(xp, x, weights, *, minlength):
+    if weights is not None or x.ndim != 1 or x.dtype.char not in "lq" or not x.size:
+        return NotImplemented
+    return xp.bincount(x, None, minlength) if ends(x)[0] >= 0 and minlength >= 0 else NotImplemented
 
 
 @composite(loops=True)

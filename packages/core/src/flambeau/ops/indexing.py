@@ -180,6 +180,23 @@ def _(g, _out, x: Meta, *indices, positions, from_end):
     return (lambda: index_grad([g, *indices], x.shape, positions), *[None] * len(indices))
 
 
+# Rows, and elements of them, that Python adds as quickly as NumPy does all at once.
+FEW, SMALL = 32, 1 << 12
+
+
+@index.raw_vjp
+def _(xp, g, _out, x, *indices, positions, from_end):
+    (rows, *others) = indices
+    if others or positions != (0,) or rows.size > FEW or rows.dtype.kind not in "iu":
+        return NotImplemented
+    if g.dtype.char not in "fd" or x.shape[0] == 0 or g.size > SMALL:
+        return NotImplemented
+    out = xp.zeros(x.shape, g.dtype)
+    for place, row in zip(rows.reshape(-1).tolist(), g.reshape((rows.size, *x.shape[1:]))):
+        out[place] += row
+    return out
+
+
 @index.batch
 def _(size, batched, x, *indices, positions, from_end):
     if not batched[0]:
@@ -415,7 +432,7 @@ _USE_ITEM = "Use `tensor.item()` in Python to convert a 0-dim tensor to a number
 
 
 _item, _select, _BASIC = hot.item, hot.select, basic_index.op
-hot.Picked.op = _BASIC  # type: ignore[misc]  # in place of the slot
+hot.Piece.op = hot.Picked.op = _BASIC  # type: ignore[misc]  # in place of the slot
 
 
 def getitem(input: Tensor, key: Any) -> Tensor:
@@ -429,8 +446,9 @@ def getitem(input: Tensor, key: Any) -> Tensor:
         found = _select(_BASIC, input, plain)
         if found is not None:
             return found
-    if type(key) is Tensor:
-        found = hot.picked(input, key)
+    tensors = (key,) if type(key) is Tensor else key
+    if type(tensors) is tuple and tensors and type(tensors[0]) is Tensor:
+        found = hot.picked(index.op, input, tensors)
         if found is not None:
             return found
     if type(key) is int:
@@ -455,11 +473,11 @@ def getitem(input: Tensor, key: Any) -> Tensor:
         and not key._level
     ):
         key = int(key)
-    basic, tensors, positions = split_key(input, key)
-    if tensors and builtin_all(isinstance(k, slice) and k == slice(None) for k in basic):
-        return index([input, *tensors], positions)
+    basic, indices, positions = split_key(input, key)
+    if indices and builtin_all(isinstance(k, slice) and k == slice(None) for k in basic):
+        return index([input, *indices], positions)
     out = basic_index(input, basic)
-    return index([out, *tensors], positions) if tensors else out
+    return index([out, *indices], positions) if indices else out
 
 
 def setitem(input: Tensor, key: Any, value: Any) -> None:

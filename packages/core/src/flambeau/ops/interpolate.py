@@ -264,9 +264,7 @@ def pad(input: Tensor, pad: tuple[int, ...], mode: str = "constant", value: floa
         ),
     )
     if mode == "constant":
-        pairs = [(0, 0)] * (input.ndim - len(pad) // 2)
-        pairs += [(pad[i], pad[i + 1]) for i in range(len(pad) - 2, -2, -2)]
-        return pad_constant(input, tuple(pairs), 0.0 if value is None else value)
+        return pad_constant(input, _pairs(input.ndim, pad), 0.0 if value is None else value)
     check(
         value is None or value == 0,
         lambda: f'Padding mode "{mode}" doesn\'t take in value argument',
@@ -291,6 +289,39 @@ def pad(input: Tensor, pad: tuple[int, ...], mode: str = "constant", value: floa
         if before or after:
             made = _continued(made, input.ndim - 1 - k, before, after, mode)
     return made if mode == "circular" else lying_as(made, input)
+
+
+@pad.small
+def _(xp, x, *, pad, mode, value):
+    if (
+        mode != "constant"
+        or value not in (None, 0)
+        or x.dtype.char not in "fd"
+        or not x.flags.c_contiguous
+    ):
+        return NotImplemented
+    count = len(pad) // 2
+    if len(pad) % 2 or count > x.ndim or (pad and min(pad) < 0):
+        return NotImplemented
+    sizes, inner = [*x.shape], [slice(None)] * x.ndim
+    for k in range(count):
+        before, d = pad[2 * k], x.ndim - 1 - k
+        inner[d] = slice(before, before + sizes[d])
+        sizes[d] += before + pad[2 * k + 1]
+    out = xp.zeros(sizes, x.dtype)
+    out[tuple(inner)] = x
+    return out
+
+
+@pad.small_vjp
+def _(g, _out, _x, *, pad):
+    return pad_constant(g, tuple((-a, -b) for a, b in _pairs(g.ndim, pad)), 0.0)
+
+
+def _pairs(rank: int, pad: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
+    """(before, after) for each dimension."""
+    given = [(pad[i], pad[i + 1]) for i in range(len(pad) - 2, -2, -2)]
+    return (*[(0, 0)] * (rank - len(given)), *given)
 
 
 def _continued(input: Tensor, dim: int, before: int, after: int, mode: str) -> Tensor:

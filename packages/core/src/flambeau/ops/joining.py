@@ -169,6 +169,15 @@ def hstack(tensors: Sequence[Tensor]):
     return cat(grown, 0 if grown[0].ndim == 1 else 1)
 
 
+@hstack.small
+def _(xp, *xs):
+    rank, kind = xs[0].ndim, xs[0].dtype
+    for x in xs:
+        if x.ndim != rank or x.dtype is not kind:
+            return NotImplemented
+    return xp.concatenate(xs) if rank == 1 else xp.ascontiguousarray(xp.concatenate(xs, 1))
+
+
 @composite(method=False)
 def vstack(tensors: Sequence[Tensor]):
     """Joined along the first dimension; 1-d tensors become rows.
@@ -179,6 +188,15 @@ def vstack(tensors: Sequence[Tensor]):
     """
     check(tensors, lambda: "vstack expects a non-empty TensorList")
     return cat([t.reshape(1, t.numel()) if t.ndim < 2 else t for t in tensors], 0)
+
+
+@vstack.small
+def _(xp, *xs):
+    kind = xs[0].dtype
+    for x in xs:
+        if x.ndim != 1 or x.dtype is not kind:
+            return NotImplemented
+    return xp.array(xs)
 
 
 def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:

@@ -10,6 +10,7 @@ from .._base.checks import check
 from ..runtime import state
 from ..runtime.families import composite
 from ..runtime.meta import Meta
+from ..runtime.numbers import ends, number_array
 from ..runtime.tensor import Tensor
 from .activation import logsigmoid, relu
 from .arranging import triu_indices
@@ -159,11 +160,9 @@ def _(xp, x, target, weight, *, ignore_index, reduction):
         return NotImplemented
     if target.shape != x.shape[:1] or target.dtype.char not in "lq":
         return NotImplemented
-    if target.size <= 64:
-        places = target.tolist()
-        low, high = min(places), max(places)
-    else:
-        low, high = target.min(), target.max()
+    if not x.flags.c_contiguous:
+        return NotImplemented
+    low, high = ends(target)
     if (
         low < 0
         or high >= x.shape[1]
@@ -171,17 +170,13 @@ def _(xp, x, target, weight, *, ignore_index, reduction):
         or low <= ignore_index <= high
     ):
         return NotImplemented
-    loss = -x[xp.arange(len(target)), target]
+    picked = x.take(target + xp.arange(0, x.size, x.shape[1]))
     if reduction == "none":
-        return loss
-    total = xp.add.reduce(loss)
-    return (
-        total / len(target)
-        if reduction == "mean"
-        else total
-        if reduction == "sum"
-        else NotImplemented
-    )
+        return -picked
+    total = -xp.add.reduce(picked)
+    if reduction == "mean":
+        return total / len(target)
+    return total if reduction == "sum" else NotImplemented
 
 
 @nll_loss.small_vjp
@@ -347,6 +342,33 @@ def binary_cross_entropy(
         check(inside, lambda: "all elements of input should be between 0 and 1")
     loss = -(target * input.log().clamp(min=-100) + (1 - target) * (-input).log1p().clamp(min=-100))
     return reduce(_weighted(loss, weight), reduction)
+
+
+@binary_cross_entropy.small
+def _(xp, x, target, weight, *, reduction):
+    if weight is not None or x.shape != target.shape or x.dtype is not target.dtype:
+        return NotImplemented
+    if x.dtype.char not in "fd" or not x.size or not (0 <= x.min() and x.max() <= 1):
+        return NotImplemented
+    least = number_array(-100.0, x.dtype)
+    yes, no = xp.maximum(xp.log(x), least), xp.maximum(xp.log1p(-x), least)
+    loss = -(no + target * (yes - no))
+    if reduction == "none":
+        return loss
+    total = xp.add.reduce(loss, None)
+    if reduction == "mean":
+        return total / x.size
+    return total if reduction == "sum" else NotImplemented
+
+
+@binary_cross_entropy.small_vjp
+def _(g, _out, x, target, weight, *, reduction):
+    share = g / x.numel() if reduction == "mean" else g
+    return (
+        lambda: share * (x - target) / ((1 - x) * x).clamp(min=1e-12),
+        lambda: share * ((-x).log1p().clamp(min=-100) - x.log().clamp(min=-100)),
+        None,
+    )
 
 
 @composite(method=False, opmath=True)
@@ -673,6 +695,17 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8):
     a = x1 / x1.norm(2, dim, True).clamp(min=eps)
     b = x2 / x2.norm(2, dim, True).clamp(min=eps)
     return (a * b).sum(dim)
+
+
+@cosine_similarity.small
+def _(xp, a, b, *, dim, eps):
+    if a.shape != b.shape or a.dtype is not b.dtype or type(eps) is not float:
+        return NotImplemented
+    if type(dim) is not int or a.dtype.char not in "fd":
+        return NotImplemented
+    least = number_array(eps, a.dtype)
+    lengths = [xp.maximum(xp.sqrt(xp.add.reduce(x * x, dim)), least) for x in (a, b)]
+    return xp.add.reduce(a * b, dim) / (lengths[0] * lengths[1])
 
 
 @composite(method=False, opmath=True)

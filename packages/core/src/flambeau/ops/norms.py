@@ -12,8 +12,8 @@ from ..runtime.reduce import reduced_shape
 from ..runtime.tensor import Tensor
 from .complex import sgn
 from .matrices import check_floating, scalar_name
-from .reduction import _usual as is_usual
 from .reduction import amax, amin, norm2, spread, sum
+from .reduction import usual as is_usual
 
 INF = float("inf")
 

@@ -8,6 +8,7 @@ from .._base import dtypes
 from .._base.checks import broadcast_shapes, check, same_dtypes, wrap_dim
 from ..runtime.dispatch import write_out
 from ..runtime.families import composite
+from ..runtime.meta import Meta
 from ..runtime.tensor import Tensor
 from .creation import ones
 from .joining import cat, stack
@@ -15,6 +16,7 @@ from .matrices import has_values, scalar_name
 from .matrix import bmm, dot, matmul, mixed, mv, outer
 from .norms import check_vector, vector_norm
 from .reduction import mean, sum
+from .views import diagonal_grad
 
 
 @composite
@@ -191,6 +193,18 @@ def trace(input: Tensor):
     return input.diagonal().sum()
 
 
+@trace.small
+def _(xp, x):
+    if x.ndim != 2 or x.dtype.char not in "fd":
+        return NotImplemented
+    return xp.add.reduce(x.diagonal())
+
+
+@trace.small_vjp
+def _(g, _out, x: Meta):
+    return diagonal_grad(g.expand(min(x.shape)), x.shape, 0, 0, 1)
+
+
 @composite
 def cross(input: Tensor, other: Tensor, dim: int | None = None):
     """Cross product of vectors of three along `dim` (the first of size three unless given).
@@ -284,6 +298,16 @@ def cdist(
     if p == 2 and (compute_mode == _MODES[1] or (compute_mode == _MODES[0] and many)):
         return _by_products(x1, x2)
     return _distance(x1.unsqueeze(-2) - x2.unsqueeze(-3), p)
+
+
+@cdist.small
+def _(xp, x, y, *, p, compute_mode):
+    if p != 2 or compute_mode not in _MODES or x.ndim < 2 or y.ndim < 2 or x.dtype is not y.dtype:
+        return NotImplemented
+    if x.dtype.char not in "fd" or x.shape[-1] != y.shape[-1] or x.size * y.shape[-2] > 1 << 12:
+        return NotImplemented
+    apart = x[..., :, None, :] - y[..., None, :, :]
+    return xp.sqrt(xp.add.reduce(apart * apart, -1))
 
 
 _MODES = (

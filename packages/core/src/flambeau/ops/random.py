@@ -69,13 +69,14 @@ def _drawn(kind: str, shape: tuple[int, ...], dtype: Any, device: Any, generator
         return _drawn_in_batch(
             state.local.batch[-1], kind, shape, kind_of, device, generator, options
         )
-    if (
-        not (options or state.active)
-        and kind_of is dtypes.float32
-        and kind in FEW
-        and as_device(device) is CPU
-    ):
-        array = _few()(kind, shape, numbers.default_generator if generator is None else generator)
+    if not state.active and as_device(device) is CPU:
+        array = _few()(
+            kind,
+            shape,
+            kind_of,
+            numbers.default_generator if generator is None else generator,
+            options,
+        )
         if array is not None:
             made = wrap(array)
             if requires_grad:
@@ -94,12 +95,9 @@ def _drawn(kind: str, shape: tuple[int, ...], dtype: Any, device: Any, generator
     return made
 
 
-FEW = ("uniform", "normal")  # kinds of which a backend may draw a few in one call
-
-
 @cache
 def _few() -> Any:
-    """What the CPU's backend draws a few numbers with: `few(kind, shape, generator)` gives an array or None."""
+    """What the CPU's backend draws a few numbers with: an array, or None where it has no quicker way than `draw`."""
     for _, kernel in dispatch.offers(draw.op, of_device("cpu")):
         found = getattr(kernel, "few", None)
         if found is not None:
@@ -212,6 +210,9 @@ def _memory_order(like: Tensor) -> tuple[int, ...]:
 def _drawn_like(kind: str, like: Tensor, dtype: Any, device: Any, generator: Any, requires_grad: bool = False,
                 **options: Any) -> Tensor:  # fmt: skip
     """New numbers laid out in memory as `like` is, and drawn in that order."""
+    array = like.__dict__.get("_array")
+    if type(array) is dispatch.ndarray and array.flags.c_contiguous:
+        return _drawn(kind, array.shape, dtype, device, generator, requires_grad, **options)
     order = _memory_order(like)
     if order == tuple(range(like.ndim)):
         return _drawn(kind, tuple(like.shape), dtype, device, generator, requires_grad, **options)
@@ -309,11 +310,9 @@ def bernoulli(input: Tensor, p: float | None = None, *, generator: Any = None):
         )
         if input._level or state.local.batch:
             return drawn_by(lambda x: bernoulli(x, generator=generator), input.detach())
-        check(
-            not input.numel() or bool((input >= 0).all() and (input <= 1).all()),
-            lambda: "Expected p_in >= 0 && p_in <= 1 to be true, but got false.",
-        )
         p = values(input)
+        if not ((p >= 0) & (p <= 1)).all():
+            raise RuntimeError("Expected p_in >= 0 && p_in <= 1 to be true, but got false.")
     _differs(input)
     return _drawn("bernoulli", tuple(input.shape), input.dtype, input.device, generator, args=(p,))
 

@@ -10,6 +10,8 @@ from ..runtime.meta import Meta
 from ..runtime.promotion import BOOL_TO_INT
 from ..runtime.tensor import Tensor
 
+SMALL = 1 << 12  # elements up to which gradients are computed in NumPy's calls
+
 
 @primitive(promote=BOOL_TO_INT, linear=True, ints=("dim",))
 def cumsum(input: Meta, dim: int, *, dtype: dtypes.dtype | None = None):
@@ -25,17 +27,20 @@ def cumsum(input: Meta, dim: int, *, dtype: dtypes.dtype | None = None):
 
 @cumsum.kernel
 def _(xp, x, *, dim, dtype):
-    return _running(xp.cumsum, x, dim)
+    return _running(xp, xp.cumsum, x, dim)
 
 
-def _running(f, x, dim):
+_FOLDS = {"cumsum": "add", "cumprod": "multiply"}
+
+
+def _running(xp, f, x, dim):
     """Running results, which PyTorch keeps in the next wider float: errors of single steps do not add up."""
     if not x.ndim:
         wrap_dim(dim, 0)
         return x.copy()
-    if x.dtype.char in "fd" and f.__name__ in ("cumsum", "cumprod"):  # past NumPy's own wrapper
-        run = getattr(x, f.__name__)
-        return run(dim) if x.dtype.char == "d" else run(dim, "d").astype(x.dtype)
+    if x.dtype.char in "fd" and f.__name__ in _FOLDS and xp.at_hand:  # past NumPy's own wrapper
+        made = getattr(xp, _FOLDS[f.__name__]).accumulate(x, dim, "d")
+        return made if x.dtype.char == "d" else made.astype(x.dtype)
     wide = "float64" if x.dtype.char == "f" else _WIDER.get(x.dtype.name, x.dtype)
     return f(x, axis=dim, dtype=wide).astype(x.dtype, copy=False)
 
@@ -51,6 +56,14 @@ _WIDER = {
 @cumsum.vjp
 def _(g, _out, x: Meta, *, dim):
     return g.flip(dim).cumsum(dim).flip(dim) if x.ndim else g
+
+
+@cumsum.raw_vjp
+def _(xp, g, _out, x, *, dim, dtype):
+    if not x.ndim or g.size > SMALL or g.dtype.char not in "fd":
+        return NotImplemented
+    back = (*(slice(None),) * (dim % x.ndim), slice(None, None, -1))
+    return _running(xp, xp.cumsum, g[back], dim)[back]
 
 
 @cumsum.batch
@@ -77,7 +90,7 @@ def cumprod(input: Meta, dim: int, *, dtype: dtypes.dtype | None = None):
 
 @cumprod.kernel
 def _(xp, x, *, dim, dtype):
-    return _running(xp.cumprod, x, dim)
+    return _running(xp, xp.cumprod, x, dim)
 
 
 @cumprod.vjp

@@ -9,6 +9,7 @@ from .._base.checks import check, wrap_dim
 from .._base.dtypes import promote_types
 from ..runtime.families import composite, primitive
 from ..runtime.meta import Meta
+from ..runtime.numbers import ends
 from ..runtime.tensor import Tensor
 from .comparison import where
 from .creation import as_tensor
@@ -78,6 +79,35 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
     return _put(input, d, at, source if alpha == 1 else source * alpha, True)
 
 
+@index_add.small
+def _(xp, x, index, source, *, dim, alpha):
+    if alpha != 1 or not _slices(x, dim, index, source):
+        return NotImplemented
+    out = x.copy()
+    at = (slice(None),) * (dim % x.ndim)
+    for k, i in enumerate(index.tolist()):
+        out[(*at, i)] += source[(*at, k)]
+    return out
+
+
+FEW = 32  # slices that Python writes one by one as quickly as NumPy does all
+
+
+def _slices(x: Any, dim: Any, index: Any, source: Any = None) -> bool:
+    """Whether raw arrays are plain ones of floats, and a few indices name slices of `x` in the shape of `source`."""
+    n = x.ndim
+    if type(dim) is not int or not -n <= dim < n or x.dtype.char not in "fd":
+        return False
+    if index.ndim != 1 or index.dtype.char not in "lq" or not 0 < index.size <= FEW:
+        return False
+    low, high = ends(index)
+    d = dim % n
+    if low < 0 or high >= x.shape[d]:
+        return False
+    wanted = (*x.shape[:d], index.size, *x.shape[d + 1 :])
+    return source is None or (source.shape == wanted and source.dtype is x.dtype)
+
+
 @composite
 def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor):
     """A copy of `input` with `source` as its slices `index` along `dim`.
@@ -100,6 +130,15 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor):
     )
     check_slices("index_copy_", input, d, at, source)
     return _put(input, d, at, source, False)
+
+
+@index_copy.small
+def _(xp, x, index, source, *, dim):
+    if not _slices(x, dim, index, source):
+        return NotImplemented
+    out = x.copy()
+    out[(*(slice(None),) * (dim % x.ndim), index)] = source
+    return out
 
 
 @composite
@@ -142,6 +181,15 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Tensor | float):
     named = index_put_at([named, named.new_ones(()), at], (0,), False).reshape(shape)
     rows = input if input.ndim else input.reshape(1)
     return where(named, value.to(input.dtype), rows).reshape(input.shape)
+
+
+@index_fill.small
+def _(xp, x, index, value, *, dim):
+    if type(value) not in (int, float) or not -6e4 < value < 6e4 or not _slices(x, dim, index):
+        return NotImplemented
+    out = x.copy()
+    out[(*(slice(None),) * (dim % x.ndim), index)] = value
+    return out
 
 
 @composite
@@ -192,6 +240,11 @@ def take(input: Tensor, index: Tensor):
         lambda: f"take(): Expected a long tensor for index, but got {index.dtype.name}",
     )
     return input.reshape(-1)[index]
+
+
+@take.small
+def _(xp, x, index):
+    return x.take(index) if index.dtype.char in "lq" and index.size else NotImplemented
 
 
 @composite

@@ -228,6 +228,27 @@ def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     return named(*((values, places) if keepdim else (values.squeeze(d), places.squeeze(d))))
 
 
+@median.small
+def _(xp, x, *, dim, keepdim):
+    if dim is not None:
+        return ranked(xp, x, dim, (x.shape[dim] - 1) // 2, keepdim) if x.ndim else NotImplemented
+    if not x.size or x.dtype.char not in "fdlqi":
+        return NotImplemented
+    flat = x.flatten()
+    flat.sort()
+    last = flat[-1]
+    return flat[(flat.size - 1) // 2 if last == last else -1]  # NaN is sorted last
+
+
+def ranked(xp: Any, x: Any, dim: Any, rank: int, keepdim: bool) -> Any:
+    """(values, places) of what stands at `rank` in sorted order along `dim` of a raw array; NotImplemented where one is NaN."""
+    if type(dim) is not int or not x.size or x.dtype.char not in "fdlqi" or (x != x).any():
+        return NotImplemented
+    places = x.argsort(dim, "stable").take([rank], dim)
+    values = xp.take_along_axis(x, places, dim)
+    return (values, places) if keepdim else (values.squeeze(dim), places.squeeze(dim))
+
+
 @primitive(method=False)
 def unique_parts(input: Meta, rows: bool = False):
     """Sorted distinct elements (or rows of a matrix), the place of each among them, and counts."""

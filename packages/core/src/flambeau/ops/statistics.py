@@ -11,8 +11,8 @@ from ..runtime.meta import Meta
 from ..runtime.tensor import Tensor
 from .comparison import isnan, where
 from .creation import tensor
-from .reduction import amax, amin, mean, std, sum
-from .sorting import sort
+from .reduction import amax, amin, mean, small_extreme, std, sum, usual
+from .sorting import ranked, sort
 
 
 def _named(f: Any, *parts: Any) -> Any:
@@ -37,6 +37,16 @@ def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False):
     return _named(aminmax, amin(input, over, keepdim), amax(input, over, keepdim))
 
 
+@aminmax.small
+def _(xp, x, *, dim, keepdim):
+    if dim is not None or keepdim or not x.ndim:
+        return NotImplemented
+    low = small_extreme(xp.minimum, x.argmin, x, None, False)
+    return (
+        low if low is NotImplemented else (low, small_extreme(xp.maximum, x.argmax, x, None, False))
+    )
+
+
 @composite
 def count_nonzero(input: Tensor, dim: int | tuple[int, ...] | None = None):
     """How many elements are not zero.
@@ -46,6 +56,11 @@ def count_nonzero(input: Tensor, dim: int | tuple[int, ...] | None = None):
     tensor(2)
     """
     return sum(input != 0, dim)
+
+
+@count_nonzero.small
+def _(xp, x, *, dim):
+    return NotImplemented if dim is not None else xp.count_nonzero(x)
 
 
 @composite(accepts="bool int float")
@@ -68,6 +83,13 @@ def nansum(
         keepdim,
         dtype=dtype,
     )
+
+
+@nansum.small
+def _(xp, x, *, dim, keepdim, dtype):
+    if dtype is not None or not usual(x, dim):
+        return NotImplemented
+    return xp.add.reduce(x, dim, None, None, keepdim, 0, x == x)
 
 
 @composite
@@ -223,6 +245,12 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False):
     return _named(kthvalue, *(parts if keepdim else [p.squeeze(d) for p in parts]))
 
 
+@kthvalue.small
+def _(xp, x, *, k, dim, keepdim):
+    n = x.shape[dim] if x.ndim else 0
+    return ranked(xp, x, dim, k - 1, keepdim) if type(k) is int and 1 <= k <= n else NotImplemented
+
+
 @primitive(method=False)
 def extreme_places(input: Meta, dim: int, largest: bool):
     """Where the running largest (or smallest) element along `dim` stands; the last of equals, NaN from where it appears."""
@@ -270,6 +298,11 @@ def cummax(input: Tensor, dim: int):
     return _running(cummax, input, dim, True)
 
 
+@cummax.small
+def _(xp, x, *, dim):
+    return _small_running(xp, xp.maximum, x, dim, True)
+
+
 @composite(outputs=("values", "indices"), accepts="bool int float")
 def cummin(input: Tensor, dim: int):
     """(values, indices) of the smallest element so far along `dim`.
@@ -279,6 +312,17 @@ def cummin(input: Tensor, dim: int):
     tensor([2., 2., 1.])
     """
     return _running(cummin, input, dim, False)
+
+
+@cummin.small
+def _(xp, x, *, dim):
+    return _small_running(xp, xp.minimum, x, dim, False)
+
+
+def _small_running(xp: Any, fold: Any, x: Any, dim: Any, largest: bool) -> Any:
+    if type(dim) is not int or not usual(x, dim):
+        return NotImplemented
+    return fold.accumulate(x, dim), extreme_places.op.kernels[None](xp, x, dim=dim, largest=largest)
 
 
 @composite

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import accumulate, pairwise
 from operator import index as operator_index
 from typing import Any
 
@@ -13,8 +14,9 @@ from ..runtime.dispatch import parts
 from ..runtime.families import composite, primitive
 from ..runtime.families import view as view_op
 from ..runtime.meta import Meta
-from ..runtime.operator import registry
-from ..runtime.tensor import Tensor
+from ..runtime.tensor import Tensor, sizes
+
+SMALL = 1 << 12  # elements up to which gradients are computed in NumPy's calls
 
 
 @view_op(star="shape", onnx="Reshape", linear=True)
@@ -39,6 +41,11 @@ def _(xp, x, *, shape):
 
 @reshape.vjp
 def _(g, _out, x: Meta):
+    return g.reshape(x.shape)
+
+
+@reshape.raw_vjp
+def _(xp, g, _out, x, **_):
     return g.reshape(x.shape)
 
 
@@ -178,6 +185,14 @@ def _(g, _out, x: Meta, *, dims):
     return g.permute(sorted(range(x.ndim), key=order.__getitem__))
 
 
+@permute.raw_vjp
+def _(xp, g, _out, x, *, dims):
+    back = [0] * x.ndim
+    for k, d in enumerate(dims):
+        back[d] = k
+    return g.transpose(back)
+
+
 @permute.batch
 def _(size, batched, x, *, dims):
     return x.permute((0, *[d % (x.ndim - 1) + 1 for d in dims]))
@@ -245,6 +260,18 @@ def movedim(input: Tensor, source: int | tuple[int, ...], destination: int | tup
     return permute(input, order)
 
 
+@movedim.as_call_of(permute)
+def _(x, source, destination):
+    n = x.ndim
+    if type(source) is not int or type(destination) is not int:
+        return None
+    if not (-n <= source < n and -n <= destination < n):
+        return None
+    order = [*range(n)]
+    order.insert(destination % n, order.pop(source))
+    return order
+
+
 @view_op(linear=True)
 def unsqueeze(input: Meta, dim: int):
     """A dimension of size one inserted at `dim`.
@@ -267,6 +294,11 @@ def _(xp, x, *, dim):
 
 @unsqueeze.vjp
 def _(g, _out, x: Meta):
+    return g.reshape(x.shape)
+
+
+@unsqueeze.raw_vjp
+def _(xp, g, _out, x, **_):
     return g.reshape(x.shape)
 
 
@@ -298,6 +330,8 @@ def _squeezed(shape: tuple[int, ...], dim: object) -> tuple[int, ...]:
 
 @squeeze.kernel
 def _(xp, x, *, dim):
+    if dim is None:
+        return x.squeeze()
     if type(dim) is int and -x.ndim <= dim < x.ndim and x.shape[dim] == 1:
         return x.squeeze(dim)
     return (
@@ -315,6 +349,11 @@ def _keep_index(shape: tuple[int, ...], dim: object) -> tuple:
 
 @squeeze.vjp
 def _(g, _out, x: Meta):
+    return g.reshape(x.shape)
+
+
+@squeeze.raw_vjp
+def _(xp, g, _out, x, **_):
     return g.reshape(x.shape)
 
 
@@ -366,15 +405,31 @@ def _expanded(shape: tuple[int, ...], to: tuple[int, ...]) -> tuple[int, ...]:
 
 @expand.kernel
 def _(xp, x, *, shape):
-    shape = _expanded(x.shape, tuple(shape))
     extra = len(shape) - x.ndim
-    steps = (0,) * extra + tuple([0 if n == 1 else s for n, s in zip(x.shape, x.strides)])
-    return xp.strided(x, shape, steps)
+    sizes, steps = [*shape], [0] * extra
+    for d, (n, s) in enumerate(zip(x.shape, x.strides), extra):
+        steps.append(0 if n == 1 else s)
+        if n != 1 or sizes[d] == -1:
+            if sizes[d] != n and sizes[d] != -1:
+                _expanded(x.shape, tuple(shape))  # which says so
+            sizes[d] = n
+    if extra < 0 or (sizes and min(sizes) < 0):
+        sizes = _expanded(x.shape, tuple(shape))
+    return xp.strided(x, sizes, steps)
 
 
 @expand.vjp
 def _(g, _out, x: Meta):
     return sum_to_size(g, x.shape)
+
+
+@expand.raw_vjp
+def _(xp, g, _out, x, *, shape):
+    if g.size > SMALL or g.dtype.char not in "fd":
+        return NotImplemented
+    extra = g.ndim - x.ndim
+    grown = [d + extra for d, n in enumerate(x.shape) if n == 1]
+    return xp.add.reduce(g, (*range(extra), *grown)).reshape(x.shape)
 
 
 @expand.batch
@@ -491,6 +546,17 @@ def unflatten(input: Tensor, dim: int, sizes: tuple[int, ...]):
     return reshape(input, (*input.shape[:d], *inner, *input.shape[d + 1 :]))
 
 
+@unflatten.as_call_of(reshape)
+def _(x, dim, sizes):
+    if type(sizes) is not tuple or not sizes or min(sizes) < 0:
+        return None
+    n, inner = x.shape[dim], 1
+    for m in sizes:
+        inner *= m
+    d = dim % x.ndim
+    return (*x.shape[:d], *sizes, *x.shape[d + 1 :]) if inner == n else None
+
+
 @view_op(method=False, linear=True)
 def window(input: Meta, dim: int, start: int, stop: int, step: int = 1):
     """input[..., start:stop:step, ...] along `dim`, bounds already inside and step positive."""
@@ -508,6 +574,13 @@ def _(xp, x, *, dim, start, stop, step):
 @window.vjp
 def _(g, _out, x: Meta, *, dim, start, stop, step):
     return window_grad(g, x.shape, dim, start, stop, step)
+
+
+@window.raw_vjp
+def _(xp, g, _out, x, *, dim, start, stop, step):
+    out = xp.zeros(x.shape, g.dtype)
+    out[(*(slice(None),) * (dim % x.ndim), slice(start, stop, step))] = g
+    return out
 
 
 @window.batch
@@ -624,6 +697,15 @@ def narrow(input: Tensor, dim: int, start: int | Tensor, length: int):
     return window(input, d, start, start + length, 1)
 
 
+@narrow.as_call_of(window)
+def _(x, dim, start, length):
+    n = x.shape[dim]
+    if type(start) is not int or type(length) is not int or length < 0:
+        return None
+    begin = start + n if start < 0 else start
+    return (dim % x.ndim, begin, begin + length, 1) if 0 <= begin <= n - length else None
+
+
 @composite
 def split(
     tensor: Tensor, split_size_or_sections: int | tuple[int, ...], dim: int = 0
@@ -634,41 +716,29 @@ def split(
     >>> [p.shape[0] for p in flambeau.arange(5).split(2)]
     [2, 2, 1]
     """
-    check(tensor.ndim, lambda: "split expects at least a 1-dimensional tensor")
-    d = wrap_dim(dim, tensor.ndim)
-    n = tensor.shape[d]
+    shape = sizes(tensor)
+    if not shape:
+        fail("split expects at least a 1-dimensional tensor")
+    d = wrap_dim(dim, len(shape))
+    n = shape[d]
     if isinstance(split_size_or_sections, int):
         size = split_size_or_sections
-        check(
-            size >= 0,
-            lambda: f"split expects split_size be non-negative, but got split_size={size}",
-        )
-        check(
-            size > 0 or n == 0,
-            lambda: (
-                f"split_size can only be 0 if dimension size is 0, but got dimension size of {n}"
-            ),
-        )
-        sizes = [min(size, n - i) for i in range(0, n, size)] if n else [0]
-    else:
-        sizes = [int(s) for s in split_size_or_sections]
-        check(
-            sum(sizes) == n and all(s >= 0 for s in sizes),
-            lambda: (
-                f"split_with_sizes expects split_sizes to sum exactly to {n} (input tensor's size at dimension {d}), "
-                f"but got split_sizes={sizes}"
-            ),
-        )
-    at, keys = 0, []
-    for s in sizes:
-        keys.append(((slice(None),) * d) + (slice(at, at + s),))
-        at += s
-    listed = not isinstance(split_size_or_sections, int)
-    name = "SplitWithSizesBackward0" if listed else "SplitBackward0"
-    made = hot.pieces(registry["basic_index"], tensor, keys, name)
-    if made is not None:
-        return made
-    return parts(tuple([window(tensor, d, k[d].start, k[d].stop, 1) for k in keys]), name)
+        if size < 0:
+            fail(f"split expects split_size be non-negative, but got split_size={size}")
+        if not size and n:
+            fail(f"split_size can only be 0 if dimension size is 0, but got dimension size of {n}")
+        cuts = [(i, min(i + size, n)) for i in range(0, n, size)] if n else [(0, 0)]
+        return _cut(tensor, d, cuts, "SplitBackward0")
+    listed = [int(s) for s in split_size_or_sections]
+    check(
+        sum(listed) == n and all(s >= 0 for s in listed),
+        lambda: (
+            f"split_with_sizes expects split_sizes to sum exactly to {n} (input tensor's size at dimension {d}), "
+            f"but got split_sizes={listed}"
+        ),
+    )
+    ends = [*accumulate(listed, initial=0)]
+    return _cut(tensor, d, [*pairwise(ends)], "SplitWithSizesBackward0")
 
 
 @composite
@@ -679,16 +749,29 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     >>> [c.tolist() for c in flambeau.arange(5).chunk(2)]
     [[0, 1, 2], [3, 4]]
     """
-    check(input.ndim, lambda: "chunk expects at least a 1-dimensional tensor")
-    check(chunks > 0, lambda: f"chunk expects `chunks` to be greater than 0, got: {chunks}")
-    n = input.shape[wrap_dim(dim, input.ndim)]
+    shape = sizes(input)
+    if not shape:
+        fail("chunk expects at least a 1-dimensional tensor")
+    if not chunks > 0:
+        fail(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
+    d = wrap_dim(dim, len(shape))
+    n = shape[d]
     size = -(-n // chunks)
-    check_room(0 if size else chunks)
-    return (
-        split(input, size, dim)
-        if size
-        else tuple(window(input, dim, 0, 0, 1) for _ in range(chunks))
-    )
+    if size:
+        cuts = [(i, min(i + size, n)) for i in range(0, n, size)]
+    else:
+        check_room(chunks)
+        cuts = [(0, 0)] * chunks
+    return _cut(input, d, cuts, "SplitBackward0")
+
+
+def _cut(tensor: Tensor, d: int, cuts: list[tuple[int, int]], name: str) -> tuple[Tensor, ...]:
+    """Views of what lies between the bounds along a dimension; autograd calls their nodes `name`."""
+    before = (slice(None),) * d
+    made = hot.pieces(tensor, [(*before, slice(a, b)) for a, b in cuts], name)
+    if made is not None:
+        return made
+    return parts(tuple([window(tensor, d, a, b, 1) for a, b in cuts]), name)
 
 
 @composite
@@ -699,11 +782,13 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     >>> [x.item() for x in flambeau.arange(3).unbind()]
     [0, 1, 2]
     """
-    d = wrap_dim(dim, input.ndim)
-    check(input.ndim, lambda: f"Dimension specified as {dim} but tensor has no dimensions", IndexError)  # fmt: skip
-    count, before = input.shape[d], (slice(None),) * d
-    keys = [(*before, i) for i in range(count)]
-    made = hot.pieces(registry["basic_index"], input, keys, "UnbindBackward0")
+    shape = sizes(input)
+    d = wrap_dim(dim, len(shape))
+    if not shape:
+        raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
+    count, before = shape[d], (slice(None),) * d
+    keys = [(*before, i, ...) for i in range(count)]
+    made = hot.pieces(input, keys, "UnbindBackward0")
     if made is not None:
         return made
     return parts(tuple([select(input, d, i) for i in range(count)]), "UnbindBackward0")
@@ -735,7 +820,7 @@ def _(xp, x, *, offset, dim1, dim2):
             cut = [slice(None)] * x.ndim
             cut[dim2 if offset > 0 else dim1] = slice(offset if offset > 0 else -offset, None)
             start = x[tuple(cut)]
-        made = xp.lib.stride_tricks.as_strided(start, made.shape, made.strides)
+        made = xp.strided(start, made.shape, made.strides)
     return made
 
 
@@ -811,7 +896,7 @@ def _(xp, x, *, dimension, size, step):
     n = (x.shape[d] - size) // step + 1
     shape = (*x.shape[:d], n, *x.shape[d + 1 :], size)
     strides = (*x.strides[:d], x.strides[d] * step, *x.strides[d + 1 :], x.strides[d])
-    return xp.lib.stride_tricks.as_strided(x, shape, strides)
+    return xp.strided(x, shape, strides)
 
 
 @unfold.vjp
@@ -928,6 +1013,21 @@ def roll(input: Tensor, shifts: int | tuple[int, ...], dims: int | tuple[int, ..
         if k:
             input = cat([input.narrow(d, n - k, k), input.narrow(d, 0, n - k)], d)
     return input if any(shift) else input.clone()
+
+
+@roll.small
+def _(xp, x, *, shifts, dims):
+    if type(shifts) is not int or type(dims) is not int or not x.size:
+        return NotImplemented
+    n = x.shape[dims]
+    k, before = shifts % n, (slice(None),) * (dims % x.ndim)
+    parts = x[(*before, slice(n - k, n))], x[(*before, slice(0, n - k))]
+    return xp.ascontiguousarray(xp.concatenate(parts, dims))
+
+
+@roll.small_vjp
+def _(g, _out, x: Meta, *, shifts, dims):
+    return g.roll(-shifts, dims)
 
 
 @composite

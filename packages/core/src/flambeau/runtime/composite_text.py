@@ -17,9 +17,9 @@ from . import dispatch, names, overrides, signature, state, tape
 from .becoming import again, compiled, spelled
 from .inference import makes_tensors
 from .operator import MISSING, Operator
-from .straight import Text, attach_all, scope_of
+from .straight import F32, F64, Text, attach_all, meta, scope_of
 from .tape import Node
-from .tensor import Tensor, history, new
+from .tensor import Box, Tensor, history, new
 
 ndarray = np.ndarray
 
@@ -55,7 +55,7 @@ class CompositeText(Text):
             away.append("_providers")
         away.append(f"(type({first}) not in _plain and not _ordinary({first}))")
         lines = [f"def straight({self.head()}):"]
-        if op.small is not None and not (op.variadic or claimed or op.loose) and op.arrays:
+        if op.small is not None and not (op.variadic or op.loose) and op.arrays:
             lines += self.quick()
         lines.append(f"    if {' or '.join(away)}: return None")
         lines += [
@@ -67,9 +67,10 @@ class CompositeText(Text):
         small = self.small() if op.small is not None else []
         if op.turned is not None:
             lines += self.turned(*op.turned)
-        lines += [*(self.key() if claimed else []), *small]
+        lines += small
         lines += ["    if _made is None:"] * bool(small)
-        body = ["    try:", *(self.claim() if claimed else [f"        _made = {self.body()}"])]
+        body = self.key() if claimed else []
+        body += ["    try:", *(self.claim() if claimed else [f"        _made = {self.body()}"])]
         values, words = self.values()
         body += [
             "    except _BLAMED as _error:",
@@ -91,7 +92,7 @@ class CompositeText(Text):
                 arrays.append(f"_a{k} = {p}._array")
             fits.append(fit)
             free.append(none)
-        usual = ["not (_state.active or _kw or _rest or _providers)"]
+        usual = ["not (_state.active or _kw or _rest)"]
         usual += [f"{op.params[i]} is not _MISSING" for i, _ in op.attrs if op.defaults[i] is MISSING]  # fmt: skip
         for i in op.flags:
             p = op.params[i]
@@ -119,7 +120,11 @@ class CompositeText(Text):
 
     def turned(self, target: Operator, rule: Callable[..., Any]) -> list[str]:
         """The call of a view operator in the composite's place."""
-        view, (_, attr) = Text(target), target.attrs[0]
+        view = Text(target)
+        attrs = ", ".join(attr for _, attr in target.attrs)
+        several = len(target.attrs) > 1
+        found = [f"_found[{k}]" if several else "_found" for k in range(len(target.attrs))]
+        words = ", ".join(f"{attr}={one}" for (_, attr), one in zip(target.attrs, found))
         first = self.op.params[0]
         given = [*self.op.params[1 : self.op.positional], *(["*_rest"] if self.op.loose else [])]
         given += [f"{p}={p}" for p in self.op.params[self.op.positional :]]
@@ -134,10 +139,10 @@ class CompositeText(Text):
             f"        _n0 = {first}._node if {first}._base is None else _history({first})",
             "        try:",
             f"            _found = _turn({', '.join(['_a0', *given])})",
-            f"            _made = None if _found is None else _kernels[None](_xp, _a0, {attr}=_found)",
+            f"            _made = None if _found is None else _kernels[None](_xp, _a0, {words})",
             "        except _BLAMED: _made = None",
             "        if _made is not None and (_n0 is None or _a0.dtype is _F32 or _a0.dtype is _F64):",
-            f"            {attr} = _found",
+            f"            {attrs} = _found",
             "            _out = _new(_Tensor)",
             "            _out._array = _made",
             *["        " + line for line in lines],
@@ -206,14 +211,31 @@ class CompositeText(Text):
             "        finally: _reset(_token)",
             "        if _made is _NotImplemented: _made = None",
             "        if _made is not None:",
-            "            _made = _wrapped(_made)",
+            "            if isinstance(_made, _generic): _made = _asarray(_made)",
+            "            _out = _wrapped(_made)",
         ]
         if noted is not None:
-            record = f"_record(_noted, _made, {given}, {self.attrs})"
-            if op.variadic:
-                record = f"_attach_all(_made, {given}, _raw, _nodes, {self.attrs})"
-            lines.append(f"            if ({recorded}) and _local.grad: {record}")
-        return lines
+            lines.append(f"            if ({recorded}) and _local.grad:")
+            lines += ["                " + line for line in self.noting(given)]
+        return [*lines, "            _made = _out"]
+
+    def noting(self, given: str) -> list[str]:
+        """The record of a call that `small` computed, by its own rule."""
+        if self.op.variadic:
+            return [f"_attach_all(_out, {given}, _raw, _nodes, {self.attrs})"]
+        record = f"_record(_noted, _out, {given}, {self.attrs})"
+        optional = [k for k, i in enumerate(self.op.arrays) if i not in self.op.plain]
+        if any(not self.free[k] for k in optional):
+            return [record]  # numbers may be among the arrays
+        node = Text(self.op.noted).node("_noted")
+        if node is None:
+            return [record]
+        return [
+            "if type(_made) is not _ndarray or _tape.anomaly or _made.dtype is not _F32 and _made.dtype is not _F64:",
+            f"    {record}",
+            "else:",
+            *["    " + line for line in node],
+        ]
 
     def body(self) -> str:
         """The call of the composite's definition."""
@@ -286,7 +308,7 @@ def compile_composite(
     }  # fmt: skip
     if op.small is not None:
         given |= {
-            "NotImplemented": NotImplemented, "attach_all": None if op.noted is None else attach_all(op.noted), "SMALL": SMALL, "noted": op.noted, "quiet": state.quiet, "record": tape.record,
+            "Box": Box, "F32": F32, "F64": F64, "NotImplemented": NotImplemented, "asarray": np.asarray, "generic": np.generic, "keep_result": tape.keep_result, "meta": meta, "tape": tape, "attach_all": None if op.noted is None else attach_all(op.noted), "SMALL": SMALL, "noted": op.noted, "quiet": state.quiet, "record": tape.record,
             "reset": state.error_state.reset, "scalars": frozenset((int, float, bool, type(None))), "set_quiet": state.error_state.set,
             "new": new, "small": op.small, "wrapped": wrapper(op), "xp": backends.of_device("cpu").xp,
         }  # fmt: skip
@@ -310,9 +332,8 @@ def wrapper(op: Operator) -> Callable[[Any], Any]:
         t._array = made if type(made) is ndarray else np.asarray(made)
         return t
 
-    if named is None:
-        return one
-    return lambda made: named(*map(one, made)) if type(made) is tuple else one(made)
+    several = named or (lambda *parts: parts)
+    return lambda made: several(*map(one, made)) if type(made) is tuple else one(made)
 
 
 SMALL = 1 << 12  # elements up to which a composite's `small` is asked

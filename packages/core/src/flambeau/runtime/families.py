@@ -44,6 +44,10 @@ def _block(op: Operator, public: Callable[..., Any]) -> Public:
         return rule
 
     def raw_vjp(rule: Callable[..., Any]) -> Callable[..., Any]:
+        """`rule(xp, g, out, *arrays, **attrs)`: the gradient of the first input in NumPy arrays, beside the rule on tensors.
+
+        It is given what that keeps, arrays and shapes; NotImplemented leaves the call to it.
+        """
         op.vjp_rule.raw = rule
         return rule
 
@@ -235,11 +239,12 @@ def _composite(body: Callable[..., Any], **options: Any) -> Public:
     made.as_call_of = lambda target: lambda rule: _as_call_of(op, target.op, rule)
     made.small = lambda rule: _small(op, rule)
     made.small_vjp = lambda rule: _small_vjp(op, rule)
+    made.small_raw_vjp = lambda rule: setattr(op.noted.vjp_rule, "raw", rule)
     return made
 
 
 def _as_call_of(op: Operator, target: Operator, rule: Callable[..., Any]) -> Callable[..., Any]:
-    """`rule(x, *args)`: the one static argument with which view operator `target` does what the body does with a NumPy array.
+    """`rule(x, *args)`: the static argument with which view operator `target` does what the body does with a NumPy array, or all of them.
 
     None leaves the call to the body, as any error does.
     """

@@ -517,59 +517,78 @@ def select(op: Operator, input: Tensor, key: tuple) -> Tensor | None:
     return t
 
 
-def picked(input: Any, key: Tensor) -> Tensor | None:
-    """`input[key]` on small arrays without history, for whole numbers or a mask; None where that is not so simple."""
-    a, k = getattr(input, "_array", None), getattr(key, "_array", None)
-    if type(a) is not ndarray or type(k) is not ndarray or state.active or not (a.ndim and k.ndim):
+def picked(op: Operator, input: Any, key: tuple) -> Tensor | None:
+    """`input[key]` of small arrays by tensors of whole numbers, or by one mask where nothing is recorded; None for every other."""
+    a = getattr(input, "_array", None)
+    if type(a) is not ndarray or state.active or not 0 < a.size <= SMALL or len(key) > a.ndim:
         return None
-    if a.size > SMALL or k.size > SMALL or not k.size or not a.size:
-        return None
-    if (
-        local.grad
-        and (input._node is not None or input._base is not None)
-        and history(input) is not None
-    ):
-        return None
-    kind = k.dtype
-    if kind is not I64 and (kind is not TRUTH or k.shape != a.shape[: k.ndim]):
+    masked = False
+    raw = []
+    for k in key:
+        k = getattr(k, "_array", None)
+        if type(k) is not ndarray or not k.ndim or not 0 < k.size <= SMALL:
+            return None
+        if k.dtype is not I64:
+            if k.dtype is not TRUTH or len(key) > 1 or k.shape != a.shape[: k.ndim]:
+                return None
+            masked = True
+        raw.append(k)
+    recorded = local.grad and history(input) is not None
+    if recorded and masked:
         return None
     try:
-        made = a.take(k, 0) if kind is I64 else a[k]
+        made = a.take(raw[0], 0) if len(raw) == 1 and not masked else a[tuple(raw)]
     except IndexError:
         return None
     t = new(Tensor)
-    t._array = made
+    t._array = made if made.flags.c_contiguous else np.ascontiguousarray(made)
+    if recorded:
+        attrs = {"positions": tuple(range(len(key))), "from_end": True}
+        return tape.record(op, t, (input, *key), attrs)
     return t
 
 
-def pieces(op: Operator, input: Tensor, keys: list[tuple], name: str) -> tuple | None:
+class Piece(dispatch.Part):
+    """The step to one of several views that one call gives. The key is kept in the slot of `attrs`."""
+
+    __slots__ = ()
+    op: Operator = None  # type: ignore[assignment]  # basic_index, given by `ops.indexing`
+    rest = ()
+    key = dispatch.Step.__dict__["attrs"]
+    attrs = property(lambda self: {"key": self.key})
+
+
+def pieces(input: Tensor, keys: list[tuple], name: str) -> tuple | None:
     """`dispatch.parts` of `select` for each key, with what they share done once; None where that is not so simple."""
     a = getattr(input, "_array", None)
     if type(a) is not ndarray or not a.ndim or state.active:
         return None
     base, box, before, replay = input._base, input._box, input._node, input._replay
-    if base is not None and input._generation != box.generation:  # type: ignore[union-attr]
+    if base is None:
+        base = input
+    elif input._generation != box.generation:  # type: ignore[union-attr]
         return None
     recorded = before is not None and local.grad
     if recorded and (tape.anomaly or ((d := a.dtype) is not F32 and d is not F64)):
         return None
     if box is None:
         box = input._box = Box()
+    generation = box.generation
+    kept = (meta(a),) if recorded else None
     out = []
     for i, key in enumerate(keys):
         t = new(Tensor)
-        t._array = a[(*key, ...)]
+        t._array = a[key]
         t._box = box
-        if box.generation:
-            t._generation = box.generation
-        t._base = input if base is None else base
-        attrs = {"key": key}
-        step = new(dispatch.Part)
-        step.op, step.rest, step.attrs, step.index = op, (), attrs, i
+        t._base = base
+        step = new(Piece)
+        step.key, step.index = key, i
         t._replay = (*replay, step)
+        if generation:
+            t._generation = generation
         if recorded:
             node = new(Node)
-            node.op, node.attrs, node.edges, node.saved = op, attrs, (before,), (meta(a),)
+            node.op, node.attrs, node.edges, node.saved = Piece.op, {"key": key}, (before,), kept
             node.label = name
             t._node = node
         out.append(t)

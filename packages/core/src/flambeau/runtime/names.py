@@ -21,6 +21,7 @@ NAMED = {
     "square": "pow",
     "clamp_number": "clamp",
     "max_pool": "max_pool2d_with_indices",
+    "pad": "constant_pad_nd",
     "pad_constant": "constant_pad_nd",
     "prod_dims": "prod",
     "window": "slice",

@@ -23,3 +23,8 @@ def number_array(number: float, d: np.dtype) -> np.ndarray:
         if len(numbers) < 4096 and (-(1 << 63) <= number < 1 << 63 or number in (inf, -inf)):
             numbers[key] = found
     return found
+
+
+def ends(whole: np.ndarray) -> tuple[int, int]:
+    """The least and the greatest of an array's whole numbers. To find where they stand takes NumPy a fifth of a reduction's time."""
+    return whole.item(whole.argmin()), whole.item(whole.argmax())

@@ -29,7 +29,7 @@ __all__ = [
 ]  # fmt: skip
 
 # From this range on, 64 bits are drawn for an integer: the skew of a 32-bit remainder would pass 5 %.
-_WIDE_RANGE = 2**28
+WIDE_RANGE = 2**28
 # PyTorch draws 64 bits a swap from this length on, and builds the permutation from the inside out.
 _LONG_PERMUTATION = (2**32 - 1) // 20
 _INT64 = np.iinfo(np.int64)
@@ -574,7 +574,7 @@ def _integers(
     generator: Generator | None, size: int, base: int, shape: Shape, dtype: np.dtype
 ) -> np.ndarray:
     """`base` plus a random remainder modulo `size`."""
-    words = _words(generator, math.prod(shape), wide=size >= _WIDE_RANGE)
+    words = _words(generator, math.prod(shape), wide=size >= WIDE_RANGE)
     words %= words.dtype.type(size)
     if words.dtype == np.uint32:
         words = words.astype(np.int64)

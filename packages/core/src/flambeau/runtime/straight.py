@@ -32,7 +32,7 @@ from .tape import Node, Rule
 from .tensor import Box, Tensor, history, new
 
 ndarray = np.ndarray
-F32, F64 = np.dtype("float32"), np.dtype("float64")
+F32, F64, I64 = np.dtype("float32"), np.dtype("float64"), np.dtype("int64")
 LARGE = 1 << 12  # elements from which a call is worth the straight way where a hot path gave way
 NEVER = 1 << 62  # elements from which providers are asked, where there are none
 USUAL = {
@@ -127,7 +127,7 @@ def scope_of(op: Operator) -> dict[str, Any]:
         "BLAMED": signature.BLAMED, "MISSING": MISSING, "BOOL": np.dtype(bool), "Box": Box, "F32": np.dtype("float32"), "F64": np.dtype("float64"),
         "NO_ATTRS": {}, "Node": tape.Node, "Step": dispatch.Step, "Tensor": Tensor, "asarray": np.asarray,
         "choose": dispatch.choose, "cpu": cpu, "finish": dispatch.finish, "history": history, "kernels": op.kernels,
-        "attach_all": attach_all(op), "keep_result": tape.keep_result, "learn": learner(op), "local": state.local, "meta": meta,
+        "attach_all": attach_all(op), "keep_result": tape.keep_result, "LARGE": LARGE, "counted": (counted := {}), "learn": learner(op, counted), "local": state.local, "meta": meta,
         "most": op.least.get("cpu", NEVER), "generic": np.generic, "ndarray": ndarray, "new": new, "pick": picker(op), "numbers": (float, int), "op": op, "promote": op.promote, "quiet": state.quiet,
         "record": tape.record, "refused": refuser(op), "reset": state.error_state.reset, "same": {}, "set_quiet": state.error_state.set,
         "shares": dispatch.shares, "state": state, "tape": tape, "wide": dispatch.makes_large, "xp": cpu.xp,
@@ -411,8 +411,11 @@ class Watched(dict):
         return super().values()
 
 
-def learner(op: Operator) -> Callable[..., bool]:
-    """Gives whether the promotion leaves inputs of some dtypes alone, whatever else the call says."""
+def learner(op: Operator, counted: dict[Any, np.dtype]) -> Callable[..., bool]:
+    """Gives whether the promotion leaves inputs of some dtypes alone, whatever else the call says.
+
+    `counted` learns of which dtypes a single input becomes int64, as truth values do that are summed.
+    """
 
     alike = frozenset((*USUAL, *numbers_of(op)))
 
@@ -421,7 +424,12 @@ def learner(op: Operator) -> Callable[..., bool]:
         watched.alike = alike
         made = op.promote(op, arrays, watched)
         alone = not watched.read and all(m is a for m, a in zip(made, arrays))
-        same[key] = alone and not getattr(op.promote, "by_value", False)
+        fixed = not getattr(op.promote, "by_value", False)
+        same[key] = alone and fixed
+        if fixed and len(made) == 1 and not (alone or watched.read):
+            wide = getattr(getattr(made[0], "_array", None), "dtype", None)
+            if wide is I64:
+                counted[key] = wide
         return same[key]
 
     return learn
@@ -672,32 +680,46 @@ class Text:
         """Nothing where the dtypes are known to stay; else the promotion is asked, and must leave the tensors as they are."""
         key, at_usual = self.kinds(), usual_of(self.op)
         # Numbers that every float dtype holds need not be asked about, if floats meet them.
-        small = [
-            f"({p} is None or type({p}) in _numbers and -6e4 < {p} < 6e4)"
-            for p in self.numbers()
-            if p not in at_usual
-        ]
+        floats = f"(_a{self.count - 1}.dtype is _F32 or _a{self.count - 1}.dtype is _F64)"
+        held = {p: f"type({p}) in _numbers and -6e4 < {p} < 6e4" for p in self.numbers()}
+        small = [f"({p} is None or {fits})" for p, fits in held.items() if p not in at_usual]
         if small:
-            small.append(f"(_a{self.count - 1}.dtype is _F32 or _a{self.count - 1}.dtype is _F64)")
+            small.append(floats)
         at_rest = small + [
-            f"{p} is None" if value is None else f"type({p}) is int and {p} == 1"
+            f"{p} is None"
+            if value is None
+            else f"(type({p}) is int and {p} == 1 or {held[p]} and {floats})"
             for p, value in at_usual.items()
         ]
         usual = " and ".join(at_rest) or "True"
         moved = " or ".join(f"_made[{k}] is not {p}" for k, p in enumerate(self.names))
+        asked = [
+            f"_attrs = {self.attrs}",
+            "try:",
+            f"    if _key in _same or not (_usual and _learn(_same, _key, {self.given}, _attrs)):",
+            f"        _made = _promote(_op, {self.given}, _attrs)",
+            f"        if {moved}: return None",
+            "except _BLAMED: return None",
+            *[f"{p} = _attrs[{p!r}]" for _, p in self.op.attrs],
+        ]
+        if self.count == 1 and not self.free[0]:
+            (x,) = self.names
+            asked = [
+                "_wide = _counted.get(_key) if _usual and _n0 is None and _a0.size < _LARGE else None",
+                "if _wide is not None:",
+                f"    {x} = _new(_Tensor)",
+                f"    {x}._array = _a0 = _a0.astype(_wide)",
+                "else:",
+                *["    " + line for line in asked],
+            ]
         return [
             f"    _key, _usual = {key}, {usual}",
             "    if not (_usual and _same.get(_key)):",
-            f"        _attrs = {self.attrs}",
-            "        try:",
-            f"            if _key in _same or not (_usual and _learn(_same, _key, {self.given}, _attrs)):",
-            f"                _made = _promote(_op, {self.given}, _attrs)",
-            f"                if {moved}: return None",
-            "        except _BLAMED: return None",
-            *[f"        {p} = _attrs[{p!r}]" for _, p in self.op.attrs],
+            *["        " + line for line in asked],
         ]
 
     def kernel(self) -> list[str]:
+        op = self.op
         words = "".join(f", {p}={p}" for _, p in self.op.attrs)
         sizes = " or ".join(f"_a{k}.size >= _most" for k in range(self.count) if not self.free[k])
         if self.op.family == "elementwise" and self.count == 2 and not any(self.free):
@@ -724,15 +746,16 @@ class Text:
                 f"        elif (_d is _F32 or _d is _F64){numbers}: {small}",
                 f"        else: _made = {general}",
             ]
+        computes = op.family != "view"  # a view raises no floating-point warnings
         return [
             *([f"    _d = _a{self.count - 1}.dtype"] if small is not None else []),
-            "    _token = _set_quiet(_quiet)",
+            *(["    _token = _set_quiet(_quiet)"] if computes else []),
             "    try:",
             f"        if {sizes}: _made = _pick({kinds}, {self.given}, {self.attrs})(_xp, {self.raw}{words})",
             *run,
             self.refused(),
             "    except _BLAMED: _made = None",
-            "    finally: _reset(_token)",
+            *(["    finally: _reset(_token)"] if computes else []),
             "    if _made is None: return None",
             *(
                 [
@@ -791,43 +814,58 @@ class Text:
 
     def record(self) -> list[str]:
         """`tape.record`, unrolled for a rule that was written by hand."""
-        op, rule = self.op, self.op.vjp_rule
-        edges = ", ".join(f"_n{k}" for k in range(self.count)) + ","
-        if type(rule) is ElementwiseRule:
-            return [f"        return _attach(_out, {self.given}, {self.attrs}, ({edges}))"]
-        if type(rule) is not Rule or len(rule.keeps) < self.count:
+        if type(self.op.vjp_rule) is ElementwiseRule:
+            return [f"        return _attach(_out, {self.given}, {self.attrs}, ({self.edges()}))"]
+        node = self.node("_op")
+        if node is None:
             return [f"        return {self.plain_record}"]
+        return [
+            "        if _tape.anomaly or _made.dtype is not _F32 and _made.dtype is not _F64:",
+            f"            return {self.plain_record}",
+            *["        " + line for line in node],
+        ]
+
+    def edges(self) -> str:
+        """The histories of the arrays."""
+        return "".join(f"_n{k}, " for k in range(self.count))
+
+    def node(self, op: str) -> list[str] | None:
+        """What gives `_out` its node, of the operator that the text calls `op`; None for a rule that was not written by hand."""
+        rule = self.op.vjp_rule
+        if type(rule) is not Rule or len(rule.keeps) < self.count:
+            return None
         kept, versions = [], []
         for k, (p, kind) in enumerate(zip(self.names, rule.keeps)):
             none = f"None if {p} is None else " if self.free[k] else ""
             if kind == "tensor":
                 kept.append(p)
-                versions.append(f"0 if {p} is None or {p}._box is None else {p}._box.version")
+                none = f"{p} is None or " if self.free[k] else ""
+                versions.append(f"0 if {none}{p}._box is None else {p}._box.version")
             else:
                 kept.append(f"{none}_meta(_a{k})" if kind else "None")
                 versions.append("0")
         lines = [
-            "        if _tape.anomaly or _made.dtype is not _F32 and _made.dtype is not _F64:",
-            f"            return {self.plain_record}",
-            "        _node = _new(_Node)",
-            "        _node.op = _op",
-            f"        _node.edges = ({edges})",
-            f"        _node.saved = ({', '.join(kept)},)",
+            "_node = _new(_Node)",
+            f"_node.op = {op}",
+            f"_node.edges = ({self.edges()})",
+            f"_node.saved = ({', '.join(kept)},)",
         ]
-        if op.attrs:
-            lines.append(f"        _node.attrs = {self.attrs}")
+        if self.op.attrs:
+            lines.append(f"_node.attrs = {self.attrs}")
         if "tensor" in rule.keeps:
-            lines.append(f"        _node.versions = ({', '.join(versions)},)")
-        if rule.keep_out == "tensor" and op.family != "view":  # `tape.keep_result` of a new tensor
+            lines.append(f"_node.versions = ({', '.join(versions)},)")
+        if (
+            rule.keep_out == "tensor" and self.op.family != "view"
+        ):  # `tape.keep_result` of a new tensor
             lines += [
-                "        _kept = _new(_Tensor)",
-                "        _kept._array = _made",
-                "        _kept._box = _out._box = _Box()",
-                "        _node.out = ((_kept,), (0,), False)",
+                "_kept = _new(_Tensor)",
+                "_kept._array = _made",
+                "_kept._box = _out._box = _Box()",
+                "_node.out = ((_kept,), (0,), False)",
             ]
         elif rule.keep_out:
-            lines.append(f"        _keep_result(_node, _out, {rule.keep_out!r})")
-        return [*lines, "        _out._node = _node"]
+            lines.append(f"_keep_result(_node, _out, {rule.keep_out!r})")
+        return [*lines, "_out._node = _node"]
 
 
 __all__ = ["make", "serves", "source"]

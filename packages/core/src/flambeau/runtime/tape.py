@@ -17,7 +17,7 @@ import numpy as np
 
 from .._base import dtypes
 from .._base.errors import MissingRule
-from . import names, state
+from . import backend, names, state
 from .meta import Meta
 from .operator import Operator, registry
 from .overrides import disabled_torch_function
@@ -183,7 +183,7 @@ class Rule:
 
     A result annotated `Any | None` is None where it has been overwritten since: the rule makes it again.
 
-    `raw` is the same for one input on NumPy arrays, `raw(g, *kept, **attrs)`, where that is worth it.
+    `raw` is the same for the first input on NumPy arrays (`families`), where that is worth it.
     """
 
     raw: Callable[..., Any] | None = None
@@ -240,17 +240,29 @@ class Rule:
 
     def fast(self, node: Node, g: Any, needs: tuple) -> Sequence[Any]:
         """As `pullback` where nothing is recorded or traced: by the rule on raw arrays, if there is one."""
-        if (
-            self.raw is not None
-            and type(g.__dict__.get("_array")) is np.ndarray
-            and node.saved is not FREED
-        ):
-            return (wrap(self.raw(g._array, *node.saved, **node.attrs)),)
+        if self.raw is not None and type(g.__dict__.get("_array")) is np.ndarray:
+            found = self.of_arrays(node, g._array)
+            if found is not None:
+                return (found,)
         if self.claimed is not None:
             found = self.claimed(node, g, needs)
             if found is not None:
                 return found
         return self.pullback(node, g, needs)
+
+    def of_arrays(self, node: Node, g: np.ndarray) -> Tensor | None:
+        """The gradient of the first input by the rule on raw arrays; None where that does not take them."""
+        arrays, out = unpack(node), None
+        if self.keep_out:
+            out = unpack_result(node, self.optional_out)
+            out = getattr(out, "_array", None)
+            if type(out) is not np.ndarray:
+                return None
+        raw = [a._array if type(a) is Tensor else a for a in arrays]
+        made = self.raw(backend.of_device("cpu").xp, g, out, *raw, **node.attrs)
+        if made is NotImplemented:
+            return None
+        return wrap(made if type(made) is np.ndarray else np.asarray(made))
 
 
 def version_of(tensor: Tensor) -> int:

@@ -261,6 +261,12 @@ def alias(tensor: Tensor) -> Tensor:
     return t
 
 
+def sizes(tensor: Any) -> tuple[int, ...]:
+    """`tensor.shape`, as a plain tuple where an array says it: a `Size` takes 0.3 us to make, and modes may want to see it."""
+    array = getattr(tensor, "_array", None)
+    return tensor.shape if array is None or state.active else array.shape
+
+
 def history(tensor: Tensor) -> Any:
     """The tape node of a tensor. A view whose base was written under autograd gets its new one here."""
     base = tensor._base

@@ -23,7 +23,7 @@ from .offers import FLOATS
 
 kernels = Kernels("twister.c")
 pairs = Kernels("boxmuller.c")
-empty, FLOAT = np.empty, np.dtype(np.float32)
+empty = np.empty
 LEAST = 1 << 12  # numbers; fewer are NumPy's
 LONGEST = 1 << 27  # of a permutation; beyond some more, words of 64 bits are drawn
 PIECE = 2048  # normal numbers that are made together, as in C
@@ -92,8 +92,8 @@ def _of(out: np.ndarray) -> Any:
     return kernels.float32 if out.itemsize == 4 else kernels.float64
 
 
-def _finite(*numbers: Any) -> bool:
-    return all(type(n) in (int, float) and abs(n) < 1e30 for n in numbers)
+def _finite(number: Any) -> bool:
+    return type(number) in (int, float) and -1e30 < number < 1e30
 
 
 def _chance(options: dict) -> bool:
@@ -105,21 +105,21 @@ def _chance(options: dict) -> bool:
 
 def _range(options: dict) -> bool:
     """Nothing, or low and high of a range."""
-    given = options.get("kw", {})
-    return (
-        given.keys() <= {"low", "high"}
-        and _finite(*given.values())
-        and given.get("low", 0) < given.get("high", 1)
-    )
+    low, high = 0.0, 1.0
+    for name, value in options.get("kw", {}).items():
+        if name not in ("low", "high") or not _finite(value):
+            return False
+        low, high = (value, high) if name == "low" else (low, value)
+    return low < high
 
 
 def _spread(options: dict) -> bool:
-    given = {**options.get("kw", {})}
-    contiguous = given.pop("contiguous", True)
+    given = options.get("kw", {})
     return (
-        contiguous
-        and given.keys() <= {"mean", "std"}
-        and _finite(*given.values())
+        given.get("contiguous", True)
+        and given.keys() <= {"mean", "std", "contiguous"}
+        and _finite(given.get("mean", 0))
+        and _finite(given.get("std", 1))
         and given.get("std", 1) >= 0
     )
 
@@ -175,15 +175,17 @@ def _draw(xp: Any, **attrs: Any) -> np.ndarray:
     return out
 
 
-def few(kind: str, shape: tuple[int, ...], generator: Any) -> np.ndarray | None:
-    """Uniform numbers in [0, 1) or standard normal ones in float32, in one call; None where they cannot be had so."""
-    out = empty(shape, FLOAT)
-    count = out.size
-    if not 0 < count < LEAST or not library.available():
+def few(
+    kind: str, shape: tuple[int, ...], dtype: Any, generator: Any, options: dict
+) -> np.ndarray | None:
+    """Few numbers of a kind of `FEW` in one call; None where they cannot be had so."""
+    if dtype is not (dtypes.int64 if kind in WHOLE else dtypes.float32):
         return None
-    try:
-        draws = pairs.float32
-    except CompileError:
+    accepts, draw = FEW.get(kind, NEVER)
+    if not accepts(options) or not library.available():
+        return None
+    out = empty(shape, dtype.numpy)
+    if not 0 < out.size < LEAST:
         return None
     with generator._lock:
         twister, place = generator._at
@@ -193,16 +195,47 @@ def few(kind: str, shape: tuple[int, ...], generator: Any) -> np.ndarray | None:
         if place is None:
             return None
         generator._fresh = False
-        if kind == "uniform":
-            draws.few_units(place, address(out), count)
-        elif count >= boxmuller.BLOCK:
-            draws.few_normals(place, address(out), count, 0.0, 1.0)
-        else:
-            kept = generator._normal
-            waiting = np.array((0.0 if kept is None else kept, kept is not None))
-            draws.pair_normals(place, address(out), count, 0.0, 1.0, address(waiting))
-            generator._normal = float(waiting[0]) if waiting[1] else None
+        try:
+            draw(place, out, generator, options)
+        except CompileError:
+            return None
     return out
+
+
+def _few_uniform(place: int, out: np.ndarray, generator: Any, options: dict) -> None:
+    if options:
+        _uniform(place, out, **options["kw"])
+    else:
+        pairs.float32.few_units(place, address(out), out.size)
+
+
+def _few_normal(place: int, out: np.ndarray, generator: Any, options: dict) -> None:
+    given = options["kw"] if options else {}
+    mean, std = given.get("mean", 0.0), given.get("std", 1.0)
+    if out.size >= boxmuller.BLOCK:
+        pairs.float32.few_normals(place, address(out), out.size, mean, std)
+        return
+    kept = generator._normal
+    waiting = np.array((0.0 if kept is None else kept, kept is not None))
+    pairs.float32.pair_normals(place, address(out), out.size, mean, std, address(waiting))
+    generator._normal = float(waiting[0]) if waiting[1] else None
+
+
+def _few_below(place: int, out: np.ndarray, generator: Any, options: dict) -> None:
+    low, high = options["low"], options["high"]
+    kernels.float32.remainders(place, address(out), out.size, high - low, low)
+
+
+FEW: dict[str, tuple[Any, Any]] = {
+    "uniform": (lambda options: not options or (len(options) == 1 and _range(options)), _few_uniform),
+    "normal": (lambda options: not options or (len(options) == 1 and _spread(options)), _few_normal),
+    "bernoulli": (_chance, lambda place, out, _, options: _bernoulli(place, out, *options["args"])),
+    "dropout_mask": (_chance, lambda place, out, _, options: _dropout_mask(place, out, *options["args"])),
+    "randint": (lambda options: options["high"] - options["low"] < random.WIDE_RANGE, _few_below),
+    "randperm": (lambda _: True, lambda place, out, *_: kernels.float32.permutation(place, address(out), out.size)),
+}  # fmt: skip
+NEVER = (lambda _: False, None)
+WHOLE = ("randint", "randperm")
 
 
 def register() -> None:

@@ -57,6 +57,16 @@ EXPORT void uniforms(void *state, T *out, int64_t n, T low, T width, T high, int
   }
 }
 
+/* n whole numbers: base and what is left of a word divided by `size`. */
+EXPORT void remainders(void *state, int64_t *out, int64_t n, int64_t size, int64_t base) {
+  uint32_t *made = SCRATCH(0, CHUNK * sizeof(uint32_t));
+  for (int64_t first = 0; first < n; first += CHUNK) {
+    const int64_t m = MIN(CHUNK, n - first);
+    words(state, made, m);
+    for (int64_t i = 0; i < m; ++i) out[first + i] = base + (int64_t)(made[i] % (uint32_t)size);
+  }
+}
+
 /* 0 ... n - 1 in random order: each place in turn changes with one of those from it on. Places are fetched some words ahead. */
 EXPORT void permutation(void *state, int64_t *out, int64_t n) {
   uint32_t *made = SCRATCH(0, CHUNK * sizeof(uint32_t));
