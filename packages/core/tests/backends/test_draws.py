@@ -172,6 +172,8 @@ def test_few_numbers_and_the_state_are_the_references(kind, options):
         ("normal", flambeau.float32, {"kw": {"contiguous": False}}),
         ("bernoulli", flambeau.float32, {"args": (1.0,)}),
         ("randint", flambeau.int64, {"low": 0, "high": 1 << 29}),
+        ("randint", flambeau.int64, {"low": 3, "high": 3}),
+        ("randint", flambeau.int64, {"low": 0, "high": 2.5}),
         ("exponential", flambeau.float32, {"args": (1.0,)}),
     ],
 )

@@ -311,7 +311,8 @@ def bernoulli(input: Tensor, p: float | None = None, *, generator: Any = None):
         if input._level or state.local.batch:
             return drawn_by(lambda x: bernoulli(x, generator=generator), input.detach())
         p = values(input)
-        if not ((p >= 0) & (p <= 1)).all():
+        inside: Any = (p >= 0) & (p <= 1)
+        if not inside.all():
             raise RuntimeError("Expected p_in >= 0 && p_in <= 1 to be true, but got false.")
     _differs(input)
     return _drawn("bernoulli", tuple(input.shape), input.dtype, input.device, generator, args=(p,))

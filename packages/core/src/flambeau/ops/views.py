@@ -406,16 +406,15 @@ def _expanded(shape: tuple[int, ...], to: tuple[int, ...]) -> tuple[int, ...]:
 @expand.kernel
 def _(xp, x, *, shape):
     extra = len(shape) - x.ndim
-    sizes, steps = [*shape], [0] * extra
-    for d, (n, s) in enumerate(zip(x.shape, x.strides), extra):
+    made, steps, fits = [*shape], [0] * extra, extra >= 0
+    for d, (n, s) in enumerate(zip(x.shape, x.strides), extra) if fits else ():
         steps.append(0 if n == 1 else s)
-        if n != 1 or sizes[d] == -1:
-            if sizes[d] != n and sizes[d] != -1:
-                _expanded(x.shape, tuple(shape))  # which says so
-            sizes[d] = n
-    if extra < 0 or (sizes and min(sizes) < 0):
-        sizes = _expanded(x.shape, tuple(shape))
-    return xp.strided(x, sizes, steps)
+        if made[d] == -1:
+            made[d] = n
+        fits = fits and (n == 1 or made[d] == n)
+    if not fits or (made and min(made) < 0):
+        made = [*_expanded(x.shape, tuple(shape))]  # or says what is wrong
+    return xp.strided(x, made, steps)
 
 
 @expand.vjp

@@ -227,7 +227,8 @@ class CompositeText(Text):
         optional = [k for k, i in enumerate(self.op.arrays) if i not in self.op.plain]
         if any(not self.free[k] for k in optional):
             return [record]  # numbers may be among the arrays
-        node = Text(self.op.noted).node("_noted")
+        noted: Any = self.op.noted
+        node = Text(noted).node("_noted")
         if node is None:
             return [record]
         return [

@@ -574,7 +574,7 @@ def pieces(input: Tensor, keys: list[tuple], name: str) -> tuple | None:
     if box is None:
         box = input._box = Box()
     generation = box.generation
-    kept = (meta(a),) if recorded else None
+    kept = (meta(a),) if recorded else ()
     out = []
     for i, key in enumerate(keys):
         t = new(Tensor)
@@ -588,7 +588,7 @@ def pieces(input: Tensor, keys: list[tuple], name: str) -> tuple | None:
             t._generation = generation
         if recorded:
             node = new(Node)
-            node.op, node.attrs, node.edges, node.saved = Piece.op, {"key": key}, (before,), kept
+            node.op, node.attrs, node.edges, node.saved = step.op, {"key": key}, (before,), kept
             node.label = name
             t._node = node
         out.append(t)

@@ -123,11 +123,12 @@ def compile_straight(op: Operator, scope: dict[str, Any]) -> Callable[..., Any]:
 def scope_of(op: Operator) -> dict[str, Any]:
     """What the text reads."""
     cpu: Any = backends.of_device("cpu")
+    counted: dict[Any, np.dtype] = {}
     given = {
         "BLAMED": signature.BLAMED, "MISSING": MISSING, "BOOL": np.dtype(bool), "Box": Box, "F32": np.dtype("float32"), "F64": np.dtype("float64"),
         "NO_ATTRS": {}, "Node": tape.Node, "Step": dispatch.Step, "Tensor": Tensor, "asarray": np.asarray,
         "choose": dispatch.choose, "cpu": cpu, "finish": dispatch.finish, "history": history, "kernels": op.kernels,
-        "attach_all": attach_all(op), "keep_result": tape.keep_result, "LARGE": LARGE, "counted": (counted := {}), "learn": learner(op, counted), "local": state.local, "meta": meta,
+        "attach_all": attach_all(op), "keep_result": tape.keep_result, "LARGE": LARGE, "counted": counted, "learn": learner(op, counted), "local": state.local, "meta": meta,
         "most": op.least.get("cpu", NEVER), "generic": np.generic, "ndarray": ndarray, "new": new, "pick": picker(op), "numbers": (float, int), "op": op, "promote": op.promote, "quiet": state.quiet,
         "record": tape.record, "refused": refuser(op), "reset": state.error_state.reset, "same": {}, "set_quiet": state.error_state.set,
         "shares": dispatch.shares, "state": state, "tape": tape, "wide": dispatch.makes_large, "xp": cpu.xp,

@@ -252,14 +252,15 @@ class Rule:
 
     def of_arrays(self, node: Node, g: np.ndarray) -> Tensor | None:
         """The gradient of the first input by the rule on raw arrays; None where that does not take them."""
-        arrays, out = unpack(node), None
-        if self.keep_out:
-            out = unpack_result(node, self.optional_out)
-            out = getattr(out, "_array", None)
-            if type(out) is not np.ndarray:
+        rule, raw = self.raw, []
+        out = unpack_result(node, self.optional_out) if self.keep_out else None
+        for k in (out, *unpack(node)):
+            a = getattr(k, "_array", None) if isinstance(k, Tensor) else k
+            if a is not k and type(a) is not np.ndarray:
                 return None
-        raw = [a._array if type(a) is Tensor else a for a in arrays]
-        made = self.raw(backend.of_device("cpu").xp, g, out, *raw, **node.attrs)
+            raw.append(a)
+        assert rule is not None
+        made = rule(backend.of_device("cpu").xp, g, *raw, **node.attrs)
         if made is NotImplemented:
             return None
         return wrap(made if type(made) is np.ndarray else np.asarray(made))

@@ -221,6 +221,13 @@ def _few_normal(place: int, out: np.ndarray, generator: Any, options: dict) -> N
     generator._normal = float(waiting[0]) if waiting[1] else None
 
 
+def _below(options: dict) -> bool:
+    low, high = options["low"], options["high"]
+    if type(low) is not int or type(high) is not int or abs(low) > 1 << 62:
+        return False
+    return 0 < high - low < random.WIDE_RANGE
+
+
 def _few_below(place: int, out: np.ndarray, generator: Any, options: dict) -> None:
     low, high = options["low"], options["high"]
     kernels.float32.remainders(place, address(out), out.size, high - low, low)
@@ -231,7 +238,7 @@ FEW: dict[str, tuple[Any, Any]] = {
     "normal": (lambda options: not options or (len(options) == 1 and _spread(options)), _few_normal),
     "bernoulli": (_chance, lambda place, out, _, options: _bernoulli(place, out, *options["args"])),
     "dropout_mask": (_chance, lambda place, out, _, options: _dropout_mask(place, out, *options["args"])),
-    "randint": (lambda options: options["high"] - options["low"] < random.WIDE_RANGE, _few_below),
+    "randint": (_below, _few_below),
     "randperm": (lambda _: True, lambda place, out, *_: kernels.float32.permutation(place, address(out), out.size)),
 }  # fmt: skip
 NEVER = (lambda _: False, None)
