@@ -211,7 +211,7 @@ def _drawn_like(kind: str, like: Tensor, dtype: Any, device: Any, generator: Any
                 **options: Any) -> Tensor:  # fmt: skip
     """New numbers laid out in memory as `like` is, and drawn in that order."""
     array = like.__dict__.get("_array")
-    if type(array) is dispatch.ndarray and array.flags.c_contiguous:
+    if type(array) is dispatch.ndarray and array.flags.c_contiguous and not state.active:
         return _drawn(kind, array.shape, dtype, device, generator, requires_grad, **options)
     order = _memory_order(like)
     if order == tuple(range(like.ndim)):
