@@ -79,6 +79,8 @@ GRADIENTS = {
     "mean": [lambda x: x.mean(), lambda x: x.mean(0), lambda x: x.mean((0, -1), keepdim=True)],
     "var": [lambda x: x.var(), lambda x: x.var(1, keepdim=True), lambda x: x.var(-1, correction=0)],
     "std": [lambda x: x.std(), lambda x: x.std(1), lambda x: x.std(0, keepdim=True)],
+    "max": [lambda x: x.max(), lambda x: x.max(0)[0], lambda x: x.max(1, keepdim=True).values],
+    "min": [lambda x: x.min(), lambda x: x.min(-1).values],
     "pad": [
         lambda x: flambeau.nn.functional.pad(x, (1, 2)),
         lambda x: flambeau.nn.functional.pad(x[None], (0, 1, 2, 0), value=0),

@@ -19,7 +19,8 @@ from ..runtime.promotion import (
     scaled,
     weight,
 )
-from ..runtime.tensor import Tensor
+from ..runtime.straight import attacher
+from ..runtime.tensor import Tensor, history
 
 
 @elementwise(promote=scaled(SAME), onnx="Add", numbers=("input", "other"))
@@ -364,6 +365,14 @@ def _(xp, x, min, max):
                 return NotImplemented
             out = ufunc(out, number_array(bound, x.dtype))
     return NotImplemented if out is x else out
+
+
+_attach = attacher(clamp_number.op, clamp_number.op.vjp_rule)
+
+
+@clamp.small_record
+def _(out, x, min, max):
+    _attach(out, (x,), {"min": min, "max": max}, (history(x),))
 
 
 def _ends(op, arrays, attrs):

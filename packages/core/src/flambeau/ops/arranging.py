@@ -310,6 +310,13 @@ def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1):
     return diagonal_grad(input, tuple(shape), offset, a, b)
 
 
+@diag_embed.small
+def _(xp, x, *, offset, dim1, dim2):
+    if x.ndim != 1 or type(offset) is not int or (dim1, dim2) not in ((-2, -1), (0, 1)):
+        return NotImplemented
+    return xp.diag(x, offset)
+
+
 @composite
 def diag(input: Tensor, diagonal: int = 0):
     """A vector as a diagonal matrix; of a matrix its diagonal (a copy).

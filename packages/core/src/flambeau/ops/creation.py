@@ -429,6 +429,10 @@ def arange(start: float | Tensor | None = None, end: float | Tensor | None = Non
         if usual and step and (high - low) * step >= 0 and not requires_grad:
             if not state.active and default.device is CPU and -(2**62) < low < high + 1 < 2**62:
                 return wrap(of_device("cpu").xp.arange(low, high, step))
+    if type(step) is float and not requires_grad and out is dtype is device is layout is None:
+        made = _few_steps(start, end, step)
+        if made is not None:
+            return made
     if end is None:
         if start is None:
             raise TypeError("arange() missing 1 required positional argument: 'end'")
@@ -459,6 +463,21 @@ def arange(start: float | Tensor | None = None, end: float | Tensor | None = Non
     if requires_grad:
         set_requires_grad(made, True)
     return _into(out, made)
+
+
+def _few_steps(start: Any, end: Any, step: float) -> Tensor | None:
+    """`arange` upwards between numbers, in float32 on the CPU and of few elements; None for any other."""
+    if type(start) not in NUMBERS or type(end) not in NUMBERS or state.active:
+        return None
+    kind = dtypes.get_default_dtype()
+    if kind is not dtypes.float32 or default.device is not CPU:
+        return None
+    if not (step > 0 and -1e30 < start < end < 1e30):
+        return None
+    count = math.ceil((end - start) / step)
+    return (
+        wrap((_counted(count)[0] * step + start).astype(kind.numpy)) if count <= 1 << 10 else None
+    )
 
 
 def linspace(start: Any, end: Any, steps: int, *, out: Any = None, dtype: Any = None, layout: Any = None,

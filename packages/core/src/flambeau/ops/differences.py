@@ -46,6 +46,14 @@ def diff(
     return x.clone() if x is input else x
 
 
+@diff.small
+def _(xp, x, prepend, append, *, n, dim):
+    if prepend is not None or append is not None or n != 1 or x.dtype.char not in "fd":
+        return NotImplemented
+    before = (slice(None),) * (dim % x.ndim)
+    return x[(*before, slice(1, None))] - x[(*before, slice(None, -1))]
+
+
 def _strips(name: str, y: Tensor, x: Tensor | None, dx: float | None, dim: int) -> Any:
     """Twice the area between neighbouring samples, along the dimension counted from the front; or the step alone."""
     check(

@@ -40,6 +40,9 @@ def embedding(
     tensor([[0., 1.],
             [1., 0.]])
     """
+    plain = padding_idx is None and max_norm is None and not (scale_grad_by_freq or sparse)
+    if plain and (found := _few(weight, input)) is not None:
+        return found
     check(
         not input.dtype.is_floating_point,
         lambda: (
@@ -49,9 +52,8 @@ def embedding(
     )
     check(weight.ndim == 2, lambda: f"'weight' must be 2-D, but got {list(weight.shape)}")
     padding_idx = _row_number(padding_idx, weight.shape[0])
-    plain = padding_idx is None and max_norm is None and not (scale_grad_by_freq or sparse)
     if plain and input.ndim and input.dtype in (int64, int32) and weight.numel():
-        return _picked(weight, input)
+        return pick([weight, input], (0,), False)
     flat = input.reshape(-1)
     if max_norm is not None:
         _renormalise(weight, flat, max_norm, norm_type)
@@ -69,27 +71,22 @@ def embedding(
 FEW = 32  # indices that Python looks at as quickly as NumPy
 
 
-def _picked(weight: Tensor, input: Tensor) -> Tensor:
-    """The rows themselves."""
-    array = input.__dict__.get("_array")
-    rows: Any = weight.__dict__.get("_array")
-    if (
-        type(array) is type(rows) is ndarray
-        and 0 < array.size <= FEW
-        and not state.active
-        and rows.dtype.char in "fd"
-        and rows.shape[1] <= 1 << 9
-        and ends(array)[0] >= 0
-    ):
-        try:
-            made = wrap(rows.take(array, 0))
-        except IndexError:
-            pass  # said below
-        else:
-            if not (state.local.grad and history(weight) is not None):
-                return made
-            return record(index.op, made, (weight, input), {"positions": (0,), "from_end": False})
-    return pick([weight, input], (0,), False)
+def _few(weight: Tensor, input: Tensor) -> Tensor | None:
+    """The rows of a few indices, looked at here; None where there are many, or something is unusual or wrong."""
+    array, rows = getattr(input, "_array", None), getattr(weight, "_array", None)
+    if type(array) is not ndarray or type(rows) is not ndarray or state.active:
+        return None
+    if not 0 < array.size <= FEW or array.dtype.char not in "lqi" or not array.ndim:
+        return None
+    if rows.ndim != 2 or rows.dtype.char not in "fd" or rows.shape[1] > 1 << 9:
+        return None
+    low, high = ends(array)
+    if low < 0 or high >= rows.shape[0]:
+        return None
+    made = wrap(rows.take(array, 0))
+    if state.local.grad and history(weight) is not None:
+        return record(index.op, made, (weight, input), {"positions": (0,), "from_end": False})
+    return made
 
 
 def _sparse_rows(weight: Tensor, flat: Tensor, padding_idx: int | None, scaled: bool) -> Tensor:

@@ -321,6 +321,13 @@ def repeat_interleave(
     return input.index_select(d, bincount(ends[:-1], minlength=total + 1)[:total].cumsum(0))
 
 
+@repeat_interleave.small
+def _(xp, x, repeats, *, dim, output_size):
+    if type(repeats) is not int or repeats < 1 or output_size is not None or not x.size:
+        return NotImplemented
+    return x.repeat(repeats, dim) if x.ndim else NotImplemented
+
+
 @primitive(method=False, linear=True)
 def pad_constant(input: Meta, pads: tuple[tuple[int, int], ...], value: float = 0.0):
     """`input` with `value` around it: (before, after) for each dimension; negative numbers cut."""

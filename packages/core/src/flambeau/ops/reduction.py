@@ -465,10 +465,15 @@ def var_mean(
 
 @var_mean.small
 def _(xp, x, *, dim, unbiased, keepdim, correction):
-    spread = var.op.small(xp, x, dim=dim, unbiased=unbiased, keepdim=keepdim, correction=correction)
-    if spread is NotImplemented:
+    if not usual(x, dim):
         return NotImplemented
-    return spread, xp.add.reduce(x, dim, None, None, keepdim) / _count(x.shape, dim)
+    n = _count(x.shape, dim)
+    left = _left(n, unbiased, correction)
+    if not left > 0:
+        return NotImplemented
+    middle = xp.true_divide(xp.add.reduce(x, dim, None, None, True), number_array(n, x.dtype))
+    spread = _squares(xp, x - middle, dim, keepdim) / left
+    return spread, middle.reshape(spread.shape)
 
 
 @primitive(method=False)
@@ -598,6 +603,16 @@ def _(xp, x, *, dim, keepdim):
     return small_extreme(xp.maximum, x.argmax, x, dim, keepdim)
 
 
+@max.small_vjp
+def _(g, out, x, *, dim, keepdim):
+    return _small_extreme_vjp(g, out, x, dim, keepdim)
+
+
+@max.small_raw_vjp
+def _(xp, g, out, x, *, dim, keepdim):
+    return _raw_extreme(xp, g, out, x, dim=None, keepdim=False) if dim is None else NotImplemented
+
+
 @composite(outputs=("values", "indices"), accepts="bool int float")
 def min(input: Tensor, dim: int | Tensor | None = None, keepdim: bool = False) -> Any:
     """The smallest element; with `dim` (values, indices) along it; with a tensor the smaller of two elements.
@@ -614,6 +629,16 @@ def _(xp, x, *, dim, keepdim):
     return small_extreme(xp.minimum, x.argmin, x, dim, keepdim)
 
 
+@min.small_vjp
+def _(g, out, x, *, dim, keepdim):
+    return _small_extreme_vjp(g, out, x, dim, keepdim)
+
+
+@min.small_raw_vjp
+def _(xp, g, out, x, *, dim, keepdim):
+    return _raw_extreme(xp, g, out, x, dim=None, keepdim=False) if dim is None else NotImplemented
+
+
 def small_extreme(ufunc: Any, arg: Any, x: Any, dim: Any, keepdim: bool) -> Any:
     """The largest or smallest element of a raw array, for `dim` with its places. NumPy looks for a place in a fifth of a reduction's time."""
     if not x.ndim or not x.size or x.dtype.char not in "fdlqi":
@@ -623,6 +648,24 @@ def small_extreme(ufunc: Any, arg: Any, x: Any, dim: Any, keepdim: bool) -> Any:
     if type(dim) is not int:
         return NotImplemented
     return ufunc.reduce(x, dim, None, None, keepdim), arg(dim, None, keepdims=keepdim)
+
+
+for _f in (max, min):
+    _f.op.noted.tags = {**_f.op.tags, "fills": False}
+
+
+def _small_extreme_vjp(g: Any, out: Any, x: Tensor, dim: int | None, keepdim: bool) -> Any:
+    """Of the extreme of all elements equal shares to all that reach it; along a dimension all to the one whose place was given."""
+    from .gathering import scatter_src
+
+    if dim is None:
+        return _extreme_vjp(g, out, x, dim=None, keepdim=False)
+    share, places = g[0], out[1]
+    if share is None:  # the places were used alone
+        return None
+    if not keepdim:
+        share, places = share.unsqueeze(dim), places.unsqueeze(dim)
+    return scatter_src(share.new_zeros(x.shape), dim, places, share)
 
 
 def _extreme(f, whole, arg, input: Tensor, dim: Any, keepdim: bool):

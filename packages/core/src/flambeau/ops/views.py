@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import accumulate, pairwise
 from operator import index as operator_index
 from typing import Any
@@ -405,16 +406,15 @@ def _expanded(shape: tuple[int, ...], to: tuple[int, ...]) -> tuple[int, ...]:
 
 @expand.kernel
 def _(xp, x, *, shape):
-    extra = len(shape) - x.ndim
-    made, steps, fits = [*shape], [0] * extra, extra >= 0
-    for d, (n, s) in enumerate(zip(x.shape, x.strides), extra) if fits else ():
-        steps.append(0 if n == 1 else s)
-        if made[d] == -1:
-            made[d] = n
-        fits = fits and (n == 1 or made[d] == n)
-    if not fits or (made and min(made) < 0):
-        made = [*_expanded(x.shape, tuple(shape))]  # or says what is wrong
-    return xp.strided(x, made, steps)
+    return xp.strided(x, *_repeating(x.shape, x.strides, tuple(shape)))
+
+
+@lru_cache(1024)
+def _repeating(shape: tuple[int, ...], steps: tuple[int, ...], to: tuple[int, ...]) -> tuple:
+    """The shape that an array has when it is expanded, and its strides."""
+    made = _expanded(shape, to)
+    new = (0,) * (len(made) - len(shape))
+    return made, new + tuple([0 if n == 1 else s for n, s in zip(shape, steps)])
 
 
 @expand.vjp

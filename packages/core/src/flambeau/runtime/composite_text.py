@@ -200,7 +200,8 @@ class CompositeText(Text):
             fits, raw, given = " and ".join(fitting), self.raw, self.given
             recorded = " or ".join(f"_n{k} is not None" for k in range(self.count))
         lines.append("    _made = None")
-        if noted is None:
+        records = noted is not None or "small_record" in op.tags
+        if not records:
             fits = f"{fits} and not (({recorded}) and _local.grad)"
         lines += [
             f"    if {fits}:",
@@ -214,7 +215,7 @@ class CompositeText(Text):
             "            if isinstance(_made, _generic): _made = _asarray(_made)",
             "            _out = _wrapped(_made)",
         ]
-        if noted is not None:
+        if records:
             lines.append(f"            if ({recorded}) and _local.grad:")
             lines += ["                " + line for line in self.noting(given)]
         return [*lines, "            _made = _out"]
@@ -223,6 +224,9 @@ class CompositeText(Text):
         """The record of a call that `small` computed, by its own rule."""
         if self.op.variadic:
             return [f"_attach_all(_out, {given}, _raw, _nodes, {self.attrs})"]
+        if self.op.noted is None:  # by an operator that does the same
+            words = "".join(f", {p}={p}" for _, p in self.op.attrs)
+            return [f"_recorded(_out, {', '.join(self.names)}{words})"]
         record = f"_record(_noted, _out, {given}, {self.attrs})"
         optional = [k for k, i in enumerate(self.op.arrays) if i not in self.op.plain]
         if any(not self.free[k] for k in optional):
@@ -309,7 +313,7 @@ def compile_composite(
     }  # fmt: skip
     if op.small is not None:
         given |= {
-            "Box": Box, "F32": F32, "F64": F64, "NotImplemented": NotImplemented, "asarray": np.asarray, "generic": np.generic, "keep_result": tape.keep_result, "meta": meta, "tape": tape, "attach_all": None if op.noted is None else attach_all(op.noted), "SMALL": SMALL, "noted": op.noted, "quiet": state.quiet, "record": tape.record,
+            "Box": Box, "F32": F32, "F64": F64, "NotImplemented": NotImplemented, "asarray": np.asarray, "generic": np.generic, "keep_result": tape.keep_result, "meta": meta, "tape": tape, "attach_all": None if op.noted is None else attach_all(op.noted), "SMALL": SMALL, "noted": op.noted, "quiet": state.quiet, "record": tape.record, "recorded": op.tags.get("small_record"),
             "reset": state.error_state.reset, "scalars": frozenset((int, float, bool, type(None))), "set_quiet": state.error_state.set,
             "new": new, "small": op.small, "wrapped": wrapper(op), "xp": backends.of_device("cpu").xp,
         }  # fmt: skip

@@ -239,6 +239,7 @@ def _composite(body: Callable[..., Any], **options: Any) -> Public:
     made.as_call_of = lambda target: lambda rule: _as_call_of(op, target.op, rule)
     made.small = lambda rule: _small(op, rule)
     made.small_vjp = lambda rule: _small_vjp(op, rule)
+    made.small_record = lambda rule: op.tags.__setitem__("small_record", rule)
     made.small_raw_vjp = lambda rule: setattr(op.noted.vjp_rule, "raw", rule)  # type: ignore[union-attr]
     return made
 

@@ -449,31 +449,32 @@ def sequence_source(op: Operator) -> str:
         f"def straight({call.head()}):",
         f"    if type({tensors}) is not list and type({tensors}) is not tuple: return None",
         *call.checks(),
-        "    _raw, _nodes, _recorded, _large = [], [], False, False",
+        "    _raw, _nodes, _recorded, _large, _kind, _mixed = [], [], False, False, None, False",
         f"    for _x in {tensors}:",
         "        try: _a = _x._array",
         "        except AttributeError: return None",
         "        if type(_a) is not _ndarray: return None",
         "        _raw.append(_a)",
+        "        if _a.dtype is not _kind: _kind, _mixed = _a.dtype, _kind is not None",
         "        if _a.size >= _most: _large = True",
         "        _node = _x._node if _x._base is None else _history(_x)",
         "        _nodes.append(_node)",
         "        if _node is not None: _recorded = True",
         "    if not _raw: return None",
-        f"    _given, _attrs = tuple({tensors}), {call.attrs}",
     ]
+    given = f"tuple({tensors})"
     if op.promote is not None and op.promote is not AS_GIVEN:
         lines += [
-            "    _key = tuple([_a.dtype for _a in _raw])",
-            "    if not _same.get(_key):",
+            "    if _mixed or not _same.get(_kind):",
+            "        _key = tuple([_a.dtype for _a in _raw]) if _mixed else _kind",
             "        try:",
-            "            if _key in _same or not _learn(_same, _key, _given, _attrs): return None",
+            f"            if not _same.get(_key) and (_key in _same or not _learn(_same, _key, {given}, {call.attrs})): return None",
             "        except _BLAMED: return None",
         ]
     lines += [
         "    _token = _set_quiet(_quiet)",
         "    try:",
-        "        _kernel = _pick(tuple([_a.dtype for _a in _raw]), _given, _attrs) if _large else _kernels[None]",
+        f"        _kernel = _pick(tuple([_a.dtype for _a in _raw]), {given}, {call.attrs}) if _large else _kernels[None]",
         f"        _made = _kernel(_xp, *_raw{words})",
         call.refused(),
         "    except _BLAMED: _made = None",
@@ -482,11 +483,11 @@ def sequence_source(op: Operator) -> str:
         "    if type(_made) is _ndarray:",
         "        _out = _new(_Tensor)",
         "        _out._array = _made",
-        "    else: _out = _finish(_op, _made, _given, _raw, _attrs)",
+        f"    else: _out = _finish(_op, _made, {given}, _raw, {call.attrs})",
     ]
     if "vjp" not in op.refusals:
         lines.append(
-            "    if _recorded and _local.grad: return _attach_all(_out, _given, _raw, _nodes, _attrs)"
+            f"    if _recorded and _local.grad: return _attach_all(_out, {given}, _raw, _nodes, {call.attrs})"
         )
     return call.joined([*lines, "    return _out"])
 
