@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from eager import TINY, optimizer_step
+from eager import TINY
 from harness import Bar, Case
+from small import optimizer_step
 
 TITLE = "Optimizer steps"
 TEXT = (

@@ -29,7 +29,7 @@ from .numbers import number_array
 from .operator import MISSING, Operator
 from .promotion import AS_GIVEN
 from .tape import Node, Rule
-from .tensor import Box, Tensor, history, new
+from .tensor import Box, Tensor, history, new, wrap
 
 ndarray = np.ndarray
 F32, F64, I64 = np.dtype("float32"), np.dtype("float64"), np.dtype("int64")
@@ -132,6 +132,7 @@ def scope_of(op: Operator) -> dict[str, Any]:
         "most": op.least.get("cpu", NEVER), "generic": np.generic, "ndarray": ndarray, "new": new, "pick": picker(op), "numbers": (float, int), "op": op, "promote": op.promote, "quiet": state.quiet,
         "record": tape.record, "refused": refuser(op), "reset": state.error_state.reset, "same": {}, "set_quiet": state.error_state.set,
         "shares": dispatch.shares, "state": state, "tape": tape, "wide": dispatch.makes_large, "xp": cpu.xp,
+        "several": several_of(op),
         **{f"d{i}": d for i, d in enumerate(op.defaults)},
     }  # fmt: skip
     rule = op.vjp_rule
@@ -146,6 +147,16 @@ def scope_of(op: Operator) -> dict[str, Any]:
     if type(rule) is ElementwiseRule:
         given |= {"attach": attacher(op, rule), "small": small_of(rule)}
     return {f"_{name}": value for name, value in given.items()}
+
+
+def several_of(op: Operator) -> Callable[[tuple], tuple]:
+    """Makes the named tuple of tensors of several raw results."""
+    named = op.tags.get("named")
+
+    def several(made: tuple) -> tuple:
+        return named(*[wrap(m if type(m) is ndarray else np.asarray(m)) for m in made])  # type: ignore[misc]
+
+    return several
 
 
 def refuser(op: Operator) -> Callable[..., None]:
@@ -563,7 +574,7 @@ class Text:
                 else []
             ),
             "    if type(_made) is not _ndarray:",
-            f"        _out = _finish(_op, _made, {self.given}, [{self.raw}], {self.attrs})",
+            f"        _out = {self.several()}",
             *([] if refused else [f"        {recorded} return {self.plain_record}"]),
             "        return _out",
             "    _out = _new(_Tensor)",
@@ -574,6 +585,13 @@ class Text:
         if not refused:
             lines += [f"    {recorded}", *self.record()]
         return [*lines, "    return _out"]
+
+    def several(self) -> str:
+        """Tensors of what is no array."""
+        finish = f"_finish(_op, _made, {self.given}, [{self.raw}], {self.attrs})"
+        if not self.op.outputs or self.op.family == "view":
+            return finish
+        return f"_several(_made) if type(_made) is tuple else {finish}"
 
     def head(self) -> str:
         """All parameters with defaults, so that Python has nothing to say of a call that is bound."""
