@@ -60,13 +60,15 @@ def _(xp, g, _out, x, *, dim, keepdim, dtype):
 
 def _raw_spread(xp: Any, g: Any, x: Any, dim: Any, keepdim: bool) -> Any:
     """`spread` of a raw array."""
+    if not g.shape:
+        return xp.strided(g, x.shape, (0,) * x.ndim)
     g = _kept(g, x, dim, keepdim)
-    steps = tuple([0 if n == 1 else s for n, s in zip(g.shape, g.strides)]) or (0,) * x.ndim
+    steps = tuple([0 if n == 1 else s for n, s in zip(g.shape, g.strides)])
     return xp.strided(g, x.shape, steps)
 
 
 def _kept(g: Any, x: Any, dim: Any, keepdim: bool) -> Any:
-    """The gradient of a reduction of `x` with the reduced dimensions as ones, if it has any dimensions."""
+    """A result of reducing `x`, or its gradient, with the reduced dimensions as ones if it has any dimensions."""
     if keepdim or not g.shape:
         return g
     if type(dim) is int:

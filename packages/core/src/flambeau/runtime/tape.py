@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from functools import cache
 from sys import getrefcount
 from typing import Any
 
@@ -205,6 +206,8 @@ class Rule:
             )
         else:
             self.keeps_all = ""
+        # Whether it reads shapes only: nothing can have been overwritten.
+        self.of_shapes = not self.keep_out and "tensor" not in (*self.keeps, self.keeps_all)
         keywords = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
         self.keywords = None if code.co_flags & 8 else keywords  # None: the rule takes **attrs
 
@@ -253,17 +256,26 @@ class Rule:
     def of_arrays(self, node: Node, g: np.ndarray) -> Tensor | None:
         """The gradient of the first input by the rule on raw arrays; None where that does not take them."""
         rule, raw = self.raw, []
-        out = unpack_result(node, self.optional_out) if self.keep_out else None
-        for k in (out, *unpack(node)):
-            a = getattr(k, "_array", None) if isinstance(k, Tensor) else k
-            if a is not k and type(a) is not np.ndarray:
-                return None
-            raw.append(a)
         assert rule is not None
-        made = rule(backend.of_device("cpu").xp, g, *raw, **node.attrs)
+        if self.of_shapes and node.saved is not FREED:
+            raw = [None, *node.saved]
+        else:
+            out = unpack_result(node, self.optional_out) if self.keep_out else None
+            for k in (out, *unpack(node)):
+                a = getattr(k, "_array", None) if isinstance(k, Tensor) else k
+                if a is not k and type(a) is not np.ndarray:
+                    return None
+                raw.append(a)
+        made = rule(_numpy(), g, *raw, **node.attrs)
         if made is NotImplemented:
             return None
         return wrap(made if type(made) is np.ndarray else np.asarray(made))
+
+
+@cache
+def _numpy() -> Any:
+    """The namespace of NumPy's arrays."""
+    return backend.of_device("cpu").xp
 
 
 def version_of(tensor: Tensor) -> int:
