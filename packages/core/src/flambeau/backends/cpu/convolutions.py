@@ -50,9 +50,14 @@ AS_THEY_ARE = ("depthwise", "planes", "channels")  # functions that pack no weig
 # -- the three primitives ----------------------------------------------------------------------------
 
 
-def _whole(x: np.ndarray) -> np.ndarray:
-    """`x` in one piece and aligned, as C reads it."""
-    return x if x.flags.carray else dense(x)
+def whole(x: Any) -> Any:
+    """`x` in one piece and aligned, as C reads it; None stays."""
+    return x if x is None or x.flags.carray else dense(x)
+
+
+def pointer(x: np.ndarray | None) -> int:
+    """What C is given for an array, or for none."""
+    return 0 if x is None else address(x)
 
 
 def convolution(
@@ -69,13 +74,13 @@ def convolution(
     bias = None if b is None else b.shape
     out, way = _checked(x.shape, w.shape, bias, *map(tuple, (stride, padding, dilation)), groups)
     if way == "window":
-        columns, rows = _whole(x).reshape(len(x), -1), _whole(w).reshape(len(w), -1)
-        made = product(columns, rows.T, None if b is None else _whole(b))
+        columns, rows = whole(x).reshape(len(x), -1), whole(w).reshape(len(w), -1)
+        made = product(columns, rows.T, whole(b))
         if made is not NotImplemented:
             return made.reshape(len(x), len(w), *out)
     if way == "thin" and not is_last(x):
-        rows = _whole(w).reshape(len(w), -1)
-        made = thin.forward(_whole(x), rows, None if b is None else _whole(b))
+        rows = whole(w).reshape(len(w), -1)
+        made = thin.forward(whole(x), rows, whole(b))
         if made is not NotImplemented:
             return made
     if is_last(x):
@@ -87,7 +92,7 @@ def convolution(
         return NotImplemented
     options = (tuple(stride), tuple(padding), tuple(dilation), groups)
     plan = convolution_plan(x.shape, w.shape, out, *options)
-    _run(plan, _whole(x), _whole(w), b, y)
+    _run(plan, whole(x), whole(w), b, y)
     return y
 
 
@@ -132,8 +137,8 @@ def _with_channels_last(
     seen = x.transpose(ORDERS[x.ndim])
     geometry = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
     way = packed._way(seen.shape, w.shape, True, geometry)
-    b, w = packed._whole(b), packed._whole(w)
-    made = way.convolve(packed._whole(seen), way.pack(w), b, None, Activation.NONE, -inf, inf)
+    b, w = whole(b), whole(w)
+    made = way.convolve(whole(seen), way.pack(w), b, None, Activation.NONE, -inf, inf)
     return made.transpose(BACK[x.ndim])
 
 
@@ -198,7 +203,7 @@ def convolution_input(
         if made is not None:
             return made
     if thin.makes_columns(w.shape, groups) and y.size and prod(size):
-        y, w, b = _whole(y), _whole(w), None if b is None else _whole(b)
+        y, w, b = whole(y), whole(w), whole(b)
         geometry = tuple(size), tuple(stride), tuple(padding), tuple(dilation)
         made = thin.backward(y, w, b, *geometry)
         if made is not NotImplemented:
@@ -207,7 +212,7 @@ def convolution_input(
     if not (x.size and w.size and y.size) or prod(stride) > MOST_PHASES:
         return NotImplemented
     if b is None and _is_one_window(size, w.shape[2:], padding, dilation, groups):
-        columns = _whole(w).reshape(1, len(w), -1)
+        columns = whole(w).reshape(1, len(w), -1)
         made = convolution(
             columns,
             y.reshape(*y.shape[:2], 1),
@@ -220,18 +225,15 @@ def convolution_input(
         return made.reshape(x.shape)
     size, options = tuple(size), (tuple(stride), tuple(padding), tuple(dilation), groups)
     plan = transposed_plan(y.shape, w.shape, size, *options)
-    _run(plan, _whole(y), _whole(w), b, x)
+    _run(plan, whole(y), whole(w), b, x)
     return x
 
 
 def _run(plan: Plan, x: np.ndarray, w: np.ndarray, b: np.ndarray | None, y: np.ndarray) -> None:
     kernels = KERNELS[plan.form]
     call = getattr(kernels.float32 if x.itemsize == 4 else kernels.float64, plan.form)
-    if b is None:
-        call(address(x), address(w), 0, address(y), plan.address)
-    else:
-        b = _whole(b)
-        call(address(x), address(w), address(b), address(y), plan.address)
+    b = whole(b)
+    call(address(x), address(w), pointer(b), address(y), plan.address)
 
 
 def convolution_weight(
@@ -251,13 +253,13 @@ def convolution_weight(
     if len(x) != len(y) or x.shape[1] % groups:
         return NotImplemented
     if _is_one_window(size, kernel, padding, dilation, groups):
-        rows, columns = _whole(y).reshape(len(y), -1), _whole(x).reshape(len(x), -1)
+        rows, columns = whole(y).reshape(len(y), -1), whole(x).reshape(len(x), -1)
         made = product(rows.T, columns)
         if made is not NotImplemented:
             return made.reshape(y.shape[1], x.shape[1], *kernel)
     few = 0 < min(x.shape[1], y.shape[1]) < thin.FEW_DOTS and thin.is_pointwise(kernel, stride, padding, groups)  # fmt: skip
     if few and x.size and not (is_last(x) or is_last(y)):
-        made = thin.weight(_whole(x), _whole(y))
+        made = thin.weight(whole(x), whole(y))
         if made is not NotImplemented:
             return made.reshape(y.shape[1], x.shape[1], *kernel)
     w = np.empty((y.shape[1], x.shape[1] // groups, *kernel), x.dtype)
@@ -267,7 +269,7 @@ def convolution_weight(
         from . import packed
 
         geometry = (tuple(kernel), tuple(stride), tuple(padding), tuple(dilation))
-        seen = _whole(x.transpose(ORDERS[4])), _whole(y.transpose(ORDERS[4]))
+        seen = whole(x.transpose(ORDERS[4])), whole(y.transpose(ORDERS[4]))
         way = packed.Last(seen[0].shape, groups, *geometry, groups, y.shape[2:])
         call = getattr(of_depthwise_last, x.dtype.name).depthwise_last_weight
         call(address(seen[0]), address(seen[1]), address(w), way.address)
@@ -275,7 +277,7 @@ def convolution_weight(
     plan = forward_plan(
         x.shape, w.shape, y.shape[2:], tuple(stride), tuple(padding), tuple(dilation), groups
     )
-    x, y = _whole(x), _whole(y)
+    x, y = whole(x), whole(y)
     if len(w) // groups < FEW_ROWS:
         call = getattr(KERNELS["depthwise"], x.dtype.name).depthwise_weight
     else:
@@ -315,7 +317,7 @@ class Prepared:
 
     def pack(self, w: np.ndarray) -> np.ndarray:
         """The weights as `convolve` reads them."""
-        w = _whole(w)
+        w = whole(w)
         if self.plan.form in AS_THEY_ARE:
             return w.copy()
         packed = np.empty(self.room(w.shape, w.dtype), w.dtype)
@@ -341,8 +343,7 @@ class Prepared:
         y = np.empty(self.out, x.dtype) if out is None else out
         self._function(x.dtype, "_packed")(
             address(x), address(packed),
-            0 if bias is None else address(bias), 0 if residual is None else address(residual),
-            address(y), int(activation), low, high, self.plan.address,
+            pointer(bias), pointer(residual), address(y), int(activation), low, high, self.plan.address,
         )  # fmt: skip
         return y
 

@@ -17,7 +17,7 @@ from ...ops.convolution import output_size
 from ...runtime.claims import hidden
 from ...runtime.operator import registry
 from . import products
-from .convolutions import Activation, prepared
+from .convolutions import Activation, pointer, prepared, whole
 from .copies import dense
 from .native import Kernels, address, table
 from .winograd_last import winograd_last
@@ -28,14 +28,6 @@ _windows = Kernels("windows_last.c")
 Shape = tuple[int, ...]
 GEOMETRY = ("stride", "padding", "dilation", "groups")
 LANES = 16  # of a vector of float32 in AVX-512
-
-
-def _whole(x: Any) -> Any:
-    return x if x is None or x.flags.carray else dense(x)
-
-
-def _pointer(x: np.ndarray | None) -> int:
-    return 0 if x is None else address(x)
 
 
 class Last:
@@ -83,7 +75,7 @@ class Last:
 
     def pack(self, w: np.ndarray) -> np.ndarray:
         """The weights as `convolve` reads them."""
-        w = _whole(w)
+        w = whole(w)
         if self.depthwise:
             return dense(w.reshape(len(w), -1).T)
         packed = np.empty(self.room(w.shape, w.dtype), w.dtype)
@@ -98,7 +90,7 @@ class Last:
         kernels = getattr(_windows if self.depthwise else _convolution, x.dtype.name)
         run = kernels.depthwise_packed if self.depthwise else kernels.last_packed
         run(
-            address(x), address(packed), _pointer(bias), _pointer(residual), address(y), int(activation), low, high,
+            address(x), address(packed), pointer(bias), pointer(residual), address(y), int(activation), low, high,
             self.address,
         )  # fmt: skip
         return y
@@ -139,7 +131,7 @@ def _convolve(
     weight: Shape, last: bool, activation: Any, low: float = -inf, high: float = inf, **attrs: Any
 ) -> np.ndarray:  # fmt: skip
     way = _way(x.shape, weight, last, attrs)
-    return way.convolve(_whole(x), packed, _whole(bias), _whole(residual), activation, low, high)
+    return way.convolve(whole(x), packed, whole(bias), whole(residual), activation, low, high)
 
 
 # -- products --------------------------------------------------------------------------------------------------------
@@ -158,7 +150,7 @@ def _linear(
     xp: Any, x: np.ndarray, packed: np.ndarray, bias: np.ndarray | None, residual: np.ndarray | None, *,
     columns: int, activation: int, low: float, high: float
 ) -> np.ndarray:  # fmt: skip
-    bias, residual = _whole(bias), _whole(residual)
+    bias, residual = whole(bias), whole(residual)
     return products.multiply_packed(
         x, packed, columns, bias, residual, activation, low=low, high=high
     )
@@ -173,11 +165,11 @@ def to_last(shape: Shape) -> Shape:
 
 
 def _to_last(xp: Any, x: np.ndarray) -> np.ndarray:
-    return _whole(np.moveaxis(x, 1, -1))
+    return whole(np.moveaxis(x, 1, -1))
 
 
 def _from_last(xp: Any, x: np.ndarray) -> np.ndarray:
-    return _whole(np.moveaxis(x, -1, 1))
+    return whole(np.moveaxis(x, -1, 1))
 
 
 @lru_cache(maxsize=1024)
@@ -200,7 +192,7 @@ def _largest(
     sides = tuple((p, p) for p in padding)
     way = _pooling(x.shape, tuple(kernel), tuple(stride), sides, tuple(dilation), tuple(out))
     y = np.empty(way.out, x.dtype)
-    x = _whole(x)
+    x = whole(x)
     getattr(_windows, x.dtype.name).largest(address(x), address(y), way.address)
     return y
 
@@ -211,7 +203,7 @@ def _average(
     sides = tuple((p, p) for p in padding)
     way = _pooling(x.shape, kernel, stride, sides, (1,) * len(kernel), out)
     y = np.empty(way.out, x.dtype)
-    x = _whole(x)
+    x = whole(x)
     getattr(_windows, x.dtype.name).average(address(x), address(y), counted, way.address)
     return y
 
@@ -219,7 +211,7 @@ def _average(
 def _mean(xp: Any, x: np.ndarray) -> np.ndarray:
     n, channels = x.shape[0], x.shape[-1]
     y = np.empty((n, *(1,) * (x.ndim - 2), channels), x.dtype)
-    x = _whole(x)
+    x = whole(x)
     getattr(_windows, x.dtype.name).mean(address(x), address(y), n, prod(x.shape[1:-1]), channels)
     return y
 

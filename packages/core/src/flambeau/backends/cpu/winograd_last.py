@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .convolutions import pointer, whole
 from .native import Kernels, address
 from .windows import Shape, may_be_winograd, winograd_plan
 
@@ -25,7 +26,7 @@ class WinogradLast:
 
     def pack(self, w: np.ndarray) -> np.ndarray:
         """The weights (O, C, h, w) as `convolve` reads them."""
-        w = w if w.flags.carray else np.require(w, None, ["C", "A"])
+        w = whole(w)
         packed = np.empty(self.room(w.shape, w.dtype), w.dtype)
         getattr(kernels, w.dtype.name).winograd_pack(address(w), address(packed), self.address)
         return packed
@@ -44,8 +45,7 @@ class WinogradLast:
         y = np.empty(self.out, x.dtype)
         getattr(kernels, x.dtype.name).winograd_last(
             address(x), address(packed),
-            0 if bias is None else address(bias), 0 if residual is None else address(residual),
-            address(y), int(activation), low, high, self.address,
+            pointer(bias), pointer(residual), address(y), int(activation), low, high, self.address,
         )  # fmt: skip
         return y
 
