@@ -83,7 +83,42 @@ def read_again(model, optimizer):
     return step
 
 
-STEPS = (warmed_up, all_options, with_a_scheduler, read_again)
+def decayed(model, optimizer):
+    def step(it):
+        for group in optimizer.param_groups:
+            group["lr"] *= 0.95
+        return trained(model, optimizer, F.cross_entropy(model(x), y))
+
+    return step
+
+
+def computed_with(model, optimizer):
+    def step(it):
+        rate, decay = optimizer.param_groups[0]["lr"], optimizer.param_groups[1]["weight_decay"]
+        loss = F.cross_entropy(model(x), y) * (1 + rate) + decay * model[0].weight.square().sum()
+        return trained(model, optimizer, loss), optimizer.param_groups[0]["lr"]
+
+    def around(step, it):
+        optimizer.param_groups[0]["lr"] = 0.1 / (1 + it)
+        return step(it)
+
+    step.around = around
+    return step
+
+
+def branching(model, optimizer):
+    def step(it):
+        if (
+            optimizer.param_groups[0]["lr"] > 0.05
+            and optimizer.param_groups[0]["maximize"] is False
+        ):
+            optimizer.param_groups[0]["lr"] -= 0.01
+        return trained(model, optimizer, F.cross_entropy(model(x), y))
+
+    return step
+
+
+STEPS = (decayed, computed_with, branching, warmed_up, all_options, with_a_scheduler, read_again)
 
 
 @pytest.mark.parametrize("kind", ["adamw", "momentum", "rmsprop"])
@@ -92,10 +127,11 @@ def test_options_that_a_step_sets_are_set_at_every_call(make, kind):
     outcomes = []
     for compiled in (False, True):
         model, optimizer = built(kind)
-        step = make(model, optimizer)
+        step = made = make(model, optimizer)
         if compiled:
-            step = flambeau.compile(step, fullgraph=True)
-        found = [[float(v) for v in flat(step(it))] for it in range(20)]
+            step = flambeau.compile(made, fullgraph=True)
+        call = getattr(made, "around", lambda f, it: f(it))
+        found = [[float(v) for v in flat(call(step, it))] for it in range(20)]
         outcomes.append([*found, [g["lr"] for g in optimizer.param_groups]])
         assert all(type(g["lr"]) is float for g in optimizer.param_groups)
     for ours, eager in zip(*outcomes, strict=True):
@@ -107,8 +143,8 @@ def flat(result):
     return result if isinstance(result, tuple) else (result,)
 
 
-def other_options(group):
-    return F.relu(x).sum() * group["lr"]
+def tuples(group):
+    return F.relu(x).sum() * group["betas"][0]
 
 
 def listed(group):
@@ -125,7 +161,7 @@ def taken_out(group):
     return x.sum() * group.get("mark")
 
 
-@pytest.mark.parametrize("use", [other_options, listed, asked, taken_out], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("use", [tuples, listed, asked, taken_out], ids=lambda f: f.__name__)
 def test_what_a_program_cannot_know_of_a_group_leaves_it(use):
     _, optimizer = built("adamw")
     compiled = flambeau.compile(lambda: use(optimizer.param_groups[0]))
@@ -142,6 +178,34 @@ def test_what_a_program_cannot_know_of_a_group_leaves_it(use):
         expected.append(float(use(optimizer.param_groups[0])))
     assert found == pytest.approx(expected)
     assert "reading Optimizer.param_groups" in str(said[0].message)
+
+
+def test_an_option_that_a_scheduler_may_have_set_leaves_the_program():
+    model, optimizer = built("momentum")
+    scheduler = optim.lr_scheduler.StepLR(optimizer, 2, 0.5)
+
+    def step():
+        loss = trained(model, optimizer, F.cross_entropy(model(x), y))
+        scheduler.step()
+        return loss.detach() * 0 + optimizer.param_groups[0]["lr"]
+
+    compiled = flambeau.compile(step)
+    with pytest.warns(UserWarning, match="reading Optimizer.param_groups"):
+        found = [compiled().item() for _ in range(6)]
+    assert found == pytest.approx([0.1, 0.05, 0.05, 0.025, 0.025, 0.0125])
+
+
+def test_groups_that_are_replaced_are_read_anew():
+    _, optimizer = built("momentum")
+    compiled = flambeau.compile(lambda: x * optimizer.param_groups[1]["lr"])
+    for rate in (0.5, 0.25, 0.125):
+        saved = optimizer.state_dict()
+        saved["param_groups"][1]["lr"] = rate
+        optimizer.load_state_dict(saved)
+        assert compiled().equal(x * rate)
+    del optimizer.param_groups[1]["lr"]
+    with pytest.raises(KeyError):
+        compiled()
 
 
 def test_another_parameter_in_a_group_is_noticed():

@@ -68,7 +68,7 @@ def test_looking_at_settings_gives_this_calls(look):
 def test_the_reason_names_what_was_looked_at():
     optimizer = flambeau.optim.SGD([flambeau.ones(2, requires_grad=True)], 1.0)
     with pytest.raises(flambeau.jit.Broken, match=r"reading Optimizer\.param_groups"):
-        flambeau.compile(lambda x: x * optimizer.param_groups[0]["lr"], fullgraph=True)(
+        flambeau.compile(lambda x: x * len(optimizer.param_groups[0]), fullgraph=True)(
             flambeau.ones(2)
         )
     scheduler = StepLR(optimizer, 2)

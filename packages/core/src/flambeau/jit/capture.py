@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import sys
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import CodeType
 from typing import Any
 
@@ -94,6 +94,10 @@ class Capture(Tracer):
         ] = {}  # by id: stands for a number in the result
         self.readings: list[Reading] = []  # since the last flush
         self.groups_shown: dict[int, Any] = {}  # by id of an optimizer
+        self.options: Any = None  # those that calls are given, which follow `first_option` leaves
+        self.first_option = 0
+        self.options_set = False  # whether an effect may have set some
+        self.numbers: Mapping[int, Any] = {}  # the leaves that are open numbers, by place
         self.homes: dict[int, int] = {}  # by id of an argument's value: the id of its array
         self.given: Any = None  # the arguments as the caller has them, args and kwargs
         self.arguments: set[int] = set()  # ids of the tensors that are other ones at the next call
@@ -328,8 +332,18 @@ class Capture(Tracer):
             )
         found = self.groups_shown.get(id(optimizer))
         if found is None or found.real is not optimizer.__dict__["param_groups"]:
-            found = self.groups_shown[id(optimizer)] = Groups(optimizer)
+            found = self.groups_shown[id(optimizer)] = Groups(self, optimizer)
         return found
+
+    def option(self, optimizer: Any, group: int, name: str, value: Any) -> Any:
+        """An option of an optimizer's group is read: a number that the call is given, unless it may have been set since it began."""
+        at = None
+        if self.options is not None and not self.options_set:
+            at = self.options.place(optimizer, group, name, value)
+        if at is None:
+            state.reads_state("reading Optimizer.param_groups")
+            return value
+        return self.numbers.get(self.first_option + at, value)
 
     def known(self, x: Any) -> Any:
         """Arguments of an effect as they are in this call."""
@@ -362,8 +376,7 @@ class Capture(Tracer):
             self.seen_by_effects.add(id(t))
         self.flush()
         self.parts.append(Effect(call, name, given, spec))
-        for groups in self.groups_shown.values():
-            groups.forget()
+        self._options_after(owner, how)
         state.pop_mode(self)
         try:
             made = call(*self.known(args), **self.known(kwargs))
@@ -373,6 +386,14 @@ class Capture(Tracer):
             self.breaks.append(f"a tensor given back by {name}")
         self.next_stretch()
         return made
+
+    def _options_after(self, owner: Any, how: str) -> None:
+        from .options import leaves_options
+
+        if not leaves_options(owner, how):
+            self.options_set = True
+            for groups in self.groups_shown.values():
+                groups.forget()
 
     def flush(self) -> None:
         """Lets numbers be read, gradients be seen outside the program, and writes be done."""

@@ -81,6 +81,7 @@ class Compiled:
         self._shown = name or str(getattr(function, "__qualname__", type(function).__name__))
         self._plans: dict[Any, list[Plan | str]] = {}
         self._keys = Keys()
+        self._options = self._keys.options
         self._sized = Kept(self._plans)
         self._said: set[str] = set()
         self._lock = threading.Lock()
@@ -112,6 +113,8 @@ class Compiled:
                 return self._function(*args, **kwargs)
         if self._straight and now.plain:
             return self._apart(args, kwargs)
+        if self._options.known:
+            leaves = [*leaves, *self._options.values()]
         parts = self._keys.of(leaves, spec)
         if self._aside and now.plain and self._is_aside(tuple(parts)):
             return self._apart(args, kwargs)
@@ -331,6 +334,12 @@ class Compiled:
 
     def _learned(self, call: Call, recipe: Recipe, opened: tuple | None) -> Plan:
         """The plan of a captured call, which calls of other sizes learn from. Its key may be another then."""
+        if call.with_options():
+            recipe, opened = (recipe.fixed() if opened else recipe), None
+            self._plans.clear()
+            self._sized.clear()
+            call.key = self._whole_key(self._keys.of(call.leaves, call.spec))
+            call.family = self._keys.family(call) if call.family is not None else None
         family, general = call.family, None
         if family is not None:
             family.learn(call.shapes, recipe if opened else recipe.copied(), opened)
@@ -381,7 +390,8 @@ class Compiled:
         if call.family is not None and opened is not None:
             capture, dims = opened
             capture.breaks, capture.given = places, (call.args, call.kwargs)
-            leaves = [capture.numbers.get(i, x) for i, x in enumerate(call.leaves)]
+            capture.options, capture.first_option = self._options, call.count
+            leaves = [capture.numbers.get(i, x) for i, x in enumerate(call.leaves[: call.count])]
             try:
                 result, found = captured(self._function, leaves, call.spec, making, capture)
                 if not isinstance(found, str):
@@ -401,7 +411,8 @@ class Compiled:
         """`captured`, for the sizes and numbers that the call has."""
         capture = Capture()
         capture.breaks, capture.given = places, (call.args, call.kwargs)
-        return captured(self._function, call.leaves, call.spec, making, capture)
+        capture.options, capture.first_option = self._options, call.count
+        return captured(self._function, call.leaves[: call.count], call.spec, making, capture)
 
     def _was_twice(self, reason: str) -> None:
         """A call was made once more, because its sizes could not be followed, and does more than compute."""

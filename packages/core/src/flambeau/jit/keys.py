@@ -16,6 +16,7 @@ from ..runtime.tensor import Leaf, Tensor
 from .descriptions import PLAIN, content, described, frozen, plain, which
 from .dynamic import Family, Shapes
 from .guards import Search
+from .options import Options
 from .owners import is_module, is_ours
 from .plan import Plan
 from .scalars import NUMBERS
@@ -31,6 +32,9 @@ class Call:
         self.keys, self.key, self.leaves, self.spec = keys, key, leaves, spec
         self.args, self.kwargs = args, kwargs
         self.tensors = [x for x in leaves if isinstance(x, Tensor)]
+        self.count = len(leaves) - len(
+            keys.options.known
+        )  # of the arguments' leaves; options follow
         self.family: Family | None = None  # of the calls of other sizes, if there may be any
 
     @property
@@ -42,6 +46,12 @@ class Call:
     def taken(self) -> dict[int, Any]:
         """The numbers that its key leaves out, by their places."""
         return {i: self.leaves[i] for i in self.keys.inputs.get(self.spec, ())}
+
+    def with_options(self) -> bool:
+        """Takes in the options that were read for the first time; whether there are any."""
+        fresh = self.keys.options.first[len(self.leaves) - self.count :]
+        self.leaves = [*self.leaves, *fresh]
+        return bool(fresh)
 
     def numbers(self, plan: Plan) -> Sequence[Tensor] | None:
         """The numbers that a plan takes; None where it is not for them."""
@@ -55,6 +65,7 @@ class Keys:
     """
 
     def __init__(self) -> None:
+        self.options = Options()
         self.searches: dict[
             int, Search
         ] = {}  # what a module or function among the arguments depends on

@@ -1,20 +1,67 @@
-"""Parameter groups of optimizers, as a function sees them that is captured: options that it sets are set at every call.
+"""Parameter groups of optimizers, as a function sees them that is captured.
 
-What it reads of them are the parameters, and what it has set itself. Other options are those of one call, which a program cannot
-have: reading one leaves the program, as does whatever else is done with a group.
+Options that it sets are set at every call. Those that it reads are numbers that the call is given, as its arguments are: part of its
+key, and inputs of the program once they have changed (`scalars`). What else is done with a group leaves the program.
 """
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
+from importlib import import_module
+from types import NoneType
+from typing import TYPE_CHECKING, Any
 
 from ..runtime import state
+from .owners import is_ours
 from .scalars import NUMBERS
 from .symbols import OPEN
 
-PLAIN_OPTIONS = (*NUMBERS, *OPEN, bool)
+if TYPE_CHECKING:
+    from .capture import Capture
+
+MAY_BE_SET = (*NUMBERS, *OPEN, bool)
+MAY_BE_READ = (*NUMBERS, bool, str, NoneType)
+MOST = 64
+
+
+class Options:
+    """The options that a function was seen to read. Their values follow the arguments of each call."""
+
+    def __init__(self) -> None:
+        self.known: list[tuple[weakref.ref, int, str]] = []  # optimizer, group, name
+        self.first: list[Any] = []  # what they were in the call that was the first to read them
+
+    def place(self, optimizer: Any, group: int, name: str, value: Any) -> int | None:
+        """Which one it is; None if there are too many."""
+        wanted = (weakref.ref(optimizer), group, name)
+        if wanted not in self.known:
+            if len(self.known) == MOST:
+                return None
+            self.known.append(wanted)
+            self.first.append(value)
+        return self.known.index(wanted)
+
+    def values(self) -> list[Any]:
+        return [_option(*which) for which in self.known]
+
+
+def _option(optimizer: weakref.ref, group: int, name: str) -> Any:
+    groups = state.groups_of(optimizer())
+    return groups[group].get(name) if group < len(groups) else None
+
+
+def leaves_options(owner: Any, how: str) -> bool:
+    """Whether an effect of this owner's method leaves all options of optimizers as they are, but for one that it is told to set."""
+    if how == "param_groups":
+        return True
+    if how != "step" or not is_ours(type(owner)) or not state.groups_of(owner):
+        return False
+    optimizer = import_module("flambeau.optim.optimizer")  # a layer above
+    hooks = [optimizer._global_pre_hooks, optimizer._global_post_hooks]
+    hooks += [getattr(owner, f"_optimizer_step_{when}_hooks") for when in ("pre", "post")]
+    return not any(hooks)
 
 
 def _set(group: dict[str, Any], name: str, value: Any) -> None:
@@ -34,9 +81,10 @@ def _leaving(name: str) -> Callable[..., Any]:
 class Group:
     """One group: a dict, as far as anybody asks."""
 
-    def __init__(self, optimizer: Any, real: dict[str, Any]) -> None:
-        self.optimizer, self.real = optimizer, real
-        self.set: dict[str, Any] = {}  # by the function itself, since the last effect
+    def __init__(self, capture: Capture, optimizer: Any, index: int) -> None:
+        self.capture, self.optimizer, self.index = capture, optimizer, index
+        self.real: dict[str, Any] = optimizer.__dict__["param_groups"][index]
+        self.set: dict[str, Any] = {}  # by the function itself
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:
@@ -48,12 +96,16 @@ class Group:
     def __getitem__(self, name: str) -> Any:
         if name in self.set:
             return self.set[name]
-        if name != "params":
+        if name == "params":
+            return self.real[name]
+        value = self.real.get(name)
+        if name not in self.real or type(value) not in MAY_BE_READ:
             self.leave()
-        return self.real[name]
+            return self.real[name]
+        return self.capture.option(self.optimizer, self.index, name, value)
 
     def __setitem__(self, name: str, value: Any) -> None:
-        if type(value) not in PLAIN_OPTIONS or name not in self.real:
+        if type(value) not in MAY_BE_SET or name not in self.real:
             self.leave()
             self.real[name] = value
             return
@@ -64,9 +116,9 @@ class Group:
 class Groups:
     """All groups of an optimizer: a list, as far as anybody asks."""
 
-    def __init__(self, optimizer: Any) -> None:
+    def __init__(self, capture: Capture, optimizer: Any) -> None:
         self.real: list[dict[str, Any]] = optimizer.__dict__["param_groups"]
-        self.groups = [Group(optimizer, g) for g in self.real]
+        self.groups = [Group(capture, optimizer, i) for i in range(len(self.real))]
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:
