@@ -10,6 +10,7 @@ import numpy as np
 
 from ..graph import Call, Graph, Value
 from ..ops.writing import part_of
+from ..runtime.backend import of_array
 from ..runtime.meta import Meta
 from ..runtime.tensor import wrap
 
@@ -82,7 +83,7 @@ def _untouched(steps: tuple, rank: int) -> int:
 def _choice(steps: tuple, shape: tuple, lead: int) -> np.ndarray:
     """For each element its place among old and new ones, row by row, of the dimensions from `lead` on."""
     whole = np.arange(math.prod(shape[lead:]))
-    part = part_of(np, whole.reshape((1,) * lead + shape[lead:]), steps)
+    part = part_of(of_array(whole).xp, whole.reshape((1,) * lead + shape[lead:]), steps)
     choice = whole.copy()
     choice[part.reshape(-1)] = whole.size + np.arange(part.size)
     return choice
