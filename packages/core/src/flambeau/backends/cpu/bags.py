@@ -54,8 +54,9 @@ def _starts(index: np.ndarray, starts: Any, include_last: bool) -> np.ndarray:
             return _even(bags, length)
         return np.arange(0, index.size + 1, length, dtype=np.int64)
     found = starts[:-1] if include_last else starts
-    made = np.append(found.astype(np.int64), index.size)
-    if made.size < 2 or made[0] != 0 or (np.diff(made) < 0).any():
+    made = np.empty(found.size + 1, np.int64)
+    made[:-1], made[-1] = found, index.size
+    if made.size < 2 or made[0] != 0 or (made[1:] < made[:-1]).any():
         raise Declined("offsets that are not in order")
     return made
 

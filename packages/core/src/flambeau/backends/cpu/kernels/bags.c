@@ -1,6 +1,7 @@
 /* types: float double */
 /* Sums or largest elements of rows of a table, bag by bag (embedding_bag), and what goes back to the table and to the samples' weights. */
 #include "fb.h"
+#include "fb_vec.h"
 
 #define AHEAD 8                /* rows fetched in advance, */
 #define FAR ((int64_t)1 << 19) /* from tables of more bytes than this */
@@ -18,16 +19,47 @@ INLINE int64_t row_of(const struct call *c, int64_t i) {
   return c->wide ? ((const int64_t *)c->index)[i] : ((const int32_t *)c->index)[i];
 }
 
-#define STRIP 4
+#define STRIP 8 /* vectors of a row that are read in one go: rows lie far apart */
+/* Columns `at` to at + count vectors of a bag, all in registers; of the last vector `part` elements. */
+INLINE void sum_strip(const struct call *c, int64_t bag, int64_t at, const int count, const int64_t part, T size, int far, const int weighed) {
+  const int64_t width = c->width, last = c->starts[c->bags];
+  T *const y = c->out + bag * width + at;
+  vec s[STRIP] = {{0}};
+  for (int64_t i = c->starts[bag]; i < c->starts[bag + 1]; ++i) {
+    const int64_t r = row_of(c, i);
+    if (far && i + AHEAD < last) {
+      const int64_t next = row_of(c, i + AHEAD);
+      if ((uint64_t)next < (uint64_t)c->n)
+        for (int64_t k = 0; k < count; ++k) __builtin_prefetch(c->table + next * width + at + k * WIDTH);
+    }
+    if (r == c->skip) continue;
+    const T *const x = c->table + r * width + at;
+    for (int k = 0; k < count; ++k) {
+      const vec v = part == WIDTH ? load(x + k * WIDTH) : load_head(x, part, 0);
+      s[k] += weighed ? v * c->samples[i] : v;
+    }
+  }
+  for (int k = 0; k < count; ++k)
+    if (part == WIDTH) store(y + k * WIDTH, s[k] / size);
+    else store_head(y, s[k] / size, part);
+}
+INLINE void sum_bag(const struct call *c, int64_t bag, T size, int far, const int weighed) {
+  const int64_t width = c->width;
+  int64_t at = 0;
+  for (; at + STRIP * WIDTH <= width; at += STRIP * WIDTH) sum_strip(c, bag, at, STRIP, WIDTH, size, far, weighed);
+  if (at + 4 * WIDTH <= width) sum_strip(c, bag, at, 4, WIDTH, size, far, weighed), at += 4 * WIDTH;
+  if (at + 2 * WIDTH <= width) sum_strip(c, bag, at, 2, WIDTH, size, far, weighed), at += 2 * WIDTH;
+  if (at + WIDTH <= width) sum_strip(c, bag, at, 1, WIDTH, size, far, weighed), at += WIDTH;
+  if (at < width) sum_strip(c, bag, at, 1, width - at, size, far, weighed);
+}
 static void sum_task(void *context, int64_t begin, int64_t end) {
   struct call *c = context;
-  const int64_t width = c->width, last = c->starts[c->bags];
+  const int64_t width = c->width;
   const int far = c->n * width * (int64_t)sizeof(T) > FAR;
   for (int64_t b = begin; b < end; ++b) {
-    const int64_t from = c->starts[b], to = c->starts[b + 1];
     int64_t held = 0;
     int bad = 0;
-    for (int64_t i = from; i < to; ++i) {
+    for (int64_t i = c->starts[b]; i < c->starts[b + 1]; ++i) {
       const int64_t r = row_of(c, i);
       bad |= r < 0 || r >= c->n;
       held += r != c->skip;
@@ -38,34 +70,8 @@ static void sum_task(void *context, int64_t begin, int64_t end) {
     }
     const T size = c->mean ? (T)MAX(1, held) : 1;
     c->sizes[b] = size;
-    T *const y = c->out + b * width;
-    int64_t at = 0;
-    for (; at + STRIP * WIDTH <= width; at += STRIP * WIDTH) {
-      vec s[STRIP] = {{0}};
-      for (int64_t i = from; i < to; ++i) {
-        const int64_t r = row_of(c, i);
-        if (far && i + AHEAD < last) {
-          const int64_t next = row_of(c, i + AHEAD);
-          if (next >= 0 && next < c->n)
-            for (int64_t k = 0; k < STRIP; ++k) __builtin_prefetch(c->table + next * width + at + k * WIDTH);
-        }
-        if (r == c->skip) continue;
-        const T *const x = c->table + r * width + at;
-        if (c->samples) for (int k = 0; k < STRIP; ++k) s[k] += load(x + k * WIDTH) * c->samples[i];
-        else for (int k = 0; k < STRIP; ++k) s[k] += load(x + k * WIDTH);
-      }
-      for (int k = 0; k < STRIP; ++k) store(y + at + k * WIDTH, s[k] / size);
-    }
-    if (at == width) continue;
-    for (int64_t k = at; k < width; ++k) y[k] = 0;
-    for (int64_t i = from; i < to; ++i) {
-      const int64_t r = row_of(c, i);
-      if (r == c->skip) continue;
-      const T *RESTRICT x = c->table + r * width, by = c->samples ? c->samples[i] : 1;
-#pragma omp simd
-      for (int64_t k = at; k < width; ++k) y[k] += x[k] * by;
-    }
-    for (int64_t k = at; k < width; ++k) y[k] /= size;
+    if (c->samples) sum_bag(c, b, size, far, 1);
+    else sum_bag(c, b, size, far, 0);
   }
 }
 /* The sums (`mean`: divided by how many rows) and the numbers that they were divided by; 1 if an index is out of range. Rows `skip` are
