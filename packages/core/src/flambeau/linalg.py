@@ -32,6 +32,7 @@ from .ops.rank import linalg_cond as cond
 from .ops.rank import linalg_matrix_rank as matrix_rank
 from .ops.rank import linalg_pinv as pinv
 from .ops.reflectors import linalg_householder_product as householder_product
+from .ops.slices import diagonal as _diagonal
 from .ops.solvers import linalg_inv as inv
 from .ops.solvers import linalg_inv_ex as inv_ex
 from .ops.solvers import linalg_lstsq as lstsq
@@ -46,7 +47,6 @@ from .ops.spectra import linalg_eigvals as eigvals
 from .ops.spectra import linalg_eigvalsh as eigvalsh
 from .ops.spectra import linalg_svd as svd
 from .ops.spectra import linalg_svdvals as svdvals
-from .ops.views import diagonal as _diagonal
 from .runtime.tensor import Tensor
 
 

@@ -298,7 +298,7 @@ def _keys() -> Any:
 # Modules whose Python turns sizes into numbers of other kinds, by the names that they use for that.
 _SCOPES: dict[str, tuple[str, ...]] = {
     "_base.checks": ("as_index",), "ops.construct": ("index",), "ops.creation": ("int", "float", "math"),
-    "ops.making": ("int", "math"), "ops.views": ("int", "operator_index"), "ops.attention": ("math",),
+    "ops.making": ("int", "math"), "ops.slices": ("int", "operator_index"), "ops.attention": ("math",),
     "ops.reduction": ("math",), "runtime.promotion": ("int", "float"), "ops.keys": ("_bound",),
 }  # fmt: skip
 _STANDS: dict[str, Any] = {

@@ -17,7 +17,8 @@ from .casting import clone
 from .creation import arange, zeros
 from .indexing import setitem
 from .joining import cat, meshgrid, stack
-from .views import diagonal, narrow, reshape, split
+from .slices import diagonal, narrow, split
+from .views import reshape
 
 
 @composite
@@ -298,7 +299,7 @@ def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1):
     tensor([[1, 0],
             [0, 2]])
     """
-    from .views import diagonal_grad
+    from .slices import diagonal_grad
 
     rank = input.ndim + 1
     a, b = wrap_dim(dim1, rank), wrap_dim(dim2, rank)

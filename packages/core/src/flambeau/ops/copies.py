@@ -13,23 +13,9 @@ from .arranging import split_with_sizes
 from .casting import clone
 from .complex import view_as_complex, view_as_real
 from .indexing import basic_index
+from .slices import chunk, diagonal, narrow, select, split, unbind, unfold
 from .strided import as_strided
-from .views import (
-    chunk,
-    diagonal,
-    expand,
-    narrow,
-    permute,
-    select,
-    split,
-    squeeze,
-    t,
-    transpose,
-    unbind,
-    unfold,
-    unsqueeze,
-    view,
-)  # fmt: skip
+from .views import expand, permute, squeeze, t, transpose, unsqueeze, view
 
 
 def _owned(made: Any) -> Any:

@@ -307,7 +307,7 @@ def grow(g: Tensor, shape: tuple[int, ...]) -> Tensor:
         return g.new_zeros(shape)
     for d, n in enumerate(shape):
         if g.shape[d] != n:
-            from .views import window_grad
+            from .slices import window_grad
 
             g = window_grad(g, (*g.shape[:d], n, *g.shape[d + 1 :]), d, 0, g.shape[d], 1)
     return g

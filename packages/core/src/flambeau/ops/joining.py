@@ -11,7 +11,7 @@ from ..runtime.meta import Meta
 from ..runtime.operator import Operator
 from ..runtime.promotion import SAME
 from ..runtime.tensor import Tensor
-from .views import window
+from .slices import window
 
 
 def _tensors(op: Operator, arrays: tuple, attrs: dict) -> tuple:

@@ -16,7 +16,7 @@ from .matrices import has_values, scalar_name
 from .matrix import bmm, dot, matmul, mixed, mv, outer
 from .norms import check_vector, vector_norm
 from .reduction import mean, sum
-from .views import diagonal_grad
+from .slices import diagonal_grad
 
 
 @composite

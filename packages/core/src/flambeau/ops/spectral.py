@@ -21,7 +21,7 @@ from .complex import conj_physical, real, view_as_real
 from .creation import arange, ones, tensor, zeros
 from .interpolate import pad
 from .joining import cat
-from .views import unfold_grad
+from .slices import unfold_grad
 
 _NO_ONNX = "complex numbers have no ONNX form"
 NORMS = ("backward", "ortho", "forward")
