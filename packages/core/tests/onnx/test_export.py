@@ -11,6 +11,7 @@ onnxruntime = pytest.importorskip(
 
 import flambeau  # noqa: E402
 from flambeau import nn  # noqa: E402
+from flambeau.export import Dim  # noqa: E402
 from flambeau.testing import assert_close  # noqa: E402
 
 
@@ -249,6 +250,34 @@ def test_wrong_inputs_are_named():
         model(flambeau.zeros(1, 2, dtype=flambeau.int64))
     with pytest.raises(TypeError, match="takes 1 inputs"):
         model()
+
+
+class Scaled(nn.Module):
+    def forward(self, x, scale=None, *, shift=0.0):
+        return (x if scale is None else x * scale) + shift
+
+
+@pytest.mark.parametrize(
+    "shapes",
+    [{"x": {0: "batch"}}, ({0: Dim("batch")}, None), [("batch", None), None, {}]],
+)
+def test_the_model_s_own_arguments_by_name_and_with_open_sizes(shapes):
+    proto = flambeau.onnx.export(
+        Scaled(), (flambeau.ones(2, 3),), kwargs={"scale": flambeau.ones(3), "shift": flambeau.ones(1)},
+        dynamic_shapes=shapes, input_names=["x", "scale", "shift"], external_data=False,
+    )  # fmt: skip
+    given = flambeau.randn(5, 3), flambeau.randn(3), flambeau.randn(1)
+    assert_close(ask(proto, *given)[0], Scaled()(*given[:2], shift=given[2]))
+
+
+def test_wrong_dynamic_shapes_are_named():
+    x = flambeau.ones(2, 3)
+    with pytest.raises(
+        ValueError, match=r"dynamic_shapes names \['y'\], but the arguments are \['x'\]"
+    ):
+        flambeau.onnx.export(Scaled(), (x,), dynamic_shapes={"y": {0: "batch"}})
+    with pytest.raises(TypeError, match="dynamic_shapes of 'xs', which is no tensor"):
+        flambeau.onnx.export(lambda xs: xs[0] + 1, ([x],), dynamic_shapes=([{0: "batch"}],))
 
 
 def test_wrong_options_are_named(tmp_path):

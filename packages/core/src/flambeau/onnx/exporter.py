@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import inspect
 import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,6 +36,7 @@ def export(
     args: Any = (),
     f: Any = None,
     *,
+    kwargs: Mapping[str, Any] | None = None,
     export_params: bool = True,
     verbose: bool = False,
     training: Any = None,
@@ -42,12 +45,16 @@ def export(
     opset_version: int | None = None,
     do_constant_folding: bool = True,
     dynamic_axes: Mapping[str, Any] | None = None,
+    dynamic_shapes: Any = None,
+    external_data: bool = False,
     dynamo: bool = False,
 ) -> Any:
     """Writes a module or function as an ONNX model to `f` (a path or a binary file; None returns it).
 
-    `args` are example inputs. `dynamic_axes` maps an input's name to its open dimensions: {"x": {0: "batch"}} or
-    {"x": [0]}. The model is exported as in eval mode, its weights inside the file.
+    `args` and `kwargs` are example inputs. `dynamic_axes` maps an input's name to its open dimensions: {"x": {0: "batch"}}
+    or {"x": [0]}. `dynamic_shapes` says the same by the model's own arguments, in their order or by their names, with a
+    name or a `flambeau.export.Dim` for each open dimension. The model is exported as in eval mode, its weights inside the
+    file (whatever `external_data` says).
 
     >>> import flambeau
     >>> layer = flambeau.nn.Linear(3, 2)
@@ -58,26 +65,25 @@ def export(
     library = onnx()
     opset = _opset(library, opset_version)
     args = (args,) if isinstance(args, Tensor) else tuple(args)
-    leaves = [x for x in pytree.flatten(args)[0] if isinstance(x, Tensor)]
-    names = list(input_names or [])
-    if len(names) > len(leaves):
-        raise ValueError(
-            f"onnx.export: {len(names)} input names were given for {len(leaves)} tensor inputs"
-        )
-    names += [f"input_{i}" if i else "input" for i in range(len(names), len(leaves))]
-    if twice := {n for n in names if names.count(n) > 1}:
-        raise ValueError(f"onnx.export: input names must differ, but {sorted(twice)} come twice")
+    named = dict(kwargs or {})
+    called = functools.partial(_called, model) if named else model
+    given = (args, named) if named else args
+    leaves = [x for x in pytree.flatten(given)[0] if isinstance(x, Tensor)]
+    names = _names(input_names, len(leaves))
     if unknown := set(dynamic_axes or ()) - {*names, *(output_names or ("output",))}:
         warnings.warn(
             f"onnx.export: dynamic_axes names {sorted(unknown)}, but the inputs are {names}: these axes stay fixed",
             stacklevel=2,
         )
+    if dynamic_shapes is not None:
+        known = {id(x): n for x, n in zip(leaves, names)}
+        dynamic_axes = _axes_of_shapes(model, args, named, dynamic_shapes, known)
     axes = _open_axes(dynamic_axes, names, leaves)
     with _evaluating(model), no_grad():
         graph = (
-            _program(model, args, names)
+            _program(called, given, names)
             if not axes
-            else _open_program(model, args, names, leaves, axes)
+            else _open_program(called, given, names, leaves, axes)
         )
     builder = Builder()
     builder.axes = {label: places[0] for label, places in axes.items()}
@@ -94,6 +100,19 @@ def export(
     else:
         _write_file(f, data)
     return None
+
+
+def _names(given: Sequence[str] | None, count: int) -> list[str]:
+    """The inputs' names, those that are not given made up."""
+    names = list(given or [])
+    if len(names) > count:
+        raise ValueError(
+            f"onnx.export: {len(names)} input names were given for {count} tensor inputs"
+        )
+    names += [f"input_{i}" if i else "input" for i in range(len(names), count)]
+    if twice := {n for n in names if names.count(n) > 1}:
+        raise ValueError(f"onnx.export: input names must differ, but {sorted(twice)} come twice")
+    return names
 
 
 def _opset(library: Any, wanted: int | None) -> int:
@@ -121,6 +140,35 @@ def _write_file(path: Any, data: bytes) -> None:
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
+
+
+def _called(model: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
+    return model(*args, **kwargs)
+
+
+def _axes_of_shapes(
+    model: Any, args: tuple, kwargs: Mapping[str, Any], shapes: Any, names: Mapping[int, str]
+) -> dict[str, dict[int, Any]]:
+    """What `dynamic_shapes` says of the model's arguments as `dynamic_axes` of the inputs, whose `names` are by tensor."""
+    bound = inspect.signature(getattr(model, "forward", model)).bind(*args, **kwargs).arguments
+    given = dict(shapes) if isinstance(shapes, Mapping) else dict(zip(bound, shapes))
+    if unknown := set(given) - set(bound):
+        raise ValueError(
+            f"onnx.export: dynamic_shapes names {sorted(unknown)}, but the arguments are {list(bound)}"
+        )
+    axes: dict[str, dict[int, Any]] = {}
+    for name, dims in given.items():
+        if not dims:
+            continue
+        if not isinstance(bound[name], Tensor):
+            raise TypeError(
+                f"onnx.export: dynamic_shapes of {name!r}, which is no tensor; use dynamic_axes and input_names"
+            )
+        pairs = dims.items() if isinstance(dims, Mapping) else enumerate(dims)
+        axes[names[id(bound[name])]] = {
+            d: getattr(label, "name", label) for d, label in pairs if label is not None
+        }
+    return axes
 
 
 def _open_axes(
