@@ -43,6 +43,7 @@ struct weights {
   int64_t vectors, blocks, cuts; /* vectors of rows of a group, in blocks; shares of the taps */
   int64_t image, each;           /* elements of an image's planes; sums of all rows and taps */
   int64_t parts, step, room;     /* shares of the images; images of one laid out, and positions turned, at a time */
+  int64_t apart;                 /* shares of the groups, where vectors run along the positions: one, or each by itself */
 };
 
 /* Some images laid out: their planes, and their gradients as groups x images x positions x rows. */
@@ -313,23 +314,23 @@ INLINE int64_t along_sums(const struct weights *c) { return c->plan.groups * c->
 static void share_along(void *context, int64_t begin, int64_t end) {
   const struct weights *c = context;
   const struct plan *p = &c->plan;
-  const int64_t *n = p->parts[0].grid, rows = p->groups * p->rows, length = along_length(c), pitch = (c->depth + 8) * WIDTH;
+  const int64_t *n = p->parts[0].grid, groups = p->groups / c->apart, rows = groups * p->rows, length = along_length(c), pitch = (c->depth + 8) * WIDTH;
   const int64_t size = p->frame.size[0] * p->frame.size[1] * p->frame.size[2], blocks = (p->rows + ALONG_MOST - 1) / ALONG_MOST;
-  const size_t wide = (size_t)(rows * length) * sizeof(T), planes = (size_t)(c->image + 64) * sizeof(T);
+  const size_t wide = (size_t)(rows * length) * sizeof(T), planes = (size_t)(c->image / c->apart + 64) * sizeof(T);
   T *g = SCRATCH(4, wide), *x = SCRATCH(5, planes);
   memset(g, 0, wide), memset(x, 0, planes);
-  for (int64_t part = begin; part < end; ++part) {
-    const int64_t first = part * p->images / c->parts, last = (part + 1) * p->images / c->parts;
+  for (int64_t share = begin; share < end; ++share) {
+    const int64_t part = share / c->apart, first = part * p->images / c->parts, last = (part + 1) * p->images / c->parts, g0 = share % c->apart * groups;
     for (int64_t image = first; image < last; ++image) {
-      for (int64_t i = 0; i < p->groups * p->channels; ++i) place_plane(&p->frame, c->x + (image * p->groups * p->channels + i) * size, x + i * p->frame.plane);
-      const T *from = c->g + image * rows * c->positions;
+      for (int64_t i = 0; i < groups * p->channels; ++i) place_plane(&p->frame, c->x + ((image * p->groups + g0) * p->channels + i) * size, x + i * p->frame.plane);
+      const T *from = c->g + (image * p->groups + g0) * p->rows * c->positions;
       for (int64_t r = 0; r < rows; ++r)
         for (int64_t d = 0; d < n[0]; ++d)
           for (int64_t h = 0; h < n[1]; ++h, from += n[2]) copy_row(g + r * length + d * p->pitch[0] + h * p->pitch[1], from, n[2]);
-      for (int64_t at = 0; at < p->groups * blocks; ++at) {
+      for (int64_t at = 0; at < groups * blocks; ++at) {
         const int64_t group = at / blocks, block = at % blocks, r0 = block * p->rows / blocks, r1 = (block + 1) * p->rows / blocks;
         const struct along *tile = alongs + (r1 - r0 - ALONG_LEAST);
-        T *sums = c->sums + part * c->each + (group * p->rows + r0) * pitch;
+        T *sums = c->sums + part * c->each + ((g0 + group) * p->rows + r0) * pitch;
         for (int64_t k = 0; k < c->depth; k += tile->taps)
           tile->run(x + group * p->channels * p->frame.plane, c->places + k, g + (group * p->rows + r0) * length, length, sums + k * WIDTH, pitch, image == first);
       }
@@ -348,11 +349,16 @@ static void join_along(void *context, int64_t begin, int64_t end) {
     }
 }
 
-/* Whether it costs less: vectors of positions with the gaps between rows, against vectors of rows that are not full. */
-static int is_better_along(const struct weights *c) {
-  const int64_t rows = c->plan.rows, taps = taps_beside(MIN(MOST_VECTORS, c->vectors));
-  if (rows < ALONG_LEAST || rows > 2 * ALONG_MOST || c->parts < 2) return 0;
-  if (along_sums(c) * (int64_t)sizeof(T) > ALONG_BYTES || (c->image + rows * c->plan.groups * along_length(c)) * (int64_t)sizeof(T) > LAID_BYTES) return 0;
+/* Whether it costs less: vectors of positions with the gaps between rows, against vectors of rows that are not full. Each group
+ * is summed up by itself where what all of them need does not stay in the cache together. */
+static int is_better_along(struct weights *c) {
+  const int64_t rows = c->plan.rows, groups = c->plan.groups, taps = taps_beside(MIN(MOST_VECTORS, c->vectors));
+  const int64_t sums = along_sums(c) * (int64_t)sizeof(T), laid = (c->image + rows * groups * along_length(c)) * (int64_t)sizeof(T);
+  if (rows < ALONG_LEAST || rows > 2 * ALONG_MOST) return 0;
+  c->apart = sums > ALONG_BYTES || laid > LAID_BYTES ? groups : 1;
+  if (sums / c->apart > ALONG_BYTES || laid / c->apart > LAID_BYTES) return 0;
+  if (c->apart > 1) c->parts = MAX(1, MIN(c->parts, MOST_PARTS / groups));
+  if (c->apart * c->parts < 2) return 0;
   return 5 * rows * c->depth * along_length(c) < 4 * WIDTH * c->positions * tiles_of(c, taps) * taps * c->vectors;
 }
 
@@ -360,7 +366,7 @@ static int run_along(struct weights c) {
   c.each = along_sums(&c);
   c.sums = SCRATCH(3, (size_t)(c.each * c.parts) * sizeof(T));
   const int64_t rows = c.plan.groups * c.plan.rows, work = c.plan.images * along_length(&c) / WIDTH * rows * c.depth;
-  PARALLEL(share_along, &c, c.parts, work < ALONE ? c.parts : 1);
+  PARALLEL(share_along, &c, c.parts * c.apart, work < ALONE ? c.parts * c.apart : 1);
   PARALLEL(join_along, &c, rows, grain_for(rows, c.depth * c.parts * WIDTH));
   T check = 0; /* NaN where one is not finite */
   for (int64_t i = 0; i < rows * c.depth; ++i) check += c.dw[i] * 0;
@@ -386,6 +392,7 @@ EXPORT void convolution_weight(const T *x, const T *g, T *dw, const int64_t *n) 
   const int64_t laid = p->prepared ? c.image * (int64_t)sizeof(T) : 1;
   c.parts = MIN(p->images, MOST_PARTS);
   if (is_better_along(&c) && run_along(c)) return;
+  c.parts = MIN(p->images, MOST_PARTS);
   const int apart = c.parts > 1 && c.each * (int64_t)sizeof(T) <= PART_BYTES && laid <= LAID_BYTES;
   c.sums = SCRATCH(3, (size_t)(c.each * (apart ? c.parts : 1)) * sizeof(T));
   if (!apart) {
