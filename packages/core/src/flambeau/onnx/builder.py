@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -269,6 +270,12 @@ class Builder:
             shape = self.node("Concat", [self._picked(indices), self.ints([1])], axis=0)
             columns = [self.node("Expand", [c, shape]) for c in columns]
         return self.node("Concat", columns, axis=-1)
+
+    def choosing_kernels(self, channels: int, kernel: Sequence[int], d: dtypes.dtype) -> str:
+        """Weights of a convolution that gives each channel's windows: of each kernel one element is one."""
+        n = math.prod(kernel)
+        ones = np.eye(n, dtype=d.numpy).reshape(n, 1, *kernel)
+        return self.array(np.tile(ones, (channels, *(1,) * (1 + len(kernel)))))
 
     def pool(self, kind: str, x: str, windows: int, **attributes: Any) -> str:
         """A node that wants (N, C, *size), on an input with any number of dimensions before its `windows` last."""

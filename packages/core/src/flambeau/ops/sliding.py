@@ -482,7 +482,19 @@ def _(size, batched, input, **attrs):
     return window_columns(input.flatten(0, 1), *attrs.values()).unflatten(0, (size, -1))
 
 
-window_columns.refuse("onnx", "ONNX has no operator that copies windows; export a convolution")
+@window_columns.onnx
+def _(builder, x, *, kernel, dilation, padding, stride):
+    channels = builder.metas[x].shape[1]
+    columns = builder.node(
+        "Conv",
+        [x, builder.choosing_kernels(channels, kernel, builder.metas[x].dtype)],
+        kernel_shape=list(kernel),
+        dilations=list(dilation),
+        pads=[*padding, *padding],
+        strides=list(stride),
+        group=channels,
+    )
+    return builder.reshape_to_output(columns)
 
 
 @primitive(method=False, linear=True)
@@ -545,5 +557,5 @@ def _(builder, x, *, size, kernel, dilation, padding, stride):
     )
 
 
-for _f in (max_pool_places, window_spread, window_columns, columns_sum):
+for _f in (max_pool_places, window_spread):
     _f.refuse("onnx", "has no ONNX operator of its own")
