@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import flambeau
-from flambeau.backends.cpu import available, complexes, threads
+from flambeau.backends.cpu import available, complexes, threads, ufuncs
 
 pytestmark = pytest.mark.skipif(not available(), reason="no C compiler on this machine")
 
@@ -43,6 +43,23 @@ def test_sums_and_products(dtype, count, monkeypatch):
         assert taken == [True] * 7
     finally:
         threads.set_count(before)
+
+
+@pytest.mark.parametrize("dtype", ["complex64", "complex128"])
+def test_quotients_and_exponentials_are_numpys_bit_for_bit(dtype, monkeypatch):
+    planned = []
+    plan = ufuncs.Shared.plan
+    monkeypatch.setattr(
+        ufuncs.Shared, "plan", lambda self, *args: planned.append(plan(self, *args)) or planned[-1]
+    )
+    a, b = numbers(1 << 16, dtype), numbers(1 << 16, dtype, 1)
+    b[:6] = [0, np.inf, 1, -0.0, np.nan, 1e-40]
+    x, y = flambeau.from_numpy(a), flambeau.from_numpy(b)
+    with np.errstate(all="ignore"):
+        for made, want in [(x / y, a / b), (y / 2.5, b / a.dtype.type(2.5)), (y.reciprocal(), np.reciprocal(b)),
+                           (x.exp(), np.exp(a)), (y.log(), np.log(b)), (y.sqrt(), np.sqrt(b))]:  # fmt: skip
+            np.testing.assert_array_equal(made.numpy(), want)
+    assert len(planned) == 6 and all(p is not None for p in planned)
 
 
 def test_what_is_left_to_the_reference():

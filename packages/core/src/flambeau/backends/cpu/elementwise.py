@@ -21,6 +21,10 @@ REMEMBERED = 1024  # layouts per operator; forgotten all at once beyond that
 STRAIGHTEN = 1 << 12  # elements from which an operand that lies crosswise in memory is copied first
 POWERS = (2, 3, 0.5, -1, -0.5)  # exponents that need no pow, of floats
 COMPLEX = ("add", "sub", "neg", "mul")  # operators with kernels for complex numbers
+# Operators whose loops over complex numbers are NumPy's, on all cores.
+COMPLEX_LOOPS = {
+    "true_divide": np.divide, "reciprocal": np.reciprocal, "exp": np.exp, "log": np.log, "sqrt": np.sqrt,
+}  # fmt: skip
 NUMBERS = frozenset((int, float))
 _F32, _BOOL = np.dtype(np.float32), np.dtype(bool)
 ndarray, empty = np.ndarray, np.empty
@@ -144,16 +148,24 @@ class Compiled:
         try:
             return _Call(self, given, attrs)
         except (NoText, CompileError, _Reference):
-            if self.power and self.otherwise is self.op.kernels[None]:
-                from .ufuncs import Shared
-
-                self.otherwise = Shared(self.op, np.power, self.otherwise)
-            elif self.op.name in COMPLEX and self.otherwise is self.op.kernels[None]:
-                if input_dtype(given).kind == "c":
-                    from .complexes import Complex
-
-                    self.otherwise = Complex(self.op, self.otherwise)
+            if self.otherwise is self.op.kernels[None]:
+                self.otherwise = self._other(given)
             return None
+
+    def _other(self, given: tuple) -> Any:
+        """What serves operands like these, for which there is no C text, better than the reference, or that."""
+        name, otherwise = self.op.name, self.otherwise
+        is_complex = input_dtype(given).kind == "c"
+        if is_complex and name in COMPLEX:
+            from .complexes import Complex
+
+            return Complex(self.op, otherwise)
+        loops = COMPLEX_LOOPS.get(name) if is_complex else np.power if self.power else None
+        if loops is None:
+            return otherwise
+        from .ufuncs import Shared
+
+        return Shared(self.op, loops, otherwise)
 
     def kernel(
         self, dtypes: tuple[str, ...], attrs: dict[str, Any], exponent: float | None = None

@@ -101,7 +101,7 @@ class Shared:
         """What `share.c` reads for so many elements; `moves`: which of the arrays are no numbers."""
         key = dtype, size, moves
         if key not in self.plans:
-            found = loop(self.ufunc, dtype.num) if dtype.kind == "f" else None
+            found = loop(self.ufunc, dtype.num) if dtype.kind in "fc" else None
             steps = [dtype.itemsize * m for m in (*moves, True)]
             steps += [0] * (3 - len(steps))
             made = None if found is None else native.table([*found, size, BLOCK, *steps])
