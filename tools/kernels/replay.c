@@ -78,7 +78,7 @@ static void read_calls(const char *path) {
 }
 
 /* The largest distance in roundings of the largest number of the array, NaN against NaN being none. Where a kernel for float32
- * keeps sums in double, these too are as exact as what was added up. */
+ * or halves keeps sums in double, these too are as exact as what was added up. */
 static double distance(const buffer *b, const char *got, int rough) {
   double top = 0, far = 0;
   const int single = b->element == 4;
@@ -160,7 +160,7 @@ static int make(const call *c) {
       const char *name = names[c->function];
       const double far = b->element == 1 ? INFINITY
                          : b->element < 4 ? distance_of_halves(b, at[i], strncmp(name, "nest", 4) != 0)
-                                          : distance(b, at[i], strstr(name, "_float32_") != 0);
+                                          : distance(b, at[i], strstr(name, "_float32_") || strstr(name, "float16_"));
       if (!(far <= tolerance)) {
         fprintf(stderr, "%s: buffer %lld of %lld bytes differs by %g roundings of its largest\n", name, (long long)i, (long long)b->size, far);
         wrong = 1;
