@@ -122,3 +122,35 @@ def _gradient_of(op, sample, of, written):
         assert MODIFIED in str(error)  # noqa: PT017 -- both outcomes are right
         return None
     return copies[id(of)].grad
+
+
+@pytest.mark.parametrize("name", ["linear", "bmm", "mul", "conv2d"])
+def test_compiled_functions_refuse_what_their_backward_reads(name):
+    call, *shapes = PRODUCTS[name]
+    tensors = [flambeau.rand(s) for s in shapes]
+    compiled = flambeau.compile(lambda *given: call(*given) * 2)
+    for of in (0, 1):
+        expected = gradient(call, tensors, of) * 2
+        for _ in range(3):  # as it is made, and made again
+            assert flambeau.allclose(gradient(compiled, tensors, of, of), expected)
+            with pytest.raises(RuntimeError, match=MODIFIED):
+                gradient(compiled, tensors, of, 1 - of)
+
+
+def test_a_compiled_function_reads_an_argument_through_its_view():
+    """Unless its program has made a copy of the view."""
+    x, w = flambeau.rand(4, 3), flambeau.rand(3, 5, requires_grad=True)
+    compiled = flambeau.compile(lambda x, w: x[1:] @ w)
+    refused = 0
+    for _ in range(4):
+        w.grad = None
+        out, expected = compiled(x, w), x[1:].sum(0)[:, None].expand(3, 5).clone()
+        x[2].mul_(2)
+        try:
+            out.sum().backward()
+        except RuntimeError as error:
+            assert MODIFIED in str(error)  # noqa: PT017 -- both outcomes are right
+            refused += 1
+        else:
+            assert flambeau.allclose(w.grad, expected)
+    assert refused

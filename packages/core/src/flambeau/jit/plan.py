@@ -61,6 +61,14 @@ class Stage:
         """Whether captured tensors still have the shapes and dtypes that the programs were made for."""
         return all(p.fits() for p in self.programs)
 
+    def reads(self, array: Any, table: list[Any]) -> bool:
+        """Whether a run on this table may look at memory of `array`."""
+        if type(array) is not np.ndarray or len(self.programs) < len(self.steps):
+            return True
+        seen = [table[i] for _, places, _ in self.steps for i in places]
+        seen += [v.tensor._array for p in self.programs for v in p.graph.captured]
+        return any(a is not None and np.may_share_memory(array, a) for a in seen)
+
     def run(self, table: list[Any], given: Sequence[Tensor]) -> None:
         """`given` are the arguments' tensors, which stand at the front of the table: programs may write into them."""
         for step in self.steps:
@@ -328,7 +336,7 @@ class _Operator:
     def fast(self, node: Any, g: Any, needs: tuple) -> Sequence[Any]:
         if any(x._level or type(x._array) is not self.plan.kind for x in g):
             return self._eagerly(node, g, needs)
-        (kept, *_) = tape.unpack(node)
+        (kept, *_) = tape.unpack(node, self._written)
         plan, back = self.plan, self.plan.back
         assert back is not None
         table = list(kept.table)
@@ -338,6 +346,12 @@ class _Operator:
         plan.backward.run(table, ())
         found = [None if i is None else wrap(table[i]) for i in back.grad_slots]
         return [x if n else None for x, n in zip(found, needs)]
+
+    def _written(self, tensor: Tensor, version: int, node: Any) -> Tensor:
+        """Refuses a tensor that was written since the forward, unless the backward does not read it."""
+        if self.plan.backward.reads(tensor._array, node.saved[0].table):
+            tape.modified(tensor, version, node)
+        return tensor
 
     def pullback(self, node: Any, g: Any, needs: tuple) -> Sequence[Any]:
         return self._eagerly(node, g, needs) if local.grad else self.fast(node, g, needs)
