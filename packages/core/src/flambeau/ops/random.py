@@ -379,11 +379,8 @@ def values(input: Tensor) -> Any:
 
 def refill(kind: str, target: Tensor, generator: Any, **options: Any) -> Tensor:
     """In-place draws: `target` filled with new numbers."""
-    from ..runtime.dispatch import assign
-
-    return assign(
-        target, _drawn_like(kind, target, target.dtype, target.device, generator, **options)
-    )
+    made = _drawn_like(kind, target, target.dtype, target.device, generator, **options)
+    return dispatch.assign(target, made)
 
 
 def uniform_(self: Tensor, a: float = 0, b: float = 1, *, generator: Any = None) -> Tensor:

@@ -203,7 +203,7 @@ def few(
 
 
 def _few_uniform(place: int, out: np.ndarray, generator: Any, options: dict) -> None:
-    if options:
+    if options and options["kw"] != UNIT:
         _uniform(place, out, **options["kw"])
     else:
         pairs.float32.few_units(place, address(out), out.size)
@@ -241,6 +241,7 @@ FEW: dict[str, tuple[Any, Any]] = {
     "randint": (_below, _few_below),
     "randperm": (lambda _: True, lambda place, out, *_: kernels.float32.permutation(place, address(out), out.size)),
 }  # fmt: skip
+UNIT = {"low": 0.0, "high": 1.0}
 NEVER = (lambda _: False, None)
 WHOLE = ("randint", "randperm")
 
