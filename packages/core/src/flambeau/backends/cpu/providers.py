@@ -128,6 +128,7 @@ BY_HAND: dict[str, dict[str, int]] = {
     "borders": {"pad": 1 << 10},
     "complexes": {"complex": 1 << 15},
     "bags": {"embedding_bag": 0},
+    "neighbours": {"nextafter": 1 << 11},
     "distances": {"cdist": 1 << 7, "pdist": 1 << 7},
     "counts": {"bincount": 1 << 12, "counts_in_bins": 1 << 12},
     "fourier": dict.fromkeys(("_fft_c2c", "_fft_r2c", "_fft_c2r"), 1 << 9),
