@@ -140,20 +140,20 @@ def _(xp, x, *indices, positions, from_end=True):
     shape = _empty_result(x, indices, positions)
     if shape is not None:
         if not from_end:
-            _check_places(xp, indices, positions, x.shape, from_end)
+            _check_ranges(xp, indices, positions, x.shape, from_end)
         return xp.empty(shape, dtype=x.dtype)
     if not from_end and xp.at_hand and builtin_any(i.min() < 0 for i in indices):
-        _check_places(xp, indices, positions, x.shape, from_end)
+        _check_ranges(xp, indices, positions, x.shape, from_end)
     try:
         # NumPy lays the indexed dimensions in front and shows them in their places: not row by row.
         made = x[_key(indices, positions, x.ndim)]
     except IndexError:
-        _check_places(xp, indices, positions, x.shape, from_end)  # names the dimension
+        _check_ranges(xp, indices, positions, x.shape, from_end)  # names the dimension
         raise
     return xp.ascontiguousarray(made) if made.ndim else made
 
 
-def _check_places(
+def _check_ranges(
     xp: Any,
     indices: Sequence[Any],
     positions: tuple[int, ...],
@@ -358,13 +358,13 @@ def _(xp, x, value, *indices, positions, accumulate, from_end=True):
         index_put_at.op.call_body(tuple(metas), attrs)
         return out
     if accumulate or not from_end:
-        _check_places(xp, indices, positions, x.shape, from_end)
+        _check_ranges(xp, indices, positions, x.shape, from_end)
     key = _key(indices, positions, x.ndim)
     if not accumulate:
         try:
             out[key] = value
         except IndexError:
-            _check_places(xp, indices, positions, x.shape, from_end)
+            _check_ranges(xp, indices, positions, x.shape, from_end)
             raise
     elif len(positions) == 1:
         # Slices along one dimension: their rows in front, repeated ones added up before they are written.
