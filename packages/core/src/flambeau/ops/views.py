@@ -1,4 +1,4 @@
-"""Operators whose result looks at the same memory: other shapes, strides and windows of one storage."""
+"""Operators whose result looks at the same memory in another shape or order, and what moves elements about; parts are in `slices`."""
 
 from __future__ import annotations
 
