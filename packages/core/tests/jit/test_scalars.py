@@ -40,7 +40,7 @@ WHOLE = [3, 4, 5, 1, 0, -1, -3, 2, 6, 100, 7]
 def same(a, b):
     if isinstance(a, flambeau.Tensor):
         assert a.dtype == b.dtype
-        largest = b.detach().abs().nan_to_num(0.0, 0.0).amax().item() if b.numel() else 0.0
+        largest = b.detach().double().abs().nan_to_num(0.0, 0.0).amax().item() if b.numel() else 0.0
         atol = 1e-6 * max(1.0, largest)  # sums that come to little, of large parts
         assert_close(a.detach(), b.detach(), rtol=1e-5, atol=atol, equal_nan=True)
     elif isinstance(a, (tuple, list)):
