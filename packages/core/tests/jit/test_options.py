@@ -11,7 +11,9 @@ from flambeau import nn
 
 F = nn.functional
 optim = flambeau.optim
-x, y = flambeau.randn(16, 12, dtype=flambeau.float64), flambeau.randint(0, 4, (16,))
+_drawn = flambeau.Generator().manual_seed(0)
+x = flambeau.randn(16, 12, dtype=flambeau.float64, generator=_drawn)
+y = flambeau.randint(0, 4, (16,), generator=_drawn)
 
 
 def built(kind):
