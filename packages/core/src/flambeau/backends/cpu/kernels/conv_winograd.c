@@ -324,7 +324,7 @@ static void convolve_last(struct winograd *c) {
   if (c->pitch * (int64_t)sizeof(T) % ALIAS == 0) c->pitch += WIDTH;
   c->patches = s->images * s->out[0] * c->grid[0] * c->grid[1];
   const int64_t threads = fb->threads(), each = PLACES * s->slices * c->pitch * (int64_t)sizeof(T);
-  const int64_t beyond = reach_of(c, c->piece + c->last), most = MAX(MOST, MIN(TOGETHER, (VALUES_BYTES / each - beyond) / MOST) * MOST);
+  const int64_t beyond = reach_of(c, c->piece + c->last), most = MAX(MOST, MIN(MAX(TOGETHER, 2 * beyond / MOST), (VALUES_BYTES / each - beyond) / MOST) * MOST);
   c->blocks = (s->rows + BLOCK - 1) / BLOCK, c->parts = (c->patches + most - 1) / most, c->cuts = 1;
   const int64_t wanted = (2 * threads + s->groups - 1) / s->groups;
   if (threads > 1 && c->parts < wanted) c->cuts = MIN(c->blocks, (wanted + c->parts - 1) / c->parts);
