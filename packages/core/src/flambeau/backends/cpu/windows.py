@@ -31,7 +31,8 @@ WINOGRAD = (
 )
 LEAST_CHANNELS = 16  # of input and output; fewer do not pay for the additions
 MORE_CHANNELS = 24  # of one of them; of both with packed weights, whose direct products are faster
-NEAR_PATCHES = 1 << 13  # channels of patches beyond a task's own that large windows may reach: they are transformed by each task
+# Channels of patches beyond a task's own that pieces of large windows may reach: each task transforms them, too.
+NEAR_PATCHES = 1 << 13
 LEAST_PATCHES = 12  # 2 x 2 results; fewer do not pay for weights that are 16 / 9 as large
 LEAST_TILES = 36  # fewer do not pay for the weights' transform, either
 QUARTERS = 1.3  # as WINOGRAD, of `conv_quarters.c`
@@ -279,8 +280,8 @@ def winograd_plan(
     taps = prod(w[2:])
     if patches * products * WINOGRAD > prod(out) * taps or images * patches < least:
         return None
-    beyond = (kernel[0] - 1) // 2 * gap[1] * -(-grid[2] // 2)  # patches that pieces reach: their rows
-    if len(pieces) > slices and beyond * channels * slices > NEAR_PATCHES:
+    beyond = (kernel[0] - 2) // 2 * gap[1] * -(-grid[2] // 2)
+    if beyond * channels * slices > NEAR_PATCHES:
         return None
     fewer, more = sorted((channels, rows))
     if fewer < (MORE_CHANNELS if packed else LEAST_CHANNELS) or more * len(pieces) < MORE_CHANNELS:
