@@ -331,3 +331,23 @@ def test_members_that_come_and_go_without_being_set_are_noticed():
     with pytest.warns(UserWarning, match="eagerly"):
         changed(lambda: None)
     changed(handle.remove)
+
+
+@flambeau.no_grad()
+def test_a_write_leaves_the_other_weights_the_models_own():
+    layers = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 8)).eval()
+    compiled, x = flambeau.compile(layers), flambeau.randn(3, 8)
+    for _ in range(4):
+        compiled(x)
+    (plan,) = [p for plans in compiled._compiled._plans.values() for p in plans]
+    prepared = plan.forward.programs[0].prepared
+    for _ in range(2):
+        layers[0].weight.mul_(2.0)
+        agree(compiled(x), layers(x))
+        # Memory that others hold is read through at every call.
+        assert [seen.foreign for seen in prepared._seen] == [False, False]
+        assert prepared.fits()
+    layers[2].weight = nn.Parameter(flambeau.randn(8, 8))
+    agree(compiled(x), layers(x))
+    layers[2].weight.numpy()[0] = 1.0
+    agree(compiled(x), layers(x))
