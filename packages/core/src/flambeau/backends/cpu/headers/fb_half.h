@@ -57,7 +57,9 @@ INLINE E narrow(T x) {
 #endif
 
 INLINE vec widened_vec(narrow_vec v) {
-#if defined(E_BFLOAT16)
+#if defined(E_BFLOAT16) && defined(__AVX512F__) /* gcc 12 widens by halves and joins them */
+  return (vec)_mm512_slli_epi32(_mm512_cvtepu16_epi32((__m256i)v), 16);
+#elif defined(E_BFLOAT16)
   return (vec)(__builtin_convertvector(v, bits_vec) << 16);
 #elif defined(__AVX512F__)
   return (vec)_mm512_cvtph_ps((__m256i)v);
@@ -70,8 +72,12 @@ INLINE vec widened_vec(narrow_vec v) {
 INLINE narrow_vec narrowed_vec(vec v) {
 #if defined(E_BFLOAT16)
   const bits_vec bits = (bits_vec)v, round = (bits + 0x7FFF + (bits >> 16 & 1)) >> 16, nan = (bits >> 16 & 0x8000) | 0x7FC0;
-  const bits_vec odd = (bits_vec)(v != v);
-  return __builtin_convertvector((odd & nan) | (~odd & round), narrow_vec);
+  const bits_vec odd = (bits_vec)(v != v), all = (odd & nan) | (~odd & round);
+#if defined(__AVX512F__)
+  return (narrow_vec)_mm512_cvtepi32_epi16((__m512i)all);
+#else
+  return __builtin_convertvector(all, narrow_vec);
+#endif
 #elif defined(__AVX512F__)
   return (narrow_vec)_mm512_cvtps_ph((__m512)v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 #else
