@@ -165,16 +165,12 @@ def _narrow(x: Any, half: np.dtype) -> Any:
     return copies.cast(x, half)
 
 
-def offer_gradient(name: str, gradient: Callable[..., Any], halves: bool = False) -> None:
+def offer_gradient(name: str, gradient: Callable[..., Any]) -> None:
     """Offers `gradient(g, out, needs, *raw, **attrs)`, the raw gradients of all inputs, for a primitive with a `vjp`.
 
-    It has what the rule keeps (None for the rest), and may return NotImplemented. Only where no graph is recorded. `halves`
-    as in `offer`.
+    It has what the rule keeps (None for the rest), and may return NotImplemented. Only where no graph is recorded.
     """
     from ...runtime import tape
-
-    if halves:
-        gradient = in_float32(gradient)
 
     rule = registry[name].vjp_rule
 
