@@ -52,6 +52,35 @@ def check_slices(name: str, input: Tensor, d: int, index: Tensor, source: Tensor
     )
 
 
+def _check_copied(input: Tensor, d: int, index: Tensor, source: Tensor) -> None:
+    """IndexError unless `source` has a slice for each index; RuntimeError unless they have the shape of the input's."""
+    check(
+        source.ndim == input.ndim or not source.ndim or not input.ndim,
+        lambda: (
+            "index_copy_(): When source and destination are not scalars, their dimensionality must match. Source "
+            f"dimensionality ({source.ndim}), destination dimensionality ({input.ndim})"
+        ),
+        IndexError,
+    )
+    around = [s for i, s in enumerate(source.shape) if i != d]
+    wanted = [s for i, s in enumerate(input.shape) if i != d]
+    check(
+        around == wanted,
+        lambda: (
+            "index_copy_(): Source/destination tensor must have same slice shapes. Destination slice shape: "
+            f"{wanted} at dimension {d} and source slice shape: {around} at dimension {d}."
+        ),
+    )
+    n = source.shape[d] if source.ndim > d else 1
+    check(
+        n == index.shape[0],
+        lambda: (
+            f"index_copy_(): Number of indices ({index.shape[0]}) should be equal to source.size(dim) ({n})"
+        ),
+        IndexError,
+    )
+
+
 def _put(input: Tensor, dim: int, index: Tensor, values: Tensor, accumulate: bool) -> Tensor:
     if not input.ndim:
         return index_put_at(
@@ -128,7 +157,7 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor):
             f"(source) {source.dtype.name}"
         ),
     )
-    check_slices("index_copy_", input, d, at, source)
+    _check_copied(input, d, at, source)
     return _put(input, d, at, source, False)
 
 

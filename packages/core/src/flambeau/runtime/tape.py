@@ -375,10 +375,10 @@ def _unpacked(node: Node, i: int, written: Callable[[Tensor, int, Node], Any]) -
     kept = node.saved[i]
     if type(kept) is Packed:
         return kept.unpacked(node.edges[i])
+    if not isinstance(kept, Tensor):
+        return kept
     version = 0 if node.versions is None else node.versions[i]
-    if isinstance(kept, Tensor) and version_of(kept) != version:
-        return written(kept, version, node)
-    return kept
+    return kept if version_of(kept) == version else written(kept, version, node)
 
 
 def unpack_result(node: Node, optional: bool = False) -> Any:
