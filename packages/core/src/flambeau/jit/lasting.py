@@ -11,7 +11,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
-from operator import is_
 from typing import Any
 
 import numpy as np
@@ -156,26 +155,6 @@ def together(arrays: list[np.ndarray]) -> list[np.ndarray]:
     return arrays
 
 
-class Plain:
-    """Those of many `Seen` that a few looks tell of: at all tensors at once, as a network has hundreds."""
-
-    def __init__(self, seen: Sequence[Seen]) -> None:
-        self.seen = [s for s in seen if s.plain]
-        self.tensors, self.boxes = [s.tensor for s in self.seen], [s.box for s in self.seen]
-        self.full = [box for box in self.boxes if box is not None]
-        self.versions = [s.version for s in self.seen if s.box is not None]
-
-    def same(self) -> bool:
-        """Whether no tensor was written, replaced or given to others since; if not, each must be asked by itself."""
-        held = [s.array for s in self.seen]  # not kept: `Seen` counts who holds an array
-        return (
-            all(map(is_, [t._array for t in self.tensors], held))
-            and all(map(is_, [t._box for t in self.tensors], self.boxes))
-            and [box.version for box in self.full] == self.versions
-            and True not in [box.exposed for box in self.full]
-        )
-
-
 class Prepared:
     """The results of a program of what lasts, `values` of its graph, made anew when they no longer hold."""
 
@@ -183,15 +162,22 @@ class Prepared:
         self.program, self.values = program, values
         self.reader: Any = None  # the program that is given the results
         self._arrays: list[np.ndarray] | None = None
-        self._watch([])
+        self._seen: list[Seen] = []
 
     def fits(self) -> bool:
         """Whether the tensors still have the shapes and dtypes of the program; finds out what was written, too."""
         if self._arrays is not None:
-            asked = self._others if self._plain.same() else self._seen
-            if all(seen.same() for seen in asked):
+            for seen in self._seen:
+                tensor = seen.tensor
+                box = tensor._box
+                if seen.plain and tensor._array is seen.array and box is seen.box:
+                    if box is None or (box.version == seen.version and not box.exposed):
+                        continue
+                if not seen.same():
+                    self._arrays = None
+                    break
+            else:
                 return True
-            self._arrays = None
         return self.program.fits()
 
     def __call__(self) -> list[np.ndarray]:
@@ -199,15 +185,10 @@ class Prepared:
         arrays = self._arrays
         if arrays is None:
             self.program.forget()
-            self._watch([])  # what was seen holds the arrays, too: they would seem to be others'
+            self._seen = []  # it holds the arrays, too: they would seem to be others'
             # Looked at first: what another thread writes meanwhile is noticed at the next call.
             seen = [Seen(source, self.reader) for _, source, _, _ in self.program._captured]
             arrays = together(self.program([], []))
             self.program.forget()
-            self._watch(seen)
-            self._arrays = arrays
+            self._seen, self._arrays = seen, arrays
         return arrays
-
-    def _watch(self, seen: list[Seen]) -> None:
-        self._seen, self._plain = seen, Plain(seen)
-        self._others = [s for s in seen if not s.plain]
