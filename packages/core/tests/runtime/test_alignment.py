@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import zipfile
 
 import numpy as np
@@ -79,3 +80,12 @@ def test_a_mapped_checkpoint_of_another_writer(tmp_path, shift):
             other.writestr(name.replace("ours/", "other/"), ours.read(name))
     made = flambeau.load(tmp_path / "other.pt", mmap=True)["w"]
     assert made.tolist() == [0, 1, 2, 3, 4] and made.numpy().flags.aligned
+
+
+def test_dtypes_that_were_unpickled_are_numpys_own():
+    saved = pickle.loads(pickle.dumps(np.arange(6, dtype=np.float32).reshape(2, 3)))
+    assert saved.dtype is not np.dtype(np.float32)
+    made = flambeau.from_numpy(saved)
+    assert made.numpy().dtype is np.dtype(np.float32)
+    made += 1
+    assert saved[0, 0] == 1  # the same memory

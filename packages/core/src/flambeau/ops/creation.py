@@ -17,7 +17,7 @@ from ..runtime.backend import of_array, of_device
 from ..runtime.dispatch import ndarray
 from ..runtime.families import composite, primitive
 from ..runtime.inference import makes_tensors
-from ..runtime.memory import aligned, foreign
+from ..runtime.memory import aligned, foreign, own_dtype
 from ..runtime.meta import Meta
 from ..runtime.numbers import ends
 from ..runtime.promotion import check_fits, wrapped
@@ -708,7 +708,7 @@ def from_numpy(array: Any) -> Tensor:
     """
     if type(array) is ndarray and array.base is None and array.dtype.isnative:
         dtypes.from_numpy(array.dtype)
-        if array.flags.c_contiguous:
+        if array.flags.c_contiguous and own_dtype(array.dtype) is array.dtype:
             return wrap(array)
     if not hasattr(array, "__array_interface__") or isinstance(array, Tensor):
         raise TypeError(f"expected np.ndarray (got {type(array).__name__})")
@@ -727,6 +727,9 @@ def from_numpy(array: Any) -> Tensor:
         raise ValueError(
             "given numpy array strides not a multiple of the element byte size. Copy the numpy array to reallocate the memory."
         )
+    kind = own_dtype(array.dtype)
+    if kind is not array.dtype:
+        array = array.view(kind)
     return wrap(array if array.base is None else foreign(aligned(array)))
 
 

@@ -54,6 +54,15 @@ def aligned(array: Any) -> Any:
     return array.copy()
 
 
+_OWN = {np.dtype(c).num: np.dtype(c) for c in "?bBhHiIlLqQefdFD"}
+
+
+def own_dtype(dtype: np.dtype) -> np.dtype:
+    """The object that NumPy has for a dtype, by which C knows it: unpickling makes another that is equal."""
+    own = _OWN.get(dtype.num, dtype)
+    return own if own is dtype or own == dtype else dtype
+
+
 def root(array: Any) -> Any:
     """The array that owns the memory, or the first over memory that is nobody's array."""
     while True:

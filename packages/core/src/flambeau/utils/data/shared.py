@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from flambeau.runtime.memory import own_dtype
 from flambeau.runtime.tensor import Tensor, wrap
 
 if TYPE_CHECKING:
@@ -257,7 +258,7 @@ def _parts(array: np.ndarray) -> tuple[Any, ...]:
 
 
 def _array(memory: Any, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
-    array = np.ndarray(shape, dtype, memory)
+    array = np.ndarray(shape, own_dtype(dtype), memory)
     return array if array.flags.writeable else array.copy()
 
 
