@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import warnings
 
 import pytest
@@ -460,3 +462,31 @@ def test_gradients_that_cannot_be_taken_are_no_error_of_the_call():
     with pytest.warns(UserWarning, match="gradients that cannot be taken"):
         q, r = run(x)
     assert_close(q @ r, x)
+
+
+FORKED = """
+import os, threading, flambeau
+inside, leave = threading.Event(), threading.Event()
+
+def function(x):
+    if threading.current_thread() is not threading.main_thread():
+        inside.set()
+        leave.wait()
+    return x * 2
+
+compiled = flambeau.compile(function)
+thread = threading.Thread(target=lambda: compiled(flambeau.ones(3)))
+thread.start()
+inside.wait()
+child = os.fork()
+if child == 0:
+    os._exit(int(compiled(flambeau.ones(3)).sum()))
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+leave.set()
+thread.join()
+"""
+
+
+def test_a_fork_in_the_middle_of_a_first_call():
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", FORKED], capture_output=True, text=True, timeout=60)  # fmt: skip
+    assert done.stdout == "6\n", done.stderr

@@ -55,6 +55,16 @@ _every: weakref.WeakSet[Compiled] = weakref.WeakSet()
 _TENSORS = frozenset([Tensor])
 
 
+def _in_child() -> None:
+    """After a fork: whichever thread was making a program is not there any more."""
+    for c in _every:
+        c._lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_child)
+
+
 class Broken(RuntimeError):
     """With fullgraph=True: why the function is no one program."""
 
