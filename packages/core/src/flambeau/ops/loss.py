@@ -11,7 +11,7 @@ from .._base.checks import check
 from ..runtime import state
 from ..runtime.families import composite
 from ..runtime.meta import Meta
-from ..runtime.numbers import ends, number_array
+from ..runtime.numbers import ends
 from ..runtime.tensor import Tensor
 from .activation import logsigmoid, relu
 from .arranging import triu_indices
@@ -171,19 +171,21 @@ def _(xp, x, target, weight, *, ignore_index, reduction):
         or low <= ignore_index <= high
     ):
         return NotImplemented
-    starts, shares = _rows_of(xp, *x.shape, x.dtype)
-    picked = x.take(target + starts)
-    if reduction == "mean":
-        return picked.dot(shares)
+    picked = x.take(target + _rows_of(xp, *x.shape))
     if reduction == "none":
         return -picked
-    return -xp.add.reduce(picked) if reduction == "sum" else NotImplemented
+    total = -xp.add.reduce(picked)
+    if reduction == "mean":
+        return total / len(
+            target
+        )  # to the last bit what the first call, which is none of few elements, gives
+    return total if reduction == "sum" else NotImplemented
 
 
 @lru_cache(64)
-def _rows_of(xp: Any, rows: int, columns: int, dtype: Any) -> tuple[Any, Any]:
-    """Where the rows of a matrix begin, counted flat, and what a mean multiplies losses by."""
-    return xp.arange(0, rows * columns, columns), xp.full(rows, -1 / rows, dtype)
+def _rows_of(xp: Any, rows: int, columns: int) -> Any:
+    """Where the rows of a matrix begin, counted flat."""
+    return xp.arange(0, rows * columns, columns)
 
 
 @nll_loss.small_vjp
@@ -349,33 +351,6 @@ def binary_cross_entropy(
         check(inside, lambda: "all elements of input should be between 0 and 1")
     loss = -(target * input.log().clamp(min=-100) + (1 - target) * (-input).log1p().clamp(min=-100))
     return reduce(_weighted(loss, weight), reduction)
-
-
-@binary_cross_entropy.small
-def _(xp, x, target, weight, *, reduction):
-    if weight is not None or x.shape != target.shape or x.dtype is not target.dtype:
-        return NotImplemented
-    if x.dtype.char not in "fd" or not x.size or not (0 <= x.min() and x.max() <= 1):
-        return NotImplemented
-    least = number_array(-100.0, x.dtype)
-    yes, no = xp.maximum(xp.log(x), least), xp.maximum(xp.log1p(-x), least)
-    loss = -(no + target * (yes - no))
-    if reduction == "none":
-        return loss
-    total = xp.add.reduce(loss, None)
-    if reduction == "mean":
-        return total / x.size
-    return total if reduction == "sum" else NotImplemented
-
-
-@binary_cross_entropy.small_vjp
-def _(g, _out, x, target, weight, *, reduction):
-    share = g / x.numel() if reduction == "mean" else g
-    return (
-        lambda: share * (x - target) / ((1 - x) * x).clamp(min=1e-12),
-        lambda: share * ((-x).log1p().clamp(min=-100) - x.log().clamp(min=-100)),
-        None,
-    )
 
 
 @composite(method=False, opmath=True)
@@ -702,17 +677,6 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8):
     a = x1 / x1.norm(2, dim, True).clamp(min=eps)
     b = x2 / x2.norm(2, dim, True).clamp(min=eps)
     return (a * b).sum(dim)
-
-
-@cosine_similarity.small
-def _(xp, a, b, *, dim, eps):
-    if a.shape != b.shape or a.dtype is not b.dtype or type(eps) is not float:
-        return NotImplemented
-    if type(dim) is not int or a.dtype.char not in "fd":
-        return NotImplemented
-    least = number_array(eps, a.dtype)
-    lengths = [xp.maximum(xp.sqrt(xp.add.reduce(x * x, dim)), least) for x in (a, b)]
-    return xp.add.reduce(a * b, dim) / (lengths[0] * lengths[1])
 
 
 @composite(method=False, opmath=True)
