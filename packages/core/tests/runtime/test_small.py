@@ -85,15 +85,6 @@ GRADIENTS = {
         lambda x: flambeau.nn.functional.pad(x, (1, 2)),
         lambda x: flambeau.nn.functional.pad(x[None], (0, 1, 2, 0), value=0),
     ],
-    "binary_cross_entropy": [
-        lambda x: flambeau.nn.functional.binary_cross_entropy(x.sigmoid(), X.sin() ** 2),
-        lambda x: flambeau.nn.functional.binary_cross_entropy(
-            (X / 9) ** 2, x.sigmoid(), reduction="sum"
-        ),
-        lambda x: flambeau.nn.functional.binary_cross_entropy(
-            x.sigmoid(), x.cos() ** 2, reduction="none"
-        ),
-    ],
     "roll": [lambda x: x.roll(1, 0), lambda x: x.roll(-2, -1)],
     "stack": [lambda x: flambeau.stack([x, x.sin()], -1), lambda x: flambeau.stack((x, x))],
     "masked_fill": [lambda x: x.masked_fill(x > 0, 7.0), lambda x: x[0].masked_fill(X > 0, 1)],
