@@ -305,12 +305,14 @@ def _(xp, x, *, dim, keepdim, dtype):
 
 @mean.small_vjp
 def _(g, _out, x: Meta, *, dim, keepdim):
-    return spread(g / _count(x.shape, dim), x, dim, keepdim)
+    return spread(g * (1 / _count(x.shape, dim)), x, dim, keepdim)  # as the quotient's own rule has it
 
 
 @mean.small_raw_vjp
 def _(xp, g, _out, x, *, dim, keepdim, dtype):
-    return _raw_spread(xp, _divided(xp, g, _count(x.shape, dim)), x, dim, keepdim)
+    share = xp.empty(g.shape, g.dtype)
+    xp.multiply(g, number_array(1 / _count(x.shape, dim), g.dtype), share)
+    return _raw_spread(xp, share, x, dim, keepdim)
 
 
 _SHORT = (dtypes.float16, dtypes.bfloat16)
