@@ -305,7 +305,8 @@ def _(xp, x, *, dim, keepdim, dtype):
 
 @mean.small_vjp
 def _(g, _out, x: Meta, *, dim, keepdim):
-    return spread(g * (1 / _count(x.shape, dim)), x, dim, keepdim)  # as the quotient's own rule has it
+    share = g * (1 / _count(x.shape, dim))  # as the quotient's own rule has it
+    return spread(share, x, dim, keepdim)
 
 
 @mean.small_raw_vjp
