@@ -184,7 +184,7 @@ def test_ctrl_c_ends_the_compiler_too(slowly):
     code = f"from flambeau.backends.cpu import library; library.load({SOURCE!r})"
     process = subprocess.Popen([sys.executable, "-c", code], env=environment, stderr=subprocess.PIPE, text=True)  # fmt: skip
     assert soon(lambda: told.exists() and told.read_text().strip())
-    time.sleep(0.5)  # by then the parent has left `Popen`, which forgets a child if it is interrupted
+    time.sleep(0.5)  # the parent has left `Popen` by then, which forgets its child if interrupted
     process.send_signal(signal.SIGINT)
     assert "KeyboardInterrupt" in process.communicate(timeout=20)[1]
     assert soon(lambda: not runs(int(told.read_text())))
