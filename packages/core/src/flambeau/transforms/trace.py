@@ -119,7 +119,7 @@ class Tracer:
             self._bind(made, self.graph.add("stop_gradient", (value,), {}, (made._meta,))[0])
             return made
         root, steps = self._origin(tensor)
-        if steps:
+        if steps and root._array is not made._array:  # a view of all may be the very array
             self._views[id(made._array)] = (root, steps)
         return made
 
