@@ -490,3 +490,25 @@ thread.join()
 def test_a_fork_in_the_middle_of_a_first_call():
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", FORKED], capture_output=True, text=True, timeout=60)  # fmt: skip
     assert done.stdout == "6\n", done.stderr
+
+
+WHOLE_VIEWS = {
+    "squeeze": lambda x: x.squeeze(),
+    "expand": lambda x: x.expand(3, 4),
+    "view": lambda x: x.view(3, 4),
+    "slice": lambda x: x[:],
+    "ellipsis": lambda x: x[...],
+    "permute": lambda x: x.permute(0, 1),
+    "chunk": lambda x: x.chunk(1)[0],
+    "flatten": lambda x: x.flatten(1),
+}
+
+
+@pytest.mark.parametrize("name", WHOLE_VIEWS)
+def test_a_detached_view_of_all(name):
+    def function(x):
+        return WHOLE_VIEWS[name](x * 2).detach() + 1
+
+    compiled, x = flambeau.compile(function, fullgraph=True), flambeau.randn(3, 4)
+    for _ in range(3):
+        assert compiled(x).equal(function(x))
