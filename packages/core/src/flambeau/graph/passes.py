@@ -7,7 +7,7 @@ from typing import Any
 
 from .graph import Call, Graph, Value
 
-EFFECTS = frozenset({"draw"})  # calls that must run even if nobody reads the result, once each
+EFFECTS = {"draw"}  # calls that must run even if nobody reads the result, once each
 
 
 def dead_code(graph: Graph) -> Graph:

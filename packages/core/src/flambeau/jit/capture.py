@@ -20,7 +20,7 @@ from typing import Any
 
 from .._base import dtypes, pytree
 from ..backends.cpu import memory
-from ..graph import Graph, Value
+from ..graph import Call, Graph, Value
 from ..graph.passes import EFFECTS
 from ..runtime import state, writes
 from ..runtime.operator import Operator, find
@@ -243,7 +243,7 @@ class Capture(Tracer):
         if id(tensor._array) not in self._values:
             return False
         makers = {id(v): c for p in self.parts if isinstance(p, Graph) for c in p.calls for v in c.outputs}  # fmt: skip
-        open_, seen = [self._values[id(tensor._array)][0]], set()
+        open_, seen, found = [self._values[id(tensor._array)][0]], set(), []
         while open_:
             v = open_.pop()
             if id(v) in seen or v.kind == "constant":
@@ -252,8 +252,13 @@ class Capture(Tracer):
             call = makers.get(id(v))
             if call is None or call.op in EFFECTS or find(call.op).random:
                 return False
+            found.append(call)
             open_ += [x for x in call.inputs if isinstance(x, Value)]
+        self.frozen(found)
         return True
+
+    def frozen(self, calls: list[Call]) -> None:
+        """A number is taken as it is that these calls give: so are the numbers that they are given."""
 
     def _rely(self, tensor: Tensor) -> None:
         """The program is for calls that begin with a gradient, or without one, as this did."""

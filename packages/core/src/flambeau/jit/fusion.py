@@ -14,7 +14,7 @@ from .. import ir
 from .._base.checks import wrap_dims
 from ..graph import Call, Graph, Value
 from ..graph.passes import EFFECTS
-from ..runtime.operator import Operator, find
+from ..runtime.operator import Operator, find, registry
 
 DTYPES = ("float32", "float64")
 FOLDS = {"sum": "sum", "prod_dims": "prod", "amax": "max", "amin": "min"}
@@ -136,7 +136,7 @@ def fuse(graph: Graph) -> list[Step]:
         for v in call.outputs:
             below[id(v)] = needs
     steps = [s for s in steps if not (isinstance(s, Group) and s.merged_into)]
-    steps = [s.calls[0] if isinstance(s, Group) and len(s.calls) == 1 else s for s in steps]
+    steps = [s.calls[0] if isinstance(s, Group) and _lone(s) else s for s in steps]
     while True:
         _find_outputs(graph, steps)
         ordered = _ordered(graph, steps)
@@ -144,6 +144,11 @@ def fuse(graph: Graph) -> list[Step]:
             return ordered
         at = steps.index(ordered)
         steps[at : at + 1] = ordered.calls  # one by one
+
+
+def _lone(group: Group) -> bool:
+    """Whether a group is one call, of an operator that has kernels of its own."""
+    return len(group.calls) == 1 and group.calls[0].op in registry
 
 
 def root(group: Group) -> Group:

@@ -10,14 +10,14 @@ import builtins
 import math
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from operator import index as as_index
 from typing import Any
 
 from .._base import pytree
-from ..graph import Graph, Value
+from ..graph import Call, Graph, Value
 from ..runtime import dispatch, state
 from ..runtime.infer import infer
 from ..runtime.meta import Meta
@@ -83,6 +83,11 @@ class OpenCapture(Capture):
 
     def known(self, x: Any) -> Any:
         return closed(x)
+
+    def frozen(self, calls: list[Call]) -> None:
+        """The program is for the open numbers that these calls are given."""
+        for call in calls:
+            changed([*call.inputs, *call.attrs.values()], lambda x: x.known())
 
     def _decided(self, tensor: Tensor, value: Any) -> bool:
         """A decision may be another at other sizes."""
@@ -194,26 +199,26 @@ def kept_shape(shape: Sequence[int], metas: Sequence[Any]) -> tuple:
 # -- numbers in arguments ----------------------------------------------------------------------------------------------
 
 
-def changed(x: Any, number: Callable[[Any], Any]) -> Any:
-    """`x` with each open number in it replaced; `x` itself where there is none."""
-    if type(x) in OPEN:
-        return number(x)
+def changed(x: Any, number: Callable[[Any], Any], kinds: Collection[type] = OPEN) -> Any:
+    """`x` with each open number in it, or what else is of these kinds, replaced; `x` itself where there is none."""
     kind = type(x)
+    if kind in kinds:
+        return number(x)
     if kind in (tuple, list, Size):
-        made = [changed(v, number) for v in x]
+        made = [changed(v, number, kinds) for v in x]
         return x if all(a is b for a, b in zip(x, made)) else kind(made)
     if kind is dict:
-        fresh = {k: changed(v, number) for k, v in x.items()}
+        fresh = {k: changed(v, number, kinds) for k, v in x.items()}
         return x if all(fresh[k] is v for k, v in x.items()) else fresh
     if kind is slice:
         parts = (x.start, x.stop, x.step)
-        bounds = [changed(v, number) for v in parts]
+        bounds = [changed(v, number, kinds) for v in parts]
         return x if all(a is b for a, b in zip(parts, bounds)) else slice(*bounds)
     if kind is Meta:
-        shape = changed(x.shape, number)
+        shape = changed(x.shape, number, kinds)
         return x if shape is x.shape else x.like(shape)
     if isinstance(x, dispatch.Step):
-        attrs, rest = changed(x.attrs, number), changed(x.rest, number)
+        attrs, rest = changed(x.attrs, number, kinds), changed(x.rest, number, kinds)
         return x if attrs is x.attrs and rest is x.rest else kind(x.op, rest, attrs, x.index)
     return x
 

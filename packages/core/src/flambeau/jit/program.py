@@ -224,7 +224,8 @@ class Program:
             if isinstance(step, Group):
                 yield run, done, needs, makes, True, True
             else:
-                pure = not (step.op in EFFECTS or find(step.op).random)
+                op = find(step.op)
+                pure = not (step.op in EFFECTS or op.random or "reads" in op.tags)
                 yield run, done, needs, makes, pure, "::" not in step.op
 
     def _last_reads(self) -> list[list[int]]:
@@ -264,7 +265,7 @@ class Program:
         several = call.several
         if op.name == "reshape":
             kernel = _Reshape(op.kernels[None])
-        if any(type(v) in (int, float, bool) for v in call.inputs) and not several:
+        if any(v is not None and not isinstance(v, Value) for v in call.inputs) and not several:
             kernel = partial(_as, kernel, call.outputs[0].meta.dtype.numpy)
 
         def run(env: list) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .._base.dtypes import float64, int64
+from .._base.dtypes import dtype, float64, int64
 from ..graph import Call, Graph, Value
 from ..runtime import dispatch
 from ..runtime.meta import Meta
@@ -19,7 +19,7 @@ from .capture import Effect, Grads, Part
 from .decisions import Decision
 from .numbers import Numbers, Reading
 from .plan import Back, Plan
-from .scalars import Taken, array_kind
+from .scalars import Taken
 from .tuning import Making
 
 
@@ -133,26 +133,76 @@ class _Copy:
         kind = int64 if isinstance(x, int) else float64
         return Reading(self.taken.value(x, self.changed(x), kind), "item")
 
-    def loaded(self, call: Call, inputs: tuple, graph: Graph) -> tuple:
-        """The inputs of an elementwise call, with an array for each number that was open."""
+    def placed(self, call: Call, graph: Graph) -> tuple[str, tuple, dict[str, Any]]:
+        """A call of which numbers that were open are arrays, if it can have such."""
+        from .operands import array_kind, is_read
+
+        inputs, attrs = tuple(map(self.given, call.inputs)), self.changed(call.attrs)
+        kind = array_kind(call)
+        if kind is not None:
+            return self.as_arrays(call, inputs, attrs, kind, graph)
+        if self.taken is not None and is_read(call):
+            return self.as_read(call, inputs, attrs, graph)
+        return call.op, inputs, attrs
+
+    def as_arrays(
+        self, call: Call, inputs: tuple, attrs: dict[str, Any], kind: dtype, graph: Graph
+    ) -> tuple[str, tuple, dict[str, Any]]:
+        """An elementwise call with an array for each open number, those among its options too."""
+        from .operands import extended
         from .symbols import is_open
 
-        kind = array_kind(call)
-        if kind is None:
-            return inputs
-        made = []
-        for x, v in zip(call.inputs, inputs):
-            if is_open(x):
-                if self.taken is not None and self.taken.has(x):
-                    v = self.taken.value(x, v, kind)
-                    if not any(v is known for known in graph.inputs):
-                        graph.inputs.append(v)
-                else:
-                    array = wrap(np.array(v, kind.numpy))
-                    v = Value(graph.name("c"), array._meta, "constant", array)
-                    graph.constants.append(v)
-            made.append(v)
-        return tuple(made)
+        pairs = zip(call.inputs, inputs)
+        made = [self.array(x, v, kind, graph) if is_open(x) else v for x, v in pairs]
+        names = [k for k, x in call.attrs.items() if is_open(x)]
+        if not names:
+            return call.op, tuple(made), attrs
+        made += [self.array(call.attrs[k], attrs[k], kind, graph) for k in names]
+        left = {k: v for k, v in attrs.items() if k not in names}
+        return extended(find(call.op), names).name, tuple(made), left
+
+    def array(self, x: Any, number: Any, kind: dtype, graph: Graph) -> Value:
+        """What stands for an open number in a graph: an input, or a constant of this plan."""
+        if self.taken is not None and self.taken.has(x):
+            return self.input(x, number, kind, graph)
+        array = wrap(np.array(number, kind.numpy))
+        v = Value(graph.name("c"), array._meta, "constant", array)
+        graph.constants.append(v)
+        return v
+
+    def input(self, x: Any, number: Any, kind: dtype, graph: Graph) -> Value:
+        """The array that comes with each call for an open number."""
+        assert self.taken is not None
+        v = self.taken.value(x, number, kind)
+        if not any(v is known for known in graph.inputs):
+            graph.inputs.append(v)
+        return v
+
+    def as_read(
+        self, call: Call, inputs: tuple, attrs: dict[str, Any], graph: Graph
+    ) -> tuple[str, tuple, dict[str, Any]]:
+        """A call that reads its open numbers off arrays."""
+        from .opening import changed
+        from .operands import READ, Given, reading
+
+        found: list[Value] = []
+        taken, number = self.taken, self.number
+        assert taken is not None and number is not None
+
+        def given(x: Any) -> Any:
+            if not taken.has(x):
+                return number(x)
+            found.append(self.input(x, number(x), int64 if isinstance(x, int) else float64, graph))
+            return Given(len(found) - 1)
+
+        if call.op in READ:
+            attrs = {**attrs, READ[call.op]: changed(call.attrs[READ[call.op]], given)}
+        else:
+            inputs = tuple([v if isinstance(v, Value) else changed(x, given) for x, v in zip(call.inputs, inputs)])  # fmt: skip
+            attrs = changed(call.attrs, given)
+        if not found:
+            return call.op, inputs, attrs
+        return reading(find(call.op), len(found)).name, (*inputs, *found), attrs
 
     def part(self, p: Part) -> Part:
         if isinstance(p, Grads):
@@ -169,12 +219,14 @@ class _Copy:
         made.captured = [self.value(v) for v in p.captured]
         made.constants = [self.value(v) for v in p.constants]
         for c in p.calls:
-            inputs = tuple([self.given(x) for x in c.inputs])
-            if self.arrays and id(c) not in self.plain:
-                inputs = self.loaded(c, inputs, made)
             outs = tuple([self.value(v) for v in c.outputs])
-            attrs = c.attrs if id(c) in self.plain else self.changed(c.attrs)
-            made.calls.append(Call(c.op, inputs, attrs, outs, c.several))
+            if id(c) in self.plain:
+                given = c.op, tuple([self.given(x) for x in c.inputs]), c.attrs
+            elif self.arrays:
+                given = self.placed(c, made)
+            else:
+                given = c.op, tuple([self.given(x) for x in c.inputs]), self.changed(c.attrs)
+            made.calls.append(Call(*given, outs, c.several))
         made.outputs = [self.value(v) for v in p.outputs]
         made.writes = [(self.value(a), self.value(b)) for a, b in p.writes]
         return made

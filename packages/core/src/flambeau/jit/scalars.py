@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from .._base.dtypes import bool_, dtype, float32, float64, int64
-from ..graph import Call, Graph, Value
+from .._base.dtypes import dtype
+from ..graph import Graph, Value
 from ..runtime.operator import find
 from ..runtime.tensor import Tensor, wrap
 from .descriptions import plain
@@ -103,24 +103,11 @@ class Taken:
         return arrays
 
 
-def array_kind(call: Call) -> dtype | None:
-    """The dtype of arrays that a call may be given for its numbers with the same result; None where that cannot be."""
-    if find(call.op).family != "elementwise":
-        return None
-    kinds = {v.meta.dtype for v in call.inputs if isinstance(v, Value)} - {bool_}
-    outs = {v.meta.dtype for v in call.outputs} - {bool_}
-    if len(kinds) != 1 or not outs <= kinds:
-        return None
-    (kind,) = kinds
-    if kind is int64:
-        return kind if all(isinstance(x, (Value, int)) for x in call.inputs) else None
-    return kind if kind in (float32, float64) else None
-
-
 def fixed_names(recipe: Any) -> tuple[set[str], set[str]]:
     """The open numbers of a captured call of which something else than arrays is made; and those of them that would stand in the
     text of a kernel."""
     from .opening import changed
+    from .operands import READ, array_kind, is_read, numbers_of
     from .symbols import is_open
 
     fixed: set[str] = set()
@@ -139,11 +126,14 @@ def fixed_names(recipe: Any) -> tuple[set[str], set[str]]:
             changed([x for x in given if not is_open(x)], noted(fixed))
             continue
         for call in part.calls:
-            inside = written if find(call.op).family == "elementwise" else fixed
-            changed(call.attrs, noted(inside))
             changed([v.meta for v in call.outputs], noted(fixed))
-            if array_kind(call) is None:
-                changed([x for x in call.inputs if is_open(x)], noted(inside))
+            placed = array_kind(call) is not None or is_read(call)
+            if placed and call.op in READ:
+                changed({k: v for k, v in call.attrs.items() if k != READ[call.op]}, noted(fixed))
+                continue
+            inside = written if find(call.op).family == "elementwise" else fixed
+            numbers = numbers_of(call)
+            changed([x for x in numbers if not (placed and is_open(x))], noted(inside))
     template = [x[0] if type(x) is tuple else x for x in recipe.result[0]]
     changed([x for x in template if not is_open(x)], noted(fixed))
     return fixed | written, written
