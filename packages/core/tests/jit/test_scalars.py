@@ -7,6 +7,7 @@ import math
 import threading
 import warnings
 
+import numpy as np
 import pytest
 
 import flambeau
@@ -92,20 +93,83 @@ OPERANDS = {
 }
 
 
-@pytest.mark.parametrize("name", OPERANDS)
+# Options of operators, halves, random draws, and what Python computes.
+OPTIONS = {
+    "bounds": lambda k: x.clamp(-k, k) if k >= 0 else x,
+    "lower": lambda k: (x * 2).clamp(min=k).sum(),
+    "slope": lambda k: F.leaky_relu(x, k),
+    "elu": lambda k: F.elu(x, k) + 1,
+    "celu": lambda k: F.celu(x, k),
+    "softplus": lambda k: F.softplus(x, k, 5 * k),
+    "shrunk": lambda k: F.hardshrink(x, k) + F.softshrink(y, abs(k)),
+    "threshold": lambda k: F.threshold(x, k, -k),
+    "added": lambda k: flambeau.add(x, y.tanh(), alpha=k),
+    "products": lambda k: flambeau.addcmul(x, x, y, value=k),
+    "average": lambda k: x.clone().mul_(k).add_(y, alpha=1 - k),
+    "double": lambda k: x.double().clamp(max=k),
+    "half": lambda k: x.half() * k + 1,
+    "bfloat16": lambda k: (x.bfloat16() / (k + 3)).softmax(-1),
+    "whole": lambda k: whole > 10 * k,
+    "full": lambda k: x + flambeau.full((8,), k),
+    "dropout": lambda k: F.dropout(x, abs(k) % 1) * 2,
+    "drawn": lambda k: flambeau.empty(3).normal_(0, abs(k)) + flambeau.empty(3).uniform_(-abs(k), abs(k)),
+    "cosine": lambda k: x * 0.5 * (1 + math.cos(math.pi * k)),
+    "numpy": lambda k: x * (1 + np.cos(np.pi * k)) + np.exp(-k * k),
+    "decayed": lambda k: x * 0.95**k + 2.0 ** -abs(k),
+    "root": lambda k: x * math.sqrt(abs(k)) + math.log1p(abs(k)) + round(k, 2),
+    "powers": lambda k: x * (-k) ** 2 + (1 + abs(k)) ** k,
+    "quotients": lambda k: x / (2 * k + 3) + 1 / (2 * (k + 7) * (k + 8)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [*OPERANDS, *OPTIONS])
 def test_a_number_that_changes_is_an_input(name):
-    runs, compiled = tried(OPERANDS[name], [(k,) for k in FRACTIONS])
-    assert runs <= 3 and len(compiled._plans) == 1
+    runs, compiled = tried((OPERANDS | OPTIONS)[name], [(k,) for k in FRACTIONS])
+    assert runs <= 3 + (name in ("average", "dropout")) and len(compiled._plans) == 1
 
 
-@pytest.mark.parametrize("name", OPERANDS)
+def test_the_gradient_of_an_option_that_changes():
+    def function(k, x):
+        return (F.leaky_relu(x, k) * F.softplus(x, 1 + k).clamp(k, 1)).sum()
+
+    compiled = flambeau.compile(function)
+    for k in FRACTIONS:
+        found = []
+        for f in (compiled, function):
+            given = x.clone().requires_grad_()
+            f(k, given).backward()
+            found.append(given.grad)
+        same(*found)
+    assert len(compiled._plans) == 1
+
+
+def test_a_lone_call_with_an_option_that_changes_is_native():
+    compiled = flambeau.compile(lambda k: F.leaky_relu(x, k))
+    for k in (0.1, 0.2, 0.3, 0.4):
+        compiled(k)
+    text = flambeau.jit.explain(compiled)
+    assert "leaky_relu[negative_slope](p0, k0)" in text and "fused (6, 8)" in text
+
+
+def test_a_decision_by_what_a_number_has_made_is_for_that_number():
+    def function(k):
+        return x * 2 if (flambeau.ones(3) * k).sum() > 2 else x * 3
+
+    tried(function, [(k,) for k in FRACTIONS[:12]])
+    runs, _ = tried(
+        lambda k: x * (flambeau.ones(3) * k).sum().item(), [(k,) for k in FRACTIONS[:9]]
+    )
+    assert runs >= 9
+
+
+@pytest.mark.parametrize("name", [*OPERANDS, *OPTIONS])
 @pytest.mark.parametrize(
     "numbers", [SPECIAL, WHOLE, [*WHOLE, *SPECIAL]], ids=["special", "whole", "both"]
 )
 def test_special_numbers_are_as_eager(name, numbers):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # more than 16 programs
-        tried(OPERANDS[name], [(k,) for k in [*numbers, *reversed(numbers)]])
+        tried((OPERANDS | OPTIONS)[name], [(k,) for k in [*numbers, *reversed(numbers)]])
 
 
 NEEDED = {
@@ -123,9 +187,7 @@ NEEDED = {
     "constant": lambda k: flambeau.tensor([k, 1]) + whole[:, :2],
     "compared": lambda k: whole > k - 0.5,
     "small": lambda k: whole.to(flambeau.int8) + k,
-    "half": lambda k: x.half() * k,
-    "slope": lambda k: F.leaky_relu(x, k),
-    "between": lambda k: x.clamp(-k, k),
+    "narrow": lambda k: F.huber_loss(x, y, delta=abs(k) + 1),
     "kind": lambda k: x * 2 if type(k) is int else x,
 }
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from flambeau.jit import settled  # noqa: F401 -- what numbers end as
 from flambeau.jit.polynomials import Reading, holding
-from flambeau.jit.symbols import Open, Sizes, is_open, text_of, value_of
+from flambeau.jit.symbols import Open, Sizes, followed, is_open, text_of, value_of
 
 
 def made(**values):
@@ -59,9 +59,25 @@ def test_expressions_are_right_wherever_the_guards_hold(steps, first, second):
 def test_polynomials_have_one_form():
     _, a, b = made(s0=6, s1=4)
     assert text_of((a + b) * 2 - b) == text_of(b + a + a) == "(2*s0 + s1)"
-    assert text_of(a * b * 12 // (b * 3)) == "4*s0" and (a * 4) % 4 == 0
+    assert text_of(a * b * 12 // (b * 3)) == "(4*s0)" and (a * 4) % 4 == 0
     assert type(a - a) is int and type(0 * a) is int and (a * b) // (a * b) == 1
     assert text_of((2 * a + 2 * b) // (a + b)) == "2" and text_of(a // 4) == "(s0 // 4)"
+
+
+def test_expressions_are_computed_in_the_order_of_python():
+    # Wrong text would show in guards alone: a capture is compared with others by what its calls are given.
+    def expressions(n, k):
+        return [
+            100.0 / (2 * n), (3 * n) ** 0.5, (-k) ** 2, 50 // (2 * n), 7 % (2 * n), 1.5 ** (2 * n), 2 ** -k, (n * n) / (n * 2),
+            k ** (n / 8), np.cos(n / 8) * np.exp(-k), round(k * 10, 1), followed("atan2", math.atan2, n, k), followed("exp", math.exp, -k),
+        ]  # fmt: skip
+
+    _, n, k = made(s0=6, n0=0.75)
+    opened = expressions(n, k)
+    assert all(map(is_open, opened))
+    for values in ((6, 0.75), (9, 1.25)):
+        number = Reading(("s0", "n0")).at(dict(zip(("s0", "n0"), values)))
+        assert [number(x) for x in opened] == expressions(*values)
 
 
 def test_what_is_known_needs_no_guard():
@@ -131,4 +147,4 @@ def test_a_number_that_outlives_its_trace_is_its_value():
     later, m = made(s0=10)
     assert text_of(n + m) == text_of(m + n) == "(s0 + 6)" and n != m
     assert text_of(half * m) == "(s0 * 1.5)" and list(later.guards) == ["s0 != 6"]
-    assert text_of(twin) == "2*s0" and Reading(("s0",)).at({"s0": 9})(twin) == 18
+    assert text_of(twin) == "(2*s0)" and Reading(("s0",)).at({"s0": 9})(twin) == 18

@@ -7,6 +7,7 @@ Python of operators and of the user; kernels see plain numbers. What an operator
 from __future__ import annotations
 
 import builtins
+import functools
 import math
 import sys
 import threading
@@ -27,7 +28,8 @@ from . import settled  # noqa: F401 -- open numbers end as it says
 from .capture import Capture
 from .decisions import Decision
 from .numbers import Numbers
-from .symbols import OPEN, Broken, Sizes, Whole, is_open, value_of
+from .polynomials import FLOATS, SCOPE
+from .symbols import OPEN, Broken, Sizes, Whole, followed, is_open, value_of
 
 
 class OpenCapture(Capture):
@@ -264,7 +266,7 @@ class _Float(float, metaclass=_Kind):
 
 
 class _Math:
-    """`math`, of which some functions follow open numbers."""
+    """`math` for the library, of which one function more follows open numbers than for users."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(math, name)
@@ -272,10 +274,16 @@ class _Math:
     def isfinite(self, x: Any) -> bool:
         return type(x) in OPEN or math.isfinite(x)
 
-    def sqrt(self, x: Any) -> Any:
-        if type(x) not in OPEN or x < 0:
-            return math.sqrt(x)
-        return Broken(x.sizes, f"sqrt({x.text})", math.sqrt(x.value))
+
+def _following(name: str) -> Callable[..., Any]:
+    """A function of `math` that follows open numbers."""
+    do = SCOPE[name]
+
+    @functools.wraps(do)
+    def function(*given: Any) -> Any:
+        return followed(name, do, *given)
+
+    return function
 
 
 def _index(x: Any) -> Any:
@@ -304,7 +312,7 @@ def _keys() -> Any:
 _SCOPES: dict[str, tuple[str, ...]] = {
     "_base.checks": ("as_index",), "ops.construct": ("index",), "ops.creation": ("int", "float", "math"),
     "ops.making": ("int", "math"), "ops.slices": ("int", "operator_index"), "ops.attention": ("math",),
-    "ops.reduction": ("math",), "runtime.promotion": ("int", "float"), "ops.keys": ("_bound",),
+    "ops.reduction": ("math",), "ops.random": ("float",), "runtime.promotion": ("int", "float"), "ops.keys": ("_bound",),
 }  # fmt: skip
 _STANDS: dict[str, Any] = {
     "as_index": _index, "index": _index, "operator_index": _index, "int": _Int, "float": _Float, "math": _Math(), "_bound": _bound,
@@ -345,6 +353,8 @@ def _put_on() -> None:
     for module, names in _SCOPES.items():
         for name in names:
             _set(import_module(f"{root}.{module}"), name, _STANDS[name])
+    for name in FLOATS:
+        _set(math, name, _following(name))
     accepted = dispatch._claimed
 
     def claimed(op: Operator, arrays: tuple, attrs: dict[str, Any]) -> Any:

@@ -25,7 +25,10 @@ from ..runtime.operator import MISSING, Operator, find, internal
 from ..runtime.tensor import wrap
 from .symbols import is_open
 
-READ = {"draw": "options", "fill_new": "value"}  # by operator: the option that may be read at every call
+READ = {
+    "draw": "options",
+    "fill_new": "value",
+}  # by operator: the option that may be read at every call
 _HALF = 2  # bytes
 
 
@@ -131,7 +134,7 @@ def _read_by(op: Operator, count: int) -> Callable[..., Any]:
 
         given = [number(x) if type(x) is Given else x for x in arrays[:-count]]
         options = changed(attrs, number, (Given,))
-        metas = [wrap(x)._meta if isinstance(x, np.ndarray) else dispatch.meta_of(x) for x in given]
+        metas = [wrap(x)._meta if isinstance(x, np.ndarray) else x for x in given]
         offered = dispatch.offers(op, of_device("cpu"))
         chosen = next((k for accepts, k in offered if accepts(metas, options)), op.kernels[None])
         return chosen(xp, *given, **options)

@@ -6,9 +6,28 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 LEAST = 2  # of an open size: with 0 and 1 shapes mean something else
 Terms = dict[tuple[str, ...], int]  # product of atoms -> factor; () is the constant
-SCOPE = {"__builtins__": {}, "floor": math.floor, "ceil": math.ceil, "sqrt": math.sqrt, "round": round, "float": float, "inf": math.inf, "nan": math.nan}  # fmt: skip
+# Functions of `math` that give floats, and those of NumPy by the same names.
+FLOATS = (
+    "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "copysign", "cos", "cosh", "degrees", "erf", "exp", "expm1",
+    "fabs", "fmod", "hypot", "log", "log10", "log1p", "log2", "pow", "radians", "sin", "sinh", "sqrt", "tan", "tanh",
+)  # fmt: skip
+
+
+def _of_numpy(name: str) -> Callable[..., float]:
+    function = getattr(np, name)
+    return lambda *given: float(function(*given))
+
+
+# What expressions may call.
+SCOPE: dict[str, Any] = {
+    "__builtins__": {}, "floor": math.floor, "ceil": math.ceil, "round": round, "float": float, "inf": math.inf, "nan": math.nan,
+    **{name: getattr(math, name) for name in FLOATS},
+    **{f"np_{name}": _of_numpy(name) for name in FLOATS if isinstance(getattr(np, name, None), np.ufunc)},
+}  # fmt: skip
 
 
 def added(a: Terms, b: Terms, factor: int) -> Terms:

@@ -17,7 +17,7 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
-from .polynomials import Terms, added, bounds, quotient, written
+from .polynomials import SCOPE, Terms, added, bounds, quotient, written
 
 
 class Sizes:
@@ -138,6 +138,8 @@ class Open:
         plain = method == "__call__" and not kwargs
         if same and plain and all(type(x) in (int, float, *OPEN) for x in inputs):
             return same(*inputs)
+        if plain and (name := f"np_{ufunc.__name__}") in SCOPE:
+            return followed(name, SCOPE[name], *inputs)
         given = [x.known() if isinstance(x, Open) else x for x in inputs]
         return getattr(ufunc, method)(*given, **kwargs)
 
@@ -301,28 +303,30 @@ class Whole(Open):
             for _ in range(other):
                 made = self * made
             return made
-        if type(other) is float and modulus is None and self >= 0:
+        if isinstance(other, float) and modulus is None and self >= 0:
             return _broken(self, other, "**", operator.pow)
-        return pow(self.known(), value_of(other), modulus)
+        return pow(self.known(), known(other), modulus)
 
     def __rpow__(self, other: Any) -> Any:
+        if type(other) is float and other > 0:
+            return _broken(other, self, "**", operator.pow)
         return other ** self.known()
 
     def __and__(self, other: Any) -> Any:
         if type(other) is int and other > 0 and not other & (other + 1) and self >= 0 and self <= other:  # fmt: skip
             return self  # a mask of all its bits
-        return self.known() & value_of(other)
+        return self.known() & known(other)
 
     def __rand__(self, other: Any) -> Any:
         return self & other
 
     def __or__(self, other: Any) -> Any:
-        return self.known() | value_of(other)
+        return self.known() | known(other)
 
     __ror__ = __or__
 
     def __xor__(self, other: Any) -> Any:
-        return self.known() ^ value_of(other)
+        return self.known() ^ known(other)
 
     __rxor__ = __xor__
 
@@ -330,10 +334,10 @@ class Whole(Open):
         return -self - 1
 
     def __rshift__(self, other: Any) -> Any:
-        return self // (1 << other) if type(other) is int else self.known() >> value_of(other)
+        return self // (1 << other) if type(other) is int else self.known() >> known(other)
 
     def __lshift__(self, other: Any) -> Any:
-        return self * (1 << other) if type(other) is int else self.known() << value_of(other)
+        return self * (1 << other) if type(other) is int else self.known() << known(other)
 
     def __rrshift__(self, other: Any) -> Any:
         return other >> self.known()
@@ -365,7 +369,7 @@ class Broken(Open):
         return self._text
 
     def __neg__(self) -> Any:
-        return Broken(self.sizes, f"-({self._text})", -self.value)
+        return Broken(self.sizes, f"(-({self._text}))", -self.value)
 
     def __abs__(self) -> Any:
         return self if self >= 0 else -self
@@ -381,7 +385,7 @@ class Broken(Open):
 
     def __round__(self, digits: int | None = None) -> Any:
         if digits is not None:
-            return round(self.known(), digits)
+            return followed("round", round, self, digits)
         return self.sizes.atom(f"round({self._text})", round(self.value))
 
     def __add__(self, other: Any) -> Any:
@@ -423,11 +427,15 @@ class Broken(Open):
         return _broken(other, self, "%", operator.mod)
 
     def __pow__(self, other: Any) -> Any:
-        if type(other) is int or (type(other) is float and self > 0):  # others give complex numbers
+        if isinstance(other, int) or (
+            isinstance(other, float) and self > 0
+        ):  # others give complex numbers
             return _broken(self, other, "**", operator.pow)
-        return self.known() ** value_of(other)
+        return self.known() ** known(other)
 
     def __rpow__(self, other: Any) -> Any:
+        if isinstance(other, (int, float)) and other > 0:
+            return _broken(other, self, "**", operator.pow)
         return other ** self.known()
 
 
@@ -454,9 +462,17 @@ def value_of(x: Any) -> Any:
     return x.value if type(x) in OPEN else x
 
 
+def known(x: Any) -> Any:
+    """The number itself, of which the trace is one."""
+    return x.known() if type(x) in OPEN else x
+
+
 def text_of(x: Any) -> str:
-    """A number as Python."""
-    return x.text if type(x) in OPEN else repr(x)
+    """A number as Python, to stand in an expression."""
+    if type(x) not in OPEN:
+        return repr(x)
+    product = type(x) is Whole and len(x.terms) == 1 and "*" in x.text
+    return f"({x.text})" if product else x.text
 
 
 def _settled(x: Any) -> Any:
@@ -476,10 +492,23 @@ def _broken(a: Any, b: Any, sign: str, do: Callable[[Any, Any], Any]) -> Any:
         sizes = a.sizes if type(a) in OPEN else b.sizes
         if type(value) is float and math.isfinite(value):
             return Broken(sizes, f"({text_of(a)} {sign} {text_of(b)})", value)
-        return do(*[x.known() if type(x) in OPEN else x for x in (a, b)])
+        return do(known(a), known(b))
     if isinstance(a, complex) or isinstance(b, complex):
-        return do(*[x.known() if type(x) in OPEN else x for x in (a, b)])
+        return do(known(a), known(b))
     return NotImplemented
+
+
+def followed(name: str, do: Callable[..., Any], *given: Any) -> Any:
+    """`do(*given)`, a float, of numbers some of which may be open; `name` is what expressions call it."""
+    opened = [x for x in given if type(x) in OPEN]
+    if opened and all(type(x) in (int, float, bool, *OPEN) for x in given):
+        try:
+            value = do(*map(value_of, given))
+        except (ArithmeticError, ValueError):
+            value = None
+        if type(value) is float and math.isfinite(value):
+            return Broken(opened[0].sizes, f"{name}({', '.join(map(text_of, given))})", value)
+    return do(*map(known, given))
 
 
 def _divided(a: Any, b: Any) -> Any:
