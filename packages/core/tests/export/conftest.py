@@ -49,7 +49,9 @@ def compile_folder(folder: pathlib.Path, *flags: str, cc: str | None = CC) -> pa
 def run_program(command: list[str], inputs: tuple) -> np.ndarray:
     """What the example program prints for some inputs."""
     given = "\n".join(
-        " ".join(map(repr, x.numpy().reshape(-1).tolist())) for x in inputs if isinstance(x, Tensor)
+        " ".join(str(+v) for v in x.numpy().reshape(-1).tolist())
+        for x in inputs
+        if isinstance(x, Tensor)
     )
     done = subprocess.run(command, input=given, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr

@@ -109,12 +109,22 @@ def test_a_network_in_c_gives_eagers_numbers(name, same_in_c):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["lenet", "lstm"])
-def test_clang_compiles_the_same_text(name, same_in_c):
-    clang = shutil.which("clang")
-    if clang is None:
-        pytest.skip("clang is not on PATH")
+def test_clang_compiles_the_same_text(name, same_in_c, clang):
     model, example = NETWORKS[name]
     same_in_c(model(), example(), cc=clang)
+
+
+@pytest.mark.slow
+def test_clang_compiles_what_writes_and_sorts(same_in_c, clang):
+    same_in_c(Scene(), *SMALL["scene"][1](), cc=clang)
+
+
+@pytest.fixture
+def clang():
+    found = shutil.which("clang")
+    if found is None:
+        pytest.skip("clang is not on PATH")
+    return found
 
 
 @pytest.mark.slow
@@ -124,22 +134,50 @@ def test_threads_share_the_steps(name, same_in_c):
     same_in_c(model(), example(), flags=("-DMODEL_THREADS=3", "-pthread"))
 
 
-@pytest.mark.slow
-def test_valgrind_finds_nothing(same_in_c):
-    valgrind = shutil.which("valgrind")
-    if valgrind is None:
-        pytest.skip("valgrind is not on PATH")
-    small = nn.Sequential(
+def image():
+    return nn.Sequential(
         *(nn.Conv2d(1, 5, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),
         *(nn.Flatten(), nn.Linear(80, 7), nn.LogSoftmax(1)),
     )
+
+
+class Scene(nn.Module):
+    """Volumes as rows of features, which neighbours in a graph are added to; the largest of them in order."""
+
+    def __init__(self):
+        super().__init__()
+        self.deep = nn.Sequential(nn.Conv3d(1, 5, 3, 2, 1), nn.ReLU(), nn.MaxPool3d(2))
+        self.head = nn.Linear(5, 6)
+
+    def forward(self, volumes, near, far):
+        rows = self.head(self.deep(volumes).flatten(1))
+        rows = rows.index_add(0, far, rows[near]).scatter_reduce(0, near[:, None].expand(-1, 6), rows[far], "amax")  # fmt: skip
+        columns = F.fold(F.unfold(rows[None, None], 3, padding=1), (4, 6), 3, padding=1)
+        return *columns.flatten().topk(7), rows.sort(0)[0]
+
+
+SMALL = {
+    "image": (image, lambda: (randn(1, 1, 8, 8),)),
+    "scene": (Scene, lambda: (randn(4, 1, 4, 4, 4), flambeau.tensor([0, 1, 1, 3]), flambeau.tensor([2, 2, 0, 1]))),
+}  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SMALL)
+def test_valgrind_finds_nothing(name, same_in_c):
+    valgrind = shutil.which("valgrind")
+    if valgrind is None:
+        pytest.skip("valgrind is not on PATH")
+    model, example = SMALL[name]
     before = (valgrind, "-q", "--error-exitcode=9", "--leak-check=full")
-    same_in_c(small, randn(1, 1, 8, 8), before=before, flags=("-g",))
+    same_in_c(model(), *example(), before=before, flags=("-g",))
 
 
 @pytest.mark.slow
 def test_sanitizers_find_nothing(same_in_c):
-    same_in_c(keywords(), randn(1, 1, 40, 100), flags=("-fsanitize=address,undefined", "-fno-sanitize-recover"))  # fmt: skip
+    flags = ("-fsanitize=address,undefined", "-fno-sanitize-recover")
+    same_in_c(keywords(), randn(1, 1, 40, 100), flags=flags)
+    same_in_c(Scene(), *SMALL["scene"][1](), flags=flags)
 
 
 def test_a_program_keeps_nothing_between_calls(tmp_path, build):

@@ -13,6 +13,7 @@ from flambeau import nn
 from flambeau.export import c99
 from flambeau.export.memory import Scale
 from flambeau.export.quantized import _scale
+from flambeau.nn import functional as F
 
 
 def small():
@@ -55,6 +56,49 @@ def test_answers_are_near_those_of_floats(tmp_path, build, run):
 )  # fmt: skip
 def test_what_is_not_int8_computes_in_floats(model, example, same_in_c):
     same_in_c(model, example, quantize="int8", atol=0.1)
+
+
+@pytest.mark.slow
+def test_three_dimensions_in_int8(same_in_c):
+    model = nn.Sequential(
+        *(nn.Conv3d(2, 6, 3, padding=1), nn.ReLU(), nn.MaxPool3d(2)),
+        *(nn.Conv3d(6, 18, 2, stride=(1, 2, 1), bias=False), nn.ReLU()),
+        nn.Conv3d(18, 18, (2, 1, 3), groups=3, padding=(1, 0, 1), dilation=(1, 1, 2)),
+    )
+    for part in model:
+        if isinstance(part, nn.Conv3d):
+            part.weight.data.mul_(2)
+    x = flambeau.randn(2, 2, 6, 7, 8)
+    spread = model(x).std().item()
+    flags = ("-fsanitize=address,undefined", "-fno-sanitize-recover")
+    same_in_c(model, x, quantize="int8", atol=0.1 * spread, flags=flags)
+
+
+class Padded(nn.Module):
+    """Attention to what is no padding, masked by infinite numbers on the way."""
+
+    def __init__(self):
+        super().__init__()
+        self.embed = nn.Embedding(10, 8, padding_idx=0)
+        self.layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+        self.head = nn.Linear(8, 3)
+
+    def forward(self, ids):
+        x = self.embed(ids)
+        added = flambeau.where(ids == 0, -flambeau.inf, 0.0)[:, None]
+        added = added + flambeau.full((5, 5), -flambeau.inf).triu(1)
+        q = self.head(x)
+        layer = self.layer(x, src_key_padding_mask=ids == 0)
+        return self.head(layer), F.scaled_dot_product_attention(q, q, q, attn_mask=added)
+
+
+@pytest.mark.slow
+def test_masks_of_infinite_numbers_stay_floats(same_in_c):
+    ids = flambeau.tensor([[1, 2, 3, 4, 0], [5, 6, 7, 8, 9]])
+    same_in_c(Padded(), ids, quantize="int8", atol=0.1)
+    masked = nn.MultiheadAttention(8, 2, batch_first=True)
+    mask = flambeau.full((5, 5), -flambeau.inf).triu(1)
+    same_in_c(lambda x, m: masked(x, x, x, attn_mask=m)[0], flambeau.randn(2, 5, 8), mask, quantize="int8", atol=0.1)  # fmt: skip
 
 
 def test_memory_is_a_quarter_and_the_text_has_no_wide_numbers(tmp_path):

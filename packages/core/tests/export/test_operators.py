@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 import flambeau
@@ -63,6 +65,78 @@ def test_indices(same_in_c):
         )
 
     same_in_c(f, randn(4, 5), flambeau.tensor([3, 0, 1]), flambeau.tensor([4, 2, 2]))
+
+
+@pytest.mark.parametrize("k", [1, 3, 20, 40])
+def test_the_first_of_a_row(k, same_in_c):
+    def f(x):
+        first = *x.topk(k), *x.topk(k, largest=False), *x.topk(2, 0), x.T.topk(2)[1]
+        return *first, x.topk(k).values * 2, *x.int().topk(k)
+
+    same_in_c(f, randn(3, 40).round(decimals=1), flags=("-O2",))  # few numbers: many are equal
+
+
+def test_order(same_in_c):
+    def f(x):
+        falling, across = x.sort(descending=True, stable=True), x.sort(1, stable=True)
+        whole = x.nan_to_num(7.0).int().sort(stable=True), (x > 0).sort(stable=True)
+        medians = x.median(), *x.median(1), x.argsort(0, stable=True)
+        return *x.sort(stable=True), *falling, *across, *whole[0], *whole[1], *medians
+
+    x = randn(3, 17, 5).mul(2).round()
+    x[0, 3, 1] = x[0, 5, 1] = x[1, 2] = float("nan")
+    x[2, 2, 0], x[2, 3, 0] = float("inf"), -float("inf")
+    same_in_c(f, x)
+
+
+def test_largest_whole_numbers(same_in_c):
+    def f(x):
+        return x.amax(1), x.amin(0), *x.max(1), x.argmin(0), F.max_pool1d(x[None], 2)
+
+    for cc in filter(None, map(shutil.which, ("gcc", "clang"))):
+        same_in_c(f, flambeau.randint(-5, 5, (3, 20)), cc=cc)
+
+
+def test_writing_along_a_dimension(same_in_c):
+    def f(x, i, s):
+        written = (
+            x.scatter(1, i, s),
+            x.scatter(0, i[:1] % 3, s),
+            x.scatter(1, i, 2.5),
+            x[0].scatter(0, i[0], s[0]),
+        )
+        folded = (
+            x.scatter_add(1, i, s),
+            x.scatter(1, i, s, reduce="multiply"),
+            x.T.scatter_add(0, i.T, s.T),
+        )
+        kinds = [(r, own) for r in ("sum", "prod", "mean", "amax", "amin") for own in (True, False)]
+        reduced = [x.scatter_reduce(1, i, s, r, include_self=own) for r, own in kinds]
+        whole = i.scatter_reduce(1, i % 5, i, "amax"), F.one_hot(i, 6)
+        return *written, *folded, *reduced, *whole, x.scatter_add(1, i, s).relu()
+
+    x, s = randn(3, 5), randn(3, 6)
+    s[0, 1] = float("nan")
+    i = flambeau.tensor([[4, 1, 1, 0, 2], [0, 0, 3, 3, 3], [2, 4, 0, 1, 1]])
+    same_in_c(f, x, i, s, flags=("-DMODEL_THREADS=3", "-pthread"))
+
+
+def test_writing_where_indices_point(same_in_c):
+    def f(x, i, j, v):
+        a, b, c, d = x.clone(), x.clone(), x.clone(), x.clone()
+        a[i] = v
+        b[:, j] = 0.5
+        c[x > 0] = -1.0
+        d[0], d[1:3, 1] = d[1], 7.0
+        put = (
+            x.index_put((i, j), v[:, 0], accumulate=True),
+            x.put(i, v[:, 0]),
+            x.index_put((-i,), v),
+        )
+        rest = x.index_add(0, i % 2, v), x.index_fill(1, j, 3.0), x.index_copy(0, i, v)
+        return a, b, c, d, *put, *rest, x.index_reduce(0, i, v, "amax")
+
+    same_in_c(f, randn(4, 5), flambeau.tensor([3, 0, 1]), flambeau.tensor([4, 2, 2]), randn(3, 5))
 
 
 def test_elementwise_functions(same_in_c):
@@ -147,6 +221,58 @@ def test_convolutions_of_one_dimension(same_in_c):
     ]
     model = nn.ModuleList(parts).eval()
     same_in_c(lambda x: [m(x) for m in model], randn(2, 3, 31))
+
+
+def test_convolutions_of_three_dimensions(same_in_c):
+    parts = [
+        nn.Conv3d(8, 24, 3, padding=1, groups=2),
+        nn.Conv3d(8, 8, (2, 3, 1), groups=8, dilation=(2, 1, 1)),
+        nn.Conv3d(8, 20, 1),
+        nn.Conv3d(8, 2, (1, 1, 5), bias=False),
+        nn.Conv3d(8, 18, (3, 1, 2), (2, 1, 3), (1, 0, 1)),
+        nn.ConvTranspose3d(8, 6, (1, 2, 3), 2, groups=2),
+        nn.Sequential(nn.ConvTranspose3d(8, 5, 3, 2, 1, 1), nn.BatchNorm3d(5)),
+    ]
+    model = nn.ModuleList(parts).eval()
+    same_in_c(lambda x: [F.silu(m(x)) for m in model], randn(2, 8, 5, 6, 7))
+
+
+def test_windows_of_three_dimensions(same_in_c):
+    def f(x):
+        largest = (
+            F.max_pool3d(x, 2),
+            F.max_pool3d(x, 3, 2, 1),
+            F.max_pool3d(x, (1, 2, 2), ceil_mode=True),
+        )
+        means = F.avg_pool3d(x, 2), F.avg_pool3d(x, 3, 2, 1, count_include_pad=False)
+        return (
+            *largest,
+            *means,
+            F.adaptive_avg_pool3d(x, (2, 1, 3)),
+            F.interpolate(x, scale_factor=2),
+        )
+
+    same_in_c(f, randn(2, 3, 4, 5, 6))
+
+
+def test_windows_as_columns_and_back(same_in_c):
+    def f(x):
+        columns = F.unfold(x, 3, padding=1), F.unfold(x, (2, 3), (1, 2), 0, 2), F.unfold(x[0], 1)
+        there = [(3, 1, 1, 2), ((2, 3), (2, 1), (0, 1), (1, 2))]
+        return *columns, *[F.fold(F.unfold(x, *o).relu(), (7, 9), *o) for o in there]
+
+    same_in_c(f, randn(2, 3, 7, 9))
+
+
+def test_places_of_the_largest_and_back(same_in_c):
+    def f(x):
+        made, places = F.max_pool2d(x, 2, return_indices=True)
+        others = *F.max_pool2d(x, 3, 2, 1, return_indices=True), *F.adaptive_max_pool2d(x, 3, True)
+        return made, places, *others, F.max_unpool2d(made, places, 2)
+
+    x = randn(2, 3, 8, 8).round()
+    x[0, 0, 3, 3] = float("nan")
+    same_in_c(f, x)
 
 
 def test_pooling_and_resizing(same_in_c):

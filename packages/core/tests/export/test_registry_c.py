@@ -22,7 +22,7 @@ from flambeau.testing import samples_of
 ops.load_all()
 # Weights are part of a program, not inputs of it.
 WEIGHTS = {"weight", "weight_ih", "w_ih"}
-FEWEST = 385  # operators that have C today: it may only grow
+FEWEST = 424  # operators that have C today: it may only grow
 
 
 def narrowed(x):

@@ -10,7 +10,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import convolutions, emitters, moving, products, recurrent  # noqa: F401  (they enter the emitters)
+from . import (  # noqa: F401  (they enter the emitters)
+    convolutions,
+    emitters,
+    moving,
+    ordering,
+    products,
+    recurrent,
+    windows,
+    writing,
+)
 from .capture import capture, example_args
 from .files import identifier, write_folder
 from .lower import EMITTERS, Lowering, Target

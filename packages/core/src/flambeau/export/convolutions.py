@@ -20,19 +20,23 @@ from .text import address, loop, merged, plus
 
 
 class Geometry:
-    """A convolution as one over two dimensions; `source` has zeros around it."""
+    """A convolution as one over three dimensions, of which `rank` are there; `source` has zeros around it."""
 
     def __init__(
         self, source: Ref, kernel: Shape, stride: Shape, dilation: Shape, out: Shape
     ) -> None:
-        lift = lambda pair, one: (one, *pair) if len(pair) == 1 else tuple(pair)  # noqa: E731
-        self.flat = len(kernel) == 1
+        self.rank = len(kernel)
         self.kernel, self.stride, self.dilation, self.out = (
-            lift(p, 1) for p in (kernel, stride, dilation, out)
+            lifted(p, 3, 1) for p in (kernel, stride, dilation, out)
         )
         self.source = source
         n, c, *rest = source.strides
-        self.steps = (n, c, *([0] if self.flat else []), *rest)
+        self.steps = (n, c, *lifted(rest, 3, 0))
+
+
+def lifted(sizes: Sequence[int], count: int, fill: int) -> tuple[int, ...]:
+    """Sizes of the last dimensions as those of `count`."""
+    return (*[fill] * (count - len(sizes)), *sizes)
 
 
 @emitter("convolution")
@@ -74,8 +78,8 @@ def _parts(low: Lowering, group: Group) -> tuple[Ref, np.ndarray, np.ndarray | N
     x, w, b = call.inputs
     if not (is_known(w) and is_known(b)):
         raise low.missing(call, "its weight is computed while it runs")
-    if w.meta.ndim not in (3, 4):
-        raise low.missing(call, "convolutions are of one or two dimensions")
+    if w.meta.ndim not in (3, 4, 5):
+        raise low.missing(call, "convolutions are of one, two or three dimensions")
     return low.ref(x), array_of(w), None if b is None else array_of(b)
 
 
@@ -135,12 +139,12 @@ def _by_channels(
     """16 output channels side by side, a few places at once."""
     f = Function(low, "conv")
     tail = Tail(f, group)
-    (kh, kw), (sh, sw), (dh, dw), (oh, ow) = g.kernel, g.stride, g.dilation, g.out
+    (kd, kh, kw), (sd, sh, sw), (dd, dh, dw), (od, oh, ow) = g.kernel, g.stride, g.dilation, g.out
     images, o, c = g.source.shape[0], weight.shape[0] // groups, weight.shape[1]
-    step_n, step_c, step_h, step_w = g.steps
-    flat = g.flat
-    if kh == kw == sh == sw == 1 and not flat and step_h == ow * step_w and tail.merge_last(2):
-        oh, ow, flat = 1, oh * ow, True
+    step_n, step_c, step_d, step_h, step_w = g.steps
+    rank = g.rank
+    if rank == 2 and kh == kw == sh == sw == 1 and step_h == ow * step_w and tail.merge_last(2):
+        oh, ow, rank = 1, oh * ow, 1
     kind = C_TYPES[low.kind(body_of(group).outputs[0])]
     blocks = -(-o // WIDE)
     parts = [packed(low, weight[i * o : (i + 1) * o]).buffer.array for i in range(groups)]
@@ -152,25 +156,25 @@ def _by_channels(
     most = low.target.rows
     q = rows_at_once(ow, most)
     p = rows_at_once(oh, max(1, most // q)) if q == ow else 1
-    terms, units = c * kh * kw, groups * blocks
-    i, h, t, n = (_index(name, k) for name, k in (("i", images), ("h", -(-oh // p)), ("l", -(-ow // q)), ("g", units)))  # fmt: skip
+    terms, units = c * kd * kh * kw, groups * blocks
+    counts = {"i": images, "z": od, "h": -(-oh // p), "l": -(-ow // q), "g": units}
+    i, z, h, t, n = (_index(name, k) for name, k in counts.items())
+    window = {"k": (c, step_c), "r": (kd, dd * step_d), "s": (kh, dh * step_h), "t": (kw, dw * step_w)}  # fmt: skip
     own = _scaled(f"({n} / {blocks})" if blocks > 1 and groups > 1 else n, c * step_c)
-    base = plus(address([i, h, t], (step_n, sh * step_h, sw * step_w)), own if groups > 1 else "0")
+    base = plus(address([i, z, h, t], (step_n, sd * step_d, sh * step_h, sw * step_w)), own if groups > 1 else "0")  # fmt: skip
     part = f"({n} % {blocks})" if groups > 1 and blocks > 1 else n if groups == 1 else "0"
     first = _scaled(part, WIDE)
     of = _scaled(f"({n} / {blocks})" if blocks > 1 else n, o) if groups > 1 else "0"
     inner = [
-        f"const {kind} *x = {plus(x, base, *_offsets(c, kh, kw, step_c, dh * step_h, dw * step_w))};",
+        f"const {kind} *x = {plus(x, base, *_offsets(window))};",
         *term([f"x[{a * sh * step_h + b * sw * step_w}]" for a in range(p) for b in range(q)], 1, "0", kind),
         f"v += {WIDE};",
     ]  # fmt: skip
-    for name, count in (("t", kw), ("s", kh), ("k", c)):
-        if count > 1:
-            inner = loop(name, count, inner)
+    inner = _walk(window, inner)
     places = p * q
     e = _index("e", places)
     at_h, at_l = (f"e / {q}", f"e % {q}") if p > 1 and q > 1 else (e, "0") if q == 1 else ("0", e)
-    index = [i, plus(of, first, "j"), *([] if flat else [plus(h, at_h)]), plus(t, at_l)]
+    index = [i, plus(of, first, "j"), *[z, plus(h, at_h), plus(t, at_l)][3 - rank :]]
     valid = str(min(o, WIDE))
     left = []
     if o % WIDE and blocks > 1:
@@ -185,9 +189,7 @@ def _by_channels(
         *left,
         *loop("j", valid, each(places, 1, tail.statements(index, f"a[{e}][j]"), "e")),
     ]
-    lines = _stepped("h", oh, p, _stepped("l", ow, q, lines))
-    lines = loop("i", images, lines) if images > 1 else lines
-    f.lines = loop("g", "end", lines, "begin") if units > 1 else lines
+    f.lines = _over(counts, _stepped("h", oh, p, _stepped("l", ow, q, lines)))
     f.extent = units
     f.emit(label_of(group))
 
@@ -201,12 +203,23 @@ def _scaled(name: str, factor: int) -> str:
     return address([name], (factor,))
 
 
-def _offsets(c: int, kh: int, kw: int, step_c: int, step_h: int, step_w: int) -> list[str]:
-    """Where the terms of a window lie, by channel k, row s and column t."""
-    return [
-        _scaled(_index(name, count), step)
-        for name, count, step in (("k", c, step_c), ("s", kh, step_h), ("t", kw, step_w))
-    ]
+def _offsets(window: dict[str, tuple[int, int]]) -> list[str]:
+    """Where the terms of a window lie, by its channel and place: counts and steps by the names of loops."""
+    return [_scaled(_index(name, count), step) for name, (count, step) in window.items()]
+
+
+def _walk(window: dict[str, tuple[int, int]], body: list[str]) -> list[str]:
+    """The loops over a window, the first name outermost."""
+    for name, (count, _) in reversed(window.items()):
+        body = loop(name, count, body) if count > 1 else body
+    return body
+
+
+def _over(counts: dict[str, int], body: list[str]) -> list[str]:
+    """Loops over channels (outermost, shared), images and depth."""
+    for name in ("z", "i"):
+        body = loop(name, counts[name], body) if counts[name] > 1 else body
+    return loop("g", "end", body, "begin") if counts["g"] > 1 else body
 
 
 def _stepped(name: str, size: int, step: int, body: list[str]) -> list[str]:
@@ -232,38 +245,35 @@ def _by_rows(
     """One output channel at a time, up to 16 places of a row side by side: depthwise, and few channels."""
     f = Function(low, "conv")
     tail = Tail(f, group)
-    (kh, kw), (sh, sw), (dh, dw), (oh, ow) = g.kernel, g.stride, g.dilation, g.out
+    (kd, kh, kw), (sd, sh, sw), (dd, dh, dw), (od, oh, ow) = g.kernel, g.stride, g.dilation, g.out
     images, outputs, c = g.source.shape[0], weight.shape[0], weight.shape[1]
-    step_n, step_c, step_h, step_w = g.steps
+    step_n, step_c, step_d, step_h, step_w = g.steps
     kind = C_TYPES[low.kind(body_of(group).outputs[0])]
     x, w = f.read(g.source), f.read(low.weight(weight), "w")
     b = None if bias is None else f.read(low.weight(bias), "b")
     q, p = min(WIDE, ow), rows_at_once(oh, low.target.rows)
-    i, h, t, n = (_index(name, k) for name, k in (("i", images), ("h", -(-oh // p)), ("l", -(-ow // q)), ("g", outputs)))  # fmt: skip
+    counts = {"i": images, "z": od, "h": -(-oh // p), "l": -(-ow // q), "g": outputs}
+    i, z, h, t, n = (_index(name, k) for name, k in counts.items())
     per = outputs // groups
     own = _scaled(f"({n} / {per})" if per > 1 else n, c * step_c) if groups > 1 else "0"
-    base = plus(address([i, h, t], (step_n, sh * step_h, sw * step_w)), own)
-    weight_at = plus(_scaled(n, c * kh * kw), *_offsets(c, kh, kw, kh * kw, kw, 1))
-    inner = [
-        f"const {kind} *x = {plus(x, base, *_offsets(c, kh, kw, step_c, dh * step_h, dw * step_w))};",
-        f"const {kind} v = {w}[{weight_at}];",
+    base = plus(address([i, z, h, t], (step_n, sd * step_d, sh * step_h, sw * step_w)), own)
+    window = {"k": (c, step_c), "r": (kd, dd * step_d), "s": (kh, dh * step_h), "t": (kw, dw * step_w)}  # fmt: skip
+    weights = dict(zip(window, zip((c, kd, kh, kw), (kd * kh * kw, kh * kw, kw, 1))))
+    inner = _walk(window, [
+        f"const {kind} *x = {plus(x, base, *_offsets(window))};",
+        f"const {kind} v = {w}[{plus(_scaled(n, c * kd * kh * kw), *_offsets(weights))}];",
         f"for (int j = 0; j < {q}; ++j) {{",
         *(f"  a[{e}][j] += v * x[{plus(str(e * sh * step_h), address(['j'], (sw * step_w,)))}];" for e in range(p)),
         "}",
-    ]  # fmt: skip
-    for name, count in (("t", kw), ("s", kh), ("k", c)):
-        if count > 1:
-            inner = loop(name, count, inner)
+    ])  # fmt: skip
     e = _index("e", p)
-    index = [i, n, *([] if g.flat else [plus(h, e)]), plus(t, "j")]
+    index = [i, n, *[z, plus(h, e), plus(t, "j")][3 - g.rank :]]
     lines = [
         f"{kind} a[{p}][{q}];",
         *each(p, 1, [f"for (int j = 0; j < {q}; ++j) a[{e}][j] = {f'{b}[{n}]' if b else '0'};"], "e"),
-        *(inner if max(c, kh, kw) > 1 else ["{", *("  " + t for t in inner), "}"]),
+        *(inner if max(c, kd, kh, kw) > 1 else ["{", *("  " + t for t in inner), "}"]),
         *each(p, 1, loop("j", q, tail.statements(index, f"a[{e}][j]")), "e"),
     ]  # fmt: skip
-    lines = _stepped("h", oh, p, _stepped("l", ow, q, lines))
-    lines = loop("i", images, lines) if images > 1 else lines
-    f.lines = loop("g", "end", lines, "begin") if outputs > 1 else lines
+    f.lines = _over(counts, _stepped("h", oh, p, _stepped("l", ow, q, lines)))
     f.extent = outputs
     f.emit(label_of(group))

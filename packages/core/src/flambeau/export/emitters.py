@@ -22,6 +22,14 @@ def made_kind(low: Lowering, ref: Ref) -> str:
     return "float" if ref.scale else C_TYPES[ref.dtype]
 
 
+FLOATS = ("float", "double")  # the C types that have NaN
+
+
+def nan_test(kind: str, text: str) -> str:
+    """`text`, a test for NaN behind others; nothing for integers, of which compilers say that it is always false."""
+    return text if kind in FLOATS else ""
+
+
 # -- reductions --------------------------------------------------------------------------------------------------------
 
 # Start and step, by operator; {a} the sum so far, {v} the next number.
@@ -29,8 +37,8 @@ _FOLDS = {
     "sum": ("0", "{a} + {v}"),
     "norm2": ("0", "{a} + {v} * {v}"),
     "prod_dims": ("1", "{a} * {v}"),
-    "amax": (None, "({v} > {a} || {v} != {v}) ? {v} : {a}"),
-    "amin": (None, "({v} < {a} || {v} != {v}) ? {v} : {a}"),
+    "amax": (None, "({v} > {a}{nan}) ? {v} : {a}"),
+    "amin": (None, "({v} < {a}{nan}) ? {v} : {a}"),
     "any": ("false", "{a} || {v}"),
     "all": ("true", "{a} && {v}"),
 }
@@ -51,6 +59,7 @@ def fold(low: Lowering, group: Group) -> None:
     tail = Tail(f, group)
     kind = C_TYPES[low.kind(call.outputs[0])]
     start, step = _FOLDS[call.op]
+    nan = nan_test(kind, " || v != v")
     stay = [d for d in range(rank) if d not in dims]
 
     def body(index: list[str]) -> list[str]:
@@ -65,7 +74,7 @@ def fold(low: Lowering, group: Group) -> None:
         else:
             value = f.load(x, name, at)
             line = f"const {kind} v = ({kind}){value};" if kind != made_kind(low, x) else f"const {kind} v = {value};"  # fmt: skip
-            work = [line, f"a = {step.format(a='a', v='v')};"]
+            work = [line, f"a = {step.format(a='a', v='v', nan=nan)};"]
             for i, d in reversed(list(enumerate(dims))):
                 work = loop(f"r{i}", x.shape[d], work)
             lines = [f"{kind} a = {begin};", *work]
@@ -116,9 +125,10 @@ def extreme_place(low: Lowering, group: Group) -> None:
         outer = dict(zip(stay, index))
         at = lambda i: address([i if e == d else outer[e] for e in range(rank)], x.strides)  # noqa: E731
         kind = made_kind(low, x)
+        better = f"v {sign} top" + nan_test(kind, " || (v != v && top == top)")
         work = [
             f"const {kind} v = {f.load(x, name, at('k'))};",
-            f"if (v {sign} top || (v != v && top == top)) {{ top = v; place = k; }}",
+            f"if ({better}) {{ top = v; place = k; }}",
         ]
         head = [f"{kind} top = {f.load(x, name, at('0'))};", "int place = 0;"]
         return [*head, *loop("k", x.shape[d], work, "1"), *tail.statements(index, "place")]

@@ -1,93 +1,16 @@
-"""The C of pooling, and of movement that copies: joining, padding, picking by index."""
+"""The C of movement that copies: joining, padding, picking by index."""
 
 from __future__ import annotations
 
-from .._base.checks import Shape, wrap_dim
+from collections.abc import Sequence
+
+from .._base.checks import Shape, broadcast_shapes, wrap_dim
 from ..ir.text import C_TYPES, c_literal
 from .emitters import body_of, made_kind
 from .functions import Function, Tail, label_of
 from .lower import Group, Lowering, elementwise, emitter
 from .memory import Ref
-from .text import address, loop
-
-# -- windows -----------------------------------------------------------------------------------------------------------
-
-
-@emitter("max_pool", "window_sum")
-def pool(low: Lowering, group: Group) -> None:
-    """The largest number or the sum of each window, a row of windows at a time."""
-    call = body_of(group)
-    x = low.ref(call.inputs[0])
-    a = call.attrs
-    kernel, stride, padding, out = a["kernel"], a["stride"], a["padding"], a["out"]
-    dilation = a.get("dilation", (1,) * len(kernel))
-    f = Function(low, call.op)
-    name, tail = f.read(x), Tail(f, group)
-    if call.op == "max_pool" and x.scale is not None and tail.out.scale is x.scale:
-        # The largest of int8 numbers of one scale needs no floats.
-        x = Ref(x.buffer, x.shape, x.strides, x.offset)
-        tail.out = Ref(tail.out.buffer, tail.out.shape)
-        tail.kind = tail.dtypes["acc"] = "int8"
-    rank, n = len(x.shape), len(kernel)
-    kind = made_kind(low, x)
-    largest = call.op == "max_pool"
-
-    def body(index: list[str]) -> list[str]:
-        places = []
-        for d in range(n):
-            i = index[rank - n + d]
-            term = address([i], (stride[d],))
-            k = "0" if kernel[d] == 1 else address([f"k{d}"], (dilation[d],))
-            place = " + ".join(t for t in (term, k) if t != "0") or "0"
-            places.append(f"{place} - {padding[d]}" if padding[d] else place)
-        declared = [f"const int p{d} = {p};" for d, p in enumerate(places)]
-        inside = [
-            f"p{d} {'<' if top else '>='} {x.shape[rank - n + d] if top else 0}"
-            for d in range(n)
-            for top in (False, True)
-            if _leaves(d, top, kernel, stride, padding, dilation, out, x.shape[rank - n :])
-        ]
-        at = address([*index[: rank - n], *[f"p{d}" for d in range(n)]], x.strides)
-        load = f.load(x, name, at)
-        floats = kind in ("float", "double")
-        head, work = [f"{kind} a = 0;"], [f"a += {load};"]
-        if largest:
-            test = "v > a || v != v" if floats else "first || v > a"
-            work = [f"const {kind} v = {load};", f"a = {test} ? v : a;"]
-            head = [f"{kind} a = -INFINITY;"]
-            if not floats:
-                head, work = [f"{kind} a = 0;", "int first = 1;"], [*work, "first = 0;"]
-        if inside:
-            declared.append(f"if (!({' && '.join(inside)})) continue;")
-        work = [*declared, *work]
-        for d in reversed(range(n)):
-            if kernel[d] != 1:
-                work = loop(f"k{d}", kernel[d], work)
-        if all(k == 1 for k in kernel):
-            work = ["do {", *work, "} while (0);"]
-        return [*head, *work, *tail.statements(index, "a")]
-
-    f.loops(tail.shape, body)
-    f.emit(label_of(group))
-
-
-def _leaves(
-    d: int,
-    top: bool,
-    kernel: Shape,
-    stride: Shape,
-    padding: Shape,
-    dilation: Shape,
-    out: Shape,
-    size: Shape,
-) -> bool:
-    """Whether some window reaches beyond the array in dimension d, at its end or its beginning."""
-    if not top:
-        return padding[d] > 0
-    return (out[d] - 1) * stride[d] + (kernel[d] - 1) * dilation[d] - padding[d] >= size[d]
-
-
-# -- movement that copies ----------------------------------------------------------------------------------------------
+from .text import address
 
 
 @emitter("cat")
@@ -154,15 +77,11 @@ def index(low: Lowering, group: Group) -> None:
     f = Function(low, "index")
     name, names = f.read(x), [f.read(r) for r in indices]
     tail = Tail(f, group)
-    picked = max(len(r.shape) for r in indices)
-    shape = tuple(
-        max([r.shape[len(r.shape) - k] for r in indices if len(r.shape) >= k])
-        for k in range(picked, 0, -1)
-    )
-    at = positions[0] if positions[-1] - positions[0] == len(positions) - 1 else 0
+    shape, at = picked_shape(indices, positions)
+    behind = at + len(shape)
 
     def body(found: list[str]) -> list[str]:
-        chosen, others = found[at : at + picked], [*found[:at], *found[at + picked :]]
+        chosen, others = found[at:behind], [*found[:at], *found[behind:]]
         lines, inner = [], [""] * len(x.shape)
         for i, (p, r) in enumerate(zip(positions, indices)):
             text = f"{names[i]}[{address(chosen, r.spread(shape))}]"
@@ -176,6 +95,12 @@ def index(low: Lowering, group: Group) -> None:
 
     f.loops(tail.shape, body)
     f.emit(label_of(group), checks=True)
+
+
+def picked_shape(indices: Sequence[Ref], positions: Sequence[int]) -> tuple[Shape, int]:
+    """The shape of index tensors together, and before which of the other dimensions it stands."""
+    beside = positions[-1] - positions[0] == len(positions) - 1
+    return broadcast_shapes(*[r.shape for r in indices]), positions[0] if beside else 0
 
 
 def picked_index(name: str, text: str, size: int, from_end: bool) -> list[str]:

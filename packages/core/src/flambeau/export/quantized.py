@@ -50,8 +50,9 @@ def calibrated(
             raise ValueError(
                 f"{caller}: a calibration example has inputs {found}, but the model is exported for {shapes}"
             )
-        _observe(graph, leaves, chosen, ranges)
-    scales = {key: _scale(*ends) for key, ends in ranges.items()}
+        _observe(caller, graph, leaves, chosen, ranges)
+    scales = {key: _scale(*ends) for key, ends in ranges.items() if np.isfinite(ends).all()}
+    _refuse_infinite(caller, graph, ranges, scales)
     for call in graph.calls:
         if call.op == "max_pool" and id(call.outputs[0]) in scales:
             source = scales.get(id(call.inputs[0]))
@@ -88,7 +89,9 @@ def _chosen(graph: Graph) -> set[int]:
     return chosen
 
 
-def _observe(graph: Graph, leaves: Sequence[Tensor], chosen: set[int], ranges: dict) -> None:
+def _observe(
+    caller: str, graph: Graph, leaves: Sequence[Tensor], chosen: set[int], ranges: dict
+) -> None:
     """Runs the program on one example and widens the ranges of the chosen values."""
     env: dict[int, Any] = {id(v): x for v, x in zip(graph.inputs, leaves)}
 
@@ -96,10 +99,8 @@ def _observe(graph: Graph, leaves: Sequence[Tensor], chosen: set[int], ranges: d
         env[id(v)] = x
         if id(v) in chosen:
             array = x.detach().numpy()
-            if not np.isfinite(array).all():
-                raise ValueError(
-                    "export.c99: calibration met NaN or infinite numbers; int8 cannot stand for them"
-                )
+            if np.isnan(array).any():
+                raise ValueError(f"{caller}: calibration met NaN; int8 cannot stand for it")
             low, high = float(array.min()), float(array.max())
             ends = ranges.setdefault(id(v), [0.0, 0.0])
             ends[0], ends[1] = min(ends[0], low), max(ends[1], high)
@@ -114,6 +115,16 @@ def _observe(graph: Graph, leaves: Sequence[Tensor], chosen: set[int], ranges: d
             made = _layer(call, arrays) if call.op in _FLOATING and call.op.endswith("_layer") else run_call(call.op, arrays, call.attrs)  # fmt: skip
             for v, x in zip(call.outputs, made if call.several else (made,)):
                 see(v, x)
+
+
+def _refuse_infinite(caller: str, graph: Graph, ranges: dict, scales: dict[int, Scale]) -> None:
+    """Infinite numbers, as masks before a softmax have, stay floats; products could not read them."""
+    infinite = ranges.keys() - scales.keys()
+    for call in graph.calls:
+        if call.op in ("linear", "convolution") and id(call.inputs[0]) in infinite:
+            raise ValueError(
+                f"{caller}: calibration met infinite numbers before {call.op}; int8 cannot stand for them"
+            )
 
 
 def _layer(call: Call, arrays: list) -> Any:
@@ -167,14 +178,15 @@ def integer(low: Lowering, group: Group, x: Ref, w: np.ndarray, b: np.ndarray | 
         table = [rows, x.shape[-1], len(w), zero, *clamp]
         text = _LINEAR
     else:
-        lift = lambda pair, one: (one, *pair) if len(pair) == 1 else tuple(pair)  # noqa: E731
-        size, kernel = lift(x.shape[2:], 1), lift(w.shape[2:], 1)
-        before = lift([lo for lo, _ in a["padding"]], 0)
+        window = _window(x, w, call)
         table = [
-            x.shape[0], x.shape[1], *size, len(w), w.shape[1], *kernel, *lift(a["stride"], 1), *before,
-            *lift(a["dilation"], 1), *lift(call.outputs[0].meta.shape[2:], 1), len(w) // a["groups"], zero, *clamp,
+            x.shape[0], x.shape[1], *window[0][1:], len(w), w.shape[1], *(n for sizes in window[1:] for n in sizes[1:]),
+            len(w) // a["groups"], zero, *clamp,
         ]  # fmt: skip
-        text = _CONVOLUTION
+        text = _CONVOLUTION.format(**_PLANE)
+        if w.ndim == 5:
+            table += [sizes[0] for sizes in window]
+            text = _CONVOLUTION.format(**_SPACE)
     f = Function(low, "linear_int8" if call.op == "linear" else "conv_int8")
     f.read(x)
     for array in (whole, factor.astype(np.float32), bias.astype(np.float32), np.array(table, np.int32)):  # fmt: skip
@@ -194,6 +206,15 @@ def integer(low: Lowering, group: Group, x: Ref, w: np.ndarray, b: np.ndarray | 
         f.lines = ["const int begin = 0, end = 1;", *f.lines]
     f.emit(label_of(group))
     return True
+
+
+def _window(x: Ref, w: np.ndarray, call: Call) -> list[tuple[int, ...]]:
+    """Size, kernel, stride, padding, dilation and windows of a convolution, as one over three dimensions."""
+    a, one = call.attrs, (1,) * (5 - w.ndim)
+    sizes = (x.shape[2:], w.shape[2:], a["stride"])
+    rest = (a["dilation"], call.outputs[0].meta.shape[2:])
+    padding = (*[0] * len(one), *[lo for lo, _ in a["padding"]])
+    return [*((*one, *p) for p in sizes), padding, *((*one, *p) for p in rest)]
 
 
 def _clamp(group: Group, scale: Scale) -> tuple[int, int]:
@@ -228,38 +249,53 @@ for (int r = begin; r < end; ++r)
   }
 """
 
+# Braces are doubled: the text is filled in for two dimensions (or one), or for three.
 _CONVOLUTION = """
 const int images = g[0], channels = g[1], height = g[2], width = g[3], outputs = g[4], parts = g[5];
 const int kh = g[6], kw = g[7], sh = g[8], sw = g[9], ph = g[10], pw = g[11], dh = g[12], dw = g[13];
 const int oh = g[14], ow = g[15], each = g[16], zero = g[17];
 const int low = g[18], high = g[19];
-for (int o = begin; o < end; ++o)
+{sizes}for (int o = begin; o < end; ++o)
   for (int i = 0; i < images; ++i)
-    for (int h = 0; h < oh; ++h)
-      for (int l = 0; l < ow; l += 16) {
+    {levels}for (int h = 0; h < oh; ++h)
+      for (int l = 0; l < ow; l += 16) {{
         const int count = ow - l < 16 ? ow - l : 16;
-        int32_t a[16] = {0};
+        int32_t a[16] = {{0}};
         for (int c = 0; c < parts; ++c)
-          for (int s = 0; s < kh; ++s) {
+          {level}for (int s = 0; s < kh; ++s) {{
             const int row = h * sh + s * dh - ph;
-            if (row < 0 || row >= height) continue;
-            const int8_t *line = x0 + ((i * channels + o / each * parts + c) * height + row) * width;
-            for (int t = 0; t < kw; ++t) {
+            if ({leaves}row < 0 || row >= height) continue;
+            const int8_t *line = x0 + ({image} * height + row) * width;
+            for (int t = 0; t < kw; ++t) {{
               const int first = l * sw + t * dw - pw;
               const int from = first < 0 ? (sw - 1 - first) / sw : 0;
               const int room = first < width ? (width - 1 - first) / sw + 1 : 0;
               const int to = room < count ? room : count;
-              const int v = w[((o * parts + c) * kh + s) * kw + t];
+              const int v = w[({kernel} * kh + s) * kw + t];
               for (int j = from; j < to; ++j) a[j] += (line[first + j * sw] - zero) * v;
-            }
-          }
-        for (int j = 0; j < count; ++j) {
-          const int at = ((i * outputs + o) * oh + h) * ow + l + j;
+            }}
+          }}
+        for (int j = 0; j < count; ++j) {{
+          const int at = ({place} * oh + h) * ow + l + j;
           const float v = (float)a[j] * factor[o] + bias[o];
           STORE
-        }
-      }
+        }}
+      }}
 """
+
+_PLANE = {
+    "sizes": "", "levels": "", "level": "", "leaves": "", "kernel": "(o * parts + c)", "place": "(i * outputs + o)",
+    "image": "(i * channels + o / each * parts + c)",
+}  # fmt: skip
+_SPACE = {
+    "sizes": "const int depth = g[20], kd = g[21], sd = g[22], pd = g[23], dd = g[24], od = g[25];\n",
+    "levels": "for (int z = 0; z < od; ++z) ",
+    "level": "for (int r = 0; r < kd; ++r) ",
+    "leaves": "z * sd + r * dd < pd || z * sd + r * dd - pd >= depth || ",
+    "kernel": "((o * parts + c) * kd + r)",
+    "place": "((i * outputs + o) * od + z)",
+    "image": "((i * channels + o / each * parts + c) * depth + z * sd + r * dd - pd)",
+}
 
 
 # -- tables ------------------------------------------------------------------------------------------------------------
