@@ -91,6 +91,39 @@ def test_convolutions_are_the_reference(kernels, some_threads, channels, dtype):
         agree(made, reference("convolution_weight", x, g, kernel=kernel, **options))
 
 
+WIDE = [  # groups, channels and rows of each, size, kernel, padding, dilation
+    (1, 16, 32, (600,), (3,), 512, 512), (1, 64, 64, (90,), (5,), 40, 20), (1, 8, 4, (300,), (3,), 100, 100),
+    (2, 3, 5, (200,), (2,), 70, 70), (6, 1, 1, (500,), (3,), 300, 300), (4, 1, 2, (70,), (3,), 300, 300),
+    (1, 20, 12, (5, 90), (1, 3), (0, 60), (1, 60)), (1, 6, 17, (3, 4, 60), (1, 1, 3), (0, 0, 50), (1, 1, 50)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("channels, dims", [((g, c, r), tuple(rest)) for g, c, r, *rest in WIDE])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_padding_behind_the_last_plane_is_zero(kernels, some_threads, channels, dims, dtype):
+    """Wide paddings: what an earlier call left behind in the scratch memory reaches no window."""
+    convolutions, _ = kernels
+    (groups, each, rows), (size, kernel, pad, gap) = channels, dims
+    rng = np.random.default_rng(rows)
+    pads, gaps = ((n,) * len(size) if isinstance(n, int) else n for n in (pad, gap))
+    options = {"stride": (1,) * len(size), "padding": tuple((n, n) for n in pads), "dilation": gaps, "groups": groups}  # fmt: skip
+    out = output_size(size, kernel, options["stride"], options["padding"], gaps)
+    x, g = (
+        rng.normal(size=(2, groups * n, *v)).astype(dtype) for n, v in ((each, size), (rows, out))
+    )
+    w = rng.normal(size=(groups * rows, each, *kernel)).astype(dtype)
+    given = {"convolution": (x, w, None), "convolution_input": (g, w, None), "convolution_weight": (x, g)}  # fmt: skip
+    more = {"convolution_input": {"size": size}, "convolution_weight": {"kernel": kernel}}
+    for name, arrays in given.items():
+        larger = {**options, **more.get(name, {})}
+        made = getattr(convolutions, name)(*arrays, **larger)
+        before = [a if a is None or a is w else np.full((9, *a.shape[1:]), np.nan, dtype) for a in arrays]  # fmt: skip
+        getattr(convolutions, name)(*before, **larger)
+        again = getattr(convolutions, name)(*arrays, **larger)
+        agree(again, reference(name, *arrays, **larger))
+        np.testing.assert_array_equal(again, made)
+
+
 @pytest.mark.parametrize(
     "images, groups, channels, rows, size, kernel, dilation, padding",
     [

@@ -68,6 +68,8 @@ class Frame:
         self.prepared = not plain
         plane = prod(self.phases) * prod(room)
         if self.prepared:
+            if step[2] == 1:  # behind the last row there is no next one
+                plane += max(0, lo[2] + size[2] + hi[2] - room[2])
             plane = -(-plane // VECTOR) * VECTOR
             if plane * 4 % ALIAS == 0:
                 plane += VECTOR
