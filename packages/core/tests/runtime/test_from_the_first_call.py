@@ -53,6 +53,15 @@ def calls(seed):
         "attention": lambda r, w, b, s, h: F.scaled_dot_product_attention(s[None], other[None], s[None]),
         "avg_pool2d": lambda r, w, b, s, h: F.avg_pool2d(picture * b[0], 2),
         "normalize": lambda r, w, b, s, h: F.normalize(h),
+        "var": lambda r, w, b, s, h: h.var() + w.var(1).sum() + w.var(0, keepdim=True),
+        "std": lambda r, w, b, s, h: h.std() + w.std(1).sum() + w.std(0, unbiased=False),
+        "var_mean": lambda r, w, b, s, h: flambeau.var_mean(h, 1)[0] - flambeau.std_mean(h, 1)[1],
+        "standardized": lambda r, w, b, s, h: (h - h.mean(0)) / (h.std(0) + 1e-5),
+        "extremes": lambda r, w, b, s, h: h.max(1)[0] - h.min() + h.amax() - h.amin(1),
+        "products": lambda r, w, b, s, h: r.mm(w.t()) + w.mv(r[0]) + b.dot(b) + w.trace(),
+        "batched": lambda r, w, b, s, h: flambeau.baddbmm(h[None], s[None], s[None].mT @ h[None]),
+        "moved": lambda r, w, b, s, h: F.pad(h.roll(1, 0), (1, 1)).masked_fill(label[:, None] > 1, 0.5),
+        "stacked": lambda r, w, b, s, h: flambeau.stack([h, h.cumsum(0)], 1).std(1),
         "total norm": lambda r, w, b, s, h: nn.utils.get_total_norm([w.detach(), b.detach()]),
     }  # fmt: skip
     found = {}

@@ -48,6 +48,8 @@ class Counted:
         self.called += 1
         if self.called > self.often and not state.overriding:
             self.become()
+            if not self.often:  # the first call, too
+                return self.public(*args, **kwargs)
         return self.general(args, kwargs)
 
     def become(self) -> None:
@@ -63,6 +65,10 @@ class Counted:
                 self.code = made.__code__
             public.__code__ = self.code
             _others.append(self)
+
+    def soon(self) -> None:
+        """Has the first call make the text, and go by it."""
+        self.often = 0
 
     def forget(self) -> None:
         """Gives the function its general body; the text is made anew."""
@@ -84,7 +90,7 @@ def becoming(
     """
     counted = Counted(general, text, often)
     counted.public = FunctionType(FIRST, {"_count": counted}, "public")
-    counted.public.forget = counted.forget
+    counted.public.forget, counted.public.soon = counted.forget, counted.soon
     return counted.public
 
 

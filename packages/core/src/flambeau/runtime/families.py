@@ -264,7 +264,11 @@ def _small(op: Operator, rule: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _small_vjp(op: Operator, rule: Callable[..., Any]) -> Callable[..., Any]:
-    """The gradient of a call that `small` computed, written as every `vjp` is."""
+    """The gradient of a call that `small` computed, written as every `vjp` is.
+
+    Its last bits need not be those of the body's gradient: the operator has its text from the first call on.
+    """
     op.noted = copy.copy(op)
     op.noted.vjp_rule = Rule(op.noted, rule)
+    op.public.soon()
     return rule
