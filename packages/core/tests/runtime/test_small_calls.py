@@ -180,3 +180,77 @@ def test_largest_of_few():
     assert x.topk(0).values.shape == (2, 0) and x.t().topk(1, 0).indices.tolist() == [[1, 2]]
     with pytest.raises(RuntimeError):
         x.topk(5)
+
+
+KINDS = ("bool", "uint8", "int8", "int32", "int64", "float16", "bfloat16", "float32", "float64")
+UNARY = [
+    "abs",
+    "neg",
+    "sign",
+    "square",
+    "floor",
+    "round",
+    "logical_not",
+    "bitwise_not",
+    "exp",
+    "sqrt",
+    "reciprocal",
+    "relu",
+    "sigmoid",
+]
+BINARY = ["add", "sub", "mul", "div", "floor_divide", "remainder", "fmod", "pow", "maximum", "minimum", "fmax", "atan2", "logical_and", "logical_xor", "eq", "lt", "bitwise_and", "bitwise_left_shift"]  # fmt: skip
+
+
+def outcome(lib, function, *given):
+    """What a call gives: its dtype and its numbers, or that it is refused."""
+    try:
+        made = function(
+            *[lib.tensor(g[0], dtype=getattr(lib, g[1])) if type(g) is tuple else g for g in given]
+        )
+    except (RuntimeError, TypeError, NotImplementedError):
+        return None
+    return str(made.dtype).rpartition(".")[2], made.double().tolist()
+
+
+@pytest.mark.parametrize("first", KINDS)
+def test_kinds_of_operands_as_in_pytorch(first):
+    torch = pytest.importorskip("torch")
+    x = ([[1, 0, 3], [5, 2, 7]], first)
+    calls = [(name, x) for name in UNARY]
+    for name in BINARY:
+        calls += [(name, x, ([[1, 2, 3]], kind)) for kind in KINDS]
+        calls += [(name, x, (3, kind)) for kind in KINDS]
+        calls += [(name, x, n) for n in (2, 3, 2.5, -1)]
+    for name, *given in calls:
+        function = getattr(flambeau, name)
+        made = [outcome(flambeau, function, *given) for _ in range(3)]
+        expected = outcome(torch, getattr(torch, name), *given)
+        assert made[0] == made[1] == made[2]
+        if expected is None or made[0] is None:
+            continue
+        assert made[0][0] == expected[0], (name, given)
+        np.testing.assert_allclose(made[0][1], expected[1], rtol=1e-2 if "16" in expected[0] else 1e-5, err_msg=f"{name} {given}")  # fmt: skip
+
+
+def test_whole_numbers_meet_floats_in_the_default_dtype_of_the_moment():
+    i = flambeau.tensor([1, 2, 3])
+    assert often(lambda: i / 2).dtype is often(lambda: i / i).dtype is flambeau.float32
+    flambeau.set_default_dtype(flambeau.float64)
+    try:
+        assert (i / 2).dtype is (i / i).dtype is (i * 0.5).dtype is flambeau.float64
+    finally:
+        flambeau.set_default_dtype(flambeau.float32)
+    assert (i / 2).dtype is (i / i).dtype is flambeau.float32
+
+
+def test_what_has_history_is_recorded_beside_whole_numbers():
+    x = flambeau.tensor([[1.0], [2.0]], requires_grad=True)
+    i, m = flambeau.tensor([3, 4]), flambeau.tensor([True, False])
+    for _ in range(3):
+        x.grad = None
+        (x * i + i / x - m * x).sum().backward()
+        expected = 7 - 7 / x.detach() ** 2 - 1
+        np.testing.assert_allclose(x.grad.numpy(), expected.numpy(), rtol=1e-6)
+    half = x.detach().half().requires_grad_()
+    (often(lambda: half * x.detach())).sum().backward()
+    assert half.grad.dtype is flambeau.float16 and half.grad.tolist() == [[1], [2]]

@@ -270,5 +270,5 @@ def _small_vjp(op: Operator, rule: Callable[..., Any]) -> Callable[..., Any]:
     """
     op.noted = copy.copy(op)
     op.noted.vjp_rule = Rule(op.noted, rule)
-    op.public.soon()
+    op.public.soon()  # type: ignore[attr-defined]
     return rule

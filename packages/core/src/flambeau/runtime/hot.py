@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from .. import ir
+from .._base.dtypes import get_default_dtype
 from . import dispatch, layouts, state, tape
 from .elementwise import ElementwiseRule
 from .inference import makes_tensors
@@ -23,7 +24,7 @@ from .operator import Operator
 from .promotion import INT_DIVISOR, INT_TO_FLOAT
 from .signature import BLAMED
 from .straight import large, meta
-from .tensor import Box, Tensor, history, new
+from .tensor import Box, Tensor, history, new, wrap
 
 ndarray, Step = np.ndarray, dispatch.Step
 F32, F64, I64 = np.dtype("float32"), np.dtype("float64"), np.dtype("int64")
@@ -39,19 +40,22 @@ _set, _reset, _QUIET = state.error_state.set, state.error_state.reset, state.qui
 
 def make(op: Operator, rule: ElementwiseRule) -> Callable[..., Any] | None:
     """The public function with a hot path, or None where the expression is neither of one array nor one NumPy function."""
-    if len(op.params) != len(op.arrays) or len(op.arrays) > 2:
-        if op.name not in ("add", "sub"):
-            return None
+    static = len(op.params) > len(op.arrays)
+    named = op.positional == len(op.arrays) == 1  # static arguments, if any, are given by name
+    if len(op.arrays) > 2 or (static and not (named or op.name in ("add", "sub"))):
+        return None
     body = op.body(*(ir.var(op.params[i]) for i in op.arrays))
     ufunc = None
     if body.op in ir.scalars and not any(a.op != "var" for a in body.args):
         ufunc = getattr(np, ir.scalars[body.op].numpy, None)
     if not isinstance(ufunc, np.ufunc):
+        if static:
+            return None
         usual = len(op.arrays) == 1 and op.takes("float") and not callable(op.result)
         return None if not usual or op.tags.get("series") else unary(op, rule, None, None)
     floats = op.promote is INT_TO_FLOAT
     divides = op.promote is INT_DIVISOR
-    third = None if floats or divides or not op.takes("int") else I64
+    third = None if floats or divides or not op.takes("int") or (static and named) else I64
     if not op.takes("float"):
         return None
     if len(op.arrays) == 1:
@@ -62,6 +66,42 @@ def make(op: Operator, rule: ElementwiseRule) -> Callable[..., Any] | None:
     public.behind = lambda general: binary(op, rule, ufunc, third, general, divides=divides)  # type: ignore[attr-defined]
     public.gave_way = general  # type: ignore[attr-defined]
     return public
+
+
+def at_rest(op: Operator) -> dict[str, Any]:
+    """An operator's static arguments at their defaults."""
+    return {p: op.defaults[i] for i, p in op.attrs}
+
+
+def whole_kinds(op: Operator, ufunc: Any) -> Callable[..., bool]:
+    """Whether NumPy's function does the operator for arrays all of one dtype of whole numbers or truth values.
+
+    That is so where the promotion leaves such tensors as they are, and the function gives what the operator says; asked once a dtype.
+    """
+    known: dict[np.dtype, bool] = {}
+    usual = at_rest(op)
+
+    def learn(d: np.dtype, tensors: tuple) -> bool:
+        known[d] = False
+        if d.kind not in "biu" or not isinstance(ufunc, np.ufunc) or callable(op.result):
+            return False
+        if getattr(op.promote, "by_value", False):
+            return False
+        try:
+            made = tensors if op.promote is None else op.promote(op, tensors, usual)
+            result = ufunc(*[np.empty(0, d) for _ in tensors]).dtype
+        except (*BLAMED, NotImplementedError):
+            return False
+        known[d] = all(m is t for m, t in zip(made, tensors)) and result is (
+            TRUTH if op.result == "bool" else d
+        )
+        return known[d]
+
+    def fits(d: np.dtype, *tensors: Any) -> bool:
+        found = known.get(d)
+        return learn(d, tensors) if found is None else found
+
+    return fits
 
 
 def binary(
@@ -79,7 +119,8 @@ def binary(
     """
     attach = recorder(op, rule)
     attach_number = number_recorder(op, rule)
-    of_two_kinds = mixed(op, ufunc, third)
+    of_two_kinds, of_whole = mixed(op, ufunc, third, attach), whole_and_number(op, ufunc)
+    fits = whole_kinds(op, ufunc)
 
     def with_number(tensor: Any, number: float, first: bool) -> Any:
         """The call with a Python number as its second (or first) operand."""
@@ -114,6 +155,10 @@ def binary(
             if (tensor._node is not None or tensor._base is not None) and local.grad:
                 attach_number(t, tensor, number, first)
             return t
+        if type(a) is ndarray and a.dtype.kind in "biu" and not state.active:
+            made = of_whole(tensor, a, number, first)
+            if made is not None:
+                return made
         return general(tensor, number) if first else general(number, tensor)
 
     def refused(tensor: Any, number: float, first: bool) -> Any:
@@ -141,14 +186,14 @@ def binary(
             or kw
             or rest
             or state.active
-            or (d is not F32 and d is not F64 and d is not third)
             or type(a) is not ndarray
             or type(b) is not ndarray
+            or (d is not F32 and d is not F64 and d is not third and not fits(d, input, other))
             or (n := a.size) > LARGE
             or b.size > LARGE
             or (n * b.size > LARGE and (n != b.size or a.ndim != b.ndim) and is_wide(a, b))
         ):
-            if d is not b.dtype and not (kw or rest or state.active):
+            if not (kw or rest or state.active or (d is b.dtype and (d is F32 or d is F64))):
                 made = of_two_kinds(input, other, a, b)
                 if made is not None:
                     return made
@@ -176,18 +221,21 @@ def binary(
     return call
 
 
-def mixed(op: Operator, ufunc: np.ufunc, third: Any) -> Callable[..., Tensor | None]:
-    """The call on two small arrays of different dtypes of which nothing is recorded; None where it is not so simple.
+def mixed(
+    op: Operator, ufunc: np.ufunc, third: Any, attach: Callable[..., None]
+) -> Callable[..., Tensor | None]:
+    """The call on two small arrays that meet in another dtype; None where it is not so simple, or what has history is to be cast.
 
     What the two meet in is asked once for each pair of dtypes, apart for those of no dimension.
     """
     known: dict[tuple, Any] = {}
+    usual = at_rest(op)
 
     def meet(input: Any, other: Any) -> Any:
         if op.promote is None or getattr(op.promote, "by_value", False):
             return None
         try:
-            a, b = op.promote(op, (input, other), {})
+            a, b = op.promote(op, (input, other), usual)
         except BLAMED:
             return None
         d = a._array.dtype
@@ -196,21 +244,81 @@ def mixed(op: Operator, ufunc: np.ufunc, third: Any) -> Callable[..., Tensor | N
     def call(input: Any, other: Any, a: Any, b: Any) -> Tensor | None:
         if type(a) is not ndarray or type(b) is not ndarray or a.size > SMALL or b.size > SMALL:
             return None
-        if local.grad and (history(input) is not None or history(other) is not None):
-            return None
-        key = a.dtype, b.dtype, a.ndim > 0, b.ndim > 0
+        key = a.dtype, b.dtype, a.ndim > 0, b.ndim > 0, get_default_dtype()
         if key not in known:
             known[key] = meet(input, other)
         d = known[key]
         if d is None:
             return None
+        recorded = local.grad and (history(input) is not None or history(other) is not None)
+        if a.dtype is not d:
+            if recorded and history(input) is not None:
+                return None
+            a = a.astype(d)
+            input = wrap(a)
+        if b.dtype is not d:
+            if recorded and history(other) is not None:
+                return None
+            b = b.astype(d)
+            other = wrap(b)
         token = _set(_QUIET)
         try:
-            r = ufunc(a if a.dtype is d else a.astype(d), b if b.dtype is d else b.astype(d))
+            r = ufunc(a, b)
         except (ValueError, TypeError):
             return None
         finally:
             _reset(token)
+        t = new(Tensor)
+        t._array = r if type(r) is ndarray else np.asarray(r)
+        if recorded:
+            attach(t, input, other)
+        return t
+
+    return call
+
+
+def whole_and_number(op: Operator, ufunc: np.ufunc) -> Callable[..., Tensor | None]:
+    """The call on a small array of whole numbers and a Python number; None where it is not so simple.
+
+    What the two meet in is asked once a dtype and kind of number: a float dtype, or the array's own, which holds small whole numbers.
+    """
+    known: dict[tuple, Any] = {}
+    usual = at_rest(op)
+
+    def meet(tensor: Tensor, number: float, first: bool) -> Any:
+        if op.promote is None or getattr(op.promote, "by_value", False):
+            return None
+        try:
+            made = op.promote(op, (tensor, number) if first else (number, tensor), usual)
+        except BLAMED:
+            return None
+        d, kind = made[0 if first else 1]._array.dtype, type(made[first])
+        if (d is F32 or d is F64) and kind is float:
+            return d
+        same = d is tensor._array.dtype and d.kind in "iu" and kind is int
+        return d if same and op.result is None else None
+
+    def call(tensor: Tensor, a: Any, number: float, first: bool) -> Tensor | None:
+        if a.size > SMALL or not -6e4 < number < 6e4:
+            return None
+        key = a.dtype, type(number), first, get_default_dtype()
+        if key not in known:
+            known[key] = meet(tensor, number, first)
+        d = known[key]
+        if d is None or (d.kind != "f" and not 0 <= number < 128):
+            return None
+        if a.dtype is not d:
+            a = a.astype(d)
+        b = number_array(number, d)
+        token = _set(_QUIET)
+        try:
+            r = ufunc(a, b) if first else ufunc(b, a)
+        except (ValueError, TypeError):
+            return None
+        finally:
+            _reset(token)
+        if d.kind != "f" and r.dtype is not d:
+            return None
         t = new(Tensor)
         t._array = r if type(r) is ndarray else np.asarray(r)
         return t
@@ -371,6 +479,7 @@ def unary(op: Operator, rule: ElementwiseRule, ufunc: Any, third: Any) -> Callab
     """`f(input, **kw)` for one unary ufunc; without one, for what the operator's program is on small arrays."""
     general = large(op)
     attach = unary_recorder(op, rule)
+    fits = whole_kinds(op, ufunc)
     most = LARGE
 
     def first(a: np.ndarray) -> Any:
@@ -390,8 +499,8 @@ def unary(op: Operator, rule: ElementwiseRule, ufunc: Any, third: Any) -> Callab
         if (
             kw
             or state.active
-            or (d is not F32 and d is not F64 and d is not third)
             or type(a) is not ndarray
+            or (d is not F32 and d is not F64 and d is not third and not fits(d, input))
             or a.size > most
         ):
             return general(input, **kw)

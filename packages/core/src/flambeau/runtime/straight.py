@@ -199,8 +199,10 @@ def small_of(rule: ElementwiseRule) -> Callable[..., Any]:
 def with_numbers(op: Operator, known: dict[tuple, bool]) -> Callable[..., Any]:
     """The call of an elementwise operator that has Python numbers among its tensors; None where it is not so simple.
 
-    `known` learns by the dtypes, None for a number, whether tensors stay as they are and small numbers become floats.
+    `known` learns by the dtypes, None for a number, whether tensors stay as they are and small numbers become floats; `whole`, by
+    the same, whether they do and small whole numbers stay as well.
     """
+    whole: dict[tuple, bool] = {}
     strict = tuple(op.arrays.index(i) for i in op.strict)
     refused, by_value = "vjp" in op.refusals, getattr(op.promote, "by_value", False)
     pick = picker(op)
@@ -219,11 +221,13 @@ def with_numbers(op: Operator, known: dict[tuple, bool]) -> Callable[..., Any]:
         raw: list[Any] = []
         edges: list[Any] = []
         usual = not attrs or (attrs in at_rest and type(attrs.get("alpha")) is not bool)
+        small_ints = usual  # which every dtype of whole numbers holds
         for k, x in enumerate(arrays):
             if type(x) is float or type(x) is int:
                 if k in strict:
                     return None
                 usual = usual and -6e4 < x < 6e4  # every float dtype holds it
+                small_ints = small_ints and type(x) is int and 0 <= x < 128
                 kinds.append(None)
                 raw.append(x)
                 edges.append(None)
@@ -264,11 +268,15 @@ def with_numbers(op: Operator, known: dict[tuple, bool]) -> Callable[..., Any]:
                         return attach(out, arrays, attrs, tuple(edges))
                     return out
                 made = tuple([x if kind else float(x) for x, kind in zip(arrays, kinds)])
+            elif small_ints and whole.get(key):
+                made = arrays
             else:
                 made = op.promote(op, arrays, attrs)
                 for x, m, kind in zip(arrays, made, kinds):
                     if kind is not None and m is not x:
                         return None  # cast: the general way records that
+                if small_ints and not by_value:
+                    whole[key] = all(kind or type(m) is int for m, kind in zip(made, kinds))
                 if usual and not by_value:
                     known[key] = all(kind or type(m) is float for m, kind in zip(made, kinds))
             raw = [getattr(m, "_array", m) for m in made]
