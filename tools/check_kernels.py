@@ -61,6 +61,11 @@ def pytest(name: str, given: list[str], options: list[str], **environment: str) 
     return run([sys.executable, "-m", "pytest", "-q", *where, *options, *given], **environment)
 
 
+def with_tools() -> str:
+    """$PYTHONPATH with the plugins of `tools/kernels`."""
+    return os.pathsep.join(filter(None, [str(ROOT / "tools"), os.environ.get("PYTHONPATH")]))
+
+
 def other_compiler(name: str, given: list[str]) -> int:
     """The tests with kernels for another processor, or by clang."""
     made = "clang" if name == "clang" else compiler(f"-march={name}")
@@ -77,8 +82,8 @@ def addresses(name: str, given: list[str]) -> int:
     shutil.rmtree(logs, ignore_errors=True)
     logs.mkdir(parents=True)
     failed = pytest(
-        name, given, ["-n", "2", "-p", "no:cacheprovider", "--capture=sys", *ELSEWHERE, *OWN_MEMORY],
-        CC=compiler(*SANITIZED), LD_PRELOAD=" ".join(found), FLAMBEAU_MEMORY="numpy",
+        name, given, ["-n", "2", "-p", "kernels.patience", "-p", "no:cacheprovider", "--capture=sys", *ELSEWHERE, *OWN_MEMORY],
+        CC=compiler(*SANITIZED), LD_PRELOAD=" ".join(found), FLAMBEAU_MEMORY="numpy", PYTHONPATH=with_tools(),
         ASAN_OPTIONS=f"detect_leaks=0:exitcode=99:allocator_may_return_null=1:log_path={logs}/address",
         UBSAN_OPTIONS=f"print_stacktrace=1:exitcode=99:log_path={logs}/undefined",
     )  # fmt: skip
@@ -92,10 +97,9 @@ def recorded(given: list[str], **environment: str) -> pathlib.Path:
     """The folder of the calls that the tests make, on this machine."""
     folder = KEPT / "record"
     shutil.rmtree(folder, ignore_errors=True)
-    path = os.pathsep.join(filter(None, [str(ROOT / "tools"), os.environ.get("PYTHONPATH")]))
     failed = pytest(
         "native", given, ["-p", "kernels.recording", "-p", "no:cacheprovider", *SEARCH, *RECORDED],
-        PYTHONPATH=path, KERNEL_RECORD=str(folder), FLAMBEAU_NUM_THREADS="3", **environment,
+        PYTHONPATH=with_tools(), KERNEL_RECORD=str(folder), FLAMBEAU_NUM_THREADS="3", **environment,
     )  # fmt: skip
     if failed:
         raise SystemExit("the tests fail on this machine as it is")

@@ -34,7 +34,8 @@ def outcome(lib: Any, case: Callable[[Any], Any]) -> tuple[str, Any]:
             return "", plain(case(lib))
         except Exception as error:
             text = str(error).replace("flambeau.", "torch.").replace("arguments:", "argument:")
-            return type(error).__name__, text.replace('"', "'")
+            kind = next(c for c in type(error).__mro__ if c.__module__ == "builtins")
+            return kind.__name__, text.replace('"', "'")
 
 
 def agree(case: Callable[[Any], Any], text: bool = True, tolerance: float = 1e-5) -> None:

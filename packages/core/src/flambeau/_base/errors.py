@@ -11,6 +11,11 @@ class MissingExtra(ImportError):
     """An optional dependency is needed and absent; the text says which extra brings it."""
 
 
+class OutOfRange(RuntimeError, IndexError):
+    """An element of an index tensor names no place: a RuntimeError where PyTorch gathers and scatters, an IndexError in what
+    is made of that (nll_loss, index_reduce). A compiled program knows its parts only, so that this is both."""
+
+
 class LinAlgError(RuntimeError):
     """A matrix has no such decomposition, inverse or solution; the text says which of a batch, and where."""
 

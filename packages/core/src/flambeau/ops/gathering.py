@@ -9,6 +9,7 @@ from typing import Any
 
 from .._base import dtypes
 from .._base.checks import broadcast_shapes, check, contiguous_strides, wrap_dim
+from .._base.errors import OutOfRange
 from ..runtime.families import composite, primitive
 from ..runtime.meta import Meta
 from ..runtime.numbers import ends
@@ -99,14 +100,14 @@ def check_index(name: str, index: Meta | Tensor) -> None:
 def flat_places(xp: Any, index: Any, dim: int, shape: tuple[int, ...]) -> Any:
     """Where, counted flat in an array of `shape`, each element of `index` points: along `dim` by its value.
 
-    RuntimeError for an index outside of [0, shape[dim]), where looking at numbers does not wait for a GPU.
+    OutOfRange for an index outside of [0, shape[dim]), where looking at numbers does not wait for a GPU.
     """
     dim %= len(shape)
     n = shape[dim]
     if index.size and xp.at_hand:
         low, high = ends(index)
         if low < 0 or high >= n:
-            raise RuntimeError(
+            raise OutOfRange(
                 f"index {high if high >= n else low} is out of bounds for dimension {dim} with size {n}"
             )
     step = contiguous_strides(shape)[dim]

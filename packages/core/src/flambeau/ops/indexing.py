@@ -177,7 +177,10 @@ def _empty_result(x: Any, indices: Sequence[Any], positions: tuple[int, ...]) ->
 
 @index.vjp
 def _(g, _out, x: Meta, *indices, positions, from_end):
-    return (lambda: index_grad([g, *indices], x.shape, positions), *[None] * len(indices))
+    return (
+        lambda: index_grad([g, *indices], x.shape, positions, from_end),
+        *[None] * len(indices),
+    )
 
 
 # Rows, and elements of them, that Python adds as quickly as NumPy does all at once.
@@ -247,16 +250,23 @@ def _(builder, x, *indices, positions, from_end):
 
 
 @primitive(method=False)
-def index_grad(tensors: Sequence[Meta], shape: tuple[int, ...], positions: tuple[int, ...]):
-    """Zeros of `shape` to which tensors[0] is added at the places the index tensors name."""
+def index_grad(
+    tensors: Sequence[Meta],
+    shape: tuple[int, ...],
+    positions: tuple[int, ...],
+    from_end: bool = True,
+):
+    """Zeros of `shape` to which tensors[0] is added at the places the index tensors name, as in `index`."""
     return tensors[0].like(shape)
 
 
 @index_grad.kernel
-def _(xp, g, *indices, shape, positions):
+def _(xp, g, *indices, shape, positions, from_end=True):
     out = xp.zeros(shape, dtype=g.dtype)
     if not g.size:
         return out
+    # `index` may not have been called: a compiled program leaves out what only its gradient is asked of.
+    _check_ranges(xp, indices, positions, shape, from_end)
     if positions == (0,) and indices[0].dtype.kind != "b":
         rows = indices[0].reshape(-1)
         return _add_rows(
@@ -290,16 +300,15 @@ def _add_rows(xp: Any, out: Any, rows: Any, g: Any) -> Any:
 
 
 @index_grad.vjp
-def _(g, _out, _given, *indices, shape, positions):
-    return (lambda: index([g, *indices], positions), *[None] * len(indices))
+def _(g, _out, _given, *indices, shape, positions, from_end):
+    return (lambda: index([g, *indices], positions, from_end), *[None] * len(indices))
 
 
 @index_grad.batch
-def _(size, batched, g, *indices, shape, positions):
+def _(size, batched, g, *indices, shape, positions, from_end):
     row, grown, moved = _batched_key(size, indices, batched, positions)
-    return index_grad(
-        [_rows_first(g, size, batched[0], row, positions), row, *grown], (size, *shape), moved
-    )
+    picked = _rows_first(g, size, batched[0], row, positions)
+    return index_grad([picked, row, *grown], (size, *shape), moved, from_end)
 
 
 def _batched_key(
@@ -395,10 +404,10 @@ def _(g, _out, _x, value: Meta, *indices, positions, accumulate, from_end):
     def to_input():
         if accumulate:
             return g
-        return index_put_at([g, g.new_zeros(()), *indices], positions, False)
+        return index_put_at([g, g.new_zeros(()), *indices], positions, False, from_end)
 
     def to_value():
-        picked = index([g, *indices], positions)
+        picked = index([g, *indices], positions, from_end)
         if not isinstance(value, Meta):
             return None
         return picked if picked.shape == value.shape else picked.sum_to_size(value.shape)

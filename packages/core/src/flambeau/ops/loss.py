@@ -141,7 +141,7 @@ def nll_loss(
     safe = where(ignored, zeros_like(target), target)
     try:
         picked = input.gather(dim, safe.unsqueeze(dim)).squeeze(dim)
-    except (IndexError, RuntimeError) as error:
+    except IndexError as error:
         _explain_target(safe, input.shape[dim], error)
     if weight is None:
         counted = where(ignored, zeros_like(picked), ones_like(picked))

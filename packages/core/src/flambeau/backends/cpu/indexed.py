@@ -118,9 +118,11 @@ def _added(base: Any, g: Any, index: Any, shape: tuple, at: int, from_end: bool 
     return NotImplemented if bad else out
 
 
-def _index_grad(g: Any, *indices: Any, shape: tuple, positions: tuple) -> Any:
-    index, rows = _one(indices, positions, tuple(shape), True)
-    made = _added(None, g, index, rows, positions[0])
+def _index_grad(
+    g: Any, *indices: Any, shape: tuple, positions: tuple, from_end: bool = True
+) -> Any:
+    index, rows = _one(indices, positions, tuple(shape), from_end)
+    made = _added(None, g, index, rows, positions[0], from_end)
     return _shaped(made, tuple(shape))
 
 
