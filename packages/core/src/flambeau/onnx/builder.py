@@ -25,6 +25,7 @@ class Builder:
         self.metas: dict[str, Meta] = {}
         self.output: Meta = Meta((), dtypes.float32)
         self.axes: dict[str, tuple[str, int]] = {}  # open axis -> (input name, dimension)
+        self.weights: dict[str, np.ndarray] = {}  # those that one call reads, and nothing else
         self._constants: dict[Any, str] = {}
         self._count = 0
 
@@ -139,6 +140,11 @@ class Builder:
             return self.node("Cast", [self.scalar(value)], to=element_type(d))
         return self.array(np.array(value).astype(d.numpy))
 
+    def like(self, name: str, value: Any) -> str:
+        """A tensor of one number over and over, in the shape and dtype of `name`."""
+        meta = self.metas[name]
+        return self.array(np.full(meta.shape, value, meta.dtype.numpy))
+
     # -- forms that several rules share ----------------------------------------------------------------------------------
 
     def cast(self, name: str, d: dtypes.dtype) -> str:
@@ -156,6 +162,12 @@ class Builder:
         return self.node(
             kind, [x, self.ints([dim] if isinstance(dim, int) else dim)], keepdims=int(keepdim)
         )
+
+    def transposed(self, x: str) -> str:
+        """A matrix the other way round. A weight is so from the start: quantizers look for weights, not behind nodes."""
+        if x in self.weights:
+            return self.array(self.weights[x].T, f"{x}.T")
+        return self.node("Transpose", [x], perm=[1, 0])
 
     def reshape_to_output(self, x: str) -> str:
         """`x` in the shape of the current result."""

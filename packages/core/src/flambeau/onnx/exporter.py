@@ -60,7 +60,7 @@ def export(
     >>> layer = flambeau.nn.Linear(3, 2)
     >>> model = flambeau.onnx.export(layer, (flambeau.zeros(1, 3),), input_names=["x"], dynamic_axes={"x": [0]})
     >>> [node.op_type for node in model.graph.node]
-    ['Transpose', 'MatMul', 'Add']
+    ['Gemm']
     """
     library = onnx()
     opset = _opset(library, opset_version)
@@ -253,12 +253,15 @@ def _weight_names(model: Any) -> dict[int, str]:
 def _write(builder: Builder, graph: Graph, weights: dict[int, str]) -> dict[int, str]:
     """Writes all calls; gives the ONNX name of each value."""
     names: dict[int, str] = {}
+    users = graph.users()
     for v in graph.inputs:
         names[id(v)] = v.name
         builder.metas[v.name] = v.meta
     for v in (*graph.captured, *graph.constants):
         array = of_array(v.tensor._array).to_numpy(v.tensor._array)
-        names[id(v)] = builder.array(array, weights.get(id(v.tensor._array)))
+        names[id(v)] = name = builder.array(array, weights.get(id(v.tensor._array)))
+        if users.get(id(v)) == 1:
+            builder.weights[name] = array
     for call in graph.calls:
         made = _call(builder, call, names)
         for v, name in zip(call.outputs, made):

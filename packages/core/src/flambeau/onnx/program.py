@@ -10,7 +10,13 @@ import numpy as np
 
 from ..ops.creation import from_numpy
 from ..runtime.tensor import Tensor
-from . import layers, operators, places, recurrences  # noqa: F401, which enter their operators
+from . import (  # noqa: F401, which enter their operators
+    layers,
+    operators,
+    places,
+    quantized,
+    recurrences,
+)
 from .control import CONTROL
 from .library import onnx
 from .nodes import OPERATORS, Attributes, Function
@@ -111,7 +117,7 @@ class Reader:
                 programs[attribute.name] = Program(value, self)
             else:
                 values[attribute.name] = self._plain(value)
-        function = CONTROL[node.op_type] if programs else OPERATORS[node.op_type]
+        function = CONTROL[node.op_type] if programs else OPERATORS[_kind(node)]
         attributes = Attributes(node.op_type, values, self.opset, len(node.output))
         return Step(function, attributes, tuple(node.input), tuple(node.output), programs)
 
@@ -160,13 +166,17 @@ class Reader:
         return data
 
 
+def _kind(node: Any) -> str:
+    """The operator type, with its domain if that is not ONNX's."""
+    return node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}::{node.op_type}"
+
+
 def _unknown(graph: Any) -> Iterator[str]:
     """The operator types that we lack, of programs within too."""
     for node in graph.node:
-        if node.domain not in ("", "ai.onnx"):
-            yield f"{node.domain}::{node.op_type}"
-        elif node.op_type not in OPERATORS and node.op_type not in CONTROL:
-            yield node.op_type
+        kind = _kind(node)
+        if kind not in OPERATORS and kind not in CONTROL:
+            yield kind
         for attribute in node.attribute:
             if attribute.HasField("g"):
                 yield from _unknown(attribute.g)

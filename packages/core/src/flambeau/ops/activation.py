@@ -118,6 +118,11 @@ def leaky_relu(input, negative_slope: float = 0.01):
     return ir.where(input > 0, input, negative_slope * input)
 
 
+@leaky_relu.onnx
+def _(builder, input, *, negative_slope):
+    return builder.node("LeakyRelu", [input], alpha=float(negative_slope))
+
+
 @elementwise(promote=SAME, accepts="float", method=False)
 def logsigmoid(input):
     """log(sigmoid(x)), accurate where sigmoid underflows.

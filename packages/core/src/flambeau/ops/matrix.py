@@ -530,5 +530,8 @@ def _(size, batched, x, w, b):
 
 @linear.onnx
 def _(builder, x, w, b):
-    out = builder.node("MatMul", [x, builder.node("Transpose", [w], perm=[1, 0])])
+    ranks = [0 if t is None else len(builder.metas[t].shape) for t in (x, w, b)]
+    if ranks[:2] == [2, 2] and ranks[2] < 2 and builder.metas[x].dtype.is_floating_point:
+        return builder.node("Gemm", [x, w] if b is None else [x, w, b], transB=1)
+    out = builder.node("MatMul", [x, w if ranks[1] == 1 else builder.transposed(w)])
     return out if b is None else builder.node("Add", [out, b])

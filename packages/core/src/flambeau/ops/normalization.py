@@ -264,6 +264,15 @@ def rescale_channels(
     return _like(addcmul(offset, input, factor), input)
 
 
+@rescale_channels.onnx
+def _(builder, x, mean, var, weight, bias, *, eps):
+    given = [
+        builder.like(mean, fill) if part is None else part
+        for part, fill in ((weight, 1), (bias, 0))
+    ]
+    return builder.node("BatchNormalization", [x, *given, mean, var], epsilon=float(eps))
+
+
 def _of_nothing(input: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
     """What is left of an empty batch: nothing, with a history."""
     out = input.clone()
