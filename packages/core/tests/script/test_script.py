@@ -67,7 +67,7 @@ def containers(names: list[str], table: dict[str, int], pair: tuple[int, float])
         squares[1:],
         second / 2,
         first // 2,
-        first**2,
+        float(first) ** 2,
         by_name,
         names[-1].upper(),
         table,

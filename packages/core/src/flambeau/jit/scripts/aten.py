@@ -19,8 +19,11 @@ from ..._base.devices import device as Device
 from ...ops import recurrent
 from ...runtime.tensor import Tensor
 from . import values
+from .archived import ARCHIVED
 from .language import ERRORS
+from .marks import fork
 from .names import BUILTINS, found
+from .numbers import LIKE_C
 from .plain import NUMBERS
 
 _CODES = {
@@ -67,8 +70,9 @@ def code_of(tensor: Tensor) -> int:
 @functools.cache
 def find(name: str) -> Any:
     """What the code of an archive calls by this name; KeyError if it is not known."""
-    if name in BUILTINS or name in _PLAIN:
-        return _PLAIN[name] if name in _PLAIN else BUILTINS[name]
+    for names in (_PLAIN, LIKE_C, BUILTINS):
+        if name in names:
+            return names[name]
     space, _, last = name.rpartition(".")
     if space == "torch":
         return _torch(last)
@@ -302,7 +306,9 @@ def _slice(x: Any, *args: Any) -> Any:
     return x[tuple(key)]
 
 
-def _index(x: Tensor, indices: list) -> Tensor:
+def _index(x: Any, indices: Any) -> Any:
+    if isinstance(x, (list, str)):
+        return x.index(indices)
     return x[tuple(slice(None) if i is None else i for i in indices)]
 
 
@@ -395,6 +401,7 @@ def _clamp(x: Tensor, *bounds: Any, **named: Any) -> Tensor:
 
 
 _SPECIAL: dict[str, Callable[..., Any]] = {
+    **ARCHIVED,
     "_convolution": _convolution, "convolution": _convolution,
     "_convolution_mode": _convolution_mode, "to": _to, "softmax": _softmax("softmax"),
     "_softmax": _softmax("softmax"), "log_softmax": _softmax("log_softmax"), "_log_softmax": _softmax("log_softmax"),
@@ -427,7 +434,7 @@ _SPECIAL: dict[str, Callable[..., Any]] = {
     "__is__": operator.is_, "__isnot__": operator.is_not, "__contains__": lambda a, b: b in a,
     "Int": int, "Float": float, "Bool": bool, "IntImplicit": int, "FloatImplicit": float, "ScalarImplicit": lambda x: x.item(),
     "_shape_as_tensor": lambda x: _function("tensor")(list(x.shape)),
-    "_unwrap_optional": lambda x: x, "warn": _warn,
+    "_unwrap_optional": lambda x: x, "warn": _warn, "wait": lambda future: future.wait(),
     "clamp": _clamp, "log_sigmoid": lambda x: _function("logsigmoid")(x),
     "im2col": lambda *args: found("flambeau.nn.functional", "unfold")(*args), "col2im": lambda *args: _function("fold")(*args),
     "is_autocast_enabled": lambda *_: False,
@@ -444,12 +451,12 @@ _PRIM: dict[str, Callable[..., Any]] = {
     "itemsize": lambda x: x.itemsize, "nbytes": lambda x: x.nbytes, "type": lambda x: x.type,
     "index": lambda x: x.index, "min": lambda *a: min(*a), "max": lambda *a: max(*a), "abs": abs,
     "unchecked_unwrap_optional": lambda x: x, "tolist": lambda x, *_: x.tolist(), "TupleIndex": operator.getitem,
-    "TupleUnpack": lambda x: x, "rangelist": lambda n: list(range(n)), "Print": print,
+    "TupleUnpack": lambda x: x, "rangelist": lambda n: list(range(n)), "Print": LIKE_C["print"],
     "Uninitialized": lambda: None, "name": lambda x: None,
     "AutogradAnyNonZero": lambda *xs: True, "is_nested": lambda x: False,
 }  # fmt: skip
 _PLAIN: dict[str, Any] = {
     "inf": math.inf, "nan": math.nan, "infj": complex(0, math.inf), "nanj": complex(0, math.nan),
     "unwrap_optional": lambda x: x, "torch.device": Device, "torch.inf": math.inf, "torch.nan": math.nan,
-    "rangelist": lambda n: list(range(n)),
+    "rangelist": lambda n: list(range(n)), "fork": fork,
 }  # fmt: skip

@@ -8,12 +8,12 @@ import re
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from . import types, values
+from . import numbers, types, values
 from .common import Closure, Env, Scope, dotted
 
 BINARY: dict[type, Callable[[Any, Any], Any]] = {
-    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
-    ast.FloorDiv: operator.floordiv, ast.Mod: values.remainder, ast.Pow: operator.pow, ast.MatMult: operator.matmul,
+    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: numbers.divided,
+    ast.FloorDiv: operator.floordiv, ast.Mod: numbers.remainder, ast.Pow: numbers.power, ast.MatMult: operator.matmul,
     ast.BitAnd: operator.and_, ast.BitOr: operator.or_, ast.BitXor: operator.xor, ast.LShift: operator.lshift,
     ast.RShift: operator.rshift,
 }  # fmt: skip
@@ -182,7 +182,7 @@ class Expressions:
             spec = "".join(v.value for v in node.format_spec.values)  # type: ignore[attr-defined]
             if not _SPEC.fullmatch(spec):
                 self.refuse(node, f"a format {spec!r} is not for scripts")
-        show = repr if how == ord("r") else str
+        show = repr if how == ord("r") else numbers.shown
         if not spec:
             return lambda env: show(value(env))
         return lambda env: format(value(env), spec)

@@ -13,7 +13,8 @@ import threading
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from . import types, values
+from ...runtime.tensor import Tensor
+from . import numbers, types, values
 from .common import Closure, Env, NotSupportedError, Scope, dotted
 from .expressions import Expressions
 
@@ -30,9 +31,16 @@ class _Returned:
 
 BREAK, CONTINUE = _Returned(None), _Returned(None)
 
+def _on_tensors(change: Callable[[Any, Any], Any], other: Callable[[Any, Any], Any]) -> Any:
+    return lambda a, b: change(a, b) if isinstance(a, Tensor) else other(a, b)
+
+
+_divide = _on_tensors(operator.itruediv, numbers.divided)
+_remainder = _on_tensors(operator.imod, numbers.remainder)
+_power = _on_tensors(operator.ipow, numbers.power)
 INPLACE: dict[type, Callable[[Any, Any], Any]] = {
-    ast.Add: operator.iadd, ast.Sub: operator.isub, ast.Mult: operator.imul, ast.Div: operator.itruediv,
-    ast.FloorDiv: operator.ifloordiv, ast.Mod: operator.imod, ast.Pow: operator.ipow, ast.MatMult: operator.imatmul,
+    ast.Add: operator.iadd, ast.Sub: operator.isub, ast.Mult: operator.imul, ast.Div: _divide,
+    ast.FloorDiv: operator.ifloordiv, ast.Mod: _remainder, ast.Pow: _power, ast.MatMult: operator.imatmul,
     ast.BitAnd: operator.iand, ast.BitOr: operator.ior, ast.BitXor: operator.ixor, ast.LShift: operator.ilshift,
     ast.RShift: operator.irshift,
 }  # fmt: skip
@@ -64,10 +72,12 @@ def parse(text: str, what: str) -> ast.Module:
 class Function:
     """A compiled function. `text` is its source in canonical names, which is also what files hold."""
 
-    def __init__(self, node: ast.FunctionDef, scope: Scope, text: str | None = None) -> None:
+    def __init__(
+        self, node: ast.FunctionDef, scope: Scope, text: str | None = None, forks: bool = False
+    ) -> None:
         self.name = node.name
         self.text = text if text is not None else ast.unparse(node) + "\n"
-        _Compiler(self, node, scope).function()
+        _Compiler(self, node, scope, forks).function()
 
     params: list[tuple[str, Any, types.Type]]
     result: types.Type | None
@@ -111,8 +121,10 @@ class Function:
 
 
 class _Compiler(Expressions):
-    def __init__(self, made: Function, node: ast.FunctionDef, scope: Scope) -> None:
-        self.made, self.node, self.scope = made, node, scope
+    def __init__(
+        self, made: Function, node: ast.FunctionDef, scope: Scope, forks: bool = False
+    ) -> None:
+        self.made, self.node, self.scope, self.forks = made, node, scope, forks
         self.lines = made.text.splitlines()
         self.loops = 0
         self.locals = local_names(node)
@@ -147,6 +159,23 @@ class _Compiler(Expressions):
             self.refuse(node, str(error))
 
     # -- statements -----------------------------------------------------------------------------------------------------
+
+    def _FunctionDef(self, node: ast.FunctionDef) -> Closure:
+        """What `fork` of an archive runs: a function without arguments, which sees the variables as they are now."""
+        if not self.forks or node.args.args:
+            self.refuse(node, "scripts have no functiondef statement")
+        body, name = self.block(node.body), node.name
+
+        def run(env: dict[str, Any]) -> None:
+            seen = Env(env)
+
+            def call() -> Any:
+                done = body(seen)
+                return None if done is None else done.value
+
+            env[name] = call
+
+        return run
 
     def block(self, body: list[ast.stmt]) -> Closure:
         steps = [(s.lineno, self.statement(s)) for s in body]
@@ -363,7 +392,7 @@ class _Compiler(Expressions):
 
 def compiles(method: str) -> bool:
     """Whether the compiler has a method for a kind of node."""
-    return hasattr(_Compiler, method)
+    return hasattr(_Compiler, method) and method != "_FunctionDef"
 
 
 def _storing(name: str) -> Callable[[dict[str, Any], Any], None]:
@@ -386,6 +415,8 @@ def local_names(node: ast.FunctionDef) -> set[str]:
     for n in ast.walk(node):
         if isinstance(n, ast.Name) and isinstance(n.ctx, (ast.Store, ast.Del)):
             names.add(n.id)
+        elif isinstance(n, ast.FunctionDef) and n is not node:
+            names.add(n.name)
     return names
 
 

@@ -17,6 +17,7 @@ from ..._base.dtypes import dtype as DType
 from ..._base.formats import layout, memory_format
 from ...autograd import modes
 from ...runtime.tensor import Size, Tensor
+from .numbers import LIKE_C
 
 _SPACES = (
     "flambeau", "flambeau.nn.functional", "flambeau.linalg", "flambeau.special", "flambeau.fft",
@@ -128,7 +129,7 @@ class Library:
         """The value of a dotted name; KeyError if there is none."""
         space, _, last = name.rpartition(".")
         if not space:
-            return BUILTINS[name]
+            return LIKE_C[name] if name in LIKE_C else BUILTINS[name]
         if space == "math":
             return MATH[last]
         if space == "functions":

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 import operator
-import re
 from collections.abc import Callable
 from typing import Any
 
-from . import values
+from . import numbers, values
 
 
 def _slice(x: Any, start: Any = None, end: Any = None, step: Any = 1) -> Any:
@@ -34,19 +33,8 @@ def _of_str(name: str) -> Callable[..., Any]:
     return call
 
 
-def _shown(x: Any) -> str:
-    """A value in a message, as TorchScript prints it."""
-    return "None" if x is None else str(x)
-
-
-def _format(text: str, *args: Any) -> str:
-    return values.formatted(text, *[_shown(a) for a in args])
-
-
 def _percent(text: str, *args: Any) -> str:
-    if re.search(r"%[-+ #0]*\d{4,}|\*", text):
-        raise ValueError(f"a format {text!r} is not for scripts")
-    return text % args
+    return numbers.remainder(text, args[0] if len(args) == 1 else args)
 
 
 def _set_item(owner: Any, index: Any, value: Any) -> Any:
@@ -56,8 +44,8 @@ def _set_item(owner: Any, index: Any, value: Any) -> Any:
 
 NUMBERS: dict[str, Callable[..., Any]] = {
     "add": lambda a, b, alpha=1: a + (b if alpha == 1 else alpha * b), "sub": lambda a, b, alpha=1: a - (b if alpha == 1 else alpha * b),
-    "mul": operator.mul, "div": operator.truediv, "floordiv": operator.floordiv, "floor_divide": operator.floordiv,
-    "remainder": values.remainder, "fmod": math.fmod, "mod": values.remainder, "pow": operator.pow, "neg": operator.neg,
+    "mul": operator.mul, "add_": operator.iadd, "mul_": operator.imul, "div": numbers.divided, "floordiv": operator.floordiv, "floor_divide": operator.floordiv,
+    "remainder": numbers.remainder, "fmod": math.fmod, "mod": numbers.remainder, "pow": numbers.power, "neg": operator.neg,
     "eq": operator.eq, "ne": operator.ne, "lt": operator.lt, "le": operator.le, "gt": operator.gt, "ge": operator.ge,
     "__not__": operator.not_, "__and__": operator.and_, "__or__": operator.or_, "__xor__": operator.xor,
     "__is__": operator.is_, "__isnot__": operator.is_not, "__contains__": lambda a, b: b in a,
@@ -74,10 +62,10 @@ NUMBERS: dict[str, Callable[..., Any]] = {
     "get": _mutating("get"), "setdefault": _mutating("setdefault"), "update": _mutating("update"),
     "popitem": _mutating("popitem"), "dict": dict, "_set_item": _set_item, "slice": _slice,
     "Delete": values.delete_item,
-    "format": _format, "percentFormat": _percent, "str": _shown, "ord": ord, "chr": chr, "hex": hex, "bin": bin, "oct": oct,
+    "format": numbers.formatted, "percentFormat": _percent, "str": numbers.shown, "ord": ord, "chr": chr, "hex": hex, "bin": bin, "oct": oct,
     "join": lambda sep, parts: _of_str("join")(sep, parts), "hash": lambda x: hash(x), "sorted": sorted,
     **{n: _of_str(n) for n in ["upper", "lower", "capitalize", "title", "strip", "lstrip", "rstrip", "split", "rsplit", "splitlines", "replace", "find", "rfind", "startswith", "endswith", "isdigit", "isalpha", "isalnum", "isspace", "isupper", "islower", "partition", "rpartition", "swapcase", "zfill"]},
-    "ceil": math.ceil, "floor": math.floor, "round": round, "abs": abs, "sqrt": math.sqrt, "exp": math.exp, "log": math.log,
+    "ceil": math.ceil, "floor": math.floor, "round": numbers.rounded, "abs": abs, "sqrt": math.sqrt, "exp": math.exp, "log": math.log,
     "log2": math.log2, "log10": math.log10, "log1p": math.log1p, "expm1": math.expm1, "sin": math.sin, "cos": math.cos,
     "tan": math.tan, "tanh": math.tanh, "asin": math.asin, "acos": math.acos, "atan": math.atan, "atan2": math.atan2,
     "sinh": math.sinh, "cosh": math.cosh, "isnan": math.isnan, "isinf": math.isinf, "isfinite": math.isfinite,

@@ -24,7 +24,7 @@ from ...serialization import checkpoint
 from ...serialization.globals import LoadedStorage
 from ...serialization.unpickling import RestrictedUnpickler
 from . import aten
-from .common import NotSupportedError
+from .common import NotSupportedError, dotted
 from .data import damaged
 from .language import Function, parse
 from .module import ScriptModule
@@ -178,10 +178,42 @@ class _Method:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if self.compiled is None:
             text = self.text
-            node = ast.parse(text).body[0]
+            node = _Constants(self.program.constants).visit(ast.parse(text)).body[0]
             assert isinstance(node, ast.FunctionDef)
-            self.compiled = Function(node, self.program, text)
+            self.compiled = Function(node, self.program, text, forks=True)
         return self.compiled(*args, **kwargs)
+
+
+class _Constants(ast.NodeTransformer):
+    """Puts numbers in the places of the tensors that tracing made of them: `torch.mul(x, CONSTANTS.c0)` is `x * 0.5`, and
+    of the type that x has."""
+
+    def __init__(self, constants: tuple) -> None:
+        self.constants = constants
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        self.generic_visit(node)
+        owner, _, name = (dotted(node.func) or "").rpartition(".")
+        if owner == "torch" and name.removesuffix("_") in _OF_TWO and len(node.args) >= 2:
+            made = [self.number(a) for a in node.args[:2]]
+            if made.count(None) == 1:
+                node.args[:2] = [a if m is None else m for a, m in zip(node.args, made)]
+        return node
+
+    def number(self, node: ast.expr) -> ast.expr | None:
+        """The number that a node names; None where it names none."""
+        name = dotted(node) or ""
+        at = name.removeprefix("CONSTANTS.c")
+        if not (name.startswith("CONSTANTS.c") and at.isdigit() and int(at) < len(self.constants)):
+            return None
+        value = self.constants[int(at)]
+        if not isinstance(value, Tensor) or value.dim() or value.dtype.name not in _OF_NUMBERS:
+            return None
+        return ast.copy_location(ast.Constant(value.item()), node)
+
+
+_OF_TWO = frozenset(["add", "sub", "mul", "div", "rsub", "pow", "remainder", "fmod", "floor_divide", "eq", "ne", "lt", "le", "gt", "ge"])  # fmt: skip
+_OF_NUMBERS = ("float64", "int64", "complex128")
 
 
 class Struct:

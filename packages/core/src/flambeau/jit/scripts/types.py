@@ -56,6 +56,14 @@ class Type:
             return value
         if self.name == "float" and type(value) is int:
             return float(value)
+        if self.name == "bool" and isinstance(value, (int, float)):
+            return bool(value)
+        if self.name == "int" and isinstance(value, DType):
+            return value  # a number in TorchScript
+        if self.name == "Tuple" and isinstance(value, list):
+            value = tuple(value)
+        if self.name == "Optional" and value is not None:
+            return self.parts[0].take(value, function, name)
         if not self.holds(value):
             raise TypeError(
                 f"{function}(): expected a value of type {self} for argument {name!r}, but got "

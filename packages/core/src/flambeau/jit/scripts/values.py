@@ -6,7 +6,6 @@ listed is refused, names that begin with two underscores first of all.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -15,6 +14,7 @@ from ..._base.dtypes import dtype as DType
 from ...autograd import modes
 from ...nn.modules.module import Module
 from ...runtime.tensor import Tensor
+from .numbers import formatted
 
 # Methods of tensors that lead out of tensors: memory, Python's objects, callbacks.
 _NOT_OF_TENSORS = frozenset(["numpy", "apply_", "map_", "map2_", "register_hook", "register_post_accumulate_grad_hook", "share_memory_", "storage", "untyped_storage", "data_ptr", "const_data_ptr", "set_", "as_subclass", "module_load", "reinforce", "retain_grad"])  # fmt: skip
@@ -22,7 +22,7 @@ _METHODS: dict[type, frozenset[str]] = {
     list: frozenset(["append", "extend", "insert", "pop", "remove", "clear", "index", "count", "sort", "reverse", "copy"]),
     tuple: frozenset(("index", "count")),
     dict: frozenset(["keys", "values", "items", "get", "pop", "update", "setdefault", "clear", "copy", "popitem"]),
-    str: frozenset(["upper", "lower", "capitalize", "title", "swapcase", "strip", "lstrip", "rstrip", "split", "rsplit", "splitlines", "join", "replace", "find", "rfind", "index", "rindex", "count", "startswith", "endswith", "isdigit", "isalpha", "isalnum", "isspace", "isupper", "islower", "isdecimal", "isnumeric", "istitle", "isidentifier", "isprintable", "partition", "rpartition", "format"]),
+    str: frozenset(["upper", "lower", "capitalize", "title", "swapcase", "strip", "lstrip", "rstrip", "split", "rsplit", "splitlines", "join", "replace", "find", "rfind", "index", "rindex", "count", "startswith", "endswith", "zfill", "isdigit", "isalpha", "isalnum", "isspace", "isupper", "islower", "isdecimal", "isnumeric", "istitle", "isidentifier", "isprintable", "partition", "rpartition", "format"]),
     Device: frozenset(("type", "index")),
     DType: frozenset(("is_floating_point", "is_complex", "is_signed", "itemsize")),
     slice: frozenset(("start", "stop", "step")),
@@ -33,7 +33,6 @@ _LIBRARY_METHODS = frozenset(
 )
 _LIMITS = frozenset(["min", "max", "eps", "tiny", "smallest_normal", "resolution", "bits", "dtype"])
 _CONTEXTS = (modes.no_grad, modes.enable_grad, modes.inference_mode, modes.set_grad_enabled)
-_FIELD = re.compile(r"\{(\d*)\}|\{\{|\}\}")
 
 
 def attribute(owner: Any, name: str) -> Any:
@@ -122,28 +121,6 @@ def iterate(over: Any) -> Iterable[Any]:
     if isinstance(over, Module) and not hasattr(type(over), "__iter__"):
         raise TypeError(f"{type(over).__name__} cannot be iterated over")
     return over
-
-
-def remainder(a: Any, b: Any) -> Any:
-    """`a % b`, which for strings is not formatting."""
-    if isinstance(a, str):
-        raise TypeError("% does not format strings in scripts; use an f-string or str.format")
-    return a % b
-
-
-def formatted(text: str, *args: Any) -> str:
-    """`text.format(*args)` with plain fields only: a field that reaches into its argument stays as it is."""
-    given = iter(range(len(args)))
-
-    def fill(match: re.Match[str]) -> str:
-        if match.group(0) in ("{{", "}}"):
-            return match.group(0)[0]
-        at = int(match.group(1)) if match.group(1) else next(given, len(args))
-        if at >= len(args):
-            raise IndexError(f"format: {text!r} has more fields than arguments")
-        return str(args[at])
-
-    return _FIELD.sub(fill, text)
 
 
 def context(made: Any) -> Any:
