@@ -20,7 +20,7 @@ _SCRIPT = {
     "script": "frontend", "trace": "tracing", "trace_module": "tracing", "TracerWarning": "tracing", "TracingCheckError": "tracing", "freeze": "freezing", "optimize_for_inference": "freezing",
     "save": "archive", "load": "archive", "ScriptModule": "module", "ScriptFunction": "module",
     "Final": "marks", "annotate": "marks", "export": "marks", "ignore": "marks", "unused": "marks", "isinstance": "marks",
-    "fork": "marks", "wait": "marks", "is_scripting": "marks", "is_tracing": "marks", "NotSupportedError": "common",
+    "fork": "marks", "interface": "marks", "Attribute": "marks", "Future": "marks", "wait": "marks", "is_scripting": "marks", "is_tracing": "marks", "NotSupportedError": "common",
 }  # fmt: skip
 
 __all__ = [

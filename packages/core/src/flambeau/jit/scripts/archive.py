@@ -26,6 +26,7 @@ from ...serialization import checkpoint
 from ...serialization.files import whole_file
 from ...serialization.pickling import pickler_class
 from . import tracing
+from .classes import Kind, enumeration, is_named_tuple, named_tuple
 from .data import VERSION, Reader, Writer, damaged
 from .frontend import LibraryForward, Static, is_library
 from .functions import Outside
@@ -110,6 +111,8 @@ class _Saver(Writer):
     def whole(self, m: Any) -> dict[str, Any]:
         library = m.library if isinstance(m, ScriptFunction) else None
         root: Any
+        if library is not None:
+            self.classes = {kind: n for n, kind in library.classes.items()}
         if isinstance(m, ScriptFunction):
             root = {"function": self.program(m.program, m.name)}
         else:
@@ -121,16 +124,35 @@ class _Saver(Writer):
             if len(libraries) > 1:
                 libraries = _merged(list(libraries.values()))
             library = next(iter(libraries.values()), None)
+            if library is not None:
+                self.classes = {kind: n for n, kind in library.classes.items()}
             root = {"module": self.module(m)}
         functions = {}
         constants: list[int] = []
+        kinds: dict[str, Any] = {}
         if library is not None:
+            kinds = {n: self.kind(kind) for n, kind in library.classes.items()}
             functions = {n: self.program(f, n) for n, f in library.functions.items()}
             constants = [self.tensor(t) for t in library.constants]
         return {
             "flambeau.jit": VERSION, "functions": functions, "constants": constants, "root": root,
-            "modules": self._list,
+            "modules": self._list, "classes": kinds,
         }  # fmt: skip
+
+    def kind(self, kind: Any) -> Any:
+        """A class: the names of its parts, methods as programs."""
+        if isinstance(kind, Kind):
+            methods = {n: self.program(p, n) for n, p in kind.methods.items()}
+            return {
+                "fields": sorted(kind.fields), "methods": methods, "properties": sorted(kind.properties),
+                "statics": sorted(kind.statics),
+            }  # fmt: skip
+        if is_named_tuple(kind):
+            defaults = [self.value(v, kind.__name__) for v in kind._field_defaults.values()]
+            return {"tuple": list(kind._fields), "defaults": defaults}
+        return {
+            "enum": [[n, self.value(m.value, kind.__name__)] for n, m in kind.__members__.items()]
+        }
 
     def program(self, program: Any, name: str) -> Any:
         if isinstance(program, Static):
@@ -198,6 +220,13 @@ def _merged(libraries: list[Library]) -> dict[int, Library]:
                 "jit.save: modules scripted one by one that hold tensors from outside; script the whole at once"
             )
         whole.constants.extend(one.constants)
+        for name, kind in one.classes.items():
+            if getattr(whole.classes.setdefault(name, kind), "python", kind) is not getattr(
+                kind, "python", kind
+            ):
+                raise RuntimeError(
+                    f"jit.save: two classes are called {name!r} in modules scripted one by one; script the whole at once"
+                )
         for name, f in one.functions.items():
             before = whole.functions.setdefault(name, f)
             if before is not f and getattr(before, "text", 0) != getattr(f, "text", 1):
@@ -241,16 +270,35 @@ class _Loader(Reader):
 
     def _whole(self) -> Any:
         tree = self.tree
+        self.library.classes = self.classes
+        kinds = tree.get("classes", {})
+        for name, node in kinds.items():
+            self.classes[name] = self.kind(name, node)
         self.library.constants = [self.tensor(t) for t in tree["constants"]]
         later = {name: _Waiting(name) for name in tree["functions"]}
         self.library.functions.update(later)
         for name, node in tree["functions"].items():
             later[name].target = self.library.functions[name] = self.program(node, name)
+        for name, node in kinds.items():
+            for method, text in node.get("methods", {}).items():
+                self.classes[name].methods[method] = self.program(text, method)
         root = tree["root"]
         if "function" in root:
             program = self.program(root["function"], "function")
             return ScriptFunction(program, self.library)
         return self.module(root["module"])
+
+    def kind(self, name: str, node: Any) -> Any:
+        """A class of the file's, its methods still to come."""
+        if "tuple" in node:
+            defaults = [self.value(v) for v in node["defaults"]]
+            return named_tuple(name, [str(n) for n in node["tuple"]], defaults)
+        if "enum" in node:
+            return enumeration(name, [(n, self.value(v)) for n, v in node["enum"]])
+        made = Kind(name, map(str, node["fields"]))
+        made.properties.update(node["properties"])
+        made.statics.update(node["statics"])
+        return made
 
     def program(self, node: Any, name: str) -> Any:
         if "unused" in node:

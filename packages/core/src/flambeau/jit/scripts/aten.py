@@ -76,6 +76,8 @@ def find(name: str) -> Any:
     space, _, last = name.rpartition(".")
     if space == "torch":
         return _torch(last)
+    if space == "ops.profiler":
+        return lambda *_: 0
     if space in ("ops.prim", "ops.aten"):
         return _PRIM[last] if last in _PRIM else _torch(last)
     raise KeyError(name)

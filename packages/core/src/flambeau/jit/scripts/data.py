@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+from enum import Enum
 from typing import Any, NoReturn
 
 from ..._base import dtypes, formats
 from ..._base.devices import device as Device
 from ...runtime.tensor import Size, Tensor
+from .classes import Struct
 from .names import found, spelling
 
 VERSION = 1
@@ -26,6 +28,7 @@ class Writer:
     def __init__(self) -> None:
         self.tensors: list[Tensor] = []
         self._at: dict[int, int] = {}
+        self.classes: dict[Any, str] = {}
 
     def tensor(self, value: Tensor) -> int:
         """The tensor's place in the list."""
@@ -36,6 +39,9 @@ class Writer:
 
     def value(self, value: Any, what: str) -> Any:
         """JSON of a value; TypeError where `what` is no data."""
+        kind = self.classes.get(value.kind if isinstance(value, Struct) else type(value))
+        if kind is not None:
+            return self._object(kind, value, what)
         if value is None or isinstance(value, (bool, int, str)):
             return value
         if isinstance(value, float):
@@ -70,12 +76,21 @@ class Writer:
             return {"function": name}
         raise TypeError(f"jit.save: {what} holds a {type(value).__name__}, which is no data")
 
+    def _object(self, kind: str, value: Any, what: str) -> Any:
+        if isinstance(value, Enum):
+            return {"member": [kind, value.name]}
+        if isinstance(value, Struct):
+            fields = {n: self.value(v, what) for n, v in value.values.items()}
+            return {"object": [kind, fields]}
+        return {"named": [kind, [self.value(v, what) for v in value]]}
+
 
 class Reader:
     """JSON to values; RuntimeError for whatever a `Writer` does not write."""
 
     def __init__(self, tensors: list[Tensor], device: Any = None) -> None:
         self.tensors = tensors
+        self.classes: dict[str, Any] = {}
 
     def tensor(self, at: Any) -> Tensor:
         """The tensor at a place."""
@@ -122,6 +137,15 @@ class Reader:
             return Device(body)
         if kind == "layout":
             return _LAYOUTS[body]
+        if kind == "member":
+            return self.classes[body[0]].__members__[body[1]]
+        if kind == "named":
+            return self.classes[body[0]](*[self.value(v) for v in body[1]])
+        if kind == "object":
+            made = Struct(self.classes[body[0]])
+            for name, value in body[1].items():
+                made.script_set(name, self.value(value))
+            return made
         if kind == "function":
             space, _, name = body.rpartition(".")
             if spelling(made := found(space, name)) is None:

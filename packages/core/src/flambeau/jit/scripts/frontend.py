@@ -6,14 +6,16 @@ a constant's value), and the result, which is also what files hold, is compiled.
 
 from __future__ import annotations
 
+import enum
 import inspect
 from typing import Any
 
 from ..._base.devices import device as Device
 from ...nn.modules.module import Module
 from ...runtime.tensor import Tensor
+from . import classes
 from .common import NotSupportedError
-from .functions import Functions, Outside, Renaming, compiled, source
+from .functions import SCRIPTED, Functions, Outside, is_plain
 from .module import BASE, ScriptFunction, ScriptModule
 from .names import Library, spelling
 from .optimized import original
@@ -38,7 +40,9 @@ def script(obj: Any, *args: Any, **kwargs: Any) -> Any:
     obj = original(obj)
     if isinstance(obj, Module):
         library = Library()
-        made = _Modules(library).module(obj)
+        modules = _Modules(library)
+        made = modules.module(obj)
+        modules.rest()
         if not isinstance(made, ScriptModule):
             made = wrapped(made, library)
         return made
@@ -48,6 +52,12 @@ def script(obj: Any, *args: Any, **kwargs: Any) -> Any:
             return obj
         library = Library()
         return ScriptFunction(Functions(library).compile(obj), library)
+    if is_plain(obj) or classes.is_class(obj):
+        SCRIPTED.add(obj)
+        Functions(Library()).kind(
+            obj
+        )  # refused here, where it is written; programs compile it when they use it
+        return obj
     raise TypeError(f"script: expected a function or a module, got {type(obj).__name__}")
 
 
@@ -113,6 +123,7 @@ class _Modules:
     def __init__(self, library: Library) -> None:
         self.functions = Functions(library)
         self.made: dict[int, Module] = {}
+        self.methods: dict[int, _Methods] = {}
 
     def module(self, module: Module) -> Module:
         known = self.made.get(id(module))
@@ -146,10 +157,10 @@ class _Modules:
         )  # fmt: skip
         made.__dict__["_modules"] = self.children(module)
         for name, value in module.__dict__.items():
-            if name not in BASE and is_data(value):
+            if name not in BASE and is_data(value := self.functions.data(value)):
                 made.__dict__[name] = value
                 made._attributes.add(name)
-        wanted = _Methods(self.functions, module, made)
+        wanted = self.methods[id(module)] = _Methods(self, module, made)
         forward = kind.forward
         if forward is not Module.forward and getattr(forward, "_script_mark", None) is None:
             wanted.uses("forward")
@@ -159,17 +170,35 @@ class _Modules:
         wanted.compile()
         return made
 
+    def rest(self) -> None:
+        """Methods of modules that programs met in loops or as arguments, by their names."""
+        before = -1
+        while before != len(self.functions.named):
+            before = len(self.functions.named)
+            for methods in list(self.methods.values()):
+                methods.perhaps(self.functions.named)
+
 
 class _Methods:
     """Methods of one module that its programs use."""
 
-    def __init__(self, functions: Functions, module: Module, made: ScriptModule) -> None:
-        self.functions, self.module, self.made = functions, module, made
+    def __init__(self, modules: _Modules, module: Module, made: ScriptModule) -> None:
+        self.modules, self.functions, self.module, self.made = (
+            modules,
+            modules.functions,
+            module,
+            made,
+        )
         self.waiting: list[str] = []
         self.seen: set[str] = set()
 
-    def uses(self, name: str) -> None:
-        """Notes that `self.name` is named."""
+    def uses(self, name: str, *rest: str) -> None:
+        """Notes that `self.name` is named, or `self.name.other` of a submodule."""
+        child = self.module._modules.get(name)
+        if child is not None and rest and id(child) in self.modules.methods:
+            theirs = self.modules.methods[id(child)]
+            theirs.uses(*rest)
+            theirs.compile()
         if name in self.seen:
             return
         self.seen.add(name)
@@ -182,6 +211,16 @@ class _Methods:
         elif static is not None and is_data(static):
             self.made.__dict__[name] = static
             self.made._attributes.add(name)
+
+    def perhaps(self, names: set[str]) -> None:
+        """Compiles methods of these names; one that is no program is left out, for it may be of another module's."""
+        for name in sorted(names - self.seen):
+            if inspect.isfunction(inspect.getattr_static(type(self.module), name, None)):
+                self.uses(name)
+                try:
+                    self.compile()
+                except NotSupportedError:
+                    self.waiting.clear()
 
     def compile(self) -> None:
         while self.waiting:
@@ -196,11 +235,13 @@ class _Methods:
                 program = Outside(function.__get__(self.module), function._script_mark)
                 program = _Static(program)
             else:
-                node, line = source(function)
-                Renaming(self.functions, function, node, line, self).rewrite()
-                program = compiled(node, self.functions.library, function, line)
+                program = self.functions.compile(function, self)
             if isinstance(static, property):
                 self.made._properties.add(name)
+                if static.fset is not None:
+                    self.made._programs[classes.setter_of(name)] = self.functions.compile(
+                        static.fset, self
+                    )
             self.made._programs[name] = program
 
 
@@ -221,6 +262,8 @@ Static = _Static
 def is_data(value: Any) -> bool:
     """Whether a value can be an attribute of a scripted module: plain data, tensors, functions of the library."""
     if value is None or isinstance(value, (bool, int, float, complex, str, Tensor, Device)):
+        return True
+    if isinstance(value, (enum.Enum, classes.Struct)):
         return True
     if isinstance(value, (list, tuple)):
         return all(is_data(v) for v in value)

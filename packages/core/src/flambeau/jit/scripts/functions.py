@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import ast
 import builtins
+import dataclasses
+import enum
 import inspect
 import math
+import sys
 import textwrap
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn
+from weakref import WeakSet
 
 from ..._base.devices import device as Device
 from ...runtime.tensor import Tensor
-from . import marks, types
+from . import classes, marks, types
 from .common import NotSupportedError, dotted
 from .language import ERRORS, Function, compiles, local_names
 from .module import ScriptFunction
@@ -30,12 +35,79 @@ class Functions:
     def __init__(self, library: Library) -> None:
         self.library = library
         self.known: dict[Any, str] = {}
+        self.kinds: dict[type, str] = {}
+        self.named: set[str] = set()  # attributes of what is not known before a program runs
 
-    def compile(self, function: Callable[..., Any]) -> Function:
-        """The program of a function."""
-        node, line = source(function)
-        Renaming(self, function, node, line, None).rewrite()
-        return compiled(node, self.library, function, line)
+    def compile(self, function: Callable[..., Any] | Source, owner: Any = None) -> Function:
+        """The program of a function; `owner` is told what it names of its first argument, the object whose method it is."""
+        text = function if isinstance(function, Source) else source(function)
+        Renaming(self, text, owner).rewrite()
+        return compiled(text, self.library)
+
+    def data(self, value: Any) -> Any:
+        """An attribute of a module as scripts have it: classes noted, objects of scripted classes as structs."""
+        if isinstance(value, marks.Attribute):
+            return self.data(value.value)
+        if isinstance(value, enum.Enum):
+            self.kind(type(value))
+        elif classes.is_named_tuple(type(value)):
+            self.kind(type(value))
+            return type(value)(*map(self.data, value))
+        elif type(value) in (list, tuple):
+            return (
+                type(value)(map(self.data, value)) if any(_is_object(v) for v in value) else value
+            )
+        elif _is_object(value):
+            made = self.library.classes[str(self.kind(type(value)))].of(value)
+            made.values = {n: self.data(v) for n, v in made.values.items()}
+            return made
+        return value
+
+    def kind(self, kind: type) -> str | None:
+        """The name of a class that scripts use, compiled when first met; None for what scripts cannot have."""
+        name = self.kinds.get(kind)
+        if name is None and (classes.is_class(kind) or is_plain(kind)):
+            name = kind.__name__
+            while name in self.library.classes:
+                name += "_"
+            self.kinds[kind] = name
+            if classes.is_class(kind):
+                self.library.classes[name] = kind
+            else:
+                made = self.library.classes[name] = classes.Kind(name, (), kind)
+                self.methods(kind, made)
+        return name
+
+    def methods(self, kind: type, made: classes.Kind) -> None:
+        """The fields and methods of a user's class."""
+        tree, text = class_source(kind)
+        fields = [
+            n.target.id
+            for n in tree.body
+            if isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name)
+        ]
+        made.fields.update(fields)
+        own = {n.name: n for n in tree.body if isinstance(n, ast.FunctionDef)}
+        made.fields.update(_assigned(own["__init__"]) if "__init__" in own else ())
+        owner = _Object()
+        if dataclasses.is_dataclass(kind):
+            for node in _of_dataclass(tree, own):
+                made.methods[node.name] = self.compile(replace(text, node=node), owner)
+        for name, value in list(vars(kind).items()):
+            if isinstance(value, property):
+                made.properties.add(name)
+                for role, function in ((name, value.fget), (classes.setter_of(name), value.fset)):
+                    if function is not None:
+                        made.methods[role] = self.compile(source(function, kind), owner)
+            elif isinstance(value, staticmethod):
+                made.statics.add(name)
+                made.methods[name] = self.compile(source(value.__func__, kind))
+            elif inspect.isfunction(value) and name in own:
+                mark = getattr(value, "_script_mark", None)
+                if mark in ("ignore", "unused"):
+                    made.methods[name] = Outside(value, str(mark))
+                else:
+                    made.methods[name] = self.compile(source(value, kind), owner)
 
     def called(self, function: Callable[..., Any]) -> str:
         """The name of a function that scripts call, compiled when first met."""
@@ -78,8 +150,19 @@ class Outside:
         return self.function(*args, **kwargs)
 
 
-def source(function: Callable[..., Any]) -> tuple[ast.FunctionDef, int]:
-    """A function's tree and the line of its file that it begins on."""
+@dataclass
+class Source:
+    """A function's tree, the line of its file that it begins on, its text, and the names it sees."""
+
+    node: ast.FunctionDef
+    line: int
+    file: str
+    text: str
+    outside: dict[str, Any]
+
+
+def source(function: Callable[..., Any], owner: type | None = None) -> Source:
+    """The source of a function, a method of a class that is being made among its names."""
     try:
         lines, first = inspect.getsourcelines(function)
         tree = ast.parse(textwrap.dedent("".join(lines)))
@@ -99,33 +182,108 @@ def source(function: Callable[..., Any]) -> tuple[ast.FunctionDef, int]:
         and isinstance(node.body[0].value, ast.Constant)
     ):
         del node.body[0]  # the docstring
-    return node, max(first, 1)
+    outside = dict(function.__globals__)
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or ()):
+        try:
+            outside[name] = cell.cell_contents
+        except ValueError:
+            continue
+    if owner is not None:
+        outside[owner.__name__] = owner
+    return Source(node, max(first, 1), function.__code__.co_filename, "".join(lines), outside)
 
 
-def compiled(node: ast.FunctionDef, library: Library, function: Any, line: int) -> Function:
+def class_source(kind: type) -> tuple[ast.ClassDef, Source]:
+    """The tree of a class, and a Source for methods that are written for it."""
+    try:
+        lines, first = inspect.getsourcelines(kind)
+        tree = ast.parse(textwrap.dedent("".join(lines))).body[0]
+    except (OSError, TypeError, SyntaxError, IndexError) as error:
+        raise NotSupportedError(
+            f"script: the source of class {kind.__qualname__!r} cannot be read: {error}"
+        ) from None
+    assert isinstance(tree, ast.ClassDef)
+    outside = {**vars(sys.modules[kind.__module__]), kind.__name__: kind}
+    nothing: Any = None
+    return tree, Source(nothing, max(first, 1), inspect.getfile(kind), "".join(lines), outside)
+
+
+def is_plain(kind: Any) -> bool:
+    """Whether a class may be one of scripts: a user's, without bases."""
+    home = getattr(kind, "__module__", "builtins") if isinstance(kind, type) else "builtins"
+    own = home in sys.modules and not home.startswith(("flambeau.", "builtins", "numpy", "typing"))
+    return (
+        own
+        and isinstance(kind, type)
+        and kind.__bases__ == (object,)
+        and not getattr(kind, "_script_interface", False)
+    )
+
+
+def _is_object(value: Any) -> bool:
+    return (
+        isinstance(value, (enum.Enum, marks.Attribute))
+        or classes.is_named_tuple(type(value))
+        or type(value) in SCRIPTED
+    )
+
+
+SCRIPTED: WeakSet[type] = WeakSet()  # classes that `script` was called with
+
+
+class _Object:
+    """The owner of methods of a class, whose members are all known."""
+
+    def uses(self, *names: str) -> None:
+        """Every method is compiled anyway."""
+
+
+def _assigned(init: ast.FunctionDef) -> list[str]:
+    """The fields that `__init__` sets."""
+    own = init.args.args[0].arg
+    return [
+        n.attr for n in ast.walk(init)
+        if isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Store) and getattr(n.value, "id", "") == own
+    ]  # fmt: skip
+
+
+def _of_dataclass(tree: ast.ClassDef, own: dict[str, Any]) -> list[ast.FunctionDef]:
+    """`__init__` and `__eq__` as `dataclass` writes them."""
+    fields = [
+        n for n in tree.body if isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name)
+    ]
+    names = [n.target.id for n in fields]  # type: ignore[union-attr]
+    params = ", ".join(
+        f"{name}: {ast.unparse(n.annotation)}" + (f" = {ast.unparse(n.value)}" if n.value else "")
+        for name, n in zip(names, fields)
+    )
+    after = ["self.__post_init__()"] if "__post_init__" in own else []
+    body = "; ".join([*(f"self.{n} = {n}" for n in names), *after, "return"])
+    same = " and ".join(f"self.{n} == other.{n}" for n in names) or "True"
+    texts = {
+        "__init__": f"def __init__(self, {params}) -> None: {body}",
+        "__eq__": f"def __eq__(self, other: {tree.name}) -> bool: return {same}",
+    }
+    return [ast.parse(t).body[0] for n, t in texts.items() if n not in own]  # type: ignore[misc]
+
+
+def compiled(text: Source, library: Library) -> Function:
     """The program of a tree whose names are canonical; refusals show the line of the source."""
-    text = ast.unparse(node) + "\n"
-    Function(node, library, inspect.getsource(function))  # refusals show the user's own line
-    tree = ast.parse(text).body[0]
+    Function(text.node, library, text.text)  # refusals show the user's own line
+    shown = ast.unparse(text.node) + "\n"
+    tree = ast.parse(shown).body[0]
     assert isinstance(tree, ast.FunctionDef)
-    return Function(tree, library, text)
+    return Function(tree, library, shown)
 
 
 class Renaming(ast.NodeTransformer):
     """Replaces names from outside a function by canonical ones."""
 
-    def __init__(self, functions: Functions, function: Any, node: ast.FunctionDef, line: int,
-                 owner: Any) -> None:  # fmt: skip
-        self.functions, self.node, self.line, self.owner = functions, node, line, owner
-        self.file = function.__code__.co_filename
-        self.locals = local_names(node)
-        self.outside = dict(function.__globals__)
-        for name, cell in zip(function.__code__.co_freevars, function.__closure__ or ()):
-            try:
-                self.outside[name] = cell.cell_contents
-            except ValueError:
-                continue
-        self.lines = inspect.getsourcelines(function)[0]
+    def __init__(self, functions: Functions, text: Source, owner: Any) -> None:
+        self.functions, self.node, self.line, self.owner = functions, text.node, text.line, owner
+        self.file, self.outside = text.file, text.outside
+        self.locals = local_names(text.node)
+        self.lines = text.text.splitlines()
 
     def rewrite(self) -> None:
         args = self.node.args
@@ -240,16 +398,18 @@ class Renaming(ast.NodeTransformer):
         return self.generic_visit(node)
 
     def at_once(self, node: ast.Call, forks: bool) -> Any:
-        """`fork(f, x)` as `f(x)`, and `wait(value)` as the value: scripts run one thing at a time."""
+        """`fork(f, x)`, which computes `f(x)` at once, and `wait(future)`."""
         if not node.args or isinstance(node.args[0], ast.Starred):
             self.refuse(
                 node,
                 "fork takes a function and its arguments" if forks else "wait takes what fork gave",
             )
-        first, *rest = node.args
-        if not forks:
-            return self.visit(first)
-        return self.visit(ast.copy_location(ast.Call(first, rest, node.keywords), node))
+        node.args = [self.visit(a) for a in node.args]
+        node.keywords = [self.visit(k) for k in node.keywords]
+        node.func = ast.copy_location(
+            ast.parse(f"flambeau.jit.{'fork' if forks else 'wait'}", mode="eval").body, node.func
+        )
+        return node
 
     def visit_Name(self, node: ast.Name) -> Any:
         return node if node.id in self.locals else self.outer(node, node.id)
@@ -259,9 +419,13 @@ class Renaming(ast.NodeTransformer):
         if name is not None:
             first = name.partition(".")[0]
             if self.owner is not None and first == self.node.args.args[0].arg:
-                self.owner.uses(name.split(".")[1])
+                self.owner.uses(*name.split(".")[1:])
+            else:
+                self.functions.named.add(node.attr)
             if first not in self.locals:
                 return self.outer(node, name)
+        else:
+            self.functions.named.add(node.attr)
         return self.generic_visit(node)
 
     def outer(self, node: ast.expr, name: str) -> ast.expr:
@@ -293,6 +457,10 @@ class Renaming(ast.NodeTransformer):
             return ast.parse(
                 f"constants.c{len(self.functions.library.constants) - 1}", mode="eval"
             ).body
+        if isinstance(value, enum.Enum):
+            return ast.parse(
+                f"classes.{self.functions.kind(type(value))}.{value.name}", mode="eval"
+            ).body
         if isinstance(value, (list, tuple)):
             parts = [self.constant(v) for v in value]
             if None in parts:
@@ -306,7 +474,8 @@ class Renaming(ast.NodeTransformer):
             return ast.parse(f"functions.{value.name}", mode="eval").body
         if inspect.isfunction(value):
             return ast.parse(f"functions.{self.functions.called(value)}", mode="eval").body
-        return None
+        kind = self.functions.kind(value) if isinstance(value, type) else None
+        return None if kind is None else ast.parse(f"classes.{kind}", mode="eval").body
 
 
 class _Aliases(ast.NodeTransformer):
@@ -324,6 +493,11 @@ class _Aliases(ast.NodeTransformer):
         except ValueError:
             value = self.names.lookup(dotted(node))
             if value is not None:
+                if getattr(value[0], "_script_interface", False):
+                    return ast.copy_location(ast.Name("Any", ast.Load()), node)
+                made = self.names.constant(value[0]) if isinstance(value[0], type) else None
+                if made is not None:
+                    return ast.copy_location(made, node)
                 try:
                     text = value[0].__name__ if isinstance(value[0], type) else repr(value[0])
                     shown = ast.parse(text, mode="eval").body

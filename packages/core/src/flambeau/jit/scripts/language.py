@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from ...runtime.tensor import Tensor
-from . import numbers, types, values
+from . import classes, numbers, types, values
 from .common import Closure, Env, NotSupportedError, Scope, dotted
 from .expressions import Expressions
 
@@ -30,6 +30,7 @@ class _Returned:
 
 
 BREAK, CONTINUE = _Returned(None), _Returned(None)
+
 
 def _on_tensors(change: Callable[[Any, Any], Any], other: Callable[[Any, Any], Any]) -> Any:
     return lambda a, b: change(a, b) if isinstance(a, Tensor) else other(a, b)
@@ -77,6 +78,7 @@ class Function:
     ) -> None:
         self.name = node.name
         self.text = text if text is not None else ast.unparse(node) + "\n"
+        self.leaves = bool(getattr(scope, "classes", True))
         _Compiler(self, node, scope, forks).function()
 
     params: list[tuple[str, Any, types.Type]]
@@ -95,7 +97,9 @@ class Function:
             done = self.body(env)
         finally:
             _depth.now -= 1
-        return None if done is None else done.value
+        if done is None:
+            return None
+        return classes.left(done.value) if self.leaves and not _depth.now else done.value
 
     def _bind(self, args: tuple, kwargs: dict[str, Any]) -> Env:
         env = Env()
@@ -154,7 +158,7 @@ class _Compiler(Expressions):
         if node is None:
             return types.ANY if first and self.node.args.args[0].arg == "self" else types.TENSOR
         try:
-            return types.parse(node)
+            return types.parse(node, self.scope)
         except ValueError as error:
             self.refuse(node, str(error))
 

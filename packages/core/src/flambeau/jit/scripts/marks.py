@@ -5,15 +5,19 @@ from __future__ import annotations
 import builtins
 import typing
 from collections.abc import Callable
-from importlib import import_module
 from typing import Any, Final
 
+from ...futures import Future
+
 __all__ = [
+    "Attribute",
     "Final",
+    "Future",
     "annotate",
     "export",
     "fork",
     "ignore",
+    "interface",
     "is_scripting",
     "is_tracing",
     "isinstance",
@@ -83,6 +87,19 @@ def _is(value: Any, kind: Any) -> bool:
     raise TypeError(f"isinstance: {kind} is not a type of scripts")
 
 
+class Attribute(typing.NamedTuple):
+    """A value of a module and its type, for scripts that could not tell the type of an empty list."""
+
+    value: Any
+    type: Any
+
+
+def interface(obj: Any) -> Any:
+    """Marks a class as a list of methods that modules have; in scripts the type of any module."""
+    obj._script_interface = True
+    return obj
+
+
 def fork(func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """A Future of `func(*args, **kwargs)`, which is computed at once; so it is in scripts.
 
@@ -91,8 +108,7 @@ def fork(func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     >>> flambeau.jit.wait(future)
     tensor([2., 2.])
     """
-    futures: Any = import_module("flambeau.futures")
-    future = futures.Future()
+    future: Any = Future()
     future.set_result(func(*args, **kwargs))
     return future
 

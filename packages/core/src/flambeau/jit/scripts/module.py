@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...nn.modules.module import Module
+from .classes import setter_of
 
 BASE = frozenset((*Module().__dict__, "_compiled_call_impl"))  # what every module has
 
@@ -64,7 +65,11 @@ class ScriptModule(Module):
         return super().__getattr__(name)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name in self.__dict__.get("_programs", ()):
+        programs = self.__dict__.get("_programs", ())
+        if setter_of(name) in programs:
+            self.script_set(name, value)
+            return
+        if name in programs:
             raise RuntimeError(f"{self.original_name}: method {name!r} cannot be replaced")
         super().__setattr__(name, value)
 
@@ -85,13 +90,18 @@ class ScriptModule(Module):
         if name in self._attributes or name == "training":
             return self.__dict__[name]
         if name in self._programs:
-            return getattr(self, name) if name != "forward" else Bound(self, self._programs[name])
+            program = self._programs[name]
+            return program(self) if name in self._properties else Bound(self, program)
         if name in ("train", "eval"):
             return getattr(self, name)
         raise AttributeError(f"{self.original_name} has no attribute {name!r}")
 
     def script_set(self, name: str, value: Any) -> None:
         """`self.name = value` in a script: of what the module has already."""
+        setter = self._programs.get(setter_of(name))
+        if setter is not None:
+            setter(self, value)
+            return
         known = (self._parameters, self._buffers, self._attributes)
         if not any(name in members for members in known) and name != "training":
             raise AttributeError(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import builtins
 import functools
 import math
+import warnings
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any
@@ -16,22 +17,27 @@ from ..._base.devices import device as Device
 from ..._base.dtypes import dtype as DType
 from ..._base.formats import layout, memory_format
 from ...autograd import modes
+from ...autograd.profiler import record_function
+from ...nn.utils.rnn import PackedSequence
 from ...runtime.tensor import Size, Tensor
+from . import marks
+from .classes import Kind
 from .numbers import LIKE_C
 
 _SPACES = (
-    "flambeau", "flambeau.nn.functional", "flambeau.linalg", "flambeau.special", "flambeau.fft",
+    "flambeau", "flambeau.nn.functional", "flambeau.linalg", "flambeau.special", "flambeau.fft", "flambeau.nn.utils.rnn",
 )  # fmt: skip
 _HOMES = (
     "flambeau.ops.",
     "flambeau.nn.functional",
     "flambeau.nn._functional",
     "flambeau.functions",
+    "flambeau.nn.utils.rnn",
     "flambeau.linalg",
 )
-_AT_THE_TOP = frozenset(["allclose", "arange", "as_tensor", "broadcast_tensors", "broadcast_to", "detach", "empty", "equal", "eye", "full", "hstack", "is_complex", "is_floating_point", "is_tensor", "linspace", "meshgrid", "normal", "numel", "ones", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like", "randperm", "stack", "tensor", "vstack", "zeros", "cat", "complex", "where", "promote_types", "result_type", "can_cast", "get_default_dtype", "is_grad_enabled", "is_inference_mode_enabled", "asarray"])  # fmt: skip
+_AT_THE_TOP = frozenset(["allclose", "arange", "as_tensor", "broadcast_tensors", "broadcast_to", "detach", "empty", "equal", "eye", "full", "hstack", "is_complex", "is_floating_point", "is_tensor", "linspace", "meshgrid", "normal", "numel", "ones", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like", "randperm", "stack", "tensor", "vstack", "zeros", "cat", "complex", "where", "promote_types", "manual_seed", "result_type", "can_cast", "get_default_dtype", "is_grad_enabled", "is_inference_mode_enabled", "asarray"])  # fmt: skip
 _CLASSES = (
-    Device, Size, modes.no_grad, modes.enable_grad, modes.inference_mode, modes.set_grad_enabled,
+    Device, Size, PackedSequence, modes.no_grad, modes.enable_grad, modes.inference_mode, modes.set_grad_enabled,
 )  # fmt: skip
 _VALUES = (DType, layout, memory_format, float, type(None))
 
@@ -109,6 +115,8 @@ def _spelled() -> dict[int, tuple[str, Any]]:
                 known.setdefault(id(value), (f"{space}.{name}", value))
     for name, value in BUILTINS.items():
         known[id(value)] = (name, value)
+    known[id(warnings.warn)] = ("warnings.warn", warnings.warn)
+    known[id(record_function)] = ("flambeau.autograd.profiler.record_function", record_function)
     return known
 
 
@@ -118,12 +126,33 @@ def spelling(value: Any) -> str | None:
     return name[0] if name is not None and name[1] is value else None
 
 
+def _warn(message: str, *_: Any) -> None:
+    warnings.warn(message, stacklevel=2)
+
+
+_OTHERS: dict[str, Any] = {
+    "flambeau.jit.fork": marks.fork, "flambeau.jit.wait": marks.wait, "warnings.warn": _warn,
+    "flambeau.autograd.profiler.record_function": record_function,
+}  # fmt: skip
+
+
+def _of_class(kind: Any, name: str) -> Any:
+    """A member of an enumeration, a static method of a class."""
+    if isinstance(kind, Kind):
+        if name not in kind.statics:
+            raise KeyError(name)
+        return kind.script_attribute(name)
+    members: dict[str, Any] = getattr(kind, "__members__", {})
+    return members[name]
+
+
 class Library:
     """A scope of these names, and of the functions and constants of one program."""
 
     def __init__(self, functions: dict[str, Any] | None = None) -> None:
         self.functions = functions if functions is not None else {}
         self.constants: list[Tensor] = []
+        self.classes: dict[str, Any] = {}
 
     def find(self, name: str) -> Any:
         """The value of a dotted name; KeyError if there is none."""
@@ -134,10 +163,16 @@ class Library:
             return MATH[last]
         if space == "functions":
             return self.functions[last]
+        if space == "classes":
+            return self.classes[last]
+        if space.startswith("classes."):
+            return _of_class(self.find(space), last)
         if space == "constants":
             return self.constants[int(last[1:])]
         if name in ("flambeau.jit.is_scripting", "flambeau.jit.is_tracing"):
             return (lambda: True) if last == "is_scripting" else (lambda: False)
+        if name in _OTHERS:
+            return _OTHERS[name]
         if space in _SPACES:
             return found(space, last)
         raise KeyError(name)

@@ -23,7 +23,8 @@ from ...runtime.tensor import Tensor
 from ...serialization import checkpoint
 from ...serialization.globals import LoadedStorage
 from ...serialization.unpickling import RestrictedUnpickler
-from . import aten
+from . import aten, classes
+from .classes import Kind, Struct
 from .common import NotSupportedError, dotted
 from .data import damaged
 from .language import Function, parse
@@ -73,6 +74,13 @@ class _Stored:
         self.state: dict[str, Any] = {}
 
 
+class _Member:
+    """A member of an enumeration as it was pickled."""
+
+    def __init__(self, kind: _Kind, value: Any) -> None:
+        self.kind, self.value = kind, value
+
+
 class _Unpickler(RestrictedUnpickler):
     """Plain data, tensors, and objects of the archive's own classes, which stay data."""
 
@@ -90,6 +98,11 @@ class _Unpickler(RestrictedUnpickler):
             if type(args) is not tuple:
                 raise pickle.UnpicklingError("a call without arguments")
             self.stack[-1] = function(*args)
+        elif isinstance(self.stack[-2], _Kind):
+            args = self.stack.pop()
+            if type(args) is not tuple:
+                args = (args,)
+            self.stack[-1] = _Member(self.stack[-1], *args[:1])
         else:
             super().load_reduce()
 
@@ -135,6 +148,7 @@ class _Class:
         self.fields: list[str] = []
         self.constants: dict[str, Any] = {}
         self.methods: dict[str, ast.FunctionDef] = {}
+        self.members: dict[str, Any] = {}
         for s in node.body:
             if isinstance(s, ast.FunctionDef):
                 self.methods[s.name] = s
@@ -142,6 +156,12 @@ class _Class:
                 self.fields.append(s.target.id)
                 if s.value is not None:
                     self.constants[s.target.id] = _literal(s.value)
+            elif (
+                isinstance(s, ast.Assign)
+                and isinstance(s.targets[0], ast.Name)
+                and self.base == "Enum"
+            ):
+                self.members[s.targets[0].id] = _literal(s.value)
             elif isinstance(s, ast.Assign) and isinstance(s.targets[0], ast.Name):
                 self.lists[s.targets[0].id] = _literal(s.value)
 
@@ -216,42 +236,18 @@ _OF_TWO = frozenset(["add", "sub", "mul", "div", "rsub", "pow", "remainder", "fm
 _OF_NUMBERS = ("float64", "int64", "complex128")
 
 
-class Struct:
-    """An object of a class of the archive that is no module."""
-
-    def __init__(self, kind: _Class, program: _Program) -> None:
-        self.kind, self.program = kind, program
-        self.values: dict[str, Any] = {}
-
-    def script_attribute(self, name: str) -> Any:
-        """A field or method."""
-        if name in self.values:
-            return self.values[name]
-        if name in self.kind.methods:
-            method = self.program.method(self.kind, name)
-            return lambda *args, **kwargs: method(self, *args, **kwargs)
-        raise AttributeError(f"{self.kind.name} has no attribute {name!r}")
-
-    def script_set(self, name: str, value: Any) -> None:
-        """Sets a field that the class declares."""
-        if name not in self.kind.fields:
-            raise AttributeError(f"{self.kind.name} has no attribute {name!r}")
-        self.values[name] = value
-
-
 class _Maker:
     """A class as code names it: called, or `Class.__new__(Class)`."""
 
-    def __init__(self, kind: _Class, program: _Program) -> None:
-        self.kind, self.program = kind, program
+    def __init__(self, kind: Any) -> None:
+        self.kind = kind
 
-    def __call__(self, *args: Any) -> Any:
-        if self.kind.base == "NamedTuple":
-            return self.program.tuple_class(self.kind)(*args)
-        made = Struct(self.kind, self.program)
-        if "__init__" in self.kind.methods and args:
-            self.program.method(self.kind, "__init__")(made, *args)
-        return made
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return (
+            self.kind(*args, **kwargs)
+            if args or not isinstance(self.kind, Kind)
+            else Struct(self.kind)
+        )
 
 
 class _Program:
@@ -268,7 +264,7 @@ class _Program:
             if record.startswith("code/") and record.endswith(".py")
         }
         self._methods: dict[tuple[int, str], _Method] = {}
-        self._tuples: dict[str, Any] = {}
+        self._kinds: dict[int, Any] = {}
         self._built: dict[int, Any] = {}
         self._swap = checkpoint._byte_order(archive) != sys.byteorder
 
@@ -300,6 +296,8 @@ class _Program:
             return tuple(self.built(v) for v in value)
         if isinstance(value, dict):
             return {k: self.built(v) for k, v in value.items()}
+        if isinstance(value, _Member):
+            return self._member(value)
         if not isinstance(value, _Stored):
             return value
         if id(value) not in self._built:
@@ -307,9 +305,16 @@ class _Program:
             if kind.base == "Module":
                 self._module(kind, value)
             else:
-                made = self._built[id(value)] = Struct(kind, self)
+                made = self._built[id(value)] = Struct(self.kind(kind))
                 made.values.update({k: self.built(v) for k, v in value.state.items()})
         return self._built[id(value)]
+
+    def _member(self, stored: _Member) -> Any:
+        kind = self.kind(self._class(stored.kind.name))
+        try:
+            return kind(stored.value)
+        except (TypeError, ValueError) as error:
+            damaged(f"{stored.value!r} is no member of {stored.kind.name} ({error})")
 
     def _module(self, kind: _Class, stored: _Stored) -> None:
         made = self._built[id(stored)] = ScriptModule(kind.name)
@@ -372,8 +377,12 @@ class _Program:
                 return lambda kind: kind()
             if owner.startswith("__torch__.torch.autograd.grad_mode") and last in _MODES:
                 return _Mode(_MODES[last])
+            if owner not in self._files:  # a member of an enumeration
+                return self.kind(self._class(owner)).__members__[last]
             found = self._names(owner)[last]
-            return _Maker(found, self) if isinstance(found, _Class) else found
+            if isinstance(found, _Class) and found.base not in ("Module", "Interface"):
+                return _Maker(self.kind(found))
+            return found
         try:
             return aten.find(name)
         except KeyError:
@@ -388,13 +397,20 @@ class _Program:
             self._methods[key] = _Method(kind.methods[name], self)
         return self._methods[key]
 
-    def tuple_class(self, kind: _Class) -> Any:
-        """A named tuple of the archive."""
-        from collections import namedtuple
+    def kind(self, stored: _Class) -> Any:
+        """A class of the archive that is no module: a named tuple, an enumeration, or fields with methods."""
+        if id(stored) not in self._kinds:
+            self._kinds[id(stored)] = self._made_kind(stored)
+        return self._kinds[id(stored)]
 
-        if kind.name not in self._tuples:
-            self._tuples[kind.name] = namedtuple(kind.name, kind.fields, rename=True)
-        return self._tuples[kind.name]
+    def _made_kind(self, stored: _Class) -> Any:
+        if stored.base == "NamedTuple":
+            return classes.named_tuple(stored.name, stored.fields, [])
+        if stored.base == "Enum":
+            return classes.enumeration(stored.name, stored.members.items())
+        made = classes.Kind(stored.name, stored.fields)
+        made.methods = {n: self.method(stored, n) for n in stored.methods}
+        return made
 
     def _class(self, name: str) -> _Class:
         owner, _, last = name.rpartition(".")

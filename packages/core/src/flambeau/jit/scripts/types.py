@@ -8,22 +8,28 @@ from typing import Any
 
 from ..._base.devices import device as Device
 from ..._base.dtypes import dtype as DType
+from ...futures import Future
 from ...runtime.tensor import Tensor
+from . import classes
+from .common import Scope
 
 
 class Type:
-    """A type with its parts: `List[int]` is "List" of one part."""
+    """A type with its parts: `List[int]` is "List" of one part. `kind` is the class of one that is no part of the language."""
 
-    __slots__ = ("name", "parts")
+    __slots__ = ("converts", "kind", "name", "parts")
 
-    def __init__(self, name: str, parts: tuple[Type, ...] = ()) -> None:
-        self.name, self.parts = name, parts
+    def __init__(self, name: str, parts: tuple[Type, ...] = (), kind: Any = None) -> None:
+        self.name, self.parts, self.kind = name, parts, kind
+        self.converts: bool = kind is not None or any(p.converts for p in parts)
 
     def __str__(self) -> str:
         return self.name + (f"[{', '.join(map(str, self.parts))}]" if self.parts else "")
 
     def holds(self, value: Any) -> bool:
         """Whether `value` is of this type; of long lists and dicts the first item speaks for the others."""
+        if self.kind is not None:
+            return classes.holds(self.kind, value)
         plain = _PLAIN.get(self.name)
         if plain is not None:
             return plain(value)
@@ -69,6 +75,25 @@ class Type:
                 f"{function}(): expected a value of type {self} for argument {name!r}, but got "
                 f"{type(value).__name__}"
             )
+        return self.entered(value) if self.converts else value
+
+    def entered(self, value: Any) -> Any:
+        """A value that this type holds, objects of classes as scripts have them."""
+        if self.kind is not None:
+            return classes.entered(self.kind, value)
+        if self.name in ("Optional", "Union"):
+            part = next((p for p in self.parts if p.holds(value)), None)
+            return value if part is None or not part.converts else part.entered(value)
+        if self.name == "List":
+            return [self.parts[0].entered(v) for v in value]
+        if self.name == "Tuple":
+            return tuple(p.entered(v) if p.converts else v for p, v in zip(self.parts, value))
+        if self.name == "Dict":
+            key, item = self.parts
+            return {
+                key.entered(k) if key.converts else k: item.entered(v) if item.converts else v
+                for k, v in value.items()
+            }
         return value
 
 
@@ -84,6 +109,7 @@ _PLAIN: dict[str, Callable[[Any], bool]] = {
     "None": lambda v: v is None,
     "device": lambda v: isinstance(v, (Device, str)),
     "dtype": lambda v: isinstance(v, (DType, int)),
+    "Future": lambda v: isinstance(v, Future),
 }
 _OTHER_NAMES = {
     "NoneType": "None", "Device": "device", "Scalar": "number", "list": "List", "tuple": "Tuple", "dict": "Dict",
@@ -99,22 +125,23 @@ _NESTED = {
     "Final": 1,
     "Future": 1,
 }
+_CLASSES_OF_LIBRARY = ("flambeau.nn.utils.rnn.PackedSequence",)
 TENSOR, ANY = Type("Tensor"), Type("Any")
 
 
-def parse(node: ast.expr) -> Type:
-    """The type an annotation's tree names; ValueError for one that scripts do not know."""
+def parse(node: ast.expr, scope: Scope | None = None) -> Type:
+    """The type an annotation's tree names, classes as `scope` has them; ValueError for one that scripts do not know."""
     if isinstance(node, ast.Constant):
         if node.value is None:
             return Type("None")
         if isinstance(node.value, str):
-            return parse(ast.parse(node.value, mode="eval").body)
+            return parse(ast.parse(node.value, mode="eval").body, scope)
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
-        return Type("Union", (parse(node.left), parse(node.right)))
+        return Type("Union", (parse(node.left, scope), parse(node.right, scope)))
     if isinstance(node, (ast.Name, ast.Attribute)):
         name = ast.unparse(node)
-        if name.startswith("__torch__."):
-            return ANY  # a class of the archive's own
+        if name.startswith(("__torch__.", "classes.")) or name in _CLASSES_OF_LIBRARY:
+            return _of_class(name, scope)
         name = name.rpartition(".")[2]
         name = _OTHER_NAMES.get(name, name)
         if name in _PLAIN or name in ("List", "Dict", "Tuple"):
@@ -130,6 +157,16 @@ def parse(node: ast.expr) -> Type:
                 return Type("Tuple")
             if _NESTED[name] not in (None, len(parts)):
                 raise ValueError(f"{name} takes {_NESTED[name]} type(s)")
-            made = tuple(parse(p) for p in parts)
-            return made[0] if name in ("Final", "Future") else Type(name, made)
+            made = tuple(parse(p, scope) for p in parts)
+            return made[0] if name == "Final" else Type(name, made)
     raise ValueError(f"{ast.unparse(node)} is not a type that scripts know")
+
+
+def _of_class(name: str, scope: Scope | None) -> Type:
+    """A class of the program's own. Modules and what PyTorch keeps in C++ are not checked."""
+    try:
+        kind = scope.find(name) if scope is not None else None
+    except KeyError:
+        kind = None
+    kind = getattr(kind, "kind", kind)
+    return Type(name.rpartition(".")[2], (), kind) if classes.is_class(kind) else ANY

@@ -7,13 +7,17 @@ listed is refused, names that begin with two underscores first of all.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from enum import Enum
 from typing import Any
 
 from ..._base.devices import device as Device
 from ..._base.dtypes import dtype as DType
 from ...autograd import modes
+from ...autograd.profiler import record_function
+from ...futures import Future
 from ...nn.modules.module import Module
 from ...runtime.tensor import Tensor
+from .classes import Struct
 from .numbers import formatted
 
 # Methods of tensors that lead out of tensors: memory, Python's objects, callbacks.
@@ -27,12 +31,19 @@ _METHODS: dict[type, frozenset[str]] = {
     DType: frozenset(("is_floating_point", "is_complex", "is_signed", "itemsize")),
     slice: frozenset(("start", "stop", "step")),
     complex: frozenset(("real", "imag")),
+    Future: frozenset(("wait", "value", "done")),
 }  # fmt: skip
 _LIBRARY_METHODS = frozenset(
     ["forward", "flatten_parameters", "keys", "values", "items", "train", "eval"]
 )
 _LIMITS = frozenset(["min", "max", "eps", "tiny", "smallest_normal", "resolution", "bits", "dtype"])
-_CONTEXTS = (modes.no_grad, modes.enable_grad, modes.inference_mode, modes.set_grad_enabled)
+_CONTEXTS = (
+    record_function,
+    modes.no_grad,
+    modes.enable_grad,
+    modes.inference_mode,
+    modes.set_grad_enabled,
+)
 
 
 def attribute(owner: Any, name: str) -> Any:
@@ -57,6 +68,8 @@ def attribute(owner: Any, name: str) -> Any:
             if isinstance(owner, tuple) and name == "numel":
                 return owner.numel  # type: ignore[attr-defined]
             if type(owner).__name__ in ("finfo", "iinfo") and name in _LIMITS:
+                return getattr(owner, name)
+            if isinstance(owner, Enum) and name in ("name", "value"):
                 return getattr(owner, name)
     raise AttributeError(f"scripts know no attribute {name!r} of {type(owner).__name__}")
 
@@ -97,21 +110,21 @@ def set_attribute(owner: Any, name: str, value: Any) -> None:
 
 def item(owner: Any, index: Any) -> Any:
     """`owner[index]`."""
-    if isinstance(owner, (Tensor, list, tuple, dict, str, Module)):
+    if isinstance(owner, (Tensor, list, tuple, dict, str, Module, Struct)):
         return owner[index]  # type: ignore[index]
     raise TypeError(f"a {type(owner).__name__} has no items in scripts")
 
 
 def set_item(owner: Any, index: Any, value: Any) -> None:
     """`owner[index] = value`."""
-    if not isinstance(owner, (Tensor, list, dict)):
+    if not isinstance(owner, (Tensor, list, dict, Struct)):
         raise TypeError(f"items of a {type(owner).__name__} cannot be set")
     owner[index] = value
 
 
 def delete_item(owner: Any, index: Any) -> None:
     """`del owner[index]`."""
-    if not isinstance(owner, (list, dict)):
+    if not isinstance(owner, (list, dict, Struct)):
         raise TypeError(f"items of a {type(owner).__name__} cannot be deleted")
     del owner[index]
 
