@@ -254,3 +254,114 @@ def test_what_has_history_is_recorded_beside_whole_numbers():
     half = x.detach().half().requires_grad_()
     (often(lambda: half * x.detach())).sum().backward()
     assert half.grad.dtype is flambeau.float16 and half.grad.tolist() == [[1], [2]]
+
+
+WRITES = {
+    "lerp": [(B := "other", 0.3), (B, B), (B, "row")],
+    "addcmul": [(B, B), (B, "row"), (B, B, {"value": 0.5}), (B, B, {"value": -3})],
+    "addcdiv": [(B, "row"), (B, B, {"value": 0.5})],
+    "clamp": [(-0.5, 0.5), (None, 0.1), {"min": 0}, {"max": 0.2}, (B, "row"), (1, -1)],
+    "clamp_min": [(0.1,), (B,)],
+    "clamp_max": [(0.1,), ("row",)],
+    "hypot": [(B,), ("row",)],
+    "xlogy": [(B,), (2.5,)],
+    "nan_to_num": [()],
+    "masked_fill": [("mask", 2.5), ("mask", -1)],
+    "abs": [()], "neg": [()], "floor": [()], "round": [()], "tanh": [()], "sigmoid": [()],
+    "add": [("row",), (2,), (B, {"alpha": 0.5})],
+    "pow": [(3,), (2,), (0.5,)],
+    "cumsum": [(0,)],
+    "triu": [(1,)],
+    "scatter": [(1, "index", B), (1, "index", 2.5)],
+    "scatter_add": [(1, "index", B)],
+    "index_add": [(0, "rows", B), (0, "rows", B, {"alpha": 2}), (1, "rows", B)],
+    "index_copy": [(0, "rows", B), (-1, "rows", B)],
+    "index_fill": [(0, "rows", 0.5), (1, "rows", 2)],
+    "logical_and": [(B,)], "lt": [(B,)],
+}  # fmt: skip
+
+
+def given_of(spelled, made):
+    args = spelled if type(spelled) is tuple else (spelled,)
+    words = args[-1] if args and type(args[-1]) is dict else {}
+    return [made.get(a, a) if type(a) is str else a for a in args if type(a) is not dict], words
+
+
+@pytest.mark.parametrize("name", WRITES)
+@pytest.mark.parametrize("kind", [flambeau.float32, flambeau.float64, flambeau.int64])
+def test_writes_give_what_new_tensors_have(name, kind):
+    for spelled in WRITES[name]:
+        for _ in range(OFTEN):
+            made = {k: flambeau.randn(4, 4).mul(3).to(kind) for k in ("other", "row")}
+            made |= {"row": made["row"][:1], "mask": flambeau.randn(4, 4) > 0}
+            made |= {"index": flambeau.randint(0, 4, (4, 4)), "rows": flambeau.tensor([3, 1, 1, 0])}
+            args, words = given_of(spelled, made)
+            x = flambeau.randn(4, 4).mul(3).to(kind)
+            try:
+                expected = getattr(flambeau, name)(x, *args, **words)
+            except (RuntimeError, TypeError):
+                continue
+            if expected.dtype.is_floating_point and not kind.is_floating_point:
+                continue
+            expected, version = expected.to(kind), x._version
+            part = flambeau.zeros(4, 6, dtype=kind)[:, 1:5]
+            part.copy_(x)
+            assert getattr(x, name + "_")(*args, **words) is x and x._version == version + 1
+            getattr(part, name + "_")(*args, **words)
+            assert x.numpy().tobytes() == expected.numpy().tobytes(), (spelled, args)
+            assert part.contiguous().numpy().tobytes() == x.numpy().tobytes()
+
+
+@pytest.mark.parametrize(
+    "write, new",
+    [
+        (lambda t: t.lerp_(t[0], 0.5), lambda t: t.lerp(t[0], 0.5)),
+        (lambda t: t.addcmul_(t.t(), t[1]), lambda t: t.addcmul(t.t(), t[1])),
+        (lambda t: t.copy_(t[0]), lambda t: t[0].expand(5, 5)),
+        (lambda t: t.masked_fill_(t > 0, 1.0), lambda t: t.masked_fill(t > 0, 1.0)),
+        (
+            lambda t: t.index_add_(0, flambeau.tensor([1, 0]), t[:2]),
+            lambda t: t.index_add(0, flambeau.tensor([1, 0]), t[:2]),
+        ),
+        (
+            lambda t: t.scatter_(1, flambeau.tensor([[4, 0]] * 5), t[:, :2]),
+            lambda t: t.scatter(1, flambeau.tensor([[4, 0]] * 5), t[:, :2]),
+        ),
+    ],
+)
+def test_writes_over_what_they_read(write, new):
+    for _ in range(OFTEN):
+        x = flambeau.randn(5, 5)
+        expected = new(x.clone()).clone()
+        assert flambeau.equal(write(x), expected)
+
+
+def test_writes_that_do_not_fit_or_are_recorded():
+    x, wide = flambeau.ones(2, 3), flambeau.ones(4, 2, 3)
+    leaf = flambeau.ones(2, 3, requires_grad=True)
+    still = x.expand(5, 2, 3)
+    for _ in range(OFTEN):
+        for write in (
+            lambda: x.lerp_(wide, 0.5),
+            lambda: x.addcmul_(x, wide),
+            lambda: x.copy_(wide),
+            lambda: x.clamp_(None, None),
+            lambda: leaf.clamp_(0, 1),
+            lambda: leaf.lerp_(x, 0.5),
+            lambda: leaf.masked_fill_(x > 0, 0),
+            lambda: leaf.abs_(),
+            lambda: still.clamp_(0, 1),
+            lambda: leaf[0].clamp_(0, 1),
+        ):
+            with pytest.raises(RuntimeError):
+                write()
+        assert x._version == 0 and leaf._version == 0
+        leaf.grad = None
+        y = leaf * 2
+        y.lerp_(x, 0.25).clamp_(0, 9).addcmul_(x, leaf).abs_()
+        assert y.grad_fn is not None
+        y.sum().backward()
+        assert leaf.grad.tolist() == [[2.5] * 3] * 2
+        z = flambeau.zeros(2, 3)
+        z.addcmul_(x, leaf)
+        assert z.requires_grad

@@ -79,17 +79,31 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
 
 
 def _copy_plain(self: Tensor, src: Any) -> bool:
-    """`copy_` of a small array of the same dtype and shape where nothing has history; whether it was that."""
+    """`copy_` of a small array that fits, of the same dtype or of whole numbers among floats, where nothing has history; whether it was that."""
     a: Any = getattr(self, "_array", None)
     b: Any = getattr(src, "_array", None)
-    if type(a) is not np.ndarray or type(b) is not np.ndarray or a.dtype is not b.dtype:
+    if type(a) is not np.ndarray or type(b) is not np.ndarray:
         return False
-    if a.shape != b.shape or a.size >= layouts.LARGE or 0 in a.strides or not a.flags.writeable:
+    if a.dtype is not b.dtype and (a.dtype.char not in "fd" or b.dtype.char not in "fd?bBhilq"):
+        return False
+    if a.size >= layouts.LARGE or 0 in a.strides or not a.flags.writeable:
         return False
     if not (isinstance(src, Tensor) and free(self) and free(src)):
         return False
+    if a.shape == b.shape and a.dtype is b.dtype:
+        self._bump()
+        np.copyto(a, b)
+        return True
+    if b.ndim > a.ndim:
+        return False
+    token = state.error_state.set(state.quiet)  # a float64 may be too large
+    try:
+        np.copyto(a, b, "same_kind")
+    except ValueError:  # of other shapes
+        return False
+    finally:
+        state.error_state.reset(token)
     self._bump()
-    np.copyto(a, b)
     return True
 
 

@@ -17,7 +17,11 @@ from ..runtime.inference import check_written
 from ..runtime.inplace import Rewriting
 from ..runtime.numbers import number_array
 from ..runtime.operator import Operator, registry
+from ..runtime.overwriting import overwriting
 from ..runtime.tensor import Box, Tensor, history
+
+# Composites that are another operator where their other arguments are numbers.
+BY_NUMBERS = {"clamp": "clamp_number", "clamp_min": "clamp_number", "clamp_max": "clamp_number"}
 
 
 def inplace(op: Operator) -> Callable[..., Tensor]:
@@ -27,9 +31,12 @@ def inplace(op: Operator) -> Callable[..., Tensor]:
     plain = _plain_inplace(usual)
     alone = _alone_inplace(usual)
     large = _large_inplace(usual) if usual.family == "elementwise" else None
+    written = None
+    if plain is None and alone is None:
+        written = overwriting(registry[BY_NUMBERS.get(op.name, usual.name)], op)
     keeps_input = None
     scaled = plain is not None and op.name in ("add", "sub")  # by alpha
-    small = op.family == "elementwise" or op.name in ("clamp", "masked_fill")
+    small = not op.random
     had_others = op.name in older.NAMES  # orders of arguments
 
     def call(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
@@ -38,6 +45,8 @@ def inplace(op: Operator) -> Callable[..., Tensor]:
             if plain(self, args[0]):
                 return self
         if alone is not None and not args and not kwargs and alone(self):
+            return self
+        if written is not None and written(self, *args, **kwargs):
             return self
         if scaled and plain is not None and len(kwargs) == len(args) == 1 and "alpha" in kwargs:
             if plain(self, args[0], kwargs["alpha"]):
@@ -97,11 +106,9 @@ def _small_inplace(
     array: Any = self.__dict__.get("_array")
     if type(array) is not np.ndarray or array.size >= INTO or state.active:
         return False
-    if (
-        self._base is not None
-        or (self._node is not None and state.local.grad)
-        or 0 in array.strides
-    ):
+    if state.local.grad and _some_history(args):
+        return False
+    if 0 in array.strides or not free(self) or not array.flags.writeable:
         return False
     made = public(self, *args, **kwargs)
     b: Any = getattr(made, "_array", None)
@@ -218,15 +225,17 @@ def _alone_inplace(op: Operator) -> Callable[[Tensor], bool] | None:
     """The same for an operator of one array: what its expression is on small ones."""
     if op.family != "elementwise" or len(op.params) != 1 or op.result == "bool":
         return None
-    if callable(op.result) or not op.takes("float") or op.tags.get("series"):
+    if not op.takes("float") or op.tags.get("series"):
+        return None
+    if callable(op.result) and op.result(np.dtype("float32")) != "float32":
         return None
     f32, f64 = np.dtype("float32"), np.dtype("float64")
     set_, reset, quiet = state.error_state.set, state.error_state.reset, state.quiet
-    local, ndarray, ufunc = state.local, np.ndarray, np.ufunc
-    small: Any = None
+    local, ndarray = state.local, np.ndarray
+    into: Any = None
 
     def call(self: Tensor) -> bool:
-        nonlocal small
+        nonlocal into
         try:
             a = self._array
         except AttributeError:
@@ -237,22 +246,21 @@ def _alone_inplace(op: Operator) -> Callable[[Tensor], bool] | None:
             or (d is not f32 and d is not f64)
             or type(a) is not ndarray
             or a.size >= CHAINS
-            or (local.grad and (self._node is not None or self._base is not None))
+            or (
+                local.grad and (self._node is not None or self._base is not None) and not free(self)
+            )
             or 0 in a.strides
         ):
             return False
-        if small is None:
-            small = op.vjp_rule.program({}).small
+        if into is None:
+            into = op.vjp_rule.program({}).into
         box = self._box
         if box is None:
             box = self._box = Box()
         box.written += 1
         token = set_(quiet)
         try:
-            if type(small) is ufunc:
-                small(a, out=a)
-            else:
-                np.copyto(a, small(a))
+            into(a, a)
         finally:
             reset(token)
         return True

@@ -38,6 +38,7 @@ class Program:
         self.compound = any(a.op != "var" for a in self.expr.args)
         self._kernel: Callable[..., Any] | None = None
         self._small: Callable[..., Any] | None = None
+        self._into: Callable[..., Any] | None = None
         self._partials: tuple[ir.Expr | None, ...] | None = None
         self._reads: dict[tuple[bool, ...], set[str]] = {}
         self.raw: Callable[..., Any] | None = (
@@ -73,6 +74,13 @@ class Program:
             else:
                 self._small = with_params(made, len(self.arrays), len(self.params))
         return self._small
+
+    @property
+    def into(self) -> Callable[..., Any]:
+        """The same written into an array: `into(*arrays, *numbers, target)`, the numbers as arrays of float64; the target may be among the arrays."""
+        if self._into is None:
+            self._into = writer_of(self)
+        return self._into
 
     @property
     def partials(self) -> tuple[ir.Expr | None, ...]:
@@ -148,19 +156,38 @@ def with_params(ufunc: Any, arrays: int, params: int) -> Callable[..., Any]:
         return made
 
     find = known.get
+    call: Any
     if (arrays, params) == (1, 1):
 
         def call(x: Any, p: float) -> Any:
             found = find(p)
             return ufunc(x, double(p) if found is None else found)
 
-        return call
+    else:
 
-    def general(*given: Any) -> Any:
-        doubles = [double(p) if (found := find(p)) is None else found for p in given[arrays:]]
-        return ufunc(*given[:arrays], *doubles)
+        def call(*given: Any) -> Any:
+            doubles = [double(p) if (found := find(p)) is None else found for p in given[arrays:]]
+            return ufunc(*given[:arrays], *doubles)
 
-    return general
+    call.ufunc = ufunc
+    return call
+
+
+def writer_of(program: Program) -> Callable[..., Any]:
+    """`Program.into`: a ufunc writes where it is told; other functions' results are copied."""
+    expr, small, count = program.expr, program.small, len(program.arrays)
+    made = getattr(small, "ufunc", small)
+    if isinstance(made, np.ufunc):
+        return made
+    ufunc = getattr(np, ir.scalars[expr.op].numpy, None) if expr.op in ir.scalars else None
+    given = [a.value if a.op == "var" else None for a in expr.args]
+    if isinstance(ufunc, np.ufunc) and given == list(program.arrays):
+        return ufunc
+
+    def copied(*given: Any) -> None:
+        np.copyto(given[-1], small(*given[:count], *[x.item() for x in given[count:-1]]))
+
+    return copied
 
 
 def symbolic(value: Any) -> bool:
