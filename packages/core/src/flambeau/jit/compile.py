@@ -29,10 +29,10 @@ from ..runtime.tensor import Tensor
 from .capture import TWICE, Capture
 from .captured import captured
 from .decisions import CHANGING, DEPARTED, hopeless, joined, preferred, wasteful
-from .descriptions import function_state, leaving_out
+from .descriptions import leaving_out
 from .dynamic import Kept
 from .effects import Effects
-from .guards import Search, reach, tensors_of
+from .guards import FunctionReader, Search, reach, tensors_of
 from .keys import Call, Keys
 from .methods import bound
 from .owners import is_module
@@ -41,6 +41,7 @@ from .plan import Plan
 from .recipe import Recipe
 from .remat import memory_limit
 from .scalars import Exactly
+from .shortcuts import Shortcut
 from .stances import eagerly, get_default_backend, now
 from .tuning import Making
 
@@ -106,9 +107,16 @@ class Compiled:
         self._changed = False  # whether a call has changed objects of Python
         self._straight = False  # whether no program is looked for at all
         self._calls_modules = False  # of which pieces could be made
+        self._latest: Plan | None = None  # of the last call that was looked up
+        self._short: Shortcut | None = None
         _every.add(self)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        short = self._short
+        if short is not None and not kwargs:
+            made = short(args)
+            if made is not short:
+                return made
         if (state.active and _watched()) or state.local.batch:
             return self._function(*args, **kwargs)
         leaves: list[Any]
@@ -150,6 +158,10 @@ class Compiled:
                     continue
                 if last is not None:
                     self._other(key, found)
+                elif found is not self._latest:
+                    self._latest = found
+                elif len(args) == len(leaves) and not kwargs and Shortcut.leads(found, args):
+                    self._short = Shortcut(found, args, self._surroundings, key[len(parts) :])
                 return made
         if last is not None and not self._fullgraph and hopeless(last):
             self._plans[key] = [CHANGING]
@@ -206,6 +218,7 @@ class Compiled:
 
     def _miss(self, given: Any, refused: bool = False) -> None:
         """Counts calls in a row that no program runs: keys that change at every call cost more than they bring."""
+        self._latest = self._short = None
         count = self._misses[given] = self._misses.get(given, 0) + 1
         if count > MISSES and (refused or self._limit <= LIMIT):
             self._aside[given] = 0
@@ -229,6 +242,7 @@ class Compiled:
     def _first(self, call: Call) -> Any:
         """Captures the call, which gives its result too, and keeps the plan or why there is none."""
         backend = self._backend
+        self._latest = self._short = None
         if not now.plain:
             if eagerly(self._shown, sum(map(len, self._plans.values())), self._called):
                 self._called = True
@@ -251,7 +265,7 @@ class Compiled:
         self._looked = True
         self._search.of(self._function)
         if type(self._function) is types.FunctionType:  # whose code and attributes may be replaced
-            self._search.found.append(lambda: function_state(self._function))
+            self._search.found.append(FunctionReader(lambda: self._function))
 
     def _may_open(self, call: Call) -> bool:
         """Whether sizes and numbers may be left open; if not, each call that has others is to be a program of its own."""
@@ -390,6 +404,7 @@ class Compiled:
         return Effects(self._function, self._codes())
 
     def _forget(self) -> None:
+        self._latest = self._short = None
         self._plans.clear()
         self._sized.clear()
         self._keys.forget()

@@ -229,7 +229,7 @@ class Search:
                         self.within(value)
             self.found.append(_Tree(get))
         elif isinstance(thing, types.FunctionType):
-            self.found.append(lambda: function_state(get()))
+            self.found.append(FunctionReader(get))
             self.follow(thing)
         elif not is_users(type(thing)) and hasattr(
             thing, "__wrapped__"
@@ -335,6 +335,27 @@ def _names(code: types.CodeType) -> Iterator[str]:
     for inner in code.co_consts:
         if isinstance(inner, types.CodeType):
             yield from _names(inner)
+
+
+class FunctionReader:
+    """Reads a function: `function_state`, as long as it is the same with the same code."""
+
+    __slots__ = ("code", "function", "get", "seen")
+
+    def __init__(self, get: Reader) -> None:
+        self.get = get
+        self.function: Any = None
+        self.code: Any = None
+        self.seen: Any = None
+
+    def __call__(self) -> Any:
+        x = self.get()
+        if x is self.function and x.__code__ is self.code and not x.__dict__:
+            return self.seen
+        seen = function_state(x)
+        if type(x) is types.FunctionType and not x.__dict__:
+            self.function, self.code, self.seen = x, x.__code__, seen
+        return seen
 
 
 _END = object()

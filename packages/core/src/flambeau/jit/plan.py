@@ -181,6 +181,11 @@ class Plan:
         self.guarded: Guarded | None = None  # where the call decides by what tensors hold
         self._writing = [p for p in self.forward.programs if p.writes]
         self._alone = result[0] == [None] and result[1] == pytree.LEAF  # the result is one tensor
+        # A function of its arguments that is one program and has no gradients: there is no table to keep.
+        whole = len(self.forward.steps) == 1 and self._alone and back is None and not any(spent)
+        self._only: Any = None
+        if whole and type(self.forward.steps[0]) is tuple:
+            self._only = self.forward.steps[0]
 
     def drop(self, dropped: dict[int, Tensor], olds: dict[int, Tensor]) -> None:
         """Says whose gradients the call drops: their memory is free before new ones are made, unless a program reads them.
@@ -203,10 +208,12 @@ class Plan:
 
     def shared(self, tensors: Sequence[Tensor]) -> bool:
         """Whether what a program writes may be seen through another of its tensors: it does not know of that."""
-        return any(p.shared(tensors) for p in self._writing)
+        return bool(self._writing) and any(p.shared(tensors) for p in self._writing)
 
     def __call__(self, tensors: Sequence[Tensor], args: tuple, kwargs: dict[str, Any]) -> Any:
         """The result for arguments whose tensors are `tensors`, and then the numbers that are arrays."""
+        if self._only is not None and not self._dropped:
+            return self._by_program(tensors)
         before = None if self.guarded is None else self.guarded.before(tensors)
         for t in self._dropped:
             t._grad = None
@@ -244,6 +251,13 @@ class Plan:
             for x in template
         ]
         return leaves[0] if spec is pytree.LEAF else pytree.unflatten(leaves, spec)
+
+    def _by_program(self, tensors: Sequence[Tensor]) -> Tensor:
+        """The result that the only program gives."""
+        program, places, outs = self._only
+        owners = [tensors[i] for i in places] if program.writes else ()
+        made = program([tensors[i]._array for i in places], owners)
+        return wrap(made[outs.index(self.outputs[0])])
 
     def text(self) -> str:
         """The parts, programs after fusion."""

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from copy import copy
 from functools import partial
+from operator import is_
 from typing import Any
 
 import numpy as np
@@ -24,10 +25,6 @@ Run = Callable[[list], Any]
 
 
 _recording = threading.Lock()  # a recorder sees the calls of all kernels
-
-
-class Changed(Exception):
-    """A C function answered otherwise than when it was recorded."""
 
 
 class Program:
@@ -79,6 +76,8 @@ class Program:
             )
             for v in graph.captured
         ]
+        fixed = all(v.source is None for v in graph.captured)
+        self._fixed = [v.tensor for v in graph.captured] if fixed else None
         self._seen: list[Any] = [None] * len(self._captured)  # their arrays when last looked at
         self._constants = [v.tensor._array for v in graph.constants]
         if self.prepared is not None:
@@ -87,10 +86,21 @@ class Program:
     def _slot(self, v: Value) -> int:
         return self._slots.setdefault(id(v), len(self._slots))
 
+    def _owned(self) -> list[Any]:
+        """The captured tensors. A gradient may be gone."""
+        if self._fixed is not None:
+            return self._fixed
+        return [source() for _, source, _, _ in self._captured]
+
     def fits(self) -> bool:
         """Whether the captured tensors still have the shapes and dtypes the program was made for."""
         if self.prepared is not None and not self.prepared.fits():
             return False
+        fixed = self._fixed
+        if fixed is not None and (
+            not fixed or all(map(is_, [t._array for t in fixed], self._seen))
+        ):
+            return True
         for i, (_, source, shape, dtype) in enumerate(self._captured):
             array = getattr(source(), "_array", None)
             if array is not self._seen[i]:
@@ -116,7 +126,7 @@ class Program:
         """Whether what the program writes may be seen through another of its tensors: it does not know of that."""
         if not self.writes:
             return False
-        tensors = (*inputs, *(s() for _, s, _, _ in self._captured))  # a gradient may be gone
+        tensors = (*inputs, *self._owned())
         roots = [_root(t._array) for t in tensors if t is not None]
         return len(set(roots)) < len(roots)
 
@@ -124,10 +134,15 @@ class Program:
         self, inputs: Sequence[np.ndarray], owners: Sequence[Tensor | None]
     ) -> list[np.ndarray]:
         """The outputs for input arrays; writes go to the memory of the tensors they belong to, `owners` among inputs."""
-        ready = self.prepared() if self.prepared is not None else []
-        tensors = [source() for _, source, _, _ in self._captured]
+        ready = () if self.prepared is None else self.prepared()
+        tensors = self._owned()
         given = [*inputs, *[t._array for t in tensors], *self._constants, *ready]
-        env, writes = self._run(given)
+        replay = self.replay
+        env = replay(given) if replay else None
+        if env is None:
+            env, writes = self._run(given)
+        else:
+            writes = replay.writes
         results = [env[i] for i in self.outputs]
         if self.writes:
             owned: list[Any] = [*owners, *tensors]
@@ -141,8 +156,7 @@ class Program:
         """The table of arrays after a run, and the writes that are still to be done."""
         if self.backend is not None:
             return self._by_backend([wrap(a) for a in given]), list(self.writes)
-        replay = self.replay
-        if replay is None and _recording.acquire(
+        if self.replay is None and _recording.acquire(
             blocking=False
         ):  # else another thread is at it: step by step for once
             try:
@@ -155,14 +169,7 @@ class Program:
                 self.trusts = not replay.again
                 replay.first = None
                 return table | replay.first_writes, list(self.writes)
-        if replay:
-            try:
-                env = replay(given)
-                if env is not None:
-                    return env, replay.writes
-            except Changed:
-                pass
-        env = [None] * self.size
+        env: list[Any] = [None] * self.size
         env[: len(given)] = given
         token = state.error_state.set(state.quiet)
         try:

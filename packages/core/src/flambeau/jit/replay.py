@@ -12,15 +12,14 @@ import os
 import threading
 from collections.abc import Sequence
 from functools import partial
-from operator import is_
 from typing import Any
 
 import numpy as np
+from numpy import empty
 
 from ..backends.cpu import library
 from ..backends.cpu.compiler import CompileError
 from ..backends.cpu.native import address
-from .program import Changed
 from .recording import Recording, Step
 from .sites import block_of
 from .stretches import Text
@@ -186,42 +185,42 @@ class Replay:
         self.last = [None] * self._count
 
     def __call__(self, given: Sequence[np.ndarray]) -> list[Any] | None:
-        """The slots' arrays, outputs among them; None while another thread runs this program."""
+        """The slots' arrays, outputs among them; None while another thread runs this program, or where C answers otherwise."""
         if not self._busy.acquire(blocking=False):
             return None
         try:
-            return self._again(given)
-        finally:
-            self._busy.release()
-
-    def _again(self, given: Sequence[np.ndarray]) -> list[Any]:
-        env = self._static.copy()
-        env[: self._count] = given
-        table, last = self._table, self.last
-        if not all(map(is_, given, last)):
+            env = self._static.copy()
+            env[: self._count] = given
+            table, last = self._table, self.last
             for i, a in enumerate(given):
                 if a is not last[i]:
                     if i in self._written and not a.flags.writeable:
                         raise ValueError("assignment destination is read-only")
                     table[1 + i] = address(a)
                     last[i] = a
-        for index, slot, shape, dtype in self._arrays:
-            env[slot] = made = np.empty(shape, dtype)
-            table[index] = address(made)
-        for index, size, slots in self._places:
-            memory = np.empty(size, np.uint8)
-            table[index] = address(memory)
-            for slot in slots:
-                shown = self.shown[slot]
-                env[slot] = np.ndarray(shown.shape, shown.dtype, memory, shown.place.offset, shown.strides)  # fmt: skip
-        for item in self._run:
-            if type(item) is Step:
-                item.run(env)
-                if not item.view:
-                    self._settle_python(item, env)
-            elif item():
-                raise Changed
-        return env
+            for index, slot, shape, dtype in self._arrays:
+                env[slot] = made = empty(shape, dtype)
+                table[index] = address(made)
+            for index, size, slots in self._places:
+                self._place(env, index, size, slots)
+            for item in self._run:
+                if type(item) is Step:
+                    item.run(env)
+                    if not item.view:
+                        self._settle_python(item, env)
+                elif item():
+                    return None
+            return env
+        finally:
+            self._busy.release()
+
+    def _place(self, env: list, index: int, size: int, slots: list[int]) -> None:
+        """New memory for arrays that lie somewhere in a block."""
+        memory = empty(size, np.uint8)
+        self._table[index] = address(memory)
+        for slot in slots:
+            shown = self.shown[slot]
+            env[slot] = np.ndarray(shown.shape, shown.dtype, memory, shown.place.offset, shown.strides)  # fmt: skip
 
     def _settle_python(self, step: Step, env: list) -> None:
         """Tells the C where the results of a Python step are now."""

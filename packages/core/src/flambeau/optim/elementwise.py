@@ -17,6 +17,7 @@ and checked but change nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, ClassVar
 
 import numpy as np
@@ -105,9 +106,7 @@ class Elementwise(Optimizer):
 
     def _step_arrays(self, group: dict[str, Any]) -> None:
         """The step of a group on raw arrays; parameters that are not plain CPU tensors go the other way."""
-        from flambeau.optim import fused  # here: importing must not pay for ctypes
-
-        if fused.step(self, group):
+        if _native().step(self, group):
             return
         names = self._buffers(group)
         options = {key: scalar(value) for key, value in group.items()}
@@ -218,6 +217,14 @@ class Elementwise(Optimizer):
             dtype=flambeau.float64 if double else flambeau.float32,
             device=p.device if group.get("capturable") or fused else "cpu",
         )
+
+
+@cache
+def _native() -> Any:
+    """The native steps, which are looked for once: importing optimizers must not pay for ctypes."""
+    from flambeau.optim import fused
+
+    return fused
 
 
 def _traced() -> bool:

@@ -375,27 +375,18 @@ class Plan:
 
     def _found(self, optimizer: Any) -> Any:
         """Parameters with gradients, their states, and the arrays of both by `id`; None where one is no plain array."""
-        names, counts = self.names, optimizer._counts_steps
-        ids: list[int] = []
-        steps: list[int] = []
-        stepped, states = [], []
+        names, state = self.names, optimizer.state
         try:
-            for p in self.group["params"]:
-                grad = p.grad
-                if grad is None:
-                    continue
-                ids.append(id(p._array))
-                ids.append(id(grad._array))
-                if names:
-                    state = optimizer.state[p]
-                    for n in names:
-                        ids.append(id(state[n]._array))
-                    if counts:
-                        steps.append(id(state["step"]._array))
-                    states.append(state)
-                stepped.append(p)
+            stepped = [p for p in self.group["params"] if p.grad is not None]
+            states = [state[p] for p in stepped] if names else []
+            columns = [[id(p._array) for p in stepped], [id(p._grad._array) for p in stepped]]
+            columns += [[id(s[n]._array) for s in states] for n in names]
+            steps = [id(s["step"]._array) for s in states] if optimizer._counts_steps else []
         except (AttributeError, KeyError):  # a first step, a sparse gradient, a wrapper
             return None
+        ids = [0] * (len(columns) * len(stepped))
+        for i, column in enumerate(columns):
+            ids[i :: len(columns)] = column
         return stepped, states, ids, steps
 
     def _listed_for(self, params: list) -> lists.Listed | None:
