@@ -11,6 +11,7 @@ import pytest
 import flambeau
 from flambeau import nn
 from flambeau.export import Dim, ExportedProgram, export, load, save
+from flambeau.export import dims as export_dims
 from flambeau.nn import functional as F
 
 
@@ -137,6 +138,67 @@ def test_wrong_calls_of_a_program():
         two.module()(flambeau.ones(3), flambeau.ones(4))
 
 
+def test_arguments_that_are_no_tensors_are_fixed():
+    program, file = export(lambda x, n, how: x * n, (flambeau.ones(2), 3, "a")), io.BytesIO()
+    save(program, file)
+    file.seek(0)
+    for run in (program.module(), load(file).module()):
+        assert run(flambeau.ones(2), 3, "a").tolist() == [3, 3]
+        for wrong in ((4, "a"), (3.0, "a"), (3, "b")):
+            with pytest.raises(ValueError, match="which is fixed in the program"):
+                run(flambeau.ones(2), *wrong)
+
+
+def test_sizes_that_are_computed_from_others():
+    n = Dim("n", min=2, max=6)
+    program = export(
+        lambda x, y: flambeau.cat([x, y[1:]]),
+        (flambeau.ones(3, 2), flambeau.ones(7, 2)),
+        dynamic_shapes=({0: n}, {0: 2 * n + 1}),
+    )
+    file = io.BytesIO()
+    save(program, file)
+    file.seek(0)
+    for run in (program.module(), load(file).module()):
+        assert run(flambeau.ones(5, 2), flambeau.ones(11, 2)).shape == (15, 2)
+        with pytest.raises(ValueError, match="y has 4"):
+            run(flambeau.ones(5, 2), flambeau.ones(9, 2))
+        with pytest.raises(ValueError, match="cannot be 8"):
+            run(flambeau.ones(5, 2), flambeau.ones(8, 2))
+        with pytest.raises(ValueError, match="n must be 2 to 6, but x has 7"):
+            run(flambeau.ones(7, 2), flambeau.ones(15, 2))
+    assert program.range_constraints["n"].lower == 2 and program.range_constraints["n"].upper == 6
+
+
+def test_nested_arguments_have_nested_sizes():
+    n = Dim("n")
+    given = ({"b": flambeau.ones(2), "a": flambeau.ones(4)}, [flambeau.ones(3), flambeau.ones(4)])
+    run = export(
+        lambda d, xs: (d["a"] + xs[1], d["b"], xs[0]),
+        given,
+        dynamic_shapes={"d": {"a": {0: n}, "b": None}, "xs": [None, {0: n}]},
+    ).module()
+    made = run({"b": flambeau.ones(2), "a": flambeau.ones(6)}, [flambeau.ones(3), flambeau.ones(6)])
+    assert made[0].tolist() == [2.0] * 6
+    with pytest.raises(ValueError, match="must be float32"):
+        run({"b": flambeau.ones(3), "a": flambeau.ones(6)}, [flambeau.ones(3), flambeau.ones(6)])
+
+
+def test_hints_for_sizes():
+    both = (flambeau.ones(4, 3), flambeau.ones(4, 3))
+    auto = export(lambda x, y: x + y, both, dynamic_shapes=({0: Dim.AUTO}, {0: Dim.AUTO})).module()
+    assert auto(flambeau.ones(9, 3), flambeau.ones(9, 3)).shape == (9, 3)
+    fixed = export(
+        lambda x, y: x + y, both, dynamic_shapes=({0: Dim.AUTO}, {0: Dim.STATIC})
+    ).module()
+    with pytest.raises(ValueError, match="must be float32"):
+        fixed(flambeau.ones(9, 3), flambeau.ones(9, 3))
+    with pytest.raises(RuntimeError, match="Constraints violated"):
+        export(lambda x, y: x + y, both, dynamic_shapes=({0: Dim.DYNAMIC}, None))
+    a, b = export_dims("a", "b", max=9)
+    assert (a.name, b.name, a.max) == ("a", "b", 9)
+
+
 def test_what_cannot_be_exported():
     x = flambeau.ones(4, 3)
     n = Dim("n")
@@ -145,7 +207,13 @@ def test_what_cannot_be_exported():
         (lambda x: x * x.sum().item(), None, RuntimeError, "reads values while it runs"),
         (lambda x: x, {"y": {0: n}}, ValueError, r"names \['y'\], but the arguments are \['x'\]"),
         (lambda x: x, {"x": {2: n}}, ValueError, "names dimension 2 of 'x', which has 2"),
-        (lambda x: x, {"x": {0: 7}}, TypeError, "expected a Dim or None, but got 7"),
+        (lambda x: x, {"x": {0: "n"}}, TypeError, "expected a Dim or None, but got 'n'"),
+        (lambda x: x, {"x": {0: 7}}, ValueError, "dimension 0 of 'x' is 7, but it is 4"),
+        (lambda x: x * 2 if len(x) > 3 else x, {"x": {0: n}}, RuntimeError, r"Constraints violated \(n\).* n = 2 than where n = 4"),
+        (lambda x: x[:9] * 2 if len(x) > 9 else x, {"x": {0: n}}, RuntimeError, r"Constraints violated \(n\).* n = 13 "),
+        (lambda x: x + flambeau.ones(4, 3), {"x": {0: n}}, RuntimeError, r"Constraints violated \(n\).* not where n = 5"),
+        (lambda x: x, {"x": {0: 2 * n + 1}}, ValueError, r"2\*n \+ 1 cannot be 4"),
+        (lambda x: x, ([{0: n}],), TypeError, "but got {0: Dim"),
         (lambda x: x, {"x": {0: n, 1: n}}, ValueError, "Dim n is 4 in one place of the example and 3 in another"),
         (nn.BatchNorm1d(3), None, RuntimeError, "writes into memory that outlives the call"),
     ]:  # fmt: skip

@@ -4,7 +4,8 @@
 
 from .archives import load, save
 from .c99 import Folder, c99
-from .exported import Dim, ExportedProgram, export
+from .dims import Dim, dims
+from .exported import ExportedProgram, export
 from .library import Library, library, load_library
 from .signature import (
     ExportGraphSignature,
@@ -29,6 +30,7 @@ __all__ = [
     "Site",
     "TensorArgument",
     "c99",
+    "dims",
     "export",
     "library",
     "load",

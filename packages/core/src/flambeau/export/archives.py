@@ -16,7 +16,8 @@ from ..runtime.tensor import Tensor
 from ..serialization import load as load_checkpoint
 from ..serialization import save as save_checkpoint
 from ..transforms.writes import writes_as_choices
-from .exported import Dim, ExportedProgram
+from .dims import Dim
+from .exported import ExportedProgram
 
 FORMAT = 1
 _DTYPES = {d.name: d for d in dtypes.ALL}
@@ -45,6 +46,7 @@ def save(program: ExportedProgram, f: Any) -> None:
         "dims": [[d.name, d.min, d.max] for d in program.dims],
         "outside": program.constants,
         "fleeting": program.fleeting,
+        "fixed": None if program._fixed is None else [_plain(x, {}) for x in program._fixed],
         "structures": [_spec(program._inputs), _spec(program._results)],
     }  # fmt: skip
     save_checkpoint({"program": json.dumps(described), "tensors": tensors}, f)
@@ -99,8 +101,12 @@ def _program_of(described: dict[str, Any], tensors: dict[str, Tensor]) -> Export
         )
     dims = [Dim(n, min=low, max=high) for n, low, high in described["dims"]]
     inputs, results = (_spec_of(s) for s in described["structures"])
-    told = [described.get(k, ()) for k in ("outside", "fleeting")]  # older files lack them
-    return ExportedProgram(graph, inputs, results, dims, *told)
+    outside, fleeting = (
+        described.get(k, ()) for k in ("outside", "fleeting")
+    )  # older files lack them
+    fixed = described.get("fixed")
+    held = None if fixed is None else [_read(x, []) for x in fixed]
+    return ExportedProgram(graph, inputs, results, dims, outside, fleeting, held)
 
 
 def _values(graph: Graph) -> list[Value]:

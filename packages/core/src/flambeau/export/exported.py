@@ -16,26 +16,8 @@ from ..onnx.sizes import OpenSize, corners, open_up
 from ..ops.creation import zeros
 from ..runtime.tensor import Size, Tensor
 from .capture import record, run_call
+from .dims import Dim, Places, Range, places, readings
 from .signature import ExportGraphSignature, signature_of
-
-
-class Dim:
-    """A size that stays open, by name: inputs that have the same `Dim` have the same size there.
-
-    >>> import flambeau
-    >>> flambeau.export.Dim("batch", min=1, max=64)
-    Dim('batch', min=1, max=64)
-    """
-
-    def __init__(self, name: str, *, min: int = 0, max: int | None = None) -> None:
-        if not isinstance(name, str) or not name.isidentifier():
-            raise ValueError(f"Dim: the name must be an identifier, but got {name!r}")
-        if max is not None and max < min:
-            raise ValueError(f"Dim {name}: max is {max}, which is less than min, {min}")
-        self.name, self.min, self.max = name, min, max
-
-    def __repr__(self) -> str:
-        return f"Dim({self.name!r}, min={self.min}, max={self.max})"
 
 
 def export(
@@ -49,8 +31,9 @@ def export(
     """The program that `model(*args, **kwargs)` runs, in the mode the model is in.
 
     `dynamic_shapes` says which sizes stay open: by argument name, or in the arguments' order, {dimension: Dim} for a tensor,
-    or None. They are found by tracing at several sizes, as for `flambeau.onnx.export`; a size that no polynomial of first degree
-    in each explains is refused.
+    nested as the arguments are, or None. They are found by tracing at several sizes, as for `flambeau.onnx.export`; a size that
+    no polynomial of first degree in each explains is refused, and so is a model that runs other operators at the ends of the
+    ranges: `Dim("batch", min=4)` says that it is never called with less.
 
     >>> import flambeau
     >>> from flambeau.export import Dim, export
@@ -67,50 +50,148 @@ def export(
         raise TypeError(f"export.export: args must be a tuple, but got {type(args).__name__}")
     kwargs = dict(kwargs or {})
     model = original(model)
-    given = (args, kwargs)
-    leaves = [x for x in pytree.flatten(given)[0] if isinstance(x, Tensor)]
     names = _names(model, args, kwargs)
-    dims = _dims(names, dynamic_shapes)
+    leaves = [x for x in pytree.flatten((args, kwargs))[0] if isinstance(x, Tensor)]
+    tries = list(readings(places(names, dynamic_shapes), leaves))
+    for one in tries[:-1]:
+        try:
+            return _exported(model, (args, kwargs), names, one)
+        except (RuntimeError, ValueError):
+            continue  # a hint that meant too much
+    return _exported(model, (args, kwargs), names, tries[-1])
+
+
+def _exported(
+    model: Any, given: tuple, names: Sequence[tuple[str, Any]], where_open: Places
+) -> ExportedProgram:
+    every = pytree.flatten(given)[0]
+    leaves = [x for x in every if isinstance(x, Tensor)]
     paths = [name for name, tree in names for x in pytree.flatten(tree)[0] if isinstance(x, Tensor)]
     labels = [
         n if paths.count(n) == 1 else f"{n}_{paths[:i].count(n)}" for i, n in enumerate(paths)
     ]
-    places = _places(names, dims, leaves)
 
     def at(sizes: dict[str, int] | None) -> tuple[Graph, Any]:
         swapped: dict[int, Tensor] = {}
-        for x, where in zip(leaves, places):
+        for x, where in zip(leaves, where_open):
             if sizes is not None and where:
-                shape = [sizes[where[d].name] if d in where else n for d, n in enumerate(x.shape)]
+                shape = [where[d].at(sizes) if d in where else n for d, n in enumerate(x.shape)]
                 swapped[id(x)] = zeros(shape, dtype=x.dtype)
         tree = pytree.map_(lambda x: swapped.get(id(x), x), given)
         return record("export.export", lambda a, k: model(*a, **k), tree, None, labels)
 
     open_dims: dict[str, Dim] = {}
     sizes: dict[str, int] = {}
-    for x, where in zip(leaves, places):
+    for x, where in zip(leaves, where_open):
         for d, dim in where.items():
-            open_dims[dim.name] = dim
-            if sizes.setdefault(dim.name, int(x.shape[d])) != x.shape[d]:
+            root, size = dim.root, dim.of(int(x.shape[d]))
+            if size is None:
                 raise ValueError(
-                    f"export.export: Dim {dim.name} is {sizes[dim.name]} in one place of the example and {x.shape[d]} in another"
+                    f"export.export: {dim} cannot be {x.shape[d]}, as it is in the example"
+                )
+            open_dims[root.name] = root
+            if sizes.setdefault(root.name, size) != size:
+                raise ValueError(
+                    f"export.export: Dim {root.name} is {sizes[root.name]} in one place of the example and {size} in another"
                 )
     with no_grad():
         graph, results = at(None)
         if sizes:
-            traces = {
-                c: at({n: s + (n in c) for n, s in sizes.items()})[0] for c in corners(list(sizes))
-            }
-            longer = {n: s + 3 for n, s in sizes.items()}
-            try:
-                graph = open_up(traces, at(longer)[0], sizes, longer)
-            except RuntimeError as error:
-                raise RuntimeError(str(error).replace("onnx.export", "export.export")) from None
+            graph = _opened(at, sizes, open_dims)
     constants = _name_weights(graph, model)
     fleeting = _fleeting(model) if isinstance(model, Module) else []
+    fixed = [x for x in every if not isinstance(x, Tensor)]
     return ExportedProgram(
-        graph, pytree.flatten(given)[1], results, list(open_dims.values()), constants, fleeting
+        graph,
+        pytree.flatten(given)[1],
+        results,
+        list(open_dims.values()),
+        constants,
+        fleeting,
+        fixed,
     )
+
+
+def _opened(at: Callable[..., Any], given: dict[str, int], dims: dict[str, Dim]) -> Graph:
+    """The program with its open sizes marked; RuntimeError where it is not one program for all of them."""
+    sizes = {n: _below(s, dims[n]) for n, s in given.items()}
+    named = ", ".join(sizes)
+
+    def tried(wanted: dict[str, int]) -> Graph:
+        try:
+            return at(wanted)[0]
+        except Exception as error:
+            raise RuntimeError(
+                f"Constraints violated ({named})! The model runs where {_shown(given)}, but not where {_shown(wanted)}: {error}"
+            ) from error
+
+    traces = {c: tried({n: s + (n in c) for n, s in sizes.items()}) for c in corners(list(sizes))}
+    longer = {n: s + 3 for n, s in sizes.items()}
+    try:
+        graph = open_up(traces, tried(longer), sizes, longer)
+    except RuntimeError as error:
+        raise RuntimeError(str(error).replace("onnx.export", "export.export")) from None
+    for other in _far(sizes, dims):
+        found = _perhaps(at, other)
+        if found is not None and _differs(graph, found, other):
+            raise RuntimeError(
+                f"Constraints violated ({named})! Not all values in the specified range satisfy the generated guard: the model "
+                f"runs other operators where {_shown(other)} than where {_shown(sizes)}. Give each Dim the min and max between "
+                "which it is one program, or export fixed sizes."
+            )
+    return graph
+
+
+def _perhaps(at: Callable[..., Any], sizes: dict[str, int]) -> Graph | None:
+    """A trace at these sizes; None where the model fails, for so does the program."""
+    try:
+        return at(sizes)[0]
+    except Exception:  # whatever the model raises
+        return None
+
+
+def _shown(sizes: dict[str, int]) -> str:
+    return ", ".join(f"{n} = {s}" for n, s in sizes.items())
+
+
+def _below(size: int, dim: Dim) -> int:
+    """A size near `size` to which three may be added."""
+    if dim.max is None or size + 3 <= dim.max:
+        return size
+    return size if dim.max - 3 < max(dim.min, 1) else dim.max - 3
+
+
+def _far(sizes: dict[str, int], dims: dict[str, Dim]) -> list[dict[str, int]]:
+    """Sizes at the ends of the ranges; 0 and 1 are left out, as in PyTorch."""
+    least = {n: max(dims[n].min, 2) for n in sizes}
+    most = {n: 2 * s + 5 for n, s in sizes.items()}
+    most = {n: s if dims[n].max is None else min(s, dims[n].max or 0) for n, s in most.items()}
+    return [s for s in (least, most) if s != sizes]
+
+
+def _differs(graph: Graph, other: Graph, sizes: dict[str, int]) -> bool:
+    """Whether a trace at these sizes is another program than the one with open sizes."""
+    if [c.op for c in graph.calls] != [c.op for c in other.calls]:
+        return True
+    pairs = zip(graph.calls, other.calls)
+    return any(
+        not _equal(_closed(c.attrs, sizes), d.attrs)
+        or not _equal(_closed(tuple(c.inputs), sizes), tuple(d.inputs))
+        for c, d in pairs
+    )
+
+
+def _equal(a: Any, b: Any) -> bool:
+    """Whether two static arguments are the same; what is made anew by each trace is not looked into."""
+    if isinstance(a, (tuple, list)):
+        return len(a) == len(b) and all(map(_equal, a, b))
+    if isinstance(a, dict):
+        return all(_equal(v, b[k]) for k, v in a.items())
+    if isinstance(a, slice):
+        return _equal((a.start, a.stop, a.step), (b.start, b.stop, b.step))
+    if a is None or isinstance(a, (bool, int, float, str)):
+        return bool(a == b or a != a)
+    return type(a) is type(b)
 
 
 def _names(model: Callable[..., Any], args: tuple, kwargs: dict[str, Any]) -> list[tuple[str, Any]]:
@@ -130,56 +211,6 @@ def _names(model: Callable[..., Any], args: tuple, kwargs: dict[str, Any]) -> li
         else:
             named.append((name, value))
     return named
-
-
-def _dims(names: Sequence[tuple[str, Any]], given: Any) -> dict[str, Any]:
-    """What `dynamic_shapes` says, by argument name."""
-    known = [n for n, _ in names]
-    if given is None:
-        return {}
-    if isinstance(given, (tuple, list)):
-        if len(given) != len(known):
-            raise ValueError(
-                f"export.export: dynamic_shapes has {len(given)} entries for {len(known)} arguments"
-            )
-        return dict(zip(known, given))
-    if unknown := set(given) - set(known):
-        raise ValueError(
-            f"export.export: dynamic_shapes names {sorted(unknown)}, but the arguments are {known}"
-        )
-    return dict(given)
-
-
-def _places(
-    names: Sequence[tuple[str, Any]], dims: dict[str, Any], leaves: Sequence[Tensor]
-) -> list[dict[int, Dim]]:
-    """For each tensor: its open dimensions."""
-    made: list[dict[int, Dim]] = []
-    for name, tree in names:
-        tensors = [x for x in pytree.flatten(tree)[0] if isinstance(x, Tensor)]
-        entry = dims.get(name)
-        entries = [entry] if isinstance(tree, Tensor) else list(entry or [None] * len(tensors))
-        if len(entries) != len(tensors):
-            raise ValueError(
-                f"export.export: dynamic_shapes of {name!r} has {len(entries)} entries for {len(tensors)} tensors"
-            )
-        for x, e in zip(tensors, entries):
-            pairs = e.items() if isinstance(e, Mapping) else enumerate(e or ())
-            where = {}
-            for d, dim in pairs:
-                if dim is None:
-                    continue
-                if not isinstance(dim, Dim):
-                    raise TypeError(
-                        f"export.export: dynamic_shapes of {name!r}: expected a Dim or None, but got {dim!r}"
-                    )
-                if not -x.ndim <= d < x.ndim:
-                    raise ValueError(
-                        f"export.export: dynamic_shapes names dimension {d} of {name!r}, which has {x.ndim}"
-                    )
-                where[d % x.ndim] = dim
-            made.append(where)
-    return made
 
 
 def _fleeting(model: Module) -> list[str]:
@@ -222,10 +253,12 @@ class ExportedProgram:
         dims: Sequence[Dim],
         constants: Sequence[str] = (),
         fleeting: Sequence[str] = (),
+        fixed: Sequence[Any] | None = None,
     ) -> None:
         self.graph, self.dims = graph, list(dims)
         self.constants, self.fleeting = list(constants), list(fleeting)  # for the signature
         self._inputs, self._results = inputs, results
+        self._fixed = fixed if fixed is None else list(fixed)  # arguments that are no tensors
 
     def __str__(self) -> str:
         return self.graph.text().rstrip()
@@ -251,9 +284,9 @@ class ExportedProgram:
         return signature_of(self.graph, self.constants, self.fleeting)
 
     @property
-    def range_constraints(self) -> dict[str, tuple[int, int | None]]:
+    def range_constraints(self) -> dict[str, Range]:
         """Of each open size: the least and the greatest."""
-        return {d.name: (d.min, d.max) for d in self.dims}
+        return {d.name: Range(d.min, d.max) for d in self.dims}
 
     def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
         """Names and parameters."""
@@ -295,6 +328,12 @@ class ProgramModule(Module):
             raise ValueError(
                 f"exported program: expected {len(graph.inputs)} tensors, but got {len(tensors)}"
             )
+        others = [x for x in leaves if not isinstance(x, Tensor)]
+        for want, have in zip(self.program._fixed or (), others):
+            if type(want) is not type(have) or (want != have and want == want):
+                raise ValueError(
+                    f"exported program: exported with {want!r}, which is fixed in the program, but got {have!r}"
+                )
         sizes = self._sizes(tensors)
         env: dict[int, Any] = {id(v): x for v, x in zip(graph.inputs, tensors)}
         env |= {id(v): getattr(self, self._labels[id(v)]) for v in graph.captured}
@@ -309,6 +348,7 @@ class ProgramModule(Module):
 
     def _sizes(self, tensors: Sequence[Tensor]) -> dict[str, int]:
         sizes: dict[str, int] = {}
+        open_ones: dict[str, int]
         limits = self.program.range_constraints
         for v, x in zip(self.program.graph.inputs, tensors):
             shape, open_ones = tuple(v.meta.shape), {}
@@ -321,8 +361,16 @@ class ProgramModule(Module):
                             f"exported program: {v.name} must be {v.meta}, but got {x._meta}"
                         )
                     continue
-                (label,) = next(iter(n.terms))
-                open_ones[label] = have
+                (label,) = next(axes for axes in n.terms if axes)
+                factor, offset = n.terms[(label,)], n.terms.get((), 0)
+                if (have - offset) % factor:
+                    raise ValueError(f"exported program: {n} cannot be {have}, as {v.name} has it")
+                have = (have - offset) // factor
+                open_ones.setdefault(label, have)
+                if open_ones[label] != have:
+                    raise ValueError(
+                        f"exported program: {label} is {open_ones[label]}, but {v.name} has {have}"
+                    )
                 low, high = limits[label]
                 if have < low or (high is not None and have > high):
                     raise ValueError(
