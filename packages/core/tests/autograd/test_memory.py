@@ -202,3 +202,20 @@ def test_modes_and_hooks_are_each_threads_own():
         thread.start()
         thread.join()
     assert seen == {"grad": True, "packed": "Tensor"}
+
+
+@pytest.mark.parametrize("reentrant", [False, True])
+def test_a_part_run_again_is_under_autocast_as_at_first(reentrant):
+    """The loss scaler's recipe: the forward inside of autocast, the backward outside."""
+    flambeau.manual_seed(0)
+    part = flambeau.nn.Sequential(flambeau.nn.Conv2d(2, 2, 3), flambeau.nn.GroupNorm(1, 2))
+    gradients = []
+    for run in (part, lambda x: checkpoint(part, x, use_reentrant=reentrant)):
+        x = flambeau.linspace(0, 1, 50).view(1, 2, 5, 5).requires_grad_()
+        with flambeau.autocast("cpu", flambeau.bfloat16):
+            out = run(x)
+        assert not flambeau.is_autocast_enabled("cpu")
+        out.float().pow(2).sum().backward()
+        assert not flambeau.is_autocast_enabled("cpu")
+        gradients.append(x.grad)
+    assert flambeau.equal(*gradients)

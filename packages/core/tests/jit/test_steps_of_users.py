@@ -71,6 +71,49 @@ def backward(optimizer, loss):
 
 
 @compiled
+def fills_its_labels_anew():
+    """The discriminator and the generator of a tutorial: one tensor of labels, filled three times."""
+    critic = nn.Sequential(nn.Linear(6, 8), nn.LeakyReLU(0.2), nn.Linear(8, 1), nn.Sigmoid())
+    maker = nn.Sequential(nn.Linear(6, 6), nn.Tanh())
+    of_critic = optim.Adam(critic.parameters(), 1e-2)
+    of_maker = optim.Adam(maker.parameters(), 1e-2)
+
+    def step(x, y):
+        critic.zero_grad()
+        label = flambeau.full((x.size(0),), 1.0)
+        real = F.binary_cross_entropy(critic(x).view(-1), label)
+        real.backward()
+        made = maker(x.flip(1))
+        label.fill_(0.0)
+        fake = F.binary_cross_entropy(critic(made.detach()).view(-1), label)
+        fake.backward()
+        of_critic.step()
+        maker.zero_grad()
+        label.fill_(1.0)
+        fooled = F.binary_cross_entropy(critic(made).view(-1), label)
+        fooled.backward()
+        of_maker.step()
+        return real + fake, fooled
+
+    return nn.ModuleList([critic, maker]), step
+
+
+@compiled
+def attends_but_to_padding():
+    layer = nn.TransformerEncoderLayer(6, 2, 8, dropout=0.0, batch_first=True)
+    model = nn.ModuleList([nn.TransformerEncoder(layer, 1), nn.Linear(6, 4)])
+    optimizer = optim.SGD(model.parameters(), 0.1)
+
+    def step(x, y):
+        padded = flambeau.arange(5).expand(5, 5) > y[:, None]
+        words = x[:, None] * x.roll(1, 0)
+        read = model[0](words, src_key_padding_mask=padded).masked_fill(padded[..., None], 0.0)
+        return backward(optimizer, F.cross_entropy(model[1](read.sum(1)), y))
+
+    return model, step
+
+
+@compiled
 def writes_by_data():
     model = net()
 

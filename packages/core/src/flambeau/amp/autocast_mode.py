@@ -127,6 +127,18 @@ def _install() -> None:
 _hook = _Hook()
 
 
+def settings() -> tuple:
+    """All that is set in this thread, for `set_back`."""
+    return dict(_state.enabled), dict(_state.dtype), _state.cache, state.local.promotion
+
+
+def set_back(to: tuple) -> None:
+    """Puts autocast as it was when `settings` gave `to`."""
+    enabled, dtype, _state.cache, hook = to
+    _state.enabled, _state.dtype = dict(enabled), dict(dtype)
+    state.set_promotion(hook)
+
+
 def is_autocast_available(device_type: str) -> bool:
     """Whether `autocast` knows the device type.
 

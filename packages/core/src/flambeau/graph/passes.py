@@ -110,9 +110,15 @@ def constants(graph: Graph, accepts: Callable[[Call], bool]) -> Graph:
     return graph
 
 
-def filled(graph: Graph, make: Callable[[Call], Any]) -> Graph:
-    """Arrays of one number that stay are made once, by `make(call)`, and not at every run; results are the caller's own."""
+def filled(graph: Graph, make: Callable[[Call], Any], shares: Callable[[Call], bool]) -> Graph:
+    """Arrays of one number that stay are made once, by `make(call)`, and not at every run; results are the caller's own.
+
+    `shares`: whether a call's result may lie in the memory of its first operand, which is then the caller's too.
+    """
     own = {id(v) for v in graph.outputs} | {id(v) for _, v in graph.writes}
+    for call in reversed(graph.calls):
+        if shares(call) and any(id(v) in own for v in call.outputs):
+            own.add(id(call.inputs[0]))
     kept = []
     for call in graph.calls:
         if (

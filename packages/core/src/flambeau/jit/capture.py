@@ -229,12 +229,12 @@ class Capture(Tracer):
         """A value in memory that nobody writes before the end of this stretch; None where that cannot be had."""
         makers = {id(v): c for c in self.graph.calls for v in c.outputs}
         maker = makers.get(id(value))
-        if maker is not None and find(maker.op).family != "view" and maker.op != "stop_gradient":
+        if maker is not None and not shares(maker.op):
             return value
         if maker is None and value.kind == "result":
             earlier = (c for p in self.parts if isinstance(p, Graph) for c in p.calls)
             made = next((c for c in earlier if any(v is value for v in c.outputs)), None)
-            if made is None or find(made.op).family == "view" or made.op == "stop_gradient":
+            if made is None or shares(made.op):
                 return None
         return self.graph.add("clone", (value,), {}, (value.meta,))[0]
 
@@ -445,6 +445,7 @@ class Capture(Tracer):
     def close(self, outputs: list[Value]) -> list[Part]:
         """The parts with what each graph is given by earlier ones and owes to later ones; empty graphs left out."""
         self.flush()
+        self._spread_out()
         wanted: dict[int, Value] = {id(v): v for v in outputs}
         for part in reversed(self.parts):
             if isinstance(part, Grads):
@@ -468,6 +469,22 @@ class Capture(Tracer):
         return [
             p for p in self.parts if not isinstance(p, Graph) or p.calls or p.outputs or p.writes
         ]
+
+    def _spread_out(self) -> None:
+        """Gives what a later stretch writes into memory for each of its elements: one number stands for all of a filled tensor."""
+        graphs = [p for p in self.parts if isinstance(p, Graph)]
+        targets = {id(t) for g in graphs for t, _ in g.writes}
+        for graph in graphs:
+            for i in reversed(range(len(graph.calls))):
+                call = graph.calls[i]
+                if call.op == "expand" and id(call.outputs[0]) in targets:
+                    one, call.outputs = call.outputs, (Value(graph.name(), call.outputs[0].meta),)
+                    graph.calls.insert(i + 1, Call("clone", call.outputs, {}, one, False))
+
+
+def shares(op: str) -> bool:
+    """Whether an operator's result lies in its operand's memory."""
+    return find(op).family == "view" or op == "stop_gradient"
 
 
 def _name(tensor: Tensor) -> str:

@@ -17,9 +17,9 @@ from ..graph import Graph
 from ..graph.passes import from_constants
 from ..runtime import state, tape, writes
 from ..runtime.claims import End
-from ..runtime.operator import find, registry
+from ..runtime.operator import registry
 from ..runtime.tensor import Leaf, Tensor, history
-from .capture import Capture
+from .capture import Capture, shares
 from .descriptions import PLAIN
 from .owners import is_ours
 from .plan import Back
@@ -231,7 +231,7 @@ def _obstacle(capture: Capture, parts: list, given: list, outputs: list) -> str 
     makers = {id(v): c for g in graphs for c in g.calls for v in c.outputs}
     seen: set[int] = set()
     for v in outputs:
-        while id(v) in makers and _shares(makers[id(v)].op):
+        while id(v) in makers and shares(makers[id(v)].op):
             v = makers[id(v)].inputs[0]
         if id(v) in owners:
             return "a result shares memory with an argument or a captured tensor; return a copy"
@@ -253,7 +253,3 @@ def _of_written(parts: list, made: list[Tensor], seen: list[Tensor]) -> str | No
         if isinstance(a, ndarray) and any(may_share_memory(a, b) for b in theirs):
             return "a result shares memory with a tensor that is written; return a copy"
     return None
-
-
-def _shares(op: str) -> bool:
-    return find(op).family == "view" or op == "stop_gradient"

@@ -17,7 +17,7 @@ from ..runtime.claims import End
 from ..runtime.operator import registry
 from ..runtime.tensor import Box, Tensor, history, new, own, wrap
 from .again import as_then, draws, written
-from .capture import Grads, Part
+from .capture import Grads, Part, shares
 from .decisions import Check, Decision, Departed, Guarded
 from .fusion import fusible
 from .numbers import READERS, Number, Numbers, Read, Reading
@@ -129,7 +129,7 @@ def _made(call: Call) -> Tensor:
 def _lowered(graph: Graph) -> Graph:
     """All passes, for a program on the CPU."""
     graph = dead_code(constants(simplify(graph), fusible))
-    return filled(graph, _made)
+    return filled(graph, _made, lambda call: shares(call.op))
 
 
 class Plan:

@@ -265,6 +265,10 @@ class Program:
         attrs = call.attrs
         places = [(self._slot(v), None) if isinstance(v, Value) else (None, v) for v in call.inputs]
         outs = [self._slot(v) for v in call.outputs]
+        if op.name == "where" and not any(isinstance(v, Value) for v in call.inputs[1:]):
+            # No operand has the dtype of the result: kernels would take the condition's.
+            dtype = call.outputs[0].meta.dtype.numpy
+            places[1:] = [(None, np.asarray(v, dtype)) for v in call.inputs[1:]]
         metas = [v.meta if isinstance(v, Value) else v for v in call.inputs]
         offered = () if op.family == "composite" else offers(op, backend)
         kernel = next((k for accepts, k in offered if accepts(metas, attrs)), op.kernels[None])

@@ -14,7 +14,7 @@ from typing import Any
 from ..graph import Graph, Value
 from ..runtime import state
 from ..runtime.operator import Operator
-from ..runtime.tensor import Tensor, history
+from ..runtime.tensor import Tensor, history, wrap
 
 
 class TraceBreak(RuntimeError):
@@ -76,7 +76,8 @@ class Tracer:
 
     def constant(self, tensor: Tensor) -> None:
         """A tensor made from Python data while tracing."""
-        value = Value(self.graph.name("c"), tensor._meta, "constant", tensor)
+        as_made = wrap(tensor._array.copy())  # the function may write into it
+        value = Value(self.graph.name("c"), tensor._meta, "constant", as_made)
         self.graph.constants.append(value)
         self._bind(tensor, value)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import flambeau
 from flambeau._base import pytree
-from flambeau.runtime import state
+from flambeau.amp import autocast_mode
 from flambeau.runtime.tensor import Tensor
 
 
@@ -64,19 +64,20 @@ class Surroundings:
     """The random numbers (if `random`) and autocast, as they are when this is made; `again()` brings them back."""
 
     def __init__(self, random: bool) -> None:
-        self._promotion = state.local.promotion
+        self._autocast = autocast_mode.settings()
         self._random = flambeau.get_rng_state() if random else None
 
     @contextmanager
     def again(self) -> Iterator[None]:
         """As at the first run inside, and as before after it."""
-        promotion = state.set_promotion(self._promotion)
+        autocast = autocast_mode.settings()
         before = None if self._random is None else flambeau.get_rng_state()
         try:
+            autocast_mode.set_back(self._autocast)
             if self._random is not None:
                 flambeau.set_rng_state(self._random)
             yield
         finally:
-            state.set_promotion(promotion)
+            autocast_mode.set_back(autocast)
             if before is not None:
                 flambeau.set_rng_state(before)
