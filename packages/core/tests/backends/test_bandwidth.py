@@ -367,6 +367,15 @@ def test_powers_by_numbers():
     np.testing.assert_array_equal(kernel(cpu.xp, wide, 1.7), wide**1.7)
 
 
+@pytest.mark.parametrize("exponent", [2, 3, 4, 0.5, 1.5, 2.5, -1])
+def test_gradients_of_powers_by_numbers(exponent):
+    x = flambeau.from_numpy(np.linspace(0, 9, 40_000, dtype="f4")).requires_grad_()
+    (grad,) = flambeau.autograd.grad(x**exponent, x, flambeau.full_like(x, 2.0))
+    with np.errstate(divide="ignore"):
+        want = 2 * exponent * x.detach().numpy().astype("f8") ** (exponent - 1)
+    np.testing.assert_allclose(grad.numpy(), want, rtol=1e-6)
+
+
 def test_large_integers_keep_their_digits():
     x = flambeau.full((40_000,), 2**62 + 1)
     assert (x + 2**61)[0].item() == 2**62 + 1 + 2**61
@@ -458,13 +467,36 @@ class SeenKernels:
         return getattr(self.kernels, dtype)
 
 
-def test_extremes_of_rows_with_and_without_nan():
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_extremes_of_rows_with_and_without_nan(dtype):
     rng = np.random.default_rng(2)
-    for n in (1, 15, 16, 63, 64, 65, 200, 1003):
-        x = rng.standard_normal((9, n)).astype("f4")
+    for n in (1, 2, 7, 8, 9, 15, 16, 31, 32, 33, 63, 64, 65, 200, 1003):
+        x = rng.standard_normal((9, n)).astype(dtype)
         x[1, 0], x[2, -1], x[3, n // 2] = np.nan, np.nan, -np.nan
         x[4], x[5] = -np.inf, np.inf
         for name, want in (("max", x.max(1)), ("min", x.min(1))):
+            np.testing.assert_array_equal(reductions.reduced(name, x, (1,), False, x.dtype), want)
+        for name, want in (("argmax", x.argmax(1)), ("argmin", x.argmin(1))):
+            np.testing.assert_array_equal(
+                reductions.reduced(name, x, (1,), False, np.int64, places=True), want
+            )
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "int32", "uint8"])
+def test_short_rows_are_folded_whole(dtype):
+    rng = np.random.default_rng(5)
+    for n in (*range(1, 20), 31, 32, 33, 127, 128, 129):
+        x = rng.integers(-3, 4, (70, n)).astype(dtype)
+        kind = x.dtype if dtype.startswith("float") else np.dtype("int64")
+        np.testing.assert_array_equal(
+            reductions.reduced("add", x, (1,), False, kind), x.sum(1, dtype=kind)
+        )
+        for name, fold in (("max", np.max), ("min", np.min), ("multiply", np.prod)):
+            want = (
+                fold(x, axis=1).astype(x.dtype)
+                if name != "multiply"
+                else np.multiply.reduce(x, 1, x.dtype)
+            )
             np.testing.assert_array_equal(reductions.reduced(name, x, (1,), False, x.dtype), want)
 
 

@@ -57,8 +57,7 @@ def test_numbers_and_state_are_the_references(kind, options, dtype, taken):
         assert made.dtype == want.dtype
         np.testing.assert_array_equal(made, want)
         np.testing.assert_array_equal(ours._get_bytes(), theirs._get_bytes())
-    in_c = kind != "normal" or dtype is flambeau.float32
-    assert taken == [kind] * 3 * in_c
+    assert taken == [kind] * 3
 
 
 def test_a_seeded_stream_is_no_longer_fresh():

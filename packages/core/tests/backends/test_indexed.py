@@ -231,3 +231,57 @@ def test_elements_of_many_rows_by_one_list(kind, index_kind):
         for wrong in (n, -n - 1):
             index[-1] = wrong
             assert indexed._index(x, index, positions=(dim,)) is NotImplemented
+
+
+@pytest.mark.parametrize("wide", ["int64", "int32"])
+@pytest.mark.parametrize("dtype", TYPES)
+def test_one_index_for_whole_rows_is_read_once(dtype, wide):
+    own = module()
+    rng = np.random.default_rng(4)
+    cases = (
+        ((50,), 0),
+        ((7, 300), 1),
+        ((300, 7), 0),
+        ((40, 65), 0),
+        ((3, 30, 11), 1),
+        ((3, 30, 1500), 1),
+    )
+    for shape, dim in cases:
+        n, count = shape[dim], 2 * shape[dim] + 3
+        places = rng.integers(0, n, count).astype(wide)
+        around = [count if d == dim else 1 for d in range(len(shape))]
+        whole = tuple(count if d == dim else k for d, k in enumerate(shape))
+        index = np.broadcast_to(places.reshape(around), whole)
+        x, src = numbers(shape, dtype), numbers(whole, dtype, 1)
+        if dtype.startswith("float"):
+            src.reshape(-1)[::17], x.reshape(-1)[::19] = np.nan, -np.inf
+        assert own._of_rows(index, dim).shape == (count,)
+        calls = {
+            "scatter_add": ({}, own._scatter(own.ADD)),
+            "scatter_src": ({}, own._scatter(own.SET)),
+            "scatter_prod": ({}, own._scatter(own.MULTIPLY)),
+            "scatter_extreme": ({"largest": True}, own._extreme),
+        }
+        for name, (attrs, kernel) in calls.items():
+            if dtype == "int32" and name == "scatter_prod":
+                src = src % 3  # no overflow
+            with np.errstate(all="ignore"):
+                want = reference(name, x, index, src, dim=dim, **attrs)
+                same(lambda: kernel(x, index, src, dim=dim, **attrs), want)
+    assert own._of_rows(np.ascontiguousarray(index), dim) is None
+    for bad in (n, -1):
+        places[5] = bad
+        assert own._scatter(own.ADD)(x, index, src, dim=dim) is NotImplemented
+
+
+@pytest.mark.parametrize("include_self", [True, False])
+def test_means_of_rows_count_each_once(include_self):
+    places = flambeau.tensor([2, 0, 2, 2, 5])
+    x, src = np.arange(24.0).reshape(2, 6, 2), np.arange(20.0).reshape(2, 5, 2) ** 2
+    made = flambeau.tensor(x).index_reduce(1, places, flambeau.tensor(src), "mean", include_self=include_self)  # fmt: skip
+    want = x.copy()
+    for i in set(places.tolist()):
+        rows = src[:, [k for k, p in enumerate(places.tolist()) if p == i]]
+        rows = np.concatenate([x[:, i : i + 1], rows], 1) if include_self else rows
+        want[:, i] = rows.mean(1)
+    np.testing.assert_allclose(made.numpy(), want)

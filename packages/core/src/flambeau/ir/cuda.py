@@ -64,6 +64,7 @@ typedef int int32_t; typedef unsigned int uint32_t; typedef long long int64_t;
     + _both("sign", "{T} {name}({T} a) { return a > 0 ? 1 : a < 0 ? -1 : 0; }")
     + _both("isinf", "bool {name}({T} a) { return fabs{f}(a) == INFINITY; }")
     + _both("isfinite", "bool {name}({T} a) { return fabs{f}(a) < INFINITY; }")
+    + _both("fmod", "{T} {name}({T} a, {T} b) { return fmod{f}(a, b); }")
     + _both(
         "remainder",
         "{T} {name}({T} a, {T} b) { const {T} m = fmod{f}(a, b); "

@@ -82,7 +82,7 @@ _scalar(
     "fb_remainder",
     partials=lambda out, a, b: (1, -apply("floor_divide", a, b)),
 )
-_scalar("fmod", "fmod", "fmod", partials=lambda out, a, b: (1, -apply("trunc", a / b)))
+_scalar("fmod", "fmod", "fb_fmod", partials=lambda out, a, b: (1, -apply("trunc", a / b)))
 _scalar(
     "maximum",
     "maximum",

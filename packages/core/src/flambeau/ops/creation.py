@@ -389,12 +389,17 @@ def range_new(*, start: Any, step: Any, count: int, dtype: dtype, device: Device
 @range_new.kernel
 def _(xp, *, start, step, count, dtype, device):
     if dtype.category == dtypes.INT and isinstance(step, int):
+        end = start + step * count
+        if step and -(2**62) < start < 2**62 > end > -(
+            2**62
+        ):  # NumPy counts to a whole end in one pass
+            return xp.arange(start, end, step).astype(dtype.numpy, copy=False)
         return (start + step * xp.arange(count)).astype(dtype.numpy)
     if dtype is dtypes.complex32:
         raise NotImplementedError('"arange" not implemented for complex32')
     if count == 1:  # where the step is not a number, nobody asks for it
         return xp.full((1,), start).astype(dtype.numpy)
-    if count >= layouts.LARGE and xp.at_hand:
+    if count >= layouts.LARGE_RANGE and xp.at_hand:
         made = layouts.ranging[0](start, 0.0, step, count, count, dtype.numpy)
         if made is not None:
             return made
@@ -522,6 +527,11 @@ def linspace(start: Any, end: Any, steps: int, *, out: Any = None, dtype: Any = 
             start, end = ends[0].item(), ends[1].item()
             step = ((ends[1] - ends[0]) / ends[2]).item() if steps > 1 else 0.0
         if usual and steps > 1 and where is CPU and not state.active:
+            made = _spaced(start, end, step, half, steps, kind, where)
+            if made is not None:
+                if requires_grad:
+                    set_requires_grad(made, True)
+                return _into(out, made)
             xp, count = of_device("cpu").xp, range_new.op.kernels[None]
             low = count(xp, start=start, step=step, count=half, dtype=kind, device=where)
             high = count(xp, start=end, step=-step, count=steps - half, dtype=kind, device=where)
@@ -589,7 +599,7 @@ def _spaced(
     start: Any, end: Any, step: Any, half: int, steps: int, kind: dtype, where: Device
 ) -> Tensor | None:
     """Many numbers counted from both ends, on all cores; None where nobody makes them or somebody must be told."""
-    if steps < layouts.LARGE or where is not CPU or state.active:
+    if steps < layouts.LARGE_RANGE or where is not CPU or state.active:
         return None
     made = layouts.ranging[0](start, end, step, half, steps, kind.numpy)
     return None if made is None else wrap(made)

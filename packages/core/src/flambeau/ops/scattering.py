@@ -156,8 +156,15 @@ def _folded(base: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str) -> 
 
 
 def _reduced(
-    input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, include_self: bool
+    input: Tensor,
+    dim: int,
+    index: Tensor,
+    src: Tensor,
+    reduce: str,
+    include_self: bool,
+    rows: Tensor | None = None,
 ) -> Tensor:
+    """`rows`: the index along `dim`, where all others are the same."""
     base = input
     if not include_self:
         neutral = full(
@@ -167,8 +174,12 @@ def _reduced(
     out = _folded(base, dim, index, src, reduce)
     if reduce != "mean":
         return out
+    shape = tuple(input.shape)
+    if rows is not None:  # so are the counts
+        shape = tuple([n if d == dim else 1 for d, n in enumerate(shape)])
+        index = rows.reshape([-1 if d == dim else 1 for d in range(len(shape))])
     ones = full(index.shape, 1, dtype=dtypes.int64, device=input.device)
-    count = full(input.shape, int(include_self), dtype=dtypes.int64, device=input.device)
+    count = full(shape, int(include_self), dtype=dtypes.int64, device=input.device)
     count = scatter_add(count, dim, index, ones).clamp(min=1)
     if input.dtype.is_floating_point or input.dtype.is_complex:
         return out / count.to(out.dtype)
@@ -235,7 +246,7 @@ def index_reduce(
     around[d] = at.shape[0]
     source = source.reshape(shape)
     out = _reduced(
-        input.reshape(input.shape or (1,)), d, at.reshape(around).expand(shape), source, reduce, include_self
+        input.reshape(input.shape or (1,)), d, at.reshape(around).expand(shape), source, reduce, include_self, at
     )  # fmt: skip
     return out.reshape(input.shape)
 

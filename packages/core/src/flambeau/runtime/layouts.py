@@ -57,7 +57,8 @@ compiled: list[Write] = [_write]  # what copies large NumPy arrays; the cpu back
 filling: list[Write] = [_fill]  # the same of what writes one number everywhere
 # Numbers at equal distances: (start, end, step, those counted from the start, all, dtype) -> array; None: NumPy makes them.
 ranging: list[Callable[..., Any]] = [lambda *_: None]
-LARGE = 1 << 17  # elements from which these are asked
+LARGE = 1 << 17  # elements from which these are asked,
+LARGE_RANGE = 1 << 11  # and the last one
 
 
 def with_last(xp: Any, y: Any, write: Write) -> Any:

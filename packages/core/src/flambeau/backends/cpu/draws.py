@@ -77,6 +77,9 @@ def _normal(state: int, out: np.ndarray, mean: float = 0.0, std: float = 1.0) ->
     size = out.size
     flat = out.reshape(-1)
     _uniform(state, flat)
+    if out.itemsize == 8:
+        _normal_doubles(state, flat, mean, std)
+        return
     whole, tail = size // PIECE * PIECE, size % boxmuller.BLOCK
     rest = flat[whole : size - tail]
     rest[:] = boxmuller.blocks32(rest.copy(), mean, std)
@@ -86,6 +89,17 @@ def _normal(state: int, out: np.ndarray, mean: float = 0.0, std: float = 1.0) ->
         last = np.empty(boxmuller.BLOCK, np.float32)
         _uniform(state, last)
         flat[-boxmuller.BLOCK :] = boxmuller.blocks32(last, mean, std)
+
+
+def _normal_doubles(state: int, flat: np.ndarray, mean: float, std: float) -> None:
+    """Uniform numbers made normal, block by block; of a size that is no multiple of a block's the last is drawn anew."""
+    tail = flat.size % boxmuller.BLOCK
+    pairs.float32.normal_doubles(address(flat), flat.size - tail, mean, std)
+    if tail:
+        last = np.empty(boxmuller.BLOCK)
+        _uniform(state, last)
+        pairs.float32.normal_doubles(address(last), last.size, mean, std)
+        flat[-boxmuller.BLOCK :] = last
 
 
 def _of(out: np.ndarray) -> Any:
@@ -141,8 +155,6 @@ def _accepts(metas: list, attrs: dict[str, Any]) -> bool:
         )
     found = KINDS.get(attrs["kind"])
     if found is None or math.prod(attrs["shape"]) < LEAST or attrs["dtype"] not in FLOATS:
-        return False
-    if attrs["kind"] == "normal" and attrs["dtype"] is not FLOATS[0]:
         return False
     return (
         set(attrs["options"]) <= {"args", "kw"}

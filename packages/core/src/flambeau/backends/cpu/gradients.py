@@ -32,9 +32,10 @@ def gradient_of(op: Operator) -> Gradients:
         from .compiler import CompileError
 
         program = op.vjp_rule.program(node.attrs)
-        key = (g._array.dtype, id(program), needs)
+        exponent = _exponent(node) if op.name == "pow" else None
+        key = (g._array.dtype, id(program), needs, exponent)
         if key not in made:
-            made[key] = _Gradient.of(program, g._array.dtype, needs)
+            made[key] = _Gradient.of(program, g._array.dtype, needs, exponent)
         found = made[key]
         if found is None or not library.available():
             return None
@@ -49,15 +50,26 @@ def gradient_of(op: Operator) -> Gradients:
     return large
 
 
-class _Gradient:
-    """What is computed for one set of inputs that need a gradient."""
+EXPONENTS = (2, 3, 4, 0.5, 1.5)  # of powers whose derivative needs no pow
 
-    def __init__(self, program: Any, dtype: np.dtype, needs: tuple) -> None:
+
+def _exponent(node: tape.Node) -> float | None:
+    """The exponent of `x ** number`, if it is one of `EXPONENTS`."""
+    given = node.saved[1] if node.saved is not tape.FREED else None
+    return given if type(given) in (int, float) and given in EXPONENTS else None
+
+
+class _Gradient:
+    """What is computed for one set of inputs that need a gradient; `exponent`: that of a power, where it is in the text."""
+
+    def __init__(self, program: Any, dtype: np.dtype, needs: tuple, exponent: float | None) -> None:
         self.program, self.dtype, self.needs = program, dtype, needs
         self.number = _F32 if is_half(dtype) else dtype  # what a number becomes
         self.whole: list[bool] = []  # where the gradient is g itself
         self.exprs = {}
         for i, (need, p) in enumerate(zip(needs, program.partials)):
+            if need and exponent is not None:
+                p = exponent * ir.var(program.arrays[0]) ** (exponent - 1)
             if need and not _is_one(p):
                 self.exprs[i] = ir.var("g") * p
         found = set().union(*(e.variables() for e in self.exprs.values()))
@@ -65,13 +77,15 @@ class _Gradient:
         self.kernels: dict[tuple, Any] = {}
 
     @classmethod
-    def of(cls, program: Any, dtype: np.dtype, needs: tuple) -> _Gradient | None:
+    def of(
+        cls, program: Any, dtype: np.dtype, needs: tuple, exponent: float | None
+    ) -> _Gradient | None:
         """None where there is nothing to compute, or a zero that stands for no derivative."""
         if dtype not in (_F32, _F64) and not is_half(dtype):
             return None
         if any(n and p is None for n, p in zip(needs, program.partials)):
             return None
-        made = cls(program, dtype, needs)
+        made = cls(program, dtype, needs, exponent)
         return made if made.exprs else None
 
     def __call__(self, values: dict[str, Any], node: tape.Node, g: Tensor) -> tuple | None:

@@ -27,6 +27,7 @@ KINDS = (
     dtypes.float16, dtypes.bfloat16, dtypes.complex64, dtypes.complex128,
 )  # fmt: skip
 LEAST = 1 << 10  # elements from which NumPy's own indexing is slower
+NARROW = 64  # bytes of rows below which they are added where they go, in their order, and not sorted first
 ADD, SET, MULTIPLY, LARGEST, SMALLEST = range(5)  # as in `scatter.c`
 _ADDED = {"f": "float32", "d": "float64", "i": "int32", "l": "int64", "q": "int64"}
 
@@ -110,6 +111,12 @@ def _added(base: Any, g: Any, index: Any, shape: tuple, at: int, from_end: bool 
     g, index = dense(g), dense(index)
     outer, n, inner = parts(shape, at)
     out = np.empty(shape, g.dtype)
+    if inner * g.itemsize < NARROW:
+        bad = found.join_rows(
+            None if base is None else address(base), address(index), address(g), address(out),
+            outer, n, index.size, inner, -1, wide, int(from_end), ADD,
+        )  # fmt: skip
+        return NotImplemented if bad else out
     work = np.empty(n + 2 + index.size, np.int64)
     bad = found.add_rows(
         None if base is None else address(base), address(index), address(g), address(out), address(work),
@@ -185,6 +192,13 @@ def _gather(x: Any, index: Any, *, dim: int, sparse_grad: bool) -> Any:
     return NotImplemented if bad else out
 
 
+def _of_rows(index: Any, dim: int) -> Any:
+    """The one index that all along `dim` share, if `index` repeats it over the other dimensions without copies; else None."""
+    if any(s and n > 1 for d, (n, s) in enumerate(zip(index.shape, index.strides)) if d != dim):
+        return None
+    return dense(index[tuple([slice(None) if d == dim else 0 for d in range(index.ndim)])])
+
+
 def _scattered(base: Any, index: Any, src: Any, shape: tuple, dim: Any, how: int = ADD) -> Any:
     wide, found = _wide(index), _mover(src) if how == SET else _adder(src)
     if wide < 0 or found is None or not index.size or type(dim) is not int:
@@ -198,9 +212,16 @@ def _scattered(base: Any, index: Any, src: Any, shape: tuple, dim: Any, how: int
     dim %= len(shape)
     if not _same_but(shape, index.shape, dim):
         return NotImplemented
-    src, index = dense(src), dense(index)
+    src, rows = dense(src), _of_rows(index, dim)
     outer, n, inner = parts(shape, dim)
     out = np.empty(shape, src.dtype)
+    if rows is not None:
+        bad = found.join_rows(
+            None if base is None else address(base), address(rows), address(src), address(out),
+            outer, n, rows.size, inner, -1, wide, 0, how,
+        )  # fmt: skip
+        return NotImplemented if bad else out
+    index = dense(index)
     bad = found.add(
         None if base is None else address(base), address(index), address(src), address(out),
         outer, n, index.shape[dim], inner, wide, how,

@@ -13,7 +13,7 @@ struct call {
   T *y;
   int64_t n, count, inner, outer, columns, blocks, skip;
   int64_t *starts, *order;
-  int wide, bad, negative, past, how;
+  int wide, bad, negative, past, how, rows; /* rows: one index for each row of src */
 };
 enum { ADD, SET, MULTIPLY, LARGEST, SMALLEST }; /* how what is there and what comes become one; NaN is larger and smaller than all */
 
@@ -52,6 +52,19 @@ INLINE void join_block(const struct call *c, int64_t o, int64_t first, int64_t m
   const int64_t step = c->inner, from = o * c->count * step + first;
   T *RESTRICT y = c->y + o * c->n * step + first;
   const T *RESTRICT src = c->src + from;
+  if (c->rows) {
+    for (int64_t j = 0; j < c->count; ++j) {
+      int64_t i = index_at(c->index, j, wide);
+      i += i < 0 ? c->n : 0;
+      if (i == c->skip) continue;
+      T *RESTRICT at = y + i * step;
+      if (step == 1) *at = joined(*at, src[j], how);
+      else
+#pragma omp simd
+        for (int64_t l = 0; l < m; ++l) at[l] = joined(at[l], src[j * step + l], how);
+    }
+    return;
+  }
   if (step == 1) {
     for (int64_t j = 0; j < c->count; ++j) {
       T *const at = y + index_at(c->index, from + j, wide);
@@ -80,8 +93,9 @@ static void add_task(void *context, int64_t begin, int64_t end) {
     const int64_t o = item / c->blocks, first = item % c->blocks * c->columns, m = MIN(c->columns, c->inner - first);
     T *y = c->y + o * c->n * c->inner + first;
     const T *x = c->x ? c->x + o * c->n * c->inner + first : 0;
-    for (int64_t i = 0; i < (c->inner == 1 ? 1 : c->n); ++i) {
-      const size_t bytes = (size_t)(c->inner == 1 ? c->n : m) * sizeof(T);
+    const int whole = m == c->inner; /* then all rows are one */
+    for (int64_t i = 0; i < (whole ? 1 : c->n); ++i) {
+      const size_t bytes = (size_t)(whole ? c->n * m : m) * sizeof(T);
       if (x) memcpy(y + i * c->inner, x + i * c->inner, bytes);
       else memset(y + i * c->inner, 0, bytes);
     }
@@ -96,6 +110,19 @@ EXPORT int add(const T *x, const void *index, const T *src, T *y, int64_t outer,
   PARALLEL(look_task, &c, outer * count * inner, 1 << 15);
   if (c.bad) return 1;
   c.columns = MAX(16, MIN(inner, 64));
+  c.blocks = inner == 1 ? 1 : (inner + c.columns - 1) / c.columns;
+  PARALLEL(add_task, &c, outer * c.blocks, grain_for(outer * c.blocks, (n + count) * MIN(inner, c.columns)));
+  return 0;
+}
+
+/* The same with one index for each row of src, wherever in the row: y[o][index[j]][l] is joined with src[o][j][l]. Negative indices count
+ * `from_end`, or are out of range; rows that go to `skip` are left out. */
+EXPORT int join_rows(const T *x, const void *index, const T *src, T *y, int64_t outer, int64_t n, int64_t count, int64_t inner, int64_t skip, int wide, int from_end, int how) {
+  struct call c = {.x = x, .index = index, .src = src, .y = y, .n = n, .count = count, .inner = inner, .skip = skip, .wide = wide,
+                   .negative = from_end, .how = how, .rows = 1};
+  PARALLEL(look_task, &c, count, 1 << 15);
+  if (c.bad) return 1;
+  c.columns = MAX(64, MIN(inner, 1024));
   c.blocks = inner == 1 ? 1 : (inner + c.columns - 1) / c.columns;
   PARALLEL(add_task, &c, outer * c.blocks, grain_for(outer * c.blocks, (n + count) * MIN(inner, c.columns)));
   return 0;
