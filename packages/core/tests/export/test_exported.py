@@ -282,3 +282,11 @@ def test_the_signature_says_what_each_argument_is(tmp_path):
         assert [i.arg.name for i in s.input_specs] == names
         assert "fleeting: BUFFER target='fleeting' persistent=False" in str(s)
         assert (s.buffers_to_mutate, s.user_inputs_to_mutate) == ({}, {})
+
+
+def test_memory_formats_are_kept_in_files(tmp_path):
+    model = lambda x: x.permute(0, 2, 1).contiguous() * 2  # noqa: E731
+    x = flambeau.randn(2, 3, 4)
+    flambeau.export.save(flambeau.export.export(model, (x,)), tmp_path / "p.pt2")
+    made = flambeau.export.load(tmp_path / "p.pt2").module()(x)
+    assert flambeau.equal(made, model(x)) and made.is_contiguous()

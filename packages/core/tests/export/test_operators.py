@@ -311,6 +311,47 @@ def test_doubles(same_in_c):
     same_in_c(nn.Sequential(nn.Linear(4, 5), nn.Sigmoid()).double(), randn(3, 4).double())
 
 
+def test_spectra(same_in_c):
+    window, turned = (
+        flambeau.hann_window(16),
+        flambeau.polar(flambeau.rand(9, 1), flambeau.rand(9, 1)),
+    )
+
+    def f(x):
+        half, whole = flambeau.fft.rfft(x), flambeau.fft.fft(x)
+        frames = flambeau.stft(x, 16, 4, window=window, return_complex=True)
+        back = (
+            flambeau.fft.irfft(half * 2j + half.conj(), n=48),
+            flambeau.fft.irfft(half[:, :9], n=31),
+        )
+        parts = (
+            half.abs(),
+            half.real,
+            flambeau.view_as_real(half),
+            whole.imag,
+            (whole * whole.conj()).real,
+        )
+        more = (
+            flambeau.fft.ifft(whole / 3).real,
+            flambeau.fft.fft2(x).abs(),
+            flambeau.fft.irfft2(flambeau.fft.rfft2(x)),
+        )
+        voice = (
+            (frames * turned).abs(),
+            (frames / turned).imag,
+            flambeau.cat([frames, -frames], 1).real,
+        )
+        return *back, *parts, *more, *voice
+
+    same_in_c(f, randn(2, 48), atol=2e-5)
+
+
+def test_bags_by_offsets(same_in_c):
+    bags = [nn.EmbeddingBag(9, 4, mode=m, padding_idx=p) for m in ("sum", "mean", "max") for p in (None, 2)]  # fmt: skip
+    ids, starts = flambeau.tensor([0, 3, 2, 8, 2, 2]), flambeau.tensor([0, 0, 3, 4, 6])
+    same_in_c(lambda i, o: [b(i, o) for b in bags], ids, starts)
+
+
 def test_results_that_are_no_computation(same_in_c):
     made = same_in_c(lambda x, _: (flambeau.ones(2), x, x, x.detach(), (x * 2).sum()), randn(2), randn(3))  # fmt: skip
     assert len(made.outputs) == 5

@@ -16,7 +16,7 @@ REFUSED = {
         r"export.c99: places_in\(float32\[2, 3\], float32\[2, 3\]\) has no C: no emitter was written for it. Ways out: .*onnx",
     ),
     "a dtype that C lacks": (lambda x: x * 2, x.half(), MissingRule, r"x0 is float16\[2, 3\], and float16 is no type of plain C.*model.float\(\)"),
-    "complex numbers on the way": (lambda x: flambeau.fft.rfft(x).abs(), x, MissingRule, r"_fft_r2c\(float32\[2, 3\]\)"),
+    "complex numbers on the way": (lambda x: flambeau.fft.rfft(x).exp().abs(), x, MissingRule, r"_fft_r2c\(float32\[2, 3\]\) is complex64.* give out real numbers"),
     "a number read": (lambda x: x * x.sum().item(), x, RuntimeError, r"reads values while it runs \(item\(\)\)"),
     "random numbers": (lambda x: x + flambeau.rand(3), x, RuntimeError, "draws random numbers"),
     "a write into its input": (lambda x: x.add_(1), x, RuntimeError, r"writes into memory that outlives the call: x0"),

@@ -167,6 +167,47 @@ def test_what_index_tensors_and_masks_write_and_pick_depends_on_values(model, ax
             assert_close(one, other)
 
 
+def spectra(x):
+    window = flambeau.hann_window(16)
+    frames = flambeau.stft(x, 16, 4, window=window, return_complex=True)
+    back = flambeau.fft.irfft(flambeau.fft.rfft(x) * 1.5, n=40)
+    return frames.abs(), flambeau.view_as_real(frames), back, flambeau.fft.fft(x).real
+
+
+def test_fourier_transforms_leave_as_products():
+    x = flambeau.randn(2, 40)
+    proto = flambeau.onnx.export(spectra, (x,), input_names=["x"], dynamic_axes={"x": {0: "n"}})
+    longer = flambeau.randn(5, 40)
+    for found, expected in zip(ask(proto, longer), spectra(longer)):
+        assert_close(found, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_windows_of_a_signal_of_any_length():
+    def model(x):
+        return x.unfold(1, 4, 1) * 2, x[:, :20].unfold(1, 5, 3), x.unfold(0, 2, 1)
+
+    proto = flambeau.onnx.export(
+        model, (flambeau.randn(3, 20),), input_names=["x"], dynamic_axes={"x": {0: "n", 1: "time"}}
+    )
+    x = flambeau.randn(4, 31)
+    for found, expected in zip(ask(proto, x), model(x)):
+        assert_close(found, expected)
+
+
+def test_bags_by_offsets_depend_on_the_offsets():
+    bags = [nn.EmbeddingBag(9, 4, mode=m, padding_idx=2) for m in ("sum", "mean", "max")]
+
+    def model(ids, starts):
+        return [b(ids, starts) for b in bags]
+
+    ids = flambeau.tensor([0, 3, 2, 8, 2, 2])
+    names = ["ids", "starts"]
+    proto = flambeau.onnx.export(model, (ids, flambeau.tensor([0, 3, 4])), input_names=names)
+    starts = flambeau.tensor([0, 1, 1])
+    for found, expected in zip(ask(proto, ids, starts), model(ids, starts)):
+        assert_close(found, expected)
+
+
 def test_weights_keep_their_names():
     proto = flambeau.onnx.export(nn.Sequential(nn.Linear(2, 3)), (flambeau.zeros(1, 2),))
     assert {"0.weight", "0.bias"} <= {t.name for t in proto.graph.initializer}

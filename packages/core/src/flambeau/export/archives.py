@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from .._base import devices, dtypes, pytree
+from .._base import devices, dtypes, formats, pytree
 from ..graph import Call, Graph, Value
 from ..onnx.sizes import OpenSize
 from ..ops import load_all
@@ -21,6 +21,7 @@ from .exported import ExportedProgram
 
 FORMAT = 1
 _DTYPES = {d.name: d for d in dtypes.ALL}
+_FORMATS = {f.name: f for f in formats.FORMATS}
 
 
 def save(program: ExportedProgram, f: Any) -> None:
@@ -143,6 +144,8 @@ def _plain(x: Any, at: dict[int, int]) -> Any:
         return {"dtype": x.name}
     if isinstance(x, devices.device):
         return {"device": str(x)}
+    if isinstance(x, formats.memory_format):
+        return {"format": x.name}
     raise TypeError(
         f"export.save: an argument of a call is a {type(x).__name__}, which files do not hold"
     )
@@ -166,6 +169,7 @@ def _read(x: Any, values: Sequence[Value]) -> Any:
         "ellipsis": lambda: Ellipsis,
         "dtype": lambda: _DTYPES[content],
         "device": lambda: devices.device(content),
+        "format": lambda: _FORMATS[content],
     }[kind]()
 
 

@@ -21,6 +21,7 @@ from ..runtime.backend import of_array
 from ..runtime.dispatch import apply
 from ..runtime.operator import Operator, find
 from ..runtime.tensor import Tensor
+from ..transforms.parts import complex_as_parts
 from ..transforms.trace import trace
 from ..transforms.writes import writes_as_choices
 
@@ -76,7 +77,7 @@ def capture(
     """The program in eval mode, with all that does not depend on the inputs worked out; see `record`."""
     with evaluating(model), no_grad():
         graph, structure = record(name, model, args, keep)
-        graph = writes_as_choices(graph)
+        graph = simplify(complex_as_parts(writes_as_choices(graph), args, keep))
         open_recurrent(graph)
         fold(graph)
         merge_affine(graph)
@@ -162,7 +163,7 @@ def _affine(call: Call) -> tuple[Value, Any, Any] | None:
     """(x, scale, shift) of a call that is x * scale + shift with both known."""
     a = call.inputs
     unknown = [v for v in a if not is_known(v)]
-    if len(unknown) != 1:
+    if len(unknown) != 1 or unknown[0].meta.dtype.is_complex:
         return None
     x = unknown[0]
     at = next(i for i, v in enumerate(a) if v is x)

@@ -116,9 +116,12 @@ class Lowering:
         if name not in C_TYPES:
             maker = next((c for c in self.graph.calls if value in c.outputs), None)
             where = f"the result of {described(maker)}" if maker else f"{value.name}"
+            way = "export the model in float32 (model.float())"
+            if value.meta.dtype.is_complex:
+                way = "give out real numbers (abs, view_as_real) of sums, products and Fourier transforms of up to 4096"
             raise MissingRule(
-                f"{self.name}: {where} is {value.meta}, and {name} is no type of plain C. Ways out: export the model in "
-                "float32 (model.float()), or keep this part outside"
+                f"{self.name}: {where} is {value.meta}, and {name} is no type of plain C. Ways out: {way}, or keep this "
+                "part outside"
             )
         return name
 

@@ -225,6 +225,24 @@ class Builder:
             x = self.node("Slice", [x, *map(self.ints, (starts, ends, axes, steps))])
         return self.reshape_to_output(x) if changes else x if axes else self.node("Identity", [x])
 
+    def windows(self, x: str, dim: int, size: int, step: int) -> str:
+        """All windows along `dim`, picked by a table of places; the window is the last dimension."""
+        rank = len(self.metas[x].shape)
+        if not rank:
+            return self.node("Expand", [x, self.ints([size])])
+        d = dim % rank
+        count = self.output_shape[d]
+        inside = np.arange(size, dtype=np.int64)
+        if isinstance(count, OpenSize):
+            last = self.node("Mul", [self.scalar(count), self.scalar(step)])
+            starts = self.node("Range", [self.scalar(0), last, self.scalar(step)])
+            starts = self.node("Unsqueeze", [starts, self.ints([1])])
+            places = self.node("Add", [starts, self.array(inside)])
+        else:
+            places = self.array(np.arange(count)[:, None] * step + inside)
+        picked = self.node("Gather", [x, places], axis=d)
+        return self.node("Transpose", [picked], perm=[*range(d + 1), *range(d + 2, rank + 1), d + 1])  # fmt: skip
+
     def index(self, x: str, indices: Sequence[str], positions: tuple[int, ...]) -> str:
         """x picked by index tensors: Gather for one, GatherND for several."""
         if len(positions) == 1:

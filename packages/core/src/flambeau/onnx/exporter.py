@@ -21,6 +21,7 @@ from ..runtime.backend import of_array
 from ..runtime.meta import Meta
 from ..runtime.operator import Operator, registry
 from ..runtime.tensor import Tensor
+from ..transforms.parts import complex_as_parts
 from ..transforms.trace import trace
 from ..transforms.writes import writes_as_choices
 from .builder import Builder
@@ -217,13 +218,14 @@ def _open_program(
 
 
 def _program(model: Any, args: tuple, names: list[str]) -> Graph:
-    graph, _, tracer = trace(model, args, names, keep=lambda op: op.onnx_rule is not None)
+    keep = lambda op: op.onnx_rule is not None  # noqa: E731
+    graph, _, tracer = trace(model, args, names, keep=keep)
     if tracer.breaks:
         raise RuntimeError(
             f"onnx.export: the model reads values while it runs ({', '.join(dict.fromkeys(tracer.breaks))}), which the "
             "exported file would freeze; write it with where() or export the parts around it"
         )
-    return simplify(writes_as_choices(graph))
+    return simplify(complex_as_parts(simplify(writes_as_choices(graph)), args, keep))
 
 
 @contextlib.contextmanager

@@ -14,10 +14,11 @@ from ..runtime.numbers import ends
 from ..runtime.tape import record
 from ..runtime.tensor import Tensor, history, wrap
 from .comparison import where
-from .creation import ones_like, tensor, zeros, zeros_like
+from .creation import arange, ones_like, tensor, zeros, zeros_like
 from .gathering import index_select
 from .indexing import index, pick
 from .joining import cat
+from .loss import _values_known
 
 
 @composite(method=False)
@@ -160,7 +161,9 @@ def embedding_bag(
         ),
         NotImplementedError,
     )
-    starts = _starts(input, offsets, include_last_offset)
+    known = offsets is None or input.ndim != 1 or _values_known(offsets)
+    unread = None if known else offsets
+    starts = [] if unread is not None else _starts(input, offsets, include_last_offset)
     padding_idx = _row_number(padding_idx, weight.shape[0])
     if input.ndim == 2 and input.shape[1] and padding_idx is None:
         rows = embedding(input, weight, None, max_norm, norm_type, scale_grad_by_freq, sparse)
@@ -170,6 +173,8 @@ def embedding_bag(
     kept = None if padding_idx is None else (flat != padding_idx)
     if per_sample_weights is not None:
         rows = rows * per_sample_weights.reshape(-1, 1)
+    if unread is not None:
+        return _unread_bags(rows, kept, unread[:-1] if include_last_offset else unread, mode)
     bags = list(zip(starts, [*starts[1:], flat.shape[0]]))
     if mode == "max":
         return cat([_largest(rows[a:b], None if kept is None else kept[a:b]) for a, b in bags])
@@ -222,6 +227,29 @@ def _starts(input: Tensor, offsets: Any, include_last_offset: bool) -> list[int]
         lambda: f"offsets must be in ascending order, but got {starts}",
     )
     return starts[:-1] if include_last_offset else starts
+
+
+def _unread_bags(rows: Tensor, kept: Tensor | None, starts: Tensor, mode: str) -> Tensor:
+    """Bags whose first rows `starts` names, which is not read: in a traced program it is another at each call."""
+    places = arange(rows.shape[0], device=rows.device).unsqueeze(1)
+    owner = (places >= starts).sum(1) - 1
+    count, wide = starts.shape[0], owner.unsqueeze(1).expand(rows.shape)
+    out = zeros(count, rows.shape[1], dtype=rows.dtype, device=rows.device)
+    ones = ones_like(owner) if kept is None else kept.to(owner.dtype)
+    if mode == "max":
+        least = -float("inf")
+        rows = rows if kept is None else where(kept.unsqueeze(1), rows, least)
+        out = (out + least).scatter_reduce(0, wide, rows, "amax")
+    else:
+        rows = rows if kept is None else where(kept.unsqueeze(1), rows, zeros_like(rows))
+        out = out.scatter_add(0, wide, rows)
+    if mode == "sum":
+        return out
+    number = zeros(count, dtype=owner.dtype, device=rows.device).scatter_add(0, owner, ones)
+    number = number.unsqueeze(1)
+    return (
+        where(number == 0, 0.0, out) if mode == "max" else out / number.clamp(min=1).to(out.dtype)
+    )
 
 
 def _totals(rows: Tensor, kept: Tensor | None, bags: list[tuple[int, int]], mode: str) -> Tensor:

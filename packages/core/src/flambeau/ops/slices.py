@@ -373,7 +373,9 @@ def _(size_, batched, x, *, dimension, size, step):
     )
 
 
-unfold.refuse("onnx", "ONNX has no sliding-window view; use a convolution")
+@unfold.onnx
+def _(builder, x, *, dimension, size, step):
+    return builder.windows(x, dimension, size, step)
 
 
 @primitive(method=False, linear=True)
