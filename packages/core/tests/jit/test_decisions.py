@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import ctypes
 import math
 import threading
 import warnings
@@ -337,6 +338,83 @@ def test_sizes_that_change_beside_decisions():
         for scale in (1.0, -1.0):
             x = flambeau.full((n,), scale)
             assert alike(run(x), early(x))
+
+
+def counting():
+    model = net()
+    optimizer = flambeau.optim.Adam(model.parameters(), 0.05)
+    average = flambeau.zeros(())
+
+    def step(x, count, weight):
+        average.mul_(0.9).add_(x.nan_to_num().mean(), alpha=0.1 * weight)
+        loss = model(x).square().mean() * (1 + 0.1 * count) + weight * average
+        if not flambeau.isfinite(loss):
+            return None, average * 1
+        if average > 1.0:
+            average.zero_()
+            loss = F.leaky_relu(loss, weight)
+        loss.backward()
+        if (count + 1) % 2 == 0:
+            nn.utils.clip_grad_norm_(model.parameters(), 1.0 + weight)
+            optimizer.step()
+            optimizer.zero_grad()
+        return loss, average * 1
+
+    return model, step
+
+
+@pytest.mark.parametrize("sizes", [(6,), (6, 4, 7, 5)], ids=["one", "many"])
+def test_numbers_that_change_beside_decisions(sizes):
+    seen = []
+    for model, step in twins(counting):
+        flambeau.manual_seed(1)
+        rows = []
+        for i in range(40):
+            x = flambeau.tensor(BATCHES[i % 10] if i % 7 == 2 else BATCHES[0])[
+                : sizes[i % len(sizes)]
+            ]
+            made = step(x, i, 0.1 + i / 50)
+            grads = [None if p.grad is None else p.grad.clone() for p in model.parameters()]
+            rows.append(
+                (made, grads, [v.clone() for v in model.state_dict().values()], flambeau.rand(2))
+            )
+        seen.append(rows)
+    assert alike(*seen)
+    assert sum(map(len, step._plans.values())) - len(step._sized) <= 16
+
+
+def test_a_count_beside_a_decision_makes_no_program_of_its_own():
+    def f(x, count):
+        y = (x * count).exp()
+        return None if not y.isfinite().all() else y * 2 if count > 100 else y + count
+
+    run = flambeau.compile(f, fullgraph=True)
+    for i in range(40):
+        x = flambeau.full((3,), BAD if i % 13 == 5 else 0.01)
+        assert alike(run(x, i + 2), f(x, i + 2))
+    [plans] = run._plans.values()
+    assert len(plans) <= 4
+
+
+def test_departures_from_open_programs_are_bounded():
+    def f(x, k):
+        y = ((x @ x) * k).exp().log() @ x
+        return y * 2 if y.sum() > 0 else y
+
+    runs = (ctypes.c_int64 * 1)()
+
+    def counted(x, k):
+        runs[0] += 1
+        return f(x, k)
+
+    run = flambeau.compile(f)
+    run._function = counted
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for i in range(120):
+            x = flambeau.full((4, 4), 0.5 if i % 2 else -0.5)
+            assert alike(run(x, i / 7 + 0.1), f(x, i / 7 + 0.1))
+    assert runs[0] >= 60  # as Python
 
 
 def test_decisions_are_each_threads_own():

@@ -210,6 +210,25 @@ def test_groups_that_are_replaced_are_read_anew():
         compiled()
 
 
+def test_groups_that_are_replaced_are_set_anew():
+    rates = []
+    for compiled in (False, True):
+        model, optimizer = built("momentum")
+
+        def step(rate, model=model, optimizer=optimizer):
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            return trained(model, optimizer, F.cross_entropy(model(x), y))
+
+        run = flambeau.compile(step, fullgraph=True) if compiled else step
+        found = []
+        for rate in (0.5, 0.5, 0.25, 0.5, 0.125, 0.5):
+            found += [float(run(rate)), optimizer.param_groups[1]["lr"]]
+            optimizer.load_state_dict(optimizer.state_dict())
+        rates.append(found)
+    assert rates[1] == pytest.approx(rates[0])
+
+
 def test_another_parameter_in_a_group_is_noticed():
     model, optimizer = built("momentum")
 

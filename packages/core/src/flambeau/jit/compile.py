@@ -137,6 +137,7 @@ class Compiled:
         if self._aside and now.plain and self._is_aside(tuple(parts)):
             return self._apart(args, kwargs)
         key, last = self._whole_key(parts), None
+        departed: list[Plan] = []
         for found in self._plans.get(key, ()):
             if isinstance(found, str):
                 if now.plain:
@@ -155,6 +156,7 @@ class Compiled:
                 made = found([*tensors, *numbers] if numbers else tensors, args, kwargs)
                 if made is DEPARTED:
                     last = found
+                    departed.append(found)
                     continue
                 if last is not None:
                     self._other(key, found)
@@ -171,7 +173,9 @@ class Compiled:
             self._miss(given)
             if given in self._aside:
                 return self._apart(args, kwargs)
-        return self._first(Call(self._keys, key, leaves, spec, args, kwargs))
+        call = Call(self._keys, key, leaves, spec, args, kwargs)
+        call.departed = departed
+        return self._first(call)
 
     def __getattr__(self, name: str) -> Any:
         if "_function" not in self.__dict__:
@@ -255,10 +259,15 @@ class Compiled:
                 call.key = (*call.key, *[read() for read in self._search.found])
             if backend is None and self._may_open(call):
                 call.family = self._keys.family(call)
-            plan = self._filled_in(call)
-            if plan is None:
-                return self._traced(call, backend)
-        return plan([*call.tensors, *(call.numbers(plan) or ())], call.args, call.kwargs)
+        while True:
+            with self._lock:
+                plan = self._filled_in(call)
+                if plan is None:
+                    return self._traced(call, backend)
+            made = plan([*call.tensors, *(call.numbers(plan) or ())], call.args, call.kwargs)
+            if made is not DEPARTED:
+                return made
+            call.departed.append(plan)
 
     def _look(self) -> None:
         """Looks for what the function depends on, besides its arguments."""
@@ -275,7 +284,9 @@ class Compiled:
 
     def _filled_in(self, call: Call) -> Plan | None:
         """A plan that is made of a call of other sizes and numbers; kept from now on."""
-        general = None if call.family is None else call.family.covering(call.shapes)
+        tried = [p.general for p in call.departed]
+        found = () if call.family is None else call.family.covering(call.shapes)
+        general = next((g for g in found if g not in tried and g.begins()), None)
         if general is None:
             return None
         whole = general.once or self._sized.due(call.key)
@@ -373,7 +384,8 @@ class Compiled:
             if family.needed:
                 call.family = family = self._keys.family(call)
                 family.learn(call.shapes, recipe.fixed() if opened else recipe.copied(), None)
-            general = family.covering(call.shapes)
+            found, assumed = family.covering(call.shapes), recipe.assumes()
+            general = next((g for g in found if g.assumes == assumed), None)
         numbers = call.taken()
         if numbers and general is not None:
             plan = general.plan(call.shapes, True, numbers)

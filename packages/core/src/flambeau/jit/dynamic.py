@@ -31,6 +31,7 @@ USES = 10  # calls of one size after which it is made so: recording takes as lon
 MOST = 1024
 TRACES = 4  # captures that an open one is compared with
 TRIES = 4  # open captures that may come to nothing before shapes are left apart
+WAITING = 8  # those that may wait for a second one like them: of other branches, outcomes, gradients from before
 
 
 class Family:
@@ -53,7 +54,8 @@ class Family:
 
         `codes`: what of the user's runs. Types cannot be asked of open numbers.
         """
-        if not self.shapes or self.failed + sum(not g.proved for g in self.general) >= TRIES:
+        waiting = sum(not g.proved for g in self.general)
+        if not self.shapes or self.failed >= TRIES or waiting >= WAITING:
             return None
         from .bytecode import asks_types, compares_types
         from .polynomials import LEAST
@@ -161,9 +163,9 @@ class Family:
         """The places of numbers that programs take as inputs."""
         return {i for g in self.proved() for i in g.loose}
 
-    def covering(self, shapes: Shapes) -> General | None:
-        """The open capture that is used for calls of these shapes."""
-        return next((g for g in self.proved() if g.sizes(shapes) is not None), None)
+    def covering(self, shapes: Shapes) -> list[General]:
+        """The open captures that may be used for calls of these shapes: one for each set of other assumptions."""
+        return [g for g in self.proved() if g.sizes(shapes) is not None]
 
 
 class Kept:
@@ -189,7 +191,9 @@ class Kept:
         return key in self._due
 
     def add(self, key: Any, plan: Plan) -> None:
-        others = [p for p in self.plans.get(key, ()) if p.scalars is not None and p.fits()]
+        others = [
+            p for p in self.plans.get(key, ()) if p.general is not plan.general and p.forward.fits()
+        ]
         self.plans[key] = [plan, *others]
         if key not in self._due:
             for p in _programs(plan):

@@ -11,6 +11,7 @@ from ..graph.passes import simplify
 from ..runtime import dispatch
 from ..runtime.backend import of_device
 from ..runtime.operator import find, registry
+from .decisions import Tally
 from .dynamic import Shapes
 from .plan import Plan
 from .polynomials import LEAST, Reading, holding
@@ -38,6 +39,8 @@ class General:
         self.reading = Reading(self.names)
         self.plain = recipe.plain_parts()
         self.proved = False
+        self.assumes = recipe.assumes()
+        self.tally: Tally | None = None  # of its plans, where they decide
         fixed, written = fixed_names(recipe) if self.numbers else (set(), set())
         self.loose = {
             i: n for i, n in self.numbers.items() if n not in fixed
@@ -59,6 +62,12 @@ class General:
                     return None
         return found if self.holds(*[found[n] for n in self.names]) else None
 
+    def begins(self) -> bool:
+        """Whether gradients are there, and are not, as in the call that was captured, and its programs are worth it."""
+        if self.tally is not None and self.tally.is_wasteful():
+            return False
+        return all((t._grad is not None) is had for t, had in self.recipe.relies)
+
     def at(self, sizes: dict[str, Any], arrays: bool = False, taken: Taken | None = None) -> Recipe:
         """The call at sizes."""
         return self.recipe.copied(self.reading.at(sizes), self.plain, arrays, taken)
@@ -66,7 +75,7 @@ class General:
     def prove(self, shapes: Shapes, recipe: Recipe) -> str | None:
         """Compares it with a capture at fixed shapes; why it is not the same, None where it is or is not for these shapes."""
         sizes = self.sizes(shapes)
-        if sizes is None:
+        if sizes is None or recipe.assumes() != self.assumes:
             return None
         try:
             compare(recipe, self.at(sizes))
@@ -124,6 +133,9 @@ class General:
         if not whole and recipe.making is not None:
             recipe.making = replace(recipe.making, members=frozenset())
         made = recipe.plan()
+        made.general = self
+        if made.guarded is not None:  # calls of all sizes count together
+            self.tally = made.guarded.tally = self.tally or made.guarded.tally
         if numbers:
             made.scalars = taken.reader({i: n for i, n in numbers.items() if i not in loose})
         return made

@@ -35,6 +35,7 @@ class Call:
         self.count = len(leaves) - len(
             keys.options.known
         )  # of the arguments' leaves; options follow
+        self.departed: list[Plan] = []  # those that have been tried, and decided otherwise
         self.family: Family | None = None  # of the calls of other sizes, if there may be any
 
     @property

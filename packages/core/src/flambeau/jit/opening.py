@@ -91,11 +91,6 @@ class OpenCapture(Capture):
         for call in calls:
             changed([*call.inputs, *call.attrs.values()], lambda x: x.known())
 
-    def _decided(self, tensor: Tensor, value: Any) -> bool:
-        """A decision may be another at other sizes."""
-        self.fail("it decides by the elements of tensors")
-        return super()._decided(tensor, value)
-
     def gradient(self, rule: Any, node: Any, g: Tensor, needs: tuple) -> Any:
         """Call by call: the one pass looks at arrays only."""
         return None

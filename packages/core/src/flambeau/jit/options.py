@@ -64,8 +64,8 @@ def leaves_options(owner: Any, how: str) -> bool:
     return not any(hooks)
 
 
-def _set(group: dict[str, Any], name: str, value: Any) -> None:
-    group[name] = value
+def _set(optimizer: Any, group: int, name: str, value: Any) -> None:
+    state.groups_of(optimizer)[group][name] = value  # which `load_state_dict` makes anew
 
 
 def _leaving(name: str) -> Callable[..., Any]:
@@ -109,7 +109,8 @@ class Group:
             self.leave()
             self.real[name] = value
             return
-        state.effect(partial(_set, self.real, name), self.optimizer, (), "param_groups", (value,))
+        setter = partial(_set, self.optimizer, self.index, name)
+        state.effect(setter, self.optimizer, (), "param_groups", (value,))
         self.set[name] = value
 
 

@@ -178,6 +178,7 @@ class Plan:
         self.scalars: Callable[[Sequence[Any]], Sequence[Tensor] | None] | None = (
             None  # of each call's leaves: `scalars`
         )
+        self.general: Any = None  # the open capture that it was made of
         self.guarded: Guarded | None = None  # where the call decides by what tensors hold
         self._writing = [p for p in self.forward.programs if p.writes]
         self._alone = result[0] == [None] and result[1] == pytree.LEAF  # the result is one tensor

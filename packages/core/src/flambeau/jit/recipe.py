@@ -40,6 +40,12 @@ class Recipe:
     dropped: dict[int, Tensor]
     olds: dict[int, Tensor]
 
+    def assumes(self) -> tuple:
+        """What it has met besides its arguments, which other calls of its function may not meet: the outcomes of decisions, and
+        which tensors had gradients when it began."""
+        outcomes = tuple([p.outcome for p in self.parts if isinstance(p, Decision)])
+        return outcomes, frozenset([(id(t), had) for t, had in self.relies])
+
     def plan(self) -> Plan:
         made = Plan(
             self.body, self.parts, self.cut, self.given, self.outputs, self.result, self.back, self.spent, self.relies, self.making
