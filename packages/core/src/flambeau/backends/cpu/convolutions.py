@@ -274,9 +274,8 @@ def convolution_weight(
         call = getattr(of_depthwise_last, x.dtype.name).depthwise_last_weight
         call(address(seen[0]), address(seen[1]), address(w), way.address)
         return w
-    plan = forward_plan(
-        x.shape, w.shape, y.shape[2:], tuple(stride), tuple(padding), tuple(dilation), groups
-    )
+    options = tuple(stride), tuple(padding), tuple(dilation), groups
+    plan = forward_plan(x.shape, w.shape, y.shape[2:], *options, of_weight=True)
     x, y = whole(x), whole(y)
     if len(w) // groups < FEW_ROWS:
         call = getattr(KERNELS["depthwise"], x.dtype.name).depthwise_weight

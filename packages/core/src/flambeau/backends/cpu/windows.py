@@ -15,7 +15,6 @@ from .native import address, table
 
 Shape = tuple[int, ...]
 DIMENSIONS = 3
-HEAD = 32
 VECTOR = 16  # positions of a vector of float32 in AVX-512; elsewhere the choice is the same but for small images
 PACKING = 6  # what it costs to pack a column, in rows of weights that could be multiplied instead; measured
 # What a tile costs beside its products, in taps, where vectors run along positions and along rows; measured.
@@ -45,15 +44,32 @@ LEAST_QUARTERS = 16  # channels; fewer do not pay there
 HEIGHTS, ROWS_COST, NARROW_STEP, WIDE_STEP = (4, 7, 8), 22, 1.45, 2.05
 TURNED_COST, TAP_COST = 1.13, 0.045
 LEAST_ROWS = 4  # of results in a plane; fewer are too few sums at a time
+MOST_WALK = 2  # the stride up to which `conv_broadcast.c` reads windows that stand apart
 FEW_ROWS = 4  # rows of weights of a group; fewer fill no tile of vectors along the rows
+ALONG_MOST = 16  # up to which the gradient for the weight may have vectors along the positions
 ALIAS = 4096  # planes that lie a multiple of this many bytes apart meet in the same sets of the first cache
 
 
 class Frame:
     """How planes are laid out for windows: the numbers of `struct frame`."""
 
-    def __init__(self, size: Shape, lo: Shape, hi: Shape, step: Shape, reach: Shape, grid: Shape):
-        """`reach` has the coordinate of each dimension's last tap, `grid` the number of windows."""
+    def __init__(
+        self,
+        size: Shape,
+        lo: Shape,
+        hi: Shape,
+        step: Shape,
+        reach: Shape,
+        grid: Shape,
+        walks: bool = False,
+    ):
+        """`reach` has the coordinate of each dimension's last tap, `grid` the number of windows.
+
+        `walks`: planes are not cut by the stride, windows stand apart.
+        """
+        walk = step if walks else (1, 1, 1)
+        if walks:
+            step, grid = (1, 1, 1), tuple((g - 1) * s + 1 for g, s in zip(grid, step))
         self.step = step
         self.phases = tuple(min(s, r + 1) for s, r in zip(step, reach))
         whole = [
@@ -65,8 +81,8 @@ class Frame:
             room[2] = max(size[2] + max(lo[2], hi[2]), grid[2])
         self.room = tuple(room)
         plain = step == (1, 1, 1) and not any(lo) and self.room == size
-        self.prepared = not plain
         plane = prod(self.phases) * prod(room)
+        self.prepared = not plain or (walks and plane * 4 % ALIAS == 0)
         if self.prepared:
             if step[2] == 1:  # behind the last row there is no next one
                 plane += max(0, lo[2] + size[2] + hi[2] - room[2])
@@ -75,8 +91,8 @@ class Frame:
                 plane += VECTOR
         self.plane = plane
         self.numbers = [*size, *lo, *step, *self.phases, *room, plane]
-        self.pitches = (room[1] * room[2], room[2])
-        self.span = sum((n - 1) * p for n, p in zip(grid, (*self.pitches, 1))) + 1
+        self.span = sum((n - 1) * p for n, p in zip(grid, (room[1] * room[2], room[2], 1))) + 1
+        self.pitches, self.walk = (room[1] * room[2] * walk[0], room[2] * walk[1]), walk[2]
 
     def offset(self, tap: Shape) -> int:
         """Where a tap at these coordinates reads, counted from its window's place."""
@@ -132,8 +148,7 @@ def _window_plan(
     form: str, head: list[int], frame: Frame, parts: list[list[int]], tables: list[int]
 ) -> Plan:
     """The numbers of `struct plan` in `headers/fb_windows.h`."""
-    numbers = [*head, *frame.numbers]
-    numbers += [0] * (HEAD - len(numbers))
+    numbers = [*head, *frame.numbers, frame.walk]
     return Plan(form, [*numbers, *[n for part in parts for n in part], *tables])
 
 
@@ -142,22 +157,53 @@ MOST_PHASES = (
 )  # products of strides beyond which nearly all that would be laid out is never read
 
 
+def _folded(
+    kernel: Shape, step: Shape, gap: Shape, lo: Shape, hi: Shape, *sizes: Shape
+) -> list[Shape]:
+    """The same windows in fewer dimensions, where the last ones have windows of one element: their rows become one long row.
+
+    `sizes` are of input and grid of windows. Windows above one another are then beside one another, and fill vectors.
+    """
+    for _ in range(DIMENSIONS - 1):
+        row = sizes[0][2]
+        if not (kernel[2] == step[1] == step[2] == 1 and sizes[1][2] == row and lo[2] == 0):
+            break
+        kernel, step, gap = (1, *kernel[:2]), (1, *step[:2]), (1, gap[0], gap[1] * row)
+        lo, hi = ((0, n[0], n[1] * row) for n in (lo, hi))
+        sizes = tuple((1, n[0], n[1] * row) for n in sizes)
+    return [kernel, step, gap, lo, hi, *sizes]
+
+
 @lru_cache(maxsize=1024)
 def forward_plan(
-    x: Shape, w: Shape, out: Shape, stride: Shape, padding: Any, dilation: Shape, groups: int
+    x: Shape,
+    w: Shape,
+    out: Shape,
+    stride: Shape,
+    padding: Any,
+    dilation: Shape,
+    groups: int,
+    of_weight: bool = False,
 ) -> Plan:
     """What C does for the convolution of x with w, and for its gradient for the weight."""
     images, channels, rows = x[0], x[1] // groups, w[0] // groups
-    size, grid, kernel = _three(x[2:], 1), _three(out, 1), _three(w[2:], 1)
-    step, gap = _three(stride, 1), _three(dilation, 1)
-    lo, hi = _sides(padding)
-    if kernel == step == (1, 1, 1) and not any((*lo, *hi)):  # one row without ends
-        size = grid = (1, 1, prod(size))
+    kernel, step, gap, lo, hi, size, grid = _folded(
+        *(_three(n, 1) for n in (w[2:], stride, dilation)),
+        *_sides(padding),
+        *(_three(n, 1) for n in (x[2:], out)),
+    )
     reach = tuple((k - 1) * d for k, d in zip(kernel, gap))
     frame = Frame(size, lo, hi, step, reach, grid)
     taps = list(product(*map(range, kernel)))
-    offsets = [frame.offset(tuple(t * d for t, d in zip(tap, gap))) for tap in taps]
     form, packed = _form(frame, grid, images, channels, rows, len(taps))
+    if max(step) > 1:  # elements that are broadcast need not be neighbours
+        walks = form == "broadcast" and step[2] <= MOST_WALK
+        if of_weight:
+            quarters = may_be_quarters(w[2:], stride, dilation, groups)
+            walks = rows > ALONG_MOST and not quarters
+        if walks:
+            frame = Frame(size, lo, hi, step, reach, grid, walks)
+    offsets = [frame.offset(tuple(t * d for t, d in zip(tap, gap))) for tap in taps]
     head = [images, groups, channels, rows, packed, frame.prepared, 1]
     head += [channels * len(taps), len(taps), rows * channels * len(taps)]
     part = [len(taps), *grid, 0, 0, 0, 1, 1, 1]
@@ -171,11 +217,11 @@ def input_plan(
 ) -> Plan:
     """The transposed convolution of y (N, O, *windows) to (N, C, *size)."""
     images, channels, rows = y[0], y[1] // groups, w[1]
-    windows, sizes, kernel = _three(y[2:], 1), _three(size, 1), _three(w[2:], 1)
-    step, gap = _three(stride, 1), _three(dilation, 1)
-    before, _ = _sides(padding)
-    if kernel == step == (1, 1, 1) and windows == sizes and not any(before):
-        windows = sizes = (1, 1, prod(sizes))
+    kernel, step, gap, before, _, sizes, windows = _folded(
+        *(_three(n, 1) for n in (w[2:], stride, dilation)),
+        *_sides(padding),
+        *(_three(n, 1) for n in (size, y[2:])),
+    )
     # Input u meets tap k in window (u + before - k * gap) / step. Inputs u + i * step meet the same taps, in windows from
     # base + shift[u] on, less what k takes; base is the least.
     base = [p // s for p, s in zip(before, step)]

@@ -262,7 +262,7 @@ static void ww_result(void *context, int64_t begin, int64_t end) {
 static int ww_fits(const struct plan *p, int64_t *kernel) {
   const struct part *part = p->parts;
   const struct frame *f = &p->frame;
-  if (p->groups != 1 || p->part_count != 1 || f->size[0] != 1 || part->grid[0] != 1 || f->lo[0] || f->room[0] != 1) return 0;
+  if (p->groups != 1 || p->part_count != 1 || p->walk > 1 || f->size[0] != 1 || part->grid[0] != 1 || f->lo[0] || f->room[0] != 1) return 0;
   kernel[1] = 1;
   while (kernel[1] < part->taps && part->offset[kernel[1]] == kernel[1]) ++kernel[1];
   kernel[0] = part->taps / kernel[1];

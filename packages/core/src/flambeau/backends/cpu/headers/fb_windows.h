@@ -12,10 +12,23 @@
 
 /* -- rows ------------------------------------------------------------------------------------------------------------- */
 
-INLINE void copy_row(T *to, const T *from, int64_t count) {
-  int64_t v = 0;
-  for (; v + WIDTH <= count; v += WIDTH) store(to + v, load(from + v));
-  if (v < count) store_head(to + v, load_head(from + v, count - v, 0), count - v);
+/* `count` elements. Ends overlap what is before them: a store by a mask that meets two lines takes longer than two. */
+INLINE void copy_row(T *RESTRICT to, const T *RESTRICT from, int64_t count) {
+  if (count >= WIDTH) {
+    for (int64_t v = 0; v + WIDTH < count; v += WIDTH) store(to + v, load(from + v));
+    store(to + count - WIDTH, load(from + count - WIDTH));
+    return;
+  }
+#define FB_COPY_ENDS(n)                                                                     \
+  if (count >= (n)) {                                                                       \
+    memcpy(to, from, (n) * sizeof(T)), memcpy(to + count - (n), from + count - (n), (n) * sizeof(T)); \
+    return;                                                                                 \
+  }
+  FB_COPY_ENDS(8)
+  FB_COPY_ENDS(4)
+  FB_COPY_ENDS(2)
+  if (count > 0) *to = *from;
+#undef FB_COPY_ENDS
 }
 
 #if defined(__clang__)
@@ -88,15 +101,19 @@ INLINE void split_in_four(const T *x, vec *phase) {
   phase[2] = FB_PICK(even, evens, FB_ODDS), phase[3] = FB_PICK(odd, odds, FB_ODDS);
 }
 
-/* a[0], b[0], a[1], b[1], ... */
+/* a[0], b[0], a[1], b[1], ...: `count` of them. */
 static void weave_rows(T *to, const T *a, const T *b, int64_t count) {
   int64_t i = 0;
-  for (; i + WIDTH <= count; i += WIDTH) {
-    const vec p = load(a + i), q = load(b + i);
-    store(to + 2 * i, FB_PICK(p, q, FB_LOWS));
-    store(to + 2 * i + WIDTH, FB_PICK(p, q, FB_HIGHS));
+  for (; i + 2 * WIDTH <= count; i += 2 * WIDTH) {
+    const vec p = load(a + i / 2), q = load(b + i / 2);
+    store(to + i, FB_PICK(p, q, FB_LOWS));
+    store(to + i + WIDTH, FB_PICK(p, q, FB_HIGHS));
   }
-  for (; i < count; ++i) to[2 * i] = a[i], to[2 * i + 1] = b[i];
+  if (i == count) return;
+  const int64_t left = count - i, one = MIN(left, WIDTH);
+  const vec p = load_head(a + i / 2, (left + 1) / 2, 0), q = load_head(b + i / 2, left / 2, 0);
+  store_head(to + i, FB_PICK(p, q, FB_LOWS), one);
+  if (left > WIDTH) store_head(to + i + WIDTH, FB_PICK(p, q, FB_HIGHS), left - WIDTH);
 }
 
 /* -- frames ----------------------------------------------------------------------------------------------------------- */
@@ -201,7 +218,7 @@ struct plan {
   int64_t images, groups, channels, rows; /* channels and rows of weights of a group */
   int64_t packed, prepared;               /* whether columns are packed, and planes laid out anew */
   int64_t row_stride, channel_stride, group_stride; /* of the weights */
-  int64_t pitch[2];                       /* of planes and rows in a prepared plane */
+  int64_t pitch[2], walk;                 /* from a window to that behind, below and beside it, in a prepared plane */
   int64_t size[3];                        /* of the result's planes */
   struct frame frame;
   int64_t part_count, taps, span;         /* taps of all parts; places from the first window to the last */
@@ -210,13 +227,13 @@ struct plan {
 enum { PLAN_HEAD = 32, PLAN_PART = 10 };
 
 /* The numbers are, in this order: images, groups, channels, rows, packed, prepared, parts, the strides of rows, channels and
- * groups in the weights, two pitches, size, frame (16 numbers); from PLAN_HEAD on for each part: taps, grid, first, step; behind
+ * groups in the weights, two pitches, size, frame (16 numbers), walk; from PLAN_HEAD on for each part: taps, grid, first, step; behind
  * all parts for each its offsets and its taps. The parts are put into scratch memory of the given slot. */
 static struct plan read_plan(const int64_t *n, int slot) {
   struct plan p = {.images = n[0], .groups = n[1], .channels = n[2], .rows = n[3], .packed = n[4], .prepared = n[5], .part_count = n[6]};
   p.row_stride = n[7], p.channel_stride = n[8], p.group_stride = n[9], p.pitch[0] = n[10], p.pitch[1] = n[11];
   for (int i = 0; i < 3; ++i) p.size[i] = n[12 + i];
-  p.frame = read_frame(n + 15);
+  p.frame = read_frame(n + 15), p.walk = n[31];
   p.parts = SCRATCH(slot, (size_t)p.part_count * sizeof(struct part));
   const int64_t *table = n + PLAN_HEAD + PLAN_PART * p.part_count;
   for (int64_t i = 0; i < p.part_count; ++i) {
@@ -226,7 +243,7 @@ static struct plan read_plan(const int64_t *n, int slot) {
     for (int j = 0; j < 3; ++j) at->grid[j] = m[1 + j], at->first[j] = m[4 + j], at->step[j] = m[7 + j];
   }
   const int64_t *grid = p.parts[0].grid; /* the same for all */
-  p.span = (grid[0] - 1) * p.pitch[0] + (grid[1] - 1) * p.pitch[1] + grid[2];
+  p.span = (grid[0] - 1) * p.pitch[0] + (grid[1] - 1) * p.pitch[1] + (grid[2] - 1) * p.walk + 1;
   return p;
 }
 
@@ -257,5 +274,26 @@ static void leave_out_empty(struct plan *p, T *y, const T *bias) {
   for (int64_t i = 0; i < p->part_count; ++i)
     if (p->parts[i].taps > 0) p->parts[kept++] = p->parts[i];
   p->part_count = kept;
+}
+
+/* -- pairs of parts ------------------------------------------------------------------------------------------------------ */
+
+/* Whether parts come in pairs whose results are even and odd places of the same rows (a gradient for the input with a stride of 2). */
+static int are_pairs(const struct plan *p) {
+  if (p->part_count % 2) return 0;
+  for (int64_t i = 0; i < p->part_count; i += 2) {
+    const struct part *a = p->parts + i, *b = a + 1;
+    if (a->step[2] != 2 || a->first[2] != 0 || b->first[2] != 1 || a->first[1] != b->first[1] || a->first[0] != b->first[0]) return 0;
+  }
+  return 1;
+}
+
+/* Sums of a pair in `count` windows from (d, h, w) on, for `rows` planes, to those that begin at y. */
+static void write_pair(const struct plan *p, const struct part *first, int64_t d, int64_t h, int64_t w, int64_t count, const T *even, const T *odd, int64_t pitch, T *y, int64_t rows) {
+  const int64_t *size = p->size, volume = size[0] * size[1] * size[2], there = MIN(2 * count, size[2] - 2 * w);
+  d = first->first[0] + d * first->step[0], h = first->first[1] + h * first->step[1];
+  if (d >= size[0] || h >= size[1] || there <= 0) return;
+  y += (d * size[1] + h) * size[2] + 2 * w;
+  for (int64_t r = 0; r < rows; ++r) weave_rows(y + r * volume, even + r * pitch, odd + r * pitch, there);
 }
 #endif

@@ -15,7 +15,7 @@
 #include "fb_finish.h"
 
 #define DEPTH 256 /* taps of channels summed up in registers before they go to memory */
-
+#define FAR 6 /* channels that weights are called in ahead */
 
 struct conv {
   const T *x, *bias;
@@ -25,6 +25,7 @@ struct conv {
   const T *w;
   /* of the present batch of images */
   int64_t first_image, now, tiles, tiles_each, block, blocks, cuts, blocks_of_rows;
+  int64_t twins; /* parts whose results are woven, or 1 */
 };
 
 /* -- positions ------------------------------------------------------------------------------------------------------ */
@@ -94,19 +95,29 @@ static void write_rows(const struct conv *c, const struct part *p, const struct 
   }
 }
 
+/* The same for a pair of parts, whose tiles are `apart` elements from one another. */
+static void write_pairs(const struct conv *c, const struct part *p, const struct positions *q, const T *tile, int64_t apart, int64_t rows, int64_t first, int64_t image_stride) {
+  for (const struct stretch *s = q->s; s < q->s + q->stretches; ++s)
+    write_pair(&c->plan, p, s->d, s->h, s->w, s->count, tile + s->at, tile + apart + s->at, TILE, c->y + first + s->image * image_stride, rows);
+}
+
 /* -- tasks ---------------------------------------------------------------------------------------------------------- */
 
 static void pack_weights(void *context, int64_t begin, int64_t end) {
   const struct conv *c = context;
+  const int64_t rs = c->plan.row_stride, cs = c->plan.channel_stride;
   for (int64_t at = begin; at < end; ++at) {
-    const int64_t part = at / (c->plan.groups * c->blocks_of_rows), rest = at % (c->plan.groups * c->blocks_of_rows);
-    const int64_t group = rest / c->blocks_of_rows, row = rest % c->blocks_of_rows * ROWS, rows = MIN(ROWS, c->plan.rows - row);
-    const struct part *p = c->plan.parts + part;
-    const T *w = c->w + group * c->plan.group_stride + row * c->plan.row_stride;
-    T *to = (T *)p->weight + rest * c->plan.channels * p->taps * ROWS;
-    for (int64_t channel = 0; channel < c->plan.channels; ++channel, w += c->plan.channel_stride)
-      for (int64_t t = 0; t < p->taps; ++t, to += ROWS)
-        for (int64_t i = 0; i < rows; ++i) to[i] = w[i * c->plan.row_stride + p->tap[t]];
+    const int64_t group = at / c->blocks_of_rows, row = at % c->blocks_of_rows * ROWS, rows = MIN(ROWS, c->plan.rows - row);
+    const T *w = c->w + group * c->plan.group_stride + row * rs;
+    for (int64_t channel = 0; channel < c->plan.channels; ++channel, w += cs) {
+      if (rs < cs) /* the next channels' weights lie pages away */
+        for (int64_t i = 0; i < rows * rs; i += VECTOR_BYTES / (int64_t)sizeof(T)) __builtin_prefetch(w + FAR * cs + i);
+      for (const struct part *p = c->plan.parts; p < c->plan.parts + c->plan.part_count; ++p) {
+        T *to = (T *)p->weight + (at * c->plan.channels + channel) * p->taps * ROWS;
+        for (int64_t t = 0; t < p->taps; ++t, to += ROWS)
+          for (int64_t i = 0; i < rows; ++i) to[i] = w[i * rs + p->tap[t]];
+      }
+    }
   }
 }
 
@@ -124,43 +135,49 @@ static void convolve(void *context, int64_t begin, int64_t end) {
   const int64_t image_stride = c->plan.groups * c->plan.channels * c->plan.frame.plane, image_out = c->plan.groups * c->plan.rows * volume;
   for (int64_t at = begin; at < end; ++at) {
     /* Parts are next to one another: their results share cache lines, and a thread does all of them. */
-    const int64_t rest = at / c->plan.part_count, cut = rest % c->cuts, block = rest / c->cuts % c->blocks, group = rest / c->cuts / c->blocks;
-    const struct part *p = c->plan.parts + at % c->plan.part_count;
+    const int64_t sets = c->plan.part_count / c->twins, rest = at / sets, cut = rest % c->cuts, block = rest / c->cuts % c->blocks, group = rest / c->cuts / c->blocks;
+    const struct part *p = c->plan.parts + at % sets * c->twins;
+    const int64_t taps = MAX(p->taps, p[c->twins - 1].taps);
     const int64_t r0 = cut * c->blocks_of_rows / c->cuts * ROWS, r1 = MIN(c->plan.rows, (cut + 1) * c->blocks_of_rows / c->cuts * ROWS);
     const int64_t tiles = MIN(c->block, c->tiles - block * c->block);
-    const int64_t depth = p->taps ? MAX(1, DEPTH / p->taps) : c->plan.channels; /* channels at a time */
+    const int64_t depth = taps ? MAX(1, DEPTH / taps) : c->plan.channels; /* channels at a time */
     const int whole = depth >= c->plan.channels;
     /* Where the taps of all channels at hand stand, in the planes and in packed columns. */
-    const int64_t most = MIN(depth, c->plan.channels) * p->taps;
-    int64_t *planar = SCRATCH(1, (size_t)(2 * most) * sizeof(int64_t) + (size_t)c->block * sizeof(struct positions)), *packed = planar + most;
+    const int64_t together = MIN(depth, c->plan.channels), most = together * taps, pitch = most * TILE;
+    int64_t *planar = SCRATCH(1, (size_t)((c->twins + 1) * most) * sizeof(int64_t) + (size_t)c->block * sizeof(struct positions)), *packed = planar + c->twins * most;
     struct positions *q = (struct positions *)(packed + most);
-    for (int64_t i = 0, place = 0; i < most; place += c->plan.frame.plane) /* divisions would take as long as a tile */
-      for (int64_t k = 0; k < p->taps; ++k, ++i) planar[i] = place + p->offset[k], packed[i] = i * TILE;
-    T *columns = SCRATCH(2, (size_t)(c->block * MIN(depth, c->plan.channels) * p->taps * TILE + WIDTH) * sizeof(T));
-    T *sums = SCRATCH(3, (size_t)(c->block * (whole ? ROWS : r1 - r0) * TILE) * sizeof(T));
+    for (int64_t j = 0; j < c->twins; ++j)
+      for (int64_t i = 0, channel = 0; channel < together; ++channel) /* divisions would take as long as a tile */
+        for (int64_t k = 0; k < p[j].taps; ++k, ++i) planar[j * most + i] = channel * c->plan.frame.plane + p[j].offset[k];
+    for (int64_t i = 0; i < most; ++i) packed[i] = i * TILE;
+    T *columns = SCRATCH(2, (size_t)(c->twins * c->block * pitch + WIDTH) * sizeof(T));
+    const int64_t apart = c->block * (whole ? ROWS : r1 - r0) * TILE; /* sums of one part */
+    T *sums = SCRATCH(3, (size_t)(c->twins * apart) * sizeof(T));
     const T *planes = (c->planes ? c->planes : c->x + c->first_image * image_stride) + group * c->plan.channels * c->plan.frame.plane;
     const int64_t y = c->first_image * image_out + (group * c->plan.rows + r0) * volume;
     for (int64_t i = 0; i < tiles; ++i) positions_of(c, p, block * c->block + i, q + i);
     for (int64_t c0 = 0; c0 == 0 || c0 < c->plan.channels; c0 += depth) {
       const int64_t channels = MIN(depth, c->plan.channels - c0);
       const int last = c0 + depth >= c->plan.channels;
-      const int64_t pitch = channels * p->taps * TILE;
       /* What lies behind the last image is not ours to read: the last tile of an image read in place is packed. */
-      for (int64_t i = 0; i < tiles; ++i)
-        if (c->plan.packed) pack_columns(p, q + i, planes + c0 * c->plan.frame.plane, c->plan.frame.plane, channels, columns + i * pitch, !c->planes);
-        else if (!c->planes && q[i].count < TILE) {
-          struct positions exact = {1, q[i].count, {{0, q[i].count, (block * c->block + i) % c->tiles_each * TILE, 0, 0, 0, 0}}};
-          pack_columns(p, &exact, planes + (block * c->block + i) / c->tiles_each * image_stride + c0 * c->plan.frame.plane, c->plan.frame.plane, channels, columns + i * pitch, 1);
+      for (int64_t i = 0; i < tiles * c->twins; ++i) {
+        const int64_t t = i / c->twins;
+        const struct part *one = p + i % c->twins;
+        if (c->plan.packed) pack_columns(one, q + t, planes + c0 * c->plan.frame.plane, c->plan.frame.plane, channels, columns + i * pitch, !c->planes);
+        else if (!c->planes && q[t].count < TILE) {
+          struct positions exact = {1, q[t].count, {{0, q[t].count, (block * c->block + t) % c->tiles_each * TILE, 0, 0, 0, 0}}};
+          pack_columns(one, &exact, planes + (block * c->block + t) / c->tiles_each * image_stride + c0 * c->plan.frame.plane, c->plan.frame.plane, channels, columns + i * pitch, 1);
         }
+      }
       for (int64_t r = r0; r < r1; r += ROWS) {
         const int64_t rows = MIN(ROWS, r1 - r);
-        const T *a = p->weight + ((group * c->blocks_of_rows + r / ROWS) * c->plan.channels + c0) * p->taps * ROWS;
+        const int64_t panel = (group * c->blocks_of_rows + r / ROWS) * c->plan.channels + c0;
         const T *bias = c->bias ? c->bias + group * c->plan.rows + r : 0;
         for (int64_t i = 0; i < tiles; ++i) {
           const int in_place = !c->plan.packed && (c->planes || q[i].count == TILE);
           const int64_t nv = (q[i].count + WIDTH - 1) / WIDTH;
           const int64_t tile_no = block * c->block + i;
-          const T *b = in_place ? planes + tile_no / c->tiles_each * image_stride + c0 * c->plan.frame.plane + tile_no % c->tiles_each * TILE : columns + i * pitch;
+          const T *b = in_place ? planes + tile_no / c->tiles_each * image_stride + c0 * c->plan.frame.plane + tile_no % c->tiles_each * TILE : columns + i * c->twins * pitch;
           tile_kernel *kernel = tile_kernels[nv - 1][rows - 1];
           T *to = sums + (whole ? i * ROWS : i * (r1 - r0) + r - r0) * TILE;
           int64_t ldc = TILE, b0 = 0, b1 = 0;
@@ -169,8 +186,10 @@ static void convolve(void *context, int64_t begin, int64_t end) {
             const int64_t place = place_of(c, p, q[i].s, &b0, &b1);
             if (b0 == 0 && b1 == q[i].s[0].count) to = c->y + y + (r - r0) * volume + q[i].s[0].image * image_out + place, ldc = volume, direct = 1;
           }
-          kernel(a, b, in_place ? planar : packed, channels * p->taps, to, ldc, c0 == 0, bias);
-          if (last && !direct) write_rows(c, p, q + i, to, rows, y + (r - r0) * volume, volume, image_out);
+          for (int64_t j = 0; j < c->twins; ++j)
+            kernel(p[j].weight + panel * p[j].taps * ROWS, in_place ? b : b + j * pitch, in_place ? planar + j * most : packed, channels * p[j].taps, to + j * apart, ldc, c0 == 0, bias);
+          if (last && c->twins > 1) write_pairs(c, p, q + i, to, apart, rows, y + (r - r0) * volume, image_out);
+          else if (last && !direct) write_rows(c, p, q + i, to, rows, y + (r - r0) * volume, volume, image_out);
           else if (last && finishes(&c->finish)) finish_rows(&c->finish, to, ldc, c->y, to - c->y, ldc, rows, nv * WIDTH);
         }
       }
@@ -200,8 +219,8 @@ static void set_weights(struct conv *c, const T *packed) {
 static void pack(struct conv *c, T *packed) {
   const struct plan *p = &c->plan;
   set_weights(c, packed);
-  const int64_t panels = p->part_count * p->groups * c->blocks_of_rows;
-  PARALLEL(pack_weights, c, panels, grain_for(panels, ROWS * p->channels * p->taps / p->part_count));
+  const int64_t panels = p->groups * c->blocks_of_rows;
+  PARALLEL(pack_weights, c, panels, grain_for(panels, ROWS * p->channels * p->taps));
 }
 
 static void convolve_packed(struct conv *given) {
@@ -216,7 +235,7 @@ static void convolve_packed(struct conv *given) {
     memset(c.planes, 0, bytes);
   }
   const int64_t *grid = plan->parts[0].grid, plane = grid[0] * grid[1] * grid[2];
-  c.tiles_each = (plan->span + TILE - 1) / TILE;
+  c.tiles_each = (plan->span + TILE - 1) / TILE, c.twins = 1 + are_pairs(plan);
   const int large = plan->rows * plan->channels * plan->taps / plan->part_count * (int64_t)sizeof(T) > LARGE_WEIGHTS;
   for (c.first_image = 0; c.first_image < plan->images; c.first_image += batch) {
     c.now = MIN(batch, plan->images - c.first_image);
@@ -227,8 +246,8 @@ static void convolve_packed(struct conv *given) {
     if (each * c.tiles >= wanted) c.block = MAX(1, MIN(c.block, each * c.tiles / wanted));
     c.blocks = (c.tiles + c.block - 1) / c.block;
     c.cuts = threads == 1 || each * c.tiles * plan->rows * plan->channels * plan->taps < ALONE ? 1 : MAX(1, MIN(c.blocks_of_rows, (wanted + each * c.blocks - 1) / (each * c.blocks)));
-    const int64_t tasks = plan->part_count * each * c.blocks * c.cuts, work = each * c.tiles * plan->rows * plan->channels * plan->taps;
-    PARALLEL(convolve, &c, tasks, work < ALONE ? tasks : MAX(1, tasks / plan->part_count / (8 * threads)) * plan->part_count);
+    const int64_t sets = plan->part_count / c.twins, places = each * c.blocks * c.cuts, work = each * c.tiles * plan->rows * plan->channels * plan->taps;
+    PARALLEL(convolve, &c, sets * places, work < ALONE ? sets * places : MAX(1, places / (8 * threads)) * sets);
   }
 }
 

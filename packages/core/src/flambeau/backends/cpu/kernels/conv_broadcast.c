@@ -32,15 +32,16 @@ struct broadcast {
   T *y, *planes; /* planes NULL: x is read as it is */
   int dense;     /* whether results lie in the order of the positions */
   int64_t padded_rows, depth; /* rows in whole vectors; channels of a block */
+  int64_t twins;              /* parts whose results are woven, or 1 */
   int64_t first_image, now;   /* the present batch of images */
   int64_t lines, length, tiles_each, tiles, together, groups_of_tiles, cuts;
 };
 
 /* -- the tile ------------------------------------------------------------------------------------------------------- */
 
-/* sums[i][v] (+)= sum over k of x[offset[k] + i] * w[k][v]; begins with `start`, if that is not NULL. Fetches `depth` vectors
+/* sums[i][v] (+)= sum over k of x[offset[k] + i * walk] * w[k][v]; begins with `start`, if that is not NULL. Fetches `depth` vectors
  * from `ahead` on. */
-INLINE void tile(const int nv, const int count, int64_t depth, const T *RESTRICT w, const T *x, const int64_t *RESTRICT offset, T *sums, const T *start, const T *ahead) {
+INLINE void tile(const int nv, const int count, const int64_t walk, int64_t depth, const T *RESTRICT w, const T *x, const int64_t *RESTRICT offset, T *sums, const T *start, const T *ahead) {
   vec sum[MOST][NV];
   UNROLL for (int v = 0; v < nv; ++v) {
     const vec s = start ? load(start + v * WIDTH) : (vec){0};
@@ -52,10 +53,10 @@ INLINE void tile(const int nv, const int count, int64_t depth, const T *RESTRICT
     UNROLL for (int v = 0; v < nv; ++v) a[v] = load(w + v * WIDTH);
     if (nv > 1) { /* one vector leaves no loads free */
       __builtin_prefetch(ahead + k * WIDTH, 0, 2);
-      __builtin_prefetch(from + MOST + count); /* what the next tile reads */
+      __builtin_prefetch(from + (MOST + count) * walk); /* what the next tile reads */
     }
     UNROLL for (int i = 0; i < count; ++i) {
-      const vec b = splat(from[i]);
+      const vec b = splat(from[i * walk]);
       UNROLL for (int v = 0; v < nv; ++v) sum[i][v] += a[v] * b;
     }
   }
@@ -67,8 +68,10 @@ INLINE void tile(const int nv, const int count, int64_t depth, const T *RESTRICT
 
 typedef void tile_kernel(int64_t depth, const T *w, const T *x, const int64_t *offset, T *sums, const T *start, const T *ahead);
 #define ONE_TILE(n, nv) \
-  static void tile_##n##x##nv(int64_t depth, const T *w, const T *x, const int64_t *offset, T *sums, const T *start, const T *ahead) { tile(nv, n, depth, w, x, offset, sums, start, ahead); }
+  static void tile_##n##x##nv(int64_t depth, const T *w, const T *x, const int64_t *offset, T *sums, const T *start, const T *ahead) { tile(nv, n, 1, depth, w, x, offset, sums, start, ahead); } \
+  static void two_##n##x##nv(int64_t depth, const T *w, const T *x, const int64_t *offset, T *sums, const T *start, const T *ahead) { tile(nv, n, 2, depth, w, x, offset, sums, start, ahead); }
 #define NAME_TILE(n, nv) tile_##n##x##nv,
+#define NAME_TWO(n, nv) two_##n##x##nv,
 #if MOST == 14
 #define EACH_COUNT(X, v) X(1, v) X(2, v) X(3, v) X(4, v) X(5, v) X(6, v) X(7, v) X(8, v) X(9, v) X(10, v) X(11, v) X(12, v) X(13, v) X(14, v)
 #else
@@ -76,7 +79,10 @@ typedef void tile_kernel(int64_t depth, const T *w, const T *x, const int64_t *o
 #endif
 EACH_COUNT(ONE_TILE, 1)
 EACH_COUNT(ONE_TILE, 2)
-static tile_kernel *const tile_kernels[NV][MOST] = {{EACH_COUNT(NAME_TILE, 1)}, {EACH_COUNT(NAME_TILE, 2)}};
+static tile_kernel *const tile_kernels[2][NV][MOST] = { /* for windows one element and two apart */
+  {{EACH_COUNT(NAME_TILE, 1)}, {EACH_COUNT(NAME_TILE, 2)}},
+  {{EACH_COUNT(NAME_TWO, 1)}, {EACH_COUNT(NAME_TWO, 2)}},
+};
 
 /* -- positions ------------------------------------------------------------------------------------------------------ */
 
@@ -99,7 +105,7 @@ static void positions_of(const struct broadcast *c, const struct part *p, int64_
     found->stretches = 0, found->count = each + (share < more);
     for (int64_t at = 0; at < found->count; ++found->stretches) {
       const int64_t count = MIN(n[2] - w, found->count - at);
-      found->s[found->stretches] = (struct stretch){at, count, image * image_stride + d * c->plan.pitch[0] + h * c->plan.pitch[1] + w, image, d, h, w};
+      found->s[found->stretches] = (struct stretch){at, count, image * image_stride + d * c->plan.pitch[0] + h * c->plan.pitch[1] + w * c->plan.walk, image, d, h, w};
       at += count, w += count;
       if (w < n[2]) continue;
       w = 0;
@@ -119,6 +125,10 @@ static void pack_columns(const struct broadcast *c, const struct part *p, const 
       for (int64_t i = 0; i < q->stretches; ++i) {
         const struct stretch *s = q->s + i;
         const T *from = planes + p->offset[t] + s->from;
+        if (c->plan.walk > 1) {
+          for (int64_t v = 0; v < s->count; ++v) to[s->at + v] = from[v * c->plan.walk];
+          continue;
+        }
         for (int64_t v = 0; v < s->count; v += WIDTH) /* what is too much is written over by what follows */
           store(to + s->at + v, load_head(from + v, MIN(WIDTH, s->count - v), 0));
       }
@@ -142,6 +152,26 @@ INLINE void write_square(const struct broadcast *c, const T *from, int64_t place
   UNROLL for (int i = 0; i < GEMM_LANES; ++i) store_head(to + i * volume, r[i], count);
 }
 
+INLINE void turn_tile(const T *sums, int64_t rows, int64_t count, T *turned) {
+  for (int64_t v = 0; v < rows; v += WIDTH)
+    for (int64_t g = 0; g < count; g += WIDTH) {
+      vec r[GEMM_LANES];
+      const T *from = sums + g * BLOCK + v;
+      UNROLL for (int i = 0; i < GEMM_LANES; ++i) r[i] = load(from + i * BLOCK);
+      gemm_transpose(r);
+      UNROLL for (int i = 0; i < GEMM_LANES; ++i) store(turned + (v + i) * PITCH + g, r[i]);
+    }
+}
+
+/* Complete tiles of a pair of parts, `apart` elements from one another. */
+static void write_pairs(const struct broadcast *c, const struct part *p, const struct positions *q, const T *sums, int64_t apart, int64_t row, int64_t rows) {
+  T even[BLOCK * PITCH] __attribute__((aligned(64))), odd[BLOCK * PITCH] __attribute__((aligned(64)));
+  const int64_t *size = c->plan.size, volume = size[0] * size[1] * size[2];
+  turn_tile(sums, rows, q->count, even), turn_tile(sums + apart, rows, q->count, odd);
+  for (const struct stretch *s = q->s; s < q->s + q->stretches; ++s)
+    write_pair(&c->plan, p, s->d, s->h, s->w, s->count, even + s->at, odd + s->at, PITCH, c->y + ((c->first_image + s->image) * c->plan.groups * c->plan.rows + row) * volume, rows);
+}
+
 /* A complete tile to rows [row, row + rows) of the result. */
 static void write_tile(const struct broadcast *c, const struct part *p, const struct positions *q, const T *sums, int64_t row, int64_t rows) {
   const struct stretch *one = q->s, *final = q->s + q->stretches - 1;
@@ -152,14 +182,7 @@ static void write_tile(const struct broadcast *c, const struct part *p, const st
     return;
   }
   T turned[BLOCK * PITCH] __attribute__((aligned(64)));
-  for (int64_t v = 0; v * WIDTH < rows; ++v)
-    for (int64_t g = 0; g < q->count; g += WIDTH) {
-      vec r[GEMM_LANES];
-      const T *from = sums + g * BLOCK + v * WIDTH;
-      UNROLL for (int i = 0; i < GEMM_LANES; ++i) r[i] = load(from + i * BLOCK);
-      gemm_transpose(r);
-      UNROLL for (int i = 0; i < GEMM_LANES; ++i) store(turned + (v * WIDTH + i) * PITCH + g, r[i]);
-    }
+  turn_tile(sums, rows, q->count, turned);
   const int64_t *size = c->plan.size, volume = size[0] * size[1] * size[2], step = p->step[2];
   for (int64_t i = 0; i < q->stretches; ++i) {
     const struct stretch *s = q->s + i;
@@ -187,6 +210,34 @@ static void write_tile(const struct broadcast *c, const struct part *p, const st
 /* Where the weights of a part and group are: [block of channels][block of rows][channel][tap][row]. */
 INLINE int64_t part_size(const struct broadcast *c, const struct part *p) { return c->padded_rows * c->plan.channels * p->taps; }
 
+/* Whether the taps of all rows follow one another, and a vector holds a row's. */
+INLINE int has_whole_taps(const struct plan *p) { return p->row_stride == p->taps && p->row_stride <= GEMM_LANES; }
+
+/* The weights of all parts, where the taps of rows that follow one another are read at once. */
+static void pack_whole_taps(void *context, int64_t begin, int64_t end) {
+  const struct broadcast *c = context;
+  const struct plan *plan = &c->plan;
+  const int64_t vectors = c->padded_rows / WIDTH, rs = plan->row_stride;
+  for (int64_t at = begin; at < end; ++at) {
+    const int64_t group = at / vectors, row = at % vectors * WIDTH, count = MIN(WIDTH, plan->rows - row);
+    const int64_t block = row / BLOCK * BLOCK, width = MIN(BLOCK, c->padded_rows - block);
+    const T *w = c->w + group * plan->group_stride + row * rs;
+    for (int64_t channel = 0; channel < plan->channels; ++channel) {
+      const int64_t c0 = channel / c->depth * c->depth, channels = MIN(c->depth, plan->channels - c0);
+      const T *from = w + channel * plan->channel_stride, *ahead = from + FAR * plan->channel_stride;
+      for (int64_t i = 0; i <= WIDTH * rs; i += VECTOR_BYTES / (int64_t)sizeof(T)) __builtin_prefetch(ahead + i);
+      vec r[GEMM_LANES];
+      UNROLL for (int i = 0; i < GEMM_LANES; ++i) r[i] = i < count ? load_head(from + i * rs, rs, 0) : (vec){0};
+      gemm_transpose(r);
+      for (int64_t i = 0; i < plan->part_count; ++i) {
+        const struct part *p = plan->parts + i;
+        T *to = (T *)p->weight + group * part_size(c, p) + (c->padded_rows * c0 + block * channels) * p->taps + row - block + (channel - c0) * p->taps * width;
+        for (int64_t t = 0; t < p->taps; ++t) memcpy(to + t * width, r + p->tap[t], VECTOR_BYTES);
+      }
+    }
+  }
+}
+
 static void pack_weights(void *context, int64_t begin, int64_t end) {
   const struct broadcast *c = context;
   const struct plan *plan = &c->plan;
@@ -197,8 +248,7 @@ static void pack_weights(void *context, int64_t begin, int64_t end) {
     const int64_t block = row / BLOCK * BLOCK, width = MIN(BLOCK, c->padded_rows - block), rs = plan->row_stride;
     const T *w = c->w + group * plan->group_stride + row * rs;
     T *all = (T *)p->weight + group * part_size(c, p);
-    const int together = p->taps == plan->channel_stride;          /* the taps of all channels follow one another */
-    const int whole_taps = rs == plan->taps && rs <= GEMM_LANES; /* those of all rows do, and a vector holds a row's */
+    const int together = p->taps == plan->channel_stride; /* the taps of all channels follow one another */
     for (int64_t c0 = 0; c0 < plan->channels; c0 += c->depth) {
       const int64_t channels = MIN(c->depth, plan->channels - c0), depth = channels * p->taps;
       T *to = all + c->padded_rows * c0 * p->taps + block * depth + row - block;
@@ -214,15 +264,6 @@ static void pack_weights(void *context, int64_t begin, int64_t end) {
         for (; k < depth; ++k) {
           const T *from = w + (c0 + k / p->taps) * plan->channel_stride + p->tap[k % p->taps];
           store(to + k * width, load_head(from, count, 0));
-        }
-      if (whole_taps)
-        for (; k < depth; k += p->taps) {
-          const T *from = w + (c0 + k / p->taps) * plan->channel_stride, *ahead = from + FAR * plan->channel_stride;
-          for (int64_t i = 0; i <= WIDTH * rs; i += VECTOR_BYTES / (int64_t)sizeof(T)) __builtin_prefetch(ahead + i);
-          vec r[GEMM_LANES];
-          UNROLL for (int i = 0; i < GEMM_LANES; ++i) r[i] = i < count ? load_head(from + i * rs, rs, 0) : (vec){0};
-          gemm_transpose(r);
-          for (int64_t t = 0; t < p->taps; ++t) memcpy(to + (k + t) * width, r + p->tap[t], VECTOR_BYTES);
         }
       for (; k < depth; ++k) {
         const T *from = w + (c0 + k / p->taps) * plan->channel_stride + p->tap[k % p->taps];
@@ -249,39 +290,45 @@ static void convolve(void *context, int64_t begin, int64_t end) {
   const struct plan *plan = &c->plan;
   const int64_t plane = plan->frame.plane, blocks = (plan->rows + BLOCK - 1) / BLOCK;
   struct positions *q = SCRATCH(1, (size_t)TOGETHER * sizeof *q);
+  tile_kernel *const(*kernels)[MOST] = tile_kernels[plan->walk == 2 && !plan->packed];
   for (int64_t at = begin; at < end; ++at) {
     /* Parts are next to one another: their results share cache lines, and a thread does all of them. */
-    const int64_t rest = at / plan->part_count, cut = rest % c->cuts, some = rest / c->cuts % c->groups_of_tiles, group = rest / c->cuts / c->groups_of_tiles;
-    const struct part *p = plan->parts + at % plan->part_count;
+    const int64_t sets = plan->part_count / c->twins, rest = at / sets, cut = rest % c->cuts, some = rest / c->cuts % c->groups_of_tiles, group = rest / c->cuts / c->groups_of_tiles;
+    const struct part *p = plan->parts + at % sets * c->twins;
     const int64_t r0 = blocks * cut / c->cuts, r1 = blocks * (cut + 1) / c->cuts;
     const int64_t t0 = some * c->tiles / c->groups_of_tiles, tiles = (some + 1) * c->tiles / c->groups_of_tiles - t0;
     const int whole = c->depth >= plan->channels;
-    const int64_t most = MIN(c->depth, plan->channels) * p->taps;
-    int64_t *offset = SCRATCH(6, (size_t)most * sizeof(int64_t));
-    for (int64_t k = 0, place = 0; k < most; place += plane) /* divisions would take as long as a tile */
-      for (int64_t t = 0; t < p->taps; ++t, ++k) offset[k] = plan->packed ? k * PITCH : place + p->offset[t];
-    T *columns = SCRATCH(2, (size_t)((plan->packed ? tiles * most * PITCH : 0) + WIDTH) * sizeof(T));
-    T *sums = SCRATCH(3, (size_t)((whole ? 1 : tiles * (r1 - r0)) * PITCH * BLOCK + BLOCK) * sizeof(T)), *start = sums;
+    const int64_t together = MIN(c->depth, plan->channels), most = together * MAX(p->taps, p[c->twins - 1].taps);
+    int64_t *offset = SCRATCH(6, (size_t)(c->twins * most) * sizeof(int64_t));
+    for (int64_t j = 0; j < c->twins; ++j)
+      for (int64_t k = 0, channel = 0; channel < together; ++channel) /* divisions would take as long as a tile */
+        for (int64_t t = 0; t < p[j].taps; ++t, ++k) offset[j * most + k] = plan->packed ? k * PITCH : channel * plane + p[j].offset[t];
+    T *columns = SCRATCH(2, (size_t)((plan->packed ? c->twins * tiles * most * PITCH : 0) + WIDTH) * sizeof(T));
+    const int64_t apart = (whole ? 1 : tiles * (r1 - r0)) * PITCH * BLOCK; /* sums of one part */
+    T *sums = SCRATCH(3, (size_t)(c->twins * apart + BLOCK) * sizeof(T)), *start = sums;
     sums += BLOCK;
     const T *planes = (c->planes ? c->planes : c->x + c->first_image * plan->groups * plan->channels * plane) + group * plan->channels * plane;
-    const T *weights = p->weight + group * part_size(c, p);
     positions_of(c, p, t0, tiles, q);
     for (int64_t c0 = 0; c0 == 0 || c0 < plan->channels; c0 += c->depth) {
-      const int64_t channels = MIN(c->depth, plan->channels - c0), depth = channels * p->taps;
+      const int64_t channels = MIN(c->depth, plan->channels - c0);
       const int last = c0 + c->depth >= plan->channels;
       if (plan->packed)
-        for (int64_t i = 0; i < tiles; ++i) pack_columns(c, p, q + i, planes + c0 * plane, channels, columns + i * most * PITCH);
+        for (int64_t i = 0; i < tiles * c->twins; ++i) pack_columns(c, p + i % c->twins, q + i / c->twins, planes + c0 * plane, channels, columns + i * most * PITCH);
       for (int64_t r = r0; r < r1; ++r) {
         const int64_t rows = MIN(BLOCK, plan->rows - r * BLOCK), row = group * plan->rows + r * BLOCK, nv = (rows + WIDTH - 1) / WIDTH;
-        const T *w = weights + c->padded_rows * c0 * p->taps + r * BLOCK * depth;
         if (c0 == 0)
           for (int64_t i = 0; i < BLOCK; ++i) start[i] = c->bias && i < rows ? c->bias[row + i] : 0;
         for (int64_t i = 0; i < tiles; ++i) {
           /* Tiles take turns in fetching the panel after this one: the processor's own fetching stops at pages. */
           T *to = sums + (whole ? 0 : (r - r0) * tiles + i) * PITCH * BLOCK;
-          const T *from = plan->packed ? columns + i * most * PITCH : planes + c0 * plane + q[i].s[0].from;
-          tile_kernels[nv - 1][q[i].count - 1](depth, w, from, offset, to, c0 == 0 ? start : 0, w + (nv + i % NV) * depth * WIDTH);
-          if (last) write_tile(c, p, q + i, to, row, rows);
+          for (int64_t j = 0; j < c->twins; ++j) {
+            const int64_t depth = channels * p[j].taps;
+            const T *w = p[j].weight + group * part_size(c, p + j) + c->padded_rows * c0 * p[j].taps + r * BLOCK * depth;
+            const T *from = plan->packed ? columns + (i * c->twins + j) * most * PITCH : planes + c0 * plane + q[i].s[0].from;
+            kernels[nv - 1][q[i].count - 1](depth, w, from, offset + j * most, to + j * apart, c0 == 0 ? start : 0, w + (nv + i % NV) * depth * WIDTH);
+          }
+          if (last && c->twins > 1) write_pairs(c, p, q + i, to, apart, row, rows);
+          else if (last) write_tile(c, p, q + i, to, row, rows);
         }
       }
     }
@@ -310,7 +357,11 @@ static void set_weights(struct broadcast *c, const T *packed) {
 static void pack(struct broadcast *c, T *packed) {
   const struct plan *p = &c->plan;
   set_weights(c, packed);
-  const int64_t panels = p->part_count * p->groups * (c->padded_rows / WIDTH);
+  const int64_t vectors = p->groups * (c->padded_rows / WIDTH), panels = p->part_count * vectors;
+  if (has_whole_taps(p) && p->row_stride > 1) {
+    PARALLEL(pack_whole_taps, c, vectors, grain_for(vectors, WIDTH * p->channels * p->taps));
+    return;
+  }
   PARALLEL(pack_weights, c, panels, grain_for(panels, WIDTH * p->channels * p->taps / p->part_count));
 }
 
@@ -325,7 +376,7 @@ static void convolve_packed(struct broadcast *given) {
     c.planes = SCRATCH(5, (size_t)(batch * image + MOST) * sizeof(T));
     memset(c.planes + batch * image, 0, MOST * sizeof(T)); /* the padding behind the last row */
   }
-  c.dense = plan->part_count == 1;
+  c.dense = plan->part_count == 1, c.twins = 1 + are_pairs(plan);
   for (int i = 0; i < 3; ++i) c.dense &= part->step[i] == 1 && part->first[i] == 0 && grid[i] == plan->size[i];
   const int64_t blocks = (plan->rows + BLOCK - 1) / BLOCK, taps = plan->taps / plan->part_count, weights = blocks * BLOCK * plan->channels * taps;
   for (c.first_image = 0; c.first_image < plan->images; c.first_image += batch) {
@@ -345,8 +396,8 @@ static void convolve_packed(struct broadcast *given) {
       }
     }
     c.groups_of_tiles = (c.tiles + c.together - 1) / c.together;
-    const int64_t tasks = plan->part_count * each * c.groups_of_tiles * c.cuts;
-    PARALLEL(convolve, &c, tasks, alone ? tasks : MAX(1, tasks / plan->part_count / (8 * threads)) * plan->part_count);
+    const int64_t sets = plan->part_count / c.twins, places = each * c.groups_of_tiles * c.cuts;
+    PARALLEL(convolve, &c, sets * places, alone ? sets * places : MAX(1, places / (8 * threads)) * sets);
   }
 }
 

@@ -56,8 +56,7 @@ static void write_part(const struct depthwise *c, const struct part *p, const T 
         if (finishes(&c->finish)) finish_rows(&c->finish, a + at + begin, 0, c->y, to + first + begin - c->y, 0, 1, end - begin);
         else copy_row(to + first + begin, a + at + begin, end - begin);
       } else if (b) {
-        weave_rows(to, a + at, b + at, size[2] / 2);
-        if (size[2] % 2) to[size[2] - 1] = a[at + size[2] / 2];
+        weave_rows(to, a + at, b + at, size[2]);
       } else {
         for (int64_t j = 0; j < p->grid[2]; ++j)
           if (first + j * s >= 0 && first + j * s < size[2]) to[first + j * s] = a[at + j];

@@ -56,7 +56,7 @@ struct stage {
 struct run { int64_t at, from, count; }; /* positions of a chunk in one row */
 struct chunk { int64_t runs, positions; struct run run[CHUNK]; };
 
-INLINE void tile(const int taps, const int vectors, const T *x, const int64_t *RESTRICT places, const struct chunk *c, const T *g, int64_t pitch, T *sums, int first) {
+INLINE void tile(const int taps, const int vectors, const T *x, int64_t walk, const int64_t *RESTRICT places, const struct chunk *c, const T *g, int64_t pitch, T *sums, int first) {
   vec sum[12][MOST_VECTORS];
   UNROLL for (int i = 0; i < taps; ++i) UNROLL for (int v = 0; v < vectors; ++v)
     sum[i][v] = first ? (vec){0} : load(sums + (i * vectors + v) * WIDTH);
@@ -64,7 +64,7 @@ INLINE void tile(const int taps, const int vectors, const T *x, const int64_t *R
     const T *from[12];
     UNROLL for (int i = 0; i < taps; ++i) from[i] = x + places[i] + c->run[r].from;
     const T *y = g + c->run[r].at * pitch;
-    for (int64_t w = 0; w < c->run[r].count; ++w, y += pitch) {
+    for (int64_t w = 0; w < c->run[r].count * walk; w += walk, y += pitch) {
       vec b[MOST_VECTORS];
       UNROLL for (int v = 0; v < vectors; ++v) b[v] = load(y + v * WIDTH);
       UNROLL for (int i = 0; i < taps; ++i) {
@@ -76,9 +76,9 @@ INLINE void tile(const int taps, const int vectors, const T *x, const int64_t *R
   UNROLL for (int i = 0; i < taps; ++i) UNROLL for (int v = 0; v < vectors; ++v) store(sums + (i * vectors + v) * WIDTH, sum[i][v]);
 }
 
-typedef void tile_kernel(const T *x, const int64_t *places, const struct chunk *c, const T *g, int64_t pitch, T *sums, int first);
+typedef void tile_kernel(const T *x, int64_t walk, const int64_t *places, const struct chunk *c, const T *g, int64_t pitch, T *sums, int first);
 #define ONE_TILE(taps, v) \
-  static void tile_##v(const T *x, const int64_t *places, const struct chunk *c, const T *g, int64_t pitch, T *sums, int first) { tile(taps, v, x, places, c, g, pitch, sums, first); }
+  static void tile_##v(const T *x, int64_t walk, const int64_t *places, const struct chunk *c, const T *g, int64_t pitch, T *sums, int first) { tile(taps, v, x, walk, places, c, g, pitch, sums, first); }
 #if MOST_VECTORS == 4
 ONE_TILE(12, 1) ONE_TILE(12, 2) ONE_TILE(8, 3) ONE_TILE(6, 4)
 static tile_kernel *const tiles[] = {tile_1, tile_2, tile_3, tile_4};
@@ -128,7 +128,7 @@ static void chunk_of(const struct weights *c, int64_t begin, int64_t end, struct
   int64_t w = begin % n[2], h = begin / n[2] % n[1], d = begin / n[2] / n[1] % n[0], image = begin / c->positions;
   for (int64_t q = begin; q < end; ++k->runs) {
     const int64_t count = MIN(n[2] - w, end - q);
-    k->run[k->runs] = (struct run){q - begin, image * c->image + d * c->plan.pitch[0] + h * c->plan.pitch[1] + w, count};
+    k->run[k->runs] = (struct run){q - begin, image * c->image + d * c->plan.pitch[0] + h * c->plan.pitch[1] + w * c->plan.walk, count};
     q += count, w = 0;
     if (++h == n[1]) {
       h = 0;
@@ -164,7 +164,7 @@ INLINE int64_t tiles_of(const struct weights *c, int64_t taps) { return (c->dept
 INLINE void add_chunk(const struct weights *c, const struct chunk *chunk, const T *x, const T *g, int64_t block, int64_t t0, int64_t t1, T *sums, int first) {
   const int64_t vector = block * MOST_VECTORS, vectors = MIN(MOST_VECTORS, c->vectors - vector), taps = taps_beside(vectors);
   for (int64_t t = t0; t < t1; ++t)
-    tiles[vectors - 1](x, c->places + t * taps, chunk, g + vector * WIDTH, c->vectors * WIDTH, sums + t * taps * vectors * WIDTH, first);
+    tiles[vectors - 1](x, c->plan.walk, c->places + t * taps, chunk, g + vector * WIDTH, c->vectors * WIDTH, sums + t * taps * vectors * WIDTH, first);
 }
 /* Where the first image of a stage has the planes of a group. */
 INLINE const T *planes_of(const struct stage *s, int64_t group) {
@@ -354,7 +354,7 @@ static void join_along(void *context, int64_t begin, int64_t end) {
 static int is_better_along(struct weights *c) {
   const int64_t rows = c->plan.rows, groups = c->plan.groups, taps = taps_beside(MIN(MOST_VECTORS, c->vectors));
   const int64_t sums = along_sums(c) * (int64_t)sizeof(T), laid = (c->image + rows * groups * along_length(c)) * (int64_t)sizeof(T);
-  if (rows < ALONG_LEAST || rows > 2 * ALONG_MOST) return 0;
+  if (rows < ALONG_LEAST || rows > 2 * ALONG_MOST || c->plan.walk > 1) return 0;
   c->apart = sums > ALONG_BYTES || laid > LAID_BYTES ? groups : 1;
   if (sums / c->apart > ALONG_BYTES || laid / c->apart > LAID_BYTES) return 0;
   if (c->apart > 1) c->parts = MAX(1, MIN(c->parts, MOST_PARTS / groups));

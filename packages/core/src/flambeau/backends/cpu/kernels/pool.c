@@ -339,7 +339,7 @@ static void give_rows(void *context, int64_t begin, int64_t end) {
         }
       }
     if (s == k) {
-      if (s == 2) weave_rows(row, sums, sums, out);
+      if (s == 2) weave_rows(row, sums, sums, 2 * out);
       else if (s == 3) spread_across(sums, row, out, 3);
       else spread_across(sums, row, out, s);
     } else {
