@@ -5,6 +5,7 @@ What PyTorch computes here by a kernel of its own for predictions is composed of
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any
@@ -110,11 +111,19 @@ def _adaptive(name: str) -> Callable[..., Any]:
     return lambda x, size: _functional(name)(x, list(size), return_indices=True)
 
 
+def _unpooled(x: Tensor, places: Tensor, size: Any, *_: Any) -> Tensor:
+    """The opposite of pooling that gave places, into this size."""
+    n = len(size)
+    flat = x.new_zeros([*x.shape[:-n], math.prod(size)])
+    return flat.scatter(-1, places.flatten(-n), x.flatten(-n)).unflatten(-1, list(size))
+
+
 ARCHIVED: dict[str, Callable[..., Any]] = {
     "_pack_padded_sequence": _pack, "_pad_packed_sequence": _pad, "_native_multi_head_attention": _attention,
-    "_transformer_encoder_layer_fwd": _encoder_layer, "stft": _stft, "cartesian_prod": _each("cartesian_prod"),
+    "_transformer_encoder_layer_fwd": _encoder_layer, "stft": _stft, "cartesian_prod": _each("cartesian_prod"), "block_diag": _each("block_diag"),
     "tensordot": lambda a, b, of_a, of_b: import_module("flambeau").tensordot(a, b, (of_a, of_b)),
-    "numpy_T": lambda x: x.T, "matrix_H": lambda x: x.mH,
+    "numpy_T": lambda x: x.T, "mT": lambda x: x.mT, "mH": lambda x: x.mH,
+    "matrix_H": lambda x: x.mH, "max_unpool2d": _unpooled, "max_unpool3d": _unpooled,
     **{f"max_pool{n}d_with_indices": _indexed_pool(f"max_pool{n}d") for n in (1, 2, 3)},
     **{f"adaptive_max_pool{n}d": _adaptive(f"adaptive_max_pool{n}d") for n in (1, 2, 3)},
 }  # fmt: skip

@@ -11,6 +11,8 @@ from collections import namedtuple
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from ...runtime.tensor import Tensor
+
 
 class Kind:
     """A class of a user's: its fields, and its methods as programs."""
@@ -169,8 +171,19 @@ def _member(kind: type[enum.Enum], value: enum.Enum) -> enum.Enum | None:
     return found if found is not None and found.value == value.value else None
 
 
+def copied(value: Any) -> Any:
+    """An argument, lists and dicts copied: what a program does to them, its caller does not see."""
+    if type(value) in (list, tuple):
+        return type(value)(map(copied, value))
+    if type(value) is dict:
+        return {k: copied(v) for k, v in value.items()}
+    return value
+
+
 def left(value: Any) -> Any:
-    """A result with objects of the Python classes in the places of structs."""
+    """A result: lists and dicts copied, objects of the Python classes in the places of structs."""
+    if isinstance(value, Tensor):
+        return value
     if isinstance(value, Struct):
         values = {n: left(v) for n, v in value.values.items()}
         if value.kind.python is None:

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 from ...runtime.tensor import Tensor
 from . import classes, numbers, types, values
+from .classes import copied
 from .common import Closure, Env, NotSupportedError, Scope, dotted
 from .expressions import Expressions
 
@@ -78,7 +79,6 @@ class Function:
     ) -> None:
         self.name = node.name
         self.text = text if text is not None else ast.unparse(node) + "\n"
-        self.leaves = bool(getattr(scope, "classes", True))
         _Compiler(self, node, scope, forks).function()
 
     params: list[tuple[str, Any, types.Type]]
@@ -89,6 +89,8 @@ class Function:
         return self
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if not _depth.now:
+            args, kwargs = copied(args), {n: copied(v) for n, v in kwargs.items()}
         env = self._bind(args, kwargs)
         _depth.now += 1
         try:
@@ -99,7 +101,7 @@ class Function:
             _depth.now -= 1
         if done is None:
             return None
-        return classes.left(done.value) if self.leaves and not _depth.now else done.value
+        return done.value if _depth.now else classes.left(done.value)
 
     def _bind(self, args: tuple, kwargs: dict[str, Any]) -> Env:
         env = Env()

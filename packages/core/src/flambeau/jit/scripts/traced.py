@@ -6,6 +6,8 @@ are `OpenSize`s; what was fixed by the example is checked at every call.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 from ..._base import pytree
@@ -30,6 +32,39 @@ class Place:
         self.at = at
 
 
+class _Given:
+    """An input of a call that is no value of the graph."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+class _Plan:
+    """A graph with numbers in the places of values: those of arguments, held tensors, results, as they come."""
+
+    def __init__(self, graph: Graph, paths: list[str | None], opened: list[bool]) -> None:
+        at: dict[int, int] = {}
+        for v in (*graph.inputs, *graph.captured, *graph.constants):
+            at[id(v)] = len(at)
+        self.held = [v.tensor for v in (*graph.captured, *graph.constants)]
+        self.members = []
+        for v, path in zip(graph.captured, paths):
+            if path is not None:
+                *owners, last = path.split(".")
+                self.members.append((owners, last, at[id(v)]))
+        self.steps = []
+        for c, is_open in zip(graph.calls, opened):
+            places: list[Any] = [at[id(v)] if isinstance(v, Value) else _Given(v) for v in c.inputs]
+            for v in c.outputs:
+                at[id(v)] = len(at)
+            self.steps.append(
+                (_runner(c.op), places, c.attrs, is_open, len(c.outputs) if c.several else None)
+            )
+        self.results = [at[id(v)] for v in (*graph.outputs, *(new for _, new in graph.writes))]
+
+
 class Traced:
     """A program made by tracing.
 
@@ -45,6 +80,8 @@ class Traced:
         self.name, self.graph, self.paths, self.args = name, graph, paths, args
         self.params, self.made, self.sizes, self.of_module = params, made, sizes, of_module
         self.opened = [has_open(c.attrs) or has_open(c.inputs) for c in graph.calls]
+        self._plan: _Plan | None = None  # made at the first call, when the graph is done
+        self._plain = all(isinstance(a, Place) for a in args)
 
     def __deepcopy__(self, memo: Any) -> Traced:
         return self
@@ -75,6 +112,8 @@ class Traced:
             if unknown:
                 raise TypeError(f"{self.name}() has no argument {sorted(unknown)[0]!r}")
             args = (*args, *(kwargs[n] for n in names if n in kwargs))
+        if self._plain and len(args) == len(self.args) and all(isinstance(a, Tensor) for a in args):
+            return list(args)
         leaves, _ = pytree.flatten(args)
         wanted, _ = pytree.flatten(tuple(self.args))
         if len(args) != len(self.args) or len(leaves) != len(wanted):
@@ -114,21 +153,26 @@ class Traced:
         return sizes
 
     def _run(self, module: Any, given: list[Tensor], sizes: dict[str, int]) -> list[Any]:
-        graph = self.graph
-        env: dict[int, Any] = {id(v): x for v, x in zip(graph.inputs, given)}
-        for v, path in zip(graph.captured, self.paths):
-            env[id(v)] = v.tensor if path is None else member(module, path)
-        for v in graph.constants:
-            env[id(v)] = v.tensor
-        for c, opened in zip(graph.calls, self.opened):
-            inputs = tuple([env[id(v)] if isinstance(v, Value) else v for v in c.inputs])
-            attrs = c.attrs
+        plan = self._plan
+        if plan is None:
+            plan = self._plan = _Plan(self.graph, self.paths, self.opened)
+        env = [*given, *plan.held]
+        for owners, last, at in plan.members:
+            owner = module
+            for o in owners:
+                owner = owner._modules[o]
+            found = owner._parameters.get(last)
+            env[at] = found if found is not None else owner._buffers[last]
+        for run, places, attrs, opened, outputs in plan.steps:
+            inputs = tuple([env[p] if type(p) is int else p.value for p in places])
             if opened:
                 inputs, attrs = at_sizes(inputs, sizes), at_sizes(attrs, sizes)
-            made = perform(c.op, inputs, attrs)
-            for v, m in zip(c.outputs, made if c.several else (made,)):
-                env[id(v)] = m
-        return [env[id(v)] for v in (*graph.outputs, *(new for _, new in graph.writes))]
+            made = run(inputs, attrs)
+            if outputs is None:
+                env.append(made)
+            else:
+                env.extend(made)
+        return [env[p] for p in plan.results]
 
     def _target(self, value: Value, module: Any, given: list[Tensor]) -> Tensor:
         for v, x in zip(self.graph.inputs, given):
@@ -266,15 +310,29 @@ def member(module: Any, path: str) -> Any:
 
 def perform(name: str, arrays: tuple, attrs: dict[str, Any]) -> Any:
     """One operator's call, as if its function had been called."""
+    return _runner(name)(arrays, attrs)
+
+
+@functools.cache
+def _runner(name: str) -> Callable[[tuple, dict[str, Any]], Any]:
+    """What calls an operator with arrays and attributes."""
     if name == "write_view":
-        return _write_view(arrays[0], arrays[1], attrs["steps"])
+        return lambda arrays, attrs: _write_view(arrays[0], arrays[1], attrs["steps"])
     op = find(name)
     if op.family != "composite":
-        return dispatch.apply(op, arrays, attrs)
-    hook = state.local.promotion
-    if hook is None:
-        return dispatch._opened(op, arrays, attrs)
-    return hook.whole(op, arrays, attrs, dispatch._opened)
+        apply = functools.partial(dispatch.apply, op)
+        if op.variadic or list(op.arrays) != list(range(len(op.arrays))):
+            return apply
+        public = op.inner  # what users call has the shortest ways to kernels
+        return lambda arrays, attrs: apply(arrays, attrs) if attrs else public(*arrays)
+
+    def composite(arrays: tuple, attrs: dict[str, Any]) -> Any:
+        hook = state.local.promotion
+        if hook is None:
+            return dispatch._opened(op, arrays, attrs)
+        return hook.whole(op, arrays, attrs, dispatch._opened)
+
+    return composite
 
 
 def _write_view(old: Tensor, source: Tensor, steps: Any) -> Tensor:
