@@ -43,6 +43,24 @@ def test_same_layouts_are_made_again():
     assert again == [False, True, True]
 
 
+def test_powers_by_a_number_are_made_again():
+    op = compiled("pow")
+    a, wide, turned = (
+        np.abs(numbers(300, 7)),
+        np.abs(numbers(300, 7, dtype="float64")),
+        numbers(40, 6).T,
+    )
+    again = counted(op)
+    for _ in range(2):
+        for x in (a, wide, turned):
+            for exponent in (2, 3, -1, 2.0):
+                np.testing.assert_allclose(op(np, x, exponent), x**exponent, rtol=1e-6)
+    for _ in range(2):
+        op(np, a, 2)
+    assert again[-1]
+    np.testing.assert_allclose(op(np, a, 1.7), a ** np.float32(1.7), rtol=1e-6)
+
+
 def test_other_layouts_dtypes_and_numbers_are_not():
     op = compiled("mul")
     a, wide, whole = numbers(6, 40), numbers(6, 40, dtype="float64"), numbers(6, 40, dtype="int64")

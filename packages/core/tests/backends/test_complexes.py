@@ -132,3 +132,15 @@ def test_loops_of_a_broadcast_operand():
     assert complexes._broadcast((3, 4, 5), (3, 1, 5)) is None
     assert complexes._broadcast((3, 5), (2, 3, 5)) is None
     assert complexes._broadcast((3, 5), (2,)) is None
+
+
+@pytest.mark.parametrize("dtype", ["complex64", "complex128"])
+def test_sums_with_a_number(dtype):
+    rng = np.random.default_rng(6)
+    a = (rng.standard_normal((130, 70)) + 1j * rng.standard_normal((130, 70))).astype(dtype)
+    x = flambeau.from_numpy(a)
+    for number in (3, -0.5, 1 - 2j):
+        for _ in range(2):
+            np.testing.assert_array_equal((x + number).numpy(), a + a.dtype.type(number))
+            np.testing.assert_array_equal((x - number).numpy(), a - a.dtype.type(number))
+            np.testing.assert_array_equal((number - x).numpy(), a.dtype.type(number) - a)

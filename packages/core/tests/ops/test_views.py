@@ -165,3 +165,26 @@ def test_version_is_shared_by_all_views():
     assert x._version == a._version == b._version == 1
     assert x.clone()._version == 0
     assert x.detach()._version == 1
+
+
+@pytest.mark.parametrize("shape", [(5,), (3, 4), (60, 70), (300, 301)])
+@pytest.mark.parametrize("shifts", [0, 1, -3, 1000])
+def test_rolling_few_and_many(shape, shifts):
+    x = np.arange(float(np.prod(shape))).reshape(shape)
+    for dims in (None, 0, -1):
+        leaf = flambeau.tensor(x, requires_grad=True)
+        made = leaf.roll(shifts, dims)
+        np.testing.assert_array_equal(made.detach().numpy(), np.roll(x, shifts, dims))
+        assert not np.shares_memory(made.detach().numpy(), leaf.detach().numpy())
+        made.backward(flambeau.tensor(x))
+        np.testing.assert_array_equal(leaf.grad.numpy(), np.roll(x, -shifts, dims))
+
+
+def test_traces_of_small_and_large_matrices():
+    for shape in ((3, 5), (300, 200), (5000, 4100)):
+        x = np.random.default_rng(0).standard_normal(shape)
+        leaf = flambeau.tensor(x, requires_grad=True)
+        made = leaf.trace()
+        np.testing.assert_allclose(made.item(), np.trace(x))
+        made.backward()
+        np.testing.assert_array_equal(leaf.grad.numpy(), np.eye(*shape))

@@ -5,6 +5,7 @@ import pytest
 
 import flambeau
 from flambeau.ops import contraction, creation
+from flambeau.runtime import dispatch
 
 OFTEN = 12  # calls after which a function is its text
 
@@ -365,3 +366,14 @@ def test_writes_that_do_not_fit_or_are_recorded():
         z = flambeau.zeros(2, 3)
         z.addcmul_(x, leaf)
         assert z.requires_grad
+
+
+def test_float64_beside_a_number_goes_straight(monkeypatch):
+    """NumPy's float64 equals None, by which a number was told from a dtype."""
+    for size in (10, 70_000):
+        x = flambeau.ones(size, dtype=flambeau.float64)
+        for _ in range(100):
+            x * 3
+        monkeypatch.setattr(dispatch, "execute", None)
+        assert (x * 3).sum().item() == 3 * size
+        monkeypatch.undo()

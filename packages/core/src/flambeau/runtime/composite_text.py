@@ -313,7 +313,7 @@ def compile_composite(
     }  # fmt: skip
     if op.small is not None:
         given |= {
-            "Box": Box, "F32": F32, "F64": F64, "NotImplemented": NotImplemented, "asarray": np.asarray, "generic": np.generic, "keep_result": tape.keep_result, "meta": meta, "tape": tape, "attach_all": None if op.noted is None else attach_all(op.noted), "SMALL": SMALL, "noted": op.noted, "quiet": state.quiet, "record": tape.record, "recorded": op.tags.get("small_record"),
+            "Box": Box, "F32": F32, "F64": F64, "NotImplemented": NotImplemented, "asarray": np.asarray, "generic": np.generic, "keep_result": tape.keep_result, "meta": meta, "tape": tape, "attach_all": None if op.noted is None else attach_all(op.noted), "SMALL": op.tags.get("small_most", SMALL), "noted": op.noted, "quiet": state.quiet, "record": tape.record, "recorded": op.tags.get("small_record"),
             "reset": state.error_state.reset, "scalars": frozenset((int, float, bool, type(None))), "set_quiet": state.error_state.set,
             "new": new, "small": op.small, "wrapped": wrapper(op), "xp": backends.of_device("cpu").xp,
         }  # fmt: skip
@@ -341,7 +341,9 @@ def wrapper(op: Operator) -> Callable[[Any], Any]:
     return lambda made: several(*map(one, made)) if type(made) is tuple else one(made)
 
 
-SMALL = 1 << 12  # elements up to which a composite's `small` is asked
+SMALL = (
+    1 << 12
+)  # elements up to which a composite's `small` is asked, unless its `small_most` says otherwise
 
 
 def asker(op: Operator, accepted: dict[tuple, tuple]) -> Callable[..., tuple | None]:

@@ -243,7 +243,9 @@ def with_numbers(op: Operator, known: dict[tuple, bool]) -> Callable[..., Any]:
             edges.append(edge)
             if edge is not None:
                 recorded = True
-        if kinds.count(None) == len(kinds):  # numbers alone
+        if not any(
+            kind is not None for kind in kinds
+        ):  # numbers alone (NumPy's float64 equals None)
             return None
         try:
             key = tuple(kinds)

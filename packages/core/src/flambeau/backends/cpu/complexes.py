@@ -35,7 +35,11 @@ class Complex:
     def __call__(self, xp: Any, *given: Any, **attrs: Any) -> Any:
         first = given[0]
         if len(given) == 2 and self.op.name in JOINED and (attrs == self.usual or not attrs):
-            made = self.spread(first, given[1])
+            second = given[1]
+            if self.op.name != "mul" and type(second) in (int, float, complex):
+                if abs(second) < 1e38:  # a number that every complex dtype holds
+                    second = np.array(second, getattr(first, "dtype", None))
+            made = self.spread(first, second)
             if made is not None:
                 return made
         if type(first) is np.ndarray and (attrs == self.usual or not attrs):

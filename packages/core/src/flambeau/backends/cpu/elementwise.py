@@ -102,6 +102,8 @@ class Compiled:
                 found = self.recent.get(first.shape)
                 if found is None:
                     return None
+            elif self.power:
+                return self.by_exponent(first, second)
             else:
                 found = self.recent.get((1, first.shape))
                 if found is None or type(second) not in NUMBERS:
@@ -114,6 +116,14 @@ class Compiled:
             first = number_array(first, found.number)
         made = empty(found.shape, found.made)
         return None if found.again(id(first), id(second), id(made)) else made
+
+    def by_exponent(self, first: np.ndarray, exponent: Any) -> np.ndarray | None:
+        """The same of `x ** 2` and other powers whose exponent is part of the text."""
+        found = self.recent.get((first.shape, exponent))
+        if found is None:
+            return None
+        made = empty(found.shape, found.made)
+        return None if found.again(id(first), id(made)) else made
 
     def into(self, target: np.ndarray, *given: Any, **attrs: Any) -> bool:
         """Writes the result into `target` if it would have its dtype and layout; whether it did.
@@ -245,7 +255,7 @@ class _Call:
         self.shape, self.made = maker.laid, maker.dtype
         self.again: Any = None
         self.recent: Any = None
-        if not (self.crosswise or maker.back) and self.exponent is None:
+        if not (self.crosswise or maker.back):
             self._look(of, given, attrs, arrays)
 
     def _look(self, of: Compiled, given: tuple, attrs: dict[str, Any], arrays: list) -> None:
@@ -258,6 +268,8 @@ class _Call:
             self.recent = kinds, shape
         elif self.params:
             return
+        elif self.exponent is not None:
+            self.recent = shape, self.exponent
         elif self.numbers:
             if len(given) != 2 or of.power or self.rounds:
                 return

@@ -138,37 +138,47 @@ struct extremes {
   int largest;
 };
 
-static void extreme_columns(void *context, int64_t begin, int64_t end) {
-  const struct extremes *s = context;
+INLINE void extreme_columns_of(const struct extremes *s, int64_t begin, int64_t end, const int largest) {
   T best[BLOCK];
+  int64_t at[BLOCK];
   for (int64_t i = begin; i < end; ++i) {
     const int64_t from = i % s->pieces * BLOCK, m = MIN(BLOCK, s->inner - from), base = i / s->pieces * s->n * s->inner + from;
-    for (int64_t c = 0; c < m; ++c) best[c] = s->x[base + c], s->out[base + c] = 0;
-    for (int64_t u = 1; u < s->n; ++u) {
+    for (int64_t c = 0; c < m; ++c) best[c] = s->x[base + c], at[c] = 0;
+    for (int64_t u = 0; u < s->n; ++u) {
       const T *RESTRICT x = s->x + base + u * s->inner;
-      int64_t *out = s->out + base + u * s->inner;
-      for (int64_t c = 0; c < m; ++c) {
+      int64_t *RESTRICT out = s->out + base + u * s->inner;
+      for (int64_t c = 0; c < m; ++c) { /* NaN, once there, gives way to NaN only */
         const T v = x[c], b = best[c];
-        const int take = IS_NAN(v) || (!IS_NAN(b) && (s->largest ? v >= b : v <= b));
+        const int beyond = largest ? !(v < b) : !(v > b), stays = IS_NAN(b) & !IS_NAN(v), take = beyond & !stays;
         best[c] = take ? v : b;
-        out[c] = take ? u : out[c - s->inner];
+        at[c] = take ? u : at[c];
+        out[c] = at[c];
       }
+    }
+  }
+}
+static void extreme_columns(void *context, int64_t begin, int64_t end) {
+  const struct extremes *s = context;
+  if (s->largest) extreme_columns_of(s, begin, end, 1);
+  else extreme_columns_of(s, begin, end, 0);
+}
+INLINE void extreme_rows_of(const struct extremes *s, int64_t begin, int64_t end, const int largest) {
+  for (int64_t i = begin; i < end; ++i) {
+    const T *RESTRICT x = s->x + i * s->n;
+    int64_t *RESTRICT out = s->out + i * s->n, at = 0;
+    T best = x[0];
+    for (int64_t u = 0; u < s->n; ++u) {
+      const T v = x[u];
+      const int beyond = largest ? !(v < best) : !(v > best), stays = IS_NAN(best) & !IS_NAN(v), take = beyond & !stays;
+      if (take) best = v, at = u; /* seldom, and then several times in a row: a branch waits for nothing */
+      out[u] = at;
     }
   }
 }
 static void extreme_rows(void *context, int64_t begin, int64_t end) {
   const struct extremes *s = context;
-  for (int64_t i = begin; i < end; ++i) {
-    const T *x = s->x + i * s->n;
-    T best = x[0];
-    int64_t at = 0;
-    for (int64_t u = 0; u < s->n; ++u) {
-      const T v = x[u];
-      const int take = IS_NAN(v) || (!IS_NAN(best) && (s->largest ? v >= best : v <= best));
-      best = take ? v : best, at = take ? u : at;
-      s->out[i * s->n + u] = at;
-    }
-  }
+  if (s->largest) extreme_rows_of(s, begin, end, 1);
+  else extreme_rows_of(s, begin, end, 0);
 }
 EXPORT void extreme_places(const T *x, int64_t *out, int64_t outer, int64_t n, int64_t inner, int largest) {
   struct extremes s = {x, out, n, inner, (inner + BLOCK - 1) / BLOCK, largest};
