@@ -54,6 +54,30 @@ def test_blocks_that_live_at_once_lie_apart(seed):
     assert arena.size <= 1.25 * least
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_blocks_made_over_others_lie_where_these_lay(seed):
+    arena, lasted = recorded(seed)
+    numbers = sorted(random.Random(seed).sample(sorted(lasted), 45))
+    over, taken = {}, set()
+    for n in numbers:  # one that ends as this begins, and is as large
+        ends = [m for m in numbers if m < n <= lasted[m][1] and m not in taken]
+        ends = [m for m in ends if arena.block(m)[1] >= arena.block(n)[1]]
+        if ends:
+            over[n] = ends[0]
+            taken.add(ends[0])
+            lasted[ends[0]][1] = n
+    assert len(over) > 5
+    arena.lay(numbers, over)
+    places = {n: arena.block(n) for n in numbers}
+    for n, m in over.items():
+        assert places[n][0] == places[m][0]
+    for i in numbers:
+        for j in numbers:
+            if i < j <= lasted[i][1] and lasted[j][0] <= lasted[i][1] and over.get(j) != i:
+                (a, m), (b, n) = places[i], places[j]
+                assert a + m <= b or b + n <= a
+
+
 def test_what_somebody_holds_stays_where_it_is():
     from flambeau.backends.cpu.arena import Arena
 

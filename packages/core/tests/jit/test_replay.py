@@ -313,3 +313,56 @@ def test_padding_is_made_in_c():
         for made, expected in zip(f(x), padded(x), strict=True):
             assert made.equal(expected)
     assert set(kinds(replay(f))) <= {"c", "view"}
+
+
+def planned(f, *args, calls=4):
+    """What a compiled function gives, and the bytes that its program has for values on the way."""
+    c = flambeau.compile(f)
+    made = [c(*args) for _ in range(calls)][-1]
+    (plan,) = [p for plans in c._plans.values() for p in plans]
+    return made, plan.forward.programs[0].replay.arena.size
+
+
+SIDE = 64
+ON_THE_WAY = SIDE * SIDE * 4
+
+
+@pytest.mark.parametrize(
+    ("f", "blocks"),
+    [
+        pytest.param(lambda x, w: ((x @ w).relu() @ w).relu() @ w, 2, id="a chain"),
+        pytest.param(lambda x, w: (y := (x @ w).relu()) @ w + y, 2, id="read afterwards"),
+        pytest.param(lambda x, w: ((y := x @ w) + y.T) @ w, 3, id="read crosswise"),
+        pytest.param(lambda x, w: ((y := x @ w)[:32] + y[32:]) @ w, 1.5, id="parts of it"),
+        pytest.param(lambda x, w: ((x @ w) + (w @ x)) @ w, 2, id="one of two"),
+        pytest.param(lambda x, w: ((y := x @ w) + y[:1]) @ w, 2, id="a row of it for all"),
+        pytest.param(lambda x, w: (x @ w).exp().double().sin().float() @ w, 3, id="another dtype"),
+    ],
+)
+def test_a_loop_writes_over_what_only_it_still_reads(f, blocks):
+    x, w = flambeau.randn(SIDE, SIDE), flambeau.randn(SIDE, SIDE) / 8
+    made, size = planned(f, x, w)
+    assert flambeau.allclose(made, f(x, w), rtol=1e-4, atol=1e-5)
+    assert size <= blocks * ON_THE_WAY
+
+
+def test_gradients_through_chains_that_lie_in_one_place():
+    flambeau.manual_seed(0)
+    layers = [flambeau.nn.Linear(48, 48) for _ in range(4)]
+
+    def step(x):
+        for layer in layers:
+            layer.zero_grad()
+            x = flambeau.relu(layer(x)) * 2 - 1
+        loss = (x.tanh() ** 2).sum()
+        loss.backward()
+        return loss.detach()
+
+    x = flambeau.randn(16, 48)
+    wanted = step(x)
+    grads = [p.grad.clone() for layer in layers for p in layer.parameters()]
+    compiled = flambeau.compile(step)
+    for _ in range(4):
+        assert flambeau.allclose(compiled(x), wanted)
+        for p, g in zip([p for layer in layers for p in layer.parameters()], grads):
+            assert flambeau.allclose(p.grad, g, rtol=1e-4, atol=1e-5)

@@ -19,6 +19,7 @@ from numpy import empty
 
 from ..backends.cpu import library
 from ..backends.cpu.compiler import CompileError
+from ..backends.cpu.kernel import is_loop
 from ..backends.cpu.native import address
 from .recording import Recording, Step
 from .sites import block_of
@@ -106,7 +107,7 @@ class Replay:
                     if place in self._fresh:
                         self._fresh[place].append(slot)
                     else:
-                        self._static[slot] = self._over(slot)
+                        self._static[slot] = self._array(slot)
             elif not step.view:
                 write()
                 self._plan.append(step)
@@ -132,7 +133,7 @@ class Replay:
                         used.update(p.block for p in value if p is not None)
             used.update(block_of(self.shown, i) for i in needed.intersection(step.makes))
         numbers = sorted(b[1] for b in used.difference(moving) if b and b[0] == "arena")
-        self.least = self.arena.lay(numbers)
+        self.least = self.arena.lay(numbers, self._over(set(numbers)))
         if "memory" in os.environ.get("FLAMBEAU_PRINT", "").split(","):
             fresh = sum(self.arena.block(b[1])[1] for b in moving)
             print(  # noqa: T201  (asked for)
@@ -140,7 +141,39 @@ class Replay:
                 f"{fresh} bytes are new at every run"
             )
 
-    def _over(self, slot: int) -> np.ndarray:
+    def _over(self, used: set[int]) -> dict[int, int]:
+        """Blocks of results that may lie over an operand's: one loop over the elements is the last to read that, and makes nothing else."""
+        last: dict[Any, Step | None] = {}
+        for step in self.steps:
+            last.update({block_of(self.shown, i): step for i in (*step.needs, *step.makes)})
+        left = [*self._outputs, *(i for pair in self.writes for i in pair)]
+        last.update({block_of(self.shown, i): None for i in left})
+        last.update({come.block: None for _, come, _ in self._copies})
+        over = {}
+        for step in self.steps:
+            calls = step.calls or ()
+            if len(calls) != 1 or len(step.makes) != 1 or not is_loop(calls[0].function):
+                continue
+            made = self.shown[step.makes[0]]
+            (kind, number), blocks = made.place.block, [block_of(self.shown, i) for i in step.needs]
+            if kind != "arena" or number not in used or not made.whole:
+                continue
+            for slot, block in zip(step.needs, blocks):
+                if (
+                    block is None
+                    or block[0] != "arena"
+                    or block[1] not in used
+                    or last[block] is not step
+                ):
+                    continue
+                come = self.shown[slot]
+                alike = come.whole and come.shape == made.shape and come.dtype == made.dtype
+                if alike and blocks.count(block) == 1 and not self.arena.held(block[1]):
+                    over[number] = block[1]
+                    break
+        return over
+
+    def _array(self, slot: int) -> np.ndarray:
         """The array of a value that always lies at the same place of the arena."""
         shown = self.shown[slot]
         number = shown.place.block[1]

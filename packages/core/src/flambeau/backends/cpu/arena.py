@@ -13,7 +13,7 @@ its memory.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -32,7 +32,7 @@ def _functions() -> Any:
         ("new", place, [number]), ("base", place, [place]), ("top", number, [place]), ("count", number, [place]),
         ("lives", number, [place]),
         ("find", number, [place, place, place]), ("block", None, [place, number, place]), ("seal", None, [place]),
-        ("lay", number, [place, number, place]), ("trim", None, [place]), ("move", None, [place, number, place, number]), ("drop", None, [place, number]), ("delete", None, [place]),
+        ("lay", number, [place, number, place, place]), ("held", number, [place, number]), ("trim", None, [place]), ("move", None, [place, number, place, number]), ("drop", None, [place, number]), ("delete", None, [place]),
     ):  # fmt: skip
         function = getattr(lib, f"fb_arena_{name}")
         function.restype, function.argtypes = result, arguments
@@ -90,13 +90,19 @@ class Arena:
         """Nothing more is handed out."""
         self._lib.fb_arena_seal(self._self)
 
-    def lay(self, numbers: Sequence[int]) -> int:
-        """Lays blocks out anew, for runs in which only these need memory; what was in it is lost.
+    def held(self, number: int) -> bool:
+        """Whether a block was never given back."""
+        return bool(self._lib.fb_arena_held(self._self, number))
 
-        Two of them share memory if one was given back before the other was made. The most bytes that are in use at once.
+    def lay(self, numbers: Sequence[int], over: Mapping[int, int] | None = None) -> int:
+        """Lays blocks out anew, for runs in which only these need memory, in order; what was in it is lost.
+
+        Two of them share memory if one was given back before the other was made, or if one ends as the other begins: it is made `over`
+        it. The most bytes that are in use at once.
         """
         given = (ctypes.c_int64 * max(1, len(numbers)))(*numbers)
-        least = self._lib.fb_arena_lay(self._self, len(numbers), given)
+        under = (ctypes.c_int64 * max(1, len(numbers)))(*[(over or {}).get(n, -1) for n in numbers])
+        least = self._lib.fb_arena_lay(self._self, len(numbers), given, under)
         if least < 0:
             raise MemoryError("no memory for a plan of memory")
         return least

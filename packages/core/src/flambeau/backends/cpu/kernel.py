@@ -99,6 +99,12 @@ class Launch:
 _LAUNCHERS = native.Kernels("launch.c")
 
 
+def is_loop(function: Any) -> bool:
+    """Whether a C function that was called runs a nest: an element of a result is written when those of its operands were read."""
+    declared = getattr(function, "declared", ())
+    return "const int64_t *plan" in declared[:1]
+
+
 class Plan:
     """A kernel for arrays of one layout: the launch, and what makes the memory of each result."""
 

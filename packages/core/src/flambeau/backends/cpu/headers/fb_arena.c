@@ -158,6 +158,7 @@ EXPORT int64_t fb_arena_find(const arena *a, const void *p, int64_t *start) {
 EXPORT void fb_arena_block(const arena *a, int64_t i, int64_t out[2]) {
   out[0] = (int64_t)a->blocks[i].start, out[1] = (int64_t)a->blocks[i].size;
 }
+EXPORT int64_t fb_arena_held(const arena *a, int64_t i) { return a->blocks[i].died == INT64_MAX; }
 /* Gives the pages of [from, to) back that lie in it whole. */
 static void give_back(arena *a, size_t from, size_t to) {
   const size_t page = (size_t)1 << 12;
@@ -202,16 +203,21 @@ static int larger_first(const void *x, const void *y) {
 
 /* Lays n blocks out anew, for runs in which only these need memory: the larger ones first, each at the lowest place that is free
  * as long as it is in use. Blocks that somebody still holds stay, and nothing comes over them. What was in memory is lost.
+ * Block `numbers[i]` lies where block `over[i]` lies, which ends as it begins and is among these, unless that is -1; `numbers` rise.
  * The most bytes that are in use at once; -1: no memory for it. */
-EXPORT int64_t fb_arena_lay(arena *a, int64_t n, const int64_t *numbers) {
+EXPORT int64_t fb_arena_lay(arena *a, int64_t n, const int64_t *numbers, const int64_t *over) {
   const int64_t held = a->lives;
   int64_t *order = malloc(((size_t)n + 1) * sizeof *order), *placed = malloc(((size_t)(n + held) + 1) * sizeof *placed);
   if (!order || !placed) {
     free(order), free(placed);
     return -1;
   }
-  int64_t count = 0, least = 0;
+  int64_t count = 0, least = 0, alone = 0;
   size_t top = 0;
+  for (int64_t i = n - 1; i >= 0; --i) { /* the first of a row of blocks in one place is in use as long as all of them */
+    if (over[i] >= 0) a->blocks[over[i]].died = a->blocks[numbers[i]].died;
+    else order[alone++] = numbers[i];
+  }
   for (int64_t i = 0; i < held; ++i) { /* `placed` is in order of addresses */
     int64_t at = count++;
     for (; at && a->blocks[placed[at - 1]].start > a->blocks[a->live[i]].start; --at) placed[at] = placed[at - 1];
@@ -219,18 +225,17 @@ EXPORT int64_t fb_arena_lay(arena *a, int64_t n, const int64_t *numbers) {
     const size_t end = a->blocks[a->live[i]].start + a->blocks[a->live[i]].size;
     if (end > top) top = end;
   }
-  for (int64_t i = 0; i < n; ++i) {
+  for (int64_t i = 0; i < alone; ++i) {
     int64_t now = 0;
-    for (int64_t j = 0; j < n; ++j)
-      if (numbers[j] == numbers[i] || (numbers[j] < numbers[i] && together(a, numbers[j], numbers[i]))) now += (int64_t)a->blocks[numbers[j]].size;
+    for (int64_t j = 0; j < alone; ++j)
+      if (order[j] == order[i] || (order[j] < order[i] && together(a, order[j], order[i]))) now += (int64_t)a->blocks[order[j]].size;
     if (now > least) least = now;
   }
-  memcpy(order, numbers, (size_t)n * sizeof *order);
   pthread_mutex_lock(&lock);
   sorted = a;
-  qsort(order, (size_t)n, sizeof *order, larger_first);
+  qsort(order, (size_t)alone, sizeof *order, larger_first);
   pthread_mutex_unlock(&lock);
-  for (int64_t i = 0; i < n; ++i) {
+  for (int64_t i = 0; i < alone; ++i) {
     block *b = &a->blocks[order[i]];
     if (b->died == INT64_MAX && held) { /* one of those that stay, perhaps */
       int64_t j = 0;
@@ -250,6 +255,8 @@ EXPORT int64_t fb_arena_lay(arena *a, int64_t n, const int64_t *numbers) {
     for (; place && a->blocks[placed[place - 1]].start > at; --place) placed[place] = placed[place - 1];
     placed[place] = order[i];
   }
+  for (int64_t i = 0; i < n; ++i)
+    if (over[i] >= 0) a->blocks[numbers[i]].start = a->blocks[over[i]].start;
   free(order), free(placed);
   if (!held) madvise(a->base, a->top, MADV_DONTNEED);
   a->top = top;
