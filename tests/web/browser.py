@@ -78,7 +78,7 @@ class Tab:
         self._call("Page.navigate", url=url)
         self.wait_for(
             f"location.href === {json.dumps(url)} && document.body && "
-            "(document.body.dataset.ready || document.getElementById('error').textContent)"
+            "(document.body.dataset.ready || document.getElementById('error')?.textContent)"
         )
 
     def wait_for(self, condition: str) -> None:
