@@ -99,7 +99,9 @@ INLINE void sweep_block(const int rows, const int high, const int down, const in
     const int64_t at = b->place + (b->h + r) * p->out[1] + b->w;
     vec v = sum[r];
     if (c->finish.residual) v += load_head(c->finish.residual + at, b->count, 0);
-    store_head(c->y + at, activated(v, c->finish.activation, low, high_end), b->count);
+    v = activated(v, c->finish.activation, low, high_end);
+    if (b->count == WIDTH) store(c->y + at, v); /* by a mask it would take longer where it meets two lines */
+    else store_head(c->y + at, v, b->count);
   }
 }
 
