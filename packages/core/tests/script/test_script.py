@@ -329,3 +329,31 @@ def test_scripts_reach_the_librarys_functions_on_tensors(space):
         own = str(getattr(f, "__module__", "")).startswith(home) or name == "where"
         if callable(f) and not isinstance(f, type) and own and not name.startswith(("_", "set_")):
             assert names.spelling(f) is not None, name
+
+
+class Lacking(nn.Module):
+    def forward(self, x):
+        return x + self.missing
+
+
+class Guarded(nn.Module):
+    def forward(self, x):
+        if hasattr(self, "missing"):
+            x = x + self.missing
+        return x * getattr(self, "other", 2)
+
+
+class Setting(nn.Module):
+    def forward(self, x):
+        self.last = x
+        return x
+
+
+def test_names_that_a_module_does_not_have():
+    with pytest.raises(
+        jit.NotSupportedError, match="'Lacking' has no attribute 'missing'\n.*self.missing"
+    ):
+        jit.script(Lacking())
+    with pytest.raises(jit.NotSupportedError, match="Tried to set nonexistent attribute: last"):
+        jit.script(Setting())
+    assert jit.script(Guarded())(flambeau.ones(1)).tolist() == [2.0]

@@ -192,25 +192,34 @@ class _Methods:
         self.waiting: list[str] = []
         self.seen: set[str] = set()
 
-    def uses(self, name: str, *rest: str) -> None:
-        """Notes that `self.name` is named, or `self.name.other` of a submodule."""
+    def lacks(self, name: str, stores: bool) -> str:
+        """What is wrong with a name that the module does not have."""
+        if stores:
+            return f"Tried to set nonexistent attribute: {name}. Did you forget to initialize it in __init__()?"
+        return f"Module {type(self.module).__name__!r} has no attribute {name!r}"
+
+    def uses(self, name: str, *rest: str) -> bool:
+        """Notes that `self.name` is named, or `self.name.other` of a submodule; whether there is such a name."""
         child = self.module._modules.get(name)
         if child is not None and rest and id(child) in self.modules.methods:
             theirs = self.modules.methods[id(child)]
             theirs.uses(*rest)
             theirs.compile()
         if name in self.seen:
-            return
-        self.seen.add(name)
+            return True
         members = (self.module._parameters, self.module._buffers, self.module._modules)
         if any(name in m for m in members) or name in self.module.__dict__:
-            return
+            return True
+        if not hasattr(self.module, name):
+            return False
+        self.seen.add(name)
         static = inspect.getattr_static(type(self.module), name, None)
         if inspect.isfunction(static) or isinstance(static, (staticmethod, property)):
             self.waiting.append(name)
         elif static is not None and is_data(static):
             self.made.__dict__[name] = static
             self.made._attributes.add(name)
+        return True
 
     def perhaps(self, names: set[str]) -> None:
         """Compiles methods of these names; one that is no program is left out, for it may be of another module's."""

@@ -234,8 +234,9 @@ SCRIPTED: WeakSet[type] = WeakSet()  # classes that `script` was called with
 class _Object:
     """The owner of methods of a class, whose members are all known."""
 
-    def uses(self, *names: str) -> None:
+    def uses(self, *names: str) -> bool:
         """Every method is compiled anyway."""
+        return True
 
 
 def _assigned(init: ast.FunctionDef) -> list[str]:
@@ -283,6 +284,7 @@ class Renaming(ast.NodeTransformer):
         self.functions, self.node, self.line, self.owner = functions, text.node, text.line, owner
         self.file, self.outside = text.file, text.outside
         self.locals = local_names(text.node)
+        self.asked: set[str] = set()  # what `hasattr` and `getattr` name
         self.lines = text.text.splitlines()
 
     def rewrite(self) -> None:
@@ -394,6 +396,7 @@ class Renaming(ast.NodeTransformer):
                 node.args[0] = self.visit(node.args[0])
                 return node
             node.args = [self.visit(a) for a in node.args]
+            self.asked.update(str(a.value) for a in node.args[1:] if isinstance(a, ast.Constant))
             return node
         return self.generic_visit(node)
 
@@ -419,7 +422,9 @@ class Renaming(ast.NodeTransformer):
         if name is not None:
             first = name.partition(".")[0]
             if self.owner is not None and first == self.node.args.args[0].arg:
-                self.owner.uses(*name.split(".")[1:])
+                _, member, *rest = name.split(".")
+                if not self.owner.uses(member, *rest) and member not in self.asked:
+                    self.refuse(node, self.owner.lacks(member, isinstance(node.ctx, ast.Store)))
             else:
                 self.functions.named.add(node.attr)
             if first not in self.locals:
