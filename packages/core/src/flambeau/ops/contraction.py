@@ -54,7 +54,8 @@ def einsum(equation: Any, *operands: Any):
     for i, t in enumerate(tensors):
         if not isinstance(t, Tensor):
             raise TypeError(f"einsum(): expected Tensor as element {i} in argument 1, but got {type(t).__name__}")  # fmt: skip
-    names, result = _parse(equation, tensors)
+    parsed, result = _parse(equation, tuple([t.ndim for t in tensors]))
+    names = [*parsed]
     sizes = _sizes(names, tensors)
     kind = tensors[0].dtype
     low = len(tensors) > 2 and kind.itemsize == 2 and kind.is_floating_point
@@ -270,23 +271,24 @@ def _greedy_path(
     return path
 
 
-def _parse(equation: str, tensors: Sequence[Tensor]) -> tuple[list[list[str]], list[str]]:
+@lru_cache(maxsize=512)
+def _parse(equation: str, ndims: tuple[int, ...]) -> tuple[list[list[str]], list[str]]:
     """The labels of each operand and of the result; an ellipsis becomes labels of its own."""
     text = equation.replace(" ", "")
     left, arrow, right = text.partition("->")
     inputs = left.split(",")
     check(
-        len(inputs) == len(tensors),
+        len(inputs) == len(ndims),
         lambda: (
-            f"einsum(): {'fewer' if len(inputs) > len(tensors) else 'more'} operands were provided than specified in the equation"
+            f"einsum(): {'fewer' if len(inputs) > len(ndims) else 'more'} operands were provided than specified in the equation"
         ),
     )
     widest = max(
-        (t.ndim - len(s.replace("...", "")) for s, t in zip(inputs, tensors) if "..." in s),
+        (n - len(s.replace("...", "")) for s, n in zip(inputs, ndims) if "..." in s),
         default=0,
     )
     dots = [f"...{i}" for i in range(widest)]
-    names = [_labels(s, t.ndim, dots) for s, t in zip(inputs, tensors)]
+    names = [_labels(s, n, dots) for s, n in zip(inputs, ndims)]
     if arrow:
         result = _labels(right, None, dots)
         for n in result:
@@ -342,7 +344,7 @@ def _sum_out(x: Tensor, names: list[str], keep: set[str]) -> tuple[Tensor, list[
 def _pair(
     a: Tensor, na: list[str], b: Tensor, nb: list[str], later: set[str]
 ) -> tuple[Tensor, list[str]]:
-    """Two operands contracted into one, as a batched matrix product."""
+    """Two operands contracted into one: as a batched matrix product, or element by element where nothing is summed."""
     a, na = _dedupe(a, na)
     b, nb = _dedupe(b, nb)
     a, na = _sum_out(a, na, later | set(nb))
@@ -354,6 +356,12 @@ def _pair(
     batch = [n for n in shared if n in later]
     inner = [n for n in shared if n not in later]
     rows, columns = [n for n in na if n not in nb], [n for n in nb if n not in na]
+    if not inner:
+        labels = [*na, *columns]
+        b = b.permute([nb.index(n) for n in labels if n in nb])
+        given = iter(b.shape)
+        b = b.reshape([next(given) if n in nb else 1 for n in labels])
+        return a.reshape((*a.shape, *[1] * len(columns))) * b, labels
 
     def shaped(x: Tensor, names: list[str], groups: tuple[list[str], ...]) -> Tensor:
         order = [names.index(n) for g in groups for n in g]

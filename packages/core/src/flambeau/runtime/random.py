@@ -17,7 +17,7 @@ from functools import cache
 import numpy as np
 
 from .._base.checks import Shape, check, fail
-from . import boxmuller
+from . import boxmuller, state
 from .generator import Generator
 from .permutation import swapped_in_turn
 from .rounding import fma32, fma64
@@ -305,7 +305,7 @@ def exponential(
     """
     dtype = np.dtype(dtype)
     check(
-        dtype.name in _MANTISSA,
+        _floats(dtype),
         lambda: (
             "Exponential distribution is a continuous probability distribution. "
             f"dtype must be a floating point but you specified {dtype.name}"
@@ -439,7 +439,7 @@ def multinomial(
     [2, 2, 2, 2, 2]
     """
     check(
-        weights.dtype.name in _MANTISSA,
+        _floats(weights.dtype),
         lambda: (
             f"multinomial only supports floating-point dtypes for input, got: {weights.dtype.name}"
         ),
@@ -493,19 +493,22 @@ def _without_replacement(
     generator: Generator | None, weights: np.ndarray, num_samples: int
 ) -> np.ndarray:
     """The events that come first when each waits an exponential time of rate `weights`."""
+    most = weights.max(-1)
     check(  # NaN is neither
-        bool(np.all((weights >= 0) & (weights < np.inf))),
+        bool(weights.min() >= 0 and most.max() < math.inf),
         lambda: "probability tensor contains either `inf`, `nan` or element < 0",
     )
     check(
-        bool(np.all(np.any(weights > 0, axis=-1))),
-        lambda: "invalid multinomial distribution (sum of probabilities <= 0)",
+        bool(most.min() > 0), lambda: "invalid multinomial distribution (sum of probabilities <= 0)"
     )
     waiting = exponential(generator, 1.0, weights.shape, weights.dtype)
-    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):  # a wait of 0: at once
-        order = (weights / waiting).astype(weights.dtype)
+    token = state.error_state.set(state.quiet)  # a wait of 0: at once
+    try:
+        order = (weights / waiting).astype(weights.dtype, copy=False)
+    finally:
+        state.error_state.reset(token)
     if num_samples == 1:
-        return np.argmax(order, axis=-1, keepdims=True)
+        return order.argmax(-1, keepdims=True)
     return _first_few(-order, num_samples)
 
 
@@ -607,9 +610,15 @@ def _accurate(
 
 def _narrowed(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """float64 numbers as `dtype`; half precision by way of float32, so rounded twice, as PyTorch's C++ types do."""
-    return (values.astype(np.float32) if dtype.name in ("float16", "bfloat16") else values).astype(
-        dtype, copy=False
-    )
+    if dtype.itemsize == 2 and _floats(dtype):
+        values = values.astype(np.float32)
+    return values.astype(dtype, copy=False)
+
+
+@cache  # the name of a dtype takes NumPy 3 us to find
+def _floats(dtype: np.dtype) -> bool:
+    """Whether it is a floating dtype that numbers are drawn of."""
+    return dtype.name in _MANTISSA
 
 
 @cache  # the name of a dtype takes NumPy 3 us to find
