@@ -42,8 +42,8 @@ INLINE T joined(T a, T b, int how) {
     case ADD: return a + b;
     case SET: return b;
     case MULTIPLY: return a * b;
-    case LARGEST: return a != a ? a : a > b ? a : b;
-    default: return a != a ? a : a < b ? a : b;
+    case LARGEST: { const T m = a > b ? a : b; return a != a ? a : m; } /* one instruction, and a branch that is never taken */
+    default: { const T m = a < b ? a : b; return a != a ? a : m; }
   }
 }
 
