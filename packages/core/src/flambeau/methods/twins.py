@@ -10,6 +10,7 @@ import numpy as np
 
 from ..ops import casting
 from ..runtime import older, state, writes
+from ..runtime.backend import of_device
 from ..runtime.dispatch import assign
 from ..runtime.elementwise import INTO, into
 from ..runtime.hot import CHAINS, free
@@ -18,6 +19,7 @@ from ..runtime.inplace import Rewriting
 from ..runtime.numbers import number_array
 from ..runtime.operator import Operator, registry
 from ..runtime.overwriting import overwriting
+from ..runtime.signature import BLAMED
 from ..runtime.tensor import Box, Tensor, history
 
 # Composites that are another operator where their other arguments are numbers.
@@ -33,7 +35,9 @@ def inplace(op: Operator) -> Callable[..., Tensor]:
     large = _large_inplace(usual) if usual.family == "elementwise" else None
     written = None
     if plain is None and alone is None:
-        written = overwriting(registry[BY_NUMBERS.get(op.name, usual.name)], op)
+        rule = op.tags.get("small_into")
+        number_op = registry[BY_NUMBERS.get(op.name, usual.name)]
+        written = overwriting(number_op, op) if rule is None else _by_rule(op, rule)
     keeps_input = None
     scaled = plain is not None and op.name in ("add", "sub")  # by alpha
     small = not op.random
@@ -119,6 +123,48 @@ def _small_inplace(
     self._bump()
     np.copyto(array, b)
     return True
+
+
+def _by_rule(op: Operator, rule: Callable[..., Any]) -> Callable[..., bool]:
+    """The operator's own way of writing over small arrays, where nothing is recorded."""
+    xp = of_device("cpu").xp
+    set_, reset, quiet = state.error_state.set, state.error_state.reset, state.quiet
+
+    def call(self: Tensor, *args: Any, **kwargs: Any) -> bool:
+        a: Any = getattr(self, "_array", None)
+        if type(a) is not np.ndarray or a.size >= CHAINS or state.active or 0 in a.strides:
+            return False
+        if not a.flags.writeable or not free(self):
+            return False
+        try:
+            arrays, attrs = op.bind((self, *args), kwargs)
+        except BLAMED:  # said by the general way
+            return False
+        raw = []
+        for x in arrays[1:]:
+            if isinstance(x, Tensor):
+                b: Any = getattr(x, "_array", None)
+                if type(b) is not np.ndarray or not free(x) or np.may_share_memory(a, b):
+                    return False
+                raw.append(b)
+            else:
+                raw.append(x)
+        box = self._box
+        if box is None:
+            box = self._box = Box()
+        box.written += 1
+        token = set_(quiet)
+        try:
+            done = rule(xp, a, *raw, **attrs) is None
+        except BLAMED:
+            done = False
+        finally:
+            reset(token)
+        if not done:
+            box.written -= 1
+        return done
+
+    return call
 
 
 def _some_history(args: tuple) -> bool:

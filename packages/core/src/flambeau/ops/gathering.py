@@ -286,12 +286,19 @@ def fold_into(xp: Any, fold: Any, x: Any, index: Any, src: Any, dim: int) -> Any
     return out.astype(x.dtype, copy=False).reshape(x.shape)
 
 
+@scatter_add.small_into
+def _add_small(xp, x, index, src, *, dim):
+    places = small_places(xp, x, dim, index, src)
+    if places is None:
+        return NotImplemented
+    xp.add.at(x.reshape(-1), places.reshape(-1), src.reshape(-1))
+    return None
+
+
 @scatter_add.kernel
 def _(xp, x, index, src, *, dim):
-    places = small_places(xp, x, dim, index, src)
-    if places is not None:
-        out = x.copy()
-        xp.add.at(out.reshape(-1), places.reshape(-1), src.reshape(-1))
+    out = x.copy()
+    if _add_small(xp, out, index, src, dim=dim) is None:
         return out
     scatter_add.op.body(meta_of(x), dim, meta_of(index), meta_of(src))
     return fold_into(xp, xp.add, x, index, src, dim)
@@ -424,17 +431,19 @@ def scatter(
     return scatter_prod(input, dim, index, src)
 
 
-@scatter.small
+@scatter.small_into
 def _(xp, x, index, src, *, dim, value, reduce):
-    number = value if src is None else src
-    if reduce is not None or type(number) not in (int, float) or not -6e4 < number < 6e4:
+    written = value if src is None else src
+    if reduce is not None or x.dtype.char not in "fd":
         return NotImplemented
-    places = small_places(xp, x, dim, index) if x.dtype.char in "fd" else None
+    number = type(written) in (int, float)
+    if number and not -6e4 < written < 6e4:
+        return NotImplemented
+    places = small_places(xp, x, dim, index, None if number else written)
     if places is None:
         return NotImplemented
-    out = x.copy()
-    out.put(places, number)
-    return out
+    x.put(places, written)
+    return None
 
 
 @composite

@@ -12,6 +12,7 @@ from .._base.limits import finfo
 from ..runtime import state
 from ..runtime.families import composite, elementwise
 from ..runtime.meta import Meta
+from ..runtime.numbers import number_array
 from ..runtime.operator import ONE
 from ..runtime.promotion import INT_TO_FLOAT, SAME, check_fits, wrapped
 from ..runtime.tensor import Tensor
@@ -60,18 +61,29 @@ def masked_fill(input: Tensor, mask: Tensor, value: Tensor | float):
 
 @masked_fill.small
 def _(xp, x, mask, value):
+    return xp.where(mask, x.dtype.type(value), x) if _fillable(x, mask, value) else NotImplemented
+
+
+@masked_fill.small_into
+def _(xp, x, mask, value):
+    if not _fillable(x, mask, value):
+        return NotImplemented
+    xp.copyto(x, number_array(value, x.dtype), where=mask)  # which refuses a mask that does not fit
+    return None
+
+
+def _fillable(x: Any, mask: Any, value: Any) -> bool:
+    """Whether a raw array surely holds a number that is to be written under a mask."""
     kind = type(value)
-    if (
-        mask.dtype.char != "?"
-        or x.dtype.char not in "fd"
-        or (kind is not float and kind is not int)
-    ):
-        return NotImplemented
+    if mask.dtype.char != "?":
+        return False
+    if x.dtype.char in "ilq":
+        return kind is int and -(1 << 31) <= value < 1 << 31
+    if x.dtype.char not in "fd" or (kind is not float and kind is not int):
+        return False
     if kind is int and not -(1 << 63) <= value < 1 << 64:  # refused
-        return NotImplemented
-    if not -3e38 < value < 3e38 and value not in (inf, -inf):
-        return NotImplemented
-    return xp.where(mask, x.dtype.type(value), x)
+        return False
+    return -3e38 < value < 3e38 or value in (inf, -inf)
 
 
 @masked_fill.small_vjp

@@ -108,15 +108,19 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
     return _put(input, d, at, source if alpha == 1 else source * alpha, True)
 
 
-@index_add.small
+@index_add.small_into
 def _(xp, x, index, source, *, dim, alpha):
     if alpha != 1 or not _slices(x, dim, index, source):
         return NotImplemented
-    out = x.copy()
     at = (slice(None),) * (dim % x.ndim)
     for k, i in enumerate(index.tolist()):
-        out[(*at, i)] += source[(*at, k)]
-    return out
+        x[(*at, i)] += source[(*at, k)]
+    return None
+
+
+@index_add.small_vjp
+def _(g, _out, _x, index, _source, *, dim):
+    return g, None, lambda: g.index_select(dim, index)
 
 
 FEW = 32  # slices that Python writes one by one as quickly as NumPy does all
@@ -161,13 +165,12 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor):
     return _put(input, d, at, source, False)
 
 
-@index_copy.small
+@index_copy.small_into
 def _(xp, x, index, source, *, dim):
     if not _slices(x, dim, index, source):
         return NotImplemented
-    out = x.copy()
-    out[(*(slice(None),) * (dim % x.ndim), index)] = source
-    return out
+    x[(*(slice(None),) * (dim % x.ndim), index)] = source
+    return None
 
 
 @composite
@@ -212,13 +215,17 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Tensor | float):
     return where(named, value.to(input.dtype), rows).reshape(input.shape)
 
 
-@index_fill.small
+@index_fill.small_into
 def _(xp, x, index, value, *, dim):
     if type(value) not in (int, float) or not -6e4 < value < 6e4 or not _slices(x, dim, index):
         return NotImplemented
-    out = x.copy()
-    out[(*(slice(None),) * (dim % x.ndim), index)] = value
-    return out
+    x[(*(slice(None),) * (dim % x.ndim), index)] = value
+    return None
+
+
+@index_fill.small_vjp
+def _(g, _out, _x, index, _value, *, dim):
+    return g.index_fill(dim, index, 0), None, None
 
 
 @composite

@@ -56,6 +56,7 @@ def _block(op: Operator, public: Callable[..., Any]) -> Public:
 
     public.vjp, public.raw_vjp, public.no_vjp = vjp, raw_vjp, no_vjp  # type: ignore[attr-defined]
     public.kernel, public.jvp, public.batch = op.kernel, op.jvp, op.batch  # type: ignore[attr-defined]
+    public.small_into = lambda rule: _small_into(op, rule)  # type: ignore[attr-defined]
     public.onnx, public.refuse, public.provide = op.onnx, op.refuse, op.provide  # type: ignore[attr-defined]
     return public
 
@@ -260,6 +261,24 @@ def _small(op: Operator, rule: Callable[..., Any]) -> Callable[..., Any]:
     body, as any error does. Calls that are to be recorded go to it if there is a `small_vjp`, too.
     """
     op.small = rule
+    return rule
+
+
+def _small_into(op: Operator, rule: Callable[..., Any]) -> Callable[..., Any]:
+    """`rule(xp, target, *arrays, **attrs)`: writes over the first array what the operator makes of small NumPy arrays.
+
+    NotImplemented, before anything is written, leaves the call to the general way, as any error does. A composite's calls that
+    give a new tensor write over a copy, unless it has a `small` rule for them.
+    """
+    op.tags["small_into"] = rule
+    if op.family == "composite" and op.small is None:
+
+        def small(xp: Any, x: Any, *rest: Any, **attrs: Any) -> Any:
+            out = x.copy()
+            made = rule(xp, out, *rest, **attrs)
+            return out if made is None else made
+
+        op.small = small
     return rule
 
 
