@@ -13,7 +13,7 @@ from ..runtime import older, state, writes
 from ..runtime.backend import of_device
 from ..runtime.dispatch import assign
 from ..runtime.elementwise import INTO, into
-from ..runtime.hot import CHAINS, free
+from ..runtime.hot import CHAINS, cube, free
 from ..runtime.inference import check_written
 from ..runtime.inplace import Rewriting
 from ..runtime.numbers import number_array
@@ -199,6 +199,7 @@ def _plain_inplace(op: Operator) -> Callable[..., bool] | None:
         return None
     f32, f64 = np.dtype("float32"), np.dtype("float64")
     record: Any = None if "vjp" in op.refusals else Rewriting(op)
+    cubes = ufunc is np.power
     set_, reset, quiet = state.error_state.set, state.error_state.reset, state.quiet
     local, ndarray = state.local, np.ndarray
 
@@ -254,7 +255,10 @@ def _plain_inplace(op: Operator) -> Callable[..., bool] | None:
         token = set_(quiet)
         try:
             if a.size < INTO or not into(op, a, a, b, **usual):
-                ufunc(a, b, out=a)
+                if cubes and type(b) is not ndarray and b == 3:
+                    cube(a, a)
+                else:
+                    ufunc(a, b, out=a)
         except ValueError:
             box.written -= 1
             return False

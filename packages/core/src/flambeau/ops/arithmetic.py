@@ -356,12 +356,13 @@ def clamp(input: Tensor, min: Tensor | float | None = None, max: Tensor | float 
 
 @clamp.small
 def _(xp, x, min, max):
-    if x.dtype.char not in "fd":
+    kinds = (int,) if x.dtype.char in "ilq" else (float, int)
+    if x.dtype.char not in "fdilq":
         return NotImplemented
     out = x
     for bound, ufunc in ((min, xp.maximum), (max, xp.minimum)):
         if bound is not None:
-            if type(bound) not in (float, int) or not -6e4 < bound < 6e4:
+            if type(bound) not in kinds or not -6e4 < bound < 6e4:
                 return NotImplemented
             out = ufunc(out, number_array(bound, x.dtype))
     return NotImplemented if out is x else out

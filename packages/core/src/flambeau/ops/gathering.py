@@ -13,6 +13,7 @@ from .._base.errors import OutOfRange
 from ..runtime.families import composite, primitive
 from ..runtime.meta import Meta
 from ..runtime.numbers import ends
+from ..runtime.tape import record
 from ..runtime.tensor import Tensor
 from .comparison import where
 from .indexing import getitem, pick
@@ -53,6 +54,26 @@ def _(xp, x, index, *, dim):
     if ends(index)[0] < 0:  # NumPy counts from the end, and refuses what is too large
         return NotImplemented
     return x.take(index, dim)
+
+
+@index_select.small_vjp
+def _(g, _out, x: Meta, index, *, dim):
+    return g.new_zeros(x.shape).index_add(dim, index, g), None
+
+
+@index_select.small_raw_vjp
+def _(xp, g, _out, x, index, *, dim):
+    out = xp.zeros(x.shape, g.dtype)
+    at = (slice(None),) * (dim % len(x.shape))
+    if index.size > FEW_SLICES:
+        xp.add.at(out, (*at, index), g)
+        return out
+    for k, i in enumerate(index.tolist()):
+        out[(*at, i)] += g[(*at, k)]
+    return out
+
+
+FEW_SLICES = 32  # slices that Python adds one by one as quickly as NumPy does all
 
 
 @primitive(exact_out=True, out_apart=True)
@@ -492,6 +513,11 @@ def _(xp, x, indices, *, dim):
 # -- shapes that depend on values --------------------------------------------------------------------------------------
 
 
+@take_along_dim.small_record
+def _(out, x, indices, *, dim):
+    record(gather.op, out, (x, indices), {"dim": dim, "sparse_grad": False})
+
+
 @primitive(method=False)
 def nonzero_table(input: Meta):
     """Indices of elements that are not zero, one row each."""
@@ -606,3 +632,15 @@ def masked_select(input: Tensor, mask: Tensor):
 @masked_select.small
 def _(xp, x, mask):
     return NotImplemented if mask.dtype != "bool" or mask.shape != x.shape else x[mask]
+
+
+@masked_select.small_vjp
+def _(g, _out, x: Meta, mask):
+    return g.new_zeros(x.shape).masked_scatter(mask, g), None
+
+
+@masked_select.small_raw_vjp
+def _(xp, g, _out, x, mask):
+    out = xp.zeros(x.shape, g.dtype)
+    out[mask] = g
+    return out

@@ -157,7 +157,9 @@ def nll_loss(
 
 @nll_loss.small
 def _(xp, x, target, weight, *, ignore_index, reduction):
-    if weight is not None or x.ndim != 2 or x.dtype.char not in "fd" or not x.size:
+    if x.ndim != 2 or x.dtype.char not in "fd" or not x.size:
+        return NotImplemented
+    if weight is not None and (weight.shape != x.shape[1:] or weight.dtype is not x.dtype):
         return NotImplemented
     if target.shape != x.shape[:1] or target.dtype.char not in "lq":
         return NotImplemented
@@ -171,14 +173,15 @@ def _(xp, x, target, weight, *, ignore_index, reduction):
         or low <= ignore_index <= high
     ):
         return NotImplemented
-    picked = x.take(target + _rows_of(xp, *x.shape))
+    picked, count = x.take(target + _rows_of(xp, *x.shape)), len(target)
+    if weight is not None:
+        counted = weight.take(target)
+        picked, count = picked * counted, xp.add.reduce(counted) if reduction == "mean" else 0
     if reduction == "none":
         return -picked
     total = -xp.add.reduce(picked)
     if reduction == "mean":
-        return total / len(
-            target
-        )  # to the last bit what the first call, which is none of few elements, gives
+        return total / count
     return total if reduction == "sum" else NotImplemented
 
 
@@ -189,11 +192,26 @@ def _rows_of(xp: Any, rows: int, columns: int) -> Any:
 
 
 @nll_loss.small_vjp
-def _(g, _out, x: Meta, target, weight, *, reduction):
+def _(g, _out, x, target, weight, *, reduction):
     rows, _ = x.shape
-    share = -(g / rows) if reduction == "mean" else -g
-    spread = share.expand(rows, 1) if reduction != "none" else share.unsqueeze(1)
-    return g.new_zeros(x.shape).scatter(1, target.unsqueeze(1), spread), None, None
+    if weight is None:
+        share = -(g / rows) if reduction == "mean" else -g
+    else:
+        counted = weight[target]
+        share = -g * counted / (counted.sum() if reduction == "mean" else 1)
+    spread = share.unsqueeze(1) if share.ndim else share.expand(rows, 1)
+    given = g.new_zeros(x.shape).scatter(1, target.unsqueeze(1), spread)
+    return given, None, lambda: _of_weights(g, x, target, weight, reduction)
+
+
+def _of_weights(g: Tensor, x: Tensor, target: Tensor, weight: Tensor, reduction: str) -> Tensor:
+    """The gradient of `nll_loss` of rows by the weights of its classes."""
+    loss = -x.gather(1, target.unsqueeze(1)).squeeze(1)
+    if reduction == "mean":
+        counted = weight[target]
+        total = counted.sum()
+        loss = (loss - (loss * counted).sum() / total) / total
+    return g.new_zeros(weight.shape).index_add(0, target, loss * g)
 
 
 def _explain_target(target: Tensor, classes: int, error: Exception) -> None:

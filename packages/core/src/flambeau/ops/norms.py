@@ -9,6 +9,7 @@ from .._base.checks import check, fail, wrap_dim, wrap_dims
 from ..runtime.families import composite, primitive
 from ..runtime.meta import Meta
 from ..runtime.reduce import reduced_shape
+from ..runtime.tape import record
 from ..runtime.tensor import Tensor
 from .complex import sgn
 from .matrices import check_floating, scalar_name
@@ -297,6 +298,12 @@ def _(xp, x, *, ord, dim, keepdim, dtype):
     if dtype is not None or ord != 2 or not is_usual(x, dim):
         return NotImplemented
     return xp.sqrt(xp.add.reduce(x * x, dim, None, None, keepdim))
+
+
+@linalg_norm.small_record
+@linalg_vector_norm.small_record
+def _(made, x, /, *, dim, keepdim, **_):
+    record(norm2.op, made, (x,), {"dim": dim, "keepdim": keepdim})
 
 
 def norm_of(input: Tensor, p: Any, dim: Any, keepdim: bool, dtype: Any) -> Tensor:

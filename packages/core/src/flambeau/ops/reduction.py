@@ -13,6 +13,7 @@ from ..runtime.meta import Meta
 from ..runtime.numbers import number_array
 from ..runtime.promotion import AS_GIVEN, BOOL_TO_INT, accepting
 from ..runtime.reduce import Combine, reduced_shape
+from ..runtime.tape import record
 from ..runtime.tensor import Tensor
 from .arithmetic import true_divide
 from .comparison import eq, where
@@ -751,6 +752,11 @@ def _(xp, g, out, x, *, dim, keepdim):
         return NotImplemented
     out, g = _kept(out, x, dim, keepdim), _kept(g, x, dim, keepdim)
     return x / (out + (out == 0)) * g  # where the norm is zero all elements are
+
+
+@norm.small_record
+def _(made, x, /, *, dim, keepdim, **_):
+    record(norm2.op, made, (x,), {"dim": dim, "keepdim": keepdim})
 
 
 @norm2.batch

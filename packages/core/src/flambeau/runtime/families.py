@@ -240,7 +240,7 @@ def _composite(body: Callable[..., Any], **options: Any) -> Public:
     made.as_call_of = lambda target: lambda rule: _as_call_of(op, target.op, rule)
     made.small = lambda rule: _small(op, rule)
     made.small_vjp = lambda rule: _small_vjp(op, rule)
-    made.small_record = lambda rule: op.tags.__setitem__("small_record", rule)
+    made.small_record = lambda rule: _small_record(op, rule)
     made.small_raw_vjp = lambda rule: setattr(op.noted.vjp_rule, "raw", rule)  # type: ignore[union-attr]
     return made
 
@@ -261,6 +261,12 @@ def _small(op: Operator, rule: Callable[..., Any]) -> Callable[..., Any]:
     body, as any error does. Calls that are to be recorded go to it if there is a `small_vjp`, too.
     """
     op.small = rule
+    return rule
+
+
+def _small_record(op: Operator, rule: Callable[..., Any]) -> Callable[..., Any]:
+    """`rule(result, *tensors, **attrs)`: records a call that `small` computed as one of an operator that does the same."""
+    op.tags["small_record"] = rule
     return rule
 
 

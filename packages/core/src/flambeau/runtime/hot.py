@@ -68,6 +68,11 @@ def make(op: Operator, rule: ElementwiseRule) -> Callable[..., Any] | None:
     return public
 
 
+def cube(x: Any, out: Any = None) -> Any:
+    """An array to the power of 3 as PyTorch has it, by products: NumPy's powers take 50 ns an element."""
+    return np.multiply(np.multiply(x, x), x, out)
+
+
 def at_rest(op: Operator) -> dict[str, Any]:
     """An operator's static arguments at their defaults."""
     return {p: op.defaults[i] for i, p in op.attrs}
@@ -121,6 +126,7 @@ def binary(
     attach_number = number_recorder(op, rule)
     of_two_kinds, of_whole = mixed(op, ufunc, third, attach), whole_and_number(op, ufunc)
     fits = whole_kinds(op, ufunc)
+    cubes = ufunc is np.power
 
     def with_number(tensor: Any, number: float, first: bool) -> Any:
         """The call with a Python number as its second (or first) operand."""
@@ -143,7 +149,10 @@ def binary(
             b = number_array(number, d)
             token = _set(_QUIET)
             try:
-                r = ufunc(a, b) if first else ufunc(b, a)
+                if cubes and number == 3 and first:
+                    r = cube(a)
+                else:
+                    r = ufunc(a, b) if first else ufunc(b, a)
             except ValueError:  # of integers: a negative power
                 return general(tensor, number) if first else general(number, tensor)
             finally:
