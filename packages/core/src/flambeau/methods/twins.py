@@ -127,10 +127,13 @@ def _small_inplace(
 
 def _by_rule(op: Operator, rule: Callable[..., Any]) -> Callable[..., bool]:
     """The operator's own way of writing over small arrays, where nothing is recorded."""
-    xp = of_device("cpu").xp
     set_, reset, quiet = state.error_state.set, state.error_state.reset, state.quiet
+    xp: Any = None
 
     def call(self: Tensor, *args: Any, **kwargs: Any) -> bool:
+        nonlocal xp
+        if xp is None:
+            xp = of_device("cpu").xp
         a: Any = getattr(self, "_array", None)
         if type(a) is not np.ndarray or a.size >= CHAINS or state.active or 0 in a.strides:
             return False
@@ -144,7 +147,9 @@ def _by_rule(op: Operator, rule: Callable[..., Any]) -> Callable[..., bool]:
         for x in arrays[1:]:
             if isinstance(x, Tensor):
                 b: Any = getattr(x, "_array", None)
-                if type(b) is not np.ndarray or not free(x) or np.may_share_memory(a, b):
+                if type(b) is not np.ndarray or not free(x):
+                    return False
+                if b is a or (not a.base is b.base is None and np.may_share_memory(a, b)):
                     return False
                 raw.append(b)
             else:

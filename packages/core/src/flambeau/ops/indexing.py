@@ -491,9 +491,13 @@ def getitem(input: Tensor, key: Any) -> Tensor:
 
 def setitem(input: Tensor, key: Any, value: Any) -> None:
     """input[key] = value, the value broadcast."""
-    plain = hot.basic(key)
+    plain = hot.basic((key,) if key is Ellipsis else key)
     if plain is not None and hot.write(input, plain, value):
         return
+    tensors: Any = (key,) if type(key) is Tensor else key
+    if type(tensors) is tuple and tensors and type(tensors[0]) is Tensor:
+        if hot.put(input, tensors, value):
+            return
     other = overrides.stranger_in((key, value) if type(key) is not tuple else (*key, value))
     if other is not None:
         overrides.handle(Tensor.__setitem__, [other], (input, key, value), {})
@@ -629,3 +633,18 @@ for _f in (
     index_grad,
 ):
     _f.refuse("onnx", "appears in gradients only, which are not exported")
+
+
+@index_put.small_into
+def _(xp, x, values, *, indices, accumulate):
+    if accumulate or values.dtype is not x.dtype or not 0 < x.size <= hot.SMALL:
+        return NotImplemented
+    keys = hot.keys_of(x, indices) if type(indices) in (tuple, list) else None
+    if keys is None:
+        return NotImplemented
+    mask = keys[0].dtype.char == "?"
+    taken, rank = (keys[0].ndim, 1) if mask else (len(keys), max([k.ndim for k in keys]))
+    if values.ndim > x.ndim - taken + rank:
+        return NotImplemented
+    x[keys] = values
+    return None

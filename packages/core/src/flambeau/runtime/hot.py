@@ -716,17 +716,13 @@ def pieces(input: Tensor, keys: list[tuple], name: str) -> tuple | None:
 def write(input: Tensor, key: tuple, value: Any) -> bool:
     """`input[key] = value` where nothing has history, for a key from `basic`; whether it was done.
 
-    The value is a number that every float dtype holds, or a tensor of the dtype and of the shape of the part, or of none.
+    The value is a number that the dtype surely holds, or a tensor of the dtype that fits the part.
     """
     a = getattr(input, "_array", None)
     if type(a) is not ndarray or not a.ndim or state.active or 0 in a.strides or not free(input):
         return False
-    kind = type(value)
-    if kind is float or kind is int:
-        if not -6e4 < value < 6e4 or ((d := a.dtype) is not F32 and d is not F64):
-            return False
-        b = None
-    else:
+    b = None
+    if not holds(a.dtype, value):
         b = getattr(value, "_array", None)
         if type(b) is not ndarray or b.dtype is not a.dtype or not isinstance(value, Tensor):
             return False
@@ -752,10 +748,64 @@ def write(input: Tensor, key: tuple, value: Any) -> bool:
             else:
                 np.copyto(part, b)
             return True
+        if part.ndim and part.size <= SMALL:
+            part[...] = b
+            return True
     except (IndexError, OverflowError, ValueError):
         pass
     box.written -= 1
     return False
+
+
+def holds(d: np.dtype, value: Any) -> bool:
+    """Whether a value is a Python number that a dtype surely holds."""
+    kind = type(value)
+    if d is F32 or d is F64:
+        return (kind is float or kind is int) and -6e4 < value < 6e4
+    if d is I64:
+        return kind is int and -128 <= value < 128
+    return d is TRUTH and kind is bool
+
+
+def keys_of(a: ndarray, key: tuple) -> tuple | None:  # type: ignore[valid-type]
+    """Index tensors as the arrays by which NumPy picks from a small one: of whole numbers, or one mask; None for others."""
+    raw = []
+    for k in key:
+        k = getattr(k, "_array", None)
+        if type(k) is not ndarray or not k.ndim or not 0 < k.size <= SMALL:
+            return None
+        if k.dtype is not I64:
+            if k.dtype is not TRUTH or len(key) > 1 or k.shape != a.shape[: k.ndim]:  # type: ignore[attr-defined]
+                return None
+        raw.append(k)
+    return tuple(raw) if 0 < len(raw) <= a.ndim else None  # type: ignore[attr-defined]
+
+
+def put(input: Tensor, key: tuple, value: Any) -> bool:
+    """`input[key] = value` of small arrays where nothing has history, for index tensors or one mask; whether it was done."""
+    a: Any = getattr(input, "_array", None)
+    if type(a) is not ndarray or state.active or not 0 < a.size <= SMALL or 0 in a.strides:
+        return False
+    keys = keys_of(a, key)
+    if keys is None or not free(input):
+        return False
+    if not holds(a.dtype, value):
+        b = getattr(value, "_array", None)
+        if type(b) is not ndarray or b.dtype is not a.dtype or not isinstance(value, Tensor):
+            return False
+        if not free(value) or np.may_share_memory(a, b):
+            return False
+        value = b
+    box = input._box
+    if box is None:
+        box = input._box = Box()
+    box.written += 1
+    try:
+        a[keys] = value
+        return True
+    except (IndexError, TypeError, ValueError):
+        box.written -= 1
+        return False
 
 
 def free(tensor: Tensor) -> bool:
