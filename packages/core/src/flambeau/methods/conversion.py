@@ -31,6 +31,10 @@ def to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
             wanted is CPU or (wanted.__class__ is str and wanted == "cpu")
         ) and array.__class__ is np.ndarray:
             return self
+        if wanted.__class__ is Tensor and array.__class__ is np.ndarray:
+            other = wanted._array
+            if other.__class__ is np.ndarray and other.dtype is array.dtype:
+                return self
     device, dtype, copy = parse_to(args, kwargs)
     return casting.convert(self, dtype, device, copy, kwargs.get("memory_format"))
 

@@ -125,7 +125,7 @@ def _plain(
     sizes: tuple, value: float, dtype: Any = None, device: Any = None, shape: Any = None
 ) -> Tensor | None:
     """`_filled` where it asks for nothing unusual: small, sizes ints, on the CPU by default, and nobody to tell; else None."""
-    if device is not None or state.active or default.device is not CPU:
+    if state.active or (device is not CPU and (device is not None or default.device is not CPU)):
         return None
     if shape is None:
         shape = sizes[0] if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)) else sizes

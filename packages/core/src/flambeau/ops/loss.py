@@ -10,7 +10,6 @@ from .._base import dtypes
 from .._base.checks import check
 from ..runtime import state
 from ..runtime.families import composite
-from ..runtime.meta import Meta
 from ..runtime.numbers import ends
 from ..runtime.tensor import Tensor
 from .activation import logsigmoid, relu

@@ -17,8 +17,9 @@ from ..runtime import random as numbers
 from ..runtime.backend import of_array, of_device
 from ..runtime.families import composite, primitive
 from ..runtime.generator import Generator
+from ..runtime.hot import free
 from ..runtime.meta import Meta
-from ..runtime.tensor import Tensor, set_requires_grad, wrap
+from ..runtime.tensor import Box, Tensor, set_requires_grad, wrap
 from .batches import RANDOM_REFUSED, SAME_REFUSED, drawn_by, level_of
 from .creation import _into, as_device, as_dtype, size_of
 
@@ -379,6 +380,17 @@ def values(input: Tensor) -> Any:
 
 def refill(kind: str, target: Tensor, generator: Any, **options: Any) -> Tensor:
     """In-place draws: `target` filled with new numbers."""
+    array = target.__dict__.get("_array")
+    plain = type(array) is dispatch.ndarray and not (state.active or state.local.batch)
+    if plain and array.flags.c_contiguous and array.flags.writeable and free(target):
+        box = target._box
+        if box is None:
+            box = target._box = Box()
+        box.written += 1
+        known = numbers.default_generator if generator is None else generator
+        if _few()(kind, array.shape, target.dtype, known, options, array) is not None:
+            return target
+        box.written -= 1
     made = _drawn_like(kind, target, target.dtype, target.device, generator, **options)
     return dispatch.assign(target, made)
 

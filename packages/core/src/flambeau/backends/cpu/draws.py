@@ -188,15 +188,16 @@ def _draw(xp: Any, **attrs: Any) -> np.ndarray:
 
 
 def few(
-    kind: str, shape: tuple[int, ...], dtype: Any, generator: Any, options: dict
+    kind: str, shape: tuple[int, ...], dtype: Any, generator: Any, options: dict, out: Any = None
 ) -> np.ndarray | None:
-    """Few numbers of a kind of `FEW` in one call; None where they cannot be had so."""
+    """Few numbers of a kind of `FEW` in one call, in `out` where that is given; None where they cannot be had so."""
     if dtype is not (dtypes.int64 if kind in WHOLE else dtypes.float32):
         return None
     accepts, draw = FEW.get(kind, NEVER)
     if not accepts(options) or not library.available():
         return None
-    out = empty(shape, dtype.numpy)
+    if out is None:
+        out = empty(shape, dtype.numpy)
     if not 0 < out.size < LEAST:
         return None
     with generator._lock:
