@@ -377,3 +377,124 @@ def test_float64_beside_a_number_goes_straight(monkeypatch):
         monkeypatch.setattr(dispatch, "execute", None)
         assert (x * 3).sum().item() == 3 * size
         monkeypatch.undo()
+
+
+def table(lib):
+    """Operands for keys and values, the same in both libraries."""
+    r = np.random.default_rng(3)
+    made = {
+        "m": r.random((4, 4)) > 0.5, "m0": r.random(4) > 0.5, "i": r.integers(-4, 4, 4), "j": r.integers(0, 4, (2, 4)),
+        "b": r.random((4, 4), "f4"), "row": r.random((1, 4), "f4"), "v": r.random(4, "f4"), "bad": np.array([0, 9]), "one": np.float32(3),
+        "i32": r.integers(0, 4, 3).astype("i4"),
+    }  # fmt: skip
+    return {name: lib.tensor(x) for name, x in made.items()}
+
+
+ALL = slice(None)
+SPOTS = ["m", "m0", "i", "j", ("i", "i"), ("j", "i"), ("m", "i"), "bad", 0, (0, 1), ..., slice(0, 2), (ALL, "i"), "i32", (ALL, 0), [0, 2]]  # fmt: skip
+WRITTEN = ["b", "row", "v", "one", 2, 2.5, -1, True, 300]
+
+
+@pytest.mark.parametrize("kind", ["float32", "float64", "int64", "bool", "uint8"])
+def test_items_are_set_as_in_pytorch(kind):
+    torch = pytest.importorskip("torch")
+
+    def outcome(lib, spot, value):
+        given = table(lib)
+        x = lib.zeros(4, 4, dtype=getattr(lib, kind))
+        part = lib.zeros(4, 6, dtype=x.dtype)[:, 1:5]
+        key = tuple([given.get(s, s) if type(s) is str else s for s in spot]) if type(spot) is tuple else given[spot] if type(spot) is str else spot  # fmt: skip
+        value = given[value].to(x.dtype) if type(value) is str else value
+        try:
+            x[key] = value
+            part[key] = value
+        except (RuntimeError, IndexError, TypeError):
+            return None
+        return x.tolist(), part.tolist()
+
+    for spot in SPOTS:
+        for value in WRITTEN:
+            expected = outcome(torch, spot, value)
+            for _ in range(2):
+                assert outcome(flambeau, spot, value) == expected, (spot, value)
+
+
+GRADIENTS = {
+    "weighted": (lambda lib, x, i, w: lib.nn.functional.nll_loss(x, i, weight=w.detach()), (5, 4), (4, (5,)), (4,)),
+    "sums": (lambda lib, x, i, w: lib.nn.functional.nll_loss(x, i, w.detach(), reduction="sum"), (5, 4), (4, (5,)), (4,)),
+    "rows": (lambda lib, x, i, w: lib.nn.functional.nll_loss(x, i, w.detach(), reduction="none"), (5, 4), (4, (5,)), (4,)),
+    "unweighted": (lambda lib, x, i: lib.nn.functional.nll_loss(x, i), (5, 4), (4, (5,))),
+    "index_add": (lambda lib, x, i, y: x.index_add(-1, i, y), (5, 4), (4, (6,)), (5, 6)),
+    "index_fill": (lambda lib, x, i: x.index_fill(0, i, 0.5), (5, 4), (5, (3,))),
+    "index_select": (lambda lib, x, i: x.index_select(1, i), (5, 4), (4, (6,))),
+    "many": (lambda lib, x, i: x.index_select(-2, i), (5, 4), (5, (40,))),
+    "take_along_dim": (lambda lib, x, i: x.take_along_dim(i, 1), (5, 4), (4, (5, 3))),
+    "masked_select": (lambda lib, x: x.masked_select(x.detach() > 0), (5, 4)),
+    "norm": (lambda lib, x: x.norm(), (5, 4)),
+    "norms": (lambda lib, x: x.norm(2, (0, 1), True) + (x * 0).norm(dim=1), (5, 4)),
+    "linalg": (lambda lib, x: lib.linalg.norm(x) + lib.linalg.vector_norm(x, dim=0) + lib.linalg.norm(x, dim=0), (5, 4)),
+    "cube": (lambda lib, x: x**3, (5, 4)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", GRADIENTS)
+def test_gradients_of_few_elements(name):
+    torch = pytest.importorskip("torch")
+    function, *shapes = GRADIENTS[name]
+    r = np.random.default_rng(0)
+    arrays = [
+        r.integers(0, s[0], s[1]) if type(s[-1]) is tuple else r.standard_normal(s) for s in shapes
+    ]
+    arrays[-1] = abs(arrays[-1]) if name in ("weighted", "sums", "rows") else arrays[-1]
+
+    def both(lib):
+        given = [lib.tensor(a) for a in arrays]
+        leaves = [t.requires_grad_() for t in given if t.is_floating_point()]
+        made = function(lib, *given)
+        made.backward(lib.tensor(np.cos(np.arange(made.numel())).reshape(made.shape)))
+        return made.grad_fn.name(), [made.detach(), *[t.grad for t in leaves if t.grad is not None]]
+
+    label, expected = both(torch)
+    for _ in range(OFTEN):
+        found, made = both(flambeau)
+        assert found == label and len(made) == len(expected)
+        for a, b in zip(made, expected):
+            np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-10, atol=1e-12)
+    given = [flambeau.tensor(a, requires_grad=a.dtype.kind == "f") for a in arrays]
+    if name not in (
+        "norms",
+        "weighted",
+        "sums",
+        "rows",
+    ):  # not differentiable at zero; weights have a test of their own
+        assert flambeau.autograd.gradgradcheck(lambda *x: function(flambeau, *x), given)
+
+
+def test_classes_have_weights_with_gradients():
+    x, i = (
+        flambeau.randn(5, 4, dtype=flambeau.float64, requires_grad=True),
+        flambeau.tensor([0, 1, 3, 3, 0]),
+    )
+    w = flambeau.rand(4, dtype=flambeau.float64, requires_grad=True)
+    for kind in ("mean", "sum", "none"):
+        loss = lambda x, w: flambeau.nn.functional.nll_loss(x, i, weight=w, reduction=kind)  # noqa: E731
+        assert flambeau.autograd.gradgradcheck(loss, (x, w))
+
+
+def test_numbers_drawn_into_a_tensor_are_those_of_a_new_one():
+    for fill, new in (
+        (lambda t: t.uniform_(), lambda: flambeau.rand(4, 5)),
+        (lambda t: t.normal_(), lambda: flambeau.randn(4, 5)),
+        (lambda t: t.normal_(1, 0.5), lambda: flambeau.normal(1.0, 0.5, (4, 5))),
+    ):
+        x, version = flambeau.zeros(4, 5), 0
+        for seed in range(3):
+            flambeau.manual_seed(seed)
+            assert fill(x) is x
+            flambeau.manual_seed(seed)
+            assert flambeau.equal(x, new()) and x._version == version + seed + 1
+    with pytest.raises(RuntimeError, match="a leaf Variable"):
+        flambeau.zeros(3, requires_grad=True).normal_()
+    assert flambeau.zeros(2, 3).t().uniform_().shape == (3, 2)
+    x = flambeau.zeros(3, requires_grad=True) * 1
+    assert x.normal_().requires_grad is (x.grad_fn is not None)
