@@ -380,7 +380,7 @@ def values(input: Tensor) -> Any:
 
 def refill(kind: str, target: Tensor, generator: Any, **options: Any) -> Tensor:
     """In-place draws: `target` filled with new numbers."""
-    array = target.__dict__.get("_array")
+    array: Any = target.__dict__.get("_array")
     plain = type(array) is dispatch.ndarray and not (state.active or state.local.batch)
     if plain and array.flags.c_contiguous and array.flags.writeable and free(target):
         box = target._box
