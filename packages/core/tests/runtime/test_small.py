@@ -96,7 +96,22 @@ GRADIENTS = {
         lambda x: flambeau.nn.functional.nll_loss(x, CLASSES),
         lambda x: flambeau.nn.functional.nll_loss(x, CLASSES, reduction="sum"),
         lambda x: flambeau.nn.functional.nll_loss(x, CLASSES, reduction="none"),
+        lambda x: flambeau.nn.functional.nll_loss(x, CLASSES, X[0].abs()),
+        lambda x: flambeau.nn.functional.nll_loss(X, CLASSES, x[1].abs(), reduction="none"),
     ],
+    "index_add": [
+        lambda x: x.index_add(0, CLASSES % 3, x * x),
+        lambda x: X.index_add(1, CLASSES, x[:, :3]),
+    ],
+    "index_fill": [
+        lambda x: x.index_fill(0, CLASSES % 3, 2.0),
+        lambda x: x.index_fill(-1, CLASSES, 1),
+    ],
+    "index_select": [
+        lambda x: x.index_select(0, CLASSES % 3),
+        lambda x: x.index_select(-1, CLASSES.repeat(20)),
+    ],
+    "masked_select": [lambda x: x.masked_select(X > 0), lambda x: x[0].masked_select(X[0] != 9)],
     "trace": [lambda x: x.trace(), lambda x: x.t().trace()],
 }
 
