@@ -120,7 +120,7 @@ def _unpooled(x: Tensor, places: Tensor, size: Any, *_: Any) -> Tensor:
 
 ARCHIVED: dict[str, Callable[..., Any]] = {
     "_pack_padded_sequence": _pack, "_pad_packed_sequence": _pad, "_native_multi_head_attention": _attention,
-    "_transformer_encoder_layer_fwd": _encoder_layer, "stft": _stft, "cartesian_prod": _each("cartesian_prod"), "block_diag": _each("block_diag"),
+    "_transformer_encoder_layer_fwd": _encoder_layer, "stft": _stft, "cartesian_prod": _each("cartesian_prod"), "block_diag": _each("block_diag"), "chain_matmul": _each("chain_matmul"),
     "tensordot": lambda a, b, of_a, of_b: import_module("flambeau").tensordot(a, b, (of_a, of_b)),
     "numpy_T": lambda x: x.T, "mT": lambda x: x.mT, "mH": lambda x: x.mH,
     "matrix_H": lambda x: x.mH, "max_unpool2d": _unpooled, "max_unpool3d": _unpooled,
