@@ -180,6 +180,36 @@ def test_counts(count, taken):
         flambeau.bincount(flambeau.from_numpy(np.array([-1] * 5000)))
 
 
+@pytest.mark.parametrize("size", [5, 5000])
+def test_what_has_no_memory_for_its_counts(size):
+    """NumPy's own bincount writes before its array where the largest int64 is among the numbers."""
+    x = flambeau.ones(size, dtype=flambeau.int64)
+    with pytest.raises(RuntimeError, match="overflow"):
+        flambeau.bincount(x, minlength=1 << 61)
+    x[3] = 2**63 - 1
+    for least in (0, 9):
+        with pytest.raises(RuntimeError, match="overflow"):
+            flambeau.bincount(x, minlength=least)
+
+
+@pytest.mark.parametrize("size", [50, 5000])
+@pytest.mark.parametrize("dtype, most", [("float32", 2.0**127), ("float64", 2.0**1023)])
+def test_bins_of_all_numbers(dtype, most, size):
+    values = np.linspace(-1, 1, size) * most
+    for low in (-most, 0.0):
+        x = flambeau.from_numpy(values.astype(dtype))
+        small = flambeau.from_numpy(np.linspace(-1, 1, size).astype(dtype))
+        made, wanted = flambeau.histc(x, 7, low, most), flambeau.histc(small, 7, low / most, 1)
+        assert made.tolist() == wanted.tolist() and made.sum() == (small >= low / most).sum()
+
+
+@pytest.mark.parametrize("size", [50, 5000])
+def test_bins_narrower_than_numbers_are(size):
+    assert flambeau.histc(flambeau.ones(size), 3, 1, 1 + 1e-12).tolist() == [size, 0, 0]
+    with pytest.raises(RuntimeError, match="to type float without overflow"):
+        flambeau.histc(flambeau.ones(size), 3, 0, 1e300)
+
+
 def test_numbers_larger_than_those_that_were_compiled_with():
     """Bins that are asked for hide the largest number from a recording of the call."""
     compiled = flambeau.compile(lambda x: flambeau.bincount(x, minlength=50))

@@ -8,6 +8,8 @@ import pytest
 import flambeau
 from flambeau import tensor
 
+F = flambeau.nn.functional
+
 SMALL = ("uint8", "int8", "int16", "int32", "uint16", "uint32")
 
 
@@ -114,6 +116,40 @@ def test_parts_of_narrow_floats_take_what_is_too_large_as_infinite():
         assert x.tolist() == [float("inf"), float("-inf"), float("inf"), 0.0]
     with pytest.raises(RuntimeError, match="type float without overflow"):
         flambeau.zeros(1)[0] = 1e300
+
+
+ONES = flambeau.ones(2, 2)
+WITH_A_NUMBER = {
+    "leaky_relu": F.leaky_relu, "elu": F.elu, "celu": F.celu, "softplus": F.softplus, "hardshrink": F.hardshrink,
+    "softshrink": F.softshrink, "hardtanh": lambda x, v: F.hardtanh(x, -v, v), "rrelu": lambda x, v: F.rrelu(x, 0, v),
+    "rrelu of a training": lambda x, v: F.rrelu(x, 0, v, True),
+    "threshold": lambda x, v: F.threshold(x, v, 0), "what threshold writes": lambda x, v: F.threshold(x, 0, v),
+    "logit": flambeau.logit, "lerp": lambda x, v: flambeau.lerp(x, x, v),
+    "addcmul": lambda x, v: flambeau.addcmul(x, x, x, value=v), "addcdiv": lambda x, v: flambeau.addcdiv(x, x, x, value=v),
+    "addmm": lambda x, v: flambeau.addmm(x, x, x, alpha=v), "addmm's beta": lambda x, v: flambeau.addmm(x, x, x, beta=v),
+    "addmv": lambda x, v: flambeau.addmv(x[0], x, x[0], alpha=v), "pad": lambda x, v: F.pad(x, (1, 1), value=v),
+    "leaky_relu_": lambda x, v: F.leaky_relu_(x.clone(), v), "lerp_": lambda x, v: x.clone().lerp_(x, v),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WITH_A_NUMBER)
+def test_a_number_that_the_computation_cannot_hold(name):
+    """Infinite it would be; a call before it with one that fits must not hide that."""
+    call = WITH_A_NUMBER[name]
+    assert call(ONES.double(), 1e300 if name != "logit" else 0.5).dtype is flambeau.float64
+    for f in (call, flambeau.compile(call)):
+        for x in (ONES, ONES.repeat(60, 60)):
+            f(x, 0.25)
+            with pytest.raises(RuntimeError, match="to type float without overflow"):
+                f(x, 1e300)
+
+
+@pytest.mark.parametrize("name", ["leaky_relu", "elu", "celu", "softplus", "threshold", "lerp", "addcmul", "addcdiv"])  # fmt: skip
+def test_what_is_computed_in_float32_takes_its_numbers(name):
+    x = ONES.half()
+    assert WITH_A_NUMBER[name](x, 1e5).dtype is flambeau.float16
+    with pytest.raises(RuntimeError, match="to type float without overflow"):
+        WITH_A_NUMBER[name](x, 1e39)
 
 
 INDEXED = {

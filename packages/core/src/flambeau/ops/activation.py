@@ -8,7 +8,7 @@ from .. import ir
 from .._base import dtypes
 from .._base.checks import check
 from ..runtime.families import composite, elementwise
-from ..runtime.promotion import INT_TO_FLOAT, NO_BOOL, SAME, refusing
+from ..runtime.promotion import INT_TO_FLOAT, NO_BOOL, SAME, fitting, refusing
 from ..runtime.tensor import Tensor
 from .arithmetic import abs
 
@@ -67,7 +67,7 @@ def silu(input):
     return input * ir.sigmoid(input)
 
 
-@elementwise(promote=SAME, accepts="float", method=False)
+@elementwise(promote=fitting(SAME, "beta", "threshold"), accepts="float", method=False)
 def softplus(input, beta: float = 1.0, threshold: float = 20.0):
     """log(1 + exp(beta x)) / beta, the identity where beta x exceeds `threshold`.
 
@@ -90,7 +90,7 @@ def _below_zero(input):
     return ir.where(input < 0, input, 0.0)
 
 
-@elementwise(promote=SAME, accepts="float", method=False)
+@elementwise(promote=fitting(SAME, "alpha"), accepts="float", method=False)
 def elu(input, alpha: float = 1.0):
     """x where positive, alpha * (exp(x) - 1) elsewhere.
 
@@ -107,7 +107,7 @@ def _(out, input, alpha):
     return (ir.where(input <= 0, alpha * ir.exp(_below_zero(input)), 1.0),)
 
 
-@elementwise(promote=SAME, accepts="float", method=False)
+@elementwise(promote=fitting(SAME, "negative_slope"), accepts="float", method=False)
 def leaky_relu(input, negative_slope: float = 0.01):
     """x where positive, negative_slope * x elsewhere.
 
@@ -150,7 +150,7 @@ def _limits(op, arrays, attrs):
     return made
 
 
-@elementwise(promote=_limits, method=False)
+@elementwise(promote=fitting(_limits), method=False)
 def hardtanh(input, min_val: float = -1.0, max_val: float = 1.0):
     """x clamped to [min_val, max_val]; the gradient is zero on the bounds.
 
@@ -182,7 +182,7 @@ def _(out, input):  # of the result, so that the input may be overwritten
     return (ir.where(ir.logical_or(out <= 0, out >= 6), 0.0, 1.0),)
 
 
-@elementwise(promote=SAME, accepts="float", method=False)
+@elementwise(promote=fitting(SAME, "alpha"), accepts="float", method=False)
 def celu(input, alpha: float = 1.0):
     """x where positive, alpha * (exp(x / alpha) - 1) elsewhere.
 
@@ -270,7 +270,7 @@ def _(out, input):
     return (ir.where(input <= -3, 0.0, ir.where(input < 3, input / 3 + 0.5, 1.0)),)
 
 
-@elementwise(promote=SAME, accepts="float", method=False)
+@elementwise(promote=fitting(SAME), accepts="float", method=False)
 def hardshrink(input, lambd: float = 0.5):
     """x where |x| > lambd, else 0.
 
@@ -292,7 +292,7 @@ def _positive_lambda(op, arrays, attrs):
 _positive_lambda.by_value = True  # type: ignore[attr-defined]
 
 
-@elementwise(promote=_positive_lambda, accepts="float", method=False)
+@elementwise(promote=fitting(_positive_lambda), accepts="float", method=False)
 def softshrink(input, lambd: float = 0.5):
     """x moved towards 0 by lambd, 0 where |x| <= lambd.
 
@@ -336,7 +336,7 @@ def tanhshrink(input):
     return input - ir.tanh(input)
 
 
-@elementwise(promote=SAME, accepts="int float", method=False)
+@elementwise(promote=fitting(SAME, "threshold"), accepts="int float", method=False)
 def threshold(input, threshold: float, value: float):
     """x where it is above `threshold`, else `value`.
 

@@ -14,6 +14,8 @@ from ..runtime.promotion import (
     SAME,
     check_fits,
     check_kind,
+    computed,
+    fitting,
     refusing,
     result_type,
     scaled,
@@ -383,9 +385,9 @@ def _ends(op, arrays, attrs):
     for name, x in zip(("end", "weight"), arrays[1:]):
         if isinstance(x, Tensor) and x.dtype is not first:
             raise RuntimeError(f"expected dtype {first} for `{name}` but got dtype {x.dtype}")
-    if type(arrays[2]) is complex:
-        check_fits(arrays[2], first)
-        if not first.is_complex:
+    if not isinstance(arrays[2], Tensor):
+        check_fits(arrays[2], computed(first))
+        if type(arrays[2]) is complex and not first.is_complex:
             arrays = (*arrays[:2], arrays[2].real)
     return SAME(op, arrays, attrs)
 
@@ -411,7 +413,7 @@ def _(out, input, end, weight):
 def _valued(op, arrays, attrs):
     """As SAME, and a `value` of that dtype."""
     made = SAME(op, arrays, attrs)
-    weight(attrs, "value", result_type(*made))
+    weight(attrs, "value", computed(result_type(*made)))
     return made
 
 
@@ -437,7 +439,7 @@ def _true_quotients(op, arrays, attrs):
     return made
 
 
-@elementwise(promote=_true_quotients)
+@elementwise(promote=fitting(_true_quotients, "value"))
 def addcdiv(input, tensor1, tensor2, *, value: float = 1):
     """input + value * tensor1 / tensor2.
 

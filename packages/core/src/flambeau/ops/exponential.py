@@ -6,7 +6,7 @@ import math
 
 from .. import ir
 from ..runtime.families import elementwise
-from ..runtime.promotion import INT_TO_FLOAT
+from ..runtime.promotion import INT_TO_FLOAT, fitting
 
 
 @elementwise(promote=INT_TO_FLOAT, onnx="Exp")
@@ -130,7 +130,7 @@ def erfc(input):
     return ir.erfc(input)
 
 
-@elementwise(promote=INT_TO_FLOAT, accepts="float")
+@elementwise(promote=fitting(INT_TO_FLOAT), accepts="float")
 def logit(input, eps: float | None = None):
     """Log-odds of each element, log(x / (1 - x)); with `eps`, x is first kept within [eps, 1 - eps].
 

@@ -8,13 +8,18 @@ from typing import Any
 
 from .._base import dtypes
 from .._base.checks import check
+from .._base.limits import finfo
 from ..runtime.families import composite
 from ..runtime.numbers import ends
+from ..runtime.promotion import check_fits
 from ..runtime.tensor import Tensor
 from .batches import element_by_element, level_of
+from .comparison import where
 from .creation import detached, linspace, tensor
 from .joining import stack
 from .selecting import searchsorted
+
+MOST = 1 << 60  # counts, whose bytes a number of 64 bits has to hold
 
 
 @composite(loops=True, ints=("minlength",))
@@ -37,7 +42,7 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0):
     )
     check(minlength >= 0, lambda: "minlength should be >= 0")
     n = max(minlength, int(input.max()) + 1 if input.numel() else 0)
-    check(n < 2**60, lambda: f"Storage size calculation overflowed with sizes=[{n}]")
+    check(n < MOST, lambda: f"Storage size calculation overflowed with sizes=[{n}]")
     if weights is None:
         ones, kind = input.new_ones(input.shape, dtype=dtypes.int64), dtypes.int64
     else:
@@ -54,7 +59,11 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0):
 def _(xp, x, weights, *, minlength):
     if weights is not None or x.ndim != 1 or x.dtype.char not in "lq" or not x.size:
         return NotImplemented
-    return xp.bincount(x, None, minlength) if ends(x)[0] >= 0 and minlength >= 0 else NotImplemented
+    low, high = ends(x)
+    # NumPy counts the largest int64 before its array, and grows the array where it is one too many.
+    if low < 0 or high >= MOST or not 0 <= minlength < MOST:
+        return NotImplemented
+    return xp.bincount(x, None, minlength)
 
 
 @composite(loops=True)
@@ -74,6 +83,8 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0):
     check(bins > 0, lambda: f"torch.histogram(): bins must be > 0, but got {bins} for dimension 0")
     x = input.detach().reshape(-1)
     low, high = float(min), float(max)
+    for end in (low, high):
+        check_fits(end, x.dtype)
     check(low <= high, lambda: "torch.histc: max must be larger than min")
     if low == high and x.numel():
         low, high = float(x.min()), float(x.max())
@@ -95,9 +106,13 @@ def counts_in_bins(input: Tensor, bins: int, low: float, high: float):
     tensor([1, 2])
     """
     x = input.detach().reshape(-1)
+    if (high - low) * bins > finfo(x.dtype).max:  # products would be infinite
+        part = 2.0 ** -(bins.bit_length() + 1)
+        x, low, high = x * part, low * part, high * part
     first, last = (tensor(v, dtype=x.dtype, device=x.device) for v in (low, high))
     x = x[(x >= first) & (x <= last)]
-    at = ((x - first) * bins / (last - first)).floor().long().clamp(0, bins - 1)
+    width = where(last > first, last - first, 1)  # both may be rounded to one number
+    at = ((x - first) * bins / width).floor().long().clamp(0, bins - 1)
     return at.new_zeros((bins,)).scatter_add(0, at, at.new_ones(at.shape))
 
 

@@ -10,6 +10,7 @@ import math
 
 from .._base.checks import check, check_room
 from ..runtime.families import composite
+from ..runtime.promotion import check_fits
 from ..runtime.tensor import Tensor
 from .casting import lying_as
 from .creation import tensor
@@ -264,6 +265,8 @@ def pad(input: Tensor, pad: tuple[int, ...], mode: str = "constant", value: floa
         ),
     )
     if mode == "constant":
+        if isinstance(value, (int, float, complex)):
+            check_fits(value, input.dtype)
         return pad_constant(input, _pairs(input.ndim, pad), 0.0 if value is None else value)
     check(
         value is None or value == 0,

@@ -9,6 +9,7 @@ from .._base import dtypes
 from .._base.checks import broadcast_shapes as broadcast
 from .._base.checks import check
 from ..runtime.families import composite
+from ..runtime.promotion import check_fits
 from ..runtime.signature import explained
 from ..runtime.tensor import Size, Tensor, set_requires_grad
 from .batches import element_by_element, level_of
@@ -133,6 +134,8 @@ def constant_pad_nd(input: Tensor, pad: Sequence[int], value: complex | Tensor =
         cut = max(-before, 0)
         inner = inner.narrow(i, cut, max(n - cut - max(-after, 0), 0)) if n else inner
         place.append((max(before, 0), inner.shape[i]))
+    if isinstance(value, (int, float, complex)):
+        check_fits(value, input.dtype)
     return _within(inner, tuple(shape), tuple(place), value)
 
 

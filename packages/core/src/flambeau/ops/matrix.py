@@ -9,7 +9,7 @@ from .._base.dtypes import FLOAT, bool_
 from ..runtime.families import composite, primitive
 from ..runtime.meta import Meta
 from ..runtime.operator import Operator
-from ..runtime.promotion import SAME_REQUIRED, check_fits
+from ..runtime.promotion import SAME_REQUIRED, check_fits, computed
 from ..runtime.tensor import Tensor
 
 
@@ -279,9 +279,8 @@ def mixed(name: str, input: Tensor, product: Any, factors: tuple, beta: Any, alp
         raise RuntimeError(
             f"{name}: self and the factors must have the same dtype, but got {input.dtype} and {kind}"
         )
-    if type(beta) is complex or type(alpha) is complex:
-        for number in (beta, alpha):
-            check_fits(number, kind)
+    for number in (beta, alpha):
+        check_fits(number, computed(kind))
     if kind.category < FLOAT:
         if kind is bool_:
             made = product(*factors) & bool(alpha)

@@ -197,6 +197,26 @@ def weight(attrs: dict, name: str, target: dtype) -> None:
         attrs[name] = wrapped(int(x), target)
 
 
+def computed(target: dtype) -> dtype:
+    """What numbers beside arrays of a dtype are read in where floats of two bytes are widened."""
+    return dtypes.float32 if target.category == FLOAT and target.itemsize == 2 else target
+
+
+def fitting(promote: Promotion, *widened: str) -> Promotion:
+    """As `promote`; the static numbers must fit into what the inputs become, those `widened` into what it is computed in."""
+
+    def rule(op: Operator, arrays: tuple, attrs: dict) -> tuple:
+        made = promote(op, arrays, attrs)
+        target = result_type(*made)
+        for name, x in attrs.items():
+            if isinstance(x, (int, float)):
+                check_fits(x, computed(target) if name in widened else target)
+        return made
+
+    rule.by_value = getattr(promote, "by_value", False)  # type: ignore[attr-defined]
+    return rule
+
+
 KINDS = ("bool", "int", "float", "complex")  # by the number of their category
 
 

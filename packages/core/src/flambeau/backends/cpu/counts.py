@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -37,8 +36,13 @@ def _bincount(x: Any, _weights: Any, *, wants: bool, minlength: int) -> tuple:
 
 
 def _takes_bins(metas: list, attrs: dict[str, Any]) -> bool:
-    low, high = attrs["low"], attrs["high"]
-    return 0 < attrs["bins"] <= MOST and -math.inf < low < high < math.inf
+    """Products are finite, and the range is one in the dtype of the numbers."""
+    kind = np.finfo(metas[0].dtype.numpy)
+    most = float(kind.max)
+    low, high, bins = attrs["low"], attrs["high"], attrs["bins"]
+    if not 0 < bins <= MOST or not (high - low) * bins < most:
+        return False
+    return kind.dtype.type(low) < kind.dtype.type(high)
 
 
 def _binned(x: Any, *, wants: bool, bins: int, low: float, high: float) -> tuple:

@@ -45,6 +45,10 @@ def fused(a: Any, b: float, c: float) -> Any:
     """a * b + c in float64, rounded once."""
     from ...runtime.rounding import fma64
 
+    if (
+        abs(b) > 2.0**900 or abs(c) > 2.0**900
+    ):  # the halves that numbers are split into would be infinite
+        return fma64(a, b * 2.0**-100, c * 2.0**-100) * 2.0**100
     return fma64(a, b, c)
 
 

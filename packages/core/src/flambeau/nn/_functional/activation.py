@@ -14,6 +14,7 @@ from flambeau.ops.creation import ones_like, tensor, zeros_like
 from flambeau.ops.random import rand
 from flambeau.ops.random import rand_like as _rand_like
 from flambeau.ops.trigonometry import tanh as _tanh
+from flambeau.runtime.promotion import check_fits
 from flambeau.runtime.state import local
 from flambeau.runtime.tensor import Tensor
 
@@ -149,6 +150,8 @@ def rrelu(
     tensor([-0.5000,  1.0000])
     """
     check(lower <= upper, lambda: "Lower bound should be less than or equal to the upper bound")
+    for slope in (lower, upper):
+        check_fits(slope, input.dtype)
     if training:
         slopes = _slopes(input, lower, upper)
         x = kept(input, inplace)
