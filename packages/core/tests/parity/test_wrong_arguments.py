@@ -81,7 +81,7 @@ def word(made):
         return "value"
     if isinstance(made, AttributeError):  # PyTorch's own slip
         return "TypeError"
-    return next((c.__name__ for c in CLASSES if isinstance(made, c)), type(made).__name__)
+    return next((c.__name__ for c in type(made).__mro__ if c in CLASSES), type(made).__name__)
 
 
 # PyTorch reads beyond pivots of another shape: what comes of it is different each time.

@@ -106,7 +106,9 @@ def counts_in_bins(input: Tensor, bins: int, low: float, high: float):
     tensor([1, 2])
     """
     x = input.detach().reshape(-1)
-    if (high - low) * bins > finfo(x.dtype).max:  # products would be infinite
+    if (
+        x.dtype.is_floating_point and (high - low) * bins > finfo(x.dtype).max
+    ):  # products would be infinite
         part = 2.0 ** -(bins.bit_length() + 1)
         x, low, high = x * part, low * part, high * part
     first, last = (tensor(v, dtype=x.dtype, device=x.device) for v in (low, high))
