@@ -73,6 +73,9 @@ WRONG = [
     (lambda: zeros(2, 0).max(1), IndexError, "non-zero size"),
     (lambda: ones(3).topk(4), RuntimeError, "out of range"),
     (lambda: ones(3).diagonal(), IndexError, "Dimension out of range"),
+    (lambda: ones(2, 3).diff(dim=5), IndexError, "Dimension out of range"),
+    (lambda: ones(2, 3).permute(2**62, 1), IndexError, "Dimension out of range"),
+    (lambda: flambeau.normal(ones(2), tensor([1.0, -1.0])), RuntimeError, "std >= 0"),
     # indices
     (lambda: ones(3).gather(0, tensor([3])), RuntimeError, "out of bounds"),
     (lambda: ones(3).gather(0, tensor([0.5])), RuntimeError, "int64"),

@@ -50,6 +50,8 @@ def diff(
 def _(xp, x, prepend, append, *, n, dim):
     if prepend is not None or append is not None or n != 1 or x.dtype.char not in "fd":
         return NotImplemented
+    if not -x.ndim <= dim < x.ndim:
+        return NotImplemented
     before = (slice(None),) * (dim % x.ndim)
     return x[(*before, slice(1, None))] - x[(*before, slice(None, -1))]
 

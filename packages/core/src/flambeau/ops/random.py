@@ -282,6 +282,10 @@ def normal(mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Gene
     """
     if isinstance(mean, Tensor) or isinstance(std, Tensor):
         _differs(mean, std)
+        known = isinstance(std, Tensor) and not (state.active or std._level) and std.numel()
+        if known and std.device.type == "cpu":
+            least = std.detach().min().item()
+            check(least >= 0, lambda: "normal expects all elements of std >= 0.0")
         like = mean if isinstance(mean, Tensor) else std
         shape = (
             like.shape

@@ -174,6 +174,8 @@ def permute(input: Meta, dims: tuple[int, ...]):
 
 @permute.kernel
 def _(xp, x, *, dims):
+    if dims and max(map(abs, dims)) > x.ndim:  # NumPy cuts numbers to 32 bits
+        wrap_dims(dims, x.ndim)
     return x.transpose(tuple(dims))
 
 

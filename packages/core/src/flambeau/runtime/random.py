@@ -370,7 +370,7 @@ def poisson(
     generator = generator or default_generator
     flat = rates.astype(np.float64).reshape(-1)
     check(
-        not np.any(flat < 0),
+        bool(np.all(flat >= 0)),
         lambda: "invalid Poisson rate, expected rate to be non-negative",
     )
     with generator._lock:
