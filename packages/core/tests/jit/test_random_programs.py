@@ -6,6 +6,7 @@ so that every list of instructions is a program, with branches and loops over sh
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
 from typing import Any
@@ -96,6 +97,14 @@ NUMBERS = {
     "written": lambda x, k, n: (x * 1).mul_(k).add_(n),
     "larger": lambda x, k, n: x * max(k, n, 0.25) + min(k, n),
     "mean": lambda x, k, n: x.sum() * k / x.numel() + n / (x.numel() + 1),
+    "slope": lambda x, k, n: F.leaky_relu(x, k) + F.elu(x, k * k + 0.5),
+    "averaged": lambda x, k, n: (x * 1).mul_(k).add_(x.tanh(), alpha=1 - k),
+    "lower": lambda x, k, n: x.clamp(min=k - n),
+    "annealed": lambda x, k, n: x * (1 + math.cos(math.pi * n / 10)) + 0.9**n + math.exp(-k * k),
+    "drawn": lambda x, k, n: x + flambeau.zeros(3).uniform_(-abs(k), abs(k)).mean(),
+    "narrow": lambda x, k, n: (x.half() * k).to(x.dtype),
+    "decided": lambda x, k, n: x * k if (x.sum() * k) > n else x.tanh() + k,
+    "made": lambda x, k, n: x * 2 if (flambeau.ones(3) * k).sum() > n else x - 1,
 }
 
 
@@ -276,7 +285,9 @@ def test_a_random_program_whose_numbers_change_is_eager(
         warnings.simplefilter("ignore")
         for i, (k, n) in enumerate(numbers):
             arrays = [flambeau.randn(shape).tolist() for shape in shapes[i % len(shapes)]]
+            state = flambeau.get_rng_state()
             expected = outcome(lambda *x, k=k, n=n: with_numbers(k, n, *x), arrays, [True, False])
+            flambeau.set_rng_state(state)
             found = outcome(lambda *x, k=k, n=n: compiled(k, n, *x), arrays, [True, False])
             assert isinstance(found, type) == isinstance(expected, type), (expected, found)
             if isinstance(expected, type):
