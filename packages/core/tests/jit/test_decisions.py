@@ -383,6 +383,41 @@ def test_numbers_that_change_beside_decisions(sizes):
     assert sum(map(len, step._plans.values())) - len(step._sized) <= 16
 
 
+def test_options_that_were_set_are_put_back():
+    def warmed():
+        model = net()
+        optimizer = flambeau.optim.SGD(model.parameters(), 0.05, momentum=0.9)
+
+        def step(x, count):
+            group = optimizer.param_groups[0]
+            group["lr"] *= 0.9
+            group["weight_decay"] = 0.01 * (1 + math.cos(count / 9))
+            loss = model(x).square().mean()
+            if not flambeau.isfinite(loss):
+                return group["lr"]
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        model.optimizer = optimizer
+        return model, step
+
+    seen = []
+    for model, step in twins(warmed):
+        flambeau.manual_seed(1)
+        rows = []
+        for i in range(30):
+            made = step(flambeau.tensor(BATCHES[2 if i % 7 == 3 else 0]), i)
+            group = model.optimizer.param_groups[0]
+            rows.append(
+                (float(made), group["lr"], group["weight_decay"], [*model.state_dict().values()])
+            )
+        seen.append(rows)
+    assert alike(*seen)
+    assert sum(map(len, step._plans.values())) <= 6
+
+
 def test_a_count_beside_a_decision_makes_no_program_of_its_own():
     def f(x, count):
         y = (x * count).exp()

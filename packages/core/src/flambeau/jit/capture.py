@@ -215,7 +215,8 @@ class Capture(Tracer):
         before = sum(isinstance(p, Decision) for p in self.parts)
         if not truth or tensor.device.type != "cpu" or before >= MOST:
             return False
-        if any(isinstance(p, Effect) for p in self.parts) or not can_be_put_back(graphs):
+        effects = [p for p in self.parts if isinstance(p, Effect)]
+        if not all(map(_sets_option, effects)) or not can_be_put_back(graphs):
             return False
         read = self._lasting(self.read(tensor))
         if read is None:
@@ -485,6 +486,12 @@ class Capture(Tracer):
 def shares(op: str) -> bool:
     """Whether an operator's result lies in its operand's memory."""
     return find(op).family == "view" or op == "stop_gradient"
+
+
+def _sets_option(effect: Effect) -> bool:
+    from .options import setting
+
+    return setting(effect) is not None
 
 
 def _name(tensor: Tensor) -> str:

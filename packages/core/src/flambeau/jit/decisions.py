@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..graph import Graph, Value
-from ..runtime import random
+from ..runtime import random, state
 from ..runtime.operator import find
 from ..runtime.tensor import Tensor, wrap
 
@@ -71,6 +71,7 @@ class Guarded:
         self.count = count  # arguments, which stand at the front of a table
         changes = (p.changes for p in before if hasattr(p, "changes"))
         self.tensors = [*dropped, *(t for c in changes for t, _ in c)]  # whose gradients change
+        self.options = [o for p in before if hasattr(p, "call") and (o := _setting(p))]
         calls = [c for p in before if isinstance(p, Graph) for c in p.calls if find(c.op).random]
         generators = [c.attrs.get("generator") or random.default_generator for c in calls]
         self.generators = list({id(g): g for g in generators}.values())
@@ -94,6 +95,8 @@ class Before:
     def __init__(self, plan: Guarded, given: Sequence[Tensor]) -> None:
         self.grads = [(t, t._grad) for t in plan.tensors]
         self.states = [(g, g._get_bytes()) for g in plan.generators]
+        groups = [(state.groups_of(o)[i], name) for o, i, name in plan.options]
+        self.options = [(group, name, group[name]) for group, name in groups if name in group]
         self.arrays = []
         for program, places in plan.programs:
             sources = [source for _, source, _, _ in program._captured]
@@ -109,10 +112,18 @@ class Before:
     def put_back(self) -> None:
         for array, content in reversed(self.arrays):
             array[...] = content
-        for generator, state in self.states:
-            generator._set_bytes(state)
+        for generator, content in self.states:
+            generator._set_bytes(content)
+        for group, name, value in reversed(self.options):
+            group[name] = value
         for tensor, grad in self.grads:
             tensor._grad = grad
+
+
+def _setting(effect: Any) -> Any:
+    from .options import setting  # here: most steps leave options alone
+
+    return setting(effect)
 
 
 def can_be_put_back(graphs: Sequence[Graph]) -> bool:

@@ -78,6 +78,12 @@ def _leaving(name: str) -> Callable[..., Any]:
     return method
 
 
+def setting(part: Any) -> tuple[Any, int, str] | None:
+    """The optimizer, group and name of the option that a part of a captured call sets; None where it does something else."""
+    call = getattr(part, "call", None)
+    return call.args if type(call) is partial and call.func is _set else None
+
+
 class Group:
     """One group: a dict, as far as anybody asks."""
 
