@@ -98,6 +98,7 @@ PLAIN = {
         "cosh",
         "tanh",
         "erf",
+        "fmod",
         "erfc",
         "isinf",
         "isfinite",
