@@ -77,6 +77,7 @@ WRONG = [
     (lambda: ones(2, 3).permute(2**62, 1), IndexError, "Dimension out of range"),
     (lambda: flambeau.normal(ones(2), tensor([1.0, -1.0])), RuntimeError, "std >= 0"),
     # indices
+    (lambda: flambeau.index_select(ones(2, 3), None, tensor([0])), TypeError, "'dim'"),
     (lambda: ones(3).gather(0, tensor([3])), RuntimeError, "out of bounds"),
     (lambda: ones(3).gather(0, tensor([0.5])), RuntimeError, "int64"),
     (lambda: ones(3).index_select(0, tensor([3])), IndexError, "out of"),

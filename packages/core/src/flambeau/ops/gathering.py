@@ -49,6 +49,8 @@ def index_select(input: Tensor, dim: int, index: Tensor):
 
 @index_select.small
 def _(xp, x, index, *, dim):
+    if type(dim) is not int:
+        return NotImplemented
     if index.ndim != 1 or index.dtype.char not in "lq" or not index.size or not x.ndim:
         return NotImplemented
     if ends(index)[0] < 0:  # NumPy counts from the end, and refuses what is too large

@@ -265,7 +265,7 @@ def pad(input: Tensor, pad: tuple[int, ...], mode: str = "constant", value: floa
         ),
     )
     if mode == "constant":
-        if isinstance(value, (int, float, complex)):
+        if isinstance(value, (int, float)):
             check_fits(value, input.dtype)
         return pad_constant(input, _pairs(input.ndim, pad), 0.0 if value is None else value)
     check(
