@@ -168,6 +168,7 @@ def test_in_c(case, same_in_c):
     same_in_c(case[0], *case[1], atol=1e-5)
 
 
+@pytest.mark.usefixtures("cc")
 def test_in_a_library(case, tmp_path):
     model, given, wanted = case
     same(pytree.flatten(library(model, given, tmp_path)(*given))[0], wanted)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import threading
 
 import numpy as np
 import pytest
@@ -297,3 +298,24 @@ def test_a_native_step_of_adafactor(options, dtype, monkeypatch):
     tolerance = 1e-5 if dtype == "float32" else 1e-12
     for a, b in zip(run.arrays(), Run(optim.Adafactor, options, dtype, shapes).step(5).arrays()):
         np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("kind", ["SGD", "Adam"])
+def test_threads_that_share_an_optimizer_step_one_after_another(kind):
+    params = [flambeau.nn.Parameter(flambeau.zeros(n)) for n in (40_000, 3, 700)]
+    opt = getattr(flambeau.optim, kind)(params, lr=0.5)
+    for p in params:
+        p.grad = flambeau.ones_like(p)
+    opt.step()  # makes the state
+
+    def run():
+        for _ in range(50):
+            opt.step()
+
+    running = [threading.Thread(target=run) for _ in range(4)]
+    for t in running:
+        t.start()
+    for t in running:
+        t.join()
+    for p in params:  # each step of both goes 0.5 down
+        assert flambeau.allclose(p, flambeau.full_like(p, -100.5), rtol=1e-4)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import pickle
-import resource
 import struct
 import subprocess
 import sys
@@ -406,22 +405,24 @@ def test_attributes_of_tensors_cannot_reach_the_engine() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak is read from /proc")
 def test_a_small_hostile_file_needs_little_memory(tmp_path: Path) -> None:
     path = tmp_path / "bomb.pt"
     path.write_bytes(
         archive(tensor_pickle(2**30, 0, 1, 1), zipfile.ZIP_DEFLATED, r0=bytes(2**26)).getvalue()
     )
     code = (
-        "import resource, sys, flambeau\n"
-        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "import re, sys, flambeau\n"
+        "def peak():  # of this process; getrusage tells that of who started it, where that was larger\n"
+        "    return int(re.search(r'VmHWM:\\s*(\\d+)', open('/proc/self/status').read())[1])\n"
+        "before = peak()\n"
         "try:\n    flambeau.load(sys.argv[1])\nexcept RuntimeError as error:\n    print(error)\n"
-        "assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 32 * 1024, 'took memory'\n"
+        "assert peak() - before < 32 * 1024, 'took memory'\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, path], capture_output=True, text=True, timeout=60, check=True
     )
     assert "compressed" in done.stdout
-    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 2**20
 
 
 def test_ordered_dicts_take_their_metadata_and_nothing_calls_it() -> None:

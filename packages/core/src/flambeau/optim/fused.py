@@ -12,6 +12,7 @@ once. Groups that are not plain contiguous CPU arrays of one floating dtype, or 
 from __future__ import annotations
 
 import ctypes
+import threading
 from collections.abc import Callable
 from operator import is_
 from typing import Any
@@ -315,6 +316,7 @@ class Plan:
         self.names: tuple[str, ...] = ()
         self.kinds: Any = None
         self.call: tuple[Any, ...] | None = None  # the last one, where all steps are alike
+        self.lock = threading.Lock()  # threads that share an optimizer step one after another
 
     def due(self) -> bool:
         """Whether the group is large, or has been stepped often enough."""
@@ -330,21 +332,19 @@ class Plan:
         found = self._found(optimizer)
         if found is None:
             return False
-        stepped, states, ids, counts = found
+        stepped, states, steps, columns = found  # which keeps the arrays while C works on them
         if not stepped:
             return True
         listed = self._listed_for(stepped)
         if listed is None:
             return False
-        kept = None
-        if not listed.survey(ids):
-            kept = _in_rows(stepped, ids, listed.columns)
-            if not listed.survey(ids):
+        if not listed.survey(_ids(columns)):
+            columns[1] = list(map(_in_rows, columns[1]))
+            if not listed.survey(_ids(columns)):
                 self.listed = None
                 return False
-        if not self._moved(optimizer, listed, states, counts):
+        if not self._moved(optimizer, listed, states, list(map(id, steps))):
             return False
-        del kept
         for p in stepped:
             box = p._box
             if box is None:
@@ -374,20 +374,17 @@ class Plan:
         self.values = given if plain else None
 
     def _found(self, optimizer: Any) -> Any:
-        """Parameters with gradients, their states, and the arrays of both by `id`; None where one is no plain array."""
+        """Parameters with gradients, their states, their step counts, and the columns of arrays; None where one is no plain array."""
         names, state = self.names, optimizer.state
         try:
             stepped = [p for p in self.group["params"] if p.grad is not None]
             states = [state[p] for p in stepped] if names else []
-            columns = [[id(p._array) for p in stepped], [id(p._grad._array) for p in stepped]]
-            columns += [[id(s[n]._array) for s in states] for n in names]
-            steps = [id(s["step"]._array) for s in states] if optimizer._counts_steps else []
+            columns = [[p._array for p in stepped], [p._grad._array for p in stepped]]
+            columns += [[s[n]._array for s in states] for n in names]
+            steps = [s["step"]._array for s in states] if optimizer._counts_steps else []
         except (AttributeError, KeyError):  # a first step, a sparse gradient, a wrapper
             return None
-        ids = [0] * (len(columns) * len(stepped))
-        for i, column in enumerate(columns):
-            ids[i :: len(columns)] = column
-        return stepped, states, ids, steps
+        return stepped, states, steps, columns
 
     def _listed_for(self, params: list) -> lists.Listed | None:
         columns, listed = 2 + len(self.names), self.listed
@@ -473,16 +470,17 @@ def _doubles(values: list[float]) -> Any:
     return (ctypes.c_double * max(1, len(values)))(*values)
 
 
-def _in_rows(params: list, ids: list[int], columns: int) -> list:
-    """Puts contiguous copies in the place of gradients that lie otherwise in memory; they live while the result does."""
-    kept = []
-    for row, p in enumerate(params):
-        g = p.grad._array
-        if type(g) is np.ndarray and not g.flags.c_contiguous:
-            g = np.ascontiguousarray(g)
-            kept.append(g)
-            ids[row * columns + 1] = id(g)
-    return kept
+def _ids(columns: list[list[Any]]) -> list[int]:
+    """The `id` of each array, row after row."""
+    ids = [0] * (len(columns) * len(columns[0]))
+    for i, column in enumerate(columns):
+        ids[i :: len(columns)] = map(id, column)
+    return ids
+
+
+def _in_rows(g: Any) -> Any:
+    """A gradient that lies in order, by a copy where it lies otherwise."""
+    return np.ascontiguousarray(g) if type(g) is np.ndarray and not g.flags.c_contiguous else g
 
 
 def step(optimizer: Any, group: dict[str, Any]) -> bool:
@@ -497,7 +495,8 @@ def step(optimizer: Any, group: dict[str, Any]) -> bool:
     if plan.refused or not (plan.ready or plan.due()):
         return False
     try:
-        return plan.step(optimizer)
+        with plan.lock:
+            return plan.step(optimizer)
     except (CompileError, Unfit):
         plan.refused = True
         return False
