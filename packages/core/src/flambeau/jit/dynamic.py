@@ -191,9 +191,8 @@ class Kept:
         return key in self._due
 
     def add(self, key: Any, plan: Plan) -> None:
-        others = [
-            p for p in self.plans.get(key, ()) if p.general is not plan.general and p.forward.fits()
-        ]
+        kept = [p for p in self.plans.get(key, ()) if not isinstance(p, str)]  # another thread's
+        others = [p for p in kept if p.general is not plan.general and p.forward.fits()]
         self.plans[key] = [plan, *others]
         if key not in self._due:
             for p in _programs(plan):
