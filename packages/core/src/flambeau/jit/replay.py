@@ -21,6 +21,8 @@ from ..backends.cpu import library
 from ..backends.cpu.compiler import CompileError
 from ..backends.cpu.kernel import is_loop
 from ..backends.cpu.native import address
+from ..runtime.operator import find
+from .fusion import Group
 from .recording import Recording, Step
 from .sites import block_of
 from .stretches import Text
@@ -87,7 +89,7 @@ class Replay:
         self._index: dict[Any, int] = {("given", i): 1 + i for i in range(self._count)}
         for block in (*moving, *[("lasting", at) for at in self.lasting]):
             self._index[block] = 1 + len(self._index)
-        self._lay(needed, moving)
+        self._lay(needed, moving, program.steps)
         self._static: list[Any] = [None] * self._size
         self._fresh: dict[Any, list[int]] = {b: [] for b in moving if b in outward}
         text = Text()
@@ -121,7 +123,7 @@ class Replay:
         self._load(text)
         self.arena.seal()
 
-    def _lay(self, needed: set[int], moving: Sequence[Any]) -> None:
+    def _lay(self, needed: set[int], moving: Sequence[Any], steps: Sequence[Any]) -> None:
         """Plans the arena for the blocks that the C uses in it, from how long each lived in the recording."""
         used: set[Any] = {p.block for to, come, _ in self._copies for p in (to, come)}
         for step in self.steps:
@@ -133,7 +135,7 @@ class Replay:
                         used.update(p.block for p in value if p is not None)
             used.update(block_of(self.shown, i) for i in needed.intersection(step.makes))
         numbers = sorted(b[1] for b in used.difference(moving) if b and b[0] == "arena")
-        self.least = self.arena.lay(numbers, self._over(set(numbers)))
+        self.least = self.arena.lay(numbers, self._over(set(numbers), steps))
         if "memory" in os.environ.get("FLAMBEAU_PRINT", "").split(","):
             fresh = sum(self.arena.block(b[1])[1] for b in moving)
             print(  # noqa: T201  (asked for)
@@ -141,8 +143,9 @@ class Replay:
                 f"{fresh} bytes are new at every run"
             )
 
-    def _over(self, used: set[int]) -> dict[int, int]:
-        """Blocks of results that may lie over an operand's: one loop over the elements is the last to read that, and makes nothing else."""
+    def _over(self, used: set[int], steps: Sequence[Any]) -> dict[int, int]:
+        """Blocks of results that may lie over an operand's: one loop, of which each element is made of those in its place, is the last
+        to read that, and makes nothing else."""
         last: dict[Any, Step | None] = {}
         for step in self.steps:
             last.update({block_of(self.shown, i): step for i in (*step.needs, *step.makes)})
@@ -150,9 +153,11 @@ class Replay:
         last.update({block_of(self.shown, i): None for i in left})
         last.update({come.block: None for _, come, _ in self._copies})
         over = {}
-        for step in self.steps:
+        for call, step in zip(steps, self.steps):
             calls = step.calls or ()
             if len(calls) != 1 or len(step.makes) != 1 or not is_loop(calls[0].function):
+                continue
+            if not isinstance(call, Group) and find(call.op).family != "elementwise":
                 continue
             made = self.shown[step.makes[0]]
             (kind, number), blocks = made.place.block, [block_of(self.shown, i) for i in step.needs]
