@@ -157,13 +157,14 @@ MOST_PHASES = (
 )  # products of strides beyond which nearly all that would be laid out is never read
 
 
-def _folded(
-    kernel: Shape, step: Shape, gap: Shape, lo: Shape, hi: Shape, *sizes: Shape
-) -> list[Shape]:
-    """The same windows in fewer dimensions, where the last ones have windows of one element: their rows become one long row.
+def _folded(kernel: Shape, step: Shape, gap: Shape, padding: Any, *sizes: Shape) -> list[Shape]:
+    """Windows in three dimensions, both sides' padding apart; in fewer, where the last have windows of one element: rows become one long row.
 
     `sizes` are of input and grid of windows. Windows above one another are then beside one another, and fill vectors.
     """
+    kernel, step, gap = (_three(n, 1) for n in (kernel, step, gap))
+    sizes = tuple([_three(n, 1) for n in sizes])
+    lo, hi = _sides(padding)
     for _ in range(DIMENSIONS - 1):
         row = sizes[0][2]
         if not (kernel[2] == step[1] == step[2] == 1 and sizes[1][2] == row and lo[2] == 0):
@@ -187,11 +188,7 @@ def forward_plan(
 ) -> Plan:
     """What C does for the convolution of x with w, and for its gradient for the weight."""
     images, channels, rows = x[0], x[1] // groups, w[0] // groups
-    kernel, step, gap, lo, hi, size, grid = _folded(
-        *(_three(n, 1) for n in (w[2:], stride, dilation)),
-        *_sides(padding),
-        *(_three(n, 1) for n in (x[2:], out)),
-    )
+    kernel, step, gap, lo, hi, size, grid = _folded(w[2:], stride, dilation, padding, x[2:], out)
     reach = tuple((k - 1) * d for k, d in zip(kernel, gap))
     frame = Frame(size, lo, hi, step, reach, grid)
     taps = list(product(*map(range, kernel)))
@@ -218,9 +215,7 @@ def input_plan(
     """The transposed convolution of y (N, O, *windows) to (N, C, *size)."""
     images, channels, rows = y[0], y[1] // groups, w[1]
     kernel, step, gap, before, _, sizes, windows = _folded(
-        *(_three(n, 1) for n in (w[2:], stride, dilation)),
-        *_sides(padding),
-        *(_three(n, 1) for n in (size, y[2:])),
+        w[2:], stride, dilation, padding, size, y[2:]
     )
     # Input u meets tap k in window (u + before - k * gap) / step. Inputs u + i * step meet the same taps, in windows from
     # base + shift[u] on, less what k takes; base is the least.
