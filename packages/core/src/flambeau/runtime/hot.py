@@ -638,24 +638,17 @@ def select(op: Operator, input: Tensor, key: tuple) -> Tensor | None:
 def picked(op: Operator, input: Any, key: tuple) -> Tensor | None:
     """`input[key]` of small arrays by tensors of whole numbers, or by one mask where nothing is recorded; None for every other."""
     a = getattr(input, "_array", None)
-    if type(a) is not ndarray or state.active or not 0 < a.size <= SMALL or len(key) > a.ndim:
+    if type(a) is not ndarray or state.active or not 0 < a.size <= SMALL:
         return None
-    masked = False
-    raw = []
-    for k in key:
-        k = getattr(k, "_array", None)
-        if type(k) is not ndarray or not k.ndim or not 0 < k.size <= SMALL:
-            return None
-        if k.dtype is not I64:
-            if k.dtype is not TRUTH or len(key) > 1 or k.shape != a.shape[: k.ndim]:
-                return None
-            masked = True
-        raw.append(k)
+    raw = keys_of(a, key)
+    if raw is None:
+        return None
+    masked = raw[0].dtype is TRUTH
     recorded = local.grad and history(input) is not None
     if recorded and masked:
         return None
     try:
-        made = a.take(raw[0], 0) if len(raw) == 1 and not masked else a[tuple(raw)]
+        made = a.take(raw[0], 0) if len(raw) == 1 and not masked else a[raw]
     except IndexError:
         return None
     t = new(Tensor)
