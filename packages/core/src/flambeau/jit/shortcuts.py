@@ -15,10 +15,10 @@ from .._base import dtypes
 from .._base.devices import default
 from ..runtime import state
 from ..runtime.tensor import Tensor, history
+from .guards import Reader
 from .plan import Plan
 from .stances import now
 
-Reader = Any
 local = state.local
 
 
