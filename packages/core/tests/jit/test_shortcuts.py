@@ -62,6 +62,13 @@ def test_other_arguments(make):
         assert flambeau.allclose(made, wanted)
 
 
+def test_one_tensor_given_twice_is_another_call():
+    x, y = flambeau.ones(3), flambeau.ones(3)
+    f = warm(flambeau.compile(lambda x, y: x * 3 if x is y else x + y), x, y)
+    assert f(x, x).tolist() == [3, 3, 3]
+    assert f(x, y).tolist() == [2, 2, 2]
+
+
 def test_keywords_and_missing_arguments():
     f = warm(flambeau.compile(scaled), flambeau.ones(3), flambeau.zeros(3))
     assert flambeau.allclose(f(flambeau.ones(3), y=flambeau.ones(3)), scaled(flambeau.ones(3), 1.0))
