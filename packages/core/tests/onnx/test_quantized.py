@@ -131,26 +131,23 @@ STATIC = [
 ]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", FLOATS)
-@pytest.mark.parametrize("options", STATIC, ids=["channels", "unsigned", "signed"])
-def test_what_computes_in_whole_numbers(name, options, exported):
-    path, made, x = exported(name)
-    examples = Examples([MODELS[name][1]() for _ in range(4)])
-    quantization.quantize_static(path, made, examples, QuantFormat.QOperator, **options)
-    assert kinds(made) & {"QLinearConv", "QLinearMatMul", "QGemm"}
-    same(made, x, 1e-6)
+FORMS = [
+    pytest.param(QuantFormat.QOperator, {"QLinearConv", "QLinearMatMul", "QGemm"}, 1e-6, True, id="in whole numbers"),
+    pytest.param(QuantFormat.QDQ, {"QuantizeLinear"}, 1e-5, False, id="rounded between floats"),
+]  # fmt: skip
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FLOATS)
 @pytest.mark.parametrize("options", STATIC, ids=["channels", "unsigned", "signed"])
-def test_what_is_rounded_between_floats(name, options, exported):
+@pytest.mark.parametrize(("form", "nodes", "close", "fused"), FORMS)
+def test_what_is_quantized_by_examples(name, options, form, nodes, close, fused, exported):
     path, made, x = exported(name)
     examples = Examples([MODELS[name][1]() for _ in range(4)])
-    quantization.quantize_static(path, made, examples, QuantFormat.QDQ, **options)
-    assert {"QuantizeLinear", "DequantizeLinear"} <= kinds(made)
-    same(made, x, 1e-5, fused=False)
+    quantization.quantize_static(path, made, examples, form, **options)
+    assert kinds(made) & nodes
+    assert fused or "DequantizeLinear" in kinds(made)
+    same(made, x, close, fused=fused)
 
 
 def test_weights_of_linear_layers_are_found_by_quantizers():
