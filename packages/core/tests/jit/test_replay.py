@@ -336,6 +336,8 @@ ON_THE_WAY = SIDE * SIDE * 4
         pytest.param(lambda x, w: ((y := x @ w)[:32] + y[32:]) @ w, 1.5, id="parts of it"),
         pytest.param(lambda x, w: ((x @ w) + (w @ x)) @ w, 2, id="one of two"),
         pytest.param(lambda x, w: ((y := x @ w) + y[:1]) @ w, 2, id="a row of it for all"),
+        pytest.param(lambda x, w: ((x[:1] @ w) + x) @ w, 2, id="a row for all"),
+        pytest.param(lambda x, w: (((y := x @ w).exp() @ w) + y) @ w, 3, id="kept for later"),
         pytest.param(lambda x, w: (x @ w).flip(0) @ w, 2, id="from the end"),
         pytest.param(lambda x, w: (x @ w).T.contiguous() @ w, 2, id="turned round"),
         pytest.param(lambda x, w: (x @ w).roll(3, 1).flip(1) @ w, 3, id="moved"),
